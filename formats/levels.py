@@ -11,12 +11,19 @@ position ``f`` the level keeps, in the arrays named by ``arrays``:
         rank[w] + popcount(words[w] & ((1 << c % 64) - 1))
     R   pos as in C; run[p] counts the zeros between the entry before p and p
     S   crd[p]: the one coordinate at position p, which is the parent's position
+
+With F fibers and E entries, pos has F + 1 items, crd and run have E, words and rank F * W.
+An entry of R whose run is r stands r + 1 coordinates after the entry before it in its
+fiber, the first at coordinate r: a bridge is an entry like any other, with nothing but
+zeros below it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar
+
+from zeroskip.errors import FormatError
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +34,9 @@ class Uncompressed:
     arrays: ClassVar[tuple[str, ...]] = ()
     full: ClassVar[bool] = True
     locate: ClassVar[bool] = True
+
+    def __str__(self) -> str:
+        return self.letter
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +56,12 @@ class Compressed:
     full: ClassVar[bool] = False
     locate: ClassVar[bool] = True
 
+    def __post_init__(self) -> None:
+        _check_width("C", self.coordinate_bits)
+
+    def __str__(self) -> str:
+        return _with_width(self.letter, self.coordinate_bits)
+
 
 @dataclass(frozen=True, slots=True)
 class Bitmask:
@@ -55,6 +71,9 @@ class Bitmask:
     arrays: ClassVar[tuple[str, ...]] = ("words", "rank")
     full: ClassVar[bool] = False
     locate: ClassVar[bool] = True
+
+    def __str__(self) -> str:
+        return self.letter
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +91,18 @@ class RunLength:
     full: ClassVar[bool] = False
     locate: ClassVar[bool] = False
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.run_bits <= 32:
+            raise FormatError(
+                f"R({self.run_bits}): expected a run field of 1 to 32 bits, found {self.run_bits}"
+            )
+
     @property
     def max_run(self) -> int:
         return 2**self.run_bits - 1
+
+    def __str__(self) -> str:
+        return f"{self.letter}({self.run_bits})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,5 +116,20 @@ class Singleton:
     full: ClassVar[bool] = False
     locate: ClassVar[bool] = False
 
+    def __post_init__(self) -> None:
+        _check_width("S", self.coordinate_bits)
+
+    def __str__(self) -> str:
+        return _with_width(self.letter, self.coordinate_bits)
+
 
 LevelFormat = Uncompressed | Compressed | Bitmask | RunLength | Singleton
+
+
+def _check_width(letter: str, bits: int | None) -> None:
+    if bits is not None and not 0 <= bits <= 64:
+        raise FormatError(f"{letter}({bits}): expected a field of 0 to 64 bits, found {bits}")
+
+
+def _with_width(letter: str, bits: int | None) -> str:
+    return letter if bits is None else f"{letter}({bits})"

@@ -1,0 +1,88 @@
+"""Named formats: what CSR, COO, bitmask … are, for a tensor of so many axes.
+
+Those of two ranks take the first axis as rows and flatten the rest into columns, so that
+CSR stores a filter F[m,c,r,s] as ``m:U c*r*s:C`` and CSC as ``c*r*s:U m:C``.  On a vector
+they are the one level of their columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from zeroskip.formats.levels import (
+    Bitmask,
+    Compressed,
+    LevelFormat,
+    RunLength,
+    Singleton,
+    Uncompressed,
+)
+from zeroskip.formats.ranks import StorageRank
+
+Ranks = list[tuple[Sequence[int], LevelFormat]]
+
+
+def _each(outer: LevelFormat, inner: LevelFormat) -> Callable[[int], Ranks]:
+    """One rank an axis: ``outer`` for the first, ``inner`` for all others."""
+    return lambda ndim: [((axis,), inner if axis else outer) for axis in range(ndim)]
+
+
+def _matrix(
+    outer: LevelFormat, inner: LevelFormat, *, columns_first: bool = False
+) -> Callable[[int], Ranks]:
+    """The first axis by the rest flattened, stored by rows or by columns."""
+
+    def ranks(ndim: int) -> Ranks:
+        if ndim < 2:
+            return [((axis,), inner) for axis in range(ndim)]
+        rows, columns = (0,), tuple(range(1, ndim))
+        first, second = (columns, rows) if columns_first else (rows, columns)
+        return [(first, outer), (second, inner)]
+
+    return ranks
+
+
+_U, _C, _B = Uncompressed(), Compressed(), Bitmask()
+
+NAMED: dict[str, Callable[[int], Ranks]] = {
+    "dense": _each(_U, _U),
+    "CSR": _matrix(_U, _C),
+    "CSC": _matrix(_U, _C, columns_first=True),
+    "DCSR": _matrix(_C, _C),
+    "DCSC": _matrix(_C, _C, columns_first=True),
+    "COO": _each(_C, Singleton()),
+    "CSF": _each(_C, _C),
+    "bitmask": _matrix(_U, _B),
+}
+"""Formats by name.  ``RLE(r)`` is one more, which needs its r."""
+
+RUN_LENGTH = "RLE"
+
+
+def canonical(name: str) -> str | None:
+    """The spelling of a name, whatever its case; None if there is no such format."""
+    return _SPELLING.get(name.lower())
+
+
+_SPELLING = {name.lower(): name for name in (*NAMED, RUN_LENGTH)}
+
+
+def named_ranks(name: str, ndim: int) -> Ranks:
+    """The ranks of a format by its canonical name, for ``ndim`` axes."""
+    if name.startswith(RUN_LENGTH):
+        return _matrix(_U, RunLength(int(name[len(RUN_LENGTH) + 1 : -1])))(ndim)
+    return NAMED[name](ndim)
+
+
+def name_of(bound: Sequence[StorageRank]) -> str | None:
+    """The name of a bound format's ranks, or None; of several, the first of `NAMED`."""
+    ndim = sum(len(rank.axes) for rank in bound)
+    found = [(rank.axes, rank.level) for rank in bound]
+    for name, ranks in NAMED.items():
+        if ranks(ndim) == found:
+            return name
+    if found and isinstance(level := found[-1][1], RunLength):
+        name = f"{RUN_LENGTH}({level.run_bits})"
+        if named_ranks(name, ndim) == found:
+            return name
+    return None
