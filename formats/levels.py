@@ -99,7 +99,7 @@ class RunLength:
 
     @property
     def max_run(self) -> int:
-        return 2**self.run_bits - 1
+        return (1 << self.run_bits) - 1
 
     def __str__(self) -> str:
         return f"{self.letter}({self.run_bits})"

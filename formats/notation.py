@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from zeroskip.errors import FormatError
@@ -165,11 +166,11 @@ class _Parser:
         if letter == "R":
             if bits is None:
                 raise self.error("R needs the bits of its run field", token, "For example: R(5)")
-            return self.checked(RunLength, bits, token)
+            return self.checked(token, lambda: RunLength(bits))
         if letter == "C":
-            return self.checked(Compressed, bits, token)
+            return self.checked(token, lambda: Compressed(bits))
         if letter == "S":
-            return self.checked(Singleton, bits, token)
+            return self.checked(token, lambda: Singleton(bits))
         hint = None
         if letter.upper() in ("U", "C", "B", "R", "S"):
             hint = f"Levels are capital letters: {letter.upper()}."
@@ -179,9 +180,9 @@ class _Parser:
             hint = f"Formats by name: {', '.join(NAMED)}, RLE(bits)."
         raise self.error(f"{letter!r} is no level; expected one of {_LEVELS}", token, hint)
 
-    def checked(self, kind: type[LevelFormat], bits: int | None, token: _Token) -> LevelFormat:
+    def checked(self, token: _Token, make: Callable[[], LevelFormat]) -> LevelFormat:
         try:
-            return kind(bits)  # type: ignore[call-arg]
+            return make()
         except FormatError as error:
             raise self.error(str(error), token) from None
 
