@@ -1,0 +1,223 @@
+/*
+ * zs_kernel.h - what every generated kernel stands on.
+ *
+ * The loader pastes this text in place of  #include "zs_kernel.h",  so that the text
+ * that is hashed, compiled and kept is whole.  Nothing but stdint and stddef is included:
+ * immintrin.h alone costs five times the compilation of a kernel.
+ *
+ * Positions and coordinates are int64_t; 'lo' and 'hi' bound half-open ranges.
+ */
+#ifndef ZS_KERNEL_H
+#define ZS_KERNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define ZS_INLINE static inline __attribute__((unused))
+
+/* ---- the call ----------------------------------------------------------------------- */
+
+/* The loader reads the lines between the two marks: no preprocessor but plain numbers. */
+/* cdef: begin */
+#define ZS_ARGS_VERSION 1
+#define ZS_MAX_BUFS 32
+#define ZS_MAX_DIMS 64
+#define ZS_MAX_SCALARS 16
+
+/* Why a kernel gave up.  load.py holds the sentence for each; a test keeps them level. */
+#define ZS_OK 0
+#define ZS_EVERSION 1
+#define ZS_EEXTENT 2
+#define ZS_ERANGE 3
+#define ZS_EORDER 4
+#define ZS_EPOSITIONS 5
+#define ZS_ECOLLISION 6
+#define ZS_EFULL 7
+#define ZS_EMEMORY 8
+#define ZS_EINTERNAL 9
+
+/*
+ * zs_args - the signature of every kernel:  int32_t NAME(zs_args *args).
+ *
+ * The caller sets 'version' to ZS_ARGS_VERSION, 'error' and 'work' to 0 and 'where' to -1.
+ * A kernel that fails returns a ZS_E... code, leaves it in 'error' too, and may leave
+ * the operand or the position at fault in 'where'.  Results are then unspecified.
+ */
+typedef struct zs_args {
+    int32_t version;
+    int32_t error;
+    int64_t where;
+    int64_t work;      /* multiplications executed, where the kernel counts */
+    void *buf[ZS_MAX_BUFS];     /* arrays, in the order that the kernel's prologue names */
+    int64_t dim[ZS_MAX_DIMS];   /* extents, padding, constants */
+    double real[ZS_MAX_SCALARS];
+    int64_t whole[ZS_MAX_SCALARS];
+} zs_args;
+/* cdef: end */
+
+_Static_assert(sizeof(void *) == 8, "positions and pointers are 64 bits");
+_Static_assert(offsetof(zs_args, buf) == 24, "zs_args has a hole before buf");
+_Static_assert(sizeof(zs_args) == 24 + 8 * (ZS_MAX_BUFS + ZS_MAX_DIMS + 2 * ZS_MAX_SCALARS),
+               "zs_args has a hole");
+
+/*
+ * zs_fail() - leave 'code' and 'where' in the arguments and return 'code'.
+ *
+ * For  return zs_fail(args, ZS_ERANGE, p);  'where' is -1 where nothing more is known.
+ */
+ZS_INLINE int32_t zs_fail(zs_args *args, int32_t code, int64_t where)
+{
+    args->error = code;
+    args->where = where;
+    return code;
+}
+
+/*
+ * zs_check_version() - ZS_OK, or ZS_EVERSION where the caller filled another struct.
+ *
+ * Every kernel calls it first; 'where' then holds the version that the caller filled.
+ */
+ZS_INLINE int32_t zs_check_version(zs_args *args)
+{
+    return args->version == ZS_ARGS_VERSION ? ZS_OK
+                                            : zs_fail(args, ZS_EVERSION, args->version);
+}
+
+/* ---- whole numbers ------------------------------------------------------------------ */
+
+ZS_INLINE int64_t zs_min(int64_t a, int64_t b) { return a < b ? a : b; }
+ZS_INLINE int64_t zs_max(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/*
+ * zs_floor_div() - a / b rounded towards minus infinity; 'b' is positive.
+ *
+ * C rounds towards zero: -1 / 2 is 0 there and -1 here.  Defined for every 'a'.
+ */
+ZS_INLINE int64_t zs_floor_div(int64_t a, int64_t b)
+{
+    return a / b - (a % b < 0);
+}
+
+/* zs_floor_mod() - a - b * zs_floor_div(a, b), in [0, b); 'b' is positive. */
+ZS_INLINE int64_t zs_floor_mod(int64_t a, int64_t b)
+{
+    const int64_t r = a % b;
+    return r < 0 ? r + b : r;
+}
+
+/* zs_ceil_div() - a / b rounded towards plus infinity; 'b' is positive. */
+ZS_INLINE int64_t zs_ceil_div(int64_t a, int64_t b)
+{
+    return a / b + (a % b > 0);
+}
+
+/* ---- sorted coordinates ------------------------------------------------------------- */
+
+/*
+ * zs_lower_bound_TYPE() - first position in [lo, hi) with crd[position] >= c, else 'hi'.
+ * zs_locate_TYPE()      - the position in [lo, hi) with crd[position] == c, else -1.
+ *
+ * crd[lo .. hi) does not decrease; where 'c' repeats, the first of its positions is found.
+ * 'c' may be any int64_t, out of TYPE's range included.  'lo' > 'hi' is an empty range.
+ * Touches no element outside [lo, hi).  TYPE is the NumPy name of the coordinates' type.
+ */
+#define ZS_DEFINE_SEARCH(NAME, TYPE)                                                        \
+    ZS_INLINE int64_t zs_lower_bound_##NAME(const TYPE *crd, int64_t lo, int64_t hi,        \
+                                            int64_t c)                                      \
+    {                                                                                       \
+        while (lo < hi) {                                                                   \
+            const int64_t mid = lo + (hi - lo) / 2;                                         \
+            if ((int64_t)crd[mid] < c)                                                      \
+                lo = mid + 1;                                                               \
+            else                                                                            \
+                hi = mid;                                                                   \
+        }                                                                                   \
+        return hi;                                                                          \
+    }                                                                                       \
+    ZS_INLINE int64_t zs_locate_##NAME(const TYPE *crd, int64_t lo, int64_t hi, int64_t c)  \
+    {                                                                                       \
+        const int64_t p = zs_lower_bound_##NAME(crd, lo, hi, c);                            \
+        return p >= lo && p < hi && (int64_t)crd[p] == c ? p : -1;                          \
+    }
+
+ZS_DEFINE_SEARCH(uint16, uint16_t)
+ZS_DEFINE_SEARCH(int32, int32_t)
+ZS_DEFINE_SEARCH(int64, int64_t)
+#undef ZS_DEFINE_SEARCH
+
+/* ---- bitmasks ----------------------------------------------------------------------- */
+
+/*
+ * A fiber of extent n keeps zs_bit_words(n) words, coordinate c at bit c % 64 of word
+ * c / 64; bits at or past n are 0.  'rank' has one number a word: the bits set in all words
+ * of the level before it, so that it counts from the level's start and not the fiber's.
+ * Below, 'words' and 'rank' point at the fiber's first word, and c is in [0, n).
+ */
+
+/* zs_bit_words() - words for one fiber of extent 'n' >= 0. */
+ZS_INLINE int64_t zs_bit_words(int64_t n) { return n / 64 + (n % 64 > 0); }
+
+/* zs_popcount() - bits set in 'word', 0 to 64. */
+ZS_INLINE int64_t zs_popcount(uint64_t word) { return __builtin_popcountll(word); }
+
+/* zs_ctz() - place of the lowest set bit, 0 to 63; 'word' is not 0. */
+ZS_INLINE int64_t zs_ctz(uint64_t word) { return __builtin_ctzll(word); }
+
+/* zs_drop_lowest() - 'word' without its lowest set bit; 0 stays 0. */
+ZS_INLINE uint64_t zs_drop_lowest(uint64_t word) { return word & (word - 1); }
+
+/* zs_bits_below() - a word whose bits [0, n) are set; 'n' is in [0, 64]. */
+ZS_INLINE uint64_t zs_bits_below(int64_t n)
+{
+    return n >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << n) - 1;
+}
+
+/* zs_bit_test() - 1 where coordinate 'c' is stored, else 0. */
+ZS_INLINE int zs_bit_test(const uint64_t *words, int64_t c)
+{
+    return (int)(words[c / 64] >> (c % 64) & 1);
+}
+
+/* zs_bit_position() - how many stored coordinates of the level come before 'c'. */
+ZS_INLINE int64_t zs_bit_position(const uint64_t *words, const int64_t *rank, int64_t c)
+{
+    return rank[c / 64] + zs_popcount(words[c / 64] & zs_bits_below(c % 64));
+}
+
+/* zs_bit_locate() - position of coordinate 'c', or -1 where it is not stored. */
+ZS_INLINE int64_t zs_bit_locate(const uint64_t *words, const int64_t *rank, int64_t c)
+{
+    return zs_bit_test(words, c) ? zs_bit_position(words, rank, c) : -1;
+}
+
+/*
+ * zs_bit_next() - first stored coordinate >= 'from', or 'n' if there is none.
+ *
+ * 'from' is in [0, n].  Touches no word outside zs_bit_words(n).
+ */
+ZS_INLINE int64_t zs_bit_next(const uint64_t *words, int64_t n, int64_t from)
+{
+    const int64_t n_words = zs_bit_words(n);
+    int64_t w = from / 64;
+    uint64_t word;
+    if (w >= n_words)
+        return n;
+    word = words[w] & ~zs_bits_below(from % 64);
+    while (word == 0) {
+        if (++w >= n_words)
+            return n;
+        word = words[w];
+    }
+    return 64 * w + zs_ctz(word);
+}
+
+/*
+ * ZS_FOR_BITS(word, bit) - run the statement that follows for each set bit of 'word', from
+ * the lowest up, with int64_t 'bit' in [0, 64).
+ */
+#define ZS_FOR_BITS(word, bit)                                                              \
+    for (uint64_t bit##_left = (word); bit##_left != 0; bit##_left = 0)                     \
+        for (int64_t bit; bit##_left != 0 && (bit = zs_ctz(bit##_left), 1);                 \
+             bit##_left = zs_drop_lowest(bit##_left))
+
+#endif /* ZS_KERNEL_H */
