@@ -1,0 +1,317 @@
+"""Coordinates → level arrays, and level arrays → coordinates.
+
+Both go level by level from the root with one thing in hand: the position that each entry
+has at the level above.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from zeroskip.errors import TensorError
+from zeroskip.formats.format import Format
+from zeroskip.formats.level_data import (
+    MAX_POSITIONS,
+    Array,
+    Indices,
+    LevelData,
+    check_room,
+    freeze,
+    index_dtype,
+    storage_extents,
+)
+from zeroskip.formats.levels import (
+    Bitmask,
+    Compressed,
+    LevelFormat,
+    RunLength,
+    Singleton,
+    Uncompressed,
+)
+
+# ---- coordinates of axes → sorted, unique coordinates of storage ranks --------------------
+
+
+def arrange(
+    coords: Sequence[Indices], values: Array, shape: Sequence[int], bound: Format
+) -> tuple[list[Indices], Array]:
+    """Storage coordinates in storage order, each once, and the values that go with them.
+
+    coords : one array of coordinates an axis, in range, in any order.  Values of equal
+        coordinates are added up (or-ed, for bool).
+    """
+    extents = storage_extents(shape, bound)
+    stored = [_flatten([coords[a] for a in axes], [shape[a] for a in axes]) for axes in bound.order]
+    if not stored:
+        total = values.sum(keepdims=True, dtype=values.dtype) if len(values) != 1 else values
+        return [], total
+    size = 1
+    for extent in extents:
+        size *= extent
+    if size <= MAX_POSITIONS:
+        key = _flatten(stored, extents)
+        if bool((key[1:] > key[:-1]).all()):
+            return stored, values
+        permutation = np.argsort(key, kind="stable")
+    else:
+        permutation = np.lexsort(stored[::-1])
+    stored = [crd[permutation] for crd in stored]
+    values = values[permutation]
+    new = np.ones(len(values), dtype=bool)
+    if len(values) > 1:
+        new[1:] = np.logical_or.reduce([crd[1:] != crd[:-1] for crd in stored])
+    if not new.all():
+        starts = np.flatnonzero(new)
+        stored = [crd[starts] for crd in stored]
+        if values.dtype == np.bool_:
+            values = np.logical_or.reduceat(values, starts)
+        else:
+            values = np.add.reduceat(values, starts, dtype=values.dtype)
+    return stored, values
+
+
+def _flatten(coords: Sequence[Indices], extents: Sequence[int]) -> Indices:
+    """Row-major position of each coordinate in a box of ``extents``."""
+    flat = coords[0]
+    for crd, extent in zip(coords[1:], extents[1:], strict=True):
+        flat = flat * extent + crd
+    return flat
+
+
+def nonzeros(array: Array, bound: Format) -> tuple[list[Indices], Array]:
+    """Storage coordinates and values of what is not zero in a dense array, in storage order.
+
+    NaN is not zero; -0.0 is.
+    """
+    extents = storage_extents(array.shape, bound)
+    flat = array.transpose([a for axes in bound.order for a in axes]).reshape(-1)
+    places = np.flatnonzero(flat)
+    values = flat[places]
+    coords: list[Indices] = []
+    for extent in reversed(extents[1:]):
+        places, crd = np.divmod(places, max(extent, 1))
+        coords.append(crd)
+    if extents:
+        coords.append(places)
+    return coords[::-1], values
+
+
+# ---- storage coordinates → levels -----------------------------------------------------------
+
+
+def build(
+    coords: Sequence[Indices], values: Array, shape: Sequence[int], bound: Format
+) -> tuple[tuple[LevelData, ...], Array]:
+    """Levels and the value array of elements at sorted, unique storage coordinates."""
+    extents = storage_extents(shape, bound)
+    parents: Indices = np.zeros(len(values), dtype=np.int64)
+    fibers = 1
+    levels: list[LevelData] = []
+    heads = _heads(coords, bound)
+    for i, (rank, axes) in enumerate(zip(bound.ranks, bound.order, strict=True)):
+        entries, arrays, parents = _level(
+            rank.level, extents[i], fibers, coords[i], parents, heads[i], f"rank {i} ({rank})"
+        )
+        frozen = {name: freeze(array) for name, array in arrays.items()}
+        levels.append(LevelData(rank.level, extents[i], axes, fibers, entries, frozen))
+        fibers = entries
+    if len(values) == fibers:
+        return tuple(levels), freeze(np.array(values))
+    check_room(fibers, values.dtype.itemsize, "the value array")
+    placed = np.zeros(fibers, dtype=values.dtype)
+    placed[parents] = values
+    return tuple(levels), freeze(placed)
+
+
+def full_levels(shape: Sequence[int], bound: Format) -> tuple[LevelData, ...]:
+    """The levels of a format in which every rank is U."""
+    levels: list[LevelData] = []
+    fibers = 1
+    extents = storage_extents(shape, bound)
+    for rank, axes, extent in zip(bound.ranks, bound.order, extents, strict=True):
+        levels.append(LevelData(rank.level, extent, axes, fibers, fibers * extent, {}))
+        fibers *= extent
+    return tuple(levels)
+
+
+def _heads(coords: Sequence[Indices], bound: Format) -> list[Array | None]:
+    """For each rank, which elements are the first of an entry there; None where all are.
+
+    An entry of a C above S is told apart by the coordinates of the S below it too.
+    """
+    first: list[Array] = []
+    for crd in coords:
+        new = np.ones(len(crd), dtype=bool)
+        if len(crd):
+            new[1:] = crd[1:] != crd[:-1]
+            if first:
+                new |= first[-1]
+        first.append(new)
+    for i in range(len(first) - 2, -1, -1):
+        if not bound.unique(i):
+            first[i] = first[i + 1]
+    return [None if new.all() else new for new in first]
+
+
+def _level(
+    spec: LevelFormat,
+    extent: int,
+    fibers: int,
+    coords: Indices,
+    parents: Indices,
+    heads: Array | None,
+    where: str,
+) -> tuple[int, dict[str, Array], Indices]:
+    """(entries, arrays, each element's position) of one level."""
+    if isinstance(spec, Uncompressed):
+        if fibers * extent > MAX_POSITIONS:
+            raise TensorError(
+                f"{where} would have {fibers * extent} positions, more than {MAX_POSITIONS}\n"
+                "Store the long ranks as C, so that only their entries take room."
+            )
+        return fibers * extent, {}, parents * extent + coords
+    if heads is None:
+        group: Indices = np.arange(len(coords), dtype=np.int64)
+    else:
+        group = np.cumsum(heads, dtype=np.int64) - 1
+        coords, parents = coords[heads], parents[heads]
+    match spec:
+        case Singleton():
+            return len(coords), {"crd": coords.astype(index_dtype(spec, "crd", extent))}, group
+        case Compressed():
+            arrays = {
+                "pos": _pointers(parents, fibers, where),
+                "crd": coords.astype(index_dtype(spec, "crd", extent)),
+            }
+            return len(coords), arrays, group
+        case Bitmask():
+            return len(coords), _masks(coords, parents, fibers, extent, where), group
+        case RunLength():
+            return _runs(spec, coords, parents, fibers, group, where)
+
+
+def _pointers(parents: Indices, fibers: int, where: str) -> Indices:
+    check_room(fibers + 1, 8, f"pos of {where}")
+    pos = np.zeros(fibers + 1, dtype=np.int64)
+    np.cumsum(np.bincount(parents, minlength=fibers), out=pos[1:])
+    return pos
+
+
+def _masks(
+    coords: Indices, parents: Indices, fibers: int, extent: int, where: str
+) -> dict[str, Array]:
+    width = -(-extent // 64)
+    check_room(2 * fibers * width, 8, f"words and rank of {where}")
+    words = np.zeros(fibers * width, dtype=np.uint64)
+    if len(coords):
+        word = parents * width + (coords >> 6)
+        bit = np.uint64(1) << (coords & 63).astype(np.uint64)
+        starts = np.flatnonzero(np.diff(word, prepend=-1))
+        words[word[starts]] = np.bitwise_or.reduceat(bit, starts)
+    return {"words": words, "rank": popcounts_before(words)}
+
+
+def popcounts_before(words: Array) -> Indices:
+    """Bits set in all words before each."""
+    rank = np.zeros(len(words), dtype=np.int64)
+    np.cumsum(np.bitwise_count(words[:-1]), out=rank[1:])
+    return rank
+
+
+def _runs(
+    spec: RunLength, coords: Indices, parents: Indices, fibers: int, group: Indices, where: str
+) -> tuple[int, dict[str, Array], Indices]:
+    """Runs with bridges: floor(gap / 2**r) of them before an entry that ends a gap."""
+    gap = coords.copy()
+    same = parents[1:] == parents[:-1]
+    gap[1:][same] -= coords[:-1][same] + 1
+    bridges = gap >> spec.run_bits
+    dtype = index_dtype(spec, "run", 0)
+    entries = len(gap) + int(bridges.sum(dtype=np.float64))
+    check_room(entries, dtype.itemsize, f"run of {where}, bridges included,")
+    place = np.arange(len(gap), dtype=np.int64) + np.cumsum(bridges)
+    entries = int(place[-1]) + 1 if len(place) else 0
+    run = np.full(entries, spec.max_run, dtype=dtype)
+    run[place] = gap & spec.max_run
+    before = np.concatenate([np.zeros(1, dtype=np.int64), place + 1])
+    pos = before[_pointers(parents, fibers, where)]
+    return entries, {"pos": pos, "run": run}, place[group]
+
+
+# ---- levels → storage coordinates -----------------------------------------------------------
+
+
+def expand(levels: Sequence[LevelData]) -> list[Indices]:
+    """Storage coordinates of every entry of the last level, in storage order."""
+    coords: list[Indices] = []
+    for i, level in enumerate(levels):
+        check_room((i + 1) * level.entries, 8, "the list of coordinates")
+        parents, crd = level_coordinates(level)
+        if parents is not None:
+            coords = [above[parents] for above in coords]
+        coords.append(crd)
+    return coords
+
+
+def level_coordinates(level: LevelData) -> tuple[Indices | None, Indices]:
+    """(fiber, coordinate) of every entry of one level; None where fiber and entry are one."""
+    arrays = level.arrays
+    match level.spec:
+        case Uncompressed():
+            parents, crd = np.divmod(np.arange(level.entries, dtype=np.int64), max(level.extent, 1))
+            return parents, crd
+        case Singleton():
+            return None, arrays["crd"].astype(np.int64)
+        case Compressed():
+            return _owners(arrays["pos"]), arrays["crd"].astype(np.int64)
+        case Bitmask():
+            width = -(-level.extent // 64) * 64
+            octets = arrays["words"].astype("<u8").view(np.uint8)
+            check_room(len(octets), 8, "the unpacked bitmask")
+            bits = np.flatnonzero(np.unpackbits(octets, bitorder="little"))
+            parents, crd = np.divmod(bits, max(width, 1))
+            return parents, crd
+        case RunLength():
+            pos = arrays["pos"]
+            parents = _owners(pos)
+            ends = np.zeros(level.entries + 1, dtype=np.int64)
+            np.cumsum(arrays["run"].astype(np.int64) + 1, out=ends[1:])
+            return parents, ends[1:] - ends[pos[parents]] - 1
+
+
+def _owners(pos: Indices) -> Indices:
+    """The fiber of each position."""
+    return np.repeat(np.arange(len(pos) - 1, dtype=np.int64), np.diff(pos))
+
+
+def axis_coordinates(
+    stored: Sequence[Indices], shape: Sequence[int], bound: Format
+) -> list[Indices]:
+    """Coordinates of storage ranks → coordinates of axes."""
+    coords: dict[int, Indices] = {}
+    for flat, axes in zip(stored, bound.order, strict=True):
+        for axis in axes[:0:-1]:
+            flat, coords[axis] = np.divmod(flat, max(shape[axis], 1))
+        coords[axes[0]] = flat
+    return [coords[axis] for axis in range(len(shape))]
+
+
+def densify(
+    levels: Sequence[LevelData], values: Array, shape: Sequence[int], bound: Format
+) -> Array:
+    """The dense array, C-contiguous, of the tensor's shape."""
+    size = 1
+    for extent in shape:
+        size *= extent
+    check_room(size, values.dtype.itemsize, "the dense array")
+    order = [axis for axes in bound.order for axis in axes]
+    if all(isinstance(level.spec, Uncompressed) for level in levels):
+        flat = values
+    else:
+        flat = np.zeros(size, dtype=values.dtype)
+        if len(values):
+            flat[_flatten(expand(levels), [level.extent for level in levels])] = values
+    back = np.argsort(order)
+    return np.array(flat.reshape([shape[axis] for axis in order]).transpose(back), order="C")

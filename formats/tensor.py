@@ -1,0 +1,299 @@
+"""`Tensor`: a shape, a format, the arrays of its levels, and values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zeroskip.errors import TensorError
+from zeroskip.formats.build import (
+    arrange,
+    axis_coordinates,
+    build,
+    densify,
+    expand,
+    full_levels,
+    nonzeros,
+)
+from zeroskip.formats.format import Format
+from zeroskip.formats.level_data import Array, Indices, LevelData, freeze
+from zeroskip.formats.levels import Bitmask, Compressed, Singleton, Uncompressed
+from zeroskip.formats.validate import check_levels, check_values, read_levels
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+DTYPES = ("float64", "float32", "int8", "int16", "int32", "int64", "bool")
+"""Types of the values that a tensor can hold."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False, weakref_slot=True)
+class Tensor:
+    """A tensor in a format; immutable.
+
+    Make one with `zeroskip.tensor`, `from_dense`, `from_coords` or `from_parts`; the
+    constructor itself trusts what it is given.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Extent of each axis, in the order of the array it was made from.
+    format : Format
+        Bound: storage ranks over axis numbers, outermost first.
+    levels : tuple of LevelData
+        One for each storage rank.
+    values : ndarray
+        1-D, one value an entry of the last level.
+    """
+
+    shape: tuple[int, ...]
+    format: Format
+    levels: tuple[LevelData, ...]
+    values: Array
+
+    # ---- making one ---------------------------------------------------------------------
+
+    @classmethod
+    def from_dense(cls, array: Array, format: Format | str) -> Tensor:
+        """What is not zero in ``array``: NaN is stored, -0.0 is a zero.
+
+        Where every level is U, the array is kept as it is, signs of zeros included.
+        """
+        check_dtype(array.dtype)
+        bound = Format(format).bind(array.ndim)
+        array = array.astype(array.dtype.newbyteorder("="), copy=False)
+        if all(isinstance(level, Uncompressed) for level in bound.levels):
+            flat = array.transpose([a for axes in bound.order for a in axes]).flatten()
+            return cls(array.shape, bound, full_levels(array.shape, bound), freeze(flat))
+        coords, values = nonzeros(array, bound)
+        return cls(array.shape, bound, *build(coords, values, array.shape, bound))
+
+    @classmethod
+    def from_coords(
+        cls,
+        coords: Sequence[Any],
+        values: Any,
+        shape: Sequence[int],
+        format: Format | str,
+    ) -> Tensor:
+        """Values at coordinates, one array of integers an axis, in any order.
+
+        Values at equal coordinates are added up (or-ed, for bool).  Zeros among the values
+        are stored like any other.  Raises `TensorError` where a coordinate is not an
+        integer in range, naming its position.
+        """
+        extents = check_shape(shape)
+        bound = Format(format).bind(len(extents))
+        held = np.asarray(values)
+        check_dtype(held.dtype)
+        held = held.astype(held.dtype.newbyteorder("="), copy=False)
+        if held.ndim != 1:
+            raise TensorError(f"values have shape {held.shape}; expected one axis")
+        if len(coords) != len(extents):
+            raise TensorError(
+                f"{len(coords)} arrays of coordinates for {len(extents)} axes {extents}"
+            )
+        checked = [
+            check_coordinates(crd, axis, extent, len(held))
+            for axis, (crd, extent) in enumerate(zip(coords, extents, strict=True))
+        ]
+        stored, held = arrange(checked, held, extents, bound)
+        return cls(extents, bound, *build(stored, held, extents, bound))
+
+    @classmethod
+    def from_parts(
+        cls,
+        shape: Sequence[int],
+        format: Format | str,
+        parts: Sequence[Mapping[str, Any]],
+        values: Any,
+    ) -> Tensor:
+        """A tensor from level arrays, which are copied, checked and narrowed.
+
+        parts : for each storage rank, outermost first, a mapping of the array names that
+            `levels` documents: ``{}`` for U, ``{"pos": …, "crd": …}`` for C.
+
+        Raises
+        ------
+        TensorError
+            Naming the rank, the position, what was found and what was expected.
+        """
+        extents = check_shape(shape)
+        bound = Format(format).bind(len(extents))
+        held = np.array(values)
+        check_dtype(held.dtype)
+        held = held.astype(held.dtype.newbyteorder("="), copy=False)
+        levels = read_levels(extents, bound, parts)
+        check_values(held, levels[-1].entries if levels else 1)
+        return cls(extents, bound, levels, freeze(held))
+
+    def validate(self) -> Tensor:
+        """Check every array against the others; return self.
+
+        Raises `TensorError` if the data was altered since it was made.
+        """
+        check_shape(self.shape)
+        check_dtype(self.values.dtype)
+        check_levels(self.shape, self.format, self.levels)
+        check_values(self.values, self.levels[-1].entries if self.levels else 1)
+        return self
+
+    # ---- what it is ---------------------------------------------------------------------
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.values.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Elements of the shape, stored or not."""
+        return prod(self.shape)
+
+    @property
+    def stored(self) -> int:
+        """Entries held: run-length bridges and zeros that are stored included."""
+        return len(self.values)
+
+    @property
+    def nnz(self) -> int:
+        """Values that are not zero."""
+        return int(np.count_nonzero(self.values))
+
+    @property
+    def density(self) -> float:
+        """Non-zeros over elements; 0.0 where there are no elements."""
+        return self.nnz / self.size if self.size else 0.0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that this process holds: level arrays and values."""
+        arrays = (array for level in self.levels for array in level.arrays.values())
+        return self.values.nbytes + sum(array.nbytes for array in arrays)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Tensor {'×'.join(map(str, self.shape)) or 'scalar'} {self.dtype}, "
+            f"format {self.format.label!r}, {self.nnz} non-zeros "
+            f"(density {self.density:.3g}), {self.stored} stored>"
+        )
+
+    # ---- other forms --------------------------------------------------------------------
+
+    def toarray(self) -> Array:
+        """A new dense array of the tensor's shape."""
+        return densify(self.levels, self.values, self.shape, self.format)
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
+        if copy is False:
+            raise TensorError("a Tensor cannot become an array without a copy; use copy=None")
+        array = self.toarray()
+        return array if dtype is None else array.astype(dtype, copy=False)
+
+    def coords(self) -> tuple[tuple[Indices, ...], Array]:
+        """Coordinates of each axis, and values, of what is stored, in storage order.
+
+        Zeros that a U or R level keeps only to fill a place are left out; zeros that C, S
+        or B name are there.
+        """
+        stored, values = expand(self.levels), self.values
+        if self.levels and not isinstance(self.levels[-1].spec, Compressed | Singleton | Bitmask):
+            kept = np.flatnonzero(values)
+            stored, values = [crd[kept] for crd in stored], values[kept]
+        return tuple(axis_coordinates(stored, self.shape, self.format)), values
+
+    def asformat(self, format: Format | str) -> Tensor:
+        """The same tensor in another format (this one, where it is the same)."""
+        bound = Format(format).bind(self.ndim)
+        if bound == self.format:
+            return self
+        coords, values = self.coords()
+        stored, values = arrange(coords, values, self.shape, bound)
+        return Tensor(self.shape, bound, *build(stored, values, self.shape, bound))
+
+    def astype(self, dtype: DTypeLike) -> Tensor:
+        """The same entries with values of another type; raises where an integer type cannot
+        hold one of them."""
+        wanted = np.dtype(dtype)
+        check_dtype(wanted)
+        if wanted == self.dtype:
+            return self
+        return Tensor(self.shape, self.format, self.levels, freeze(cast(self.values, wanted)))
+
+
+_NONE: Indices = np.zeros(0, dtype=np.int64)
+
+
+def cast(values: Array, dtype: np.dtype[Any]) -> Array:
+    """Values of another type, as NumPy's ``astype``; but an integer type is refused where it
+    would have to wrap a value round, or hold a NaN or an infinity."""
+    if dtype.kind == "i" and values.dtype.kind in "if":
+        info = np.iinfo(dtype)
+        whole = np.trunc(values)
+        # float(info.max) may round up to 2**63, which int64 cannot hold: hence "<" on max + 1.
+        fits = (whole >= info.min) & (
+            whole < float(info.max) + 1 if values.dtype.kind == "f" else whole <= info.max
+        )
+        bad = np.flatnonzero(~fits)
+        if len(bad):
+            found = values.reshape(-1)[bad[0]]
+            raise TensorError(
+                f"{found} at position {bad[0]} has no value in {dtype} ({info.min} .. {info.max})"
+            )
+    return values.astype(dtype)
+
+
+def check_dtype(dtype: np.dtype[Any]) -> None:
+    """Refuse a type that values cannot have, naming the way out."""
+    if dtype.name in DTYPES:
+        return
+    way_out = {
+        "f": "Convert with .astype('float32').",
+        "u": "Convert with .astype('int16'), or wider.",
+        "c": "Store the real and the imaginary part as two tensors.",
+        "O": "Pass numbers of one type; a ragged or mixed list is no array.",
+    }.get(dtype.kind, "Convert it with .astype(...).")
+    raise TensorError(f"expected values of type {', '.join(DTYPES)}; found {dtype}\n{way_out}")
+
+
+def check_shape(shape: Sequence[int]) -> tuple[int, ...]:
+    """Extents as Python integers; refuses what is no extent."""
+    extents = []
+    for axis, extent in enumerate(shape):
+        if isinstance(extent, bool) or not isinstance(extent, int | np.integer) or extent < 0:
+            raise TensorError(f"axis {axis} has extent {extent!r}; expected an integer >= 0")
+        extents.append(int(extent))
+    return tuple(extents)
+
+
+def check_coordinates(crd: Any, axis: int, extent: int, length: int) -> Indices:
+    """Coordinates of one axis as int64; refuses what is no integer in range."""
+    array = np.asarray(crd)
+    if array.shape != (length,):
+        raise TensorError(
+            f"coordinates of axis {axis} have shape {array.shape}; expected ({length},), "
+            "one a value"
+        )
+    if array.dtype.kind not in "iu" and length:
+        nan = np.flatnonzero(np.isnan(array)) if array.dtype.kind == "f" else _NONE
+        if len(nan):
+            raise TensorError(f"coordinate {nan[0]} of axis {axis} is NaN; expected an integer")
+        raise TensorError(
+            f"coordinates of axis {axis} are {array.dtype}; expected integers\n"
+            "Convert with .astype('int64') if they are whole numbers."
+        )
+    bad = np.flatnonzero((array < 0) | (array >= extent))
+    if len(bad):
+        raise TensorError(
+            f"coordinate {bad[0]} of axis {axis} is {array[bad[0]]}; expected 0 .. {extent - 1}"
+            if extent
+            else f"axis {axis} has extent 0 and no coordinates; found {array[bad[0]]}"
+        )
+    return array.astype(np.int64, copy=False)
