@@ -1,0 +1,212 @@
+"""What a user may set: the compiler, the cache of kernels, the number of threads.
+
+A value comes from `configure`, else from the environment, else from the defaults below.
+The environment is read once, when a setting is first asked for.
+
+    ZEROSKIP_CC                 C compiler, with its flags if any: "gcc-13", "ccache clang"
+    ZEROSKIP_CACHE_DIR          directory of compiled kernels
+    ZEROSKIP_CACHE_MB           size that the directory is kept under, in MiB
+    ZEROSKIP_THREADS            threads that a kernel may use
+    ZEROSKIP_COMPILE_TIMEOUT    seconds after which a compiler is taken to hang
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from zeroskip.errors import ZeroskipError
+
+MAX_THREADS = 1024
+DEFAULT_CACHE_BYTES = 512 * 2**20
+DEFAULT_TIMEOUT_S = 120.0
+
+
+class SettingError(ZeroskipError):
+    """A setting whose value cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One consistent set of settings.
+
+    compiler : command of the C compiler, or None to look for one.
+    cache_dir : directory of compiled kernels; absolute, of the user's own.
+    cache_bytes : size that ``cache_dir`` is kept under; at least 1 MiB.
+    threads : threads that a kernel may use, 1 to 1024.
+    compile_timeout_s : seconds after which a compiler is taken to hang; positive.
+
+    Raises SettingError where a value is of the wrong type or out of its range.
+    """
+
+    compiler: str | None
+    cache_dir: Path
+    cache_bytes: int
+    threads: int
+    compile_timeout_s: float
+
+    def __post_init__(self) -> None:
+        if self.compiler is not None:
+            _expect(
+                isinstance(self.compiler, str) and self.compiler.strip() != "",
+                "compiler",
+                "a command such as 'gcc', or None to look for one",
+                self.compiler,
+            )
+        _expect(
+            isinstance(self.cache_dir, Path) and self.cache_dir.is_absolute(),
+            "cache_dir",
+            "an absolute path",
+            self.cache_dir,
+        )
+        _expect(
+            _is_int(self.cache_bytes) and self.cache_bytes >= 2**20,
+            "cache_bytes",
+            f"a whole number of at least {2**20}",
+            self.cache_bytes,
+        )
+        _expect(
+            _is_int(self.threads) and 1 <= self.threads <= MAX_THREADS,
+            "threads",
+            f"a whole number from 1 to {MAX_THREADS}",
+            self.threads,
+        )
+        _expect(
+            isinstance(self.compile_timeout_s, int | float)
+            and not isinstance(self.compile_timeout_s, bool)
+            and 0 < self.compile_timeout_s < float("inf"),
+            "compile_timeout_s",
+            "a positive number of seconds",
+            self.compile_timeout_s,
+        )
+
+
+_current: Settings | None = None
+
+
+def current() -> Settings:
+    """The settings in force."""
+    global _current
+    if _current is None:
+        _current = from_environment(os.environ)
+    return _current
+
+
+def configure(**changes: Any) -> Settings:
+    """Change settings for the whole process; return those now in force.
+
+    changes : fields of `Settings`; ``cache_dir`` may be a string, and ``~`` is expanded.
+    Raises SettingError, changing nothing, for an unknown name or an unusable value.
+    """
+    global _current
+    names = [field.name for field in fields(Settings)]
+    for name in changes:
+        if name not in names:
+            raise SettingError(f"there is no setting {name!r}; there are {', '.join(names)}")
+    if isinstance(changes.get("cache_dir"), str | os.PathLike):
+        changes["cache_dir"] = _path("cache_dir", os.fspath(changes["cache_dir"]))
+    _current = replace(current(), **changes)
+    return _current
+
+
+@contextmanager
+def using(**changes: Any) -> Iterator[Settings]:
+    """`configure` for the length of a ``with`` block; for the whole process, as there."""
+    global _current
+    before = current()
+    try:
+        yield configure(**changes)
+    finally:
+        _current = before
+
+
+def reload() -> Settings:
+    """Forget every `configure` and read the environment again."""
+    global _current
+    _current = None
+    return current()
+
+
+def from_environment(environ: Mapping[str, str]) -> Settings:
+    """Settings by ``environ`` and the defaults.  An empty variable counts as unset."""
+    timeout = _number(environ, "ZEROSKIP_COMPILE_TIMEOUT", float, "a number of seconds")
+    megabytes = _number(environ, "ZEROSKIP_CACHE_MB", int, "a whole number of MiB")
+    threads = _number(environ, "ZEROSKIP_THREADS", int, "a whole number")
+    directory = environ.get("ZEROSKIP_CACHE_DIR")
+    return Settings(
+        compiler=environ.get("ZEROSKIP_CC") or None,
+        cache_dir=(
+            _path("ZEROSKIP_CACHE_DIR", directory)
+            if directory
+            else default_cache_dir(environ, sys.platform)
+        ),
+        cache_bytes=DEFAULT_CACHE_BYTES if megabytes is None else megabytes * 2**20,
+        threads=usable_cpus() if threads is None else threads,
+        compile_timeout_s=DEFAULT_TIMEOUT_S if timeout is None else timeout,
+    )
+
+
+def default_cache_dir(environ: Mapping[str, str], platform: str) -> Path:
+    """Where this platform keeps a user's caches, plus ``zeroskip``.
+
+    Linux and others: $XDG_CACHE_HOME where it is absolute (the XDG specification has a
+    relative one ignored), else ~/.cache.  macOS: ~/Library/Caches.  Windows: %LOCALAPPDATA%.
+    """
+    if platform == "win32":
+        local = environ.get("LOCALAPPDATA")
+        return (Path(local) if local else _home() / "AppData" / "Local") / "zeroskip" / "Cache"
+    if platform == "darwin":
+        return _home() / "Library" / "Caches" / "zeroskip"
+    xdg = environ.get("XDG_CACHE_HOME", "")
+    return (Path(xdg) if os.path.isabs(xdg) else _home() / ".cache") / "zeroskip"
+
+
+def usable_cpus() -> int:
+    """CPUs that this process may run on; an affinity mask counts, a cgroup's quota does not."""
+    if hasattr(os, "sched_getaffinity"):
+        return min(len(os.sched_getaffinity(0)), MAX_THREADS)
+    return min(os.cpu_count() or 1, MAX_THREADS)
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as cause:
+        raise SettingError(
+            "this user has no home directory to keep compiled kernels in\n"
+            "Set ZEROSKIP_CACHE_DIR to a directory that only this user may write to."
+        ) from cause
+
+
+def _path(name: str, value: str) -> Path:
+    try:
+        path = Path(value).expanduser()
+    except RuntimeError as cause:
+        raise SettingError(f"{name}={value!r} names the home of an unknown user") from cause
+    return Path(os.path.abspath(path))
+
+
+def _number(
+    environ: Mapping[str, str], name: str, kind: Callable[[str], Any], expected: str
+) -> Any:
+    text = environ.get(name)
+    if not text:
+        return None
+    try:
+        return kind(text)
+    except ValueError as cause:
+        raise SettingError(f"{name}={text!r}: expected {expected}") from cause
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _expect(holds: bool, name: str, expected: str, found: object) -> None:
+    if not holds:
+        raise SettingError(f"setting {name}: expected {expected}, found {found!r}")

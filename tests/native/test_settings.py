@@ -1,0 +1,99 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+from zeroskip.native import settings
+from zeroskip.native.settings import SettingError, default_cache_dir, from_environment
+
+
+@pytest.fixture(autouse=True)
+def restore():
+    before = settings.current()
+    yield
+    settings._current = before
+
+
+def test_the_environment_sets_every_value(tmp_path):
+    got = from_environment(
+        {
+            "ZEROSKIP_CC": "ccache gcc",
+            "ZEROSKIP_CACHE_DIR": str(tmp_path),
+            "ZEROSKIP_CACHE_MB": "3",
+            "ZEROSKIP_THREADS": "2",
+            "ZEROSKIP_COMPILE_TIMEOUT": "1.5",
+        }
+    )
+    assert got.compiler == "ccache gcc"
+    assert got.cache_dir == tmp_path
+    assert got.cache_bytes == 3 * 2**20
+    assert got.threads == 2
+    assert got.compile_timeout_s == 1.5
+
+
+def test_empty_variables_count_as_unset():
+    got = from_environment({"ZEROSKIP_CC": "", "ZEROSKIP_THREADS": "", "ZEROSKIP_CACHE_DIR": ""})
+    assert got.compiler is None
+    assert got.threads == settings.usable_cpus()
+    assert got.cache_dir == default_cache_dir({}, sys.platform)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("ZEROSKIP_THREADS", "many", "ZEROSKIP_THREADS='many': expected a whole number"),
+        ("ZEROSKIP_THREADS", "0", "setting threads: expected a whole number from 1 to 1024"),
+        ("ZEROSKIP_CACHE_MB", "1.5", "ZEROSKIP_CACHE_MB='1.5': expected a whole number of MiB"),
+        ("ZEROSKIP_CACHE_MB", "-1", "setting cache_bytes: expected a whole number of at least"),
+        ("ZEROSKIP_COMPILE_TIMEOUT", "nan", "setting compile_timeout_s: expected a positive"),
+        ("ZEROSKIP_CACHE_DIR", "~nobody-at-all/x", "names the home of an unknown user"),
+    ],
+)
+def test_an_unusable_variable_is_named(name, value, message):
+    with pytest.raises(SettingError) as caught:
+        from_environment({name: value})
+    assert message in str(caught.value)
+
+
+def test_cache_directory_by_platform(monkeypatch):
+    monkeypatch.setattr(Path, "home", staticmethod(lambda: Path("/home/ada")))
+    assert default_cache_dir({}, "linux") == Path("/home/ada/.cache/zeroskip")
+    assert default_cache_dir({"XDG_CACHE_HOME": "/x"}, "linux") == Path("/x/zeroskip")
+    assert default_cache_dir({"XDG_CACHE_HOME": "x"}, "linux") == Path("/home/ada/.cache/zeroskip")
+    assert default_cache_dir({}, "darwin") == Path("/home/ada/Library/Caches/zeroskip")
+    windows = default_cache_dir({"LOCALAPPDATA": "/local"}, "win32")
+    assert windows == Path("/local/zeroskip/Cache")
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", staticmethod(no_home))
+    with pytest.raises(SettingError, match="Set ZEROSKIP_CACHE_DIR to a directory"):
+        default_cache_dir({}, "linux")
+
+
+def test_configure_changes_what_it_names_and_using_restores(tmp_path):
+    before = settings.current()
+    with settings.using(threads=3, cache_dir=str(tmp_path)) as inside:
+        assert settings.current() is inside
+        assert (inside.threads, inside.cache_dir) == (3, tmp_path)
+        assert inside.cache_bytes == before.cache_bytes
+    assert settings.current() == before
+
+
+def test_a_refused_change_changes_nothing():
+    before = settings.current()
+    with pytest.raises(SettingError, match="expected a whole number from 1 to 1024, found True"):
+        settings.configure(compiler="gcc", threads=True)
+    with pytest.raises(SettingError, match=r"no setting 'thread'; there are compiler, cache_dir"):
+        settings.configure(thread=1)
+    assert settings.current() is before
+
+
+def test_reload_reads_the_environment_again(monkeypatch):
+    settings.configure(threads=7)
+    monkeypatch.setenv("ZEROSKIP_THREADS", "5")
+    assert settings.current().threads == 7
+    assert settings.reload().threads == 5
