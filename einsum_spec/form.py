@@ -60,4 +60,3 @@ class Form:
         for name in self.reduced:
             seen.setdefault(name)
         return tuple(seen)
-

@@ -82,9 +82,9 @@ def underline(text: str, spans: Sequence[tuple[int, int]], width: int = 96) -> l
         begin = max(begin, first - width // 2)
         end = min(end, begin + width)
     lines = ["  " + text[begin:end]]
-    marks = [" "] * (end - begin)
+    marks = [" "] * (end - begin + 1)  # one more: "expected ..." at the end of the line
     for start, stop in spans:
-        for i in range(max(start, begin), min(max(stop, start + 1), end)):
+        for i in range(max(start, begin), min(max(stop, start + 1), end + 1)):
             marks[i - begin] = "^"
     if spans:
         lines.append("  " + "".join(marks).rstrip())

@@ -1,0 +1,438 @@
+"""Tokens into the tree: a recursive-descent parser for the grammar of `tree`.
+
+    program   := [statement] (("\\n" | ";") [statement])*
+    statement := target ("=" | "+=" | "*=" | "max=" | "min=" | "|=" | "&=") expr
+    target    := name ["[" [subscript ("," subscript)*] "]"]
+    expr      := sum [("<" | "<=" | "==" | "!=" | ">=" | ">") sum]
+    sum       := term (("+" | "-") term)*
+    term      := "-" term | product
+    product   := factor (("*" | "/" | "//") factor)*
+    factor    := "-" factor | number | name | name "[" subscripts "]"
+               | function "(" expr ("," expr)* ")" | reduction "[" names "]" "(" expr ")"
+               | "(" expr ")"
+    subscript := the same sums and products over names and integers, without "/"
+
+The text is gone through twice: once to see what its identifiers do, and once, with index
+variables and named constants told apart, to build the tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from zeroskip.einsum_spec import names as nm
+from zeroskip.einsum_spec.brackets import comparison
+from zeroskip.einsum_spec.functions import FUNCTIONS, REDUCTIONS, nearest
+from zeroskip.einsum_spec.tokens import MAX_DEPTH, Token, tokenize
+from zeroskip.einsum_spec.tree import (
+    Access,
+    Add,
+    Affine,
+    Call,
+    Div,
+    Expr,
+    Literal,
+    Mul,
+    Neg,
+    Program,
+    Reduce,
+    Scalar,
+    Span,
+    Statement,
+)
+from zeroskip.einsum_spec.walk import scalars
+from zeroskip.errors import EinsumError
+
+_ASSIGN = {"=": None, "+=": "+", "*=": "*", "|=": "|", "&=": "&"}
+_COMPARE = ("<", "<=", "==", "!=", ">=", ">")
+_OPERATORS = "expected + - * / ( ) or the end of the line"
+
+
+def parse(text: str, consts: Collection[str] = ()) -> Program:
+    """The program that ``text`` is.
+
+    Parameters
+    ----------
+    text : str
+        One statement a line, or separated by ``;``; ``#`` starts a comment.
+    consts : collection of str
+        Names that are constants wherever a subscript has them.
+
+    Raises
+    ------
+    EinsumError
+        For text that is no Einsum, with a caret under the place; never evaluates it.
+    """
+    if not isinstance(text, str):
+        raise EinsumError(
+            f"expected the text of an Einsum, found {type(text).__name__}",
+            hint='Pass text such as "y[i] = A[i,j] * x[j]".',
+        )
+    tokens = tokenize(text)
+    evidence = nm.Evidence()
+    _Parser(text, tokens, evidence, None).program()
+    names = nm.classify(evidence, consts, text)
+    statements = _Parser(text, tokens, nm.Evidence(), names).program()
+    for statement in statements:
+        for scalar in scalars(statement.value):
+            if scalar.name in names.variables and scalar.name != scalar.name.upper():
+                raise EinsumError(
+                    f"{scalar.name} is an index variable; its value is no operand",
+                    text=text,
+                    spans=[scalar.span] if scalar.span else [],
+                    hint=f"Pass the places as an operand, such as x[{scalar.name}], or rename one.",
+                )
+    return Program(tuple(statements), text)
+
+
+class _Parser:
+    """One pass over the tokens; without ``names`` it only gathers evidence."""
+
+    def __init__(
+        self, text: str, tokens: list[Token], evidence: nm.Evidence, names: nm.Names | None
+    ) -> None:
+        self.text, self.tokens, self.evidence, self.names = text, tokens, evidence, names
+        self.place, self.depth = 0, 0
+
+    # ---- tokens -------------------------------------------------------------------------
+
+    @property
+    def token(self) -> Token:
+        return self.tokens[self.place]
+
+    def at(self, *spellings: str) -> bool:
+        return self.token.kind == "op" and self.token.text in spellings
+
+    def next(self) -> Token:
+        token = self.token
+        self.place += token.kind != "end"
+        return token
+
+    def expect(self, spelling: str, why: str) -> Token:
+        if not self.at(spelling):
+            raise self.error(f"expected {spelling} {why}, found {self.found()}")
+        return self.next()
+
+    def found(self) -> str:
+        kind, spelling = self.token.kind, self.token.text
+        if kind == "end":
+            return "the end of the text"
+        return "the end of the line" if kind == "newline" else spelling[:40]
+
+    def error(
+        self, message: str, spans: list[Span] | None = None, hint: str | None = None
+    ) -> EinsumError:
+        return EinsumError(message, text=self.text, spans=spans or [self.token.span], hint=hint)
+
+    def span(self, start: Token) -> Span:
+        return start.start, self.tokens[self.place - 1].end
+
+    def deeper(self) -> None:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise self.error(
+                f"signs, quotients and brackets nested deeper than {MAX_DEPTH}",
+                hint="Name the inner part in a line of its own.",
+            )
+
+    # ---- statements ---------------------------------------------------------------------
+
+    def program(self) -> list[Statement]:
+        statements = []
+        while self.token.kind != "end":
+            if self.token.kind == "newline":
+                self.next()
+                continue
+            statements.append(self.statement())
+            if self.token.kind not in ("newline", "end"):
+                raise self.error(f"{_OPERATORS}, found {self.found()}", hint=self.hint())
+        if not statements:
+            raise EinsumError(
+                "an Einsum without a statement", hint='Write one such as "y[i] = A[i,j] * x[j]".'
+            )
+        return statements
+
+    def hint(self) -> str | None:
+        """What the writer may have meant by a token that does not belong here."""
+        if self.at("**"):
+            return "Write a power out: x*x."
+        if self.at("="):
+            return "One assignment a line; equality is ==."
+        if self.at("->", ","):
+            return 'Name the operands: "O[i,k] = A[i,j] * B[j,k]".'
+        if self.token.kind in ("name", "number") or self.at("(", "["):
+            return "A product is written with a star: A[i,j] * x[j]."
+        return None
+
+    def statement(self) -> Statement:
+        start = self.token
+        if start.kind != "name":
+            raise self.error(
+                f"expected the name of a result, found {self.found()}",
+                hint="A statement starts with its result: O[i] = ...",
+            )
+        self.next()
+        if start.text in REDUCTIONS:
+            raise self.error(f"{start.text} is a reduction and cannot name a result", [start.span])
+        subscripts: tuple[Affine, ...] = ()
+        if self.at("["):
+            subscripts = self.subscripts()
+        target = Access(start.text, subscripts, self.span(start))
+        reduction = self.assignment()
+        value = self.expr()
+        return Statement(target, reduction, value, self.span(start))
+
+    def assignment(self) -> str | None:
+        token = self.token
+        if token.kind == "name" and token.text in ("max", "min"):
+            self.next()
+            self.expect("=", f"after {token.text}")
+            return token.text
+        if not self.at(*_ASSIGN):
+            raise self.error(
+                f"expected = or += *= max= min= |= &=, found {self.found()}", hint=self.hint()
+            )
+        return _ASSIGN[self.next().text]
+
+    # ---- expressions --------------------------------------------------------------------
+
+    def expr(self) -> Expr:
+        start = self.token
+        left = self.sum()
+        if not self.at(*_COMPARE):
+            return left
+        op = self.next().text
+        right = self.sum()
+        if self.at(*_COMPARE):
+            raise self.error(
+                "a comparison has two sides", hint="Multiply two comparisons: (a < b)*(b < c)."
+            )
+        return comparison(op, left, right, self.names, self.text, self.span(start))
+
+    def sum(self) -> Expr:
+        start = self.token
+        terms = [self.term()]
+        while self.at("+", "-"):
+            sign = self.next()
+            term = self.term()
+            terms.append(Neg(term, self.span(sign)) if sign.text == "-" else term)
+        return terms[0] if len(terms) == 1 else Add(tuple(terms), self.span(start))
+
+    def term(self) -> Expr:
+        if not self.at("-"):
+            return self.product()
+        sign = self.next()
+        self.deeper()
+        term = self.term()
+        self.depth -= 1
+        return Neg(term, self.span(sign))
+
+    def product(self) -> Expr:
+        start, depth = self.token, self.depth
+        factors = [self.factor()]
+        while self.at("*", "/", "//"):
+            op = self.next().text
+            factor = self.factor()
+            if op == "*":
+                factors.append(factor)
+                continue
+            self.deeper()
+            left = factors[0] if len(factors) == 1 else Mul(tuple(factors), self.span(start))
+            quotient: Expr = Div(left, factor, self.span(start))
+            if op == "//":
+                quotient = Call("floor", (quotient,), self.span(start))
+            factors = [quotient]
+        self.depth = depth
+        return factors[0] if len(factors) == 1 else Mul(tuple(factors), self.span(start))
+
+    def factor(self) -> Expr:
+        token = self.token
+        if self.at("-"):
+            self.next()
+            self.deeper()
+            arg = self.factor()
+            self.depth -= 1
+            return Neg(arg, self.span(token))
+        if self.at("("):
+            self.next()
+            self.deeper()
+            inner = self.expr()
+            self.depth -= 1
+            self.close(token, ")")
+            return inner
+        if token.kind == "number":
+            self.next()
+            value = int(token.text) if token.text.isdigit() else float(token.text)
+            return Literal(value, token.span)
+        if token.kind == "name":
+            self.next()
+            if self.at("("):
+                return self.call(token)
+            if token.text in REDUCTIONS:
+                return self.reduce(token)
+            if self.at("["):
+                subscripts = self.subscripts()
+                span = self.span(token)
+                if subscripts:
+                    return Access(token.text, subscripts, span)
+            return Scalar(token.text, self.span(token))
+        raise self.error(f"expected a tensor, a number or (, found {self.found()}")
+
+    def close(self, opened: Token, spelling: str) -> None:
+        if not self.at(spelling):
+            message = f"expected {spelling} to close this {opened.text}, found {self.found()}"
+            raise self.error(message, [opened.span, self.token.span], self.hint())
+        self.next()
+
+    def call(self, name: Token) -> Expr:
+        if name.text in REDUCTIONS and name.text not in FUNCTIONS:
+            raise self.error(
+                f"{name.text} needs the ranks that it goes over",
+                [name.span],
+                f"Write {name.text}[k](...).",
+            )
+        if name.text not in FUNCTIONS:
+            raise self.error(
+                f"{name.text} is no function of an Einsum",
+                [name.span],
+                nearest(name.text, [*FUNCTIONS, *REDUCTIONS]).capitalize(),
+            )
+        opened = self.next()
+        self.deeper()
+        args = [self.expr()]
+        while self.at(","):
+            self.next()
+            args.append(self.expr())
+        self.depth -= 1
+        self.close(opened, ")")
+        fewest, most = FUNCTIONS[name.text]
+        if len(args) < fewest or (most is not None and len(args) > most):
+            wanted = str(fewest) if most == fewest else f"at least {fewest}"
+            more = ""
+            if name.text in REDUCTIONS:
+                more = f" A reduction names its ranks: {name.text}[k](...)."
+            raise self.error(
+                f"{name.text} takes {wanted} argument{'s' * (wanted != '1')}, found {len(args)}",
+                [self.span(name)],
+                f"Separate arguments by commas.{more}",
+            )
+        return Call(name.text, tuple(args), self.span(name))
+
+    def reduce(self, name: Token) -> Expr:
+        if not self.at("["):
+            raise self.error(
+                f"{name.text} is a reduction; it cannot name a tensor",
+                [name.span],
+                f"Write {name.text}[k](...).",
+            )
+        opened = self.next()
+        ranks: list[str] = []
+        while True:
+            token = self.token
+            if token.kind != "name":
+                raise self.error(
+                    f"expected the name of a rank to reduce, found {self.found()}",
+                    hint=f"Write {name.text}[k](...).",
+                )
+            if token.text in ranks:
+                raise self.error(f"rank {token.text} is reduced twice")
+            self.next()
+            ranks.append(token.text)
+            self.evidence.ranks.add(token.text)
+            self.evidence.saw(token.text, token.span)
+            if not self.at(","):
+                break
+            self.next()
+        self.close(opened, "]")
+        bracket = self.expect("(", f"after {name.text}[{','.join(ranks)}]")
+        self.deeper()
+        body = self.expr()
+        self.depth -= 1
+        self.close(bracket, ")")
+        return Reduce(name.text, tuple(ranks), body, self.span(name))
+
+    # ---- subscripts ---------------------------------------------------------------------
+
+    def subscripts(self) -> tuple[Affine, ...]:
+        opened = self.next()
+        if self.at("]"):
+            self.next()
+            return ()
+        found = [self.subscript()]
+        while self.at(","):
+            self.next()
+            found.append(self.subscript())
+        self.close(opened, "]")
+        return tuple(found)
+
+    def subscript(self) -> Affine:
+        start = self.token
+        try:
+            polynomial = self.index_sum()
+            self.evidence.polynomials.append(polynomial)
+            if self.names is None:
+                return Affine(())
+            return self.names.affine(polynomial, self.span(start))
+        except nm.NotAffineError as error:
+            raise self.error(
+                str(error),
+                [(start.start, self.tokens[max(self.place - 1, 0)].end)],
+                "A subscript is a sum of index variables times integers or named constants.",
+            ) from None
+
+    def index_sum(self) -> nm.Polynomial:
+        terms = [(1, self.index_product())]
+        while self.at("+", "-"):
+            sign = -1 if self.next().text == "-" else 1
+            terms.append((sign, self.index_product()))
+        return nm.sum_up(terms)
+
+    def index_product(self) -> nm.Polynomial:
+        depth = self.depth
+        total = self.index_factor()
+        while self.at("*", "//", "/"):
+            if self.at("/"):
+                raise self.error(
+                    "a subscript is a whole number: / is no part of it",
+                    hint="Divide with //, which rounds down.",
+                )
+            if self.next().text == "*":
+                total = nm.times(total, self.index_factor())
+            else:
+                self.deeper()
+                total = nm.floordiv(total, self.index_factor())
+        self.depth = depth
+        return total
+
+    def index_factor(self) -> nm.Polynomial:
+        token = self.token
+        if self.at("-"):
+            self.next()
+            self.deeper()
+            negated = nm.sum_up([(-1, self.index_factor())])
+            self.depth -= 1
+            return negated
+        if self.at("("):
+            self.next()
+            self.deeper()
+            inner = self.index_sum()
+            self.depth -= 1
+            self.close(token, ")")
+            return inner
+        if token.kind == "number":
+            if not token.text.isdigit():
+                raise self.error(f"a subscript is a whole number, found {token.text}")
+            self.next()
+            return nm.constant(int(token.text))
+        if token.kind == "name":
+            self.next()
+            if self.at("(", "["):
+                raise self.error(
+                    f"a subscript holds index variables and integers, found {token.text}"
+                    f"{self.token.text}...",
+                    [token.span],
+                    "A place computed from data (gather) is not read yet.",
+                )
+            self.evidence.saw(token.text, token.span)
+            return nm.identifier(token.text)
+        raise self.error(f"expected a subscript, found {self.found()}")
