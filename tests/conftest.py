@@ -1,0 +1,30 @@
+"""What every test may use: a Hypothesis profile without clocks, and the shared data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parents[1]
+
+settings.register_profile("default-run", deadline=None, derandomize=True)
+settings.register_profile("search", deadline=None, max_examples=1000, print_blob=True)
+settings.load_profile(os.environ.get("ZEROSKIP_HYPOTHESIS", "default-run"))
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """Root of the repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of the large inputs that are not kept here; the test is skipped where it is absent."""
+    folder = Path(os.environ.get("ZEROSKIP_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no {folder}; set ZEROSKIP_DATA to the folder that holds nets/ and matrices/")
+    return folder
