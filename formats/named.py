@@ -75,11 +75,14 @@ def named_ranks(name: str, ndim: int) -> Ranks:
 
 
 def name_of(bound: Sequence[StorageRank]) -> str | None:
-    """The name of a bound format's ranks, or None; of several, the first of `NAMED`."""
+    """The name of a bound format's ranks, or None; of several, the first of `NAMED`.
+
+    The one level of a vector is called dense, bitmask or RLE, or by its letter.
+    """
     ndim = sum(len(rank.axes) for rank in bound)
     found = [(rank.axes, rank.level) for rank in bound]
     for name, ranks in NAMED.items():
-        if ranks(ndim) == found:
+        if ranks(ndim) == found and (ndim > 1 or name in ("dense", "bitmask")):
             return name
     if found and isinstance(level := found[-1][1], RunLength):
         name = f"{RUN_LENGTH}({level.run_bits})"

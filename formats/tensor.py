@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroskip.errors import TensorError
+from zeroskip.formats.bits import Storage, storage_of
 from zeroskip.formats.build import (
     arrange,
     axis_coordinates,
@@ -22,6 +23,7 @@ from zeroskip.formats.build import (
 from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import Array, Indices, LevelData, freeze
 from zeroskip.formats.levels import Bitmask, Compressed, Singleton, Uncompressed
+from zeroskip.formats.scipy_io import to_scipy
 from zeroskip.formats.validate import check_levels, check_values, read_levels
 
 if TYPE_CHECKING:
@@ -185,6 +187,13 @@ class Tensor:
             f"(density {self.density:.3g}), {self.stored} stored>"
         )
 
+    def storage(self, value_bits: int | None = None, *, pointer_bits: int | None = None) -> Storage:
+        """Bits that the format costs in hardware, with values of ``value_bits`` (those of the
+        dtype by default) and fiber pointers of ``pointer_bits`` (the narrowest by default)."""
+        return storage_of(
+            self.shape, self.format, self.levels, self.dtype, value_bits, pointer_bits
+        )
+
     # ---- other forms --------------------------------------------------------------------
 
     def toarray(self) -> Array:
@@ -208,6 +217,10 @@ class Tensor:
             kept = np.flatnonzero(values)
             stored, values = [crd[kept] for crd in stored], values[kept]
         return tuple(axis_coordinates(stored, self.shape, self.format)), values
+
+    def to_scipy(self) -> Any:
+        """A SciPy sparse array: CSR where rows are U outside, CSC where columns are, else COO."""
+        return to_scipy(self)
 
     def asformat(self, format: Format | str) -> Tensor:
         """The same tensor in another format (this one, where it is the same)."""

@@ -119,7 +119,7 @@ def _check_level(
     """Entries of one level; everything but the order of coordinates is checked."""
     match spec:
         case Compressed():
-            _check_pos(arrays["pos"], fibers, len(arrays["crd"]), "crd", where)
+            check_pos(arrays["pos"], fibers, len(arrays["crd"]), "crd", where)
             _check_range(arrays["crd"], "crd", extent, "a coordinate", where)
             return len(arrays["crd"])
         case Singleton():
@@ -127,7 +127,7 @@ def _check_level(
             _check_range(arrays["crd"], "crd", extent, "a coordinate", where)
             return fibers
         case RunLength():
-            _check_pos(arrays["pos"], fibers, len(arrays["run"]), "run", where)
+            check_pos(arrays["pos"], fibers, len(arrays["run"]), "run", where)
             _check_range(arrays["run"], "run", spec.max_run + 1, "a run", where)
             _check_runs(spec, extent, fibers, arrays, where)
             return len(arrays["run"])
@@ -144,20 +144,23 @@ def _check_length(array: Array, name: str, expected: int, why: str, where: str) 
         raise TensorError(f"{where}: {name} has {len(array)} items; expected {expected} ({why})")
 
 
-def _check_pos(pos: Array, fibers: int, entries: int, below: str, where: str) -> None:
-    _check_length(pos, "pos", fibers + 1, "one more than fibers", where)
+def check_pos(
+    pos: Array, fibers: int, entries: int, below: str, where: str, name: str = "pos"
+) -> None:
+    """Refuse fiber pointers that fall, or that do not run from 0 to the entries."""
+    _check_length(pos, name, fibers + 1, "one more than fibers", where)
     if pos[0] != 0:
-        raise TensorError(f"{where}: pos[0] = {pos[0]}; expected 0")
+        raise TensorError(f"{where}: {name}[0] = {pos[0]}; expected 0")
     falls = np.flatnonzero(pos[1:] < pos[:-1])
     if len(falls):
         f = int(falls[0])
         raise TensorError(
-            f"{where}: pos[{f + 1}] = {pos[f + 1]} is less than pos[{f}] = {pos[f]}; "
+            f"{where}: {name}[{f + 1}] = {pos[f + 1]} is less than {name}[{f}] = {pos[f]}; "
             "fiber pointers never fall"
         )
     if pos[-1] != entries:
         raise TensorError(
-            f"{where}: pos[{fibers}] = {pos[-1]}; expected {entries}, the length of {below}"
+            f"{where}: {name}[{fibers}] = {pos[-1]}; expected {entries}, the length of {below}"
         )
 
 

@@ -1,0 +1,110 @@
+"""`tensor()`: whatever holds numbers becomes a `Tensor`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zeroskip.errors import TensorError
+from zeroskip.formats.bits import smallest_format
+from zeroskip.formats.format import Format
+from zeroskip.formats.scipy_io import from_scipy, is_scipy
+from zeroskip.formats.tensor import Tensor, cast, check_dtype
+from zeroskip.formats.torch_io import from_torch, is_torch
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+    from zeroskip.formats.level_data import Array
+
+
+def tensor(x: Any, format: Format | str = "auto", *, dtype: DTypeLike | None = None) -> Tensor:
+    """A `Tensor` of what ``x`` holds, in ``format``.
+
+    Parameters
+    ----------
+    x : array_like, SciPy sparse matrix or array, torch tensor, or Tensor
+        Copied, never changed.  Of a dense array the non-zeros are stored: NaN is one, -0.0 is
+        not.  Of a sparse one everything that it stores is, explicit zeros too; values at
+        equal coordinates are added up.
+    format : Format or str
+        The notation of `Format`.  ``"auto"`` keeps the format of a `Tensor`; for anything
+        else it takes the one of dense, bitmask, CSR and COO that costs the fewest bits in
+        hardware (`Tensor.storage`), the first of equals.
+    dtype : optional
+        Type of the values; by default that of ``x``.
+
+    Raises
+    ------
+    FormatError
+        If the format cannot be read or does not fit the axes.
+    TensorError
+        If the data contradicts itself, or its type cannot be held.
+
+    Examples
+    --------
+    >>> tensor([[0, 2.5], [0, 0]], "CSR")
+    <Tensor 2×2 float64, format 'CSR', 1 non-zeros (density 0.25), 1 stored>
+    """
+    if isinstance(x, Tensor):
+        held = x if dtype is None else x.astype(dtype)
+        return held if _is_auto(format) else held.asformat(format)
+    source = from_torch(x) if is_torch(x) else from_scipy(x) if is_scipy(x) else as_array(x)
+    if isinstance(source, tuple):
+        coords, values, shape = source
+        return from_coords(coords, _typed(values, dtype), shape, format)
+    dense = _typed(source, dtype)
+    if _is_auto(format):
+        format = smallest_format(dense.shape, int(np.count_nonzero(dense)), dense.dtype)
+    return Tensor.from_dense(dense, format)
+
+
+def from_coords(
+    coords: Sequence[Any],
+    values: Any,
+    shape: Sequence[int],
+    format: Format | str = "auto",
+) -> Tensor:
+    """A `Tensor` of values at coordinates: one array of integers an axis, in any order.
+
+    Values at equal coordinates are added up (or-ed, for bool); zeros among the values are
+    stored.  ``format`` as in `tensor`.
+
+    Raises `TensorError` naming the position of a coordinate that is no integer in range.
+
+    Examples
+    --------
+    >>> from_coords([[0, 2, 0], [1, 1, 1]], [1, 5, 2], (3, 2), "COO").toarray()
+    array([[0, 3],
+           [0, 0],
+           [0, 5]])
+    """
+    if not _is_auto(format):
+        return Tensor.from_coords(coords, values, shape, format)
+    merged = Tensor.from_coords(coords, values, shape, "COO")
+    return merged.asformat(smallest_format(merged.shape, merged.stored, merged.dtype))
+
+
+def as_array(x: Any) -> Array:
+    """A dense array of an array_like; refuses what NumPy would misread."""
+    if isinstance(x, np.ma.MaskedArray):
+        raise TensorError("a masked array has places without a value; pass x.filled(0)")
+    try:
+        return np.asarray(x)
+    except (ValueError, TypeError) as error:
+        raise TensorError(f"{type(x).__name__} is no array of numbers: {error}") from error
+
+
+def _typed(values: Array, dtype: DTypeLike | None) -> Array:
+    if dtype is None:
+        check_dtype(values.dtype)
+        return values
+    wanted = np.dtype(dtype)
+    check_dtype(wanted)
+    return values if values.dtype == wanted else cast(values, wanted)
+
+
+def _is_auto(format: Format | str) -> bool:
+    return isinstance(format, str) and format.strip().lower() == "auto"

@@ -1,0 +1,77 @@
+"""SciPy's sparse matrices and arrays, in and out.  Nothing given is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zeroskip.errors import TensorError
+from zeroskip.formats.levels import Uncompressed
+from zeroskip.formats.validate import check_pos
+
+if TYPE_CHECKING:
+    from zeroskip.formats.level_data import Array, Indices
+    from zeroskip.formats.tensor import Tensor
+
+
+def is_scipy(x: object) -> bool:
+    """Whether ``x`` is a sparse matrix or array of SciPy, told without importing it."""
+    return type(x).__module__.startswith("scipy.sparse") and hasattr(x, "tocoo")
+
+
+def from_scipy(x: Any) -> tuple[Sequence[Array], Array, tuple[int, ...]]:
+    """(coordinates, values, shape) as they stand: unsorted, repeated and zero ones included."""
+    if x.format in ("csr", "csc") and len(x.shape) == 2:
+        rows = x.format == "csr"
+        fibers = x.shape[0 if rows else 1]
+        held = int(x.indptr[-1]) if len(x.indptr) else 0
+        if not 0 <= held <= min(len(x.indices), len(x.data)):
+            raise TensorError(
+                f"SciPy {x.format}: indptr ends at {held}; "
+                f"there are {len(x.indices)} indices and {len(x.data)} values"
+            )
+        check_pos(x.indptr, fibers, held, "indices", f"SciPy {x.format}", "indptr")
+        outer = np.repeat(np.arange(fibers, dtype=np.int64), np.diff(x.indptr))
+        inner = x.indices[:held]
+        coords = (outer, inner) if rows else (inner, outer)
+        return coords, x.data[:held], x.shape
+    coo = x.tocoo()
+    coords = coo.coords if hasattr(coo, "coords") else (coo.row, coo.col)
+    return coords, coo.data, x.shape
+
+
+def to_scipy(tensor: Tensor) -> Any:
+    """A ``csr_array`` where the rank outside is U over axis 0, ``csc_array`` over axis 1, else
+    a ``coo_array``.
+
+    Zeros that the format only keeps to fill a place (U, R) are left out.  A tensor of other
+    than two axes needs a SciPy whose ``coo_array`` takes them.
+    """
+    import scipy.sparse
+
+    make: Any = scipy.sparse
+    coords, values = tensor.coords()
+    limit = max([*tensor.shape, len(values)], default=0)
+    index = np.int32 if limit < 2**31 else np.int64
+    if tensor.ndim == 2 and len(tensor.levels) == 2:
+        first, second = tensor.format.order[0][0], tensor.format.order[1][0]
+        if isinstance(tensor.levels[0].spec, Uncompressed):
+            pos = _pointers(coords[first], tensor.shape[first], index)
+            kind = make.csc_array if first else make.csr_array
+            return kind((values.copy(), coords[second].astype(index), pos), shape=tensor.shape)
+    narrow = tuple(crd.astype(index) for crd in coords)
+    try:
+        return make.coo_array((values.copy(), narrow), shape=tensor.shape)
+    except (TypeError, ValueError) as error:
+        raise TensorError(
+            f"SciPy {scipy.__version__} makes no sparse array of shape {tensor.shape}: {error}\n"
+            "Take .coords(), or .toarray()."
+        ) from error
+
+
+def _pointers(outer: Indices, fibers: int, index: type[np.signedinteger[Any]]) -> Array:
+    pos = np.zeros(fibers + 1, dtype=index)
+    np.cumsum(np.bincount(outer, minlength=fibers), out=pos[1:])
+    return pos
