@@ -1,0 +1,327 @@
+"""C text -> a kernel that can be called: compile or find it, dlopen, fill the struct.
+
+A kernel is called through cffi in ABI mode, which needs no compiler of its own and releases
+the GIL for the length of the call.  The struct's layout is read out of c/zs_kernel.h.
+
+    kernel = load(c_text, "zs_kernel")
+    run = kernel.prepare(buffers=[x, w, y], dims=[64, 128])
+    run.call()                              # again and again; refresh only what changed:
+    run.set_buffers([x2], first=0)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib import resources
+from typing import Any, Final
+
+import numpy as np
+
+from zeroskip.errors import CacheError, KernelError
+from zeroskip.native import settings, toolchain
+from zeroskip.native.cache import Cache, CachedObject, refuses_to_execute
+
+INCLUDE = re.compile(r'^#include "(zs_\w+\.h)"$', re.MULTILINE)
+
+# Loading is tried again where another process replaced or removed the object meanwhile.
+ATTEMPTS = 5
+
+REASONS: Final = {
+    "ZS_EVERSION": "it was compiled for another version of the argument struct",
+    "ZS_EEXTENT": "an extent is negative, or not the one that it was compiled for",
+    "ZS_ERANGE": "a coordinate lies outside its rank",
+    "ZS_EORDER": "the coordinates of a fiber do not increase",
+    "ZS_EPOSITIONS": "fiber pointers decrease, or point outside their array",
+    "ZS_ECOLLISION": "two points write the same place of the result of a plain '='",
+    "ZS_EFULL": "the result does not fit into the room that it was given",
+    "ZS_EMEMORY": "memory ran out",
+    "ZS_EINTERNAL": "it contradicts itself, which is a fault of zeroskip",
+}
+
+
+@cache
+def header(name: str = "zs_kernel.h") -> str:
+    """Text of one of the headers in c/, as it stands."""
+    place = resources.files("zeroskip.native").joinpath("c", name)
+    return place.read_text(encoding="utf-8")
+
+
+@cache
+def constants() -> dict[str, int]:
+    """The header's version, sizes and error codes, by name."""
+    found = re.findall(r"^#define (ZS_\w+) (\d+)$", _shared_part(), re.MULTILINE)
+    return {name: int(number) for name, number in found}
+
+
+def whole_text(c_text: str) -> str:
+    """``c_text`` with each ``#include "zs_....h"`` replaced by that header of c/, once.
+
+    What is hashed, compiled and kept is then the same text, and a changed header changes
+    the key.
+    """
+    pasted: set[str] = set()
+
+    def paste(found: re.Match[str]) -> str:
+        name = found[1]
+        if name in pasted:
+            return ""
+        pasted.add(name)
+        return INCLUDE.sub(paste, header(name))
+
+    return INCLUDE.sub(paste, c_text)
+
+
+class Kernel:
+    """A compiled kernel, ready to be called; made by `load`.
+
+    symbol : its name in the C text.
+    key : what it is cached under.
+    c_text : the whole text that was compiled.
+
+    May be used from several threads at once: it holds no arguments.
+    """
+
+    __slots__ = ("_library", "c_text", "entry", "key", "symbol")
+
+    def __init__(self, symbol: str, key: str, c_text: str, library: Any) -> None:
+        self.symbol = symbol
+        self.key = key
+        self.c_text = c_text
+        self.entry: Callable[[Any], int] = getattr(library, symbol)
+        self._library = library  # closed when nothing refers to it any more
+
+    def prepare(
+        self,
+        buffers: Sequence[np.ndarray[Any, Any] | None] = (),
+        dims: Sequence[int] = (),
+        reals: Sequence[float] = (),
+        wholes: Sequence[int] = (),
+    ) -> Invocation:
+        """Arguments for this kernel, to be called many times; see `Invocation`."""
+        call = Invocation(self)
+        call.set_buffers(buffers)
+        call.set_dims(dims)
+        call.set_reals(reals)
+        call.set_wholes(wholes)
+        return call
+
+    def __repr__(self) -> str:
+        return f"<Kernel {self.symbol} {self.key[:12]}>"
+
+
+class Invocation:
+    """One argument struct of one kernel, kept from call to call.
+
+    Only what changed needs setting again.  The arrays last set are kept alive.  Slots that
+    were never set hold NULL or 0.
+
+    Not to be shared between threads without a lock: the struct is one.  `Kernel.prepare`
+    gives each thread its own.
+    """
+
+    __slots__ = ("_args", "_buf", "_entry", "_from_buffer", "_kept", "_null", "kernel")
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self._entry = kernel.entry
+        ffi = _ffi()
+        self._from_buffer = ffi.from_buffer
+        self._null = ffi.NULL
+        self._args = ffi.new("zs_args *")
+        self._args.version = constants()["ZS_ARGS_VERSION"]
+        self._buf = self._args.buf
+        self._kept: list[Any] = [None] * constants()["ZS_MAX_BUFS"]
+
+    def set_buffers(
+        self,
+        arrays: Sequence[np.ndarray[Any, Any] | None],
+        first: int = 0,
+        *,
+        writable: bool = False,
+    ) -> None:
+        """Point the slots ``first``, ``first + 1``, ... at the arrays; None gives NULL.
+
+        arrays : C-contiguous, of any dtype, of any size, 0 included; the kernel sees
+            their first element and knows nothing of their shapes.
+        writable : refuse read-only arrays; for those that the kernel writes.
+
+        Raises KernelError, naming the slot, for an array that the kernel could not read.
+        """
+        slot = first
+        kept, buf, point = self._kept, self._buf, self._from_buffer
+        try:
+            for array in arrays:
+                if array is None:
+                    buf[slot] = kept[slot] = self._null
+                else:
+                    buf[slot] = kept[slot] = point("char[]", array, writable)
+                slot += 1
+        except (TypeError, ValueError, BufferError, IndexError) as cause:
+            raise self._refused(slot, arrays[slot - first], writable, cause) from cause
+
+    def set_dims(self, values: Sequence[int], first: int = 0) -> None:
+        """Extents, padding and constants, from slot ``first`` on."""
+        self._set("dim", values, first, "ZS_MAX_DIMS")
+
+    def set_reals(self, values: Sequence[float], first: int = 0) -> None:
+        """Floating-point scalars, from slot ``first`` on."""
+        self._set("real", values, first, "ZS_MAX_SCALARS")
+
+    def set_wholes(self, values: Sequence[int], first: int = 0) -> None:
+        """Whole scalars, from slot ``first`` on."""
+        self._set("whole", values, first, "ZS_MAX_SCALARS")
+
+    def call(self) -> int:
+        """Run the kernel, the GIL released; return the multiplications it counted, if any.
+
+        Raises KernelError with the kernel's reason.
+        """
+        args = self._args
+        args.error = 0
+        args.where = -1
+        args.work = 0
+        if self._entry(args) or args.error:
+            raise self._failed()
+        return int(args.work)
+
+    def _set(self, name: str, values: Sequence[float], first: int, limit: str) -> None:
+        size = constants()[limit]
+        if first < 0 or first + len(values) > size:
+            raise KernelError(
+                f"kernel {self.kernel.symbol}: {name}[{first}:{first + len(values)}] passes the"
+                f" argument struct, which has {size} ({limit})"
+            )
+        slots = getattr(self._args, name)
+        for slot, number in enumerate(values, first):
+            try:
+                slots[slot] = number
+            except (TypeError, OverflowError) as cause:
+                raise KernelError(
+                    f"kernel {self.kernel.symbol}: {name}[{slot}] = {number!r}: {cause}"
+                ) from cause
+
+    def _refused(
+        self, slot: int, array: object, writable: bool, cause: BaseException
+    ) -> KernelError:
+        where = f"kernel {self.kernel.symbol}, buffer {slot}"
+        if not 0 <= slot < len(self._kept):
+            return KernelError(f"{where}: the argument struct has {len(self._kept)} (ZS_MAX_BUFS)")
+        if not isinstance(array, np.ndarray):
+            return KernelError(f"{where}: expected an ndarray, found {type(array).__name__}")
+        if not array.flags.c_contiguous:
+            return KernelError(
+                f"{where}: expected a C-contiguous array, found shape {array.shape} with strides"
+                f" {array.strides}\nPass np.ascontiguousarray of it."
+            )
+        if writable and not array.flags.writeable:
+            return KernelError(
+                f"{where}: the kernel writes it, and this array is read-only\nPass a copy."
+            )
+        return KernelError(f"{where}: dtype {array.dtype} has no memory to point at: {cause}")
+
+    def _failed(self) -> KernelError:
+        code = int(self._args.error)
+        names = {number: name for name, number in constants().items() if name.startswith("ZS_E")}
+        name = names.get(code, f"error {code}")
+        why = REASONS.get(name, "it gave no known reason")
+        where = f" (at {self._args.where})" if self._args.where >= 0 else ""
+        return KernelError(
+            f"kernel {self.kernel.symbol} failed: {name}: {why}{where}\n"
+            f"Its C text is {self.kernel.key}.c in the kernel cache."
+        )
+
+
+_loaded: dict[tuple[object, ...], Kernel] = {}
+
+
+def load(c_text: str, symbol: str, flags: Sequence[str] = ()) -> Kernel:
+    """The kernel ``symbol`` of ``c_text``: from this process, from the cache, or compiled now.
+
+    c_text : C, with the header pasted in or included.
+    symbol : a function ``int32_t symbol(zs_args *args)`` of the text.
+    flags : added to the compiler's own, such as sanitizers; part of the key.
+
+    Raises CompilerError where there is no compiler or it refuses the text, and CacheError
+    where the cache cannot be used.
+    """
+    now = settings.current()
+    known = (c_text, symbol, tuple(flags), now.compiler, now.cache_dir)
+    found = _loaded.get(known)
+    if found is None:
+        # Two threads may both come here; both then load the same object, and one stays.
+        found = _loaded.setdefault(known, _load(whole_text(c_text), symbol, tuple(flags)))
+    return found
+
+
+def forget() -> None:
+    """Forget the kernels that this process has loaded; those in use go on working."""
+    _loaded.clear()
+
+
+def _load(text: str, symbol: str, flags: tuple[str, ...]) -> Kernel:
+    if not re.fullmatch(r"[A-Za-z_]\w*", symbol, re.ASCII):
+        raise KernelError(f"{symbol!r} is not the name of a C function")
+    now = settings.current()
+    tools = toolchain.find()
+    key = tools.key(text, flags)
+    kernels = Cache(now.cache_dir, now.cache_bytes)
+    for _ in range(ATTEMPTS):
+        found = kernels.get(key, text, lambda c, so: tools.compile(c, so, flags))
+        library = _open(found)
+        if library is not None:
+            break
+    else:
+        raise CacheError(
+            f"the kernel {found.path} was replaced or removed {ATTEMPTS} times while it was"
+            " loaded\nIs something else clearing the kernel cache?"
+        )
+    _declare(symbol)
+    try:
+        return Kernel(symbol, key, text, library)
+    except AttributeError as cause:
+        raise KernelError(
+            f"the C text defines no function {symbol}; it is kept in {kernels.source_path(key)}"
+        ) from cause
+
+
+def _open(found: CachedObject) -> Any:
+    """The library, or None where the path no longer leads to the file whose digest was
+    checked."""
+    try:
+        library = _ffi().dlopen(str(found.path))
+    except OSError as cause:
+        if not found.is_same_file():
+            return None
+        if refuses_to_execute(found.path.parent):
+            raise CacheError(
+                f"the kernel cache {found.path.parent} is on a file system mounted noexec, from"
+                " which no code may be loaded\nSet ZEROSKIP_CACHE_DIR to a directory elsewhere"
+                " that only this user may write to."
+            ) from cause
+        raise CacheError(f"the kernel {found.path} cannot be loaded: {cause}") from cause
+    return library if found.is_same_file() else None
+
+
+# ---- cffi -------------------------------------------------------------------------------
+
+
+def _shared_part() -> str:
+    begin, end = "/* cdef: begin */", "/* cdef: end */"
+    return header().partition(begin)[2].partition(end)[0]
+
+
+@cache
+def _ffi() -> Any:
+    """The one FFI of the process, which knows zs_args."""
+    import cffi
+
+    ffi = cffi.FFI()
+    ffi.cdef(_shared_part())
+    return ffi
+
+
+@cache
+def _declare(symbol: str) -> None:
+    _ffi().cdef(f"int32_t {symbol}(zs_args *args);")
