@@ -84,14 +84,12 @@ def own_directory(path: Path) -> Path:
     to by others: whoever can write there can run code in this process.
     """
     try:
-        os.makedirs(path.parent, mode=0o700, exist_ok=True)
-        if not os.path.isdir(path):
+        with contextlib.suppress(FileExistsError):  # by another process; or it is a file
+            os.makedirs(path.parent, mode=0o700, exist_ok=True)
             os.mkdir(path, 0o700)
-    except FileExistsError:
-        pass  # another process made it; or a file is in its place, which the check names
+        found = os.stat(path)
     except OSError as cause:
         raise _explained(cause, path, "create") from cause
-    found = os.stat(path)
     if not stat.S_ISDIR(found.st_mode):
         raise CacheError(f"the kernel cache {path} is not a directory{_ELSEWHERE}")
     if hasattr(os, "geteuid"):
@@ -141,13 +139,13 @@ class Cache:
         """The cached object of ``key``, its digest checked; None if absent or damaged."""
         path = self.object_path(key)
         try:
-            fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+            with open(path, "rb", opener=_open_itself) as file:
+                about = os.fstat(file.fileno())
+                data = file.read()
         except OSError:
             return None
-        with open(fd, "rb") as file:
-            about = os.fstat(fd)
-            if not stat.S_ISREG(about.st_mode) or not is_whole(key, file.read()):
-                return None
+        if not is_whole(key, data):
+            return None
         if time.time() - about.st_mtime > TOUCH_SECONDS:
             _touch(path)
         return CachedObject(key, path, about.st_dev, about.st_ino)
@@ -265,6 +263,10 @@ def _seal(key: str, path: Path) -> os.stat_result:
         if hasattr(os, "fchmod"):
             os.fchmod(file.fileno(), 0o500)
         return os.fstat(file.fileno())
+
+
+def _open_itself(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0))
 
 
 def _touch(path: Path) -> None:
