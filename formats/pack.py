@@ -97,6 +97,11 @@ def unpack(packed: Packed) -> Tensor:
         If the stream is of another length than its fields, if bits are set past its end, or
         if what is read contradicts itself: pointers that fall, a coordinate out of range.
     """
+    if len(packed.entries) != len(packed.format.ranks):
+        raise TensorError(
+            f"packed {packed.format.label}: entries of {len(packed.entries)} ranks for a format "
+            f"of {len(packed.format.ranks)}"
+        )
     fields = packed.widths
     stored = packed.entries[-1] if packed.entries else 1
     expected = sum(bits.metadata_bits for bits in fields) + stored * packed.value_bits
@@ -171,16 +176,20 @@ def _encode_values(values: Array, width: int) -> Array:
         low, high = -(1 << (width - 1)), (1 << (width - 1)) - 1
         _refuse_first((values < low) | (values > high), values, width, f"{low} .. {high}")
         return values.astype(np.int64).view(np.uint64)
-    if width not in (16, 32, 64):
-        raise TensorError(
-            f"{values.dtype} values pack in 16, 32 or 64 bits, found value_bits={width}\n"
-            "Quantise them to integers first."
-        )
+    _check_float_width(values.dtype, width)
     with np.errstate(over="ignore", under="ignore"):
         narrow = values.astype(f"<f{width // 8}")
     exact = (narrow.astype(values.dtype) == values) | np.isnan(values)
     _refuse_first(~exact, values, width, "no exact form")
     return narrow.view(f"<u{width // 8}")
+
+
+def _check_float_width(dtype: np.dtype[Any], width: int) -> None:
+    if width not in (16, 32, 64):
+        raise TensorError(
+            f"{dtype} values pack in 16, 32 or 64 bits, found value_bits={width}\n"
+            "Quantise them to integers first."
+        )
 
 
 def _refuse_first(bad: Array, values: Array, width: int, why: str) -> None:
@@ -209,6 +218,7 @@ def _decode_values(fields: Array, dtype: np.dtype[Any], width: int) -> Array:
         if len(bad):
             raise TensorError(f"packed value {signed[bad[0]]} at position {bad[0]} is no {dtype}")
         return signed.astype(dtype)
+    _check_float_width(dtype, width)
     return fields.astype(f"<u{width // 8}").view(f"<f{width // 8}").astype(dtype)
 
 

@@ -29,6 +29,8 @@ from zeroskip.formats.validate import check_levels, check_values, read_levels
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
+    from zeroskip.formats.pack import Packed
+
 DTYPES = ("float64", "float32", "int8", "int16", "int32", "int64", "bool")
 """Types of the values that a tensor can hold."""
 
@@ -193,6 +195,12 @@ class Tensor:
         return storage_of(
             self.shape, self.format, self.levels, self.dtype, value_bits, pointer_bits
         )
+
+    def pack(self, value_bits: int | None = None, *, pointer_bits: int | None = None) -> Packed:
+        """The bit stream that `storage` counts, loss-free; see `zeroskip.formats.pack`."""
+        from zeroskip.formats.pack import pack
+
+        return pack(self, value_bits, pointer_bits=pointer_bits)
 
     # ---- other forms --------------------------------------------------------------------
 

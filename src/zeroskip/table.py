@@ -1,0 +1,310 @@
+"""`Table`: rows with named columns, for a terminal, a notebook, pandas or a plot.
+
+This module is a leaf: of zeroskip it imports the errors only.
+"""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from zeroskip.errors import ZeroskipError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+    from pandas import DataFrame
+    from rich.table import Table as RichTable
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Name, unit and number format of one column.
+
+    unit : shown in the heading, ``"bits"``.
+    format : Python's format specification for its numbers, ``".1%"``; by default integers
+        with thousands separators and floats with four digits.
+    """
+
+    name: str
+    unit: str = ""
+    format: str = ""
+
+    @property
+    def heading(self) -> str:
+        return f"{self.name} [{self.unit}]" if self.unit else self.name
+
+    def show(self, value: Any) -> str:
+        """A cell as text; None is an empty cell."""
+        if value is None:
+            return ""
+        if isinstance(value, bool | np.bool_):
+            return "yes" if value else "no"
+        if isinstance(value, int | np.integer):
+            return format(int(value), self.format or ",")
+        if isinstance(value, float | np.floating):
+            return format(float(value), self.format or ".4g")
+        return str(value)
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False)
+class Table:
+    """Rows of cells under named columns; immutable.
+
+    Parameters
+    ----------
+    title : str
+    columns : sequence of Column or str
+    rows : sequence of sequences
+        One cell a column; None where there is nothing to say.
+    notes : sequence of str
+        Lines under the table.
+
+    Examples
+    --------
+    >>> t = Table("bits", ["format", Column("total", "bits")], [("dense", 2048), ("CSR", 96)])
+    >>> print(t)
+    bits
+    format  total [bits]
+    ------  ------------
+    dense          2,048
+    CSR               96
+    >>> t["total"].min(), t[1]
+    (np.int64(96), {'format': 'CSR', 'total': 96})
+    """
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    notes: tuple[str, ...]
+
+    def __init__(
+        self,
+        title: str,
+        columns: Sequence[Column | str],
+        rows: Sequence[Sequence[Any]],
+        notes: Sequence[str] = (),
+    ) -> None:
+        made = tuple(c if isinstance(c, Column) else Column(c) for c in columns)
+        names = [column.name for column in made]
+        if len(set(names)) != len(names):
+            raise ZeroskipError(f"columns of a table have different names, found {names}")
+        for i, row in enumerate(rows):
+            if len(row) != len(made):
+                raise ZeroskipError(
+                    f"row {i} has {len(row)} cells; expected {len(made)}: {', '.join(names)}"
+                )
+        object.__setattr__(self, "title", title)
+        object.__setattr__(self, "columns", made)
+        object.__setattr__(self, "rows", tuple(tuple(row) for row in rows))
+        object.__setattr__(self, "notes", tuple(notes))
+
+    # ---- reading ------------------------------------------------------------------------
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Each row as a dict."""
+        return (dict(zip(self.names, row, strict=True)) for row in self.rows)
+
+    @overload
+    def __getitem__(self, key: str) -> NDArray[Any]: ...
+    @overload
+    def __getitem__(self, key: int) -> dict[str, Any]: ...
+    def __getitem__(self, key: str | int) -> NDArray[Any] | dict[str, Any]:
+        """A column by name, as an array; or a row by number, as a dict."""
+        if isinstance(key, str):
+            cells = [row[self._index(key)] for row in self.rows]
+            numeric = cells and all(isinstance(c, int | float | np.number) for c in cells)
+            return np.array(cells) if numeric else np.array(cells, dtype=object)
+        return dict(zip(self.names, self.rows[key], strict=True))
+
+    def _index(self, name: str) -> int:
+        if name not in self.names:
+            raise ZeroskipError(f"no column {name!r}; the table has {', '.join(self.names)}")
+        return self.names.index(name)
+
+    # ---- as text ------------------------------------------------------------------------
+
+    def __str__(self) -> str:
+        """Plain text in columns, without colour codes."""
+        cells = [[c.show(v) for c, v in zip(self.columns, row, strict=True)] for row in self.rows]
+        heads = [column.heading for column in self.columns]
+        widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
+        right = self._numeric()
+
+        def line(row: Sequence[str]) -> str:
+            parts = (
+                text.rjust(width) if number else text.ljust(width)
+                for text, width, number in zip(row, widths, right, strict=True)
+            )
+            return "  ".join(parts).rstrip()
+
+        lines = [self.title] if self.title else []
+        lines += [line(heads), line(["-" * width for width in widths]), *map(line, cells)]
+        return "\n".join([*lines, *self.notes])
+
+    __repr__ = __str__
+
+    def _numeric(self) -> list[bool]:
+        """Whether a column holds numbers, so that it is aligned to the right."""
+        return [
+            any(isinstance(v, int | float | np.number) for v in column)
+            and not any(isinstance(v, str) for v in column)
+            for column in (list(zip(*self.rows, strict=True)) or [()] * len(self.columns))
+        ]
+
+    def show(self) -> None:
+        """Print it, with rich: in colour where standard output is a terminal."""
+        from rich.console import Console
+
+        Console().print(self.__rich__())
+
+    def __rich__(self) -> RichTable:
+        """What ``rich.print`` shows."""
+        from rich import box
+        from rich.table import Table as RichTable
+        from rich.text import Text
+
+        caption = Text("\n".join(self.notes)) if self.notes else None
+        table = RichTable(
+            title=Text(self.title),
+            caption=caption,
+            box=box.SIMPLE_HEAD,
+            title_justify="left",
+            caption_justify="left",
+        )
+        for column, number in zip(self.columns, self._numeric(), strict=True):
+            table.add_column(
+                Text(column.heading), justify="right" if number else "left", overflow="fold"
+            )
+        for row in self.rows:
+            table.add_row(*(Text(c.show(v)) for c, v in zip(self.columns, row, strict=True)))
+        return table
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        head = "".join(f"<th>{html.escape(c.heading)}</th>" for c in self.columns)
+        align = [' style="text-align:right"' if n else "" for n in self._numeric()]
+        body = "".join(
+            "<tr>"
+            + "".join(
+                f"<td{a}>{html.escape(c.show(v))}</td>"
+                for c, v, a in zip(self.columns, row, align, strict=True)
+            )
+            + "</tr>"
+            for row in self.rows
+        )
+        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
+        return (
+            f"<table><caption>{html.escape(self.title)}</caption>"
+            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}"
+        )
+
+    # ---- other forms --------------------------------------------------------------------
+
+    def to_pandas(self) -> DataFrame:
+        """A DataFrame with the columns' names; needs pandas."""
+        try:
+            import pandas as pd
+        except ImportError:
+            raise ZeroskipError("to_pandas() needs pandas: pip install zeroskip[plot]") from None
+        return pd.DataFrame([list(row) for row in self.rows], columns=list(self.names))
+
+    def to_csv(self, path: str | Path | None = None) -> str:
+        """The table as comma-separated text, a header first; also written to ``path``."""
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(self.names)
+        writer.writerows(self.rows)
+        if path is not None:
+            Path(path).write_text(out.getvalue(), encoding="utf-8", newline="")
+        return out.getvalue()
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """A JSON list of one object a row; also written to ``path``."""
+        text = json.dumps(list(self), default=_plain, indent=1)
+        if path is not None:
+            Path(path).write_text(text + "\n", encoding="utf-8")
+        return text
+
+    def plot(
+        self,
+        x: str | None = None,
+        y: str | None = None,
+        *,
+        by: str | None = None,
+        ax: Axes | None = None,
+    ) -> Axes:
+        """Draw column ``y`` against column ``x``; needs matplotlib.
+
+        Bars where x is text.  Lines where it is a number, one for each value of column ``by``
+        (by default the first column of text whose values repeat), with a logarithmic axis
+        where all values are positive and the largest is over 50 times the smallest.
+
+        x, y : by default the first column, and the first other column of numbers.
+        """
+        try:
+            import matplotlib.pyplot as plt
+        except ImportError:
+            raise ZeroskipError("plot() needs matplotlib: pip install zeroskip[plot]") from None
+        x = x if x is not None else self.names[0]
+        y = y if y is not None else self._first_number(x)
+        if ax is None:
+            ax = plt.subplots()[1]
+        ys = self[y]
+        if not self._numeric()[self._index(x)]:
+            ax.bar([str(value) for value in self[x]], ys)
+        else:
+            by = by if by is not None else self._grouping(x, y)
+            groups = self[by] if by is not None else np.zeros(len(self))
+            for group in dict.fromkeys(groups):
+                chosen = [i for i in np.argsort(self[x], kind="stable") if groups[i] == group]
+                label = str(group) if by is not None else None
+                ax.plot(self[x][chosen], ys[chosen], marker="o", label=label)
+            if by is not None:
+                ax.legend(title=by)
+            if _wide(self[x]):
+                ax.set_xscale("log")
+        if _wide(ys):
+            ax.set_yscale("log")
+        ax.set_xlabel(self.columns[self._index(x)].heading)
+        ax.set_ylabel(self.columns[self._index(y)].heading)
+        ax.set_title(self.title)
+        return ax
+
+    def _first_number(self, x: str) -> str:
+        for name, number in zip(self.names, self._numeric(), strict=True):
+            if number and name != x:
+                return name
+        raise ZeroskipError(f"no column of numbers to draw; the table has {', '.join(self.names)}")
+
+    def _grouping(self, x: str, y: str) -> str | None:
+        for name in self.names:
+            cells = [str(cell) for cell in self[name]]
+            text = all(isinstance(cell, str) for cell in self[name])
+            if name not in (x, y) and text and 1 < len(set(cells)) < len(cells):
+                return name
+        return None
+
+
+def _wide(values: NDArray[Any]) -> bool:
+    return bool(len(values)) and min(values) > 0 and max(values) > 50 * min(values)
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's scalars as Python's, for JSON."""
+    return value.item() if isinstance(value, np.generic) else str(value)
