@@ -58,13 +58,14 @@ def bounds(
 ) -> tuple[int, int]:
     """Least and largest value of a subscript over ``0 <= v < ranks[v]``; no rank is empty.
 
-    values : the named constants.  Exact where no index variable stands in two atoms.
+    values : the named constants; a divisor of 0 stands for the extent of an empty rank.  Exact where no index variable stands in two atoms.
     """
     low = high = sum(monomial_value(m, values) for m in subscript.offset)
     for monomial, atom in subscript.terms:
         if isinstance(atom, Floor):
             divisor = monomial_value(atom.divisor, values)
-            first, last = (b // divisor for b in bounds(atom.inner, ranks, values))
+            first, last = bounds(atom.inner, ranks, values)
+            first, last = (first // divisor, last // divisor) if divisor else (0, 0)
         else:
             first, last = 0, ranks[atom.name] - 1
         factor = monomial_value(monomial, values)

@@ -1,0 +1,99 @@
+"""Do all reads and writes lie inside their tensors, and is the space small enough?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+
+from zeroskip.einsum_spec.deparse import deparse
+from zeroskip.einsum_spec.form import Form
+from zeroskip.einsum_spec.padding import Pads
+from zeroskip.einsum_spec.tree import Access
+from zeroskip.einsum_spec.walk import bounds, variables
+from zeroskip.errors import EinsumError
+
+MAX_EXTENT = 2**40
+MAX_POINTS = 2**62
+
+
+def check_space(form: Form, ranks: Mapping[str, int], text: str | None = None) -> None:
+    """Refuse a rank above 2**40, or a term of more than 2**62 points."""
+    outer = [n for part in form.target.subscripts for n in variables(part)]
+    for term in form.terms:
+        names = dict.fromkeys((*outer, *term.ranks, *form.reduced))
+        large = [n for n in names if ranks[n] > MAX_EXTENT]
+        if large:
+            message = f"rank {large[0]} has extent {ranks[large[0]]}; at most 2**40 are taken"
+        elif prod(ranks[n] for n in names) > MAX_POINTS:
+            sizes = ", ".join(f"{n}={ranks[n]}" for n in names)
+            message = f"an iteration space of more than 2**62 points: {sizes}"
+        else:
+            continue
+        span = form.target.span
+        raise EinsumError(message, text=text, spans=[span] if span else [])
+
+
+def check_read(
+    access: Access,
+    shape: Sequence[int],
+    pads: Pads,
+    ranks: Mapping[str, int],
+    values: Mapping[str, int],
+    text: str | None = None,
+) -> None:
+    """Refuse a read outside the padded tensor; an empty rank reads nothing."""
+    if _empty(access, ranks):
+        return
+    name = access.tensor
+    for axis, part in enumerate(access.subscripts):
+        low, high = bounds(part, ranks, values)
+        lo, hi = pads[name][axis]
+        if low >= 0 and high < shape[axis] + lo + hi:
+            continue
+        if low < 0:
+            hint = (
+                "Subscripts start at 0, the first padded place: write p+r with padding, not p+r-1."
+            )
+        else:
+            missing = high - (shape[axis] + lo + hi - 1)
+            hint = f'Pad it: pad={{"{name}": {{{axis}: ({lo}, {hi + missing})}}}}.'
+        padded = f", padded by {lo} and {hi}" if lo or hi else ""
+        raise EinsumError(
+            f"{deparse(part)} reads places {low} to {high} of axis {axis} of {name}, "
+            f"which has {shape[axis]}{padded}",
+            text=text,
+            spans=[part.span] if part.span else [],
+            hint=hint,
+        )
+
+
+def check_write(
+    target: Access,
+    shape: Sequence[int],
+    ranks: Mapping[str, int],
+    values: Mapping[str, int],
+    text: str | None = None,
+) -> None:
+    """Refuse a write outside the result; an empty rank writes nothing."""
+    if _empty(target, ranks):
+        return
+    for axis, part in enumerate(target.subscripts):
+        low, high = bounds(part, ranks, values)
+        if low < 0 or high >= shape[axis]:
+            found = f"which has {shape[axis]}"
+            hint = "Every place that is written must lie in the result."
+        elif high >= MAX_EXTENT:
+            found, hint = "which takes at most 2**40", "Take smaller extents."
+        else:
+            continue
+        raise EinsumError(
+            f"{deparse(part)} writes places {low} to {high} of axis {axis} of {target.tensor}, "
+            f"{found}",
+            text=text,
+            spans=[part.span] if part.span else [],
+            hint=hint,
+        )
+
+
+def _empty(access: Access, ranks: Mapping[str, int]) -> bool:
+    return any(ranks[name] == 0 for part in access.subscripts for name in variables(part))

@@ -1,0 +1,109 @@
+"""Subscripts in one normal form: constants folded, atoms in order of their names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from zeroskip.einsum_spec.deparse import deparse
+from zeroskip.einsum_spec.tree import Affine, Floor, Monomial, Span, Var
+from zeroskip.errors import EinsumError
+
+
+def fold(subscript: Affine, consts: Mapping[str, int | float], text: str | None = None) -> Affine:
+    """The subscript with the constants of known value multiplied out.
+
+    Raises
+    ------
+    EinsumError
+        Where a value is no integer, or a divisor is not positive.
+    """
+    terms: dict[Var | Floor, Monomial] = {}
+    offset: dict[tuple[str, ...], int] = {}
+
+    def add(monomial: Monomial, atom: Var | Floor | None) -> None:
+        if monomial.value == 0:
+            return
+        if atom is None:
+            offset[monomial.names] = offset.get(monomial.names, 0) + monomial.value
+            return
+        if atom in terms:
+            if terms[atom].names != monomial.names:
+                raise _error(f"{deparse(atom)} has two coefficients in one subscript", subscript)
+            monomial = Monomial(monomial.value + terms[atom].value, monomial.names)
+        terms[atom] = monomial
+
+    def _error(message: str, at: Affine | Floor) -> EinsumError:
+        return EinsumError(message, text=text, spans=_spans(at.span or subscript.span))
+
+    def known(monomial: Monomial) -> Monomial:
+        value, names = monomial.value, []
+        for name in monomial.names:
+            if name not in consts:
+                names.append(name)
+                continue
+            factor = consts[name]
+            if factor != int(factor):
+                raise _error(f"constant {name} is {factor}; a subscript takes integers", subscript)
+            value *= int(factor)
+        return Monomial(value, tuple(names))
+
+    def spread(inner: Affine, by: Monomial) -> None:
+        for monomial, atom in inner.terms:
+            add(_times(by, monomial), atom)
+        for monomial in inner.offset:
+            add(_times(by, monomial), None)
+
+    for monomial, atom in subscript.terms:
+        factor = known(monomial)
+        if isinstance(atom, Var):
+            add(factor, atom)
+            continue
+        inner, divisor = fold(atom.inner, consts, text), known(atom.divisor)
+        if divisor.value <= 0:
+            raise _error(f"{deparse(atom.divisor)} divides and is {divisor.value}", atom)
+        if divisor == Monomial(1):
+            spread(inner, factor)
+        elif not inner.terms and not divisor.names and all(not m.names for m in inner.offset):
+            total = sum(m.value for m in inner.offset) // divisor.value
+            add(_times(factor, Monomial(total)), None)
+        else:
+            add(factor, Floor(inner, divisor, atom.span))
+    for monomial in subscript.offset:
+        add(known(monomial), None)
+    return Affine(
+        tuple((m, a) for a, m in sorted(terms.items(), key=_order) if m.value),
+        tuple(
+            Monomial(value, names)
+            for names, value in sorted(offset.items(), key=lambda item: (not item[0], item[0]))
+            if value
+        ),
+        subscript.span,
+    )
+
+
+def rename(subscript: Affine, new: Callable[[str], str], constant: Callable[[str], str]) -> Affine:
+    """The subscript with index variables renamed by ``new`` and constants by ``constant``."""
+
+    def factor(monomial: Monomial) -> Monomial:
+        return Monomial(monomial.value, tuple(sorted(map(constant, monomial.names))))
+
+    terms: list[tuple[Monomial, Var | Floor]] = []
+    for monomial, atom in subscript.terms:
+        if isinstance(atom, Var):
+            terms.append((factor(monomial), Var(new(atom.name), atom.span)))
+        else:
+            inner = rename(atom.inner, new, constant)
+            terms.append((factor(monomial), Floor(inner, factor(atom.divisor), atom.span)))
+    return Affine(tuple(terms), tuple(map(factor, subscript.offset)), subscript.span)
+
+
+def _order(item: tuple[Var | Floor, Monomial]) -> tuple[bool, str]:
+    return isinstance(item[0], Floor), deparse(item[0])
+
+
+def _times(a: Monomial, b: Monomial) -> Monomial:
+    return Monomial(a.value * b.value, tuple(sorted(a.names + b.names)))
+
+
+def _spans(span: Span | None) -> list[Span]:
+    return [span] if span else []
