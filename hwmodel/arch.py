@@ -1,0 +1,381 @@
+"""Architectures: what a design is, apart from any layer that runs on it.
+
+    DRAM ── shared buffer ── network ── PE array: local store, multipliers, accumulators
+
+An architecture is read from a preset's name, a YAML 1.2 file or a dict.  Every error names
+the key, the file, the line and what was expected; every default shows in ``print(arch)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from math import prod
+from pathlib import Path
+from typing import Any, Literal
+
+from zeroskip.errors import ArchError, FormatError
+from zeroskip.formats.format import Format
+from zeroskip.hwmodel.energy_tables import (
+    Action,
+    EnergyTable,
+    energy_table,
+    read_table,
+    tables,
+)
+from zeroskip.hwmodel.features import Feature, parse_feature
+from zeroskip.hwmodel.reader import Reader, load_yaml
+
+FOLDER = Path(__file__).parent / "architectures"
+ROLES = ("I", "F", "O", "bias")
+"""Roles of a layer's tensors: input activations, filter weights, outputs, bias."""
+
+Place = Literal["off_chip", "buffer", "local"]
+_PLACES: tuple[Place, ...] = ("off_chip", "buffer", "local")
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One memory.
+
+    capacity_bits : None for unlimited.
+    read_bits_per_cycle, write_bits_per_cycle : of the whole level; None for unlimited.
+    data, metadata : the action that a bit costs, by kind; None where no table gives one.
+    """
+
+    name: str
+    place: Place
+    capacity_bits: int | None
+    read_bits_per_cycle: float | None
+    write_bits_per_cycle: float | None
+    data: Action | None
+    metadata: Action | None
+    source: str
+
+    @property
+    def pj_per_bit(self) -> float:
+        return self.data.pj_per_bit if self.data else 0.0
+
+    @property
+    def metadata_pj_per_bit(self) -> float:
+        return self.metadata.pj_per_bit if self.metadata else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Arch:
+    """A design.
+
+    levels : off chip, shared buffer, local store of each PE.
+    array : name and size of each dimension of the PE array.
+    multipliers : in each PE; each does one multiplication a cycle.
+    sync : ``reduction``: PEs wait for each other after each step of the outermost reduction
+        rank; ``none``: only at the end.  A mapping can name another rank.
+    formats : operand name or role -> level name -> format.
+    defaults : keys that the description left out.
+    """
+
+    name: str
+    about: str
+    clock_hz: float
+    value_bits: int
+    accumulator_bits: int
+    array: tuple[tuple[str, int], ...]
+    multipliers: int
+    sync: Literal["reduction", "none"]
+    levels: tuple[Level, Level, Level]
+    energy: EnergyTable
+    features: tuple[Feature, ...]
+    formats: Mapping[str, Mapping[str, str]]
+    source: str
+    defaults: tuple[str, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of the PE array's dimensions."""
+        return tuple(size for _, size in self.array)
+
+    @property
+    def pes(self) -> int:
+        return prod(self.shape)
+
+    @property
+    def off_chip(self) -> Level:
+        return self.levels[0]
+
+    @property
+    def buffer(self) -> Level:
+        return self.levels[1]
+
+    @property
+    def local(self) -> Level:
+        return self.levels[2]
+
+    def level(self, name: str) -> Level:
+        """The level of a name.  Raises `ArchError` naming the levels there are."""
+        for level in self.levels:
+            if level.name == name:
+                return level
+        names = ", ".join(level.name for level in self.levels)
+        raise ArchError(f"{self.name} has no level {name!r}; its levels are {names}")
+
+    def format(self, tensor: str, role: str, level: str) -> str:
+        """The format of a tensor at a level: by its name, else by its role; as at the next
+        level outside where none is given; U where none is given at all."""
+        for key in (tensor, role):
+            if key in self.formats:
+                found = "U"
+                for outer in self.levels:
+                    found = self.formats[key].get(outer.name, found)
+                    if outer.name == level:
+                        return found
+        return "U"
+
+    def without_sparsity(self) -> Arch:
+        """The same array, memories and energies; no gate, no skip, every format U."""
+        if not self.features and not self.formats:
+            return self
+        return replace(self, name=f"{self.name}, dense", features=(), formats={})
+
+    def __str__(self) -> str:
+        def limit(value: float | None, key: str) -> str:
+            shown = "unlimited" if value is None else f"{value:,g}"
+            return shown + (" (default)" if key in self.defaults else "")
+
+        def plain(value: str, key: str) -> str:
+            return value + (" (default)" if key in self.defaults else "")
+
+        array = " x ".join(f"{size} {name}" for name, size in self.array)
+        lines = [f"{self.name}: {self.about}" if self.about else self.name]
+        if self.source:
+            lines.append(f"  source: {self.source}")
+        lines += [
+            f"  array: {array}, {plain(str(self.multipliers), 'multipliers')} multiplier(s) each",
+            f"  clock: {limit(self.clock_hz, 'clock_hz')} Hz; "
+            f"values {plain(str(self.value_bits), 'value_bits')} bits, "
+            f"accumulators {plain(str(self.accumulator_bits), 'accumulator_bits')} bits",
+            f"  sync: {plain(self.sync, 'sync')}",
+            f"  energy: {self.energy.name}",
+        ]
+        for unit in ("multiply", "add", "network"):
+            action = self.energy.action(unit)
+            lines.append(f"    {unit}: {_cost(action)}")
+        for level in self.levels:
+            key = f"levels.{level.name}"
+            lines.append(
+                f"  {level.name}{' (each PE)' if level.place == 'local' else ''}: "
+                f"{limit(level.capacity_bits, key + '.capacity_bits')} bits; "
+                f"reads {limit(level.read_bits_per_cycle, key + '.read_bits_per_cycle')}, "
+                f"writes {limit(level.write_bits_per_cycle, key + '.write_bits_per_cycle')} "
+                f"bits/cycle"
+            )
+            lines.append(f"    data: {_cost(level.data)}")
+            if level.metadata != level.data:
+                lines.append(f"    metadata: {_cost(level.metadata)}")
+            if level.source:
+                lines.append(f"    source: {level.source}")
+        for feature in self.features:
+            lines.append(f"  {feature}")
+        if not self.features:
+            lines.append(f"  {plain('no gating, no skipping', 'sparse')}")
+        for role in dict.fromkeys((*self.formats, *ROLES)):
+            shown = [f"{level.name} {self.format(role, role, level.name)}" for level in self.levels]
+            default = "" if role in self.formats else " (default)"
+            lines.append(f"  format of {role}: {', '.join(shown)}{default}")
+        return "\n".join(lines)
+
+
+def _cost(action: Action | None) -> str:
+    if action is None:
+        return "no energy given: charged 0, and listed as missing"
+    if action.bits:
+        return f"{action.pj_per_bit:.4g} pJ a bit, {action.name} [{action.source}]"
+    return f"{action.pj:.4g} pJ, {action.name} [{action.source}]"
+
+
+def presets() -> list[str]:
+    """Names of the architectures that come with the package."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def arch(
+    source: str | Path | Mapping[str, Any] | Arch,
+    *,
+    size: Sequence[int] | None = None,
+    energy: str | Path | Mapping[str, Any] | None = None,
+) -> Arch:
+    """An architecture.
+
+    Parameters
+    ----------
+    source : name of a preset, path of a YAML file, or a dict of the same keys.
+    size : sizes of the PE array's dimensions, in place of those described.
+    energy : an energy table (name, file or dict), in place of the one described.
+
+    Raises
+    ------
+    ArchError
+        Naming the key, the file, the line, what was expected and what was found.
+
+    Examples
+    --------
+    >>> a = arch("scnn", size=(8, 8))
+    >>> a.pes, [str(f) for f in a.features]
+    (64, ['skip I,F @MAC'])
+    """
+    if isinstance(source, Arch):
+        if size is None and energy is None:
+            return source
+        raise ArchError("size= and energy= go with a name, a file or a dict, not with an Arch")
+    if isinstance(source, Mapping):
+        return _read(Reader(source, "the dict given"), size, energy)
+    if not isinstance(source, str | Path):
+        raise ArchError(
+            f"expected the name of an architecture, a YAML file or a dict, "
+            f"found {type(source).__name__}"
+        )
+    path = Path(source)
+    if str(source) in presets():
+        path = FOLDER / f"{source}.yaml"
+    elif path.suffix not in (".yaml", ".yml"):
+        near = get_close_matches(str(source), presets(), 1)
+        raise ArchError(
+            f"no architecture {str(source)[:60]!r}: expected {', '.join(presets())}, "
+            "or the path of a .yaml file" + (f"\nDid you mean {near[0]}?" if near else "")
+        )
+    return _read(Reader(load_yaml(path), path.name, folder=path.parent), size, energy)
+
+
+def _read(
+    reader: Reader,
+    size: Sequence[int] | None,
+    energy: str | Path | Mapping[str, Any] | None,
+) -> Arch:
+    name, about = reader.text("name", "unnamed"), reader.text("about", "")
+    source = reader.text("source", "")
+    clock = reader.number("clock_hz", 1e9, expected="cycles a second")
+    value_bits = reader.whole("value_bits", 16, expected="bits of a value")
+    accumulator = reader.whole("accumulator_bits", 32, expected="bits of an accumulator")
+    array = _array(reader, size)
+    multipliers = reader.whole("multipliers", 1, expected="multipliers of a PE")
+    sync = reader.text("sync", "reduction", "reduction or none")
+    if sync not in ("reduction", "none"):
+        reader.fail("sync", "expected reduction or none", sync)
+    table = _table(reader, energy)
+    levels, defaulted = _levels(reader, table)
+    features = _features(reader)
+    formats = _formats(reader, levels)
+    reader.close()
+    return Arch(
+        name=name,
+        about=about,
+        clock_hz=clock,
+        value_bits=value_bits,
+        accumulator_bits=accumulator,
+        array=array,
+        multipliers=multipliers,
+        sync="none" if sync == "none" else "reduction",
+        levels=levels,
+        energy=table,
+        features=features,
+        formats=formats,
+        source=source,
+        defaults=(*reader.defaulted, *defaulted),
+    )
+
+
+def _array(reader: Reader, size: Sequence[int] | None) -> tuple[tuple[str, int], ...]:
+    section = reader.section("array", expected="a section such as {rows: 4, cols: 4}")
+    array = [(key, section.whole(key, expected="a number of PEs")) for key in section.data]
+    if not array:
+        reader.fail("array", "expected a section such as {rows: 4, cols: 4}", section.data)
+    if size is None:
+        return tuple(array)
+    sizes = [int(n) for n in size]
+    if len(sizes) != len(array) or any(n < 1 for n in sizes):
+        names = ", ".join(name for name, _ in array)
+        raise ArchError(f"size={tuple(size)}: expected {len(array)} sizes of 1 or more ({names})")
+    return tuple((name, n) for (name, _), n in zip(array, sizes, strict=True))
+
+
+def _table(reader: Reader, energy: str | Path | Mapping[str, Any] | None) -> EnergyTable:
+    expected = "the name of an energy table, a YAML file, or a section"
+    if isinstance(reader.data.get("energy"), Mapping):
+        described = reader.section("energy")
+        return read_table(described) if energy is None else energy_table(energy)
+    named = reader.text("energy", ... if energy is None else "", expected)
+    if energy is not None:
+        return energy_table(energy)
+    if named not in tables() and not named.endswith((".yaml", ".yml")):
+        near = get_close_matches(named, tables(), 1)
+        hint = f"Did you mean {near[0]}?" if near else f"Tables: {', '.join(tables())}."
+        reader.fail("energy", f"expected {expected}", named, hint)
+    return energy_table(named if named in tables() else reader.folder / named)
+
+
+def _levels(reader: Reader, table: EnergyTable) -> tuple[tuple[Level, Level, Level], list[str]]:
+    expected = "three levels: off chip, the shared buffer, the local store of each PE"
+    section = reader.section("levels", expected=expected)
+    if len(section.data) != 3:
+        found = ", ".join(map(str, section.data)) or "none"
+        reader.fail("levels", f"expected {expected}; found {len(section.data)}: {found}")
+    levels, defaulted = [], []
+    for (key, entry), place in zip(section.sections(), _PLACES, strict=True):
+        bits = "a number of bits"
+        capacity = entry.whole_or_unlimited("capacity_bits", "unlimited", expected=bits)
+        reads = entry.number_or_unlimited("read_bits_per_cycle", "unlimited", expected=bits)
+        writes = entry.number_or_unlimited("write_bits_per_cycle", "unlimited", expected=bits)
+        data = _action(entry, "energy", table, place, capacity)
+        metadata = _action(entry, "metadata_energy", table, place, capacity) or data
+        where = entry.text("source", "")
+        entry.close()
+        levels.append(Level(key, place, capacity, reads, writes, data, metadata, where))
+        defaulted += entry.defaulted
+    return (levels[0], levels[1], levels[2]), defaulted
+
+
+def _action(
+    entry: Reader, key: str, table: EnergyTable, place: str, capacity: int | None
+) -> Action | None:
+    """The action of a level: named, given as picojoules a bit, or the table's own choice."""
+    entry.asked.add(key)
+    value = entry.data.get(key)
+    if value is None:
+        return table.action(place, capacity) if key == "energy" else None
+    if isinstance(value, str):
+        if value not in table.actions or not table.actions[value].bits:
+            names = ", ".join(n for n, a in table.actions.items() if a.bits)
+            entry.fail(
+                key, f"expected picojoules a bit, or an action of {table.name} ({names})", value
+            )
+        return table.actions[value]
+    cost = entry.number(key, expected="picojoules a bit", positive=False)
+    return Action("stated", cost, 1, None, entry.text("source", "") or "no source given")
+
+
+def _features(reader: Reader) -> tuple[Feature, ...]:
+    features = []
+    for text in reader.texts("sparse", (), expected='a list such as ["skip I,F"]'):
+        try:
+            features.append(parse_feature(text))
+        except ArchError as error:
+            reader.fail("sparse", str(error))
+    return tuple(features)
+
+
+def _formats(reader: Reader, levels: tuple[Level, Level, Level]) -> Mapping[str, Mapping[str, str]]:
+    section = reader.section("formats", {}, expected="a section such as {I: {DRAM: RLE(5)}}")
+    known = [level.name for level in levels]
+    formats: dict[str, dict[str, str]] = {}
+    for tensor, entry in section.sections():
+        formats[tensor] = {}
+        for level in entry.data:
+            if level not in known:
+                entry.fail(level, f"expected a level ({', '.join(known)})", level)
+            text = entry.text(level, expected="a format such as U, C, B, RLE(5) or CSR")
+            try:
+                Format(text)
+            except FormatError as error:
+                entry.fail(level, f"expected a format such as U, C, B, RLE(5) or CSR\n{error}")
+            formats[tensor][level] = text
+    return formats

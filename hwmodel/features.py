@@ -1,0 +1,117 @@
+"""What a design does about zeros: ``"gate F,O on I @MAC"``, ``"skip I,F"``.
+
+    feature := "skip" names ["on" names] ["@" place]      without "on": each on all of them
+             | "gate" names "on" names ["@" place]
+    names   := name ("," name)*                            an operand, or its role: I F O bias
+
+*Gating* leaves a unit idle for the cycle in which an operand is zero: the targets are not
+read, the operation is not done, the cycle passes.  It looks at values.
+
+*Skipping* goes from stored entry to stored entry: what is not stored takes no cycle.  It
+looks at metadata, so it needs a compressed format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from zeroskip.errors import ArchError, underline
+
+PLACES = ("MAC", "PE")
+_FORMS = 'Write "skip I,F", "skip F on I" or "gate F,O on I @MAC".'
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One gate or skip.
+
+    targets : operands whose reads are saved.
+    conditions : operands of which one zero (gate) or one absent entry (skip) is enough.
+    place : where it acts; ``MAC`` and ``PE`` mean the same here, behind the local store.
+    """
+
+    kind: Literal["gate", "skip"]
+    targets: tuple[str, ...]
+    conditions: tuple[str, ...]
+    place: str = "MAC"
+
+    def __str__(self) -> str:
+        text = f"{self.kind} {','.join(self.targets)}"
+        if self.kind == "gate" or self.conditions != self.targets:
+            text += f" on {','.join(self.conditions)}"
+        return f"{text} @{self.place}"
+
+
+def parse_feature(text: str) -> Feature:
+    """The feature that ``text`` is.
+
+    Raises
+    ------
+    ArchError
+        With a caret under the word that does not fit.
+    """
+    words = _words(text)
+
+    def fail(message: str, index: int) -> ArchError:
+        at = words[index][1] if index < len(words) else len(text)
+        length = len(words[index][0]) if index < len(words) else 1
+        lines = [message, *underline(text, [(at, at + length)]), _FORMS]
+        return ArchError("\n".join(lines))
+
+    def names(index: int) -> tuple[tuple[str, ...], int]:
+        found: list[str] = []
+        while True:
+            word = words[index][0] if index < len(words) else ""
+            if not word.isidentifier() or word == "on":
+                raise fail(f"expected the name of an operand, found {word or 'the end'}", index)
+            if word in found:
+                raise fail(f"{word} stands twice", index)
+            found.append(word)
+            index += 1
+            if index == len(words) or words[index][0] != ",":
+                return tuple(found), index
+            index += 1
+
+    if not words or words[0][0] not in ("gate", "skip"):
+        found = words[0][0] if words else "nothing"
+        raise fail(f"expected skip or gate, found {found}", 0)
+    targets, at = names(1)
+    conditions: tuple[str, ...] | None = None
+    if at < len(words) and words[at][0] == "on":
+        conditions, at = names(at + 1)
+    place = "MAC"
+    if at < len(words) and words[at][0] == "@":
+        if at + 1 == len(words) or words[at + 1][0] not in PLACES:
+            found = words[at + 1][0] if at + 1 < len(words) else "the end"
+            raise fail(f"gates and skips act @MAC or @PE as yet, found {found}", at + 1)
+        place, at = words[at + 1][0], at + 2
+    if at < len(words):
+        raise fail(f"expected on, @ or the end, found {words[at][0]}", at)
+    if words[0][0] == "gate":
+        if conditions is None:
+            raise fail("a gate needs the operand that it looks at", at)
+        return Feature("gate", targets, conditions, place)
+    return Feature("skip", targets, conditions or targets, place)
+
+
+def _words(text: str) -> list[tuple[str, int]]:
+    """Words and marks with where they start."""
+    found: list[tuple[str, int]] = []
+    start = -1
+    for at, character in enumerate(text + " "):
+        if character.isalnum() or character == "_":
+            start = at if start < 0 else start
+            continue
+        if start >= 0:
+            found.append((text[start:at], start))
+            start = -1
+        if not character.isspace():
+            found.append((character, at))
+    return found
+
+
+def targets_of(features: Sequence[Feature], kind: str) -> set[str]:
+    """Every name that a feature of this kind acts upon."""
+    return {name for f in features if f.kind == kind for name in f.targets}

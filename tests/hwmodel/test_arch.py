@@ -1,0 +1,283 @@
+"""Architectures: presets, files and dicts; errors that name key, file and line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zeroskip.errors import ArchError
+from zeroskip.hwmodel.arch import Arch, arch, presets
+
+SMALL: dict[str, Any] = {
+    "name": "small",
+    "array": {"rows": 2, "cols": 3},
+    "energy": "eyeriss-relative",
+    "levels": {"DRAM": {}, "GLB": {"capacity_bits": 1024}, "PE": {}},
+}
+
+
+def described(**changes: Any) -> dict[str, Any]:
+    return {**SMALL, **changes}
+
+
+def failing(source: Any, **options: Any) -> str:
+    with pytest.raises(ArchError) as caught:
+        arch(source, **options)
+    return str(caught.value)
+
+
+# ---- presets ----------------------------------------------------------------------------
+
+
+def test_the_presets_are_one_array_with_different_features() -> None:
+    assert presets() == ["dense", "eyeriss", "scnn"]
+    dense, eyeriss, scnn = map(arch, presets())
+    for other in (eyeriss, scnn):
+        assert other.levels == dense.levels
+        assert other.array == dense.array
+        assert other.energy.name == dense.energy.name
+        assert (other.value_bits, other.clock_hz) == (dense.value_bits, dense.clock_hz)
+    assert dense.pes == 16
+    assert dense.features == ()
+    assert [str(f) for f in eyeriss.features] == ["gate F,O on I @MAC"]
+    assert [str(f) for f in scnn.features] == ["skip I,F @MAC"]
+
+
+def test_without_sparsity_scnn_is_the_dense_preset() -> None:
+    plain, dense = arch("scnn").without_sparsity(), arch("dense")
+    assert plain.features == dense.features == ()
+    assert plain.formats == dense.formats == {}
+    assert plain.levels == dense.levels
+
+
+def test_the_array_can_be_sized() -> None:
+    assert arch("eyeriss", size=(12, 14)).pes == 168
+    assert failing("eyeriss", size=(12,)) == (
+        "size=(12,): expected 2 sizes of 1 or more (rows, cols)"
+    )
+
+
+def test_every_number_of_every_preset_has_a_source() -> None:
+    for name in presets():
+        design = arch(name)
+        assert design.source
+        for level in design.levels:
+            assert level.source
+            assert level.data is not None
+            assert level.data.source
+
+
+def test_relative_energies_are_anchored_at_a_mac_of_1500_fj() -> None:
+    design = arch("eyeriss")
+    units = [design.energy.action(unit) for unit in ("multiply", "add", "network")]
+    assert [u.pj for u in units if u] == pytest.approx([1.1, 0.4, 3.0])
+    word = [16 * level.pj_per_bit for level in design.levels]
+    assert word == pytest.approx([300.0, 9.0, 1.5])
+
+
+def test_horowitz_takes_the_smallest_memory_that_is_large_enough() -> None:
+    design = arch("eyeriss", energy="horowitz-45nm")
+    names = [level.data.name for level in design.levels if level.data]
+    assert names == ["DRAM", "sram 1 MB", "sram 32 kB"]
+    assert [64 * level.pj_per_bit for level in design.levels] == pytest.approx([1280, 100, 20])
+    assert design.energy.action("network") is None
+
+
+# ---- what is printed --------------------------------------------------------------------
+
+
+def test_defaults_are_visible_when_printed() -> None:
+    text = str(arch(SMALL))
+    assert "small" in text
+    assert "2 rows x 3 cols, 1 (default) multiplier(s) each" in text
+    assert "values 16 (default) bits, accumulators 32 (default) bits" in text
+    assert "sync: reduction (default)" in text
+    assert "GLB: 1,024 bits; reads unlimited (default)" in text
+    assert "no gating, no skipping (default)" in text
+    assert "format of I: DRAM U, GLB U, PE U (default)" in text
+
+
+def test_sources_are_printed() -> None:
+    text = str(arch("scnn"))
+    assert "Eyeriss, ISCA 2016: DRAM 200x a MAC" in text
+    assert "(default)" not in text.split("format of bias")[0]
+
+
+def test_a_format_is_inherited_inward_and_a_name_goes_before_a_role() -> None:
+    design = arch(described(formats={"I": {"DRAM": "C"}, "X": {"GLB": "B"}}))
+    assert [design.format("A", "I", level) for level in ("DRAM", "GLB", "PE")] == ["C", "C", "C"]
+    assert [design.format("X", "I", level) for level in ("DRAM", "GLB", "PE")] == ["U", "B", "B"]
+    assert design.format("Z", "O", "GLB") == "U"
+
+
+def test_a_level_can_state_its_own_energy() -> None:
+    levels = {**SMALL["levels"], "GLB": {"energy": 0.25, "metadata_energy": "RF"}}
+    design = arch(described(levels=levels))
+    assert design.level("GLB").pj_per_bit == 0.25
+    assert design.level("GLB").metadata_pj_per_bit == pytest.approx(1.5 / 16)
+    assert design.level("PE").metadata_pj_per_bit == design.level("PE").pj_per_bit
+
+
+def test_an_arch_passes_through() -> None:
+    design = arch(SMALL)
+    assert isinstance(design, Arch)
+    assert arch(design) is design
+
+
+# ---- errors -----------------------------------------------------------------------------
+
+
+def test_an_unknown_name_lists_the_names() -> None:
+    assert failing("scn") == (
+        "no architecture 'scn': expected dense, eyeriss, scnn, or the path of a .yaml file\n"
+        "Did you mean scnn?"
+    )
+
+
+def test_a_missing_file_is_named() -> None:
+    assert failing("nowhere/mine.yaml").startswith("cannot read nowhere/mine.yaml: ")
+
+
+def test_a_missing_level_is_named() -> None:
+    with pytest.raises(ArchError, match=r"^small has no level 'L2'; its levels are DRAM, GLB, PE$"):
+        arch(SMALL).level("L2")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"value_bits": "wide"},
+            "value_bits in the dict given: expected bits of a value, 1 or more, found 'wide'",
+        ),
+        (
+            {"multipliers": 0},
+            "multipliers in the dict given: expected multipliers of a PE, 1 or more, found 0",
+        ),
+        (
+            {"multipliers": True},
+            "multipliers in the dict given: expected multipliers of a PE, 1 or more, found true",
+        ),
+        ({"sync": "never"}, "sync in the dict given: expected reduction or none, found 'never'"),
+        (
+            {"multiplier": 2},
+            "multiplier in the dict given: no such key\nDid you mean multipliers?",
+        ),
+        (
+            {"energy": None},
+            "energy in the dict given: expected the name of an energy table, a YAML file, or a "
+            "section, found nothing\nIt has no default: state it.",
+        ),
+        (
+            {"energy": "eyeriss"},
+            "energy in the dict given: expected the name of an energy table, a YAML file, or a "
+            "section, found 'eyeriss'\nDid you mean eyeriss-relative?",
+        ),
+        (
+            {"levels": {"DRAM": {}, "PE": {}}},
+            "levels in the dict given: expected three levels: off chip, the shared buffer, the "
+            "local store of each PE; found 2: DRAM, PE",
+        ),
+        (
+            {"levels": {**SMALL["levels"], "GLB": {"capacity_bits": "big"}}},
+            "levels.GLB.capacity_bits in the dict given: expected a number of bits, or unlimited, "
+            "found 'big'",
+        ),
+        (
+            {"levels": {**SMALL["levels"], "GLB": {"energy": "RM"}}},
+            "levels.GLB.energy in the dict given: expected picojoules a bit, or an action of "
+            "eyeriss-relative (RF, PE-to-PE, buffer, DRAM), found 'RM'",
+        ),
+        (
+            {"formats": {"I": {"L2": "C"}}},
+            "formats.I.L2 in the dict given: expected a level (DRAM, GLB, PE), found 'L2'",
+        ),
+        ({"array": {}}, "array in the dict given: expected a section such as {rows: 4, cols: 4}"),
+        ({"array": 16}, "array in the dict given: expected a section such as {rows: 4, cols: 4}"),
+        (
+            {"sparse": "skip I"},
+            "sparse in the dict given: expected a list such as [\"skip I,F\"], found 'skip I'",
+        ),
+    ],
+)
+def test_errors_name_the_key_and_what_was_expected(changes: dict[str, Any], message: str) -> None:
+    assert message in failing(described(**changes))
+
+
+def test_errors_of_a_format_show_where_it_is_wrong() -> None:
+    text = failing(described(formats={"I": {"GLB": "D"}}))
+    assert text.startswith("formats.I.GLB in the dict given: expected a format such as U, C, B")
+    assert "^" in text
+
+
+def test_errors_in_a_file_give_the_line(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "name: mine\n"
+        "array: {rows: 4}\n"
+        "energy: eyeriss-relative\n"
+        "levels:\n"
+        "  DRAM: {}\n"
+        "  GLB:\n"
+        "    capacity_bits: -3\n"
+        "  PE: {}\n"
+    )
+    assert failing(file) == (
+        "levels.GLB.capacity_bits in mine.yaml, line 7: expected a number of bits, "
+        "1 or more, found -3"
+    )
+
+
+def test_a_key_that_is_not_there_is_sought_on_the_line_of_its_section(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("name: mine\nenergy: eyeriss-relative\nlevels: {DRAM: {}, GLB: {}, PE: {}}\n")
+    assert failing(file).startswith("array in mine.yaml, line 1: expected a section such as")
+
+
+def test_a_broken_file_gives_the_line(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("name: mine\narray: {rows: 4\nenergy: x\n")
+    assert failing(file).startswith(f"{file}, line 3: ")
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("name: mine\nname: yours\n")
+    assert failing(file).startswith(f'{file}, line 2: found duplicate key "name"')
+
+
+def test_yaml_1_2_reads_2_4_as_text(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("array: {rows: 2:4}\nenergy: eyeriss-relative\n")
+    assert "array.rows in mine.yaml, line 1: expected a number of PEs, 1 or more" in failing(file)
+    assert "'2:4'" in failing(file)
+
+
+def test_a_tag_that_asks_for_execution_is_inert(tmp_path: Path) -> None:
+    file, mark = tmp_path / "mine.yaml", tmp_path / "mark"
+    file.write_text(f"name: !!python/object/apply:os.mkdir ['{mark}']\n")
+    failing(file)
+    assert not mark.exists()
+
+
+def test_energy_tables_are_checked() -> None:
+    table = {
+        "name": "mine",
+        "actions": {"op": {"cost": 1, "source": "measured"}},
+        "components": {"multiply": "op", "add": "opp"},
+    }
+    assert (
+        "energy.components.add in the dict given: expected the name of an action of this table, "
+        "found 'opp'" in failing(described(energy=table))
+    )
+    table["components"] = {"multiply": "op", "add": "op", "buffer": "op"}
+    assert "energy.components.buffer in the dict given: expected an action that moves bits" in (
+        failing(described(energy=table))
+    )
+    table["components"] = {"multiply": "op", "add": "op"}
+    design = arch(described(energy=table))
+    assert design.buffer.data is None
+    assert "no energy given: charged 0, and listed as missing" in str(design)
+    assert "source" in failing(described(energy={**table, "actions": {"op": {"cost": 1}}}))
