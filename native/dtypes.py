@@ -1,0 +1,116 @@
+"""Which type a layer computes in, and which type its result has.
+
+    bool                      counted in int64, as np.sum does
+    int8 int16 uint8 uint16   int32: products of two do not fit their own type
+    int32                     int32
+    uint32 int64              int64
+    uint64                    uint64
+    float16                   float32
+    float32 float64           themselves
+    several                   as NumPy promotes them, then by the lines above
+    a float literal           float64 with integers; it does not widen float32
+    exp, sqrt, ... of whole numbers    float64
+    ``|=`` and ``&=``         computed as above, compared with 0, and a bool result
+
+Integers wrap around, as NumPy's do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from zeroskip.einsum_spec.form import Form
+from zeroskip.errors import TensorError
+
+DType = np.dtype[Any]
+
+# Functions that give fractions of whole numbers.
+FRACTIONAL = frozenset({"exp", "log", "sqrt", "tanh", "sigmoid", "gelu", "swish"})
+LOGICAL = frozenset({"|", "&"})
+
+_COMPUTED_IN = {
+    "bool": "int64",
+    "int8": "int32",
+    "int16": "int32",
+    "int32": "int32",
+    "int64": "int64",
+    "uint8": "int32",
+    "uint16": "int32",
+    "uint32": "int64",
+    "uint64": "uint64",
+    "float16": "float32",
+    "float32": "float32",
+    "float64": "float64",
+}
+
+
+def arithmetic(dtypes: Iterable[np.typing.DTypeLike], *, fractions: bool = False) -> DType:
+    """Type that products and sums of operands of these dtypes are computed in.
+
+    fractions : whether a float literal, or a function such as exp, takes part.
+    Raises TensorError for a dtype that is no real number.
+    """
+    given = [np.dtype(dtype) for dtype in dtypes]
+    for dtype in given:
+        if dtype.name not in _COMPUTED_IN:
+            raise TensorError(
+                f"dtype {dtype} cannot be computed with; expected one of"
+                f" {', '.join(_COMPUTED_IN)}\nConvert it with .astype first."
+            )
+    joint = np.result_type(*given) if given else np.dtype(np.int64)
+    computed = np.dtype(_COMPUTED_IN[joint.name])
+    return np.dtype(np.float64) if fractions and computed.kind != "f" else computed
+
+
+def form_arithmetic(
+    form: Form,
+    dtypes: Mapping[str, np.typing.DTypeLike],
+    constants: Mapping[str, int | float] | None = None,
+) -> DType:
+    """Type that the right side of ``form`` is computed in.
+
+    dtypes : of every operand, by name, those of no axes included; others are passed over.
+    constants : values of the named constants that the form holds.
+    """
+    values = constants or {}
+    names = [access.tensor for term in form.terms for access in term.accesses]
+    names += [name for term in form.terms for name in term.scalars if name not in values]
+    fractions = form.post in FRACTIONAL or any(
+        isinstance(number, float)
+        for term in form.terms
+        for number in (term.number, *(values[name] for name in term.scalars if name in values))
+    )
+    return arithmetic((dtypes[name] for name in names if name in dtypes), fractions=fractions)
+
+
+def form_result(
+    form: Form,
+    dtypes: Mapping[str, np.typing.DTypeLike],
+    constants: Mapping[str, int | float] | None = None,
+) -> DType:
+    """Type of the result of ``form``; see `form_arithmetic` for the arguments."""
+    if form.reduction in LOGICAL:
+        return np.dtype(np.bool_)
+    return form_arithmetic(form, dtypes, constants)
+
+
+def identity(reduction: str, dtype: np.typing.DTypeLike) -> int | float:
+    """Value of an empty reduction, one of ``+ * max min | &``, in ``dtype``.
+
+    The largest and smallest of nothing are the ends of the type: infinities for floats, the
+    least and greatest integer for integers.
+    """
+    if reduction in ("+", "|"):
+        return 0
+    if reduction in ("*", "&"):
+        return 1
+    kind = np.dtype(dtype)
+    if kind.kind == "f":
+        return -np.inf if reduction == "max" else np.inf
+    if kind.kind == "b":
+        return 0 if reduction == "max" else 1
+    ends = np.iinfo(kind)
+    return int(ends.min) if reduction == "max" else int(ends.max)

@@ -1,0 +1,285 @@
+"""The dense NumPy value of any `Form`: a judge, written for plainness.
+
+It shares nothing with the loop nest: every point of the iteration space is visited, every
+operand is read by its subscripts, and the products are reduced and put where the target's
+subscripts say.  It knows no formats and skips no zeros, so 0 * inf is NaN here.
+
+float32 is computed in float64 and rounded once, at the end; integers wrap around as they do
+in their own type (`zeroskip.native.dtypes`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import prod
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from zeroskip.einsum_spec.form import Form, Term
+from zeroskip.einsum_spec.tree import Access, Affine, Floor, Monomial, Var
+from zeroskip.einsum_spec.walk import variables
+from zeroskip.errors import EinsumError
+from zeroskip.native.dtypes import form_arithmetic, form_result, identity
+
+Array = npt.NDArray[Any]
+Grid = dict[str, npt.NDArray[np.int64]]
+
+# Points that are held at once, and the fewest of the result among them.
+POINTS = 2**22
+RESULT_POINTS = 2**11
+
+
+class ExtentsLike(Protocol):
+    """What is read of `zeroskip.einsum_spec.extents.Extents`."""
+
+    @property
+    def ranks(self) -> Mapping[str, int]: ...
+    @property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]: ...
+    @property
+    def pads(self) -> Mapping[str, tuple[tuple[int, int], ...]]: ...
+    @property
+    def constants(self) -> Mapping[str, int | float]: ...
+
+
+def evaluate_form(
+    form: Form,
+    operands: Mapping[str, npt.ArrayLike],
+    extents: ExtentsLike,
+    out: npt.ArrayLike | None = None,
+) -> Array:
+    """The result of ``form`` as a dense array of ``extents.shapes[form.target.tensor]``.
+
+    operands : arrays by name, of the shapes in ``extents``.
+    out : what a reduction at the assignment starts from, in place of its identity.
+
+    Places that a target with affine subscripts never reaches hold 0, or what the reduction
+    starts from.  Raises EinsumError for a read or write outside an axis and its padding,
+    and for a plain ``=`` that reaches a place twice.
+    """
+    arrays = {name: np.asarray(value) for name, value in operands.items()}
+    dtypes = {name: array.dtype for name, array in arrays.items()}
+    result_dtype = form_result(form, dtypes, extents.constants)
+    computed = form_arithmetic(form, dtypes, extents.constants)
+    work = np.dtype(np.float64) if computed.kind == "f" else computed
+    judge = _Judge(form, arrays, extents, work)
+    with np.errstate(all="ignore"):
+        result = judge.evaluate(None if out is None else np.asarray(out))
+        return result.astype(result_dtype)
+
+
+def evaluate_forms(
+    forms: Sequence[Form], operands: Mapping[str, npt.ArrayLike], extents: ExtentsLike
+) -> dict[str, Array]:
+    """The result of every statement of a cascade, by name; later ones read earlier ones."""
+    results: dict[str, Array] = {}
+    for form in forms:
+        name = form.target.tensor
+        start = results.get(name) if form.reduction is not None else None
+        results[name] = evaluate_form(form, {**operands, **results}, extents, start)
+    return results
+
+
+class _Judge:
+    """One form with its operands, all in the type that it is computed in."""
+
+    def __init__(
+        self, form: Form, arrays: Mapping[str, Array], extents: ExtentsLike, work: np.dtype[Any]
+    ) -> None:
+        self.form, self.extents, self.work = form, extents, work
+        self.arrays = {name: array.astype(work) for name, array in arrays.items()}
+        self.numbers = {rank.upper(): n for rank, n in extents.ranks.items()} | dict(
+            extents.constants
+        )
+        targets = dict.fromkeys(v for s in form.target.subscripts for v in variables(s))
+        self.outer = (*targets, *form.reduced)
+        self.reduced_axes = tuple(range(len(targets), len(self.outer)))
+
+    def evaluate(self, out: Array | None) -> Array:
+        reduction = self.form.reduction
+        shape = self.extents.shapes[self.form.target.tensor]
+        stored = np.dtype(np.bool_) if reduction in ("|", "&") else self.work
+        start = identity(reduction, stored) if reduction else 0
+        result = np.full(shape, start, stored) if out is None else out.astype(stored)
+        reached = np.zeros(shape, np.int64)
+        inner = max((self._space(term.ranks) for term in self.form.terms), default=1)
+        for box in self._boxes(self.outer, max(RESULT_POINTS, POINTS // max(inner, 1))):
+            value = POST[self.form.post](self._terms(box))
+            grid = _grid(self.outer, box)
+            places = tuple(
+                np.broadcast_to(index, value.shape)[self._first_of_reduced()]
+                for index in self._target_places(grid, shape)
+            )
+            if reduction is None:
+                np.add.at(reached, places, 1)
+                if (reached > 1).any():
+                    raise self._collision(reached)
+                result[places] = value
+            else:
+                combine = REDUCE[reduction]
+                if stored.kind == "b":
+                    value = value != 0
+                part = combine.reduce(value, axis=self.reduced_axes, dtype=stored)
+                combine.at(result, places, part)
+        return result
+
+    def _terms(self, box: tuple[range, ...]) -> Array:
+        """Sum of the terms at the points of ``box``, each summed over its own ranks."""
+        shape = tuple(len(r) for r in box)
+        total = np.zeros(shape, self.work)
+        for term in self.form.terms:
+            names = (*self.outer, *term.ranks)
+            summed = tuple(range(len(self.outer), len(names)))
+            for inner in self._boxes(term.ranks, max(1, POINTS // max(prod(shape), 1))):
+                product = self._product(term, _grid(names, (*box, *inner)))
+                full = np.broadcast_to(product, (*shape, *(len(r) for r in inner)))
+                total += np.add.reduce(full, axis=summed, dtype=self.work)
+        return total
+
+    def _product(self, term: Term, grid: Grid) -> Array:
+        value: Array = np.asarray(term.number).astype(self.work)
+        for name in term.scalars:
+            value = value * self._scalar(name)
+        for access in term.accesses:
+            value = value * self._read(access, grid)
+        return value
+
+    def _scalar(self, name: str) -> Array:
+        if name in self.extents.constants or name not in self.arrays:
+            return np.asarray(self.numbers[name]).astype(self.work)
+        return self.arrays[name].reshape(())
+
+    def _read(self, access: Access, grid: Grid) -> Array:
+        """The operand at every point of the grid, 0 in the padding.
+
+        A subscript counts from the start of the low padding.
+        """
+        array = self.arrays[access.tensor]
+        pads = self.extents.pads.get(access.tensor, ((0, 0),) * array.ndim)
+        inside: Array = np.asarray(True)
+        places = []
+        for axis, (subscript, (lo, hi)) in enumerate(zip(access.subscripts, pads, strict=True)):
+            size = array.shape[axis]
+            index = self._affine(subscript, grid)
+            self._check(access, axis, index, lo + size + hi, "read")
+            place = index - lo
+            inside = inside & (place >= 0) & (place < size)
+            places.append(np.clip(place, 0, max(size - 1, 0)))
+        if array.size == 0:
+            return np.zeros(np.broadcast_shapes(*(p.shape for p in places)), self.work)
+        return np.where(inside, array[tuple(places)], np.zeros((), self.work))
+
+    def _target_places(self, grid: Grid, shape: tuple[int, ...]) -> Iterator[Array]:
+        for axis, subscript in enumerate(self.form.target.subscripts):
+            index = self._affine(subscript, grid)
+            self._check(self.form.target, axis, index, shape[axis], "written")
+            yield index
+
+    def _first_of_reduced(self) -> tuple[Any, ...]:
+        """Index that drops the reduced axes: no place of the target depends on them."""
+        return (..., *(0 for _ in self.reduced_axes))
+
+    def _affine(self, subscript: Affine, grid: Grid) -> Array:
+        total: Array = np.asarray(sum(self._monomial(m) for m in subscript.offset))
+        for coefficient, atom in subscript.terms:
+            total = total + self._monomial(coefficient) * self._atom(atom, grid)
+        return total
+
+    def _atom(self, atom: Var | Floor, grid: Grid) -> Array:
+        if isinstance(atom, Var):
+            return grid[atom.name]
+        return np.asarray(
+            np.floor_divide(self._affine(atom.inner, grid), self._monomial(atom.divisor))
+        )
+
+    def _monomial(self, monomial: Monomial) -> int:
+        return monomial.value * prod(int(self.numbers[name]) for name in monomial.names)
+
+    def _space(self, names: Sequence[str]) -> int:
+        return prod(self.extents.ranks[name] for name in names)
+
+    def _boxes(self, names: Sequence[str], points: int) -> Iterator[tuple[range, ...]]:
+        return boxes(tuple(self.extents.ranks[name] for name in names), points)
+
+    def _check(self, access: Access, axis: int, index: Array, limit: int, deed: str) -> None:
+        if index.size and (index.min() < 0 or index.max() >= limit):
+            wrong = int(index.min() if index.min() < 0 else index.max())
+            raise EinsumError(
+                f"{access.tensor} is {deed} at {wrong} on axis {axis}, which ends at {limit - 1}"
+                " with its padding"
+            )
+
+    def _collision(self, reached: Array) -> EinsumError:
+        place = tuple(int(i) for i in np.argwhere(reached > 1)[0])
+        return EinsumError(
+            f"'=' writes {self.form.target.tensor}{list(place)} more than once",
+            hint="Write += to add what arrives at a place.",
+        )
+
+
+def boxes(extents: tuple[int, ...], points: int) -> Iterator[tuple[range, ...]]:
+    """Boxes of at most ``points`` points that cover the space once, in row-major order.
+
+    The outermost rank is split; inner ones only where the space inside one of its
+    coordinates is still too large.
+    """
+    if 0 in extents:
+        return
+    if prod(extents) <= points:
+        yield tuple(range(n) for n in extents)
+        return
+    first, *rest = extents
+    step = max(1, points // prod(rest))
+    for begin in range(0, first, step):
+        outermost = range(begin, min(begin + step, first))
+        for inner in boxes(tuple(rest), points):
+            yield (outermost, *inner)
+
+
+def _grid(names: Sequence[str], box: Sequence[range]) -> Grid:
+    """Coordinates of each variable, along an axis of its own."""
+    grid = {}
+    for axis, (name, values) in enumerate(zip(names, box, strict=True)):
+        shape = [1] * len(names)
+        shape[axis] = len(values)
+        grid[name] = np.arange(values.start, values.stop, dtype=np.int64).reshape(shape)
+    return grid
+
+
+REDUCE: dict[str, np.ufunc] = {
+    "+": np.add,
+    "*": np.multiply,
+    "max": np.maximum,
+    "min": np.minimum,
+    "|": np.logical_or,
+    "&": np.logical_and,
+}
+
+
+def _sigmoid(x: Array) -> Array:
+    return np.asarray(1 / (1 + np.exp(-x)))
+
+
+def _gelu(x: Array) -> Array:
+    erf = np.frompyfunc(math.erf, 1, 1)(x / math.sqrt(2))
+    return np.asarray(x * (1 + np.asarray(erf).astype(np.float64)) / 2)
+
+
+POST: dict[str | None, Callable[[Array], Array]] = {
+    None: lambda x: x,
+    "relu": lambda x: np.maximum(x, np.zeros((), x.dtype)),
+    "exp": np.exp,
+    "log": np.log,
+    "sqrt": np.sqrt,
+    "tanh": np.tanh,
+    "sigmoid": _sigmoid,
+    "abs": np.abs,
+    "sign": np.sign,
+    "gelu": _gelu,
+    "swish": lambda x: x * _sigmoid(x),
+    "floor": np.floor,
+    "ceil": np.ceil,
+}
