@@ -58,7 +58,8 @@ def bounds(
 ) -> tuple[int, int]:
     """Least and largest value of a subscript over ``0 <= v < ranks[v]``; no rank is empty.
 
-    values : the named constants; a divisor of 0 stands for the extent of an empty rank.  Exact where no index variable stands in two atoms.
+    values : the named constants; a divisor of 0 is the extent of an empty rank.
+    Exact where no index variable stands in two atoms.
     """
     low = high = sum(monomial_value(m, values) for m in subscript.offset)
     for monomial, atom in subscript.terms:
