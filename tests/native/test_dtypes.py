@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+
+from zeroskip.einsum_spec.elaborate import elaborate
+from zeroskip.einsum_spec.parse import parse
+from zeroskip.errors import TensorError
+from zeroskip.native.dtypes import arithmetic, form_arithmetic, form_result, identity
+
+
+def form(text, consts=None):
+    (statement,) = parse(text).statements
+    return elaborate(statement, consts)
+
+
+@pytest.mark.parametrize(
+    ("operands", "computed"),
+    [
+        ("bool", "int64"),
+        ("int8", "int32"),
+        ("int16", "int32"),
+        ("uint8", "int32"),
+        ("int32", "int32"),
+        ("uint32", "int64"),
+        ("int64", "int64"),
+        ("uint64", "uint64"),
+        ("float16", "float32"),
+        ("float32", "float32"),
+        ("float64", "float64"),
+        ("bool int8", "int32"),
+        ("int8 int64", "int64"),
+        ("int8 float32", "float32"),
+        ("int32 float32", "float64"),
+        ("bool float32", "float32"),
+        ("float32 float64", "float64"),
+        ("", "int64"),
+    ],
+)
+def test_operands_decide_the_arithmetic(operands, computed):
+    assert arithmetic(operands.split()) == np.dtype(computed)
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "U3", "datetime64[s]", "O"])
+def test_what_is_no_real_number_is_refused(dtype):
+    with pytest.raises(TensorError, match=r"cannot be computed with; expected one of bool, int8"):
+        arithmetic(["float32", dtype])
+
+
+def test_a_fraction_widens_integers_but_not_floats():
+    assert form_arithmetic(form("y[i] = 0.5 * x[i]"), {"x": "int8"}) == np.float64
+    assert form_arithmetic(form("y[i] = 0.5 * x[i]"), {"x": "float32"}) == np.float32
+    assert form_arithmetic(form("y[i] = 2 * x[i]"), {"x": "int8"}) == np.int32
+    assert form_arithmetic(form("y[i] = exp(x[i])"), {"x": "int32"}) == np.float64
+    assert form_arithmetic(form("y[i] = relu(x[i])"), {"x": "int32"}) == np.int32
+
+
+def test_scalars_count_by_what_they_are():
+    scaled = form("y[i] = a * x[i]")
+    assert form_arithmetic(scaled, {"x": "int8"}, {"a": 2}) == np.int32
+    assert form_arithmetic(scaled, {"x": "int8"}, {"a": 0.5}) == np.float64
+    assert form_arithmetic(scaled, {"x": "int8", "a": "int64"}) == np.int64
+    assert form_arithmetic(form("y[i] = I * x[i]"), {"x": "int8"}) == np.int32
+
+
+def test_or_and_and_give_bools():
+    assert form_result(form("y[m] |= A[m,k]"), {"A": "float32"}) == np.bool_
+    assert form_arithmetic(form("y[m] |= A[m,k]"), {"A": "float32"}) == np.float32
+    assert form_result(form("y[m] += A[m,k]"), {"A": "bool"}) == np.int64
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint64", "float32", "float64", "bool"])
+@pytest.mark.parametrize("reduction", ["+", "*", "max", "min", "|", "&"])
+def test_the_identity_changes_nothing(reduction, dtype):
+    operation = {
+        "+": np.add,
+        "*": np.multiply,
+        "max": np.maximum,
+        "min": np.minimum,
+        "|": np.logical_or,
+        "&": np.logical_and,
+    }[reduction]
+    if dtype == "bool" or reduction in "|&":
+        values = np.array([False, True])
+        start = np.array(identity(reduction, "bool"), bool)
+    else:
+        limits = np.finfo if dtype.startswith("float") else np.iinfo
+        values = np.array([limits(dtype).min, 0, 1, limits(dtype).max], dtype)
+        start = np.array(identity(reduction, dtype), dtype)
+    assert np.array_equal(operation(start, values), values)
