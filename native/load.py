@@ -56,11 +56,7 @@ def constants() -> dict[str, int]:
 
 
 def whole_text(c_text: str) -> str:
-    """``c_text`` with each ``#include "zs_....h"`` replaced by that header of c/, once.
-
-    What is hashed, compiled and kept is then the same text, and a changed header changes
-    the key.
-    """
+    """``c_text`` with each ``#include "zs_….h"`` replaced by the header's text, once each."""
     pasted: set[str] = set()
 
     def paste(found: re.Match[str]) -> str:
@@ -68,7 +64,7 @@ def whole_text(c_text: str) -> str:
         if name in pasted:
             return ""
         pasted.add(name)
-        return INCLUDE.sub(paste, header(name))
+        return INCLUDE.sub(paste, header(name) + "\n")
 
     return INCLUDE.sub(paste, c_text)
 

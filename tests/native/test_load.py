@@ -1,0 +1,391 @@
+import gc
+import os
+import shutil
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from zeroskip.errors import CacheError, CompilerError, KernelError
+from zeroskip.native import load as loading
+from zeroskip.native import settings, toolchain
+from zeroskip.native.cache import Cache, CachedObject
+from zeroskip.native.load import constants, header, load, whole_text
+
+needs_cc = pytest.mark.skipif(shutil.which("cc") is None, reason="no cc on the PATH")
+
+SCALE = """#include "zs_kernel.h"
+
+/* y[i] = a * x[i] + n;  dim: length of x, n, an error code to fail with */
+int32_t scale(zs_args *args)
+{
+    const double *x = args->buf[0];
+    double *y = args->buf[1];
+    if (zs_check_version(args) != ZS_OK)
+        return args->error;
+    if (args->dim[1] != 0)
+        return zs_fail(args, (int32_t)args->dim[1], 5);
+    for (int64_t i = 0; i < args->dim[0]; i++)
+        y[i] = args->real[0] * x[i] + (double)args->whole[0];
+    args->work = args->dim[0];
+    return ZS_OK;
+}
+"""
+
+# Waits, for a bounded number of steps, until somebody else writes to buf[0].
+WAIT = """#include "zs_kernel.h"
+int32_t await(zs_args *args)
+{
+    volatile int64_t *flag = args->buf[0];
+    flag[1] = 1;
+    for (int64_t i = 0; i < 4000000000; i++)
+        if (flag[0] != 0)
+            return ZS_OK;
+    return zs_fail(args, ZS_EINTERNAL, -1);
+}
+"""
+
+
+@pytest.fixture(autouse=True)
+def cache_dir(tmp_path):
+    with settings.using(cache_dir=tmp_path / "cache", compiler=None):
+        yield tmp_path / "cache"
+
+
+@pytest.fixture
+def scale():
+    return load(SCALE, "scale")
+
+
+def compiled_not_loaded(text):
+    """The cached object of ``text``, and the cache; this process has not loaded it."""
+    tools, kernels = toolchain.find(), Cache(settings.current().cache_dir, 2**30)
+    whole = whole_text(text)
+    return kernels.get(tools.key(whole), whole, tools.compile), kernels
+
+
+def runs(kernel):
+    y = np.zeros(3)
+    kernel.prepare([np.array([1.0, 2.0, 3.0]), y], [3], [2.0], [10]).call()
+    return y.tolist() == [12.0, 14.0, 16.0]
+
+
+# ---- the call ---------------------------------------------------------------------------
+
+
+@needs_cc
+def test_a_kernel_reads_and_writes_arrays_and_counts(scale):
+    x, y = np.array([1.0, 2.0, 3.0]), np.zeros(3)
+    x.flags.writeable = False
+    run = scale.prepare([x, y], [3], [2.0], [10])
+    assert run.call() == 3
+    assert y.tolist() == [12.0, 14.0, 16.0]
+    other = np.zeros(3)
+    run.set_buffers([other], first=1, writable=True)
+    run.set_reals([0.5])
+    run.set_wholes([-1])
+    assert run.call() == 3
+    assert other.tolist() == [-0.5, 0.0, 0.5]
+    assert y.tolist() == [12.0, 14.0, 16.0]
+
+
+@needs_cc
+def test_arrays_of_no_elements_and_absent_ones(scale):
+    assert scale.prepare([np.zeros(0), np.zeros((3, 0))], [0]).call() == 0
+    assert scale.prepare([None, None], [0]).call() == 0
+
+
+@needs_cc
+def test_arrays_that_only_the_arguments_hold_stay_alive(scale):
+    y = np.zeros(1000)
+    run = scale.prepare([np.full(1000, 7.0), y], [1000], [1.0])
+    gc.collect()
+    clutter = [np.full(1000, -1.0) for _ in range(50)]
+    run.call()
+    assert (y == 7.0).all()
+    assert len(clutter) == 50
+
+
+@needs_cc
+def test_the_library_stays_open_while_arguments_need_it(scale):
+    run = load(SCALE, "scale", ["-DOWN"]).prepare([None, None], [0])
+    loading.forget()
+    gc.collect()
+    assert run.call() == 0
+
+
+@needs_cc
+@pytest.mark.parametrize("name", sorted(loading.REASONS))
+def test_a_kernel_that_fails_says_why(scale, name):
+    run = scale.prepare([None, None], [0, constants()[name]])
+    with pytest.raises(KernelError) as caught:
+        run.call()
+    assert str(caught.value) == (
+        f"kernel scale failed: {name}: {loading.REASONS[name]} (at 5)\n"
+        f"Its C text is {scale.key}.c in the kernel cache."
+    )
+    run.set_dims([0], first=1)
+    assert run.call() == 0
+
+
+@needs_cc
+def test_an_error_code_that_nobody_knows_is_still_an_error(scale):
+    with pytest.raises(KernelError, match="failed: error 77: it gave no known reason"):
+        scale.prepare([None, None], [0, 77]).call()
+
+
+@needs_cc
+def test_a_kernel_of_another_version_refuses_the_struct(scale):
+    run = scale.prepare([None, None], [0])
+    run._args.version += 1
+    with pytest.raises(KernelError, match="ZS_EVERSION: it was compiled for another version"):
+        run.call()
+
+
+def test_every_error_code_has_its_sentence():
+    codes = {name: n for name, n in constants().items() if name.startswith("ZS_E")}
+    assert set(codes) == set(loading.REASONS)
+    assert sorted(codes.values()) == list(range(1, len(codes) + 1))
+    assert constants()["ZS_OK"] == 0
+
+
+def test_the_struct_is_the_one_of_the_design():
+    n = constants()
+    assert (n["ZS_MAX_BUFS"], n["ZS_MAX_DIMS"], n["ZS_MAX_SCALARS"]) == (32, 64, 16)
+    assert loading._ffi().sizeof("zs_args") == 24 + 8 * (32 + 64 + 16 + 16)
+    assert loading._ffi().offsetof("zs_args", "buf") == 24
+
+
+@needs_cc
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        (
+            [np.zeros((3, 4)).T],
+            r"buffer 0: expected a C-contiguous array, found shape \(4, 3\) with",
+        ),
+        ([None, np.zeros(6)[::2]], r"buffer 1: expected a C-contiguous array, found shape \(3,\)"),
+        ([[1.0, 2.0]], "buffer 0: expected an ndarray, found list"),
+        ([None] * 33, r"buffer 32: the argument struct has 32 \(ZS_MAX_BUFS\)"),
+    ],
+)
+def test_arrays_that_cannot_be_pointed_at_are_refused(scale, arrays, message):
+    with pytest.raises(KernelError, match=f"kernel scale, {message}"):
+        scale.prepare(arrays)
+
+
+@needs_cc
+def test_a_read_only_result_is_refused(scale):
+    y = np.zeros(3)
+    y.flags.writeable = False
+    run = scale.prepare([np.zeros(3)])
+    with pytest.raises(KernelError, match="buffer 1: the kernel writes it, and this array is read"):
+        run.set_buffers([y], first=1, writable=True)
+
+
+@needs_cc
+def test_numbers_that_do_not_fit_are_refused(scale):
+    with pytest.raises(KernelError, match=r"dim\[1\] = 9223372036854775808: "):
+        scale.prepare(dims=[0, 2**63])
+    with pytest.raises(KernelError, match=r"whole\[0\] = 1.5: "):
+        scale.prepare(wholes=[1.5])
+    with pytest.raises(KernelError, match=r"dim\[60:65\] passes the argument struct, which has 64"):
+        scale.prepare().set_dims([0] * 5, first=60)
+    with pytest.raises(KernelError, match=r"real\[-1:0\] passes the argument struct"):
+        scale.prepare().set_reals([0.0], first=-1)
+
+
+@needs_cc
+def test_others_run_while_a_kernel_does():
+    flag = np.zeros(2, np.int64)
+    failures = []
+
+    def call():
+        try:
+            load(WAIT, "await").prepare([flag]).call()
+        except KernelError as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    while flag[1] == 0 and thread.is_alive():
+        pass
+    flag[0] = 1
+    thread.join()
+    assert failures == []
+
+
+@needs_cc
+def test_each_thread_may_have_arguments_of_its_own(scale):
+    results = [np.zeros(500) for _ in range(8)]
+
+    def call(i):
+        run = scale.prepare([np.full(500, float(i)), results[i]], [500], [3.0])
+        for _ in range(50):
+            run.call()
+
+    threads = [threading.Thread(target=call, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [set(y) for y in results] == [{3.0 * i} for i in range(8)]
+
+
+# ---- the text ---------------------------------------------------------------------------
+
+
+def test_headers_are_pasted_once():
+    text = whole_text('#include "zs_kernel.h"\n#include "zs_kernel.h"\nint x;\n')
+    assert text.split() == (header() + "int x;").split()
+    assert text.endswith("\nint x;\n")
+    assert whole_text("int x; // #include nothing\n") == "int x; // #include nothing\n"
+
+
+@needs_cc
+def test_a_symbol_that_the_text_lacks(cache_dir):
+    with pytest.raises(KernelError, match="the C text defines no function other; it is kept in"):
+        load(SCALE, "other")
+    with pytest.raises(KernelError, match="'a;b' is not the name of a C function"):
+        load(SCALE, "a;b")
+
+
+@needs_cc
+def test_a_text_that_the_compiler_refuses_is_kept(cache_dir):
+    with pytest.raises(CompilerError) as caught:
+        load("int32_t f(void) { return nowhere; }\n", "f")
+    kept = str(caught.value).rpartition("The C text is kept in ")[2].rstrip(".")
+    with open(kept) as file:
+        assert file.read() == "int32_t f(void) { return nowhere; }\n"
+    assert os.path.dirname(kept) == str(cache_dir)
+
+
+@needs_cc
+def test_a_kernel_is_loaded_once_for_each_text_and_flags(scale):
+    assert load(SCALE, "scale") is scale
+    assert load(SCALE, "scale", ["-DEXTRA"]) is not scale
+    assert load(SCALE, "scale", ["-DEXTRA"]).key != scale.key
+
+
+# ---- the object -------------------------------------------------------------------------
+
+
+@needs_cc
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+def test_a_truncated_object_is_built_again(share):
+    found, _ = compiled_not_loaded(SCALE)
+    whole = found.path.read_bytes()
+    found.path.chmod(0o700)
+    found.path.write_bytes(whole[: int(share * len(whole))])
+    assert runs(load(SCALE, "scale"))
+    assert len(found.path.read_bytes()) == len(whole)
+
+
+@needs_cc
+def test_an_altered_object_is_built_again_and_not_loaded():
+    found, _ = compiled_not_loaded(SCALE)
+    wrong, kernels = compiled_not_loaded(SCALE.replace("args->real[0] * x[i]", "-1.0 * x[i]"))
+    found.path.chmod(0o700)
+    shutil.copyfile(wrong.path, found.path)  # a good object, of another kernel
+    assert kernels.find(found.key) is None
+    assert runs(load(SCALE, "scale"))
+
+
+@needs_cc
+def test_what_is_whole_but_no_object_is_an_error(cache_dir):
+    tools, kernels = toolchain.find(), Cache(settings.current().cache_dir, 2**30)
+    text = whole_text(SCALE)
+    kernels.build(tools.key(text), text, lambda source, target: target.write_bytes(b"no ELF"))
+    with pytest.raises(CacheError, match=r"the kernel .*\.so cannot be loaded: "):
+        load(SCALE, "scale")
+
+
+@needs_cc
+def test_noexec_is_named(monkeypatch, cache_dir):
+    class Refusing:
+        @staticmethod
+        def dlopen(path):
+            raise OSError(f"{path}: failed to map segment from shared object")
+
+    monkeypatch.setattr(loading, "_ffi", Refusing)
+    monkeypatch.setattr(loading, "refuses_to_execute", lambda directory: directory == cache_dir)
+    with pytest.raises(CacheError) as caught:
+        load(SCALE, "scale")
+    assert str(caught.value) == (
+        f"the kernel cache {cache_dir} is on a file system mounted noexec, from which no code may"
+        " be loaded\nSet ZEROSKIP_CACHE_DIR to a directory elsewhere that only this user may write"
+        " to."
+    )
+
+
+@needs_cc
+def test_an_object_that_is_replaced_meanwhile_is_checked_again(monkeypatch):
+    answers = iter([False, False, True])
+    monkeypatch.setattr(CachedObject, "is_same_file", lambda self: next(answers))
+    assert runs(load(SCALE, "scale"))
+    monkeypatch.setattr(CachedObject, "is_same_file", lambda self: False)
+    with pytest.raises(CacheError, match="was replaced or removed 5 times while it was loaded"):
+        load(SCALE, "scale", ["-DAGAIN"])
+
+
+# ---- other processes --------------------------------------------------------------------
+
+PROCESS = """
+import sys
+import numpy as np
+from zeroskip.native import load, toolchain
+
+if "warm" in sys.argv:
+    def run(*_):
+        raise AssertionError("a compiler was run")
+    toolchain.run = run
+text = open(sys.argv[1]).read()
+sys.stdin.readline()
+y = np.zeros(3)
+load.load(text, "scale").prepare([np.arange(3.0), y], [3], [2.0], [10]).call()
+print(y.tolist())
+"""
+
+
+def start(cache_dir, text_file, *words):
+    return subprocess.Popen(
+        [sys.executable, "-c", PROCESS, str(text_file), *words],
+        env={**os.environ, "ZEROSKIP_CACHE_DIR": str(cache_dir)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@needs_cc
+def test_ten_processes_at_once_on_an_empty_cache_then_one_that_compiles_nothing(
+    cache_dir, tmp_path
+):
+    text = tmp_path / "scale.c"
+    text.write_text(SCALE)
+    started = [start(cache_dir, text) for _ in range(10)]
+    for process in started:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    told = [process.communicate(timeout=120) for process in started]
+    assert told == [("[10.0, 12.0, 14.0]\n", "")] * 10
+    assert start(cache_dir, text, "warm").communicate("go\n", timeout=120) == told[0]
+    names = sorted(os.path.splitext(name)[1] for name in os.listdir(cache_dir))
+    assert names == [".c", ".json", ".so"]
+
+
+@needs_cc
+def test_a_process_with_a_truncated_object_does_not_crash(cache_dir, tmp_path):
+    text = tmp_path / "scale.c"
+    text.write_text(SCALE)
+    found, kernels = compiled_not_loaded(SCALE)
+    found.path.chmod(0o700)
+    with open(found.path, "r+b") as file:
+        file.truncate(5000)
+    process = start(cache_dir, text)
+    assert process.communicate("go\n", timeout=120) == ("[10.0, 12.0, 14.0]\n", "")
+    assert process.returncode == 0
+    assert kernels.find(found.key) is not None
