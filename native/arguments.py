@@ -1,0 +1,78 @@
+"""What a user hands in → arrays and tensors that a kernel can read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zeroskip.errors import TensorError
+from zeroskip.formats.convert import tensor
+from zeroskip.formats.format import Format
+from zeroskip.formats.levels import Singleton
+from zeroskip.formats.tensor import DTYPES, Tensor
+from zeroskip.native.operand import LevelSignature, Signature, dense_signature
+
+Array = NDArray[Any]
+Operand = Array | Tensor
+
+
+def resolve(name: str, given: object) -> Operand:
+    """An operand as a C-contiguous ndarray of native byte order, or a `Tensor`.
+
+    Anything that `zeroskip.tensor` takes is taken; SciPy matrices become tensors, every
+    dense thing an ndarray.  Nothing handed in is changed.
+    """
+    if isinstance(given, Tensor):
+        return given
+    if not isinstance(given, np.ndarray):
+        if isinstance(given, bool | int | float | np.generic | list | tuple):
+            given = np.asarray(given)
+        else:
+            made = tensor(given, "dense") if _is_dense(given) else tensor(given)
+            if made.format == Format("dense").bind(made.ndim):
+                return made.values.reshape(made.shape)
+            return made
+    if given.dtype.name not in DTYPES:
+        raise TensorError(
+            f"{name} has dtype {given.dtype}, expected one of {', '.join(DTYPES)}\n"
+            f"Convert it first: {name}.astype('float32')."
+        )
+    return np.require(given, dtype=given.dtype.newbyteorder("="), requirements="C")
+
+
+def _is_dense(given: object) -> bool:
+    """Whether a foreign object is a dense array: torch's strided layout, or an array protocol."""
+    layout = getattr(given, "layout", None)
+    return layout is not None and "strided" in str(layout)
+
+
+def signature(operand: Operand, padded: tuple[bool, ...]) -> Signature:
+    """What the compiler needs to know of an operand."""
+    if isinstance(operand, np.ndarray):
+        return dense_signature(operand.dtype.name, padded)
+    levels = []
+    for k, level in enumerate(operand.levels):
+        below = operand.levels[k + 1].spec if k + 1 < len(operand.levels) else None
+        arrays = tuple((name, level.arrays[name].dtype.name) for name in level.spec.arrays)
+        unique = not isinstance(below, Singleton)
+        levels.append(
+            LevelSignature(level.spec.letter, level.axes, arrays, unique, level.spec.locate)
+        )
+    return Signature(operand.dtype.name, tuple(levels), padded)
+
+
+def values(operand: Operand) -> Array:
+    """The values as the kernel reads them: one-dimensional."""
+    return operand.reshape(-1) if isinstance(operand, np.ndarray) else operand.values
+
+
+def densify(operand: Operand) -> Array:
+    """The operand as an ndarray."""
+    return operand if isinstance(operand, np.ndarray) else operand.toarray()
+
+
+def shapes(operands: Mapping[str, Operand]) -> dict[str, tuple[int, ...]]:
+    return {name: operand.shape for name, operand in operands.items()}

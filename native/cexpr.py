@@ -1,0 +1,171 @@
+"""Integer expressions and values of a nest as C text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from zeroskip.native.nest import (
+    Cond,
+    Const,
+    Elem,
+    Expr,
+    Func,
+    Held,
+    Name,
+    Number,
+    Op,
+    Parameter,
+    Prod,
+    Sum,
+    Value,
+    Whole,
+)
+
+C_TYPES = {
+    "float64": "double",
+    "float32": "float",
+    "int8": "int8_t",
+    "int16": "int16_t",
+    "int32": "int32_t",
+    "int64": "int64_t",
+    "uint8": "uint8_t",
+    "uint16": "uint16_t",
+    "uint32": "uint32_t",
+    "uint64": "uint64_t",
+    "bool": "uint8_t",
+}
+
+_BINDS = {"+": 1, "*": 2}
+
+
+def nonnegative(expr: Expr) -> bool:
+    """True where the expression cannot be negative: names never are where they are used."""
+    if isinstance(expr, Const):
+        return expr.value >= 0
+    if isinstance(expr, Name):
+        return True
+    if expr.op == "max":
+        return any(nonnegative(a) for a in expr.args)
+    return all(nonnegative(a) for a in expr.args)
+
+
+def integer(expr: Expr, outer: int = 0) -> str:
+    """C for an integer expression; ``outer`` is how tightly the context binds."""
+    if isinstance(expr, Const):
+        return str(expr.value) if expr.value >= 0 or outer == 0 else f"({expr.value})"
+    if isinstance(expr, Name):
+        return expr.name
+    if expr.op in _BINDS:
+        level = _BINDS[expr.op]
+        text = _sum(expr.args) if expr.op == "+" else " * ".join(integer(a, 2) for a in expr.args)
+        return f"({text})" if outer >= level and not (outer == level == 1) else text
+    if expr.op in ("//", "%"):
+        a, b = expr.args
+        if nonnegative(a):
+            text = f"{integer(a, 3)} {'/' if expr.op == '//' else '%'} {integer(b, 3)}"
+            return f"({text})" if outer else text
+        name = "zs_floor_div" if expr.op == "//" else "zs_floor_mod"
+        return f"{name}({integer(a)}, {integer(b)})"
+    if expr.op == "ceil":
+        return f"zs_ceil_div({', '.join(integer(a) for a in expr.args)})"
+    text = integer(expr.args[0])
+    for arg in expr.args[1:]:
+        text = f"zs_{expr.op}({text}, {integer(arg)})"
+    return text
+
+
+def _sum(args: tuple[Expr, ...]) -> str:
+    text = ""
+    for arg in args:
+        minus, part = False, arg
+        if isinstance(arg, Const) and arg.value < 0:
+            minus, part = True, Const(-arg.value)
+        elif isinstance(arg, Op) and arg.op == "*" and isinstance(arg.args[0], Const):
+            head = arg.args[0].value
+            if head < 0:
+                rest = arg.args[1:] if head == -1 else (Const(-head), *arg.args[1:])
+                minus, part = True, rest[0] if len(rest) == 1 else Op("*", rest)
+        if text:
+            text += " - " if minus else " + "
+        elif minus:
+            text += "-"
+        text += integer(part, 2 if minus and isinstance(part, Op) and part.op == "+" else 1)
+    return text
+
+
+def condition(cond: Cond) -> str:
+    return f"{integer(cond.left)} {cond.op} {integer(cond.right)}"
+
+
+@dataclass
+class ValueContext:
+    """What a value needs to know to become C.
+
+    dtype : NumPy name of the kernel's arithmetic; dtypes : of each buffer.
+    lane : the vector loop's variable, or None in scalar code.
+    lane_index : C text of the vector's number where accumulators are arrays of vectors.
+    """
+
+    dtype: str
+    dtypes: dict[str, str]
+    parameters: dict[str, str]
+    lane: str | None = None
+    lane_index: str | None = None
+    tiled: set[str] = field(default_factory=set)
+
+
+def mentions(expr: Expr, name: str) -> bool:
+    if isinstance(expr, Name):
+        return expr.name == name
+    return isinstance(expr, Op) and any(mentions(a, name) for a in expr.args)
+
+
+def place(elem: Elem, ctx: ValueContext) -> str:
+    """C lvalue of an element: a vector where the address moves with the lane."""
+    if ctx.lane is not None and mentions(elem.index, ctx.lane):
+        offset = f" + {ctx.lane_index}" if ctx.lane_index else ""
+        return f"*(zs_vec *)({elem.array} + {integer(elem.index, 1)}{offset})"
+    return f"{elem.array}[{integer(elem.index)}]"
+
+
+def value(node: Value, ctx: ValueContext, outer: int = 0) -> str:
+    """C rvalue; ``outer`` is 2 inside a product."""
+    if isinstance(node, Elem):
+        text = place(node, ctx)
+        stored = ctx.dtypes[node.array]
+        if stored != ctx.dtype and C_TYPES[stored] != C_TYPES[ctx.dtype]:
+            return f"({C_TYPES[ctx.dtype]}){text}"
+        return text.replace("*(zs_vec *)", "*(const zs_vec *)")
+    if isinstance(node, Held):
+        return f"{node.name}[v]" if node.name in ctx.tiled else node.name
+    if isinstance(node, Number):
+        return number(node.value, ctx.dtype)
+    if isinstance(node, Parameter):
+        return f"({C_TYPES[ctx.dtype]}){ctx.parameters[node.name]}"
+    if isinstance(node, Whole):
+        return f"({C_TYPES[ctx.dtype]})({integer(node.expr)})"
+    if isinstance(node, Prod):
+        return " * ".join(value(a, ctx, 2) for a in node.args)
+    if isinstance(node, Sum):
+        text = " + ".join(value(a, ctx, 1) for a in node.args)
+        return f"({text})" if outer == 2 else text
+    return function(node, ctx)
+
+
+def number(x: int | float, dtype: str) -> str:
+    """A literal of the kernel's arithmetic; infinities and extreme integers included."""
+    if dtype.startswith("float"):
+        suffix = "f" if dtype == "float32" else ""
+        if x in (float("inf"), float("-inf")):
+            return ("-" if x < 0 else "") + f"__builtin_inf{suffix}()"
+        return f"{float(x)!r}{suffix}"
+    if x == -(2**63):
+        return "INT64_MIN"
+    return f"INT64_C({int(x)})" if abs(int(x)) >= 2**31 else str(int(x))
+
+
+def function(node: Func, ctx: ValueContext) -> str:
+    """A pointwise function; a NaN stays a NaN."""
+    from zeroskip.native.functions import FUNCTIONS
+
+    return FUNCTIONS[node.name].c(value(node.arg, ctx), ctx.dtype)

@@ -1,0 +1,379 @@
+"""One product term → loops, from what the levels of its operands can do.
+
+The order of loops is found on the way down.  At each step every operand goes as deep as its
+bound ranks allow (`_advance`): an uncompressed level is an address, a compressed or bitmask one
+is located, any other is walked within a window of one coordinate.  Then the next loop is opened:
+a walk over the stored coordinates of the leading sparse operand, which binds ranks by solving
+its subscripts, or else a range over a rank that nothing stored can bind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from zeroskip.einsum_spec.tree import Access, Affine, Floor, Var
+from zeroskip.einsum_spec.walk import variables
+from zeroskip.native.nest import (
+    ONE,
+    ZERO,
+    Bind,
+    Cond,
+    Const,
+    Elem,
+    Expr,
+    Guard,
+    Level,
+    Locate,
+    Loop,
+    Name,
+    Range,
+    Stmt,
+    Stored,
+    add,
+    ceildiv,
+    floordiv,
+    least,
+    mod,
+    most,
+    mul,
+    neg,
+    sub,
+)
+from zeroskip.native.operand import LevelSignature, Signature
+from zeroskip.native.scheme import Scheme
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How deep one operand has been followed: ``depth`` levels, down to ``position``.
+
+    checked holds the axes whose padding has been kept out by loop bounds or a guard.
+    """
+
+    access: Access
+    signature: Signature
+    tag: str
+    depth: int = 0
+    position: Expr = ZERO
+    checked: frozenset[int] = frozenset()
+
+    @property
+    def done(self) -> bool:
+        return self.depth == len(self.signature.levels)
+
+    @property
+    def level(self) -> LevelSignature:
+        return self.signature.levels[self.depth]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is known at one depth of the nest.
+
+    whole : so far only whole ranges have been looped over, so that every point of the bound
+        ranks is visited exactly once.
+    """
+
+    bound: frozenset[str]
+    cursors: tuple[Cursor, ...]
+    whole: bool = True
+
+    def with_cursor(self, i: int, cursor: Cursor) -> State:
+        return replace(self, cursors=(*self.cursors[:i], cursor, *self.cursors[i + 1 :]))
+
+
+Leaf = Callable[[State], tuple[Stmt, ...]]
+Hook = Callable[[State], Callable[[tuple[Stmt, ...]], tuple[Stmt, ...]] | None]
+
+
+class Descent:
+    """Builds the loops of one term.
+
+    Parameters
+    ----------
+    scheme : Scheme
+    ranks : every index variable to visit, target ranks first.
+    leaf : what to do at a point, once every rank is bound and every operand followed down.
+    hook : asked once at every depth; may wrap everything below (an accumulator).
+    last : a rank to loop over innermost (the lanes of a vector), or None.
+    """
+
+    def __init__(
+        self, scheme: Scheme, ranks: tuple[str, ...], leaf: Leaf, hook: Hook, last: str | None
+    ) -> None:
+        self.scheme, self.ranks, self.leaf, self.hook, self.last = scheme, ranks, leaf, hook, last
+
+    # ---- going down ---------------------------------------------------------------------
+
+    def go(self, state: State) -> tuple[Stmt, ...]:
+        step = self._advance(state)
+        if step is not None:
+            return step
+        wrap = self.hook(state)
+        if wrap is not None:
+            return wrap(self.go(state))
+        for i, cursor in enumerate(state.cursors):
+            if not cursor.done and cursor.signature.skips:
+                return self._toward(state, i)
+        rank = self._next_dense(state)
+        if rank is None:
+            return self.leaf(state)
+        return self._range(state, rank)
+
+    def _advance(self, state: State) -> tuple[Stmt, ...] | None:
+        """Follow the first operand that can go deeper; None if none can."""
+        for i, cursor in enumerate(state.cursors):
+            if cursor.done:
+                continue
+            level = cursor.level
+            if any(self._unbound(state, cursor.access.subscripts[a]) for a in level.axes):
+                continue
+            guards = self._padding_guards(cursor, level.axes)
+            if guards:
+                checked = replace(cursor, checked=cursor.checked | set(level.axes))
+                narrowed = replace(state.with_cursor(i, checked), whole=False)
+                return (Guard(tuple(guards), self.go(narrowed)),)
+            coordinate = self._flatten(cursor)
+            if level.letter == "U":
+                at = add(
+                    mul(cursor.position, self.scheme.level(cursor.access, cursor.depth).extent),
+                    coordinate,
+                )
+                return self.go(state.with_cursor(i, self._deeper(cursor, at)))
+            found = replace(state, whole=False)
+            node = self.scheme.level(cursor.access, cursor.depth)
+            pos = self.scheme.names.fresh(f"p{cursor.tag}_{node.label}")
+            below = found.with_cursor(i, self._deeper(cursor, Name(pos)))
+            if level.locate and level.unique:
+                return (Locate(node, cursor.position, coordinate, pos, self.go(below)),)
+            return self._walk_for(cursor, node, pos, coordinate, self.go(below))
+        return None
+
+    def _walk_for(
+        self, cursor: Cursor, node: Level, pos: str, coordinate: Expr, body: tuple[Stmt, ...]
+    ) -> tuple[Stmt, ...]:
+        """Every entry of a fiber at one coordinate, of a level that cannot locate."""
+        at = self.scheme.names.fresh(f"{cursor.tag}_{node.label}_at")
+        if node.letter == "S":
+            guarded = (Guard((Cond("==", Name(at), coordinate),), body),)
+            return (Loop(at, Stored(node, cursor.position, pos), guarded),)
+        window = (coordinate, add(coordinate, ONE))
+        return (Loop(at, Stored(node, cursor.position, pos, window), body),)
+
+    def _toward(self, state: State, i: int) -> tuple[Stmt, ...]:
+        """Open the loop that brings sparse operand ``i`` one step nearer to its next level."""
+        cursor = state.cursors[i]
+        level = cursor.level
+        unbound = {
+            axis: self._unbound(state, cursor.access.subscripts[axis]) for axis in level.axes
+        }
+        if level.letter == "U":
+            rank = next(names[0] for names in unbound.values() if names)
+            return self._range(state, rank)
+        for axis, names in unbound.items():
+            if not names:
+                continue
+            if len(names) > 1 or not self._solvable(cursor.access.subscripts[axis], names[0]):
+                return self._range(state, self._to_loop(names))
+        return self._walk(state, i)
+
+    def _to_loop(self, names: list[str]) -> str:
+        """Of several ranks in one subscript, the one to loop over: a summed rank first, so that
+        a rank of the result is left to be solved."""
+        target = {v for s in self.scheme.form.target.subscripts for v in variables(s)}
+        return next((n for n in names if n not in target), names[0])
+
+    def _next_dense(self, state: State) -> str | None:
+        left = [r for r in self.ranks if r not in state.bound]
+        if not left:
+            return None
+        return next((r for r in left if r != self.last), left[0])
+
+    # ---- loops --------------------------------------------------------------------------
+
+    def _range(self, state: State, rank: str) -> tuple[Stmt, ...]:
+        """Loop over a rank's extent, cut to where every padded access stays inside."""
+        scheme = self.scheme
+        los: list[Expr] = [ZERO]
+        his: list[Expr] = [scheme.extent(rank)]
+        after = state
+        for i, cursor in enumerate(state.cursors):
+            for axis, padded in enumerate(cursor.signature.padded):
+                subscript = cursor.access.subscripts[axis]
+                if not padded or axis in cursor.checked or self._stored_depth(cursor, axis):
+                    continue
+                if self._unbound(state, subscript) != [rank] or not self._solvable(subscript, rank):
+                    continue
+                a, rest = self._split(subscript, rank)
+                low = sub(scheme.pad(cursor.access, axis), rest)
+                high = add(scheme.axis_extent(cursor.access, axis), low, Const(-1))
+                if a < 0:
+                    low, high = neg(high), neg(low)
+                los.append(ceildiv(low, Const(abs(a))))
+                his.append(add(floordiv(high, Const(abs(a))), ONE))
+                checked = replace(after.cursors[i], checked=after.cursors[i].checked | {axis})
+                after = after.with_cursor(i, checked)
+        whole = state.whole and len(los) == 1
+        below = replace(after, bound=state.bound | {rank}, whole=whole)
+        over = Range(most(*los), least(*his))
+        kind = "vec" if rank == self.last else "seq"
+        return (Loop(scheme.rank(rank), over, self.go(below), kind),)  # type: ignore[arg-type]
+
+    def _stored_depth(self, cursor: Cursor, axis: int) -> bool:
+        """Whether the axis's level has been passed already."""
+        return any(axis in level.axes for level in cursor.signature.levels[: cursor.depth])
+
+    def _walk(self, state: State, i: int) -> tuple[Stmt, ...]:
+        """Visit the stored coordinates of operand i's next level and solve for its ranks."""
+        scheme = self.scheme
+        cursor = state.cursors[i]
+        level, access = cursor.level, cursor.access
+        prefix = self._bound_prefix(state, cursor)
+        guards = self._padding_guards(cursor, level.axes[:prefix])
+        if guards:
+            checked = replace(cursor, checked=cursor.checked | set(level.axes[:prefix]))
+            return (
+                Guard(tuple(guards), self.go(replace(state.with_cursor(i, checked), whole=False))),
+            )
+        node = scheme.level(access, cursor.depth)
+        pos = scheme.names.fresh(f"p{cursor.tag}_{node.label}")
+        window = None
+        if prefix and level.letter != "S":
+            span = mul(*(scheme.axis_extent(access, a) for a in level.axes[prefix:]))
+            first = self._flatten_axes(access, level.axes[:prefix])
+            window = (mul(first, span), mul(add(first, ONE), span))
+        single = scheme.plain(access.subscripts[level.axes[0]]) if len(level.axes) == 1 else None
+        direct = single is not None and not cursor.signature.padded[level.axes[0]]
+        bound = state.bound | {v for a in level.axes for v in variables(access.subscripts[a])}
+        deeper = self._deeper(cursor, Name(pos))
+        below = State(frozenset(bound), state.cursors, False).with_cursor(i, deeper)
+        if direct and single is not None:
+            return (
+                Loop(
+                    scheme.rank(single), Stored(node, cursor.position, pos, window), self.go(below)
+                ),
+            )
+        at = scheme.names.fresh(f"{cursor.tag}_{node.label}_at")
+        skip = level.axes[:prefix] if window is not None else ()
+        body = self._solve(state, cursor, Name(at), skip, lambda: self.go(below))
+        return (Loop(at, Stored(node, cursor.position, pos, window), body),)
+
+    def _bound_prefix(self, state: State, cursor: Cursor) -> int:
+        """How many leading axes of the flattened level are known already."""
+        n = 0
+        for axis in cursor.level.axes:
+            if self._unbound(state, cursor.access.subscripts[axis]):
+                break
+            n += 1
+        return n
+
+    def _solve(
+        self,
+        state: State,
+        cursor: Cursor,
+        at: Expr,
+        skip: tuple[int, ...],
+        body: Callable[[], tuple[Stmt, ...]],
+    ) -> tuple[Stmt, ...]:
+        """Take a stored coordinate apart into axes, and each axis's subscript into its rank."""
+        scheme, access = self.scheme, cursor.access
+        axes = cursor.level.axes
+        known = set(state.bound)
+        layers: list[Callable[[tuple[Stmt, ...]], tuple[Stmt, ...]]] = []
+
+        def bind(name: str, expr: Expr) -> None:
+            layers.append(lambda inner: (Bind(name, expr, inner),))
+
+        def guard(*conditions: Cond) -> None:
+            layers.append(lambda inner: (Guard(conditions, inner),))
+
+        for k, axis in enumerate(axes):
+            if axis in skip:
+                continue
+            below = mul(*(scheme.axis_extent(access, a) for a in axes[k + 1 :]))
+            part = at if len(axes) == 1 else floordiv(at, below)
+            if k > 0:
+                part = mod(part, scheme.axis_extent(access, axis))
+            subscript = access.subscripts[axis]
+            names = [v for v in dict.fromkeys(variables(subscript)) if v not in known]
+            padded = cursor.signature.padded[axis]
+            if not names:
+                guard(Cond("==", part, scheme.index(access, axis)))
+                continue
+            (rank,) = names
+            name = scheme.rank(rank)
+            known.add(rank)
+            if scheme.plain(subscript) == rank and not padded:
+                bind(name, part)
+                continue
+            a, rest = self._split(subscript, rank)
+            value = sub(add(part, scheme.pad(access, axis)), rest)
+            if a < 0:
+                value, a = neg(value), -a
+            if a == 1:
+                bind(name, value)
+                guard(Cond(">=", Name(name), ZERO), Cond("<", Name(name), scheme.extent(rank)))
+                continue
+            scaled = scheme.names.fresh(f"{name}_by_{a}")
+            bind(scaled, value)
+            guard(Cond(">=", Name(scaled), ZERO), Cond("==", mod(Name(scaled), Const(a)), ZERO))
+            bind(name, floordiv(Name(scaled), Const(a)))
+            guard(Cond("<", Name(name), scheme.extent(rank)))
+        inner = body()
+        for layer in reversed(layers):
+            inner = layer(inner)
+        return inner
+
+    # ---- subscripts ---------------------------------------------------------------------
+
+    def _deeper(self, cursor: Cursor, position: Expr) -> Cursor:
+        return replace(cursor, depth=cursor.depth + 1, position=position)
+
+    def _unbound(self, state: State, subscript: Affine) -> list[str]:
+        return [v for v in dict.fromkeys(variables(subscript)) if v not in state.bound]
+
+    def _solvable(self, subscript: Affine, rank: str) -> bool:
+        """Whether the rank occurs once, outside floors, with a coefficient known now."""
+        for coefficient, atom in subscript.terms:
+            if isinstance(atom, Floor):
+                if rank in variables(atom.inner):
+                    return False
+            elif atom.name == rank and coefficient.names:
+                return False
+        return True
+
+    def _split(self, subscript: Affine, rank: str) -> tuple[int, Expr]:
+        """``subscript == a * rank + rest``."""
+        a = 0
+        rest: list[Expr] = [self.scheme.monomial(m) for m in subscript.offset]
+        for coefficient, atom in subscript.terms:
+            if isinstance(atom, Var) and atom.name == rank:
+                a = coefficient.value
+            else:
+                rest.append(mul(self.scheme.monomial(coefficient), self.scheme.atom(atom)))
+        return a, add(*rest)
+
+    def _flatten(self, cursor: Cursor) -> Expr:
+        return self._flatten_axes(cursor.access, cursor.level.axes)
+
+    def _flatten_axes(self, access: Access, axes: tuple[int, ...]) -> Expr:
+        at: Expr = ZERO
+        for axis in axes:
+            at = add(
+                mul(at, self.scheme.axis_extent(access, axis)), self.scheme.index(access, axis)
+            )
+        return at
+
+    def _padding_guards(self, cursor: Cursor, axes: tuple[int, ...]) -> list[Cond]:
+        guards = []
+        for axis in axes:
+            if cursor.signature.padded[axis] and axis not in cursor.checked:
+                index = self.scheme.index(cursor.access, axis)
+                guards.append(Cond(">=", index, ZERO))
+                guards.append(Cond("<", index, self.scheme.axis_extent(cursor.access, axis)))
+        return guards
+
+    def value(self, cursor: Cursor) -> Elem:
+        """The operand's value at the bottom of its cursor."""
+        return Elem(self.scheme.values(cursor.access.tensor), cursor.position)

@@ -1,0 +1,71 @@
+"""Pointwise functions: NumPy for the judges, C for the kernels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Pointwise:
+    """A function of one argument.
+
+    python : on a Python float or int; the interpreter's judge.
+    c : C text of the argument (used once or bound by the caller to a name) and dtype → C text.
+    integer : whether it is defined on integers.
+    at_zero : its value at 0, which is the fill of a sparse result.
+    """
+
+    python: Callable[[float], float]
+    c: Callable[[str, str], str]
+    integer: bool
+    at_zero: float
+
+
+def _libm(name: str) -> Callable[[str, str], str]:
+    def text(x: str, dtype: str) -> str:
+        return f"__builtin_{name}{'f' if dtype == 'float32' else ''}({x})"
+
+    return text
+
+
+def _helper(name: str) -> Callable[[str, str], str]:
+    def text(x: str, dtype: str) -> str:
+        return f"zs_{name}_{dtype}({x})"
+
+    return text
+
+
+def _sqrt(x: float) -> float:
+    return math.sqrt(x) if x >= 0 else math.nan
+
+
+def _log(x: float) -> float:
+    if x > 0:
+        return math.log(x)
+    return -math.inf if x == 0 else math.nan
+
+
+def _exp(x: float) -> float:
+    try:
+        return math.exp(x)
+    except OverflowError:
+        return math.inf
+
+
+def _sigmoid(x: float) -> float:
+    return 1.0 / (1.0 + _exp(-x))
+
+
+FUNCTIONS: dict[str, Pointwise] = {
+    "relu": Pointwise(lambda x: 0 if x < 0 else x, _helper("relu"), True, 0.0),
+    "truth": Pointwise(lambda x: int(x != 0), lambda x, dtype: f"(({x}) != 0)", True, 0.0),
+    "abs": Pointwise(abs, _helper("abs"), True, 0.0),
+    "sign": Pointwise(lambda x: (x > 0) - (x < 0) if x == x else x, _helper("sign"), True, 0.0),
+    "exp": Pointwise(_exp, _libm("exp"), False, 1.0),
+    "log": Pointwise(_log, _libm("log"), False, -math.inf),
+    "sqrt": Pointwise(_sqrt, _libm("sqrt"), False, 0.0),
+    "tanh": Pointwise(math.tanh, _libm("tanh"), False, 0.0),
+    "sigmoid": Pointwise(_sigmoid, _helper("sigmoid"), False, 0.5),
+}

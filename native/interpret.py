@@ -1,0 +1,311 @@
+"""Runs a loop nest in Python, one statement at a time, and counts what it does.
+
+Slow and plain: the second judge of every kernel, and the way without a compiler.  It reads
+the same struct of buffers, dims and parameters as the C.  A vector loop runs lane by lane.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zeroskip.native.functions import FUNCTIONS
+from zeroskip.native.nest import (
+    LANE_BYTES,
+    Acc,
+    Bind,
+    Cond,
+    Const,
+    Elem,
+    Expr,
+    Fill,
+    Func,
+    Guard,
+    Held,
+    Kernel,
+    Locate,
+    Loop,
+    Merge,
+    Name,
+    Number,
+    Parameter,
+    Prod,
+    Range,
+    Reduce,
+    Stage,
+    Stored,
+    Value,
+    Whole,
+)
+
+Array = NDArray[Any]
+
+
+class Machine:
+    """The state of one run: buffers, integers, accumulators, and the work done."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        buffers: list[Array],
+        dims: list[int],
+        parameters: list[float],
+    ) -> None:
+        self.arrays: dict[str, Array] = {
+            b.name: a for b, a in zip(kernel.buffers, buffers, strict=True)
+        }
+        self.ints: dict[str, int] = dict(zip(kernel.dims, dims, strict=True))
+        names = [name for name, _ in kernel.parameters]
+        self.parameters = dict(zip(names, parameters, strict=True))
+        self.scalar: Callable[[Any], Any] = np.dtype(kernel.dtype).type
+        self.lanes = LANE_BYTES // np.dtype(kernel.dtype).itemsize
+        self.held: dict[str, Any] = {}
+        self.work = 0
+
+    # ---- integers and values --------------------------------------------------------------
+
+    def int(self, expr: Expr) -> int:
+        if isinstance(expr, Const):
+            return expr.value
+        if isinstance(expr, Name):
+            return self.ints[expr.name]
+        values = [self.int(a) for a in expr.args]
+        return _INTEGER[expr.op](values)
+
+    def true(self, cond: Cond) -> bool:
+        left, right = self.int(cond.left), self.int(cond.right)
+        return {"==": left == right, "<": left < right, ">=": left >= right}[cond.op]
+
+    def value(self, node: Value) -> Any:
+        if isinstance(node, Elem):
+            return self.scalar(self.arrays[node.array][self.address(node)])
+        if isinstance(node, Held):
+            return self.held[node.name]
+        if isinstance(node, Number):
+            return self.scalar(node.value)
+        if isinstance(node, Parameter):
+            return self.scalar(self.parameters[node.name])
+        if isinstance(node, Whole):
+            return self.scalar(self.int(node.expr))
+        if isinstance(node, Func):
+            return self.scalar(FUNCTIONS[node.name].python(self.value(node.arg)))
+        values = [self.value(a) for a in node.args]
+        total = values[0]
+        for v in values[1:]:
+            total = total * v if isinstance(node, Prod) else total + v
+        return total
+
+    def address(self, elem: Elem) -> int:
+        """An address inside its buffer; anything else is a fault of the compiler."""
+        at = self.int(elem.index)
+        if not 0 <= at < len(self.arrays[elem.array]):
+            raise IndexError(f"{elem.array}[{at}] of {len(self.arrays[elem.array])}")
+        return at
+
+
+_INTEGER: dict[str, Callable[[list[int]], int]] = {
+    "+": sum,
+    "*": lambda v: int(np.prod([1, *v], dtype=object)),
+    "//": lambda v: v[0] // v[1],
+    "%": lambda v: v[0] % v[1],
+    "ceil": lambda v: -(-v[0] // v[1]),
+    "min": min,
+    "max": max,
+}
+
+
+def interpret(
+    kernel: Kernel, buffers: list[Array], dims: list[int], parameters: list[float]
+) -> int:
+    """Run a kernel on one-dimensional arrays, in place.
+
+    Returns
+    -------
+    int
+        Multiplications of two operands that were executed.
+    """
+    machine = Machine(kernel, buffers, dims, parameters)
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)
+        _run(kernel.body, machine)
+    return machine.work
+
+
+def _run(stmts: tuple[Any, ...], m: Machine) -> None:
+    for stmt in stmts:
+        execute(stmt, m)
+
+
+@singledispatch
+def execute(node: object, m: Machine) -> None:
+    raise TypeError(f"cannot interpret {type(node).__name__}")
+
+
+@execute.register
+def _(node: Loop, m: Machine) -> None:
+    if isinstance(node.over, Range):
+        lo, hi = m.int(node.over.lo), m.int(node.over.hi)
+        if node.kind == "vec":
+            hi = lo + -(-max(hi - lo, 0) // m.lanes) * m.lanes
+        for i in range(lo, hi):
+            m.ints[node.var] = i
+            _run(node.body, m)
+    elif isinstance(node.over, Stored):
+        for coordinate, position in _entries(node.over, m):
+            m.ints[node.var], m.ints[node.over.pos] = coordinate, position
+            _run(node.body, m)
+    else:
+        _merge(node, node.over, m)
+
+
+def _merge(node: Loop, over: Merge, m: Machine) -> None:
+    right = dict(_entries(over.right, m))
+    for coordinate, position in _entries(over.left, m):
+        if coordinate in right:
+            m.ints[node.var] = coordinate
+            m.ints[over.left.pos], m.ints[over.right.pos] = position, right[coordinate]
+            _run(node.body, m)
+
+
+def _entries(over: Stored, m: Machine) -> Iterator[tuple[int, int]]:
+    """(coordinate, position) of each entry of the fiber, inside the window."""
+    parent = m.int(over.parent)
+    arrays = [m.arrays[name] for name in over.level.arrays]
+    extent = m.int(over.level.extent)
+    lo, hi = (0, extent) if over.window is None else (m.int(e) for e in over.window)
+    for coordinate, position in _ENTRIES[over.level.letter](arrays, parent, extent):
+        if lo <= coordinate < hi:
+            yield coordinate, position
+
+
+def _compressed(arrays: list[Array], parent: int, extent: int) -> Iterator[tuple[int, int]]:
+    pos, crd = arrays
+    for p in range(int(pos[parent]), int(pos[parent + 1])):
+        yield int(crd[p]), p
+
+
+def _bitmask(arrays: list[Array], parent: int, extent: int) -> Iterator[tuple[int, int]]:
+    words, rank = arrays
+    for c in range(extent):
+        p = _bit(words, rank, parent, extent, c)
+        if p >= 0:
+            yield c, p
+
+
+def _bit(words: Array, rank: Array, parent: int, extent: int, c: int) -> int:
+    w = parent * -(-extent // 64) + c // 64
+    word = int(words[w])
+    if not word >> c % 64 & 1:
+        return -1
+    return int(rank[w]) + (word & (1 << c % 64) - 1).bit_count()
+
+
+def _runs(arrays: list[Array], parent: int, extent: int) -> Iterator[tuple[int, int]]:
+    pos, run = arrays
+    c = -1
+    for p in range(int(pos[parent]), int(pos[parent + 1])):
+        c += int(run[p]) + 1
+        yield c, p
+
+
+def _singleton(arrays: list[Array], parent: int, extent: int) -> Iterator[tuple[int, int]]:
+    yield int(arrays[0][parent]), parent
+
+
+_ENTRIES: Mapping[str, Callable[[list[Array], int, int], Iterator[tuple[int, int]]]] = {
+    "C": _compressed,
+    "B": _bitmask,
+    "R": _runs,
+    "S": _singleton,
+}
+
+
+@execute.register
+def _(node: Bind, m: Machine) -> None:
+    m.ints[node.var] = m.int(node.expr)
+    _run(node.body, m)
+
+
+@execute.register
+def _(node: Guard, m: Machine) -> None:
+    if all(m.true(c) for c in node.conditions) and all(m.value(v) != 0 for v in node.nonzero):
+        _run(node.body, m)
+
+
+@execute.register
+def _(node: Locate, m: Machine) -> None:
+    parent, wanted = m.int(node.parent), m.int(node.coordinate)
+    arrays = [m.arrays[name] for name in node.level.arrays]
+    entries = _ENTRIES[node.level.letter](arrays, parent, m.int(node.level.extent))
+    position = dict(entries).get(wanted)
+    if position is not None:
+        m.ints[node.pos] = position
+        _run(node.body, m)
+
+
+@execute.register
+def _(node: Stage, m: Machine) -> None:
+    target, source = m.arrays[node.target], m.arrays[node.source]
+    target[: m.int(node.size)] = 0
+    axes = [
+        (
+            m.int(a.extent),
+            m.int(a.lo),
+            a.stride,
+            *map(m.int, (a.source_stride, a.phase_stride, a.row_stride)),
+        )
+        for a in node.axes
+    ]
+    for index in np.ndindex(*(a[0] for a in axes)):
+        at = to = 0
+        for i, (_, lo, stride, source_stride, phase_stride, row_stride) in zip(
+            index, axes, strict=True
+        ):
+            at += i * source_stride
+            to += (i + lo) % stride * phase_stride + (i + lo) // stride * row_stride
+        target[to] = source[at]
+
+
+@execute.register
+def _(node: Acc, m: Machine) -> None:
+    m.held[node.name] = m.value(node.init)
+    _run(node.body, m)
+    _run(node.flush, m)
+
+
+@execute.register
+def _(node: Reduce, m: Machine) -> None:
+    new = m.value(node.value)
+    if isinstance(node.place, Held):
+        m.held[node.place.name] = _combine(node.op, m.held[node.place.name], new)
+    else:
+        array, at = m.arrays[node.place.array], m.address(node.place)
+        array[at] = new if node.op == "=" else _combine(node.op, m.scalar(array[at]), new)
+    m.work += node.work
+
+
+def _combine(op: str, old: Any, new: Any) -> Any:
+    if op == "+":
+        return old + new
+    if op == "*":
+        return old * new
+    if op == "max":
+        return np.maximum(old, new)
+    if op == "min":
+        return np.minimum(old, new)
+    if op == "=":
+        return new
+    return old | new if op == "|" else old & new
+
+
+@execute.register
+def _(node: Fill, m: Machine) -> None:
+    array = m.arrays[node.array]
+    array[: m.int(node.count)] = (
+        m.value(node.value) if not isinstance(node.value, Number) else node.value.value
+    )

@@ -1,0 +1,355 @@
+"""A form and its operands' levels → the loop nest of a kernel.
+
+Three shapes of kernel, all from `descend`:
+
+    direct   every point of the result is visited once: sums are held in an accumulator and
+             stored together with the bias and the pointwise function
+    scatter  the result starts at the identity; each term adds into it; a last pass adds the
+             bias and applies the function
+    joint    the right side is evaluated whole at every point of the iteration space (max, min
+             and the other reductions, and a function under a reduction)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from zeroskip.einsum_spec.deparse import deparse
+from zeroskip.einsum_spec.factor import restate
+from zeroskip.einsum_spec.form import Form, Term
+from zeroskip.einsum_spec.tree import Access
+from zeroskip.einsum_spec.walk import variables
+from zeroskip.errors import KernelError
+from zeroskip.native.descend import Cursor, Descent, State
+from zeroskip.native.dtypes import LOGICAL, identity
+from zeroskip.native.functions import FUNCTIONS
+from zeroskip.native.nest import (
+    ZERO,
+    Acc,
+    Elem,
+    Fill,
+    Func,
+    Guard,
+    Held,
+    Kernel,
+    Loop,
+    Number,
+    Parameter,
+    Prod,
+    Range,
+    Reduce,
+    Stmt,
+    Sum,
+    Value,
+    Whole,
+)
+from zeroskip.native.operand import Signature
+from zeroskip.native.scheme import Key, Scheme
+
+_OPERATOR = {"+": "+", "*": "*", "max": "max", "min": "min", "|": "max", "&": "min"}
+"""``|`` and ``&`` are the maximum and the minimum of truth values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """A kernel and what its slots stand for.
+
+    buffers, dims : what each slot of ``zs_args`` holds, as in `Scheme`; scalars : the operand of each parameter.
+    """
+
+    kernel: Kernel
+    buffers: tuple[Key, ...]
+    dims: tuple[Key, ...]
+    scalars: tuple[str, ...]
+
+
+def lower(
+    form: Form,
+    signatures: Mapping[str, Signature],
+    dtype: str,
+    *,
+    hits: bool = False,
+    accumulate: bool = False,
+) -> Lowered:
+    """Loop nest for ``form``.
+
+    Parameters
+    ----------
+    signatures : of every operand, by name.
+    dtype : of the result and of all arithmetic.
+    hits : also mark, in a buffer ``("hit", result)`` of uint8, each place that a stored
+        product reaches; for sparse results.
+    accumulate : keep what the result holds already (``+=`` with ``out=``).
+
+    Raises
+    ------
+    KernelError
+        Where the form cannot be lowered; names the term.
+    """
+    scheme = Scheme(form, signatures, dtype)
+    joint = form.reduction not in (None, "+") or (form.reduction == "+" and form.post is not None)
+    work = _Joint(scheme) if joint else Sums(scheme, hits, accumulate)
+    body = work.body()
+    return finish(scheme, work.title(), body)
+
+
+def finish(scheme: Scheme, title: tuple[str, ...], body: tuple[Stmt, ...]) -> Lowered:
+    """A kernel of the statements and of everything that the scheme has named."""
+    kernel = Kernel(
+        title,
+        tuple(scheme.buffers.values()),
+        tuple(scheme.dims.values()),
+        tuple(scheme.parameters.items()),
+        scheme.dtype,
+        body,
+    )
+    scalars = tuple(scheme.scalars[name] for name in scheme.parameters)
+    return Lowered(kernel, tuple(scheme.buffers), tuple(scheme.dims), scalars)
+
+
+class _Shape:
+    def __init__(self, scheme: Scheme) -> None:
+        self.scheme = scheme
+        self.form = scheme.form
+        target = self.form.target
+        self.target_ranks = tuple(dict.fromkeys(v for s in target.subscripts for v in variables(s)))
+        self.result = scheme.buffer(
+            ("vals", target.tensor), f"{target.tensor}_vals", scheme.dtype, written=True
+        )
+
+    def title(self) -> tuple[str, ...]:
+        """The line, and how each operand is stored."""
+        notes = []
+        for name, signature in self.scheme.signatures.items():
+            levels = " ".join(
+                "*".join(map(str, level.axes)) + ":" + level.letter for level in signature.levels
+            )
+            notes.append(f"{name}: {levels or 'scalar'}, {signature.dtype}")
+        return (deparse(restate(self.form)), *notes)
+
+    def place(self) -> Elem:
+        return Elem(self.result, self.scheme.row_major(self.form.target))
+
+    def scale(self, term: Term) -> list[Value]:
+        """The factors of a term that are not accesses."""
+        values: list[Value] = []
+        if term.number != 1 or not (term.accesses or term.scalars):
+            values.append(Number(term.number))
+        for name in term.scalars:
+            values.append(self.scheme.scalar(name))
+        return values
+
+    def ranks(self, term: Term) -> tuple[str, ...]:
+        names = dict.fromkeys(self.target_ranks)
+        for access in term.accesses:
+            names.update(dict.fromkeys(v for s in access.subscripts for v in variables(s)))
+        names.update(dict.fromkeys(term.ranks))
+        names.update(dict.fromkeys(self.form.reduced))
+        return tuple(names)
+
+    def cursors(self, accesses: tuple[Access, ...]) -> tuple[Cursor, ...]:
+        """One for each access; the sparse ones whose subscripts are all plain ranks lead."""
+        made = []
+        count: dict[str, int] = {}
+        for access in accesses:
+            count[access.tensor] = count.get(access.tensor, 0) + 1
+            n = count[access.tensor]
+            tag = access.tensor if n == 1 else f"{access.tensor}{n}"
+            made.append(Cursor(access, self.scheme.signatures[access.tensor], tag))
+        plain = {
+            c.tag: all(self.scheme.plain(s) is not None for s in c.access.subscripts) for c in made
+        }
+        return tuple(sorted(made, key=lambda c: not plain[c.tag]))
+
+    def post(self, value: Value) -> Value:
+        return value if self.form.post is None else Func(self.form.post, value)
+
+    def fill(self, value: int | float) -> Stmt:
+        return Fill(self.result, self.scheme.size(self.form.target), Number(value))
+
+
+def product(values: list[Value]) -> Value:
+    return values[0] if len(values) == 1 else Prod(tuple(values))
+
+
+class Sums(_Shape):
+    """``=`` and ``+=`` over sums of products."""
+
+    def __init__(self, scheme: Scheme, hits: bool = False, accumulate: bool = False) -> None:
+        super().__init__(scheme)
+        self.accumulate = accumulate
+        self.hit = ""
+        if hits:
+            tensor = self.form.target.tensor
+            self.hit = scheme.buffer(("hit", tensor), f"{tensor}_hit", "uint8", written=True)
+
+    def body(self) -> tuple[Stmt, ...]:
+        late = [t for t in self.form.terms if self.late(t)]
+        main = [t for t in self.form.terms if t not in late]
+        if self.hit or not self.plain_target():
+            late, main = [], list(self.form.terms)
+        if self.accumulate:
+            return tuple(s for t in self.form.terms for s in self._term(t, None))
+        if not main:
+            main, late = late[:1], late[1:]
+        if len(main) == 1 and not self.hit and self.plain_target():
+            direct = self._direct(main[0], late)
+            if direct is not None:
+                return direct
+        stmts: list[Stmt] = [self.fill(0)]
+        if self.hit:
+            count = self.scheme.size(self.form.target)
+            stmts.append(Fill(self.hit, count, Number(0)))
+        for term in main:
+            stmts += self._term(term, None)
+        if late or self.form.post is not None:
+            stmts += self._last_pass(late)
+        return tuple(stmts)
+
+    def plain_target(self) -> bool:
+        plain = [self.scheme.plain(s) for s in self.form.target.subscripts]
+        return all(plain) and len(set(plain)) == len(plain)
+
+    def late(self, term: Term) -> bool:
+        """A bias: dense, over ranks of the result alone, so that it can be added at the end."""
+        names = {v for a in term.accesses for s in a.subscripts for v in variables(s)}
+        return (
+            not term.ranks
+            and not self.form.reduced
+            and names <= set(self.target_ranks)
+            and len(term.accesses) <= 1
+            and all(
+                self.scheme.signatures[a.tensor].dense
+                and not any(self.scheme.signatures[a.tensor].padded)
+                for a in term.accesses
+            )
+        )
+
+    def late_value(self, term: Term) -> Value:
+        values = self.scale(term)
+        for access in term.accesses:
+            values.append(Elem(self.scheme.values(access.tensor), self.scheme.row_major(access)))
+        return product(values)
+
+    def _direct(self, term: Term, late: list[Term]) -> tuple[Stmt, ...] | None:
+        """Accumulate in a register and store once; None where a point is not visited once."""
+        targets = set(self.target_ranks)
+        held = False
+        late_values = [self.late_value(t) for t in late]
+        before = self.scheme.snapshot()
+        acc = self.scheme.names.fresh("acc")
+
+        def hook(state: State) -> Callable[[tuple[Stmt, ...]], tuple[Stmt, ...]] | None:
+            nonlocal held
+            if held or not targets <= state.bound or not state.whole:
+                return None
+            held = True
+
+            def wrap(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
+                sums: list[Value] = [Held(acc), *late_values]
+                value = sums[0] if len(sums) == 1 else Sum(tuple(sums))
+                store = Reduce(self.place(), "=", self.post(value))
+                return (Acc(acc, self.scheme.dtype, Number(0), body, (store,)),)
+
+            return wrap
+
+        stmts = self._term(term, hook, Held(acc))
+        if not held:
+            self.scheme.restore(before)
+            return None
+        return stmts
+
+    def _term(
+        self,
+        term: Term,
+        hook: Callable[[State], Callable[[tuple[Stmt, ...]], tuple[Stmt, ...]] | None] | None,
+        into: Held | None = None,
+    ) -> tuple[Stmt, ...]:
+        ranks = self.ranks(term)
+
+        def leaf(state: State) -> tuple[Stmt, ...]:
+            values = self.scale(term) + [descent.value(c) for c in state.cursors]
+            place = into if into is not None else self.place()
+            work = max(len(state.cursors) - 1, 0)
+            stmts: tuple[Stmt, ...] = (Reduce(place, "+", product(values), work),)
+            if self.hit:
+                mark = Reduce(
+                    Elem(self.hit, self.scheme.row_major(self.form.target)), "=", Number(1)
+                )
+                stored = tuple(descent.value(c) for c in state.cursors if c.signature.bridged)
+                stmts += (Guard((), (mark,), stored),) if stored else (mark,)
+            return stmts
+
+        descent = Descent(self.scheme, ranks, leaf, hook or (lambda state: None), None)
+        return descent.go(State(frozenset(), self.cursors(term.accesses)))
+
+    def _last_pass(self, late: list[Term]) -> tuple[Stmt, ...]:
+        """Bias and function over the whole result."""
+        if not self.plain_target():
+            at = self.scheme.names.fresh("i")
+            from zeroskip.native.nest import Name
+
+            place = Elem(self.result, Name(at))
+            body: tuple[Stmt, ...] = (Reduce(place, "=", self.post(place)),)
+            return (Loop(at, Range(ZERO, self.scheme.size(self.form.target)), body),)
+        sums: list[Value] = [self.place(), *(self.late_value(t) for t in late)]
+        value = sums[0] if len(sums) == 1 else Sum(tuple(sums))
+        body = (Reduce(self.place(), "=", self.post(value)),)
+        for rank in reversed(self.target_ranks):
+            body = (Loop(self.scheme.rank(rank), Range(ZERO, self.scheme.extent(rank)), body),)
+        return body
+
+
+class _Joint(_Shape):
+    """Reductions that are no sum: the right side whole, at every point."""
+
+    def body(self) -> tuple[Stmt, ...]:
+        for term in self.form.terms:
+            if term.ranks:
+                raise KernelError(
+                    f"a sum over {', '.join(term.ranks)} stands inside "
+                    f"{self.form.reduction}= of {self.form.target.tensor}\n"
+                    "Write the sum as a line of its own, and reduce its result."
+                )
+            for access in term.accesses:
+                signature = self.scheme.signatures[access.tensor]
+                if any(signature.padded):
+                    raise KernelError(
+                        f"padding of {access.tensor} under {self.form.reduction}= has no value "
+                        "that is right for every layer\n"
+                        f"Pad {access.tensor} yourself with the value that you mean."
+                    )
+                if signature.skips:
+                    raise KernelError(f"{access.tensor} must be dense under {self.form.reduction}=")
+        ranks = tuple(dict.fromkeys(r for t in self.form.terms for r in self.ranks(t)))
+        ranks = ranks or self.target_ranks
+        accesses = tuple(a for t in self.form.terms for a in t.accesses)
+        cursors = self.cursors(accesses)
+        reduction = self.form.reduction or "+"
+        operator = _OPERATOR[reduction]
+        dtype = self.scheme.dtype
+
+        def leaf(state: State) -> tuple[Stmt, ...]:
+            found = {id(c.access): descent.value(c) for c in state.cursors}
+            sums: list[Value] = []
+            for term in self.form.terms:
+                sums.append(product(self.scale(term) + [found[id(a)] for a in term.accesses]))
+            value = sums[0] if len(sums) == 1 else Sum(tuple(sums))
+            work = sum(max(len(t.accesses) - 1, 0) for t in self.form.terms)
+            value = self.post(value)
+            if reduction in LOGICAL:
+                value = Func("truth", value)
+            return (Reduce(self.place(), operator, value, work),)
+
+        descent = Descent(self.scheme, ranks, leaf, lambda state: None, None)
+        start = self.fill(identity(reduction, dtype))
+        return (start, *descent.go(State(frozenset(), cursors)))
+
+
+def fill_of(form: Form) -> float:
+    """Value of a result where nothing is stored: the function at 0."""
+    return 0.0 if form.post is None else FUNCTIONS[form.post].at_zero
+
+
+__all__ = ["Lowered", "Parameter", "Whole", "fill_of", "finish", "lower"]

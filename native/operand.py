@@ -1,0 +1,58 @@
+"""What a kernel knows of an operand: its levels, not its numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class LevelSignature:
+    """One storage rank: the level format's letter, the axes it flattens, and the dtypes of
+    its arrays, in the order of the level format's ``arrays``.
+
+    unique : whether a coordinate occurs once in a fiber (not in the upper rank of COO).
+    locate : whether a coordinate can be found without a walk.
+    """
+
+    letter: str
+    axes: tuple[int, ...]
+    arrays: tuple[tuple[str, str], ...]
+    unique: bool = True
+    locate: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """An operand as the compiler sees it; equal signatures share kernels.
+
+    padded : for each axis, whether its accesses may fall into padding.
+    """
+
+    dtype: str
+    levels: tuple[LevelSignature, ...]
+    padded: tuple[bool, ...]
+
+    @property
+    def dense(self) -> bool:
+        """Every coordinate stands at its own place, in the order of the axes."""
+        order = tuple(axis for level in self.levels for axis in level.axes)
+        return all(level.letter == "U" for level in self.levels) and order == tuple(
+            range(len(order))
+        )
+
+    @property
+    def skips(self) -> bool:
+        """Whether some coordinates are not stored."""
+        return any(level.letter != "U" for level in self.levels)
+
+    @property
+    def bridged(self) -> bool:
+        """Whether it may hold entries that only bridge a run."""
+        return any(level.letter == "R" for level in self.levels)
+
+
+def dense_signature(dtype: str, padded: tuple[bool, ...]) -> Signature:
+    """An ndarray: one uncompressed level for each axis."""
+    return Signature(
+        dtype, tuple(LevelSignature("U", (k,), ()) for k in range(len(padded))), padded
+    )

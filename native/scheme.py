@@ -1,0 +1,176 @@
+"""Names, extents and addresses that every lowering of one form shares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from zeroskip.einsum_spec.form import Form
+from zeroskip.einsum_spec.tree import Access, Affine, Floor, Monomial, Var
+from zeroskip.native.names import Names
+from zeroskip.native.nest import (
+    Buffer,
+    Const,
+    Expr,
+    Level,
+    Name,
+    Parameter,
+    Value,
+    Whole,
+    add,
+    floordiv,
+    mul,
+)
+from zeroskip.native.operand import Signature
+
+Key = tuple[object, ...]
+
+
+@dataclass
+class Scheme:
+    """One form with its operands' signatures: the vocabulary of its kernel.
+
+    dims collects the integers that the kernel is handed, by what they are:
+    ``("extent", rank)``, ``("axis", tensor, axis)``, ``("pad", tensor, axis)`` or
+    ``("constant", name)``; buffers the arrays: ``("vals", tensor)``, ``("hit", tensor)`` or
+    ``("level", tensor, storage rank, array)``.
+    """
+
+    form: Form
+    signatures: Mapping[str, Signature]
+    dtype: str
+    names: Names = field(default_factory=Names)
+    dims: dict[Key, str] = field(default_factory=dict)
+    buffers: dict[Key, Buffer] = field(default_factory=dict)
+    parameters: dict[str, str] = field(default_factory=dict)
+    scalars: dict[str, str] = field(default_factory=dict)
+
+    def snapshot(self) -> Scheme:
+        """The vocabulary as it is now, to return to with `restore`."""
+        return replace(
+            self,
+            names=self.names.copy(),
+            dims=dict(self.dims),
+            buffers=dict(self.buffers),
+            parameters=dict(self.parameters),
+            scalars=dict(self.scalars),
+        )
+
+    def restore(self, before: Scheme) -> None:
+        """Forget every name that was made since the snapshot."""
+        self.names, self.dims, self.buffers = before.names, before.dims, before.buffers
+        self.parameters, self.scalars = before.parameters, before.scalars
+
+    # ---- integers -----------------------------------------------------------------------
+
+    def dim(self, key: Key, name: str) -> Expr:
+        if key not in self.dims:
+            self.dims[key] = name
+        return Name(self.dims[key])
+
+    def extent(self, rank: str) -> Expr:
+        return self.dim(("extent", rank), self.names.get("extent", rank))
+
+    def rank(self, name: str) -> str:
+        """The loop variable of a rank."""
+        return self.names.get("rank", name)
+
+    def monomial(self, m: Monomial) -> Expr:
+        parts: list[Expr] = [Const(m.value)]
+        for name in m.names:
+            parts.append(self.dim(("constant", name), self.names.get("constant", name)))
+        return mul(*parts)
+
+    def affine(self, subscript: Affine) -> Expr:
+        """A subscript over loop variables; the padding is not yet taken off."""
+        parts = [mul(self.monomial(c), self.atom(a)) for c, a in subscript.terms]
+        return add(*parts, *(self.monomial(m) for m in subscript.offset))
+
+    def atom(self, atom: Var | Floor) -> Expr:
+        if isinstance(atom, Var):
+            return Name(self.rank(atom.name))
+        return floordiv(self.affine(atom.inner), self.monomial(atom.divisor))
+
+    def scalar(self, name: str) -> Value:
+        """A bare name on the right side: an operand of no axes, or an extent or constant."""
+        if name in self.signatures:
+            kind = "real" if self.signatures[name].dtype.startswith("float") else "whole"
+            given = self.names.get("scalar", name)
+            self.parameters[given] = kind
+            self.scalars.setdefault(given, name)
+            return Parameter(given)
+        return Whole(self.dim(("constant", name), self.names.get("constant", name)))
+
+    # ---- tensors ------------------------------------------------------------------------
+
+    def plain(self, subscript: Affine) -> str | None:
+        """The rank, where the subscript is nothing but one."""
+        if len(subscript.terms) == 1 and not subscript.offset:
+            coefficient, atom = subscript.terms[0]
+            if coefficient == Monomial(1) and isinstance(atom, Var):
+                return atom.name
+        return None
+
+    def axis_extent(self, access: Access, axis: int) -> Expr:
+        """Length of a tensor's axis: the rank's extent where the subscript is a plain rank."""
+        rank = self.plain(access.subscripts[axis])
+        signature = self.signatures.get(access.tensor)
+        if rank is not None and not (signature and signature.padded[axis]):
+            return self.extent(rank)
+        name = self.names.get("tensor", f"{access.tensor}_dim{axis}")
+        return self.dim(("axis", access.tensor, axis), name)
+
+    def pad(self, access: Access, axis: int) -> Expr:
+        """Padding before an axis; 0 where its accesses never fall into padding."""
+        signature = self.signatures.get(access.tensor)
+        if signature is None or not signature.padded[axis]:
+            return Const(0)
+        name = self.names.get("tensor", f"{access.tensor}_pad{axis}")
+        return self.dim(("pad", access.tensor, axis), name)
+
+    def index(self, access: Access, axis: int) -> Expr:
+        """Coordinate of an access on an axis of its tensor, over loop variables."""
+        return add(self.affine(access.subscripts[axis]), mul(Const(-1), self.pad(access, axis)))
+
+    def row_major(self, access: Access) -> Expr:
+        """Address of a dense access, in elements."""
+        at: Expr = Const(0)
+        for axis in range(len(access.subscripts)):
+            at = add(mul(at, self.axis_extent(access, axis)), self.index(access, axis))
+        return at
+
+    def size(self, access: Access) -> Expr:
+        return mul(*(self.axis_extent(access, k) for k in range(len(access.subscripts))))
+
+    def buffer(self, key: Key, name: str, dtype: str, *, written: bool = False) -> str:
+        """The C name of an array; ``key`` says what it is, as in `Lowered.buffers`."""
+        if key not in self.buffers:
+            self.buffers[key] = Buffer(self.names.get("tensor", name), dtype, written)
+        return self.buffers[key].name
+
+    def values(self, tensor: str) -> str:
+        """The C name of an operand's values."""
+        return self.buffer(("vals", tensor), f"{tensor}_vals", self.signatures[tensor].dtype)
+
+    def level(self, access: Access, k: int) -> Level:
+        """Storage rank k of an operand; its arrays are named by the ranks it stores."""
+        signature = self.signatures[access.tensor]
+        level = signature.levels[k]
+        label = self._label(access.tensor, k)
+        tensor = access.tensor
+        arrays = tuple(
+            self.buffer(("level", tensor, k, array), f"{tensor}_{label}_{array}", dtype)
+            for array, dtype in level.arrays
+        )
+        extent = mul(*(self.axis_extent(access, axis) for axis in level.axes))
+        return Level(access.tensor, label, level.letter, arrays, extent)
+
+    def _label(self, tensor: str, k: int) -> str:
+        """What to call a storage rank: its ranks at the tensor's first access (``crs``)."""
+        first = next(a for t in self.form.terms for a in t.accesses if a.tensor == tensor)
+        ranks = [
+            self.plain(first.subscripts[axis]) for axis in self.signatures[tensor].levels[k].axes
+        ]
+        if all(ranks) and len(set(ranks)) == len(ranks):
+            return "".join(r for r in ranks if r)
+        return f"level{k}"

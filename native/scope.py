@@ -1,0 +1,40 @@
+"""Which names a part of a nest uses without defining them."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+
+from zeroskip.native.nest import Bind, Elem, Fill, Kernel, Level, Locate, Loop, Name, Stage, Stored
+
+
+def free_names(
+    body: tuple[object, ...], bound: set[str], kernel: Kernel
+) -> tuple[set[str], list[str]]:
+    """Buffers that the statements touch, and integer names that they read but do not define."""
+    arrays: set[str] = set()
+    names: dict[str, None] = {}
+    defined: set[str] = set(bound)
+
+    def visit(node: object) -> None:
+        if isinstance(node, Name):
+            names.setdefault(node.name)
+            return
+        if isinstance(node, Loop | Bind):
+            defined.add(node.var)
+        if isinstance(node, Stored | Locate):
+            defined.add(node.pos)
+        if isinstance(node, Elem | Fill):
+            arrays.add(node.array)
+        if isinstance(node, Stage):
+            arrays.update((node.target, node.source))
+        if isinstance(node, Level):
+            arrays.update(node.arrays)
+        if isinstance(node, tuple):
+            for item in node:
+                visit(item)
+        elif is_dataclass(node):
+            for f in fields(node):
+                visit(getattr(node, f.name))
+
+    visit(body)
+    return arrays, [n for n in names if n not in defined]

@@ -1,0 +1,377 @@
+"""The tiled schedule: one operand's entries against register tiles of the other.
+
+    O[n,m,p,q] = post(B[m] + sum[c,r,s](I[n,c,U*p+r,U*q+s] * F[m,c,r,s]))
+                                             lanes          entries
+
+One operand (the *entries*: its ranks plain, none shared with the lanes) is packed by rows of
+the result: for each entry its value and the *offset* that its coordinates mean in the other.
+The other (the *lanes*: dense) is staged so that every remaining rank of the result lies on one
+line with stride 1: halo and padding copied in, strides split into phases, lane ranks innermost.
+Then, for a tile of lanes x and a row m,
+
+    acc[x] += value * staged[x + offset]        for each entry of the row
+
+and what lies between the rows of the line (the halo) is cropped when the result is stored.
+A matrix product, a fully connected layer and a convolution of any stride are one kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from zeroskip.einsum_spec.extents import Extents
+from zeroskip.einsum_spec.form import Form, Term
+from zeroskip.einsum_spec.tree import Access, Affine, Floor, Monomial, Var
+from zeroskip.einsum_spec.walk import variables
+from zeroskip.formats.tensor import Tensor
+from zeroskip.native.arguments import Array, Operand
+from zeroskip.native.lower import Lowered, Sums, finish
+from zeroskip.native.nest import (
+    ZERO,
+    Acc,
+    Elem,
+    Held,
+    Level,
+    Loop,
+    Name,
+    Number,
+    Prod,
+    Range,
+    Reduce,
+    Stage,
+    StageAxis,
+    Stmt,
+    Stored,
+    Sum,
+    Value,
+    add,
+    mul,
+)
+from zeroskip.native.operand import Signature
+from zeroskip.native.scheme import Scheme
+
+SLACK = 64
+"""Elements behind the staged copy: a vector that starts at its last element stays inside."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneAxis:
+    """One axis of the lanes' operand.
+
+    rank : the result's rank on it, or None; stride : that rank's coefficient.
+    """
+
+    axis: int
+    rank: str | None
+    stride: int
+
+
+@dataclass(frozen=True, slots=True)
+class TilePlan:
+    """Which operand is which.
+
+    term : the product; late : the terms that are added when the result is stored.
+    rows : ranks of the result that the entries hold, in the result's order.
+    lanes : ranks of the result that the lanes hold, in the result's order.
+    """
+
+    form: Form
+    term: Term
+    late: tuple[Term, ...]
+    entries: Access
+    lane_access: Access
+    axes: tuple[LaneAxis, ...]
+    rows: tuple[str, ...]
+    lanes: tuple[str, ...]
+
+
+def plan(form: Form, signatures: Mapping[str, Signature], dtype: str) -> TilePlan | None:
+    """The tiled schedule of a form, or None where it does not fit.
+
+    It fits a sum of products of two operands of one dtype, where every rank of the result
+    is held by one of the two alone, and every summed rank by both.  Of two choices the one
+    whose lanes hold the result's last rank is taken.
+    """
+    if form.reduction is not None or not form.target.subscripts:
+        return None
+    sums = Sums(Scheme(form, signatures, dtype))
+    if not sums.plain_target():
+        return None
+    late = tuple(t for t in form.terms if sums.late(t))
+    main = [t for t in form.terms if t not in late]
+    if len(main) != 1 or len(main[0].accesses) != 2 or main[0].scalars or main[0].number != 1:
+        return None
+    first, second = main[0].accesses
+    if first.tensor == second.tensor:
+        return None
+    found = []
+    for entries, lanes in ((first, second), (second, first)):
+        if not signatures[lanes.tensor].dense:
+            continue
+        if {signatures[a.tensor].dtype for a in (entries, lanes)} != {dtype}:
+            continue
+        made = _assign(form, main[0], late, entries, lanes, sums.target_ranks)
+        if made is not None:
+            found.append(made)
+    last = sums.target_ranks[-1]
+    return min(found, key=lambda p: (p.lanes[-1:] != (last,), p.entries.tensor), default=None)
+
+
+def _assign(
+    form: Form,
+    term: Term,
+    late: tuple[Term, ...],
+    entries: Access,
+    lane_access: Access,
+    target: tuple[str, ...],
+) -> TilePlan | None:
+    held = [_plain(s) for s in entries.subscripts]
+    if None in held or len(set(held)) != len(held):
+        return None
+    on_lanes = {v for s in lane_access.subscripts for v in variables(s)}
+    rows = tuple(r for r in target if r in held)
+    lanes = tuple(r for r in target if r not in held)
+    summed = set(term.ranks)
+    if not lanes or set(lanes) - on_lanes or set(rows) & on_lanes:
+        return None
+    if summed != set(held) - set(rows) or summed - on_lanes or on_lanes - summed - set(lanes):
+        return None
+    axes, seen = [], set()
+    for k, subscript in enumerate(lane_access.subscripts):
+        made = _lane_axis(k, subscript, set(lanes))
+        if made is None or (made.rank is not None and made.rank in seen):
+            return None
+        seen.add(made.rank)
+        axes.append(made)
+    return TilePlan(form, term, late, entries, lane_access, tuple(axes), rows, lanes)
+
+
+def _plain(subscript: Affine) -> str | None:
+    if len(subscript.terms) != 1 or subscript.offset:
+        return None
+    coefficient, atom = subscript.terms[0]
+    return atom.name if isinstance(atom, Var) and coefficient == Monomial(1) else None
+
+
+def _lane_axis(axis: int, subscript: Affine, lanes: set[str]) -> LaneAxis | None:
+    """None where a rank is inside a floor, a coefficient is not a positive number, or two
+    ranks of the result share the axis."""
+    rank, stride = None, 1
+    for coefficient, atom in subscript.terms:
+        if isinstance(atom, Floor) or coefficient.names or coefficient.value < 1:
+            return None
+        if atom.name in lanes:
+            if rank is not None:
+                return None
+            rank, stride = atom.name, coefficient.value
+    if any(m.names or m.value < 0 for m in subscript.offset):
+        return None
+    return LaneAxis(axis, rank, stride)
+
+
+# ---- the kernel -------------------------------------------------------------------------
+
+
+def lower_tile(
+    plan: TilePlan, signatures: Mapping[str, Signature], dtype: str, offset_dtype: str
+) -> Lowered:
+    """Loop nest of the tiled schedule; its integers come from `Geometry`."""
+    scheme = Scheme(plan.form, signatures, dtype)
+    sums = Sums(scheme)
+    number = _Numbers(scheme)
+    source = scheme.values(plan.lane_access.tensor)
+    lanes, entries = plan.lane_access.tensor, plan.entries.tensor
+    staged = scheme.buffer(("staged",), f"{lanes}_staged", dtype, written=True)
+    pos = scheme.buffer(("pos",), f"{entries}_pos", "int64")
+    offsets = scheme.buffer(("offset",), f"{entries}_offset", offset_dtype)
+    packed = scheme.buffer(("packed",), f"{entries}_packed", dtype)
+    sums_of_rows = scheme.buffer(("rows",), "row_sums", dtype, written=True)
+
+    stage = Stage(
+        staged,
+        source,
+        number("staged_size"),
+        tuple(
+            StageAxis(
+                scheme.dim(
+                    ("axis", lanes, a.axis), scheme.names.get("tensor", f"{lanes}_dim{a.axis}")
+                ),
+                scheme.pad(plan.lane_access, a.axis),
+                a.stride if a.rank is not None else 1,
+                number(f"source_stride{a.axis}"),
+                number(f"phase_stride{a.axis}") if a.stride > 1 else ZERO,
+                number(f"row_stride{a.axis}"),
+            )
+            for a in plan.axes
+        ),
+    )
+    x, row, offset, e = (scheme.names.fresh(n) for n in ("x", "row", "offset", "e"))
+    acc = scheme.names.fresh("acc")
+    level = Level(entries, "packed", "C", (pos, offsets), number("staged_size"))
+    update = Reduce(
+        Held(acc),
+        "+",
+        Prod((Elem(packed, Name(e)), Elem(staged, add(Name(x), Name(offset))))),
+        1,
+    )
+    store = Reduce(
+        Elem(sums_of_rows, add(mul(Name(row), number("row_pitch")), Name(x))), "=", Held(acc)
+    )
+    walk = Loop(offset, Stored(level, Name(row), e), (update,))
+    rows = Loop(row, Range(ZERO, number("rows")), (Acc(acc, dtype, Number(0), (walk,), (store,)),))
+    tiles = Loop(x, Range(ZERO, number("line")), (rows,), "vec", "register tiles of the line")
+    return finish(
+        scheme, sums.title(), (stage, tiles, _crop(plan, scheme, sums, sums_of_rows, number))
+    )
+
+
+class _Numbers:
+    """Integers of `Geometry`, by name."""
+
+    def __init__(self, scheme: Scheme) -> None:
+        self.scheme = scheme
+
+    def __call__(self, name: str) -> Name:
+        found = self.scheme.dim(("tile", name), self.scheme.names.get("tile", name))
+        assert isinstance(found, Name)
+        return found
+
+
+def _crop(plan: TilePlan, scheme: Scheme, sums: Sums, rows: str, number: _Numbers) -> Stmt:
+    """Take the result out of the line, with the bias and the function."""
+    at = ZERO
+    for rank in plan.rows:
+        at = add(mul(at, scheme.extent(rank)), Name(scheme.rank(rank)))
+    line = [mul(Name(scheme.rank(r)), number(f"pitch_{r}")) for r in plan.lanes]
+    held = Elem(rows, add(mul(at, number("row_pitch")), *line))
+    parts: list[Value] = [held, *(sums.late_value(t) for t in plan.late)]
+    value = parts[0] if len(parts) == 1 else Sum(tuple(parts))
+    body: tuple[Stmt, ...] = (Reduce(sums.place(), "=", sums.post(value)),)
+    for rank in reversed(sums.target_ranks):
+        body = (Loop(scheme.rank(rank), Range(ZERO, scheme.extent(rank)), body),)
+    (loop,) = body
+    return loop
+
+
+# ---- numbers ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """Sizes of the staged line for given extents.
+
+    numbers : every integer that the kernel is handed beyond extents, by name.
+    strides : elements that a step along each axis of the lanes' operand moves in the staged
+        copy, as (per row, per phase).
+    """
+
+    numbers: dict[str, int]
+    strides: tuple[tuple[int, int], ...]
+
+    @property
+    def staged_elements(self) -> int:
+        return self.numbers["staged_size"] + SLACK
+
+    @property
+    def row_elements(self) -> int:
+        return self.numbers["rows"] * self.numbers["row_pitch"] + SLACK
+
+
+def geometry(plan: TilePlan, extents: Extents, lanes_per_vector: int) -> Geometry:
+    """Lay the staged copy out: summed axes, then phases, then the lane axes innermost."""
+    access = plan.lane_access
+    shape, pads = extents.shapes[access.tensor], extents.pads[access.tensor]
+    padded = [n + lo + hi for n, (lo, hi) in zip(shape, pads, strict=True)]
+    by_rank = {a.rank: a for a in plan.axes if a.rank is not None}
+    row: dict[int, int] = {}
+    phase: dict[int, int] = {}
+    numbers: dict[str, int] = {}
+    step = 1
+    for rank in reversed(plan.lanes):
+        axis = by_rank[rank]
+        row[axis.axis] = numbers[f"pitch_{rank}"] = step
+        step *= max(-(-padded[axis.axis] // axis.stride), 1)
+    for axis in reversed(plan.axes):
+        if axis.rank is not None and axis.stride > 1:
+            phase[axis.axis] = step
+            step *= axis.stride
+    for axis in reversed(plan.axes):
+        if axis.rank is None:
+            row[axis.axis] = step
+            step *= max(padded[axis.axis], 1)
+    line = sum((extents.ranks[r] - 1) * numbers[f"pitch_{r}"] for r in plan.lanes) + 1
+    if any(extents.ranks[r] == 0 for r in plan.lanes):
+        line = 0
+    source = 1
+    for k in reversed(range(len(shape))):
+        numbers[f"source_stride{k}"] = source
+        numbers[f"row_stride{k}"] = row[k]
+        numbers[f"phase_stride{k}"] = phase.get(k, 0)
+        source *= shape[k]
+    numbers["staged_size"] = step
+    numbers["line"] = line
+    numbers["row_pitch"] = -(-line // lanes_per_vector) * lanes_per_vector
+    numbers["rows"] = prod(extents.ranks[r] for r in plan.rows)
+    strides = tuple((row[k], phase.get(k, 0)) for k in range(len(shape)))
+    return Geometry(numbers, strides)
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """The entries by rows: ``pos`` (rows + 1), ``offset`` and ``values`` (an entry each)."""
+
+    pos: Array
+    offset: Array
+    values: Array
+
+
+def pack(plan: TilePlan, operand: Operand, extents: Extents, geometry: Geometry) -> Packed:
+    """Order the entries by row, and turn their coordinates into offsets of the staged copy."""
+    coords, values = _entries(operand)
+    by_rank = {
+        rank: coords[k]
+        for k, rank in enumerate(_plain(s) for s in plan.entries.subscripts)
+        if rank is not None
+    }
+    rows = np.zeros(len(values), np.int64)
+    for rank in plan.rows:
+        rows = rows * extents.ranks[rank] + by_rank[rank]
+    offset = np.zeros(len(values), np.int64)
+    for axis, (row_stride, phase_stride) in zip(plan.axes, geometry.strides, strict=True):
+        at = np.zeros(len(values), np.int64)
+        for coefficient, atom in plan.lane_access.subscripts[axis.axis].terms:
+            assert isinstance(atom, Var)
+            if atom.name != axis.rank:
+                at += coefficient.value * by_rank[atom.name]
+        at += sum(m.value for m in plan.lane_access.subscripts[axis.axis].offset)
+        if axis.rank is not None and axis.stride > 1:
+            offset += at % axis.stride * phase_stride + at // axis.stride * row_stride
+        else:
+            offset += at * row_stride
+    if len(rows) and np.any(rows[1:] < rows[:-1]):
+        order = np.argsort(rows, kind="stable")
+        rows, offset, values = rows[order], offset[order], values[order]
+    pos = np.zeros(geometry.numbers["rows"] + 1, np.int64)
+    np.cumsum(np.bincount(rows, minlength=geometry.numbers["rows"]), out=pos[1:])
+    return Packed(pos, offset.astype(offset_dtype(geometry)), np.ascontiguousarray(values))
+
+
+def offset_dtype(geometry: Geometry) -> str:
+    """uint16 where every offset fits, as cache lines of offsets cost as much as values."""
+    size = geometry.numbers["staged_size"]
+    if size <= 2**16:
+        return "uint16"
+    return "int32" if size <= 2**31 else "int64"
+
+
+def _entries(operand: Operand) -> tuple[list[Array], Array]:
+    """Coordinates, one array an axis, and values of everything stored."""
+    if isinstance(operand, Tensor):
+        coords, values = operand.coords()
+        return [np.asarray(c) for c in coords], values
+    grid = np.indices(operand.shape).reshape(operand.ndim, -1)
+    return list(grid), operand.reshape(-1)
