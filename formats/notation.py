@@ -107,7 +107,8 @@ class _Parser:
             return name
         if bits is None:
             raise self.error("RLE needs the bits of its run field", first, "For example: RLE(5)")
-        return f"{name}({RunLength(bits).run_bits})"
+        self.checked(first, lambda: RunLength(bits))
+        return f"{name}({bits})"
 
     def brackets(self) -> list[_Token]:
         self.take()

@@ -207,7 +207,7 @@ def _decode_values(fields: Array, dtype: np.dtype[Any], width: int) -> Array:
         bad = np.flatnonzero(fields > 1)
         if len(bad):
             raise TensorError(
-                f"packed bool at position {bad[0]} is {fields[bad[0]]}; expected 0, 1"
+                f"packed bool at position {bad[0]} is {fields[bad[0]]}; expected 0 or 1"
             )
         return fields.astype(np.bool_)
     if dtype.kind == "i":
