@@ -1,4 +1,4 @@
-"""What every test may use: a Hypothesis profile without clocks, and the shared data."""
+"""What every test may use: a Hypothesis profile without clocks, kernels of its own, shared data."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# Read by zeroskip.native.settings when a kernel is first asked for: the user's cache is left alone.
+os.environ.setdefault("ZEROSKIP_CACHE_DIR", str(ROOT / ".pytest_cache" / "kernels"))
 
 settings.register_profile("default-run", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None, max_examples=1000, print_blob=True)
