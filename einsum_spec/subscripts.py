@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
+from math import gcd
 
 from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.tree import Affine, Floor, Monomial, Span, Var
@@ -61,12 +63,9 @@ def fold(subscript: Affine, consts: Mapping[str, int | float], text: str | None 
         inner, divisor = fold(atom.inner, consts, text), known(atom.divisor)
         if divisor.value <= 0:
             raise _error(f"{deparse(atom.divisor)} divides and is {divisor.value}", atom)
-        if divisor == Monomial(1):
-            spread(inner, factor)
-        elif not inner.terms and not divisor.names and all(not m.names for m in inner.offset):
-            total = sum(m.value for m in inner.offset) // divisor.value
-            add(_times(factor, Monomial(total)), None)
-        else:
+        whole, inner, divisor = _divided(inner, divisor)
+        spread(whole, factor)
+        if inner.terms or inner.offset:
             add(factor, Floor(inner, divisor, atom.span))
     for monomial in subscript.offset:
         add(known(monomial), None)
@@ -78,6 +77,47 @@ def fold(subscript: Affine, consts: Mapping[str, int | float], text: str | None 
             if value
         ),
         subscript.span,
+    )
+
+
+def _divided(inner: Affine, divisor: Monomial) -> tuple[Affine, Affine, Monomial]:
+    """``inner // divisor`` as ``whole + rest // reduced divisor``, with ``whole`` the multiples.
+
+    So ``(p+4)//4`` is ``p//4 + 1`` and ``2*p//4`` is ``p//2``, as in SymPy.
+    """
+    rest = [*inner.terms, *((m, None) for m in inner.offset)]
+    common = gcd(divisor.value, *(m.value for m, _ in rest))
+    shared = Counter(divisor.names)
+    for monomial, _ in rest:
+        shared &= Counter(monomial.names)
+    out = Monomial(common, tuple(shared.elements()))
+    divisor = _over(divisor, out)
+    whole: list[tuple[Monomial, Var | Floor | None]] = []
+    kept: list[tuple[Monomial, Var | Floor | None]] = []
+    for monomial, atom in rest:
+        monomial = _over(monomial, out)
+        left = Counter(divisor.names) - Counter(monomial.names)
+        if monomial.value % divisor.value == 0 and not left:
+            whole.append((_over(monomial, divisor), atom))
+        elif atom is None and not divisor.names and not monomial.names:
+            quotient, remainder = divmod(monomial.value, divisor.value)
+            whole.append((Monomial(quotient), None))
+            kept.append((Monomial(remainder), None))
+        else:
+            kept.append((monomial, atom))
+    return _gathered(whole, inner.span), _gathered(kept, inner.span), divisor
+
+
+def _over(monomial: Monomial, by: Monomial) -> Monomial:
+    names = Counter(monomial.names) - Counter(by.names)
+    return Monomial(monomial.value // by.value, tuple(sorted(names.elements())))
+
+
+def _gathered(parts: list[tuple[Monomial, Var | Floor | None]], span: Span | None) -> Affine:
+    return Affine(
+        tuple((m, atom) for m, atom in parts if atom is not None),
+        tuple(m for m, atom in parts if atom is None and m.value),
+        span,
     )
 
 

@@ -59,20 +59,44 @@ def bounds(
     """Least and largest value of a subscript over ``0 <= v < ranks[v]``; no rank is empty.
 
     values : the named constants; a divisor of 0 is the extent of an empty rank.
-    Exact where no index variable stands in two atoms.
+    Exact where no index variable stands in two atoms, but for remainders ``p-4*(p//4)``;
+    else a range that may be too wide.
     """
     low = high = sum(monomial_value(m, values) for m in subscript.offset)
-    for monomial, atom in subscript.terms:
+    remainders = _remainders(subscript, values)
+    for i, (monomial, atom) in enumerate(subscript.terms):
+        if i in remainders.values():
+            continue
         if isinstance(atom, Floor):
             divisor = monomial_value(atom.divisor, values)
             first, last = bounds(atom.inner, ranks, values)
             first, last = (first // divisor, last // divisor) if divisor else (0, 0)
         else:
             first, last = 0, ranks[atom.name] - 1
+            if i in remainders:
+                floor = subscript.terms[remainders[i]][1]
+                assert isinstance(floor, Floor)
+                last = min(last, monomial_value(floor.divisor, values) - 1)
         factor = monomial_value(monomial, values)
         ends = (factor * first, factor * last)
         low, high = low + min(ends), high + max(ends)
     return low, high
+
+
+def _remainders(subscript: Affine, values: Mapping[str, int]) -> dict[int, int]:
+    """Term of p -> term of ``-d*(p//d)``, for each pair of terms that is a remainder."""
+    found: dict[int, int] = {}
+    for j, (monomial, floor) in enumerate(subscript.terms):
+        name = single(floor.inner) if isinstance(floor, Floor) else None
+        if name is None or not isinstance(floor, Floor):
+            continue
+        step = monomial_value(monomial, values)
+        divisor = monomial_value(floor.divisor, values)
+        for i, (other, atom) in enumerate(subscript.terms):
+            same = isinstance(atom, Var) and atom.name == name and i not in found
+            if same and monomial_value(other, values) * divisor == -step:
+                found[i] = j
+    return found
 
 
 def children(node: Expr) -> Iterator[Expr]:
