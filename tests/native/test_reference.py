@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from zeroskip.einsum_spec.elaborate import elaborate
 from zeroskip.einsum_spec.extents import solve
 from zeroskip.einsum_spec.parse import parse
+from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.errors import EinsumError
 from zeroskip.native import reference
 from zeroskip.native.reference import boxes, evaluate_form, evaluate_forms
@@ -249,3 +250,12 @@ def test_constants_and_extents_in_subscripts_and_as_scalars(rng):
     x = whole(rng, 8)
     assert np.array_equal(value("y[p] = P*x[U*p]", consts={"U": 2}, x=x), 4 * x[::2])
     assert np.array_equal(value("T[4*p//P] += x[p]", sizes={"p": 8}, x=x), x.reshape(4, 2).sum(1))
+
+
+def test_a_spec_is_evaluated_line_by_line(rng):
+    spec = make_spec("S[p] = I[p+r]*F[r]\nO[p] = relu(S[p] - a)", {"a": 1}, pad={"I": {0: (1, 1)}})
+    image, taps = whole(rng, 6), whole(rng, 3)
+    got = reference.evaluate(spec, {"I": image, "F": taps})
+    sums = np.correlate(np.pad(image, 1), taps, "valid")
+    assert np.array_equal(got["S"], sums)
+    assert np.array_equal(got["O"], np.maximum(sums - 1, 0))

@@ -1,0 +1,23 @@
+import pytest
+
+from zeroskip import config
+from zeroskip.native import settings
+
+
+@pytest.fixture(autouse=True)
+def restore():
+    with settings.using():
+        yield
+
+
+def test_get_set_and_using(tmp_path):
+    assert config.set(threads=3, cache_dir=tmp_path) is config.get()
+    assert (config.get().threads, config.get().cache_dir) == (3, tmp_path)
+    with config.using(threads=2):
+        assert settings.current().threads == 2
+    assert config.get().threads == 3
+
+
+def test_a_wrong_setting_is_named():
+    with pytest.raises(config.SettingError, match="there is no setting 'treads'"):
+        config.set(treads=2)

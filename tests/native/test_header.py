@@ -1,0 +1,46 @@
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from zeroskip.native.load import header
+
+PROGRAM = Path(__file__).with_name("zs_header_test.c")
+COMPILER = shutil.which("cc")
+WARNINGS = ["-std=gnu11", "-Wall", "-Wextra", "-Werror"]
+
+pytestmark = pytest.mark.skipif(COMPILER is None, reason="no cc on the PATH")
+
+
+def compile_c(arguments, cwd):
+    return subprocess.run(
+        [COMPILER, *WARNINGS, *arguments], cwd=cwd, capture_output=True, text=True, timeout=120
+    )
+
+
+def test_every_helper_at_its_edges_under_sanitizers(tmp_path):
+    (tmp_path / "zs_kernel.h").write_text(header())
+    flags = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    (tmp_path / "empty.c").write_text("int main(void) { return 0; }\n")
+    if compile_c([*flags, "empty.c", "-o", "empty"], tmp_path).returncode != 0:
+        pytest.skip("this compiler has no sanitizers")
+    made = compile_c([*flags, "-I.", str(PROGRAM), "-o", "edges"], tmp_path)
+    assert made.stderr == ""
+    ran = subprocess.run(["./edges"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "good\n", "")
+
+
+def test_no_helper_is_left_out():
+    declared = set(re.findall(r"^ZS_INLINE [\w *]+?\b(zs_\w+)\(", header(), re.MULTILINE))
+    declared |= {"zs_locate_", "zs_lower_bound_", "ZS_FOR_BITS"}
+    assert len(declared) > 15
+    assert {name for name in declared if name not in PROGRAM.read_text()} == set()
+
+
+def test_what_a_kernel_does_not_use_does_not_warn(tmp_path):
+    (tmp_path / "unused.c").write_text(header() + "\nint unused;\n")
+    for optimised in ("-O0", "-O2"):
+        made = compile_c([optimised, "-c", "unused.c", "-o", "unused.o"], tmp_path)
+        assert (made.returncode, made.stderr) == (0, "")

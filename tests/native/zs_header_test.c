@@ -1,0 +1,205 @@
+/*
+ * Exercises every helper of zs_kernel.h at its edges; built with ASan and UBSan.
+ *
+ * Each array is malloc'ed to its exact size, so that a read outside it is caught.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "zs_kernel.h"
+
+static int failures = 0;
+
+#define CHECK(got, expected)                                                                \
+    do {                                                                                    \
+        const int64_t got_ = (int64_t)(got), expected_ = (int64_t)(expected);               \
+        if (got_ != expected_) {                                                            \
+            printf("line %d: %s is %" PRId64 ", not %" PRId64 "\n", __LINE__, #got, got_,   \
+                   expected_);                                                              \
+            failures++;                                                                     \
+        }                                                                                   \
+    } while (0)
+
+static void *exact(const void *data, size_t n_bytes)
+{
+    void *copy = malloc(n_bytes ? n_bytes : 1);
+    if (copy == NULL)
+        abort();
+    if (n_bytes)
+        memcpy(copy, data, n_bytes);
+    return copy;
+}
+
+static void test_whole_numbers(void)
+{
+    const int64_t ends[] = {INT64_MIN, INT64_MIN + 1, -65, -64, -3, -1, 0, 1, 3, 64, INT64_MAX};
+    const int64_t divisors[] = {1, 2, 3, 64, INT64_MAX};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        for (size_t j = 0; j < sizeof divisors / sizeof *divisors; j++) {
+            const __int128 a = ends[i], b = divisors[j];
+            const int64_t floor = zs_floor_div(ends[i], divisors[j]);
+            const int64_t ceil = zs_ceil_div(ends[i], divisors[j]);
+            const int64_t mod = zs_floor_mod(ends[i], divisors[j]);
+            CHECK(floor * b <= a && a < (floor + (__int128)1) * b, 1);
+            CHECK(ceil * b >= a && a > (ceil - (__int128)1) * b, 1);
+            CHECK(floor * b + mod == a, 1);
+            CHECK(mod >= 0 && mod < divisors[j], 1);
+        }
+    CHECK(zs_min(INT64_MIN, INT64_MAX), INT64_MIN);
+    CHECK(zs_min(3, 3), 3);
+    CHECK(zs_max(INT64_MIN, INT64_MAX), INT64_MAX);
+    CHECK(zs_max(-1, -2), -1);
+}
+
+#define TEST_SEARCH(NAME, TYPE, TOP)                                                        \
+    static void test_search_##NAME(void)                                                    \
+    {                                                                                       \
+        const TYPE some[] = {0, 3, 3, 7, TOP};                                              \
+        TYPE *crd = exact(some, sizeof some), *none = exact(some, 0);                       \
+        CHECK(zs_locate_##NAME(crd, 0, 5, 0), 0);                                           \
+        CHECK(zs_locate_##NAME(crd, 0, 5, 3), 1);                                           \
+        CHECK(zs_locate_##NAME(crd, 2, 5, 3), 2);                                           \
+        CHECK(zs_locate_##NAME(crd, 0, 5, 7), 3);                                           \
+        CHECK(zs_locate_##NAME(crd, 0, 3, 7), -1);                                          \
+        CHECK(zs_locate_##NAME(crd, 0, 5, 5), -1);                                          \
+        CHECK(zs_locate_##NAME(crd, 0, 5, TOP), 4);                                         \
+        CHECK(zs_locate_##NAME(crd, 0, 5, -1), -1);                                         \
+        CHECK(zs_locate_##NAME(crd, 0, 4, INT64_MAX), -1);                                  \
+        CHECK(zs_locate_##NAME(crd, 0, 5, INT64_MIN), -1);                                  \
+        CHECK(zs_locate_##NAME(crd, 3, 3, 7), -1);                                          \
+        CHECK(zs_locate_##NAME(crd, 4, 3, 7), -1);                                          \
+        CHECK(zs_locate_##NAME(none, 0, 0, 0), -1);                                         \
+        CHECK(zs_lower_bound_##NAME(crd, 0, 5, INT64_MIN), 0);                              \
+        CHECK(zs_lower_bound_##NAME(crd, 0, 5, 4), 3);                                      \
+        CHECK(zs_lower_bound_##NAME(crd, 1, 4, 0), 1);                                      \
+        CHECK(zs_lower_bound_##NAME(crd, 0, 4, 8), 4);                                      \
+        CHECK(zs_lower_bound_##NAME(none, 0, 0, 0), 0);                                     \
+        free(crd);                                                                          \
+        free(none);                                                                         \
+    }
+
+TEST_SEARCH(uint16, uint16_t, UINT16_MAX)
+TEST_SEARCH(int32, int32_t, INT32_MAX)
+TEST_SEARCH(int64, int64_t, INT64_MAX)
+
+static void test_words(void)
+{
+    CHECK(zs_bit_words(0), 0);
+    CHECK(zs_bit_words(1), 1);
+    CHECK(zs_bit_words(64), 1);
+    CHECK(zs_bit_words(65), 2);
+    CHECK(zs_bit_words(INT64_MAX), (int64_t)1 << 57);
+    CHECK(zs_popcount(0), 0);
+    CHECK(zs_popcount(UINT64_MAX), 64);
+    CHECK(zs_ctz(1), 0);
+    CHECK(zs_ctz((uint64_t)1 << 63), 63);
+    CHECK(zs_drop_lowest(0) == 0, 1);
+    CHECK(zs_drop_lowest(12) == 8, 1);
+    CHECK(zs_bits_below(0) == 0, 1);
+    CHECK(zs_bits_below(1) == 1, 1);
+    CHECK(zs_bits_below(63) == UINT64_MAX >> 1, 1);
+    CHECK(zs_bits_below(64) == UINT64_MAX, 1);
+}
+
+/* Bit masks of every extent around the ends of words, against a count one by one. */
+static void test_masks(void)
+{
+    for (int64_t n = 0; n <= 130; n++) {
+        const int64_t n_words = zs_bit_words(n);
+        uint64_t *words = exact(NULL, 0);
+        int64_t *rank = exact(NULL, 0);
+        words = realloc(words, n_words ? (size_t)n_words * 8 : 1);
+        rank = realloc(rank, n_words ? (size_t)n_words * 8 : 1);
+        if (words == NULL || rank == NULL)
+            abort();
+        if (n_words)
+            memset(words, 0, (size_t)n_words * 8);
+        for (int64_t c = 0; c < n; c++)
+            if (c % 3 == 0 || c == n - 1 || c % 64 == 63)
+                words[c / 64] |= (uint64_t)1 << (c % 64);
+        const int64_t before = 1000; /* stored in earlier fibers of the level */
+        int64_t stored = before, next = n;
+        for (int64_t w = 0; w < n_words; w++) {
+            rank[w] = stored;
+            stored += zs_popcount(words[w]);
+        }
+        stored = before;
+        for (int64_t c = 0; c < n; c++) {
+            const int is = c % 3 == 0 || c == n - 1 || c % 64 == 63;
+            CHECK(zs_bit_test(words, c), is);
+            CHECK(zs_bit_position(words, rank, c), stored);
+            CHECK(zs_bit_locate(words, rank, c), is ? stored : -1);
+            stored += is;
+        }
+        CHECK(zs_bit_next(words, n, n), n);
+        for (int64_t c = n - 1; c >= 0; c--) {
+            if (zs_bit_test(words, c))
+                next = c;
+            CHECK(zs_bit_next(words, n, c), next);
+        }
+        free(words);
+        free(rank);
+    }
+    const uint64_t empty[] = {0, 0};
+    uint64_t *words = exact(empty, sizeof empty);
+    CHECK(zs_bit_next(words, 128, 0), 128);
+    CHECK(zs_bit_next(words, 70, 0), 70);
+    free(words);
+}
+
+static void test_bit_loop(void)
+{
+    int64_t seen = 0, times = 0;
+    ZS_FOR_BITS(UINT64_MAX, bit) {
+        CHECK(bit, seen);
+        seen++;
+    }
+    CHECK(seen, 64);
+    ZS_FOR_BITS((uint64_t)0, bit) {
+        times += bit + 1;
+    }
+    CHECK(times, 0);
+    seen = 0;
+    ZS_FOR_BITS((uint64_t)1 << 63 | 21, bit) {
+        if (bit == 2)
+            continue;
+        if (bit == 63)
+            break;
+        seen = 10 * seen + bit;
+        times++;
+    }
+    CHECK(seen, 4);
+    CHECK(times, 2);
+}
+
+static void test_arguments(void)
+{
+    zs_args args = {.version = ZS_ARGS_VERSION, .where = -1};
+    CHECK(zs_check_version(&args), ZS_OK);
+    CHECK(args.error, 0);
+    CHECK(args.where, -1);
+    args.version = ZS_ARGS_VERSION + 1;
+    CHECK(zs_check_version(&args), ZS_EVERSION);
+    CHECK(args.error, ZS_EVERSION);
+    CHECK(args.where, ZS_ARGS_VERSION + 1);
+    CHECK(zs_fail(&args, ZS_ERANGE, INT64_MAX), ZS_ERANGE);
+    CHECK(args.error, ZS_ERANGE);
+    CHECK(args.where, INT64_MAX);
+}
+
+int main(void)
+{
+    test_whole_numbers();
+    test_search_uint16();
+    test_search_int32();
+    test_search_int64();
+    test_words();
+    test_masks();
+    test_bit_loop();
+    test_arguments();
+    if (failures == 0)
+        puts("good");
+    return failures != 0;
+}
