@@ -181,12 +181,12 @@ def _walk_compressed(node: Loop, over: Stored, out: CWriter) -> None:
     if over.window is not None:
         kind = out.values.dtypes[crd]
         begin = f"zs_lower_bound_{kind}({crd}, {begin}, {end}, {integer(over.window[0])})"
-    with out.block(f"for (int64_t {p} = {begin}; {p} < {end}; {p}++)"):
-        with out.constant(node.var, f"{crd}[{p}]"):
-            if over.window is not None:
-                with out.block(f"if ({node.var} >= {integer(over.window[1])})"):
-                    out.line("break;")
-            out.body(node.body)
+    loop = out.block(f"for (int64_t {p} = {begin}; {p} < {end}; {p}++)")
+    with loop, out.constant(node.var, f"{crd}[{p}]"):
+        if over.window is not None:
+            with out.block(f"if ({node.var} >= {integer(over.window[1])})"):
+                out.line("break;")
+        out.body(node.body)
 
 
 def _walk_bitmask(node: Loop, over: Stored, out: CWriter) -> None:
@@ -232,9 +232,9 @@ def _walk_runs(node: Loop, over: Stored, out: CWriter) -> None:
 
 def _walk_singleton(node: Loop, over: Stored, out: CWriter) -> None:
     (crd,) = over.level.arrays
-    with out.scope(), out.constant(over.pos, integer(over.parent)):
-        with out.constant(node.var, f"{crd}[{over.pos}]"):
-            out.body(node.body)
+    position = out.constant(over.pos, integer(over.parent))
+    with out.scope(), position, out.constant(node.var, f"{crd}[{over.pos}]"):
+        out.body(node.body)
 
 
 _STORED = {
@@ -257,9 +257,9 @@ def _merge(node: Loop, over: Merge, out: CWriter) -> None:
         with out.block(f"while ({left} < {left}_end && {right} < {right}_end)"):
             for side in fingers:
                 out.line(f"const int64_t {side.pos}_at = {side.level.arrays[1]}[{side.pos}];")
-            with out.block(f"if ({left}_at == {right}_at)"):
-                with out.constant(node.var, f"{left}_at"):
-                    out.body(node.body)
+            match = out.block(f"if ({left}_at == {right}_at)")
+            with match, out.constant(node.var, f"{left}_at"):
+                out.body(node.body)
             out.line(f"const int64_t {node.var}_at = zs_min({left}_at, {right}_at);")
             for side in (left, right):
                 out.line(f"{side} += {side}_at == {node.var}_at;")
@@ -307,10 +307,8 @@ def _(node: Locate, out: CWriter) -> None:
 
 @write.register
 def _(node: Stage, out: CWriter) -> None:
-    """Zero the layout, then copy row by row."""
+    """Copy element by element: the address in the layout is linear in the source's index."""
     out.line(f"/* {node.target}: {node.source} with its halo, in rows the vectors can overrun */")
-    with out.block(f"for (int64_t i = 0; i < {integer(node.size)}; i++)"):
-        out.line(f"{node.target}[i] = 0;")
     source, target = [], []
     for k, axis in enumerate(node.axes):
         i = f"i{k}"
@@ -411,15 +409,6 @@ def _vector_loop(node: Loop, out: CWriter) -> None:
     # own, so that the number of accumulators is a constant wherever it runs.
     out.tiles += 1
     name = f"tile_{x}" if out.tiles == 1 else f"tile_{x}{out.tiles}"
-    arrays, scalars = free_names(node.body, {x}, out.kernel)
-    params = ["const int tile", f"const int64_t {x}"]
-    for buffer in out.kernel.buffers:
-        if buffer.name in arrays:
-            const = "" if buffer.written else "const "
-            params.append(f"{const}{C_TYPES[buffer.dtype]} *restrict {buffer.name}")
-    params += [f"const int64_t {s}" for s in scalars]
-    if out.count_work:
-        params.append("int64_t *work_out")
     inner = CWriter(out.kernel, ctx, out.count_work, functions=out.functions, tiles=out.tiles)
     ctx.lane, ctx.lane_index = x, "v * LANES"
     if out.count_work:
@@ -428,13 +417,16 @@ def _vector_loop(node: Loop, out: CWriter) -> None:
     if out.count_work:
         inner.line("*work_out += work;")
     ctx.lane = ctx.lane_index = None
-    head = f"static inline __attribute__((always_inline)) void {name}({', '.join(params)})"
-    out.functions += [f"/* {TILE_VECTORS} vectors of {x} at most, from {x} on */", head, "{"]
-    out.functions += [*inner.lines, "}", ""]
+    params = ["const int tile", f"const int64_t {x}", *_parameters(node, inner)]
+    head = f"static inline __attribute__((always_inline)) void {name}("
+    out.functions.append(f"/* {TILE_VECTORS} vectors of {x} at most, from {x} on */")
+    out.functions.append(head + "\n    " + ",\n    ".join(params) + ")")
+    out.functions += ["{", *inner.lines, "}", ""]
     args = ", ".join(p.split()[-1].lstrip("*") for p in params[1:])
     args = args.replace("work_out", "&work")
     with out.block(""):
-        out.line(f"const int64_t vectors = ({hi} - {lo} + LANES - 1) / LANES;")
+        span = hi if lo == "0" else f"{hi} - {lo}"
+        out.line(f"const int64_t vectors = ({span} + LANES - 1) / LANES;")
         out.line(f"const int64_t tiles = (vectors + {TILE_VECTORS - 1}) / {TILE_VECTORS};")
         with out.block("for (int64_t t = 0; t < tiles; t++)"):
             start = f"{lo} + " if lo != "0" else ""
@@ -443,6 +435,21 @@ def _vector_loop(node: Loop, out: CWriter) -> None:
                 for n in range(1, TILE_VECTORS + 1):
                     out.line(f"case {n}: {name}({n}, {args}); break;")
                 out.line("default: break;")
+
+
+def _parameters(node: Loop, inner: CWriter) -> list[str]:
+    """What a split-off tile is handed: the buffers and integers that its lines use."""
+    arrays, scalars = free_names(node.body, {node.var}, inner.kernel)
+    used = set(re.findall(r"[A-Za-z_]\w*", "\n".join(inner.lines)))
+    params = []
+    for buffer in inner.kernel.buffers:
+        if buffer.name in arrays & used:
+            const = "" if buffer.written else "const "
+            params.append(f"{const}{C_TYPES[buffer.dtype]} *restrict {buffer.name}")
+    params += [f"const int64_t {s}" for s in scalars if s in used]
+    if inner.count_work:
+        params.append("int64_t *work_out")
+    return params
 
 
 def _holds(body: tuple[object, ...]) -> bool:

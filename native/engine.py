@@ -5,43 +5,43 @@ spec, operands ──► extents ──► for each line: signatures ──► k
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.form import Form
+from zeroskip.errors import KernelError
+from zeroskip.formats.format import Format
+from zeroskip.formats.tensor import Tensor
+from zeroskip.native import tile
+from zeroskip.native.arguments import Array, Operand, densify, resolve, shapes, signature
+from zeroskip.native.dtypes import LOGICAL, form_arithmetic
+from zeroskip.native.emit import emit
+from zeroskip.native.lower import fill_of, lower
+from zeroskip.native.nest import LANE_BYTES
+from zeroskip.native.operand import Signature
+from zeroskip.native.prepared import BACKENDS, Prepared, Slots, remember, run, slots
+from zeroskip.native.reference import evaluate_form
+from zeroskip.native.scheme import Key
 
 if TYPE_CHECKING:
     from zeroskip.einsum_spec.spec import Spec
-from zeroskip.errors import CompilerError, KernelError
-from zeroskip.formats.format import Format
-from zeroskip.formats.tensor import Tensor
-from zeroskip.native import arguments, load
-from zeroskip.native.dtypes import LOGICAL, form_arithmetic
-from zeroskip.native.emit import SYMBOL, emit
-from zeroskip.native.interpret import interpret
-from zeroskip.native.lower import Lowered, fill_of, lower
-from zeroskip.native.operand import Signature
-from zeroskip.native.reference import evaluate_form
 
-Array = NDArray[Any]
-Backend = Literal["c", "interpreter", "numpy"]
-BACKENDS = ("c", "interpreter", "numpy")
+WORTH_TILING = 2**14
+"""Multiplications below which packing the entries costs more than the plain loops do."""
 
 
 def evaluate(
     spec: Spec,
     operands: Mapping[str, object],
     *,
-    backend: Backend = "c",
+    backend: str = "c",
     out: Array | None = None,
     format: Format | str | None = None,
-) -> dict[str, Any]:
+) -> dict[str, Array | Tensor]:
     """Every result of a spec, in the order of its lines.
 
     Parameters
@@ -66,9 +66,9 @@ def evaluate(
     """
     if backend not in BACKENDS:
         raise KernelError(f"expected a backend of {', '.join(BACKENDS)}, found {backend!r}")
-    known = {name: arguments.resolve(name, given) for name, given in operands.items()}
-    extents = spec.extents(arguments.shapes(known))
-    results: dict[str, Any] = {}
+    known = {name: resolve(name, given) for name, given in operands.items()}
+    extents = spec.extents(shapes(known))
+    results: dict[str, Array | Tensor] = {}
     for line, form in enumerate(spec.forms):
         last = line == len(spec.forms) - 1
         result = run_form(
@@ -83,48 +83,42 @@ def evaluate(
     return results
 
 
-def run_form(
-    form: Form,
-    operands: Mapping[str, arguments.Operand],
-    extents: Extents,
-    *,
-    backend: Backend = "c",
-    out: Array | None = None,
-    format: Format | str | None = None,
-) -> Array | Tensor:
-    """The result of one line."""
-    used = {name: operands[name] for name in names(form) if name in operands}
-    dtype = form_arithmetic(form, {n: x.dtype for n, x in used.items()}, extents.constants)
-    shape = extents.shapes[form.target.tensor]
-    if form.reduction in LOGICAL:
-        used = {name: arguments.densify(x) for name, x in used.items()}
-        return _logical(form, used, extents, dtype, backend)
-    if format is not None:
-        return _sparse_result(form, used, extents, dtype, Format(format), backend, out)
-    target = _target(form, shape, dtype, out)
-    if backend == "numpy":
-        dense = {name: arguments.densify(x) for name, x in used.items()}
-        value = evaluate_form(form, dense, extents)
-        if out is not None and form.reduction == "+":
-            target += value
-        else:
-            target[...] = value
-        return target
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One form with its operands: what every way of running it needs.
+
+    used : the operands that it names.  dtype : of its arithmetic.
+    """
+
+    form: Form
+    used: Mapping[str, Operand]
+    extents: Extents
+    signatures: Mapping[str, Signature]
+    dtype: np.dtype[Any]
+
+    @property
+    def name(self) -> str:
+        return self.form.target.tensor
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.extents.shapes[self.name]
+
+
+def line_of(form: Form, operands: Mapping[str, Operand], extents: Extents) -> Line:
+    """The operands that a form names, densified where it needs every point."""
+    names = [access.tensor for term in form.terms for access in term.accesses]
+    names += [name for term in form.terms for name in term.scalars]
+    used = {name: operands[name] for name in dict.fromkeys(names) if name in operands}
     if is_joint(form):
-        used = {name: arguments.densify(x) for name, x in used.items()}
-    accumulate = out is not None and form.reduction == "+"
-    call = prepare(form, used, extents, dtype, accumulate=accumulate)
-    run(call, used, extents, {("vals", form.target.tensor): target}, backend)
-    return target
-
-
-def names(form: Form) -> tuple[str, ...]:
-    """What the right side names: tensors, and bare names, which may be constants."""
-    found: dict[str, None] = {}
-    for term in form.terms:
-        found.update(dict.fromkeys(a.tensor for a in term.accesses))
-        found.update(dict.fromkeys(term.scalars))
-    return tuple(found)
+        used = {name: densify(x) for name, x in used.items()}
+    dtype = form_arithmetic(form, {n: x.dtype for n, x in used.items()}, extents.constants)
+    signatures = {}
+    for name, operand in used.items():
+        pads = extents.pads.get(name, ())
+        padded = tuple(tuple(p) != (0, 0) for p in pads) or (False,) * operand.ndim
+        signatures[name] = signature(operand, padded)
+    return Line(form, used, extents, signatures, dtype)
 
 
 def is_joint(form: Form) -> bool:
@@ -132,188 +126,128 @@ def is_joint(form: Form) -> bool:
     return form.reduction not in (None, "+") or (form.reduction == "+" and form.post is not None)
 
 
-def _logical(
+def run_form(
     form: Form,
-    used: Mapping[str, arguments.Operand],
+    operands: Mapping[str, Operand],
     extents: Extents,
-    dtype: np.dtype[Any],
-    backend: Backend,
-) -> Array:
-    """``|=`` and ``&=``: the right side compared with 0, then its maximum or minimum."""
-    name = form.target.tensor
-    target = np.empty(extents.shapes[name], dtype)
-    call = prepare(form, used, extents, dtype)
-    run(call, used, extents, {("vals", name): target}, backend)
-    return target.astype(np.bool_)
-
-
-# ---- kernels ----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A kernel for one form over given signatures, in C where a compiler is at hand."""
-
-    lowered: Lowered
-    c_text: str
-    dtype: np.dtype[Any]
-
-
-_prepared: dict[tuple[object, ...], Prepared] = {}
-
-
-def prepare(
-    form: Form,
-    operands: Mapping[str, arguments.Operand],
-    extents: Extents,
-    dtype: np.dtype[Any],
     *,
-    hits: bool = False,
-    accumulate: bool = False,
-) -> Prepared:
-    """Lower a form once for each set of signatures."""
-    signatures = signatures_of(operands, extents)
-    key = (form, tuple(signatures.items()), dtype.name, hits, accumulate)
-    found = _prepared.get(key)
-    if found is None:
-        lowered = lower(form, signatures, dtype.name, hits=hits, accumulate=accumulate)
-        found = _prepared[key] = Prepared(lowered, emit(lowered.kernel), dtype)
-    return found
+    backend: str = "c",
+    out: Array | None = None,
+    format: Format | str | None = None,
+) -> Array | Tensor:
+    """The result of one line."""
+    line = line_of(form, operands, extents)
+    if format is not None:
+        return _formatted(line, Format(format), backend, out)
+    return _dense(line, backend, out)
 
 
-def signatures_of(
-    operands: Mapping[str, arguments.Operand], extents: Extents
-) -> dict[str, Signature]:
-    found = {}
-    for name, operand in operands.items():
-        pads = extents.pads.get(name, ())
-        padded = tuple(tuple(p) != (0, 0) for p in pads) or (False,) * operand.ndim
-        found[name] = arguments.signature(operand, padded)
-    return found
+def _dense(line: Line, backend: str, out: Array | None = None) -> Array:
+    target = _target(line, out)
+    accumulate = out is not None and line.form.reduction == "+"
+    if backend == "numpy":
+        dense = {name: densify(x) for name, x in line.used.items()}
+        value = evaluate_form(line.form, dense, line.extents)
+        np.copyto(target, target + value if accumulate else value)
+        return target
+    plan = None if accumulate else tile.plan(line.form, line.signatures, line.dtype.name)
+    if backend == "c" and plan is not None and _tile_work(line, plan) >= WORTH_TILING:
+        prepared, filled = tiled(line, plan, target)
+    else:
+        prepared = plain(line, accumulate=accumulate)
+        filled = slots(prepared, line.used, line.extents, {("vals", line.name): target}, {})
+    run(prepared, filled, backend)
+    return target.astype(np.bool_) if line.form.reduction in LOGICAL else target
 
 
-def run(
-    prepared: Prepared,
-    operands: Mapping[str, arguments.Operand],
-    extents: Extents,
-    extra: Mapping[tuple[object, ...], Array],
-    backend: Backend = "c",
-) -> None:
-    """Fill the slots and run, in C or in the interpreter.
+def plain(line: Line, *, hits: bool = False, accumulate: bool = False) -> Prepared:
+    """The kernel that walks the operands' own levels."""
+    key = (line.form, tuple(line.signatures.items()), line.dtype.name, hits, accumulate)
 
-    extra : arrays that are no operand's: the result, its hits, scratch.
-    """
-    lowered = prepared.lowered
-    buffers = [_array(key, operands, extra) for key in lowered.buffers]
-    dims = [dim(key, extents) for key in lowered.dims]
-    scalars = [operands[name] for name in lowered.scalars]
-    numbers = [np.asarray(arguments.densify(x)).item() for x in scalars]
-    kernel = _compiled(prepared) if backend == "c" else None
-    if kernel is None:
-        interpret(lowered.kernel, buffers, dims, numbers)
-        return
-    kinds = [kind for _, kind in lowered.kernel.parameters]
-    reals = [x for x, kind in zip(numbers, kinds, strict=True) if kind == "real"]
-    wholes = [int(x) for x, kind in zip(numbers, kinds, strict=True) if kind == "whole"]
-    kernel.prepare(buffers, dims, reals, wholes).call()
+    def build() -> Prepared:
+        lowered = lower(
+            line.form, line.signatures, line.dtype.name, hits=hits, accumulate=accumulate
+        )
+        return Prepared(lowered, emit(lowered.kernel), line.dtype)
+
+    return remember(key, build)
 
 
-def _array(
-    key: tuple[object, ...],
-    operands: Mapping[str, arguments.Operand],
-    extra: Mapping[tuple[object, ...], Array],
-) -> Array:
-    if key in extra:
-        return extra[key].reshape(-1)
-    operand = operands[str(key[1])]
-    if key[0] == "vals":
-        return arguments.values(operand)
-    assert isinstance(operand, Tensor)
-    _, _, k, array = key
-    assert isinstance(k, int)
-    return operand.levels[k].arrays[str(array)]
+def tiled(line: Line, plan: tile.TilePlan, target: Array) -> tuple[Prepared, Slots]:
+    """The kernel of the tiled schedule, its entries packed and its scratch made."""
+    geometry = tile.geometry(plan, line.extents, LANE_BYTES // line.dtype.itemsize)
+    offsets = tile.offset_dtype(geometry)
+    key = ("tile", plan, tuple(line.signatures.items()), line.dtype.name, offsets)
+
+    def build() -> Prepared:
+        lowered = tile.lower_tile(plan, line.signatures, line.dtype.name, offsets)
+        return Prepared(lowered, emit(lowered.kernel), line.dtype)
+
+    packed = tile.pack(plan, line.used[plan.entries.tensor], line.extents, geometry)
+    arrays: dict[Key, Array] = {
+        ("staged",): np.zeros(geometry.staged_elements, line.dtype),
+        ("rows",): np.empty(geometry.row_elements, line.dtype),
+        ("pos",): packed.pos,
+        ("offset",): packed.offset,
+        ("packed",): packed.values,
+        ("vals", line.name): target,
+    }
+    prepared = remember(key, build)
+    return prepared, slots(prepared, line.used, line.extents, arrays, geometry.numbers)
 
 
-def dim(key: tuple[object, ...], extents: Extents) -> int:
-    """The integer that a slot of ``zs_args.dim`` stands for."""
-    match key:
-        case ("extent", str(rank)):
-            return extents.ranks[rank]
-        case ("axis", str(tensor), int(axis)):
-            return extents.shapes[tensor][axis]
-        case ("pad", str(tensor), int(axis)):
-            return extents.pads[tensor][axis][0]
-        case ("constant", str(name)):
-            return int(extents.constants[name])
-    raise KernelError(f"no integer is called {key}")
-
-
-def _compiled(prepared: Prepared) -> load.Kernel | None:
-    """The kernel in C, or None, said once, where there is no compiler."""
-    global _warned
-    try:
-        return load.load(prepared.c_text, SYMBOL)
-    except CompilerError as cause:
-        if "pip install zeroskip[cc]" not in str(cause):
-            raise
-        if not _warned:
-            _warned = True
-            warnings.warn(
-                f"{cause}\nUntil then the interpreter answers, slowly.",
-                RuntimeWarning,
-                stacklevel=5,
-            )
-        return None
-
-
-_warned = False
+def _tile_work(line: Line, plan: tile.TilePlan) -> int:
+    entries = line.used[plan.entries.tensor]
+    work = entries.size if isinstance(entries, np.ndarray) else entries.stored
+    for rank in plan.lanes:
+        work *= line.extents.ranks[rank]
+    return work
 
 
 # ---- results ----------------------------------------------------------------------------
 
 
-def _target(form: Form, shape: tuple[int, ...], dtype: np.dtype[Any], out: Array | None) -> Array:
+def _target(line: Line, out: Array | None) -> Array:
     if out is None:
-        return np.empty(shape, dtype)
-    name = form.target.tensor
-    if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != dtype:
-        found = f"{out.dtype} of shape {out.shape}" if isinstance(out, np.ndarray) else type(out)
+        return np.empty(line.shape, line.dtype)
+    if not isinstance(out, np.ndarray) or out.shape != line.shape or out.dtype != line.dtype:
+        found = type(out).__name__
+        if isinstance(out, np.ndarray):
+            found = f"{out.dtype} of shape {out.shape}"
         raise KernelError(
-            f"out= for {name}: expected a {dtype} array of shape {shape}, found {found}\n"
-            f"Pass np.empty({shape}, {dtype.name!r})."
+            f"out= for {line.name}: expected a {line.dtype} array of shape {line.shape}, "
+            f"found {found}\nPass np.empty({line.shape}, {line.dtype.name!r})."
         )
     if not out.flags.c_contiguous or not out.flags.writeable:
-        raise KernelError(f"out= for {name}: expected a writable C-contiguous array")
+        raise KernelError(
+            f"out= for {line.name}: expected a writable C-contiguous array, found one with "
+            f"strides {out.strides}, writable: {out.flags.writeable}\nPass a fresh np.empty."
+        )
+    if any(np.shares_memory(out, _values(x)) for x in line.used.values()):
+        raise KernelError(f"out= for {line.name} shares memory with an operand\nPass a fresh one.")
     return out
 
 
-def _sparse_result(
-    form: Form,
-    operands: Mapping[str, arguments.Operand],
-    extents: Extents,
-    dtype: np.dtype[Any],
-    format: Format,
-    backend: Backend,
-    out: Array | None,
-) -> Tensor:
+def _values(operand: Operand) -> Array:
+    return operand if isinstance(operand, np.ndarray) else operand.values
+
+
+def _formatted(line: Line, format: Format, backend: str, out: Array | None) -> Tensor:
     """A result in a format: what stored products reach, or after relu what is not zero."""
-    name = form.target.tensor
-    shape = extents.shapes[name]
+    form = line.form
     if out is not None:
-        raise KernelError(f"{name}: out= and format= cannot both be given")
+        raise KernelError(f"{line.name}: out= and format= cannot both be given")
     if fill_of(form) != 0:
         raise KernelError(
-            f"{name} = {form.post}(…) is {fill_of(form):g} where nothing is stored, so a sparse "
-            "result would drop values that are not 0\nAsk for a dense result: leave format= out."
+            f"{line.name} = {form.post}(…) is {fill_of(form):g} where nothing is stored, so a "
+            "sparse result would drop values that are not 0\n"
+            "Ask for a dense result: leave format= out."
         )
-    drops = form.post == "relu" or backend == "numpy" or is_joint(form)
-    if drops:
-        value = run_form(form, operands, extents, backend=backend)
-        assert isinstance(value, np.ndarray)
-        return Tensor.from_dense(value, format)
-    value = np.empty(shape, dtype)
-    hit = np.empty(shape, np.uint8)
-    call = prepare(form, operands, extents, dtype, hits=True)
-    run(call, operands, extents, {("vals", name): value, ("hit", name): hit}, backend)
+    if form.post == "relu" or backend == "numpy" or is_joint(form):
+        return Tensor.from_dense(_dense(line, backend), format)
+    value, hit = np.empty(line.shape, line.dtype), np.empty(line.shape, np.uint8)
+    prepared = plain(line, hits=True)
+    arrays: dict[Key, Array] = {("vals", line.name): value, ("hit", line.name): hit}
+    run(prepared, slots(prepared, line.used, line.extents, arrays, {}), backend)
     coords = np.nonzero(hit)
-    return Tensor.from_coords(coords, value[coords], shape, format)
+    return Tensor.from_coords(coords, value[coords], line.shape, format)

@@ -251,7 +251,6 @@ def _(node: Locate, m: Machine) -> None:
 @execute.register
 def _(node: Stage, m: Machine) -> None:
     target, source = m.arrays[node.target], m.arrays[node.source]
-    target[: m.int(node.size)] = 0
     axes = [
         (
             m.int(a.extent),

@@ -55,7 +55,8 @@ _OPERATOR = {"+": "+", "*": "*", "max": "max", "min": "min", "|": "max", "&": "m
 class Lowered:
     """A kernel and what its slots stand for.
 
-    buffers, dims : what each slot of ``zs_args`` holds, as in `Scheme`; scalars : the operand of each parameter.
+    buffers, dims : what each slot of ``zs_args`` holds, as in `Scheme`.
+    scalars : the operand of each parameter.
     """
 
     kernel: Kernel

@@ -40,8 +40,13 @@ _TAKEN = frozenset(
         "while",
         "asm",
         "typeof",
+        "NULL",
+        "INT64_MIN",
+        "INT64_MAX",
+        "linux",
+        "unix",
+        "main",
         "args",
-        "bits",
         "work",
         "tile",
         "vectors",
@@ -49,12 +54,7 @@ _TAKEN = frozenset(
         "LANES",
         "v",
         "t",
-        "main",
-        "INT64_MIN",
-        "INT64_MAX",
-        "NULL",
-        "linux",
-        "unix",
+        "i",
     ]
 )
 

@@ -8,7 +8,7 @@
             | Acc(name; body; flush)                accumulate in registers
             | Reduce(place op= value)               the work
             | Fill(array)                           the identity of a reduction
-    expr   := Const | Name | Op                     64-bit integers: coordinates, positions, addresses
+    expr   := Const | Name | Op                     64-bit: coordinates, positions, addresses
     value  := Elem | Held | Number | Parameter | Prod | Sum | Func
 
 Logical rank, storage rank and address are kept apart: a loop variable is a rank of the
@@ -297,11 +297,13 @@ class StageAxis:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Copy a dense tensor into a zero-filled layout of ``size`` elements."""
+    """Copy a dense tensor into a layout that was handed over full of zeros.
+
+    What the copy does not reach (halo, padding, the ends of rows) stays 0, call after call.
+    """
 
     target: str
     source: str
-    size: Expr
     axes: tuple[StageAxis, ...]
 
 

@@ -194,12 +194,9 @@ def lower_tile(
     stage = Stage(
         staged,
         source,
-        number("staged_size"),
         tuple(
             StageAxis(
-                scheme.dim(
-                    ("axis", lanes, a.axis), scheme.names.get("tensor", f"{lanes}_dim{a.axis}")
-                ),
+                number(f"source_extent{a.axis}"),
                 scheme.pad(plan.lane_access, a.axis),
                 a.stride if a.rank is not None else 1,
                 number(f"source_stride{a.axis}"),
@@ -308,6 +305,7 @@ def geometry(plan: TilePlan, extents: Extents, lanes_per_vector: int) -> Geometr
         line = 0
     source = 1
     for k in reversed(range(len(shape))):
+        numbers[f"source_extent{k}"] = shape[k]
         numbers[f"source_stride{k}"] = source
         numbers[f"row_stride{k}"] = row[k]
         numbers[f"phase_stride{k}"] = phase.get(k, 0)

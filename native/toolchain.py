@@ -35,6 +35,7 @@ COMMON_FLAGS = (
     "-ffp-contract=fast",
     "-fno-math-errno",
     "-fno-trapping-math",
+    "-fwrapv",
     "-fPIC",
     "-Wall",
     "-Wextra",

@@ -1,0 +1,135 @@
+"""Kernels that were lowered, and how they are called: slots filled from operands and extents."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from zeroskip.einsum_spec.extents import Extents
+from zeroskip.errors import CompilerError, KernelError
+from zeroskip.formats.tensor import Tensor
+from zeroskip.native import load
+from zeroskip.native.arguments import Array, Operand, densify, values
+from zeroskip.native.emit import SYMBOL
+from zeroskip.native.interpret import interpret
+from zeroskip.native.lower import Lowered
+from zeroskip.native.scheme import Key
+
+BACKENDS = ("c", "interpreter", "numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A lowered kernel and its C text."""
+
+    lowered: Lowered
+    c_text: str
+    dtype: np.dtype[Any]
+
+
+_remembered: dict[Key, Prepared] = {}
+
+
+def remember(key: Key, build: Callable[[], Prepared]) -> Prepared:
+    """The kernel of ``key``: lowered once in a process."""
+    found = _remembered.get(key)
+    if found is None:
+        found = _remembered[key] = build()
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """Everything that a kernel is handed, by slot."""
+
+    buffers: list[Array]
+    dims: list[int]
+    parameters: list[float]
+
+
+def slots(
+    prepared: Prepared,
+    operands: Mapping[str, Operand],
+    extents: Extents,
+    arrays: Mapping[Key, Array],
+    numbers: Mapping[str, int],
+) -> Slots:
+    """Resolve each slot.
+
+    arrays : those that are no operand's (result, scratch, packed entries), by `Scheme` key.
+    numbers : integers of the tiled schedule.
+    """
+    lowered = prepared.lowered
+    buffers = [_array(key, operands, arrays) for key in lowered.buffers]
+    dims = [_number(key, extents, numbers) for key in lowered.dims]
+    scalars = [np.asarray(densify(operands[name])).item() for name in lowered.scalars]
+    return Slots(buffers, dims, scalars)
+
+
+def invocation(prepared: Prepared, filled: Slots) -> load.Invocation | None:
+    """The compiled kernel with its slots filled; None where there is no compiler."""
+    kernel = compiled(prepared)
+    if kernel is None:
+        return None
+    kinds = [kind for _, kind in prepared.lowered.kernel.parameters]
+    pairs = list(zip(filled.parameters, kinds, strict=True))
+    reals = [x for x, kind in pairs if kind == "real"]
+    wholes = [int(x) for x, kind in pairs if kind == "whole"]
+    return kernel.prepare(filled.buffers, filled.dims, reals, wholes)
+
+
+def run(prepared: Prepared, filled: Slots, backend: str) -> None:
+    """Run once, in C or in the interpreter."""
+    call = invocation(prepared, filled) if backend == "c" else None
+    if call is None:
+        interpret(prepared.lowered.kernel, filled.buffers, filled.dims, filled.parameters)
+    else:
+        call.call()
+
+
+def _array(key: Key, operands: Mapping[str, Operand], arrays: Mapping[Key, Array]) -> Array:
+    if key in arrays:
+        return arrays[key].reshape(-1)
+    operand = operands[str(key[1])]
+    if key[0] == "vals":
+        return values(operand)
+    assert isinstance(operand, Tensor)
+    assert isinstance(key[2], int)
+    return operand.levels[key[2]].arrays[str(key[3])]
+
+
+def _number(key: Key, extents: Extents, numbers: Mapping[str, int]) -> int:
+    match key:
+        case ("extent", str(rank)):
+            return extents.ranks[rank]
+        case ("axis", str(tensor), int(axis)):
+            return extents.shapes[tensor][axis]
+        case ("pad", str(tensor), int(axis)):
+            return extents.pads[tensor][axis][0]
+        case ("constant", str(name)):
+            return int(extents.constants[name])
+        case ("tile", str(name)):
+            return numbers[name]
+    raise KernelError(f"no integer is called {key}")
+
+
+def compiled(prepared: Prepared) -> load.Kernel | None:
+    """The kernel in C, or None, said once, where there is no compiler."""
+    global _warned
+    try:
+        return load.load(prepared.c_text, SYMBOL)
+    except CompilerError as cause:
+        if "pip install zeroskip[cc]" not in str(cause):
+            raise
+        if not _warned:
+            _warned = True
+            note = f"{cause}\nUntil then the interpreter answers, slowly."
+            warnings.warn(note, RuntimeWarning, stacklevel=4)
+        return None
+
+
+_warned = False
