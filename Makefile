@@ -61,7 +61,7 @@ evidence: $(DEVELOPED) ## every figure that the project claims, printed and chec
 	@$(BIN)/python tools/evidence.py
 
 .PHONY: install-check
-install-check: $(DEVELOPED) ## install in four ways into fresh environments (needs PyPI)
+install-check: $(DEVELOPED) ## install in every way into fresh environments (needs PyPI)
 	@$(BIN)/python tools/check_install.py
 
 .PHONY: clean

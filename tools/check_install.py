@@ -1,6 +1,7 @@
 """Install zeroskip in every way into fresh environments, and use it there.
 
     pip install -e .     pip install .     the wheel     the sdist
+    the wheel where no C compiler is found, then with ziglang in its place
 
 The wheel is built from the sdist, so that the sdist is known to be whole.  Works on a copy of the
 files that git tracks: what is missing from the repository is missing here.  Needs PyPI (or an
@@ -36,18 +37,40 @@ assert y.tolist() == [0.0, 1.0, 2.0], y
 print(zeroskip.__file__)
 """
 
+COUNT = """
+import os, warnings
+import numpy as np, zeroskip
+with warnings.catch_warnings(record=True) as said:
+    warnings.simplefilter("always")
+    for _ in range(2):
+        y = zeroskip.einsum("y[i] = A[i,j]*x[j]", A=np.eye(3), x=np.arange(3.0))
+assert y.tolist() == [0.0, 1.0, 2.0], y
+cache = os.environ["ZEROSKIP_CACHE_DIR"]
+objects = [name for name in (os.listdir(cache) if os.path.isdir(cache) else []) if ".so" in name]
+print(len(said), len(objects))
+for each in said:
+    print(each.message)
+"""
+"""Says how many warnings there were, and how many kernels were compiled."""
+
 
 class Failed(Exception):
     """A step that did not work, with what it printed."""
 
 
-def run(*command: object, cwd: Path) -> str:
-    """Run one command away from the repository's own paths; its output, or `Failed`."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
+OURS = ("PYTHON", "VIRTUAL_ENV", "ZEROSKIP_", "CC")
+
+
+def run(*command: object, cwd: Path, path: Path | None = None) -> str:
+    """Run one command, with kernels in ``cwd`` and, if given, another PATH; or raise `Failed`."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    env["ZEROSKIP_CACHE_DIR"] = str(cwd / "kernels")
+    if path is not None:
+        env["PATH"] = str(path)
     done = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
-        env={**clean, "XDG_CACHE_HOME": str(cwd / "cache"), "PIP_CACHE_DIR": pip_cache()},
+        env=env,
         capture_output=True,
         text=True,
         check=False,
@@ -55,12 +78,6 @@ def run(*command: object, cwd: Path) -> str:
     if done.returncode:
         raise Failed(f"$ {' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
     return done.stdout
-
-
-def pip_cache() -> str:
-    """pip's usual cache, which ``XDG_CACHE_HOME`` would move."""
-    home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    return os.environ.get("PIP_CACHE_DIR", str(home / "pip"))
 
 
 def copy_of_tracked_files(folder: Path) -> None:
@@ -114,6 +131,25 @@ def check_way(what: str, arguments: tuple[object, ...], folder: Path) -> None:
     print(f"  {what:16} works ({seconds:.0f} s): {Path(where).relative_to(folder.parent)}")
 
 
+def check_compilers(wheel: Path, folder: Path) -> None:
+    """Without a C compiler: right results and one message.  With ziglang: kernels again."""
+    folder.mkdir()
+    nowhere = folder / "empty"
+    nowhere.mkdir()
+    venv.create(folder / "env", with_pip=True)
+    python = folder / "env" / "bin" / "python"
+    for extra, said, built in (("", 1, 0), ("[cc]", 0, 1)):
+        run(python, "-m", "pip", "install", *QUIET, f"{wheel}{extra}", cwd=folder)
+        counts, *messages = run(python, "-c", COUNT, cwd=folder, path=nowhere).splitlines()
+        what = "with ziglang" if extra else "no C compiler"
+        if counts != f"{said} {built}":
+            raise Failed(
+                f"{what}: expected {said} warnings and {built} kernels, found {counts}\n"
+                + "\n".join(messages)
+            )
+        print(f"  {what:16} works: {messages[0] if messages else 'no message, one kernel'}")
+
+
 def check_all(work: Path) -> None:
     source = work / "source"
     copy_of_tracked_files(source)
@@ -127,6 +163,7 @@ def check_all(work: Path) -> None:
     check_way("sdist", (sdist,), work / "sdist")
     check_way("pip install .", (source,), work / "plain")
     check_way("pip install -e .", ("-e", source), work / "editable")
+    check_compilers(wheel, work / "compilers")
 
 
 def main() -> int:

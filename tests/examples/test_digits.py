@@ -11,6 +11,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from zeroskip.einsum_spec.spec import make_spec
+from zeroskip.formats.convert import tensor
+from zeroskip.native.engine import evaluate
+
 FOLDER = Path(__file__).resolve().parents[2] / "examples" / "digits"
 
 
@@ -98,6 +102,25 @@ def test_steps_chain_and_relu_leaves_zeros(network):
         assert after.operands["I"].size == before.output.size
     density = [np.count_nonzero(s.output) / s.output.size for s in steps[:-1]]
     assert max(density) < 0.75
+
+
+FORMATS = {4: "m:U c*r*s:C", 2: "m:U k:C"}
+
+
+def test_engine_agrees_with_reference(network):
+    def run(layer, operands):
+        if "F" in operands:
+            weights = operands["F"]
+            operands = operands | {"F": tensor(weights, FORMATS[weights.ndim])}
+        return evaluate(make_spec(layer.text, sizes=layer.sizes, pad=layer.pad), operands)["O"]
+
+    net = network.load()
+    ours = network.forward(net, run)
+    for step, judge in zip(ours, network.forward(net, network.reference), strict=True):
+        scale = np.abs(judge.output).max()
+        np.testing.assert_allclose(step.output, judge.output, rtol=0, atol=1e-5 * scale)
+    right = network.accuracy(net, ours[-1].output)
+    assert right == pytest.approx(net.meta["accuracy_pruned"], abs=1e-6)
 
 
 def test_file_is_small():
