@@ -27,23 +27,8 @@ from itertools import combinations
 from math import prod
 
 from zeroskip.einsum_spec.form import Form, Term
-from zeroskip.einsum_spec.tree import (
-    Access,
-    Add,
-    Affine,
-    Call,
-    Expr,
-    Floor,
-    Literal,
-    Monomial,
-    Mul,
-    Neg,
-    Reduce,
-    Scalar,
-    Statement,
-    Var,
-)
-from zeroskip.einsum_spec.walk import variables
+from zeroskip.einsum_spec.tree import Access, Affine, Floor, Monomial, Var
+from zeroskip.einsum_spec.walk import single, variables
 
 GUESSED_EXTENT = 8
 GUESSED_TILES = 4
@@ -70,7 +55,8 @@ def factor(
     Returns
     -------
     tuple of Form
-        Temporaries ``T0``, ``T1``, ... before their use, then the form itself.
+        Temporaries ``T0``, ``T1``, ... before their use, then the form itself.  They print
+        through `zeroskip.einsum_spec.explicit.form_text` as text that parses back.
     """
     return factor_all((form,), extents, taken=taken)
 
@@ -88,6 +74,7 @@ def factor_all(
     """
     forms = tuple(forms)
     names = _Names({*taken, *(name for form in forms for name in _names_of(form))})
+    names.tiles |= _tile_names(forms)
     done: list[Form] = []
     known: dict[tuple[Access, tuple[Access, ...]], str] | None = None
     if _assigned_once(forms):
@@ -96,6 +83,22 @@ def factor_all(
         work = _Work(dict(extents or {}), names, done, known)
         done.append(_factor(form, work))
     return tuple(done)
+
+
+def _tile_names(forms: Sequence[Form]) -> dict[Affine, str]:
+    """Subscripts with a floor, and the variable by which later lines read that axis."""
+    floors: dict[tuple[str, int], Affine] = {}
+    names: dict[Affine, str] = {}
+    for form in forms:
+        for access in (a for term in form.terms for a in term.accesses):
+            for axis, subscript in enumerate(access.subscripts):
+                made, name = floors.get((access.tensor, axis)), single(subscript)
+                if made is not None and name is not None:
+                    names.setdefault(made, name)
+        for axis, subscript in enumerate(form.target.subscripts):
+            if any(isinstance(atom, Floor) for _, atom in subscript.terms):
+                floors[form.target.tensor, axis] = subscript
+    return names
 
 
 def _assigned_once(forms: Sequence[Form]) -> bool:
@@ -243,15 +246,15 @@ class _Work:
             if self.known is not None:
                 self.known[key] = name
         named: dict[str, str] = {}
-        axes = len(step.temporary.target.subscripts)
+        tiled = step.temporary.target.subscripts
+        in_use = step.after.variables
         for access in step.after.accesses:
             if access.tensor == "":
-                for axis in range(axes):
-                    hidden = _of_one(access.subscripts[axis])
+                for subscript, made in zip(access.subscripts, tiled, strict=True):
+                    hidden = _of_one(subscript)
                     if hidden.startswith("\0"):
-                        named[hidden] = self.names.tile()
-                        extent = self.tiles(step.temporary.target.subscripts[axis])
-                        self.extents[named[hidden]] = extent
+                        named[hidden] = self.names.tile(made, in_use)
+                        self.extents[named[hidden]] = self.tiles(made)
         accesses = []
         scalars = list(step.after.scalars)
         for access in step.after.accesses:
@@ -273,6 +276,7 @@ class _Names:
 
     def __init__(self, taken: set[str]) -> None:
         self._taken = set(taken)
+        self.tiles: dict[Affine, str] = {}
 
     def new(self, prefix: str) -> str:
         number = 0
@@ -281,7 +285,14 @@ class _Names:
         self._taken.add(f"{prefix}{number}")
         return f"{prefix}{number}"
 
-    def tile(self) -> str:
+    def tile(self, subscript: Affine, in_use: Collection[str]) -> str:
+        """A variable for the values of ``subscript``: the one that stands for it elsewhere in
+        the cascade, where that is free."""
+        if self.tiles.get(subscript, "") in in_use or subscript not in self.tiles:
+            self.tiles[subscript] = self._new_tile()
+        return self.tiles[subscript]
+
+    def _new_tile(self) -> str:
         for name in ("i", "j", "k"):
             if name not in self._taken and name.upper() not in self._taken:
                 self._taken |= {name, name.upper()}
@@ -386,30 +397,3 @@ def _constants(subscript: Affine) -> Iterable[str]:
             yield from _constants(atom.inner)
     for monomial in subscript.offset:
         yield from monomial.names
-
-
-# ---- back to the tree, for printing -----------------------------------------------------
-
-
-def restate(form: Form) -> Statement:
-    """The statement that elaborates to ``form``; it prints through ``deparse``."""
-    terms: list[Expr] = [_term(term) for term in form.terms]
-    value: Expr = terms[0] if len(terms) == 1 else Add(tuple(terms))
-    if form.post is not None:
-        value = Call(form.post, (value,))
-    return Statement(form.target, form.reduction, value)
-
-
-def _term(term: Term) -> Expr:
-    number = abs(term.number)
-    factors: Sequence[Expr] = (
-        *([Literal(number)] if number != 1 else []),
-        *(Scalar(name) for name in term.scalars),
-        *term.accesses,
-    )
-    if not factors:
-        factors = (Literal(number),)
-    body: Expr = factors[0] if len(factors) == 1 else Mul(tuple(factors))
-    if term.ranks:
-        body = Reduce("sum", term.ranks, body)
-    return Neg(body) if term.number < 0 else body

@@ -15,8 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from zeroskip.einsum_spec.deparse import deparse
-from zeroskip.einsum_spec.factor import restate
+from zeroskip.einsum_spec.explicit import form_text
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.tree import Access
 from zeroskip.einsum_spec.walk import variables
@@ -127,7 +126,7 @@ class _Shape:
                 "*".join(map(str, level.axes)) + ":" + level.letter for level in signature.levels
             )
             notes.append(f"{name}: {levels or 'scalar'}, {signature.dtype}")
-        return (deparse(restate(self.form)), *notes)
+        return (form_text(self.form), *notes)
 
     def place(self) -> Elem:
         return Elem(self.result, self.scheme.row_major(self.form.target))

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zeroskip.einsum_spec.factor import factor, factor_all, restate
+from zeroskip.einsum_spec.explicit import form_text
+from zeroskip.einsum_spec.factor import factor, factor_all
 from zeroskip.einsum_spec.form import Form, Term
-from zeroskip.einsum_spec.tree import Access, Affine, Call, Floor, Monomial, Mul, Neg, Reduce, Var
+from zeroskip.einsum_spec.spec import make_spec
+from zeroskip.einsum_spec.tree import Access, Affine, Floor, Monomial, Var
 from zeroskip.einsum_spec.walk import variables
 
 # ---- a writer and a judge that share nothing with factor --------------------------------
@@ -221,16 +223,24 @@ def test_nothing_is_shared_where_an_operand_changes() -> None:
     assert len(reads_a) == 2
 
 
-def test_restate_writes_what_the_form_means() -> None:
-    form = line("W[c]", "A[i,c]", "B[c,k]", reduction=None, number=-2)
-    statement = restate(form)
-    assert isinstance(statement.value, Neg)
-    body = statement.value.arg
-    assert isinstance(body, Reduce)
-    assert body.ranks == ("i", "k")
-    assert isinstance(body.body, Mul)
-    assert len(body.body.factors) == 3
-    assert isinstance(restate(Form(form.target, "+", "relu", form.terms, ())).value, Call)
+def test_a_tile_takes_the_name_by_which_the_cascade_reads_it() -> None:
+    reader = line("S[c]", "W[c,x,y]")
+    forms = factor_all((CONV, reader), CONV_SIZES)
+    work = next(form for form in forms if form.target.tensor == "W")
+    assert work.target == access("W[c,x,y]")
+
+
+def test_a_factored_cascade_prints_as_text_that_parses_back() -> None:
+    spec = make_spec("W[c,4*p//P] += A[n,c,2*p+r]*F[m,c,r]; total += W[c,i]")
+    forms = factor_all(spec.forms)
+    text = "\n".join(map(form_text, forms))
+    assert text.splitlines() == [
+        "T0[c,r,4*p//P] += A[n,c,2*p+r]",
+        "T1[c,r] += F[m,c,r]",
+        "W[c,i] += T0[c,r,i]*T1[c,r]",
+        "total += W[c,i]",
+    ]
+    assert make_spec(text).forms == forms
 
 
 # ---- by property ------------------------------------------------------------------------
