@@ -61,3 +61,8 @@ def from_torch(x: Any) -> Array | tuple[Sequence[Array], Array, tuple[int, ...]]
             "pass x.to_dense()"
         )
     return coords, values, shape
+
+
+def to_torch(result: Array) -> Any:
+    """The array as a torch tensor that shares its memory; torch is there, as it came in."""
+    return sys.modules["torch"].from_numpy(result)

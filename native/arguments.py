@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from zeroskip.errors import TensorError
 from zeroskip.formats.convert import tensor
-from zeroskip.formats.format import Format
 from zeroskip.formats.levels import Singleton
 from zeroskip.formats.tensor import DTYPES, Tensor
+from zeroskip.formats.torch_io import from_torch, is_torch
 from zeroskip.native.operand import LevelSignature, Signature, dense_signature
 
 Array = NDArray[Any]
@@ -27,26 +27,23 @@ def resolve(name: str, given: object) -> Operand:
     """
     if isinstance(given, Tensor):
         return given
-    if not isinstance(given, np.ndarray):
-        if isinstance(given, bool | int | float | np.generic | list | tuple):
-            given = np.asarray(given)
-        else:
-            made = tensor(given, "dense") if _is_dense(given) else tensor(given)
-            if made.format == Format("dense").bind(made.ndim):
-                return made.values.reshape(made.shape)
-            return made
+    if is_torch(given):
+        read = from_torch(given)
+        given = read if isinstance(read, np.ndarray) else tensor(given)
+    elif isinstance(given, bool | int | float | np.generic | list | tuple):
+        given = np.asarray(given)
+    elif not isinstance(given, np.ndarray):
+        given = tensor(given)
+    if isinstance(given, Tensor):
+        return given
     if given.dtype.name not in DTYPES:
         raise TensorError(
             f"{name} has dtype {given.dtype}, expected one of {', '.join(DTYPES)}\n"
             f"Convert it first: {name}.astype('float32')."
         )
-    return np.require(given, dtype=given.dtype.newbyteorder("="), requirements="C")
-
-
-def _is_dense(given: object) -> bool:
-    """Whether a foreign object is a dense array: torch's strided layout, or an array protocol."""
-    layout = getattr(given, "layout", None)
-    return layout is not None and "strided" in str(layout)
+    if given.flags.c_contiguous and given.dtype.isnative:
+        return given
+    return np.ascontiguousarray(given, given.dtype.newbyteorder("="))
 
 
 def signature(operand: Operand, padded: tuple[bool, ...]) -> Signature:

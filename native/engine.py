@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.form import Form
+from zeroskip.einsum_spec.spec import Spec
 from zeroskip.errors import KernelError
 from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
@@ -26,9 +27,6 @@ from zeroskip.native.operand import Signature
 from zeroskip.native.prepared import BACKENDS, Prepared, Slots, remember, run, slots
 from zeroskip.native.reference import evaluate_form
 from zeroskip.native.scheme import Key
-
-if TYPE_CHECKING:
-    from zeroskip.einsum_spec.spec import Spec
 
 WORTH_TILING = 2**14
 """Multiplications below which packing the entries costs more than the plain loops do."""
@@ -88,6 +86,7 @@ class Line:
     """One form with its operands: what every way of running it needs.
 
     used : the operands that it names.  dtype : of its arithmetic.
+    converted : whether one of them had to be densified.
     """
 
     form: Form
@@ -95,6 +94,7 @@ class Line:
     extents: Extents
     signatures: Mapping[str, Signature]
     dtype: np.dtype[Any]
+    converted: bool = False
 
     @property
     def name(self) -> str:
@@ -110,7 +110,8 @@ def line_of(form: Form, operands: Mapping[str, Operand], extents: Extents) -> Li
     names = [access.tensor for term in form.terms for access in term.accesses]
     names += [name for term in form.terms for name in term.scalars]
     used = {name: operands[name] for name in dict.fromkeys(names) if name in operands}
-    if is_joint(form):
+    converted = is_joint(form) and any(isinstance(x, Tensor) for x in used.values())
+    if converted:
         used = {name: densify(x) for name, x in used.items()}
     dtype = form_arithmetic(form, {n: x.dtype for n, x in used.items()}, extents.constants)
     signatures = {}
@@ -118,7 +119,7 @@ def line_of(form: Form, operands: Mapping[str, Operand], extents: Extents) -> Li
         pads = extents.pads.get(name, ())
         padded = tuple(tuple(p) != (0, 0) for p in pads) or (False,) * operand.ndim
         signatures[name] = signature(operand, padded)
-    return Line(form, used, extents, signatures, dtype)
+    return Line(form, used, extents, signatures, dtype, converted)
 
 
 def is_joint(form: Form) -> bool:
@@ -143,7 +144,7 @@ def run_form(
 
 
 def _dense(line: Line, backend: str, out: Array | None = None) -> Array:
-    target = _target(line, out)
+    target = target_for(line, out)
     accumulate = out is not None and line.form.reduction == "+"
     if backend == "numpy":
         dense = {name: densify(x) for name, x in line.used.items()}
@@ -207,7 +208,8 @@ def _tile_work(line: Line, plan: tile.TilePlan) -> int:
 # ---- results ----------------------------------------------------------------------------
 
 
-def _target(line: Line, out: Array | None) -> Array:
+def target_for(line: Line, out: Array | None = None) -> Array:
+    """Where a dense result goes: ``out``, checked, or a fresh array."""
     if out is None:
         return np.empty(line.shape, line.dtype)
     if not isinstance(out, np.ndarray) or out.shape != line.shape or out.dtype != line.dtype:

@@ -2,61 +2,13 @@
 
 from __future__ import annotations
 
-_TAKEN = frozenset(
-    [
-        "auto",
-        "break",
-        "case",
-        "char",
-        "const",
-        "continue",
-        "default",
-        "do",
-        "double",
-        "else",
-        "enum",
-        "extern",
-        "float",
-        "for",
-        "goto",
-        "if",
-        "inline",
-        "int",
-        "long",
-        "register",
-        "restrict",
-        "return",
-        "short",
-        "signed",
-        "sizeof",
-        "static",
-        "struct",
-        "switch",
-        "typedef",
-        "union",
-        "unsigned",
-        "void",
-        "volatile",
-        "while",
-        "asm",
-        "typeof",
-        "NULL",
-        "INT64_MIN",
-        "INT64_MAX",
-        "linux",
-        "unix",
-        "main",
-        "args",
-        "work",
-        "tile",
-        "vectors",
-        "tiles",
-        "LANES",
-        "v",
-        "t",
-        "i",
-    ]
-)
+_WORDS = """
+auto break case char const continue default do double else enum extern float for goto if inline
+int long register restrict return short signed sizeof static struct switch typedef union unsigned
+void volatile while asm typeof NULL INT64_MIN INT64_MAX linux unix main args work tile vectors
+tiles LANES v t i
+"""
+_TAKEN = frozenset(_WORDS.split())
 
 
 class Names:

@@ -1,1 +1,90 @@
-"""zeroskip: run a sparse layer, and charge for it, from one line of Einsum."""
+"""zeroskip: run a sparse layer, and charge for it, from one line of Einsum.
+
+>>> import numpy as np
+>>> import zeroskip as zs
+>>> conv = zs.layer("O[n,m,p,q] = I[n,c,p+r,q+s] * F[m,c,r,s]", pad=1)
+>>> image, weights = np.ones((1, 2, 4, 4)), np.zeros((3, 2, 3, 3))
+>>> weights[0, 0, 1, 1] = 1.0
+>>> conv(I=image, F=zs.tensor(weights, "CSR")).shape
+(1, 3, 4, 4)
+
+Names are imported when they are first used, so that ``import zeroskip`` costs little more
+than NumPy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "layer": "zeroskip.layer",
+    "einsum": "zeroskip.layer",
+    "Layer": "zeroskip.layer",
+    "tensor": "zeroskip.formats.convert",
+    "Tensor": "zeroskip.formats.tensor",
+    "Format": "zeroskip.formats.format",
+    "storage": "zeroskip.formats.storage",
+    "Density": "zeroskip.formats.density",
+    "Table": "zeroskip.table",
+    "arch": "zeroskip.hwmodel.arch",
+    "Arch": "zeroskip.hwmodel.arch",
+    "Mapping": "zeroskip.hwmodel.mapping",
+    "Charge": "zeroskip.hwmodel.charge",
+    "charge": "zeroskip.charging",
+    "bench": "zeroskip.benching",
+    "explain": "zeroskip.explaining",
+    "ZeroskipError": "zeroskip.errors",
+    "EinsumError": "zeroskip.errors",
+    "FormatError": "zeroskip.errors",
+    "TensorError": "zeroskip.errors",
+    "KernelError": "zeroskip.errors",
+    "CompilerError": "zeroskip.errors",
+    "CacheError": "zeroskip.errors",
+    "ArchError": "zeroskip.errors",
+}
+_MODULES = ("config",)
+
+__all__ = [*_WHERE, *_MODULES, "__version__"]
+
+if TYPE_CHECKING:
+    from zeroskip import config
+    from zeroskip.benching import bench
+    from zeroskip.charging import charge
+    from zeroskip.errors import (
+        ArchError,
+        CacheError,
+        CompilerError,
+        EinsumError,
+        FormatError,
+        KernelError,
+        TensorError,
+        ZeroskipError,
+    )
+    from zeroskip.explaining import explain
+    from zeroskip.formats.convert import tensor
+    from zeroskip.formats.density import Density
+    from zeroskip.formats.format import Format
+    from zeroskip.formats.storage import storage
+    from zeroskip.formats.tensor import Tensor
+    from zeroskip.hwmodel.arch import Arch, arch
+    from zeroskip.hwmodel.charge import Charge
+    from zeroskip.hwmodel.mapping import Mapping
+    from zeroskip.layer import Layer, einsum, layer
+    from zeroskip.table import Table
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"zeroskip.{name}")
+    if name not in _WHERE:
+        raise AttributeError(f"module 'zeroskip' has no attribute {name!r}")
+    found = getattr(import_module(_WHERE[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

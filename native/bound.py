@@ -1,0 +1,148 @@
+"""A spec with some operands fixed: packed once, called many times with the rest."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from zeroskip.einsum_spec.spec import Spec
+from zeroskip.errors import EinsumError
+from zeroskip.formats.format import Format
+from zeroskip.formats.tensor import Tensor
+from zeroskip.native import tile
+from zeroskip.native.arguments import Array, Operand, resolve, shapes
+from zeroskip.native.engine import evaluate, line_of, plain, target_for, tiled
+from zeroskip.native.load import Invocation
+from zeroskip.native.prepared import invocation, slots
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A kernel with everything filled in but the fresh operands and the result.
+
+    fresh : (operand, slot) of what each call hands in; result : slot of the result.
+    kept : what the struct points at, kept alive.
+    """
+
+    call: Invocation
+    fresh: tuple[tuple[str, int], ...]
+    result: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    kept: object
+
+
+class Bound:
+    """`spec` with the operands ``held``; `run` takes the rest.
+
+    A held ndarray is copied, so that a later change behind the binding is not seen: bind
+    again to use it.  Kernels, packed entries and scratch are kept for each thread, one set
+    for each combination of fresh shapes.
+    """
+
+    def __init__(self, spec: Spec, held: Mapping[str, object]) -> None:
+        self.spec = spec
+        self.held: dict[str, Operand] = {}
+        for name, given in held.items():
+            if name not in spec.operands:
+                raise EinsumError(
+                    f"{name} is no operand of {spec.text!r}; bind any of {', '.join(spec.operands)}"
+                )
+            operand = resolve(name, given)
+            copied = operand.copy() if isinstance(operand, np.ndarray) else operand
+            self.held[name] = copied
+        self.rest = tuple(name for name in spec.operands if name not in self.held)
+        self._local = threading.local()
+
+    def run(
+        self,
+        fresh: Mapping[str, object],
+        *,
+        backend: str = "c",
+        out: Array | None = None,
+        format: Format | str | None = None,
+    ) -> Array | Tensor:
+        """The last result for these fresh operands; arguments as `engine.evaluate`."""
+        if format is None and backend == "c":
+            ready = self._ready(fresh)
+            if ready is not None:
+                if out is None:
+                    target = np.empty(ready.shape, ready.dtype)
+                else:
+                    target = out
+                if out is None or _usable(out, ready, fresh):
+                    call = ready.call
+                    for name, slot in ready.fresh:
+                        call.set_buffers((fresh[name],), slot)  # type: ignore[arg-type]
+                    call.set_buffers((target,), ready.result)
+                    call.call()
+                    return target
+        results = evaluate(
+            self.spec, {**self.held, **fresh}, backend=backend, out=out, format=format
+        )
+        return results[self.spec.results[-1]]
+
+    def _ready(self, fresh: Mapping[str, object]) -> Ready | None:
+        """The filled kernel for these shapes; None where a call must go the long way."""
+        key: list[object] = []
+        for name in self.rest:
+            given = fresh.get(name)
+            if type(given) is not np.ndarray or not given.flags.c_contiguous:
+                return None
+            key += (given.shape, given.dtype)
+        if len(fresh) != len(self.rest):
+            return None
+        known: dict[tuple[object, ...], Ready | None] | None
+        known = getattr(self._local, "known", None)
+        if known is None:
+            known = self._local.known = {}
+        found = tuple(key)
+        if found not in known:
+            known[found] = self._fill(fresh)
+        return known[found]
+
+    def _fill(self, fresh: Mapping[str, object]) -> Ready | None:
+        if len(self.spec.forms) != 1:
+            return None
+        form = self.spec.forms[0]
+        operands = {**self.held, **{name: resolve(name, x) for name, x in fresh.items()}}
+        if any(operands[name] is not x for name, x in fresh.items()):
+            return None  # something had to be converted, as each call's must be
+        extents = self.spec.extents(shapes(operands))
+        line = line_of(form, operands, extents)
+        if line.converted or form.reduction in ("|", "&", "*", "max", "min"):
+            return None
+        target = target_for(line)
+        plan = tile.plan(form, line.signatures, line.dtype.name)
+        if plan is not None and plan.entries.tensor in self.held:
+            prepared, filled = tiled(line, plan, target)
+        elif plan is not None:
+            return None  # the entries are fresh, and packed anew by every call
+        else:
+            prepared = plain(line)
+            arrays = {("vals", line.name): target}
+            filled = slots(prepared, line.used, extents, arrays, {})
+        call = invocation(prepared, filled)
+        if call is None or prepared.lowered.scalars:
+            return None
+        at = {key: slot for slot, key in enumerate(prepared.lowered.buffers)}
+        slots_of = tuple((n, at[("vals", n)]) for n in self.rest if ("vals", n) in at)
+        return Ready(
+            call, slots_of, at[("vals", line.name)], line.shape, line.dtype, (filled, operands)
+        )
+
+
+def _usable(out: object, ready: Ready, fresh: Mapping[str, object]) -> bool:
+    """Whether the result may go there straight away; else the long way says why not."""
+    return (
+        type(out) is np.ndarray
+        and out.shape == ready.shape
+        and out.dtype == ready.dtype
+        and out.flags.c_contiguous
+        and out.flags.writeable
+        and not any(np.shares_memory(out, x) for x in fresh.values() if isinstance(x, np.ndarray))
+    )

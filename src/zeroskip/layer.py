@@ -1,0 +1,253 @@
+"""`Layer`: one line of Einsum (or a cascade) that can be printed, called and bound."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from zeroskip.einsum_spec.spec import Spec, make_spec
+from zeroskip.errors import EinsumError
+from zeroskip.formats.torch_io import is_torch, to_torch
+from zeroskip.native.bound import Bound
+from zeroskip.native.engine import evaluate
+
+if TYPE_CHECKING:
+    from zeroskip.einsum_spec.counts import Ops
+    from zeroskip.einsum_spec.padding import PadLike
+
+
+class Layer:
+    """A layer: what to compute, without the numbers.
+
+    Made by `zeroskip.layer`.  Calling it computes; nothing about it changes.
+
+    Attributes
+    ----------
+    text : str
+        The line as written.
+    expr : sympy.Eq
+        The same as a SymPy expression, sums written out.
+    ranks : tuple of str
+        Index variables, in order of appearance.
+    operands : tuple of str
+        Names of the operands, in the order in which a call takes them.
+    spec : Spec
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> fc = layer("O[b,o] = relu(B[o] + W[o,i]*X[b,i])")
+    >>> fc.ranks
+    ('b', 'o', 'i')
+    >>> fc(B=np.zeros(2), W=np.eye(2), X=np.array([[3.0, -1.0]]))
+    array([[3., 0.]])
+    """
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+
+    @property
+    def text(self) -> str:
+        return self.spec.text
+
+    @property
+    def expr(self) -> Any:
+        return self.spec.expr
+
+    @property
+    def ranks(self) -> tuple[str, ...]:
+        return self.spec.ranks
+
+    @property
+    def operands(self) -> tuple[str, ...]:
+        return self.spec.operands
+
+    def extents(self, **shapes: tuple[int, ...]) -> dict[str, int]:
+        """Extent of every rank, for operands of these shapes.
+
+        >>> layer("O[p] = I[p+r]*F[r]").extents(I=(10,), F=(3,))
+        {'r': 3, 'p': 8}
+        """
+        return dict(self.spec.extents(shapes).ranks)
+
+    def ops(self, **shapes: tuple[int, ...]) -> Ops:
+        """Multiplications and additions on dense operands of these shapes."""
+        return self.spec.ops(shapes)
+
+    def bind(self, **operands: object) -> BoundLayer:
+        """Fix operands that stay over many calls, such as weights.
+
+        They are packed for the fastest kernel once.  Arrays are copied: a later change of
+        the original is not seen, bind again.
+
+        Parameters
+        ----------
+        **operands : array, Tensor, SciPy matrix or torch tensor, by name
+
+        Returns
+        -------
+        BoundLayer
+            Called with the remaining operands.
+        """
+        return BoundLayer(self, operands)
+
+    def __call__(
+        self,
+        *operands: object,
+        out: Any = None,
+        format: Any = None,
+        backend: str = "c",
+        **named: object,
+    ) -> Any:
+        """Compute the layer's (last) result.
+
+        Parameters
+        ----------
+        *operands, **named : array, Tensor, SciPy matrix or torch tensor
+            In the order of ``operands``, or by name.
+        out : ndarray, optional
+            Where the result goes; under ``+=`` it is added to.
+        format : Format or str, optional
+            A format for the result, which is then a `Tensor`.
+        backend : ``"c"``, ``"interpreter"`` or ``"numpy"``
+
+        Returns
+        -------
+        ndarray, or Tensor where ``format=`` is given, or torch.Tensor where torch came in
+
+        Raises
+        ------
+        ZeroskipError
+            EinsumError for shapes that contradict each other, TensorError for operands
+            that cannot be read, KernelError for what cannot be run.
+        """
+        given = name_operands(self.operands, operands, named, self.text)
+        results = evaluate(self.spec, given, backend=backend, out=out, format=format)
+        return like_operands(results[self.spec.results[-1]], given, format)
+
+    def __eq__(self, other: object) -> bool:
+        return self.spec == other.spec if isinstance(other, Layer) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.spec)
+
+    def __repr__(self) -> str:
+        return repr(self.spec).replace("Spec(", "layer(", 1)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class BoundLayer:
+    """A layer with operands fixed; call it with the rest.
+
+    Attributes
+    ----------
+    layer : Layer
+    operands : tuple of str
+        What a call still takes, in order.
+    """
+
+    def __init__(self, bound: Layer, held: Mapping[str, object]) -> None:
+        self.layer = bound
+        self._bound = Bound(bound.spec, held)
+        self.operands = self._bound.rest
+
+    def __call__(
+        self,
+        *operands: object,
+        out: Any = None,
+        format: Any = None,
+        backend: str = "c",
+        **named: object,
+    ) -> Any:
+        """As `Layer.__call__`, with the remaining operands."""
+        given = name_operands(self.operands, operands, named, self.layer.text)
+        result = self._bound.run(given, backend=backend, out=out, format=format)
+        return like_operands(result, given, format)
+
+    def __repr__(self) -> str:
+        held = ", ".join(self._bound.held)
+        return f"<{self.layer.text!r} with {held or 'nothing'} bound>"
+
+
+def layer(
+    text_or_Eq: object,
+    /,
+    *,
+    consts: Mapping[str, int | float] | None = None,
+    sizes: Mapping[str, int] | None = None,
+    pad: PadLike = None,
+) -> Layer:
+    """A layer from one line of Einsum, several lines, or a SymPy `Eq`.
+
+    Parameters
+    ----------
+    text_or_Eq : str, sympy.Eq or sequence of sympy.Eq
+    consts : mapping, optional
+        Values of named constants: ``{"U": 2}``.
+    sizes : mapping, optional
+        Extents of ranks that no operand fixes: ``{"r": 2}``.
+    pad : int, pair or mapping, optional
+        Padding with 0: ``1`` (every axis of a window), ``{"I": {"h": (1, 1), "w": 1}}``.
+
+    Examples
+    --------
+    >>> conv = layer("O[n,m,p,q] = I[n,c,U*p+r,U*q+s] * F[m,c,r,s]", consts={"U": 2}, pad=1)
+    >>> conv.extents(I=(1, 3, 224, 224), F=(64, 3, 3, 3))["p"]
+    112
+    """
+    return Layer(make_spec(text_or_Eq, consts, sizes, pad))
+
+
+def einsum(
+    text: str,
+    /,
+    *operands: object,
+    out: Any = None,
+    format: Any = None,
+    consts: Mapping[str, int | float] | None = None,
+    sizes: Mapping[str, int] | None = None,
+    pad: PadLike = None,
+    **named: object,
+) -> Any:
+    """Compute one line of Einsum at once; see `layer` and `Layer.__call__`.
+
+    >>> import numpy as np
+    >>> einsum("y[i] = A[i,j]*x[j]", np.array([[1.0, 2.0], [0.0, 3.0]]), np.array([1.0, 1.0]))
+    array([3., 3.])
+    """
+    made = layer(text, consts=consts, sizes=sizes, pad=pad)
+    return made(*operands, out=out, format=format, **named)
+
+
+def name_operands(
+    wanted: tuple[str, ...], given: tuple[object, ...], named: Mapping[str, object], text: str
+) -> dict[str, object]:
+    """Operands by name, each once; the error says which are missing or too many."""
+    if len(given) > len(wanted):
+        raise EinsumError(
+            f"expected {len(wanted)} operands ({', '.join(wanted)}), found {len(given)}", text=text
+        )
+    found = dict(zip(wanted, given, strict=False))
+    for name, operand in named.items():
+        if name in found:
+            raise EinsumError(f"operand {name} is given twice, by place and by name", text=text)
+        if name not in wanted:
+            raise EinsumError(
+                f"{name} is no operand here; expected {', '.join(wanted) or 'none'}", text=text
+            )
+        found[name] = operand
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        raise EinsumError(
+            f"operands {', '.join(missing)} are missing; expected {', '.join(wanted)}", text=text
+        )
+    return found
+
+
+def like_operands(result: Any, given: Mapping[str, object], format: Any) -> Any:
+    """The result as a torch tensor where torch came in."""
+    if format is None and any(is_torch(x) for x in given.values()):
+        return to_torch(result)
+    return result
