@@ -18,6 +18,7 @@ from zeroskip.native.arguments import Array, Operand, resolve, shapes
 from zeroskip.native.engine import evaluate, line_of, plain, target_for, tiled
 from zeroskip.native.load import Invocation
 from zeroskip.native.prepared import invocation, slots
+from zeroskip.native.scheme import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +71,7 @@ class Bound:
         if format is None and backend == "c":
             ready = self._ready(fresh)
             if ready is not None:
-                if out is None:
-                    target = np.empty(ready.shape, ready.dtype)
-                else:
-                    target = out
+                target = np.empty(ready.shape, ready.dtype) if out is None else out
                 if out is None or _usable(out, ready, fresh):
                     call = ready.call
                     for name, slot in ready.fresh:
@@ -124,7 +122,7 @@ class Bound:
             return None  # the entries are fresh, and packed anew by every call
         else:
             prepared = plain(line)
-            arrays = {("vals", line.name): target}
+            arrays: dict[Key, Array] = {("vals", line.name): target}
             filled = slots(prepared, line.used, extents, arrays, {})
         call = invocation(prepared, filled)
         if call is None or prepared.lowered.scalars:

@@ -69,16 +69,16 @@ class Machine:
 
     # ---- integers and values --------------------------------------------------------------
 
-    def int(self, expr: Expr) -> int:
+    def integer(self, expr: Expr) -> int:
         if isinstance(expr, Const):
             return expr.value
         if isinstance(expr, Name):
             return self.ints[expr.name]
-        values = [self.int(a) for a in expr.args]
+        values = [self.integer(a) for a in expr.args]
         return _INTEGER[expr.op](values)
 
     def true(self, cond: Cond) -> bool:
-        left, right = self.int(cond.left), self.int(cond.right)
+        left, right = self.integer(cond.left), self.integer(cond.right)
         return {"==": left == right, "<": left < right, ">=": left >= right}[cond.op]
 
     def value(self, node: Value) -> Any:
@@ -91,7 +91,7 @@ class Machine:
         if isinstance(node, Parameter):
             return self.scalar(self.parameters[node.name])
         if isinstance(node, Whole):
-            return self.scalar(self.int(node.expr))
+            return self.scalar(self.integer(node.expr))
         if isinstance(node, Func):
             return self.scalar(FUNCTIONS[node.name].python(self.value(node.arg)))
         values = [self.value(a) for a in node.args]
@@ -102,7 +102,7 @@ class Machine:
 
     def address(self, elem: Elem) -> int:
         """An address inside its buffer; anything else is a fault of the compiler."""
-        at = self.int(elem.index)
+        at = self.integer(elem.index)
         if not 0 <= at < len(self.arrays[elem.array]):
             raise IndexError(f"{elem.array}[{at}] of {len(self.arrays[elem.array])}")
         return at
@@ -149,7 +149,7 @@ def execute(node: object, m: Machine) -> None:
 @execute.register
 def _(node: Loop, m: Machine) -> None:
     if isinstance(node.over, Range):
-        lo, hi = m.int(node.over.lo), m.int(node.over.hi)
+        lo, hi = m.integer(node.over.lo), m.integer(node.over.hi)
         if node.kind == "vec":
             hi = lo + -(-max(hi - lo, 0) // m.lanes) * m.lanes
         for i in range(lo, hi):
@@ -174,10 +174,10 @@ def _merge(node: Loop, over: Merge, m: Machine) -> None:
 
 def _entries(over: Stored, m: Machine) -> Iterator[tuple[int, int]]:
     """(coordinate, position) of each entry of the fiber, inside the window."""
-    parent = m.int(over.parent)
+    parent = m.integer(over.parent)
     arrays = [m.arrays[name] for name in over.level.arrays]
-    extent = m.int(over.level.extent)
-    lo, hi = (0, extent) if over.window is None else (m.int(e) for e in over.window)
+    extent = m.integer(over.level.extent)
+    lo, hi = (0, extent) if over.window is None else (m.integer(e) for e in over.window)
     for coordinate, position in _ENTRIES[over.level.letter](arrays, parent, extent):
         if lo <= coordinate < hi:
             yield coordinate, position
@@ -227,7 +227,7 @@ _ENTRIES: Mapping[str, Callable[[list[Array], int, int], Iterator[tuple[int, int
 
 @execute.register
 def _(node: Bind, m: Machine) -> None:
-    m.ints[node.var] = m.int(node.expr)
+    m.ints[node.var] = m.integer(node.expr)
     _run(node.body, m)
 
 
@@ -239,9 +239,9 @@ def _(node: Guard, m: Machine) -> None:
 
 @execute.register
 def _(node: Locate, m: Machine) -> None:
-    parent, wanted = m.int(node.parent), m.int(node.coordinate)
+    parent, wanted = m.integer(node.parent), m.integer(node.coordinate)
     arrays = [m.arrays[name] for name in node.level.arrays]
-    entries = _ENTRIES[node.level.letter](arrays, parent, m.int(node.level.extent))
+    entries = _ENTRIES[node.level.letter](arrays, parent, m.integer(node.level.extent))
     position = dict(entries).get(wanted)
     if position is not None:
         m.ints[node.pos] = position
@@ -253,10 +253,10 @@ def _(node: Stage, m: Machine) -> None:
     target, source = m.arrays[node.target], m.arrays[node.source]
     axes = [
         (
-            m.int(a.extent),
-            m.int(a.lo),
+            m.integer(a.extent),
+            m.integer(a.lo),
             a.stride,
-            *map(m.int, (a.source_stride, a.phase_stride, a.row_stride)),
+            *map(m.integer, (a.source_stride, a.phase_stride, a.row_stride)),
         )
         for a in node.axes
     ]
@@ -305,6 +305,6 @@ def _combine(op: str, old: Any, new: Any) -> Any:
 @execute.register
 def _(node: Fill, m: Machine) -> None:
     array = m.arrays[node.array]
-    array[: m.int(node.count)] = (
+    array[: m.integer(node.count)] = (
         m.value(node.value) if not isinstance(node.value, Number) else node.value.value
     )

@@ -34,6 +34,7 @@ from zeroskip.native.nest import (
     ZERO,
     Acc,
     Elem,
+    Expr,
     Held,
     Level,
     Loop,
@@ -240,7 +241,7 @@ class _Numbers:
 
 def _crop(plan: TilePlan, scheme: Scheme, sums: Sums, rows: str, number: _Numbers) -> Stmt:
     """Take the result out of the line, with the bias and the function."""
-    at = ZERO
+    at: Expr = ZERO
     for rank in plan.rows:
         at = add(mul(at, scheme.extent(rank)), Name(scheme.rank(rank)))
     line = [mul(Name(scheme.rank(r)), number(f"pitch_{r}")) for r in plan.lanes]

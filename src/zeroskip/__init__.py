@@ -47,7 +47,34 @@ _WHERE = {
 }
 _MODULES = ("config",)
 
-__all__ = [*_WHERE, *_MODULES, "__version__"]
+__all__ = [
+    "Arch",
+    "ArchError",
+    "CacheError",
+    "Charge",
+    "CompilerError",
+    "Density",
+    "EinsumError",
+    "Format",
+    "FormatError",
+    "KernelError",
+    "Layer",
+    "Mapping",
+    "Table",
+    "Tensor",
+    "TensorError",
+    "ZeroskipError",
+    "__version__",
+    "arch",
+    "bench",
+    "charge",
+    "config",
+    "einsum",
+    "explain",
+    "layer",
+    "storage",
+    "tensor",
+]
 
 if TYPE_CHECKING:
     from zeroskip import config

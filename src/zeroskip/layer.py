@@ -206,6 +206,7 @@ def einsum(
     *operands: object,
     out: Any = None,
     format: Any = None,
+    backend: str = "c",
     consts: Mapping[str, int | float] | None = None,
     sizes: Mapping[str, int] | None = None,
     pad: PadLike = None,
@@ -218,7 +219,7 @@ def einsum(
     array([3., 3.])
     """
     made = layer(text, consts=consts, sizes=sizes, pad=pad)
-    return made(*operands, out=out, format=format, **named)
+    return made(*operands, out=out, format=format, backend=backend, **named)
 
 
 def name_operands(

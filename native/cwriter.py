@@ -1,0 +1,64 @@
+"""Lines of C on their way to a file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from zeroskip.native.cexpr import ValueContext
+from zeroskip.native.nest import Kernel
+
+
+@dataclass
+class CWriter:
+    """Lines of C, indented, with the functions that were split off.
+
+    write : C of one statement, `emit_stmts.write`.
+    """
+
+    kernel: Kernel
+    values: ValueContext
+    write: Callable[[Any, CWriter], None]
+    count_work: bool = False
+    lines: list[str] = field(default_factory=list)
+    functions: list[str] = field(default_factory=list)
+    depth: int = 1
+    tiles: int = 0
+    alone: bool = False
+
+    def line(self, text: str) -> None:
+        self.lines.append("    " * self.depth + text)
+
+    @contextmanager
+    def block(self, head: str) -> Iterator[None]:
+        self.line(f"{head} {{" if head else "{")
+        self.depth += 1
+        yield
+        self.depth -= 1
+        self.line("}")
+
+    @contextmanager
+    def constant(self, name: str, text: str) -> Iterator[None]:
+        """A name for an integer, left out where nothing in the block uses it."""
+        at = len(self.lines)
+        self.line(f"const int64_t {name} = {text};")
+        yield
+        if not any(re.search(rf"\b{name}\b", line) for line in self.lines[at + 1 :]):
+            del self.lines[at]
+
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        """Braces around declarations, unless they are alone in their block already."""
+        if self.alone:
+            yield
+        else:
+            with self.block(""):
+                yield
+
+    def body(self, stmts: tuple[object, ...]) -> None:
+        for stmt in stmts:
+            self.alone = len(stmts) == 1
+            self.write(stmt, self)

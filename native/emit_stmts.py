@@ -1,0 +1,173 @@
+"""C of each statement of a nest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import singledispatch
+
+from zeroskip.native.cexpr import C_TYPES, condition, integer, mentions, number, place, value
+from zeroskip.native.cwriter import CWriter
+from zeroskip.native.emit_levels import WALKS, merge
+from zeroskip.native.emit_vectors import TILE_VECTORS, vector_loop
+from zeroskip.native.nest import (
+    ONE,
+    Acc,
+    Bind,
+    Fill,
+    Guard,
+    Held,
+    Locate,
+    Loop,
+    Number,
+    Range,
+    Reduce,
+    Stage,
+    Stored,
+    add,
+)
+
+
+@singledispatch
+def write(node: object, out: CWriter) -> None:
+    raise TypeError(f"no C for {type(node).__name__}")
+
+
+@write.register
+def _(node: Loop, out: CWriter) -> None:
+    if node.note:
+        out.line(f"/* {node.note} */")
+    if node.kind == "vec":
+        vector_loop(node, out)
+    elif isinstance(node.over, Range):
+        lo, hi = integer(node.over.lo), integer(node.over.hi)
+        with out.block(f"for (int64_t {node.var} = {lo}; {node.var} < {hi}; {node.var}++)"):
+            out.body(node.body)
+    elif isinstance(node.over, Stored):
+        WALKS[node.over.level.letter](node, node.over, out)
+    else:
+        merge(node, node.over, out)
+
+
+@write.register
+def _(node: Bind, out: CWriter) -> None:
+    with out.constant(node.var, integer(node.expr)):
+        out.body(node.body)
+
+
+@write.register
+def _(node: Guard, out: CWriter) -> None:
+    tests = [condition(c) for c in node.conditions]
+    tests += [f"{value(v, out.values)} != 0" for v in node.nonzero]
+    with out.block(f"if ({' && '.join(tests)})"):
+        out.body(node.body)
+
+
+@write.register
+def _(node: Locate, out: CWriter) -> None:
+    level, parent, c = node.level, integer(node.parent), integer(node.coordinate)
+    if level.letter == "C":
+        pos, crd = level.arrays
+        kind = out.values.dtypes[crd]
+        end = f"{pos}[{integer(add(node.parent, ONE))}]"
+        call = f"zs_locate_{kind}({crd}, {pos}[{parent}], {end}, {c})"
+    else:
+        words, rank = level.arrays
+        first = ""
+        if parent != "0":
+            first = f" + {integer(node.parent, 2)} * zs_bit_words({integer(level.extent)})"
+        call = f"zs_bit_locate({words}{first}, {rank}{first}, {c})"
+    with out.scope():
+        out.line(f"const int64_t {node.pos} = {call};")
+        with out.block(f"if ({node.pos} >= 0)"):
+            out.body(node.body)
+
+
+@write.register
+def _(node: Stage, out: CWriter) -> None:
+    """Copy element by element: the address in the layout is linear in the source's index."""
+    out.line(f"/* {node.target}: {node.source} with its halo, in rows the vectors can overrun */")
+    source, target = [], []
+    for k, axis in enumerate(node.axes):
+        i = f"i{k}"
+        source.append(f"{i} * {integer(axis.source_stride, 2)}")
+        at = f"({i} + {integer(axis.lo, 1)})" if integer(axis.lo) != "0" else i
+        if axis.stride > 1:
+            target.append(f"{at} % {axis.stride} * {integer(axis.phase_stride, 2)}")
+            target.append(f"{at} / {axis.stride} * {integer(axis.row_stride, 2)}")
+        else:
+            target.append(f"{at} * {integer(axis.row_stride, 2)}")
+    opened = len(node.axes)
+    for k, axis in enumerate(node.axes):
+        out.line(f"for (int64_t i{k} = 0; i{k} < {integer(axis.extent)}; i{k}++) {{")
+        out.depth += 1
+    load = f"{node.source}[{' + '.join(source) or '0'}]"
+    out.line(f"{node.target}[{' + '.join(target) or '0'}] = {load};")
+    for _ in range(opened):
+        out.depth -= 1
+        out.line("}")
+
+
+@write.register
+def _(node: Acc, out: CWriter) -> None:
+    ctype = C_TYPES[node.dtype]
+    tiled = out.values.lane is not None
+    with out.scope():
+        if tiled:
+            out.values.tiled.add(node.name)
+            out.line(f"zs_vec {node.name}[{TILE_VECTORS}];")
+            with _lanes(out):
+                start = value(node.init, out.values)
+                zero = f"(zs_vec){{}} + {start}" if start not in ("0", "0.0f", "0.0") else ""
+                out.line(f"{node.name}[v] = {zero or '(zs_vec){}'};")
+        else:
+            out.line(f"{ctype} {node.name} = {value(node.init, out.values)};")
+        out.body(node.body)
+        out.body(node.flush)
+        out.values.tiled.discard(node.name)
+
+
+@write.register
+def _(node: Reduce, out: CWriter) -> None:
+    vector = out.values.lane_index is not None
+    if vector and (
+        isinstance(node.place, Held) or mentions(node.place.index, out.values.lane or "")
+    ):
+        with _lanes(out):
+            _reduce(node, out)
+    else:
+        _reduce(node, out)
+
+
+def _reduce(node: Reduce, out: CWriter) -> None:
+    ctx = out.values
+    target = value(node.place, ctx) if isinstance(node.place, Held) else place(node.place, ctx)
+    text = value(node.value, ctx)
+    if node.op == "=":
+        out.line(f"{target} = {text};")
+    elif node.op in ("max", "min"):
+        out.line(f"{target} = zs_{node.op}_{ctx.dtype}({target}, {text});")
+    else:
+        out.line(f"{target} {node.op}= {text};")
+    if out.count_work and node.work:
+        lanes = " * LANES" if ctx.lane is not None else ""
+        out.line(f"work += {node.work}{lanes};")
+
+
+@contextmanager
+def _lanes(out: CWriter) -> Iterator[None]:
+    out.line("#pragma GCC unroll 8")
+    with out.block("for (int v = 0; v < tile; v++)"):
+        yield
+
+
+@write.register
+def _(node: Fill, out: CWriter) -> None:
+    with out.block(f"for (int64_t i = 0; i < {integer(node.count)}; i++)"):
+        start = node.value
+        text = (
+            number(start.value, out.values.dtypes[node.array])
+            if isinstance(start, Number)
+            else value(start, out.values)
+        )
+        out.line(f"{node.array}[i] = {text};")
