@@ -4,7 +4,8 @@
 
 `tree` is what the user wrote; `Form` is what it means, once implicit sums are placed
 (each additive term over the ranks that it holds and the target lacks) and products are
-distributed over sums.
+distributed over sums.  Constants of known value are folded in; terms, factors and the atoms of
+subscripts are sorted, so that two spellings of one line have equal forms.
 """
 
 from __future__ import annotations

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
+from math import gcd
 
 from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.form import Form
 from zeroskip.einsum_spec.names import monomial_value
 from zeroskip.einsum_spec.tree import Access, Affine, Floor, Monomial, Statement, Var
-from zeroskip.einsum_spec.walk import variables
+from zeroskip.einsum_spec.walk import single, variables
 from zeroskip.errors import EinsumError
 
 
@@ -29,29 +31,43 @@ def check_target(form: Form, statement: Statement, text: str | None = None) -> N
 def check_target_extents(
     form: Form, ranks: Mapping[str, int], values: Mapping[str, int], text: str | None = None
 ) -> None:
-    """Refuse a ``=`` whose target hits a place twice at these extents."""
+    """Refuse a ``=`` whose target hits a place twice at these extents.
+
+    Exact for subscripts of two index variables; of three or more, each step must pass the
+    reach of all smaller ones, as in a number written in mixed radix.
+    """
     if form.reduction is not None:
         return
     for part in _undetermined(form.target):
-        reach = 0
         terms = [
             (abs(monomial_value(m, values)), ranks[atom.name] - 1)
             for m, atom in part.terms
-            if isinstance(atom, Var)
+            if isinstance(atom, Var) and ranks[atom.name] > 1
         ]
-        for step, last in sorted(t for t in terms if t[1] > 0):
-            if step <= reach:
-                raise _twice(form.target, part, text)
-            reach += step * last
+        if any(ranks[name] == 0 for name in variables(part)):
+            continue
+        if len(terms) == 2:
+            (a, last_a), (b, last_b) = terms
+            common = gcd(a, b)
+            twice = last_a * common >= b and last_b * common >= a
+        else:
+            reach, twice = 0, False
+            for step, last in sorted(terms):
+                twice = twice or step <= reach
+                reach += step * last
+        if twice:
+            raise _twice(form.target, part, text)
 
 
 def _undetermined(target: Access) -> list[Affine]:
-    """Subscripts of several variables that no other subscript determines.
+    """Subscripts of several variables that the subscripts together do not determine.
 
     A subscript determines its variable where it holds one whose place follows from it;
-    a subscript of several does so once all others of it are determined.
+    a subscript of several does so once all others of it are determined.  A quotient and
+    its remainder, ``p//4`` and ``p-4*(p//4)``, determine theirs; so do as many
+    independent sums as there are variables.
     """
-    known: set[str] = set()
+    known = _split(target)
     left = [part for part in target.subscripts if part.terms]
     while True:
         rest = []
@@ -65,7 +81,48 @@ def _undetermined(target: Access) -> list[Affine]:
         if len(rest) == len(left):
             break
         left = rest
-    return [_without(part, known) for part in left]
+    parts = [_without(part, known) for part in left]
+    return [] if _independent(parts) else parts
+
+
+def _split(target: Access) -> set[str]:
+    """Index variables of which the target has the quotient and the remainder."""
+    found = set()
+    for part in target.subscripts:
+        match part:
+            case Affine(terms=((Monomial(value=1, names=()), Floor() as floor),)):
+                name = single(floor.inner)
+            case _:
+                continue
+        if name is not None:
+            step = Monomial(-floor.divisor.value, floor.divisor.names)
+            rest = {(Monomial(1), Var(name)), (step, floor)}
+            if any(set(other.terms) == rest for other in target.subscripts):
+                found.add(name)
+    return found
+
+
+def _independent(parts: list[Affine]) -> bool:
+    """Whether sums with integer factors fix all their variables: full column rank."""
+    names = dict.fromkeys(name for part in parts for name in variables(part))
+    rows = []
+    for part in parts:
+        factors = dict.fromkeys(names, Fraction(0))
+        for monomial, atom in part.terms:
+            if isinstance(atom, Floor) or monomial.names:
+                return False
+            factors[atom.name] = Fraction(monomial.value)
+        rows.append(list(factors.values()))
+    for column in range(len(names)):
+        pivot = next((r for r in rows[column:] if r[column]), None)
+        if pivot is None:
+            return False
+        rows.remove(pivot)
+        rows.insert(column, pivot)
+        for row in rows[column + 1 :]:
+            scale = row[column] / pivot[column]
+            row[:] = [x - scale * y for x, y in zip(row, pivot, strict=True)]
+    return True
 
 
 def _holds(atom: Var | Floor, names: set[str]) -> bool:

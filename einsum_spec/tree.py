@@ -58,8 +58,8 @@ class Floor:
 class Affine:
     """``sum(coefficient * atom) + sum(offset)``; coefficients and offsets are integers.
 
-    No two terms share an atom, no coefficient is zero, and constants known at
-    parse time are folded in.
+    No two terms share an atom, no coefficient is zero, and integers are folded in.  The
+    parser keeps named constants; a `Form` holds those of known value as integers.
     """
 
     terms: tuple[tuple[Monomial, Var | Floor], ...]
