@@ -15,10 +15,9 @@ from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import tile
 from zeroskip.native.arguments import Array, Operand, resolve, shapes
-from zeroskip.native.engine import evaluate, line_of, plain, target_for, tiled
+from zeroskip.native.engine import evaluate, line_of, scheduled, target_for, tiled
 from zeroskip.native.load import Invocation
-from zeroskip.native.prepared import invocation, slots
-from zeroskip.native.scheme import Key
+from zeroskip.native.prepared import invocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +115,12 @@ class Bound:
             return None
         target = target_for(line)
         plan = tile.plan(form, line.signatures, line.dtype.name)
-        if plan is not None and plan.entries.tensor in self.held:
-            prepared, filled = tiled(line, plan, target)
-        elif plan is not None:
+        if plan is not None and plan.entries.tensor not in self.held:
             return None  # the entries are fresh, and packed anew by every call
+        if plan is not None:
+            prepared, filled = tiled(line, plan, target)
         else:
-            prepared = plain(line)
-            arrays: dict[Key, Array] = {("vals", line.name): target}
-            filled = slots(prepared, line.used, extents, arrays, {})
+            prepared, filled = scheduled(line, target)
         call = invocation(prepared, filled)
         if call is None or prepared.lowered.scalars:
             return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from zeroskip.einsum_spec.spec import Spec
 from zeroskip.errors import KernelError
 from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native import tile
+from zeroskip.native import lanes, tile
 from zeroskip.native.arguments import Array, Operand, densify, resolve, shapes, signature
 from zeroskip.native.dtypes import LOGICAL, form_arithmetic
 from zeroskip.native.emit import emit
@@ -151,18 +152,34 @@ def _dense(line: Line, backend: str, out: Array | None = None) -> Array:
         value = evaluate_form(line.form, dense, line.extents)
         np.copyto(target, target + value if accumulate else value)
         return target
-    plan = None if accumulate else tile.plan(line.form, line.signatures, line.dtype.name)
-    if backend == "c" and plan is not None and _tile_work(line, plan) >= WORTH_TILING:
-        prepared, filled = tiled(line, plan, target)
+    if accumulate or backend == "interpreter":
+        prepared, filled = plain(line, target, accumulate=accumulate)
     else:
-        prepared = plain(line, accumulate=accumulate)
-        filled = slots(prepared, line.used, line.extents, {("vals", line.name): target}, {})
+        prepared, filled = scheduled(line, target)
     run(prepared, filled, backend)
     return target.astype(np.bool_) if line.form.reduction in LOGICAL else target
 
 
-def plain(line: Line, *, hits: bool = False, accumulate: bool = False) -> Prepared:
+def scheduled(line: Line, target: Array) -> tuple[Prepared, Slots]:
+    """The kernel of the schedule that fits: tiled, lanes, or the plain walk."""
+    dtype = line.dtype.name
+    tiles = tile.plan(line.form, line.signatures, dtype)
+    if tiles is not None and _tile_work(line, tiles) >= WORTH_TILING:
+        return tiled(line, tiles, target)
+    vectors = lanes.plan(line.form, line.signatures, dtype, line.extents)
+    if tiles is None and vectors is not None:
+        return in_lanes(line, vectors, target)
+    return plain(line, target)
+
+
+def plain(line: Line, target: Array, *, accumulate: bool = False) -> tuple[Prepared, Slots]:
     """The kernel that walks the operands' own levels."""
+    prepared = _walk(line, accumulate=accumulate)
+    arrays: dict[Key, Array] = {("vals", line.name): target}
+    return prepared, slots(prepared, line.used, line.extents, arrays, {})
+
+
+def _walk(line: Line, *, hits: bool = False, accumulate: bool = False) -> Prepared:
     key = (line.form, tuple(line.signatures.items()), line.dtype.name, hits, accumulate)
 
     def build() -> Prepared:
@@ -172,6 +189,27 @@ def plain(line: Line, *, hits: bool = False, accumulate: bool = False) -> Prepar
         return Prepared(lowered, emit(lowered.kernel), line.dtype)
 
     return remember(key, build)
+
+
+def in_lanes(line: Line, plan: lanes.LanePlan, target: Array) -> tuple[Prepared, Slots]:
+    """The kernel of the lane schedule, its scratch made."""
+    key = ("lanes", plan, tuple(line.signatures.items()), line.dtype.name)
+
+    def build() -> Prepared:
+        lowered = lanes.lower_lanes(plan, line.signatures, line.dtype.name)
+        return Prepared(lowered, emit(lowered.kernel), line.dtype)
+
+    numbers = lanes.numbers(plan, line.extents, LANE_BYTES // line.dtype.itemsize)
+    rows = prod(line.extents.ranks[rank] for rank in plan.rows)
+    arrays: dict[Key, Array] = {
+        ("rows",): np.empty(rows * numbers["row_pitch"], line.dtype),
+        ("vals", line.name): target,
+    }
+    for access in plan.staged:
+        size = prod(line.extents.shapes[access.tensor])
+        arrays["staged", access.tensor] = np.zeros(size + tile.SLACK, line.dtype)
+    prepared = remember(key, build)
+    return prepared, slots(prepared, line.used, line.extents, arrays, numbers)
 
 
 def tiled(line: Line, plan: tile.TilePlan, target: Array) -> tuple[Prepared, Slots]:
@@ -248,7 +286,7 @@ def _formatted(line: Line, format: Format, backend: str, out: Array | None) -> T
     if form.post == "relu" or backend == "numpy" or is_joint(form):
         return Tensor.from_dense(_dense(line, backend), format)
     value, hit = np.empty(line.shape, line.dtype), np.empty(line.shape, np.uint8)
-    prepared = plain(line, hits=True)
+    prepared = _walk(line, hits=True)
     arrays: dict[Key, Array] = {("vals", line.name): value, ("hit", line.name): hit}
     run(prepared, slots(prepared, line.used, line.extents, arrays, {}), backend)
     coords = np.nonzero(hit)

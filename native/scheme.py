@@ -33,12 +33,14 @@ class Scheme:
     dims collects the integers that the kernel is handed, by what they are:
     ``("extent", rank)``, ``("axis", tensor, axis)``, ``("pad", tensor, axis)`` or
     ``("constant", name)``; buffers the arrays: ``("vals", tensor)``, ``("hit", tensor)`` or
-    ``("level", tensor, storage rank, array)``.
+    ``("level", tensor, storage rank, array)``.  staged : dense operands that are read from a
+    copy with other strides.
     """
 
     form: Form
     signatures: Mapping[str, Signature]
     dtype: str
+    staged: frozenset[str] = frozenset()
     names: Names = field(default_factory=Names)
     dims: dict[Key, str] = field(default_factory=dict)
     buffers: dict[Key, Buffer] = field(default_factory=dict)
@@ -149,7 +151,10 @@ class Scheme:
         return self.buffers[key].name
 
     def values(self, tensor: str) -> str:
-        """The C name of an operand's values."""
+        """The C name of an operand's values, or of its staged copy."""
+        if tensor in self.staged:
+            dtype = self.signatures[tensor].dtype
+            return self.buffer(("staged", tensor), f"{tensor}_staged", dtype, written=True)
         return self.buffer(("vals", tensor), f"{tensor}_vals", self.signatures[tensor].dtype)
 
     def level(self, access: Access, k: int) -> Level:
