@@ -1,0 +1,25 @@
+"""The hardware model: what a layer costs on an architecture.
+
+    a = arch("scnn")                       a preset, a YAML file or a dict
+    c = charge(spec, a, {"I": x, "F": w})  exact, from the real tensors
+    c.ops["effectual"], c.cycles, c.energy_pj, c.accounting
+
+It writes accounting Einsums, parses them again and evaluates them by the same engine that
+runs the layer.
+"""
+
+from zeroskip.hwmodel.arch import Arch, arch, presets
+from zeroskip.hwmodel.charge import Charge, charge
+from zeroskip.hwmodel.energy_tables import EnergyTable, energy_table
+from zeroskip.hwmodel.mapping import Mapping
+
+__all__ = [
+    "Arch",
+    "Charge",
+    "EnergyTable",
+    "Mapping",
+    "arch",
+    "charge",
+    "energy_table",
+    "presets",
+]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -24,15 +25,21 @@ def load_yaml(path: Path) -> Mapping[str, Any]:
     ArchError
         The file cannot be read, is no YAML, holds a key twice, or is no mapping.
     """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise ArchError(f"{path} holds more than {MAX_FILE_BYTES:,} bytes: no description")
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ArchError(f"cannot read {path}: {error}") from None
+    return _parse(text, str(path))
+
+
+@lru_cache(maxsize=32)
+def _parse(text: str, path: str) -> Mapping[str, Any]:
+    """The mapping that a text is.  Nobody changes what this returns."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
     try:
         data = YAML(typ="rt").load(text)
     except MarkedYAMLError as error:

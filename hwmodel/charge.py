@@ -1,0 +1,349 @@
+"""`charge`: what a layer costs on an architecture, exactly, from its real operands.
+
+layer, arch, mapping ──► accounting Einsums ──► counts ──► cycles, bits, energy
+
+cycles         the most of: compute, off chip, buffer, local store
+compute        sum over steps of the busiest PE's cycles, gated operations included
+energy         operations and bits, each times its cost in the energy table
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zeroskip.errors import TensorError
+from zeroskip.formats.density import Density
+from zeroskip.hwmodel import mapping as maps
+from zeroskip.hwmodel.accounting import write_accounting
+from zeroskip.hwmodel.arch import Arch
+from zeroskip.hwmodel.costs import (
+    bandwidth_cycles_of,
+    classes_of,
+    compute_cycles_of,
+    energy_of,
+    work_per_pe_of,
+)
+from zeroskip.hwmodel.evaluate import Operand, structure
+from zeroskip.hwmodel.evaluate import counts as evaluate_counts
+from zeroskip.hwmodel.layer import Layer, LayerSpec, layer_of
+from zeroskip.hwmodel.notes import assumptions_of, missing_of
+from zeroskip.hwmodel.plan import Accounting
+from zeroskip.hwmodel.policy import policy_of
+from zeroskip.hwmodel.report import energy_table, moves_table, summary_table
+from zeroskip.hwmodel.traffic import (
+    NETWORK,
+    Capacity,
+    Moves,
+    Traffic,
+    capacities,
+    result_storage,
+    traffic_of,
+)
+from zeroskip.native import arguments
+from zeroskip.native.engine import evaluate
+from zeroskip.table import Table
+
+
+@dataclass(frozen=True)
+class Charge:
+    """What one layer costs on one architecture.
+
+    Attributes
+    ----------
+    ops : dict
+        Points of the iteration space (multiply-accumulates of a product of two operands) by
+        class: ``effectual`` (no operand is zero), ``gated`` (a cycle, no work), ``skipped``
+        (neither), ``never_fetched``, ``ineffectual`` (executed on a zero), and ``dense``, all
+        of them.  Padding taps are points.
+    multiplications : dict
+        The same in multiplications: a product of three operands has two a point.
+    additions : int
+        Terms of one operand (a bias) added to accumulators.
+    work_per_pe : ndarray of int64, the shape of the PE array
+        Points that take a cycle there: all but the skipped.
+    compute_cycles : int
+        Sum over steps of the largest number of cycles that a PE takes.
+    bandwidth_cycles : dict
+        Cycles that each level needs to move its bits; levels without a limit are left out.
+    traffic : dict
+        (level, tensor) -> `Moves`.
+    energy : dict
+        Picojoules by component: ``multiply``, ``add``, ``network``, and each level.
+    capacity : tuple of Capacity
+        Working sets of buffer and local store against their capacities.
+    assumptions, missing : tuple of str
+        What the figures take for granted, and what they leave out.
+    """
+
+    arch: Arch
+    schedule: maps.Schedule
+    layer: Layer
+    cascade: Accounting
+    ops: dict[str, int]
+    multiplications: dict[str, int]
+    additions: int
+    work_per_pe: NDArray[np.int64]
+    compute_cycles: int
+    bandwidth_cycles: dict[str, int]
+    traffic: Traffic
+    energy: dict[str, float]
+    capacity: tuple[Capacity, ...]
+    assumptions: tuple[str, ...]
+    missing: tuple[str, ...]
+    _dense: Callable[[], Charge] = field(repr=False, compare=False)
+
+    # ---- time ---------------------------------------------------------------------------
+
+    @property
+    def cycles(self) -> int:
+        """The slowest of compute and every level's bandwidth; all overlap."""
+        return max(self.compute_cycles, *self.bandwidth_cycles.values(), 0)
+
+    @property
+    def bound_by(self) -> str:
+        """What `cycles` is set by: ``compute`` or a level."""
+        times = {"compute": self.compute_cycles, **self.bandwidth_cycles}
+        return max(times, key=lambda name: times[name])
+
+    @property
+    def seconds(self) -> float:
+        return self.cycles / self.arch.clock_hz
+
+    @property
+    def executed(self) -> int:
+        """Multiplications done: effectual, and ineffectual ones that nothing prevented."""
+        return self.multiplications["effectual"] + self.multiplications["ineffectual"]
+
+    @property
+    def utilisation(self) -> float:
+        """Multiplications done over what all multipliers could do in `cycles`."""
+        return _ratio(self.executed, self.arch.pes * self.arch.multipliers * self.cycles)
+
+    @property
+    def imbalance(self) -> float:
+        """`compute_cycles` over what they would be with the work spread evenly; 1 or more."""
+        busy = self.executed + self.multiplications["gated"]
+        return _ratio(self.compute_cycles * self.arch.pes * self.arch.multipliers, busy)
+
+    # ---- movement and energy ------------------------------------------------------------
+
+    def at(self, level: str, tensor: str) -> Moves:
+        """What moves at a level (or ``network``) for one tensor.
+
+        Raises `ArchError` for a level, `TensorError` for a tensor that is not there.
+        """
+        if level != NETWORK:
+            self.arch.level(level)
+        tensors = (*self.layer.tensors, self.layer.target.tensor)
+        if tensor not in tensors:
+            raise TensorError(f"no tensor {tensor!r} in this layer: it has {', '.join(tensors)}")
+        return self.traffic.get((level, tensor), Moves())
+
+    def level(self, level: str) -> Moves:
+        """What moves at a level, all tensors together."""
+        if level != NETWORK:
+            self.arch.level(level)
+        return sum((m for (at, _), m in self.traffic.items() if at == level), Moves())
+
+    @property
+    def energy_pj(self) -> float:
+        return sum(self.energy.values())
+
+    @property
+    def overflow(self) -> tuple[str, ...]:
+        """What does not fit, level by level, in bits."""
+        return tuple(
+            f"{c.level} must hold {c.needed_bits:,} bits and holds {c.capacity_bits:,}: "
+            f"{c.overflow_bits:,} bits too few"
+            for c in self.capacity
+            if c.overflow_bits
+        )
+
+    # ---- against dense ------------------------------------------------------------------
+
+    @cached_property
+    def baseline(self) -> Charge:
+        """The same layer on the same array and memories, without gating, skipping and
+        compression."""
+        return self._dense()
+
+    @property
+    def speedup(self) -> float:
+        """Cycles of the baseline over those here."""
+        return _ratio(self.baseline.cycles, self.cycles)
+
+    @property
+    def energy_ratio(self) -> float:
+        """Energy here over that of the baseline."""
+        return _ratio(self.energy_pj, self.baseline.energy_pj)
+
+    # ---- print --------------------------------------------------------------------------
+
+    @property
+    def mapping(self) -> maps.Mapping:
+        """The complete mapping; it prints as text."""
+        return self.schedule.mapping
+
+    @property
+    def accounting(self) -> str:
+        """The accounting Einsums, as text that parses and evaluates."""
+        return self.cascade.text
+
+    @property
+    def factored_accounting(self) -> str:
+        """The same as it is evaluated: sums pushed into products."""
+        return structure(self.cascade.text).factored.text
+
+    def table(self) -> Table:
+        """Operations, cycles, bits and energy, beside the dense baseline."""
+        return summary_table(self)
+
+    def moves(self) -> Table:
+        """Reads, writes and bits of every level and tensor."""
+        return moves_table(self)
+
+    def to_pandas(self) -> Any:
+        return self.table().to_pandas()
+
+    def plot(self, **options: Any) -> Any:
+        """Energy by component, as bars."""
+        return energy_table(self).plot(**options)
+
+    def __repr__(self) -> str:
+        return str(self.table())
+
+    def __rich__(self) -> Any:
+        return self.table().__rich__()
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+
+def charge(
+    spec: LayerSpec,
+    arch: Arch,
+    operands: Mapping[str, Any],
+    mapping: maps.Mapping | None = None,
+) -> Charge:
+    """What a layer costs on an architecture, exactly.
+
+    Parameters
+    ----------
+    spec : Spec
+        One line: products of up to three tensors, summed.
+    arch : Arch
+    operands : name -> ndarray, Tensor, or whatever `zeroskip.tensor` takes
+        The result may be given too, by its name.  It is computed if it is not, and only if
+        the architecture compresses results off chip: then its bits depend on its zeros.
+    mapping : Mapping, optional
+        What it leaves open is derived and printed.
+
+    Raises
+    ------
+    EinsumError, ArchError, TensorError
+    """
+    given = dict(operands)
+    for name, value in given.items():
+        if isinstance(value, Density):
+            raise TensorError(
+                f"{name} is a Density; only real tensors can be charged as yet\n"
+                "Draw one from it: .sample(rng)."
+            )
+    target = spec.forms[-1].target.tensor
+    result = given.pop(target, None)
+    held = {name: arguments.resolve(name, value) for name, value in given.items()}
+    made = {name: Operand(value.shape, value) for name, value in held.items()}
+
+    def computed(shape: tuple[int, ...]) -> Operand:
+        value = evaluate_result(spec, held) if result is None else result
+        known = arguments.resolve(target, value)
+        if known.shape != shape:
+            raise TensorError(
+                f"{target} has shape {known.shape}, but the layer makes one of shape {shape}"
+            )
+        return Operand(known.shape, known)
+
+    return _charge(spec, arch, made, mapping, computed, None)
+
+
+def evaluate_result(spec: Any, operands: Mapping[str, Any]) -> Any:
+    """The layer's result, by the engine."""
+    return evaluate(spec, operands)[spec.forms[-1].target.tensor]
+
+
+def _charge(
+    spec: LayerSpec,
+    arch: Arch,
+    operands: Mapping[str, Operand],
+    mapping: maps.Mapping | None,
+    result: Callable[[tuple[int, ...]], Operand],
+    effectual: tuple[int, ...] | None,
+) -> Charge:
+    """effectual : effectual points of each term, where they are known."""
+    roles = mapping.roles if mapping is not None else None
+    shapes = {name: operand.shape for name, operand in operands.items()}
+    layer = layer_of(spec, shapes, roles)
+    schedule = maps.complete(mapping, layer, arch)
+    zeros = [name for name, operand in operands.items() if operand.explicit_zeros]
+    policy = policy_of(layer, schedule, arch, zeros)
+    cascade = write_accounting(layer, schedule, policy, effectual=effectual is None)
+    counts = evaluate_counts(cascade, operands)
+    found = tuple(int(counts[plan.effectual].sum()) for plan in cascade.terms)
+    ops, multiplications = classes_of(cascade, counts, effectual or found)
+    target = layer.target.tensor
+    shape = layer.extents.shapes[target]
+    plain = arch.format(target, "O", arch.off_chip.name) in ("U", "dense")
+    outcome = Operand(shape, None) if plain else result(shape)
+    traffic = traffic_of(
+        layer,
+        arch,
+        schedule,
+        cascade,
+        counts,
+        operands,
+        result_storage(layer, arch, schedule, outcome),
+    )
+    additions = sum(term.points for term in layer.additions)
+
+    def dense() -> Charge:
+        bare = {name: Operand(shape, None) for name, shape in shapes.items()}
+        return _charge(
+            spec,
+            arch.without_sparsity(),
+            bare,
+            schedule.mapping,
+            lambda shape: Operand(shape, None),
+            effectual or found,
+        )
+
+    return Charge(
+        arch=arch,
+        schedule=schedule,
+        layer=layer,
+        cascade=cascade,
+        ops=ops,
+        multiplications=multiplications,
+        additions=additions,
+        work_per_pe=work_per_pe_of(arch, schedule, cascade, counts),
+        compute_cycles=sum(compute_cycles_of(arch, plan, counts) for plan in cascade.terms),
+        bandwidth_cycles=bandwidth_cycles_of(arch, traffic),
+        traffic=traffic,
+        energy=energy_of(arch, cascade, counts, multiplications, additions, traffic),
+        capacity=capacities(arch, cascade, counts),
+        assumptions=assumptions_of(layer, arch, schedule),
+        missing=missing_of(layer, arch),
+        _dense=dense,
+    )
+
+
+def _ratio(top: float, bottom: float) -> float:
+    """0/0 is 1: nothing on both sides."""
+    if bottom:
+        return top / bottom
+    return 1.0 if not top else float("inf")

@@ -1,0 +1,122 @@
+"""Evaluates an accounting on the real masks of the operands, in 64-bit integers.
+
+The text is parsed and its sums are pushed into its products once for each structure; what
+is remembered depends on the text alone, never on an operand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zeroskip.einsum_spec.explicit import form_text
+from zeroskip.einsum_spec.factor import factor_all
+from zeroskip.einsum_spec.spec import Spec, make_spec
+from zeroskip.formats.tensor import Tensor
+from zeroskip.hwmodel.plan import Accounting, Mask
+from zeroskip.native.engine import evaluate
+
+Bits = NDArray[np.bool_]
+
+
+class Operand:
+    """One operand's masks, made when asked for.
+
+    value : ndarray or `Tensor`; None where only the shape is known, and every place holds
+        a value.
+    """
+
+    def __init__(self, shape: tuple[int, ...], value: NDArray[Any] | Tensor | None) -> None:
+        self.shape, self.value = shape, value
+
+    @cached_property
+    def nonzero(self) -> Bits:
+        """Where the value is not zero (NaN is not)."""
+        match self.value:
+            case None:
+                return self.inside
+            case Tensor():
+                return self._scatter(zeros=False)
+            case _:
+                return np.asarray(self.value != 0)
+
+    @cached_property
+    def stored(self) -> Bits:
+        """Where an entry is held: `nonzero`, and zeros that a tensor stores by name."""
+        return self._scatter(zeros=True) if isinstance(self.value, Tensor) else self.nonzero
+
+    @cached_property
+    def explicit_zeros(self) -> bool:
+        """Whether a zero is stored by name."""
+        return isinstance(self.value, Tensor) and not bool(self._entries[1].all())
+
+    @property
+    def inside(self) -> Bits:
+        return np.ones(self.shape, dtype=np.bool_)
+
+    @cached_property
+    def _entries(self) -> tuple[tuple[NDArray[np.int64], ...], Bits]:
+        assert isinstance(self.value, Tensor)
+        coords, values = self.value.coords()
+        return coords, np.asarray(values != 0)
+
+    def _scatter(self, *, zeros: bool) -> Bits:
+        coords, kept = self._entries
+        bits = np.zeros(self.shape, dtype=np.bool_)
+        bits[coords] = True if zeros else kept
+        return bits
+
+    def mask(self, wanted: Mask) -> Bits:
+        """A mask over the places that an access reaches: padding in front, tail cut off."""
+        bits = {"nz": lambda: self.nonzero, "st": lambda: self.stored}.get(
+            wanted.kind, lambda: self.inside
+        )()
+        if bits.shape == wanted.lengths and not any(lo for lo, _ in wanted.pads):
+            return bits
+        reach = np.zeros(wanted.lengths, dtype=np.bool_)
+        source, target = [], []
+        for size, length, (lo, _) in zip(bits.shape, wanted.lengths, wanted.pads, strict=True):
+            stop = max(min(lo + size, length), lo)
+            target.append(slice(lo, stop))
+            source.append(slice(0, stop - lo))
+        reach[tuple(target)] = bits[tuple(source)]
+        return reach
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """A parsed accounting: as written, and with its sums pushed into its products."""
+
+    written: Spec
+    factored: Spec
+    names: frozenset[str]
+
+
+@lru_cache(maxsize=512)
+def structure(text: str) -> Structure:
+    """Parse an accounting and factor it.  Depends on the text alone."""
+    written = make_spec(text)
+    forms = factor_all(written.forms)
+    factored = make_spec("\n".join(map(form_text, forms)))
+    bare = {name for form in factored.forms for term in form.terms for name in term.scalars}
+    names = set(factored.ranks)
+    names |= {name.lower() for name in bare if name.isupper()}
+    return Structure(written, factored, frozenset(names))
+
+
+def counts(accounting: Accounting, operands: Mapping[str, Operand]) -> dict[str, NDArray[np.int64]]:
+    """Every result of the accounting, by name; without any point, all of them 0."""
+    parsed = structure(accounting.text)
+    if 0 in accounting.sizes.values():
+        return {name: np.zeros((), dtype=np.int64) for name in parsed.factored.results}
+    sizes = {rank: n for rank, n in accounting.sizes.items() if rank in parsed.names}
+    spec = replace(parsed.factored, sizes=sizes, _solved={})
+    masks = {name: operands[m.tensor].mask(m) for name, m in accounting.masks.items()}
+    used = set(spec.operands)
+    found = evaluate(spec, {name: mask for name, mask in masks.items() if name in used})
+    return {name: np.asarray(value) for name, value in found.items()}

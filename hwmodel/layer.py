@@ -1,0 +1,211 @@
+"""A layer as the hardware model sees it: terms, operands with roles, extents of everything.
+
+A layer is one line of Einsum.  Its *work* is its terms with products; terms of one operand
+(a bias) are additions that go into the accumulators.  A line without any product, such as
+sum pooling, has additions as its work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Protocol
+
+from zeroskip.einsum_spec.explicit import form_text
+from zeroskip.einsum_spec.extents import Extents
+from zeroskip.einsum_spec.form import Form, Term
+from zeroskip.einsum_spec.subscripts import fold
+from zeroskip.einsum_spec.tree import Access, Affine
+from zeroskip.einsum_spec.walk import bounds, single, variables
+from zeroskip.errors import ArchError, EinsumError
+
+MAX_OPERANDS = 3
+ROLES = ("I", "F", "bias")
+"""Roles of operands: input activations, filter weights, bias."""
+
+_WEIGHTS = {"f", "w", "k", "filter", "filters", "kernel", "weight", "weights"}
+_INPUTS = {"i", "x", "a", "input", "inputs", "iact", "iacts", "activation", "activations"}
+
+
+class LayerSpec(Protocol):
+    """What is read of `zeroskip.einsum_spec.spec.Spec`."""
+
+    @property
+    def forms(self) -> tuple[Form, ...]: ...
+    def extents(self, shapes: Mapping[str, tuple[int, ...]]) -> Extents: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """One access of a term, its subscripts with every constant multiplied out.
+
+    lengths : places of each axis that are in reach, from the first padded one.
+    pads : (lo, hi) of each axis.
+    """
+
+    tensor: str
+    subscripts: tuple[Affine, ...]
+    lengths: tuple[int, ...]
+    pads: tuple[tuple[int, int], ...]
+
+    @property
+    def variables(self) -> set[str]:
+        return {name for subscript in self.subscripts for name in variables(subscript)}
+
+
+@dataclass(frozen=True, slots=True)
+class WorkTerm:
+    """One additive term: its operands, its ranks, and how often it multiplies at a point."""
+
+    operands: tuple[Operand, ...]
+    ranks: tuple[str, ...]
+    points: int
+
+    @property
+    def multiplications(self) -> int:
+        return max(len(self.operands) - 1, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One line, bound to shapes.
+
+    work : terms whose points are operations.
+    additions : terms of one operand or none beside them.
+    reductions : ranks that the target lacks, outermost first.
+    roles : operand -> ``I``, ``F``, ``bias``; the result is ``O``.
+    additive : whether an absent product leaves the result as it is.
+    """
+
+    form: Form
+    extents: Extents
+    target: Operand
+    work: tuple[WorkTerm, ...]
+    additions: tuple[WorkTerm, ...]
+    ranks: tuple[str, ...]
+    reductions: tuple[str, ...]
+    roles: dict[str, str]
+    additive: bool
+
+    @property
+    def form_text(self) -> str:
+        """The line, with every sum written out."""
+        return form_text(self.form)
+
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        """Operands, in order of appearance."""
+        terms = (*self.work, *self.additions)
+        return tuple(dict.fromkeys(o.tensor for term in terms for o in term.operands))
+
+    def extent(self, rank: str) -> int:
+        return self.extents.ranks[rank]
+
+    def first(self, tensor: str) -> Operand:
+        """The first access of an operand, or the target."""
+        for term in (*self.work, *self.additions):
+            for operand in term.operands:
+                if operand.tensor == tensor:
+                    return operand
+        return self.target
+
+
+def layer_of(
+    spec: LayerSpec,
+    shapes: Mapping[str, tuple[int, ...]],
+    roles: Mapping[str, str] | None = None,
+) -> Layer:
+    """The layer that a spec is, on operands of these shapes.
+
+    Raises
+    ------
+    EinsumError
+        For several lines, or a product of more than three operands.
+    ArchError
+        For a role that names no operand.
+    """
+    if len(spec.forms) != 1:
+        raise EinsumError(
+            f"expected a layer of one line, found {len(spec.forms)} lines",
+            hint="Charge each line on its own.",
+        )
+    form = spec.forms[0]
+    extents = spec.extents(shapes)
+    values = {rank.upper(): n for rank, n in extents.ranks.items()} | extents.constants
+    terms = [_term(form, term, extents, values) for term in form.terms]
+    work = tuple(t for t in terms if len(t.operands) > 1)
+    if not work:
+        work = tuple(t for t in terms if t.operands)
+    if not work:
+        raise EinsumError("a line without operands has nothing to charge for")
+    target = _operand(form.target, extents, values)
+    outer = {name for s in target.subscripts for name in variables(s)}
+    ranks = tuple(dict.fromkeys(r for t in (*work, *terms) for r in t.ranks))
+    first = [r for name in ("c", "k") for r in ranks if r == name and r not in outer]
+    reductions = tuple(dict.fromkeys((*first, *(r for r in ranks if r not in outer))))
+    return Layer(
+        form=form,
+        extents=extents,
+        target=target,
+        work=work,
+        additions=tuple(t for t in terms if t not in work),
+        ranks=ranks,
+        reductions=reductions,
+        roles=_roles(work, terms, roles or {}),
+        additive=form.reduction in (None, "+"),
+    )
+
+
+def _term(form: Form, term: Term, extents: Extents, values: Mapping[str, int]) -> WorkTerm:
+    if len(term.accesses) > MAX_OPERANDS:
+        names = ", ".join(a.tensor for a in term.accesses)
+        raise EinsumError(
+            f"a product of {len(term.accesses)} operands ({names}); at most {MAX_OPERANDS} "
+            "can be charged",
+            hint="Multiply some of them in a line of their own.",
+        )
+    outer = [name for s in form.target.subscripts for name in variables(s)]
+    ranks = tuple(dict.fromkeys((*outer, *term.ranks, *form.reduced)))
+    operands = tuple(_operand(a, extents, values) for a in term.accesses)
+    return WorkTerm(operands, ranks, prod(extents.ranks[r] for r in ranks))
+
+
+def _operand(access: Access, extents: Extents, values: Mapping[str, int]) -> Operand:
+    subscripts = tuple(fold(s, values) for s in access.subscripts)
+    lengths = []
+    for s in subscripts:
+        empty = any(extents.ranks[name] == 0 for name in variables(s))
+        lengths.append(0 if empty else bounds(s, extents.ranks, values)[1] + 1)
+    pads = extents.pads.get(access.tensor) or ((0, 0),) * len(subscripts)
+    return Operand(access.tensor, subscripts, tuple(lengths), tuple(pads))
+
+
+def _roles(
+    work: tuple[WorkTerm, ...], terms: list[WorkTerm], given: Mapping[str, str]
+) -> dict[str, str]:
+    """Who is activation and who is weight: as told, else by name, else by a window (p+r) of
+    the input, else the first operand is the activation; all others are weights."""
+    operands = {o.tensor: o for term in work for o in term.operands}
+    everyone = {o.tensor for term in terms for o in term.operands}
+    roles: dict[str, str] = {}
+    for tensor, role in given.items():
+        if tensor not in everyone:
+            names = ", ".join(sorted(everyone))
+            raise ArchError(f"roles name {tensor}, which is no operand; operands: {names}")
+        if role not in ROLES:
+            raise ArchError(f"role of {tensor}: expected {' or '.join(ROLES)}, found {role!r}")
+        roles[tensor] = role
+    for tensor in operands:
+        plain = tensor.lower().rstrip("0123456789_")
+        if tensor not in roles and plain in _WEIGHTS | _INPUTS:
+            roles[tensor] = "F" if plain in _WEIGHTS else "I"
+    for tensor, operand in operands.items():
+        if tensor not in roles and any(single(s) is None and s.terms for s in operand.subscripts):
+            roles[tensor] = "I"
+    for tensor in operands:
+        if tensor not in roles:
+            roles[tensor] = "F" if "I" in roles.values() else "I"
+    for tensor in everyone:
+        roles.setdefault(tensor, "bias")
+    return roles

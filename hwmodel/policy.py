@@ -1,0 +1,218 @@
+"""What an architecture's features and formats mean for the operands of one layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import prod
+
+from zeroskip.einsum_spec.walk import single
+from zeroskip.errors import ArchError
+from zeroskip.formats.format import Format
+from zeroskip.formats.level_data import coordinate_bits
+from zeroskip.formats.levels import Bitmask, Compressed, RunLength, Singleton, Uncompressed
+from zeroskip.hwmodel.arch import ROLES, Arch
+from zeroskip.hwmodel.features import Feature
+from zeroskip.hwmodel.layer import Layer, Operand, WorkTerm
+from zeroskip.hwmodel.mapping import Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """How an operand lies on chip, in the buffer and in the PEs alike, as it moves.
+
+    entry_bits : coordinates of one stored entry.
+    place_bits : bits of every position, stored or not.
+    kind : the mask of what is held: ``in`` every place, ``st`` the entries of the format,
+        ``nz`` these too, where none of them is zero.
+    """
+
+    format: Format
+    entry_bits: int
+    place_bits: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class OperandPolicy:
+    """One operand of one term.
+
+    skipped_by, gated_by : whether an absent entry skips, a zero gates.
+    gated_where : operands (by number) whose zeros keep this one from being read.
+    result_gated_where : the same of the result.
+    """
+
+    skipped_by: bool
+    gated_by: bool
+    gated_where: frozenset[int]
+    result_gated_where: frozenset[int]
+    stored: Stored
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Rules of every term's operands, in order."""
+
+    terms: tuple[tuple[OperandPolicy, ...], ...]
+    additions: tuple[tuple[OperandPolicy, ...], ...]
+
+
+def policy_of(
+    layer: Layer, schedule: Schedule, arch: Arch, explicit_zeros: Iterable[str] = ()
+) -> Policy:
+    """Rules for a layer.
+
+    explicit_zeros : operands that store zeros.
+
+    Raises
+    ------
+    ArchError
+        For a feature that names nobody, skipping by a tensor without metadata, and
+        run-length coding where entries are picked out.
+    """
+    zeros = set(explicit_zeros)
+    _check_names(layer, arch)
+    features = arch.features if layer.additive else ()
+    rules = [_rules(term, layer, schedule, arch, features, zeros) for term in layer.work]
+    extra = [_rules(term, layer, schedule, arch, (), zeros) for term in layer.additions]
+    return Policy(tuple(rules), tuple(extra))
+
+
+def _check_names(layer: Layer, arch: Arch) -> None:
+    known = {*layer.tensors, layer.target.tensor, *ROLES}
+    for feature in arch.features:
+        for name in (*feature.targets, *feature.conditions):
+            if name not in known:
+                names = ", ".join((*layer.tensors, layer.target.tensor))
+                raise ArchError(
+                    f'{arch.name}: "{feature}" names {name}, which is neither a tensor of this '
+                    f"layer ({names}) nor a role ({', '.join(ROLES)})"
+                )
+        for name in feature.conditions:
+            if name in (layer.target.tensor, "O"):
+                raise ArchError(f'{arch.name}: "{feature}" goes by the result: it is not there yet')
+    for level in (arch.buffer, arch.local):
+        text = arch.format(layer.target.tensor, "O", level.name)
+        if text not in ("U", "dense"):
+            raise ArchError(
+                f"{arch.name}: {layer.target.tensor} (role O) has format {text} in {level.name}; "
+                f"results are compressed on their way to {arch.off_chip.name} only\n"
+                f"Give O the format U in {level.name}."
+            )
+
+
+def _rules(
+    term: WorkTerm,
+    layer: Layer,
+    schedule: Schedule,
+    arch: Arch,
+    features: Sequence[Feature],
+    zeros: set[str],
+) -> tuple[OperandPolicy, ...]:
+    operands = term.operands
+
+    def matching(names: Iterable[str]) -> set[int]:
+        chosen = set(names)
+        return {
+            i
+            for i, o in enumerate(operands)
+            if o.tensor in chosen or layer.roles[o.tensor] in chosen
+        }
+
+    skips: set[int] = set()
+    gates: dict[int, set[int]] = {i: set() for i in range(-1, len(operands))}
+    gated: set[int] = set()
+    for feature in features:
+        conditions = matching(feature.conditions)
+        if feature.kind == "skip":
+            skips |= conditions
+            continue
+        gated |= conditions
+        targets = matching(feature.targets)
+        if {"O", layer.target.tensor} & set(feature.targets):
+            targets.add(-1)
+        for target in targets:
+            gates[target] |= conditions
+    rules = []
+    for i, operand in enumerate(operands):
+        stored = _stored(layer, schedule, arch, operand, operand.tensor in zeros)
+        if i in skips and stored.kind == "in":
+            raise ArchError(
+                f"{arch.name} skips by {operand.tensor}, which {arch.buffer.name} holds in format "
+                f"{stored.format.label}: without metadata nobody knows what to skip\n"
+                f"Give {operand.tensor} (role {layer.roles[operand.tensor]}) the format C or B at "
+                f"{arch.buffer.name}."
+            )
+        rules.append(
+            OperandPolicy(
+                skipped_by=i in skips,
+                gated_by=i in gated,
+                gated_where=frozenset(gates[i]),
+                result_gated_where=frozenset(gates[-1]),
+                stored=stored,
+            )
+        )
+    return tuple(rules)
+
+
+def _stored(
+    layer: Layer, schedule: Schedule, arch: Arch, operand: Operand, has_zeros: bool
+) -> Stored:
+    """An operand on chip.  Fiber pointers stay with the controller and do not move."""
+    tensor, role = operand.tensor, layer.roles[operand.tensor]
+    shape = layer.extents.shapes[tensor]
+    text = arch.format(tensor, role, arch.buffer.name)
+    bound = bound_format(text, operand, schedule)
+    inside = bound_format(arch.format(tensor, role, arch.local.name), operand, schedule)
+    if inside != bound:
+        raise ArchError(
+            f"{arch.name}: {tensor} is {bound.label} in {arch.buffer.name} and {inside.label} in "
+            f"{arch.local.name}; re-encoding on chip is not modelled yet\n"
+            "Give both levels one format."
+        )
+    levels = bound.levels
+    if any(isinstance(level, RunLength) for level in levels):
+        raise ArchError(
+            f"{arch.name}: {tensor} is run-length coded in {arch.buffer.name}, where entries are "
+            f"picked out one by one\nUse C or B there; RLE is for {arch.off_chip.name}."
+        )
+    last = next((i for i, x in enumerate(levels) if not isinstance(x, Uncompressed)), len(levels))
+    inner = levels[last:]
+    if len(inner) > 1 and not all(isinstance(level, Singleton) for level in inner[1:]):
+        raise ArchError(
+            f"{arch.name}: {tensor} is {bound.label} in {arch.buffer.name}; there one level at "
+            "most may be compressed, the innermost, or COO\nUse U, C, B, CSR or COO."
+        )
+    if not inner:
+        return Stored(bound, 0, 0, "in")
+    kind = "st" if has_zeros else "nz"
+    if isinstance(inner[0], Bitmask):
+        return Stored(bound, 0, 1, kind)
+    bits = 0
+    for rank, level in zip(bound.ranks[last:], inner, strict=True):
+        positions = prod(shape[int(axis)] for axis in rank.axes)
+        assert isinstance(level, Compressed | Singleton)
+        given = level.coordinate_bits
+        bits += coordinate_bits(positions) if given is None else given
+    return Stored(bound, bits, 0, kind)
+
+
+def bound_format(text: str, operand: Operand, schedule: Schedule) -> Format:
+    """A format for an operand.
+
+    One level alone (``C``, ``B``, ``R(5)``) means: each step's slice is one fiber.  The axes
+    that are a step's loop are U, all others are flattened under that level.
+    """
+    wanted, ndim = Format(text), len(operand.subscripts)
+    alone = wanted.name is None and not wanted.axes and len(wanted.ranks) == 1
+    if not alone or ndim == 1:
+        return wanted.bind(ndim)
+    level = wanted.ranks[0].level
+    if isinstance(level, Uncompressed) or ndim == 0:
+        return Format("dense").bind(ndim)
+    stepped = {step.rank for step in schedule.steps if step.block == 1}
+    outer = [a for a, s in enumerate(operand.subscripts) if single(s) in stepped]
+    inner = [a for a in range(ndim) if a not in outer]
+    if not inner:
+        outer, inner = [], outer
+    return Format.of([*(((a,), Uncompressed()) for a in outer), (tuple(inner), level)])
