@@ -26,6 +26,7 @@ from zeroskip.native.nest import (
     Level,
     Locate,
     Loop,
+    Merge,
     Name,
     Range,
     Stmt,
@@ -176,7 +177,37 @@ class Descent:
                 continue
             if len(names) > 1 or not self._solvable(cursor.access.subscripts[axis], names[0]):
                 return self._range(state, self._to_loop(names))
+        for k in range(len(state.cursors)):
+            if k != i and self._mergeable(state, i, k):
+                return self._merge(state, i, k)
         return self._walk(state, i)
+
+    def _mergeable(self, state: State, i: int, k: int) -> bool:
+        """Whether both operands come to sorted coordinates of the same rank at this depth."""
+        ranks = []
+        for cursor in (state.cursors[i], state.cursors[k]):
+            if cursor.done or cursor.level.letter != "C" or not cursor.level.unique:
+                return False
+            axis = cursor.level.axes[0]
+            if len(cursor.level.axes) > 1 or cursor.signature.padded[axis]:
+                return False
+            ranks.append(self.scheme.plain(cursor.access.subscripts[axis]))
+        return ranks[0] is not None and ranks[0] == ranks[1] and ranks[0] not in state.bound
+
+    def _merge(self, state: State, i: int, k: int) -> tuple[Stmt, ...]:
+        """Two fingers over the coordinates of one rank."""
+        below = replace(state, whole=False)
+        sides = []
+        for at in (i, k):
+            cursor = state.cursors[at]
+            node = self.scheme.level(cursor.access, cursor.depth)
+            pos = self.scheme.names.fresh(f"p{cursor.tag}_{node.label}")
+            sides.append(Stored(node, cursor.position, pos))
+            below = below.with_cursor(at, self._deeper(cursor, Name(pos)))
+        rank = self.scheme.plain(state.cursors[i].access.subscripts[state.cursors[i].level.axes[0]])
+        assert rank is not None
+        below = replace(below, bound=state.bound | {rank})
+        return (Loop(self.scheme.rank(rank), Merge(*sides), self.go(below)),)
 
     def _to_loop(self, names: list[str]) -> str:
         """Of several ranks in one subscript, the one to loop over: a summed rank first, so that

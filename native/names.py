@@ -6,7 +6,7 @@ _WORDS = """
 auto break case char const continue default do double else enum extern float for goto if inline
 int long register restrict return short signed sizeof static struct switch typedef union unsigned
 void volatile while asm typeof NULL INT64_MIN INT64_MAX linux unix main args work tile vectors
-tiles LANES v t i
+tiles LANES v t
 """
 _TAKEN = frozenset(_WORDS.split())
 
