@@ -18,7 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.errors import TensorError
+from zeroskip.formats.convert import tensor
 from zeroskip.formats.density import Density
+from zeroskip.formats.tensor import Tensor
 from zeroskip.hwmodel import mapping as maps
 from zeroskip.hwmodel.accounting import write_accounting
 from zeroskip.hwmodel.arch import Arch
@@ -45,7 +47,6 @@ from zeroskip.hwmodel.traffic import (
     result_storage,
     traffic_of,
 )
-from zeroskip.native import arguments
 from zeroskip.native.engine import evaluate
 from zeroskip.table import Table
 
@@ -257,12 +258,12 @@ def charge(
             )
     target = spec.forms[-1].target.tensor
     result = given.pop(target, None)
-    held = {name: arguments.resolve(name, value) for name, value in given.items()}
+    held = {name: _resolved(value) for name, value in given.items()}
     made = {name: Operand(value.shape, value) for name, value in held.items()}
 
     def computed(shape: tuple[int, ...]) -> Operand:
         value = evaluate_result(spec, held) if result is None else result
-        known = arguments.resolve(target, value)
+        known = _resolved(value)
         if known.shape != shape:
             raise TensorError(
                 f"{target} has shape {known.shape}, but the layer makes one of shape {shape}"
@@ -270,6 +271,13 @@ def charge(
         return Operand(known.shape, known)
 
     return _charge(spec, arch, made, mapping, computed, None)
+
+
+def _resolved(value: Any) -> NDArray[Any] | Tensor:
+    """An array as it is; SciPy's, torch's and lists as a `Tensor`."""
+    if isinstance(value, np.ndarray | Tensor):
+        return value
+    return tensor(value)
 
 
 def evaluate_result(spec: Any, operands: Mapping[str, Any]) -> Any:
