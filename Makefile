@@ -58,7 +58,7 @@ sanitize: $(DEVELOPED) ## runtime and generated C under the address and UB sanit
 
 .PHONY: evidence
 evidence: $(DEVELOPED) ## every figure that the project claims, printed and checked
-	@$(BIN)/python tools/evidence.py
+	@$(BIN)/python tools/evidence
 
 .PHONY: install-check
 install-check: $(DEVELOPED) ## install in every way into fresh environments (needs PyPI)
