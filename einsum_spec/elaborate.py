@@ -281,7 +281,7 @@ class _Elaboration:
                 raise self.error(
                     f"the divisor {deparse(node)} has no value yet",
                     node,
-                    f"Give it: consts={{{name!r}: 9}}, or multiply by an operand of no axes"
+                    f'Give it: consts={{"{name}": 9}}, or multiply by an operand of no axes'
                     " that holds the reciprocal.",
                 )
             total += term.number

@@ -27,6 +27,7 @@ from zeroskip.einsum_spec.operands import (
     accesses_of,
     article,
     check_operands,
+    check_sizes,
     scalars_of,
 )
 from zeroskip.einsum_spec.padding import PadLike, Pads, normalise
@@ -155,15 +156,10 @@ class _Solver:
         return Extents(ranks, self.shapes, self.pads, values)
 
     def take_sizes(self, sizes: Mapping[str, int]) -> None:
-        bare = set(scalars_of(self.forms)).union(
-            name for a in self.accesses for part in a.subscripts for name in constants(part)
-        )
+        check_sizes(self.forms, sizes, self.text)
         for name, value in sizes.items():
             extent = _extent(value, f"size of {name}")
             rank = name if name in self.names else self.extent_of.get(name, name)
-            if rank not in self.names and rank.upper() not in bare:
-                known = ", ".join(self.names) or "none"
-                raise self.error(f"sizes names {name}, which is no rank; ranks: {known}")
             self.names.setdefault(rank)
             self.extent_of.setdefault(rank.upper(), rank)
             self.learn(rank, _Source(extent))
@@ -201,16 +197,18 @@ class _Solver:
         return deparse(Access(access.tensor, tuple(parts)))
 
     def describe(self, access: Access, axis: int) -> str:
-        lo, hi = self.pad(access.tensor, axis)
+        lo, hi = self.pad(access, axis)
         padded = f", padded by {lo} and {hi}" if lo or hi else ""
         return f"{access.tensor} (axis {axis} of shape {self.shapes[access.tensor]}{padded})"
 
     def length(self, access: Access, axis: int) -> int:
         """Places of an axis, padding included."""
-        return self.shapes[access.tensor][axis] + sum(self.pad(access.tensor, axis))
+        return self.shapes[access.tensor][axis] + sum(self.pad(access, axis))
 
-    def pad(self, tensor: str, axis: int) -> tuple[int, int]:
-        return self.pads[tensor][axis] if tensor in self.pads else (0, 0)
+    def pad(self, access: Access, axis: int) -> tuple[int, int]:
+        """Padding that the access sees; a target is never padded."""
+        read = access.tensor in self.pads and id(access) not in self.targets
+        return self.pads[access.tensor][axis] if read else (0, 0)
 
     def learn_plain(self, tensor: str) -> None:
         """Learn from every subscript of ``tensor`` that is one index variable."""

@@ -171,7 +171,7 @@ def classify(evidence: Evidence, consts: Collection[str] = (), text: str | None 
             text=text,
             spans=evidence.spans.get(both[0], []),
             hint=f"A factor or divisor in a subscript is an integer or a named constant;"
-            f" rename one {both[0]}, or give its value: consts={{{both[0]!r}: 2}}.",
+            f' rename one {both[0]}, or give its value: consts={{"{both[0]}": 2}}.',
         )
     return Names(frozenset(variables), frozenset(constants))
 

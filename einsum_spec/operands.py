@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from zeroskip.einsum_spec.form import Form
 from zeroskip.einsum_spec.tree import Access, Span
+from zeroskip.einsum_spec.walk import constants
 from zeroskip.errors import EinsumError
 
 Shape = tuple[int, ...]
@@ -22,6 +23,27 @@ def accesses_of(forms: Sequence[Form]) -> Iterator[Access]:
 def scalars_of(forms: Sequence[Form]) -> dict[str, None]:
     """Every bare name of the forms, in order of appearance."""
     return dict.fromkeys(n for form in forms for term in form.terms for n in term.scalars)
+
+
+def mentioned(forms: Sequence[Form]) -> set[str]:
+    """Names that stand for a number: bare ones, and the constants of subscripts."""
+    found = set(scalars_of(forms))
+    found.update(n for a in accesses_of(forms) for part in a.subscripts for n in constants(part))
+    return found
+
+
+def check_sizes(forms: Sequence[Form], sizes: Collection[str], text: str | None = None) -> None:
+    """Refuse a size of what is no rank, by its name or the name of its extent."""
+    ranks = dict.fromkeys(name for form in forms for name in form.ranks)
+    extents = {name.upper() for name in ranks} | mentioned(forms)
+    for name in sizes:
+        if name not in ranks and name.upper() not in extents:
+            raise _error(
+                f"sizes names {name}, which is no rank",
+                text,
+                [],
+                f"Ranks: {', '.join(ranks) or 'none'}.",
+            )
 
 
 def check_operands(
@@ -69,7 +91,7 @@ def check_operands(
 
 def _first_accesses(forms: Sequence[Form], text: str | None) -> dict[str, Access]:
     first: dict[str, Access] = {}
-    for access in accesses_of(forms):
+    for access in sorted(accesses_of(forms), key=lambda a: a.span or (0, 0)):
         other = first.setdefault(access.tensor, access)
         if len(other.subscripts) != len(access.subscripts):
             raise _error(

@@ -51,9 +51,7 @@ def check_read(
         if low >= 0 and high < shape[axis] + lo + hi:
             continue
         if low < 0:
-            hint = (
-                "Subscripts start at 0, the first padded place: write p+r with padding, not p+r-1."
-            )
+            hint = "Subscripts start at 0, the first padded place: write p+r and pad, not p+r-1."
         else:
             missing = high - (shape[axis] + lo + hi - 1)
             hint = f'Pad it: pad={{"{name}": {{{axis}: ({lo}, {hi + missing})}}}}.'

@@ -15,6 +15,7 @@ from zeroskip.einsum_spec.elaborate import elaborate
 from zeroskip.einsum_spec.explicit import make_explicit
 from zeroskip.einsum_spec.extents import Extents, solve
 from zeroskip.einsum_spec.form import Form
+from zeroskip.einsum_spec.operands import check_sizes, mentioned
 from zeroskip.einsum_spec.padding import PadLike, Pads, normalise
 from zeroskip.einsum_spec.parse import parse
 from zeroskip.einsum_spec.tree import Access, Program, Scalar
@@ -188,7 +189,9 @@ def make_spec(
     text = program.text
     forms = tuple(elaborate(s, known, text=text) for s in program.statements)
     _check_names(program, known)
+    _check_extents(forms, text)
     _check_order(forms, text)
+    check_sizes(forms, extents, text)
     return Spec(text, program, known, extents, normalise(pad, forms), forms)
 
 
@@ -216,6 +219,21 @@ def _check_names(program: Program, consts: Mapping[str, int | float]) -> None:
                 f"consts names {name}, which is no constant of this Einsum; constants: {found}",
                 text=program.text,
                 hint="The extent of a rank is given in sizes.",
+            )
+
+
+def _check_extents(forms: Sequence[Form], text: str) -> None:
+    """The name of an extent stands for one rank: not n and N, which would share N."""
+    seen: dict[str, str] = {}
+    used = mentioned(forms)
+    for name in (name for form in forms for name in form.ranks):
+        other = seen.setdefault(name.upper(), name)
+        if other != name and name.upper() in used:
+            raise EinsumError(
+                f"ranks {other} and {name} differ in case only; {name.upper()} names the extent of"
+                " both",
+                text=text,
+                hint="Rename one.",
             )
 
 

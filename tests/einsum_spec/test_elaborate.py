@@ -256,7 +256,7 @@ def test_a_form_has_the_value_of_its_tree(value):
             "the divisor K has no value yet\n"
             "  O[i] = A[i,k] / K\n"
             "                  ^\n"
-            "Give it: consts={'K': 9}, or multiply by an operand of no axes"
+            'Give it: consts={"K": 9}, or multiply by an operand of no axes'
             " that holds the reciprocal.",
         ),
         ("O[i] = A[i] / (2 - 2)", "division by zero"),

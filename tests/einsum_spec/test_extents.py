@@ -1,0 +1,439 @@
+"""Extents: from operands, sizes, constants and padding; and every way that they can fail."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zeroskip.einsum_spec.extents import Extents
+from zeroskip.einsum_spec.padding import normalise
+from zeroskip.einsum_spec.spec import make_spec
+from zeroskip.errors import EinsumError
+
+CONV = "O[n,m,p,q] = B[m] + I[n,c,U*p+D*r,U*q+D*s] * F[m,c,r,s]"
+
+
+def solved(text: str, shapes: dict[str, tuple[int, ...]], **options: object) -> Extents:
+    return make_spec(text, **options).extents(shapes)
+
+
+def failure(text: str, shapes: dict[str, tuple[int, ...]], **options: object) -> str:
+    with pytest.raises(EinsumError) as caught:
+        make_spec(text, **options).extents(shapes)
+    return str(caught.value)
+
+
+# ---- what is found ----------------------------------------------------------------------
+
+
+def test_everything_of_a_convolution():
+    found = solved(
+        CONV,
+        {"I": (2, 3, 8, 9), "F": (4, 3, 3, 3), "B": (4,)},
+        consts={"U": 2, "D": 1},
+        pad={"I": {"h": (1, 0), 3: 1}},
+    )
+    assert found.ranks == {"n": 2, "m": 4, "p": 4, "q": 5, "c": 3, "r": 3, "s": 3}
+    assert found.shapes["O"] == (2, 4, 4, 5)
+    assert found.pads == {
+        "B": ((0, 0),),
+        "F": ((0, 0),) * 4,
+        "I": ((0, 0), (0, 0), (1, 0), (1, 1)),
+    }
+    assert found.constants == {}
+
+
+@given(
+    st.integers(0, 12),
+    st.integers(1, 4),
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.integers(0, 2),
+    st.integers(0, 2),
+)
+def test_a_window_takes_every_place_at_which_it_fits(length, window, stride, dilation, lo, hi):
+    last = [d * dilation for d in range(window)][-1]
+    fits = [p for p in range(40) if stride * p + last < length + lo + hi]
+    options = {"consts": {"U": stride, "D": dilation}, "pad": {"I": {0: (lo, hi)}}}
+    text, shapes = "O[p] = I[U*p+D*r] * F[r]", {"I": (length,), "F": (window,)}
+    if fits or length + lo + hi == 0:
+        assert solved(text, shapes, **options).ranks["p"] == len(fits)
+    else:
+        assert failure(text, shapes, **options).startswith("no p fits: ")
+
+
+@given(st.integers(1, 12), st.integers(1, 5), st.integers(1, 5))
+def test_a_floor_takes_every_place_that_it_can_read(length, factor, divisor):
+    fits = [p for p in range(80) if factor * p // divisor < length]
+    found = solved("O[p] = I[k*p//d]", {"I": (length,)}, consts={"k": factor, "d": divisor})
+    assert found.ranks["p"] == len(fits)
+
+
+@given(st.integers(0, 9), st.integers(0, 9), st.integers(1, 9))
+def test_a_result_holds_every_place_that_is_written(p, r, tiles):
+    found = solved("O[3*p+r,t*p//P] += A[p,r]", {"A": (p, r)}, consts={"t": tiles})
+    first = [3 * i + j for i in range(p) for j in range(r)]
+    second = [tiles * i // p for i in range(p)]
+    expected = (max(first, default=-1) + 1, max(second, default=-1) + 1)
+    assert found.shapes["O"] == expected
+    assert found.constants == {"P": p}
+
+
+def test_a_cascade_hands_its_results_on():
+    found = solved(
+        "W[c,4*p//P,4*q//Q] += nz[c,p,q,r]\nC[c] max= W[c,i,j]\nE += C[c]", {"nz": (2, 13, 3, 5)}
+    )
+    assert found.shapes == {"nz": (2, 13, 3, 5), "W": (2, 4, 3), "C": (2,), "E": ()}
+    assert found.ranks == {"c": 2, "p": 13, "q": 3, "r": 5, "i": 4, "j": 3}
+    assert found.constants == {"P": 13, "Q": 3}
+
+
+def test_a_later_line_may_fix_a_rank_of_an_earlier_one():
+    found = solved("A[p] = I[p+r]\nB[p,r] = J[p,r]", {"I": (9,), "J": (4, 2)})
+    assert found.ranks == {"p": 4, "r": 2}
+
+
+def test_the_smallest_of_two_windows_counts():
+    assert solved("O[p] = I[p+1] * J[p+3]", {"I": (9,), "J": (9,)}).ranks == {"p": 6}
+
+
+@pytest.mark.parametrize("extent", [0, 1])
+def test_extents_0_and_1(extent):
+    shapes = {"A": (extent, 3), "x": (3,)}
+    assert solved("y[i] = A[i,j] * x[j]", shapes).shapes["y"] == (extent,)
+    assert solved("y[j] = A[i,j]", {"A": (extent, 3)}).shapes["y"] == (3,)
+
+
+def test_sizes_by_rank_or_by_extent():
+    shapes = {"B": (2,)}
+    for sizes in ({"n": 3}, {"N": 3}):
+        assert solved("O[n,m] = B[m]", shapes, sizes=sizes).shapes["O"] == (3, 2)
+    assert solved("O[p] = I[P-1-p]", {"I": (4,)}, sizes={"p": 4}).constants == {"P": 4}
+    # An unread tail is legal.
+    assert solved("O[p] = I[p+r] * F[r]", {"I": (9,), "F": (2,)}, sizes={"p": 3}).ranks["p"] == 3
+
+
+def test_sizes_of_bare_extents():
+    found = solved("D[c,4*p//P] += N*M*X[c,p]", {"X": (2, 5)}, sizes={"n": 2, "M": 3})
+    assert found.constants == {"P": 5, "N": 2, "M": 3}
+    assert found.shapes["D"] == (2, 4)
+
+
+def test_a_scalar_operand_has_no_axes():
+    spec = make_spec("O[i] = alpha*A[i]")
+    assert spec.operands == ("alpha", "A")
+    assert spec.extents({"alpha": (), "A": (3,)}).shapes == {"alpha": (), "A": (3,), "O": (3,)}
+
+
+def test_the_shape_of_a_result_may_be_given():
+    assert solved("O[n,m] = B[m]", {"B": (2,), "O": (5, 2)}).ranks == {"n": 5, "m": 2}
+    found = solved("O[2*p] = I[p]", {"I": (3,), "O": (6,)})
+    assert found.shapes["O"] == (6,)
+
+
+# ---- padding ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "pad",
+    [
+        1,
+        (1, 1),
+        {"I": 1},
+        {"I": (1, 1)},
+        {"I": {"h": 1, "w": 1}},
+        {"I": {"p": 1, "s": (1, 1)}},
+        {"I": {2: 1, -1: [1, 1]}},
+    ],
+)
+def test_spellings_of_padding(pad):
+    forms = make_spec(CONV).forms
+    assert normalise(pad, forms)["I"] == ((0, 0), (0, 0), (1, 1), (1, 1))
+    assert normalise(pad, forms)["F"] == ((0, 0),) * 4
+
+
+def test_padding_of_a_plain_axis_has_to_be_named():
+    found = solved("O[c,p] = I[c,p]", {"I": (2, 3)}, pad={"I": {"p": (1, 2)}})
+    assert found.ranks == {"c": 2, "p": 6}
+
+
+def test_an_index_variable_h_comes_before_the_books_h():
+    forms = make_spec("O[p,h] = I[h,p+r] * F[r]").forms
+    assert normalise({"I": {"h": 2}}, forms)["I"] == ((2, 2), (0, 0))
+
+
+def test_results_that_are_read_can_be_padded():
+    text = "T[c,h] = I[c,h]\nO[c,p] = T[c,p+r] * F[r]"
+    found = solved(text, {"I": (2, 5), "F": (3,)}, pad={"T": 1})
+    assert found.ranks["p"] == 5
+
+
+@pytest.mark.parametrize(
+    ("pad", "expected"),
+    [
+        (-1, "pad: expected 0 or more places, found -1\nTo leave places out, slice the operand."),
+        (1.5, "pad: expected a whole number, found 1.5"),
+        ("1", "pad: expected a whole number, found '1'"),
+        ((1, 2, 3), "pad: expected places before and behind, found (1, 2, 3)"),
+        ({"O": 1}, "pad names O, which no line reads; operands: B, F, I"),
+        ({"B": 1}, "pad of B pads nothing: no subscript of B has two index variables"),
+        ({"I": {"z": 1}}, "pad of I: z names no axis of I\nGive the number of the axis, 0 to 3."),
+        ({"I": {4: 1}}, "pad of I: axis 4, but I has 4"),
+        ({"I": {2: 1, "h": 1}}, "pad of I gives axis 2 twice"),
+        ({"I": {2: -1}}, "pad of I, axis 2: expected 0 or more places, found -1"),
+        ({"I": {2.5: 1}}, "pad of I: an axis: expected a whole number, found 2.5"),
+    ],
+)
+def test_padding_that_is_refused(pad, expected):
+    with pytest.raises(EinsumError) as caught:
+        make_spec(CONV, pad=pad)
+    assert str(caught.value).startswith(expected)
+
+
+def test_padding_that_pads_nothing_is_refused():
+    with pytest.raises(EinsumError) as caught:
+        make_spec("O[i] = A[i]", pad=1)
+    assert str(caught.value) == (
+        "pad=1 pads nothing: no subscript has two index variables, such as p+r\n"
+        'Name the tensor and the axis: pad={"I": {"h": 1}}.'
+    )
+    assert make_spec("O[i] = A[i]", pad=0) == make_spec("O[i] = A[i]")
+
+
+def test_an_ambiguous_key_of_padding_is_refused():
+    with pytest.raises(EinsumError) as caught:
+        make_spec("O[i] = A[i,i]", pad={"A": {"i": 1}})
+    assert str(caught.value).startswith("pad of A: i names axes 0 and 1 of A")
+
+
+# ---- what contradicts itself ------------------------------------------------------------
+
+
+def test_a_conflict_names_both_tensors_axes_shapes_and_sizes():
+    assert failure("y[i] = A[i,j] * x[j]", {"A": (3, 4), "x": (5,)}) == (
+        "rank j has two sizes: 4 in A (axis 1 of shape (3, 4)), 5 in x (axis 0 of shape (5,))\n"
+        "  y[i] = A[i,j] * x[j]\n"
+        "             ^      ^\n"
+        "Pass an x of length 4, or rename its rank: x[k]."
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "shapes", "options", "expected"),
+    [
+        (
+            "O[n,m] = I[n,c] * F[m,c]",
+            {"I": (2, 3), "F": (4, 5)},
+            {},
+            "rank c has two sizes: 3 in I (axis 1 of shape (2, 3)), 5 in F (axis 1 of shape (4, 5))"
+            "\n  O[n,m] = I[n,c] * F[m,c]\n"
+            "               ^        ^\n"
+            "Pass an F with 3 on axis 1, or rename its rank: F[m,k].",
+        ),
+        (
+            "y[i] = A[i,i]",
+            {"A": (3, 4)},
+            {},
+            "rank i has two sizes: 3 in A (axis 0 of shape (3, 4)), 4 in A (axis 1 of shape (3, 4))"
+            "\n  y[i] = A[i,i]\n           ^ ^\n"
+            "Pass an A with 3 on axis 1, or rename its rank: A[k,k].",
+        ),
+        (
+            "y[i] = x[i]",
+            {"x": (3,)},
+            {"sizes": {"i": 4}},
+            "rank i has two sizes: 4 in sizes, 3 in x (axis 0 of shape (3,))\n"
+            "  y[i] = x[i]\n           ^\n"
+            "Pass an x of length 4, or rename its rank: x[k].",
+        ),
+        (
+            "O[p] = I[p] * J[p]",
+            {"I": (3,), "J": (3,)},
+            {"pad": {"I": {0: 1}}},
+            "rank p has two sizes: 5 in I (axis 0 of shape (3,), padded by 1 and 1), "
+            "3 in J (axis 0 of shape (3,))",
+        ),
+        (
+            "y[i] = A[i,j] * x[j]",
+            {"A": (3, 4)},
+            {},
+            "operand x is missing\n  y[i] = A[i,j] * x[j]\n                  ^^^^\nPass x, 1 axis.",
+        ),
+        (
+            "y[i] = A[i,j] * x[j]",
+            {"A": (3, 4), "x": (4,), "z": (4,)},
+            {},
+            "z is no operand of this Einsum\nOperands: A, x.",
+        ),
+        (
+            "y[i] = A[i,j] * x[j]",
+            {"A": (3, 4, 2), "x": (4,)},
+            {},
+            "A has 2 axes in the Einsum, but its shape is (3, 4, 2)\n"
+            "  y[i] = A[i,j] * x[j]\n"
+            "         ^^^^^^\n"
+            "Pass an A of 2 axes, or change its subscripts.",
+        ),
+        (
+            "y[i] = A[i] * A[i,j]",
+            {"A": (3,)},
+            {},
+            "A has 1 axis here and 2 axes there\n"
+            "  y[i] = A[i] * A[i,j]\n"
+            "         ^^^^   ^^^^^^\n"
+            "Give one of the two tensors another name.",
+        ),
+        (
+            "y[i] = A[i] + A",
+            {"A": (3,)},
+            {},
+            "A stands without subscripts, and as a tensor of 1 axis",
+        ),
+        (
+            "y[i] = a * x[i]",
+            {"x": (3,)},
+            {},
+            'a has no value\nGive it: consts={"a": 2}, or pass a as an operand of no axes.',
+        ),
+        (
+            "y[i] = a * x[i]",
+            {"x": (3,), "a": (3,)},
+            {},
+            "a has no axes in the Einsum, but its shape is (3,)\n"
+            "Pass one number, or subscript it: a[i].",
+        ),
+        (
+            "y[i] = N * x[i,n]",
+            {"x": (3, 2), "N": ()},
+            {},
+            "N is no operand of this Einsum\n"
+            "N is a constant or the extent of a rank here; rename the operand.",
+        ),
+        (
+            "O[p] = I[U*p+r] * F[r]",
+            {"I": (9,), "F": (3,)},
+            {},
+            "constant U has no value\n"
+            "  O[p] = I[U*p+r] * F[r]\n"
+            "           ^^^^^\n"
+            'Give it: consts={"U": 2}.',
+        ),
+        (
+            "O[n,m] = B[m]",
+            {"B": (3,)},
+            {},
+            "rank n has no size: it stands on the left only\n"
+            "  O[n,m] = B[m]\n"
+            "    ^\n"
+            'Give it: sizes={"n": 3}.',
+        ),
+        (
+            "O[p] = I[p+r]",
+            {"I": (9,)},
+            {},
+            "rank p has no size: it follows from no operand\n"
+            "  O[p] = I[p+r]\n"
+            "    ^      ^^^\n"
+            'Give it: sizes={"p": 3}.',
+        ),
+        (
+            "O[p] = I[2*p+r] * F[r]",
+            {"I": (2,), "F": (3,)},
+            {},
+            "no p fits: 2*p+r with r of extent 3 reaches past the end of I (axis 0 of shape (2,))\n"
+            "  O[p] = I[2*p+r] * F[r]\n"
+            "           ^^^^^\n"
+            'Pad it: pad={"I": {0: 1}}, or take a smaller window.',
+        ),
+        (
+            "O[p] = I[p] * I[p+1]",
+            {"I": (4,)},
+            {},
+            "p+1 reads places 1 to 4 of axis 0 of I, which has 4\n"
+            "  O[p] = I[p] * I[p+1]\n"
+            "                  ^^^\n"
+            'Pad it: pad={"I": {0: (0, 1)}}.',
+        ),
+        (
+            "O[p] = I[p+r-1] * F[r]",
+            {"I": (4,), "F": (3,)},
+            {},
+            "p+r-1 reads places -1 to 3 of axis 0 of I, which has 4\n"
+            "  O[p] = I[p+r-1] * F[r]\n"
+            "           ^^^^^\n"
+            "Subscripts start at 0, the first padded place: write p+r and pad, not p+r-1.",
+        ),
+        (
+            "O[i] = A[5,i]",
+            {"A": (3, 2)},
+            {},
+            "5 reads places 5 to 5 of axis 0 of A, which has 3",
+        ),
+        (
+            "O[p-1] = A[p]",
+            {"A": (3,)},
+            {},
+            "p-1 writes places -1 to 1 of axis 0 of O, which has 2\n"
+            "  O[p-1] = A[p]\n"
+            "    ^^^\n"
+            "Every place that is written must lie in the result.",
+        ),
+        (
+            "O[2*p] = A[p]",
+            {"A": (3,), "O": (4,)},
+            {},
+            "2*p writes places 0 to 4 of axis 0 of O, which has 4",
+        ),
+        (
+            "O[2*p+r] = A[p,r]",
+            {"A": (3, 3)},
+            {},
+            "= writes some places of O more than once: 2*p+r is the same for several p and r",
+        ),
+        (
+            "O[p//V] += A[p]",
+            {"A": (3,), "B": (0,)},
+            {"sizes": {"v": 0}},
+            "B is no operand of this Einsum",
+        ),
+        (
+            "O[p//V] += A[p]",
+            {"A": (3,)},
+            {"sizes": {"v": 0}},
+            "V divides in a subscript and is 0\n  O[p//V] += A[p]\n    ^^^^",
+        ),
+        ("O[i] = A[i]", {"A": (10**30,)}, {}, f"shape of A: extent {10**30}; at most 2**40"),
+        ("O[i] = A[i]", {"A": (-1,)}, {}, "shape of A: expected 0 or more, found -1"),
+        ("O[i] = A[i]", {"A": (1.5,)}, {}, "shape of A: expected a whole number, found 1.5"),
+        ("O[i] = A[i]", {"A": ()}, {"sizes": {"i": 10**30}}, "size of i: expected 0 to 2**40"),
+        (
+            "O[i,j] = A[i] * B[j]",
+            {"A": (2**40,), "B": (2**40,)},
+            {},
+            f"an iteration space of more than 2**62 points: i={2**40}, j={2**40}\n"
+            "  O[i,j] = A[i] * B[j]\n"
+            "  ^^^^^^",
+        ),
+        (
+            "O[1000000*i] = B[i]",
+            {"B": (2**30,)},
+            {},
+            f"1000000*i writes places 0 to {1000000 * (2**30 - 1)} of axis 0 of O, "
+            "which takes at most 2**40",
+        ),
+        (
+            "O[p] = I[p//2**40]",
+            {},
+            {},
+            "expected ] to close this [, found **",
+        ),
+    ],
+)
+def test_refused(text, shapes, options, expected):
+    assert failure(text, shapes, **options).startswith(expected)
+
+
+def test_a_tiny_operand_cannot_make_a_huge_rank():
+    found = failure("O[p] = I[p//1000000000000]", {"I": (2**20,)})
+    assert found.startswith(f"rank p has extent {10**12 * 2**20}; at most 2**40 are taken")
