@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _WHERE = {
-    "layer": "zeroskip.layer",
-    "einsum": "zeroskip.layer",
-    "Layer": "zeroskip.layer",
+    "layer": "zeroskip.computing",
+    "einsum": "zeroskip.computing",
+    "Layer": "zeroskip.computing",
     "tensor": "zeroskip.formats.convert",
     "Tensor": "zeroskip.formats.tensor",
     "Format": "zeroskip.formats.format",
@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from zeroskip import config
     from zeroskip.benching import bench
     from zeroskip.charging import charge
+    from zeroskip.computing import Layer, einsum, layer
     from zeroskip.errors import (
         ArchError,
         CacheError,
@@ -99,7 +100,6 @@ if TYPE_CHECKING:
     from zeroskip.hwmodel.arch import Arch, arch
     from zeroskip.hwmodel.charge import Charge
     from zeroskip.hwmodel.mapping import Mapping
-    from zeroskip.layer import Layer, einsum, layer
     from zeroskip.table import Table
 
 
