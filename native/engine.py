@@ -17,6 +17,7 @@ from zeroskip.einsum_spec.form import Form
 from zeroskip.einsum_spec.spec import Spec
 from zeroskip.errors import KernelError
 from zeroskip.formats.format import Format
+from zeroskip.formats.level_data import check_room
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import lanes, tile
 from zeroskip.native.arguments import Array, Operand, densify, resolve, shapes, signature
@@ -249,6 +250,7 @@ def _tile_work(line: Line, plan: tile.TilePlan) -> int:
 def target_for(line: Line, out: Array | None = None) -> Array:
     """Where a dense result goes: ``out``, checked, or a fresh array."""
     if out is None:
+        check_room(prod(line.shape), line.dtype.itemsize, f"the dense result {line.name}")
         return np.empty(line.shape, line.dtype)
     if not isinstance(out, np.ndarray) or out.shape != line.shape or out.dtype != line.dtype:
         found = type(out).__name__
@@ -285,7 +287,7 @@ def _formatted(line: Line, format: Format, backend: str, out: Array | None) -> T
         )
     if form.post == "relu" or backend == "numpy" or is_joint(form):
         return Tensor.from_dense(_dense(line, backend), format)
-    value, hit = np.empty(line.shape, line.dtype), np.empty(line.shape, np.uint8)
+    value, hit = target_for(line), np.empty(line.shape, np.uint8)
     prepared = _walk(line, hits=True)
     arrays: dict[Key, Array] = {("vals", line.name): value, ("hit", line.name): hit}
     run(prepared, slots(prepared, line.used, line.extents, arrays, {}), backend)

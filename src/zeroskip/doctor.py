@@ -112,7 +112,8 @@ def _guarded(name: str, check: Callable[[], Finding]) -> Finding:
 def _settings() -> Finding:
     now = settings.current()
     wanted = now.compiler or "looked for"
-    text = f"threads {now.threads} of {os.cpu_count()} CPUs; compiler: {wanted}"
+    text = f"at most {now.threads} threads of {os.cpu_count()} CPUs (kernels use 1 so far)"
+    text += f"; compiler: {wanted}"
     return Finding("settings", "ok", text)
 
 
