@@ -1,0 +1,295 @@
+"""A loop nest as the book prints loop nests: indented pseudo-loops, to be read by people.
+
+    for m in [0, M):
+      for (c,r,s), pF_crs in F.crs[m]:  # compressed
+        for q in [0, Q):
+          O[m,q] += F[pF_crs] * I[c,q + s]
+
+``F.crs[m]`` is fiber m of the level that stores ranks c, r, s of F together; the loop visits what
+is stored there.  ``pF_crs`` is a position: the place of an entry among the values of F.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import singledispatch
+
+from zeroskip.native.nest import (
+    Acc,
+    Bind,
+    Cond,
+    Const,
+    Elem,
+    Expr,
+    Fill,
+    Func,
+    Guard,
+    Held,
+    Kernel,
+    Level,
+    Locate,
+    Loop,
+    Merge,
+    Name,
+    Number,
+    Op,
+    Parameter,
+    Prod,
+    Range,
+    Reduce,
+    Stage,
+    Stmt,
+    Stored,
+    Sum,
+    Value,
+    Whole,
+    add,
+    mul,
+)
+from zeroskip.native.scope import free_names
+
+INDENT = "  "
+WALKS = {
+    "C": "compressed",
+    "B": "bitmask",
+    "R": "run-length",
+    "S": "singleton",
+}
+_BINDS = {"+": 1, "*": 2, "//": 2, "%": 2}
+
+
+def show(kernel: Kernel) -> str:
+    """The kernel's loop nest, its title first as comments."""
+    lines = [f"# {line}" for line in kernel.title]
+    lines += [line for stmt in kernel.body for line in _lines(stmt, kernel)]
+    return "\n".join(lines)
+
+
+# ---- statements -------------------------------------------------------------------------
+
+
+@singledispatch
+def _lines(node: object, kernel: Kernel) -> Iterator[str]:
+    raise TypeError(f"no text for {type(node).__name__}")
+
+
+def _block(head: str, body: Sequence[Stmt], kernel: Kernel) -> Iterator[str]:
+    yield head
+    for stmt in body:
+        for line in _lines(stmt, kernel):
+            yield INDENT + line
+
+
+@_lines.register
+def _(node: Loop, kernel: Kernel) -> Iterator[str]:
+    var, body = node.var, node.body
+    match node.over:
+        case Range(lo, hi):
+            head = f"for {var} in [{_int(lo)}, {_int(hi)}):"
+            notes = ["vectors"] if node.kind == "vec" else []
+        case Stored() as over:
+            var, body = _taken_apart(node, over, kernel)
+            head = f"for {var}, {over.pos} in {_fiber(over)}:"
+            notes = [WALKS[over.level.letter]]
+        case Merge(left, right):
+            head = f"for {var}, ({left.pos}, {right.pos}) in {_fiber(left)} & {_fiber(right)}:"
+            notes = ["merged"]
+    notes += [node.note] if node.note else []
+    yield from _block(f"{head}{'  # ' if notes else ''}{', '.join(notes)}", body, kernel)
+
+
+def _taken_apart(node: Loop, over: Stored, kernel: Kernel) -> tuple[str, tuple[Stmt, ...]]:
+    """``(c,r,s)`` where the body does nothing with a flattened coordinate but divide it."""
+    names: list[str] = []
+    body = node.body
+    while len(body) == 1 and isinstance(body[0], Bind) and _digit(body[0].expr, node.var, kernel):
+        names.append(body[0].var)
+        body = body[0].body
+    if len(names) < 2 or node.var in free_names(body, set(), kernel)[1]:
+        return node.var, node.body
+    return f"({','.join(names)})", body
+
+
+def _digit(expr: Expr, var: str, kernel: Kernel) -> bool:
+    """Whether the expression is ``var // a % b``, or a part of that."""
+    match expr:
+        case Name(name):
+            return name == var
+        case Op("//" | "%", (inner, by)):
+            return _names(by) <= set(kernel.dims) and _digit(inner, var, kernel)
+    return False
+
+
+@_lines.register
+def _(node: Bind, kernel: Kernel) -> Iterator[str]:
+    yield f"{node.var} = {_int(node.expr)}"
+    for stmt in node.body:
+        yield from _lines(stmt, kernel)
+
+
+@_lines.register
+def _(node: Guard, kernel: Kernel) -> Iterator[str]:
+    tests = [*_conditions(node.conditions), *(f"{_value(v, kernel)} != 0" for v in node.nonzero)]
+    yield from _block(f"if {' and '.join(tests)}:", node.body, kernel)
+
+
+def _conditions(conditions: Sequence[Cond]) -> Iterator[str]:
+    """``0 <= p < P`` where two conditions bound one number."""
+    pending = list(conditions)
+    while pending:
+        first = pending.pop(0)
+        if first.op == ">=" and pending and pending[0].op == "<" and pending[0].left == first.left:
+            second = pending.pop(0)
+            yield f"{_int(first.right)} <= {_int(first.left)} < {_int(second.right)}"
+        else:
+            yield f"{_int(first.left)} {first.op} {_int(first.right)}"
+
+
+@_lines.register
+def _(node: Locate, kernel: Kernel) -> Iterator[str]:
+    fiber = _level(node.level, node.parent)
+    head = f"if {_int(node.coordinate)} in {fiber}, at {node.pos}:  # located"
+    yield from _block(head, node.body, kernel)
+
+
+@_lines.register
+def _(node: Stage, kernel: Kernel) -> Iterator[str]:
+    strides = [f"axis {k} in {a.stride} phases" for k, a in enumerate(node.axes) if a.stride > 1]
+    padded = [f"axis {k}" for k, a in enumerate(node.axes) if a.lo != Const(0)]
+    notes = ["copied into vectors' order"]
+    notes += [f"padding around {', '.join(padded)}"] if padded else []
+    source = node.source.removesuffix("_vals")
+    yield f"{node.target} = stage({source})  # {', '.join([*notes, *strides])}"
+
+
+@_lines.register
+def _(node: Acc, kernel: Kernel) -> Iterator[str]:
+    yield f"{node.name} = {_value(node.init, kernel)}"
+    for stmt in (*node.body, *node.flush):
+        yield from _lines(stmt, kernel)
+
+
+@_lines.register
+def _(node: Reduce, kernel: Kernel) -> Iterator[str]:
+    op = "=" if node.op == "=" else f"{node.op}="
+    yield f"{_value(node.place, kernel)} {op} {_value(node.value, kernel)}"
+
+
+@_lines.register
+def _(node: Fill, kernel: Kernel) -> Iterator[str]:
+    yield f"{node.array.removesuffix('_vals')}[...] = {_value(node.value, kernel)}"
+
+
+def _fiber(over: Stored) -> str:
+    text = _level(over.level, over.parent)
+    if over.window is not None:
+        lo, hi = over.window
+        text += f"[{_int(lo)} : {_int(hi)}]"
+    return text
+
+
+def _level(level: Level, parent: Expr) -> str:
+    """``F.crs[m]``; the one fiber of an outermost level needs no number."""
+    number = "" if parent == Const(0) else f"[{_int(parent)}]"
+    return f"{level.tensor}.{level.label}{number}"
+
+
+# ---- values -----------------------------------------------------------------------------
+
+
+def _value(node: Value, kernel: Kernel, outer: int = 0) -> str:
+    """``outer`` is 2 inside a product."""
+    match node:
+        case Elem(array, index):
+            return f"{array.removesuffix('_vals')}[{_index(index, kernel)}]"
+        case Held(name) | Parameter(name):
+            return name
+        case Number(value):
+            return f"{value:g}" if isinstance(value, float) else str(value)
+        case Whole(expr):
+            return _int(expr, outer)
+        case Func(name, arg):
+            return f"{name}({_value(arg, kernel)})"
+        case Prod(args):
+            return " * ".join(_value(a, kernel, 2) for a in args)
+        case Sum(args):
+            text = " + ".join(_value(a, kernel, 1) for a in args)
+            return f"({text})" if outer == 2 else text
+
+
+def _index(address: Expr, kernel: Kernel) -> str:
+    return ",".join(_int(part) for part in axes_of(address, set(kernel.dims)))
+
+
+def axes_of(address: Expr, dims: set[str]) -> tuple[Expr, ...]:
+    """A row-major address as one index an axis: ``(n*M + m)*P + p`` is (n, m, p).
+
+    dims : names of extents and constants.  An address without that shape is one index.
+    """
+    parts = address.args if isinstance(address, Op) and address.op == "+" else (address,)
+    outer = [part for part in parts if _scaled(part, dims)]
+    if len(outer) != 1:
+        return (address,)
+    (product,) = outer
+    assert isinstance(product, Op)
+    inner = add(*(part for part in parts if part is not product))
+    return (*axes_of(mul(*product.args[:-1]), dims), inner)
+
+
+def _scaled(part: Expr, dims: set[str]) -> bool:
+    """Whether it is an index times the extent of the axis below: some loop's times a size."""
+    if not isinstance(part, Op) or part.op != "*":
+        return False
+    last, rest = part.args[-1], part.args[:-1]
+    by_extent = isinstance(last, Name) and last.name in dims
+    return by_extent and any(_names(factor) - dims for factor in rest)
+
+
+# ---- integers ---------------------------------------------------------------------------
+
+
+def _names(expr: Expr) -> set[str]:
+    match expr:
+        case Name(name):
+            return {name}
+        case Op(_, args):
+            return set().union(*(_names(a) for a in args))
+    return set()
+
+
+def _int(expr: Expr, outer: int = 0) -> str:
+    """``outer`` is how tightly the context binds."""
+    match expr:
+        case Const(value):
+            return str(value) if value >= 0 or not outer else f"({value})"
+        case Name(name):
+            return name
+        case Op("min" | "max" as op, args):
+            return f"{op}({', '.join(map(_int, args))})"
+        case Op("ceil", (a, b)):
+            return f"ceil({_int(a, 2)}/{_int(b, 3)})"
+        case Op(op, args):
+            level = _BINDS[op]
+            if op == "+":
+                text = _sum(args)
+            elif op == "*":
+                text = "*".join(_int(a, 2) for a in args)
+            else:
+                text = f" {op} ".join((_int(args[0], 2), _int(args[1], 3)))
+            return f"({text})" if outer > level or (outer == level and op in ("//", "%")) else text
+
+
+def _sum(args: Sequence[Expr]) -> str:
+    text = ""
+    part: Expr
+    for arg in args:
+        match arg:
+            case Const(value) if value < 0:
+                minus, part = True, Const(-value)
+            case Op("*", (Const(value), *rest)) if value < 0:
+                minus, part = True, mul(Const(-value), *rest)
+            case _:
+                minus, part = False, arg
+        sign = (" - " if minus else " + ") if text else ("-" if minus else "")
+        text += sign + _int(part, 2 if minus else 1)
+    return text

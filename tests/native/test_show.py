@@ -1,0 +1,122 @@
+"""The printed loop nest, as golden text, and the addresses in it against arithmetic."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zeroskip.einsum_spec.spec import make_spec
+from zeroskip.formats.convert import tensor
+from zeroskip.native.engine import line_of, plain, scheduled, target_for
+from zeroskip.native.nest import Const, Name, Op, add, mul
+from zeroskip.native.show import axes_of, show
+
+CONV = make_spec("O[n,m,p,q] = relu(B[m] + I[n,c,p+r,q+s]*F[m,c,r,s])", pad=1)
+I4, F4 = np.ones((1, 4, 8, 8), np.float32), np.ones((16, 4, 3, 3), np.float32)
+BIAS = np.ones(16, np.float32)
+
+
+def printed(spec, schedule=plain, **operands):
+    extents = spec.extents({name: x.shape for name, x in operands.items()})
+    line = line_of(spec.forms[0], operands, extents)
+    return show(schedule(line, target_for(line))[0].lowered.kernel)
+
+
+def test_convolution_with_compressed_weights():
+    assert printed(CONV, B=BIAS, I=I4, F=tensor(F4, "CSR")) == (
+        "# O[n,m,p,q] = relu(B[m] + sum[c,r,s](F[m,c,r,s]*I[n,c,p+r,q+s]))\n"
+        "# B: 0:U, float32\n"
+        "# F: 0:U 1*2*3:C, float32\n"
+        "# I: 0:U 1:U 2:U 3:U, float32\n"
+        "O[...] = 0\n"
+        "for m in [0, M):\n"
+        "  for (c,r,s), pF_crs in F.crs[m]:  # compressed\n"
+        "    for n in [0, N):\n"
+        "      for p in [max(0, I_pad2 - r), min(P, I_dim2 + I_pad2 - r)):\n"
+        "        for q in [max(0, I_pad3 - s), min(Q, I_dim3 + I_pad3 - s)):\n"
+        "          O[n,m,p,q] += F[pF_crs] * I[n,c,p + r - I_pad2,q + s - I_pad3]\n"
+        "for n in [0, N):\n"
+        "  for m in [0, M):\n"
+        "    for p in [0, P):\n"
+        "      for q in [0, Q):\n"
+        "        O[n,m,p,q] = relu(O[n,m,p,q] + B[m])"
+    )
+
+
+def test_the_tiled_schedule_stages_and_runs_in_vectors():
+    text = printed(CONV, scheduled, B=BIAS, I=I4, F=tensor(F4, "CSR"))
+    assert (
+        "I_staged = stage(I)  # copied into vectors' order, padding around axis 2, axis 3" in text
+    )
+    assert "for x in [0, line):  # vectors, register tiles of the line" in text
+    assert "acc += F_packed[e] * I_staged[x + offset]" in text
+
+
+def test_both_sparse_solves_and_guards():
+    text = printed(CONV, B=BIAS, I=tensor(I4, "bitmask"), F=tensor(F4, "CSR"))
+    assert "pI_level1 in I.level1[n][c*I_dim2*I_dim3 : (c + 1)*I_dim2*I_dim3]:  # bitmask" in text
+    assert "p = (I_level1_at // I_dim3) % I_dim2 + I_pad2 - r\n" in text
+    assert "if 0 <= p < P:\n" in text
+
+
+def test_a_coordinate_that_is_still_needed_is_not_taken_apart():
+    text = printed(CONV, B=BIAS, I=tensor(I4, "RLE(4)"), F=F4)
+    assert "for I_level1_at, pI_level1 in I.level1[n]:  # run-length\n" in text
+    assert "c = I_level1_at // (I_dim2*I_dim3)\n" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "formats", "expected"),
+    [
+        ("d = A[i,k]*B[i,k]", ("CSR", "CSR"), "for k, (pA_k, pB_k) in A.k[i] & B.k[i]:  # merged"),
+        ("d = A[i,k]*B[i,k]", ("CSR", "bitmask"), "if k in B.k[i], at pB_k:  # located"),
+        ("d = A[i,k]*B[i,k]", ("COO", "dense"), "for k, pA_k in A.k[pA_i]:  # singleton"),
+        ("C[i,j] = A[i,k]*B[k,j]", ("CSR", "CSR"), "C[i,j] += A[pA_k] * B[pB_j]"),
+        ("C[i,j] max= A[i,k]*B[k,j]", ("dense", "dense"), "C[...] = -inf"),
+    ],
+)
+def test_ways_to_walk(text, formats, expected):
+    given_as = [np.eye(4) if f == "dense" else tensor(np.eye(4), f) for f in formats]
+    assert expected in printed(make_spec(text), A=given_as[0], B=given_as[1])
+
+
+NAMES = {"n": 3, "m": 4, "p": 5, "N": 7, "M": 11, "P": 13}
+
+
+def number(expr):
+    match expr:
+        case Const(value):
+            return value
+        case Name(name):
+            return NAMES[name]
+        case Op("+", args):
+            return sum(map(number, args))
+        case Op("*", args):
+            return int(np.prod([number(a) for a in args]))
+
+
+indices = st.builds(
+    lambda a, v, w, b: add(mul(Const(a), Name(v)), *([Name(w)] if w else []), Const(b)),
+    st.integers(1, 3),
+    st.sampled_from("nmp"),
+    st.sampled_from(["", "n", "p"]),
+    st.integers(-2, 2),
+)
+
+
+@given(st.lists(indices, min_size=1, max_size=4), st.permutations(["N", "M", "P"]))
+def test_an_address_is_the_row_major_sum_of_its_axes(parts, extents):
+    address = parts[0]
+    for part, extent in zip(parts[1:], extents, strict=False):
+        address = add(mul(address, Name(extent)), part)
+    found = axes_of(address, {"N", "M", "P"})
+    assert len(found) == len(parts)
+    total = 0
+    for part, extent in zip(found, ["", *extents], strict=False):
+        total = total * (NAMES[extent] if extent else 1) + number(part)
+    assert total == number(address)
+
+
+def test_an_address_with_two_scaled_parts_stays_one_index():
+    address = add(mul(Name("n"), Name("N")), mul(Name("m"), Name("M")))
+    assert axes_of(address, {"N", "M"}) == (address,)
