@@ -66,7 +66,7 @@ class Layer:
         """Extent of every rank, for operands of these shapes.
 
         >>> layer("O[p] = I[p+r]*F[r]").extents(I=(10,), F=(3,))
-        {'r': 3, 'p': 8}
+        {'p': 8, 'r': 3}
         """
         return dict(self.spec.extents(shapes).ranks)
 
