@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
+from itertools import product, takewhile
 from math import prod
 
 from zeroskip.einsum_spec.deparse import deparse
@@ -241,8 +241,19 @@ class _Writer:
         distinct = written
         if any(single(s) is None for s in target.subscripts) and across:
             distinct = self.held(f"distinct{target.tensor}", target, "", (), ())
-        missing = (a for a in self.schedule.across if a.rank not in target.variables)
-        return OutputPlan(most, written, distinct, prod(self.active(a) for a in missing))
+        return OutputPlan(most, written, distinct, self.parts())
+
+    def parts(self) -> int:
+        """PEs that hold a part of one output: those along the ranks that it is summed over.
+
+        A term without such a rank is done by the first PE along it.
+        """
+        missing = [a for a in self.schedule.across if a.rank not in self.layer.target.variables]
+        places: set[tuple[int, ...]] = set()
+        for term in self.layer.work:
+            ways = (range(self.active(a) if a.rank in term.ranks else 1) for a in missing)
+            places.update(product(*ways))
+        return len(places)
 
     def active(self, across: Across) -> int:
         """PEs along a rank that own at least one place of it."""

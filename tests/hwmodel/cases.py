@@ -1,0 +1,187 @@
+"""Generated layers, each told twice: to zeroskip as text, to the simulator in its own words."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from simulator import Access, Design, Nest
+
+from zeroskip.formats.tensor import Tensor
+from zeroskip.hwmodel import Mapping
+
+NETS = {
+    "conv": "O[n,m,p,q] = I[n,c,{u}*p+{d}*r,{u}*q+s]*F[m,c,r,s]",
+    "conv with bias": "O[n,m,p,q] = B[m] + I[n,c,{u}*p+r,q+s]*F[m,c,r,s]",
+    "conv 1-D": "O[n,m,q] = I[n,c,{u}*q+{d}*s]*F[m,c,s]",
+    "depthwise": "O[n,c,p,q] = I[n,c,p+r,{u}*q+s]*F[c,r,s]",
+    "pointwise": "O[n,m,p,q] = I[n,c,p,q]*F[m,c]",
+    "transposed": "O[n,m,{u}*p+r] += I[n,c,p]*F[m,c,r]",
+    "fully connected": "O[n,m] = I[n,c,h,w]*F[m,c,h,w]",
+    "matrix product": "O[m,n] = I[m,k]*F[k,n]",
+    "matrix vector": "O[m] = F[m,k]*I[k]",
+    "dot product": "O = I[k]*F[k]",
+    "elementwise": "O[m,n] = I[m,n]*F[m,n]",
+    "three operands": "O[i,j] = I[i,k,l]*F[k,j]*G[l,j]",
+    "chain": "O[i,j] = I[i,k]*F[k,l]*G[l,j]",
+    "two products": "O[m,n] = I[m,k]*F[k,n] + G[m,l]*H[l,n]",
+    "gram": "O[i,j] = I[i,k]*I[j,k]",
+    "upsampling": "O[m,p] = I[c,p//2]*F[m,c]",
+    "sum pooling": "O[c,p] += I[c,{u}*p+r]",
+    "diagonal": "O[m] = I[k,k]*F[m,k]",
+    "one channel": "O[m,p] = I[0,p+r]*F[m,1,r]",
+}
+PADDED = {"conv", "conv with bias", "conv 1-D", "depthwise"}
+MAX_POINTS = 800
+
+
+@dataclass
+class Case:
+    """A layer, its operands, and the same for the simulator."""
+
+    name: str
+    text: str
+    sizes: dict[str, int]
+    pads: dict[str, dict[int, tuple[int, int]]]
+    arrays: dict[str, Any]
+    terms: list[list[tuple[str, list[str]]]]
+    target: list[str]
+    stored: dict[str, set[tuple[int, ...]]]
+
+    def nest(
+        self, steps: list[tuple[str, int]], across: list[tuple[str, int]], dense: set[str]
+    ) -> Nest:
+        terms = []
+        for term in self.terms:
+            accesses = []
+            for tensor, subscripts in term:
+                shape = self.arrays[tensor].shape
+                low = tuple(
+                    self.pads.get(tensor, {}).get(axis, (0, 0))[0] for axis in range(len(shape))
+                )
+                array = np.asarray(self.arrays[tensor])
+                values = {c: float(v) for c, v in np.ndenumerate(array) if v}
+                accesses.append(
+                    Access(
+                        tensor,
+                        subscripts,
+                        shape,
+                        low,
+                        values,
+                        self.stored[tensor],
+                        tensor in dense,
+                    )
+                )
+            terms.append(accesses)
+        return Nest(self.sizes, self.target, terms, steps, across)
+
+
+def subscripts_of(access: str) -> tuple[str, list[str]]:
+    name, _, rest = access.partition("[")
+    return name, rest.rstrip("]").split(",") if rest else []
+
+
+@st.composite
+def cases(draw: st.DrawFn, names: tuple[str, ...] = tuple(NETS)) -> Case:
+    name = draw(st.sampled_from(names))
+    text = NETS[name].format(u=draw(st.integers(1, 3)), d=draw(st.integers(1, 2)))
+    left, right = re.split(r" \+?= ", text)
+    target = subscripts_of(left)[1]
+    terms = [[subscripts_of(access) for access in term.split()] for term in _terms(right)]
+    ranks = list(dict.fromkeys(re.findall(r"[a-z]\b", left + right.replace("O", ""))))
+    sizes = {rank: draw(st.integers(1, 3 if rank in "nrsl" else 6)) for rank in ranks}
+    while _points(sizes) > MAX_POINTS:
+        rank = max(sizes, key=lambda r: sizes[r])
+        sizes[rank] -= 1
+    if name == "gram":
+        sizes["j"] = sizes["i"]
+    pads: dict[str, dict[int, tuple[int, int]]] = {}
+    arrays: dict[str, Any] = {}
+    stored: dict[str, set[tuple[int, ...]]] = {}
+    rng = np.random.default_rng(draw(st.integers(0, 2**16)))
+    for tensor, subscripts in dict((t, s) for term in terms for t, s in term).items():
+        shape = []
+        for axis, subscript in enumerate(subscripts):
+            reach = eval(subscript, {}, {r: n - 1 for r, n in sizes.items()}) + 1
+            low = high = 0
+            if name in PADDED and "+" in subscript:
+                low = draw(st.integers(0, min(2, reach - 1)))
+                high = draw(st.integers(0, min(2, reach - 1 - low)))
+                pads.setdefault(tensor, {})[axis] = (low, high)
+            shape.append(reach - low - high)
+        density = draw(st.sampled_from([0.0, 0.2, 0.5, 1.0]))
+        array = (rng.random(shape) < density) * rng.integers(1, 9, shape)
+        if array.ndim and draw(st.booleans()):
+            array[rng.integers(0, array.shape[0])] = 0  # a dead row
+        arrays[tensor] = array.astype(np.float32)
+        stored[tensor] = {tuple(map(int, c)) for c in np.argwhere(array)}
+        if array.ndim and draw(st.booleans()):  # some zeros are stored by name
+            extra = {tuple(map(int, rng.integers(0, array.shape))) for _ in range(3)}
+            stored[tensor] |= extra
+            coords = np.array(sorted(stored[tensor])).T
+            arrays[tensor] = Tensor.from_coords(
+                list(coords), arrays[tensor][tuple(coords)], array.shape, "COO"
+            )
+    return Case(name, text, sizes, pads, arrays, terms, target, stored)
+
+
+def _terms(right: str) -> list[str]:
+    """Additive terms; a + inside brackets is a subscript's."""
+    terms, depth = [""], 0
+    for character in right.replace(" ", ""):
+        depth += (character == "[") - (character == "]")
+        if character == "+" and depth == 0:
+            terms.append("")
+        else:
+            terms[-1] += character
+    return [re.sub(r"\*(?![^\[]*\])", " ", t) for t in terms]
+
+
+def _points(sizes: dict[str, int]) -> int:
+    total = 1
+    for size in sizes.values():
+        total *= size
+    return total
+
+
+@st.composite
+def mappings(draw: st.DrawFn, case: Case) -> tuple[Mapping, list[tuple[str, int]], list[Any]]:
+    """A mapping onto an array of two dimensions; its steps and what goes across, by name."""
+    ranks = list(case.sizes)
+    dims = draw(st.sampled_from([["d0"], ["d0", "d1"], ["d0*d1"], []]))
+    across = draw(st.permutations(ranks))[: len(dims)]
+    left = [rank for rank in draw(st.permutations(ranks)) if rank not in across]
+    outer = left[: draw(st.integers(0, 3))]
+    split = {}
+    if outer and draw(st.booleans()):
+        split[draw(st.sampled_from(outer))] = draw(st.integers(1, 3))
+    loops = [f"{rank}1" if rank in split else rank for rank in outer]
+    inner = [rank for rank in ranks if rank not in outer] + [f"{rank}0" for rank in split]
+    mapping = Mapping(
+        [*loops, *inner],
+        split,
+        dict(zip(across, dims, strict=False)),
+        sync=loops[-1] if loops else "none",
+    )
+    steps = [(rank, split.get(rank, 1)) for rank in outer]
+    return mapping, steps, list(zip(across, dims, strict=False))
+
+
+@st.composite
+def designs(draw: st.DrawFn, tensors: list[str]) -> Design:
+    kind = draw(st.sampled_from(["dense", "gate", "skip one", "skip both", "gate and skip"]))
+    design = Design(multipliers=draw(st.integers(1, 3)))
+    first, last = tensors[0], tensors[-1]
+    if kind in ("gate", "gate and skip"):
+        targets = {last, "O"} if draw(st.booleans()) else {last}
+        design.gate.append((targets, {first}))
+        if draw(st.booleans()):
+            design.gate.append(({first}, {last}))
+    if kind in ("skip one", "gate and skip"):
+        design.skip = {last if draw(st.booleans()) else first}
+    if kind == "skip both":
+        design.skip = {first, last}
+    return design
