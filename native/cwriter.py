@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from zeroskip.native.cexpr import ValueContext
@@ -28,6 +29,16 @@ class CWriter:
     depth: int = 1
     tiles: int = 0
     alone: bool = False
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(re.findall(r"\w+", repr(self.kernel)))
+
+    def local(self, wanted: str) -> str:
+        """A name for something of the emitter's own that nothing in the nest is called."""
+        while wanted in self._names:
+            wanted += "_"
+        return wanted
 
     def line(self, text: str) -> None:
         self.lines.append("    " * self.depth + text)

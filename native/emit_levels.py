@@ -24,7 +24,8 @@ def _walk_compressed(node: Loop, over: Stored, out: CWriter) -> None:
 
 def _walk_bitmask(node: Loop, over: Stored, out: CWriter) -> None:
     words, rank = over.level.arrays
-    p, w, bits = over.pos, f"w_{node.var}", f"bits_{node.var}"
+    p, w, bits = over.pos, out.local(f"w_{node.var}"), out.local(f"bits_{node.var}")
+    follows = out.local(f"{p}_next")
     per_fiber = f"zs_bit_words({integer(over.level.extent)})"
     base = integer(over.parent, 2)
     first, last = "0", per_fiber
@@ -34,9 +35,9 @@ def _walk_bitmask(node: Loop, over: Stored, out: CWriter) -> None:
     with out.block(f"for (int64_t {w} = {first}; {w} < {last}; {w}++)"):
         at = f"{base} * {per_fiber} + {w}" if base != "0" else w
         out.line(f"uint64_t {bits} = {words}[{at}];")
-        out.line(f"int64_t {p}_next = {rank}[{at}];")
+        out.line(f"int64_t {follows} = {rank}[{at}];")
         with out.block(f"for (; {bits} != 0; {bits} = zs_drop_lowest({bits}))"):
-            out.line(f"const int64_t {p} = {p}_next++;")
+            out.line(f"const int64_t {p} = {follows}++;")
             with out.constant(node.var, f"{w} * 64 + zs_ctz({bits})"):
                 if over.window is not None:
                     v = node.var
@@ -49,12 +50,13 @@ def _walk_bitmask(node: Loop, over: Stored, out: CWriter) -> None:
 def _walk_runs(node: Loop, over: Stored, out: CWriter) -> None:
     pos, run = over.level.arrays
     p, parent, v = over.pos, over.parent, node.var
+    follows = out.local(f"{v}_next")
     with out.scope():
-        out.line(f"int64_t {v}_next = 0;")
+        out.line(f"int64_t {follows} = 0;")
         head = f"int64_t {p} = {pos}[{integer(parent)}]; {p} < {pos}[{integer(add(parent, ONE))}]"
         with out.block(f"for ({head}; {p}++)"):
-            out.line(f"const int64_t {v} = {v}_next + {run}[{p}];")
-            out.line(f"{v}_next = {v} + 1;")
+            out.line(f"const int64_t {v} = {follows} + {run}[{p}];")
+            out.line(f"{follows} = {v} + 1;")
             if over.window is not None:
                 with out.block(f"if ({v} < {integer(over.window[0])})"):
                     out.line("continue;")
@@ -81,18 +83,21 @@ WALKS = {
 def merge(node: Loop, over: Merge, out: CWriter) -> None:
     """Two fingers: advance the one at the smaller coordinate until either list ends."""
     fingers = (over.left, over.right)
+    left, right = (side.pos for side in fingers)
+    least = out.local(f"{node.var}_at")
+    at = {p: out.local(f"{p}_at") for p in (left, right)}
+    end = {p: out.local(f"{p}_end") for p in (left, right)}
     with out.scope():
         for side in fingers:
             pos, _ = side.level.arrays
             out.line(f"int64_t {side.pos} = {pos}[{integer(side.parent)}];")
-            out.line(f"const int64_t {side.pos}_end = {pos}[{integer(add(side.parent, ONE))}];")
-        left, right = (s.pos for s in fingers)
-        with out.block(f"while ({left} < {left}_end && {right} < {right}_end)"):
+            out.line(f"const int64_t {end[side.pos]} = {pos}[{integer(add(side.parent, ONE))}];")
+        with out.block(f"while ({left} < {end[left]} && {right} < {end[right]})"):
             for side in fingers:
-                out.line(f"const int64_t {side.pos}_at = {side.level.arrays[1]}[{side.pos}];")
-            match = out.block(f"if ({left}_at == {right}_at)")
-            with match, out.constant(node.var, f"{left}_at"):
+                out.line(f"const int64_t {at[side.pos]} = {side.level.arrays[1]}[{side.pos}];")
+            match = out.block(f"if ({at[left]} == {at[right]})")
+            with match, out.constant(node.var, at[left]):
                 out.body(node.body)
-            out.line(f"const int64_t {node.var}_at = zs_min({left}_at, {right}_at);")
-            for pos in (left, right):
-                out.line(f"{pos} += {pos}_at == {node.var}_at;")
+            out.line(f"const int64_t {least} = zs_min({at[left]}, {at[right]});")
+            for p in (left, right):
+                out.line(f"{p} += {at[p]} == {least};")

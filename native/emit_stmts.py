@@ -88,8 +88,8 @@ def _(node: Stage, out: CWriter) -> None:
     """Copy element by element: the address in the layout is linear in the source's index."""
     out.line(f"/* {node.target}: {node.source} with its halo, in rows the vectors can overrun */")
     source, target = [], []
-    for k, axis in enumerate(node.axes):
-        i = f"i{k}"
+    index = [out.local(f"i{k}") for k in range(len(node.axes))]
+    for i, axis in zip(index, node.axes, strict=True):
         source.append(f"{i} * {integer(axis.source_stride, 2)}")
         at = f"({i} + {integer(axis.lo, 1)})" if integer(axis.lo) != "0" else i
         if axis.stride > 1:
@@ -97,13 +97,12 @@ def _(node: Stage, out: CWriter) -> None:
             target.append(f"{at} / {axis.stride} * {integer(axis.row_stride, 2)}")
         else:
             target.append(f"{at} * {integer(axis.row_stride, 2)}")
-    opened = len(node.axes)
-    for k, axis in enumerate(node.axes):
-        out.line(f"for (int64_t i{k} = 0; i{k} < {integer(axis.extent)}; i{k}++) {{")
+    for i, axis in zip(index, node.axes, strict=True):
+        out.line(f"for (int64_t {i} = 0; {i} < {integer(axis.extent)}; {i}++) {{")
         out.depth += 1
     load = f"{node.source}[{' + '.join(source) or '0'}]"
     out.line(f"{node.target}[{' + '.join(target) or '0'}] = {load};")
-    for _ in range(opened):
+    for _ in node.axes:
         out.depth -= 1
         out.line("}")
 
@@ -163,11 +162,14 @@ def _lanes(out: CWriter) -> Iterator[None]:
 
 @write.register
 def _(node: Fill, out: CWriter) -> None:
-    with out.block(f"for (int64_t i = 0; i < {integer(node.count)}; i++)"):
+    i = "i"
+    while mentions(node.count, i):
+        i += "_"
+    with out.block(f"for (int64_t {i} = 0; {i} < {integer(node.count)}; {i}++)"):
         start = node.value
         text = (
             number(start.value, out.values.dtypes[node.array])
             if isinstance(start, Number)
             else value(start, out.values)
         )
-        out.line(f"{node.array}[i] = {text};")
+        out.line(f"{node.array}[{i}] = {text};")

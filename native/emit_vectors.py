@@ -49,10 +49,11 @@ def vector_loop(node: Loop, out: CWriter) -> None:
         span = hi if lo == "0" else f"{hi} - {lo}"
         out.line(f"const int64_t vectors = ({span} + LANES - 1) / LANES;")
         out.line(f"const int64_t tiles = (vectors + {TILE_VECTORS - 1}) / {TILE_VECTORS};")
-        with out.block("for (int64_t t = 0; t < tiles; t++)"):
+        t = out.local("t")
+        with out.block(f"for (int64_t {t} = 0; {t} < tiles; {t}++)"):
             start = f"{lo} + " if lo != "0" else ""
-            out.line(f"const int64_t {x} = {start}vectors * t / tiles * LANES;")
-            with out.block("switch (vectors * (t + 1) / tiles - vectors * t / tiles)"):
+            out.line(f"const int64_t {x} = {start}vectors * {t} / tiles * LANES;")
+            with out.block(f"switch (vectors * ({t} + 1) / tiles - vectors * {t} / tiles)"):
                 for n in range(1, TILE_VECTORS + 1):
                     out.line(f"case {n}: {name}({n}, {args}); break;")
                 out.line("default: break;")

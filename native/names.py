@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 _WORDS = """
 auto break case char const continue default do double else enum extern float for goto if inline
 int long register restrict return short signed sizeof static struct switch typedef union unsigned
-void volatile while asm typeof NULL INT64_MIN INT64_MAX linux unix main args work tile vectors
-tiles LANES v t
+void volatile while asm typeof NULL offsetof linux unix i386 mips sparc sun PPC main args work
+tile vectors tiles LANES v
 """
 _TAKEN = frozenset(_WORDS.split())
+
+_LIKE_TAKEN = re.compile(r"zs_|ZS_|_|U?INT|SIZE_|PTRDIFF_|WCHAR_|WINT_|SIG_|\w*_t\Z|tile_")
+"""How names begin (or end) that belong to the headers, to C or to the emitter."""
 
 
 class Names:
@@ -34,7 +39,7 @@ class Names:
 
     def fresh(self, wanted: str) -> str:
         """``wanted``, or the first of ``wanted_``, ``wanted_2`` … that is free."""
-        if wanted.startswith("zs_") or wanted.startswith("ZS_"):
+        if _LIKE_TAKEN.match(wanted):
             wanted = "u_" + wanted
         name, n = wanted, 1
         while name in self._used:

@@ -147,7 +147,7 @@ class Scheme:
     def buffer(self, key: Key, name: str, dtype: str, *, written: bool = False) -> str:
         """The C name of an array; ``key`` says what it is, as in `Lowered.buffers`."""
         if key not in self.buffers:
-            self.buffers[key] = Buffer(self.names.get("tensor", name), dtype, written)
+            self.buffers[key] = Buffer(self.names.fresh(name), dtype, written)
         return self.buffers[key].name
 
     def values(self, tensor: str) -> str:
@@ -171,11 +171,12 @@ class Scheme:
         return Level(access.tensor, label, level.letter, arrays, extent)
 
     def _label(self, tensor: str, k: int) -> str:
-        """What to call a storage rank: its ranks at the tensor's first access (``crs``)."""
+        """What to call a storage rank: its ranks at the tensor's first access (``crs``), where
+        these are plain and no other rank of the tensor is called the same, as in A[i,i]."""
         first = next(a for t in self.form.terms for a in t.accesses if a.tensor == tensor)
-        ranks = [
-            self.plain(first.subscripts[axis]) for axis in self.signatures[tensor].levels[k].axes
-        ]
-        if all(ranks) and len(set(ranks)) == len(ranks):
-            return "".join(r for r in ranks if r)
-        return f"level{k}"
+        labels = []
+        for level in self.signatures[tensor].levels:
+            ranks = [self.plain(first.subscripts[axis]) or "" for axis in level.axes]
+            plain = all(ranks) and len(set(ranks)) == len(ranks)
+            labels.append("".join(ranks) if plain else "")
+        return labels[k] if labels[k] and labels.count(labels[k]) == 1 else f"level{k}"
