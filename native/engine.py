@@ -52,7 +52,7 @@ def evaluate(
         Shapes as the spec's extents require.
     backend : ``"c"``, ``"interpreter"`` (the loop nest in Python) or ``"numpy"`` (dense)
     out : ndarray, optional
-        Where the last result goes; under ``+=`` what it holds is added to.
+        Where the last result goes; a reduction (``+=``, ``max=`` …) starts from what it holds.
     format : Format or str, optional
         Format of the last result; None gives an ndarray.
 
@@ -146,19 +146,22 @@ def run_form(
 
 
 def _dense(line: Line, backend: str, out: Array | None = None) -> Array:
-    target = target_for(line, out)
-    accumulate = out is not None and line.form.reduction == "+"
+    result = target_for(line, out)
+    accumulate = out is not None and line.form.reduction is not None
     if backend == "numpy":
         dense = {name: densify(x) for name, x in line.used.items()}
-        value = evaluate_form(line.form, dense, line.extents)
-        np.copyto(target, target + value if accumulate else value)
-        return target
+        start = result if accumulate else None
+        np.copyto(result, evaluate_form(line.form, dense, line.extents, start))
+        return result
+    target = result if result.dtype == line.dtype else result.astype(line.dtype)
     if accumulate or backend == "interpreter":
         prepared, filled = plain(line, target, accumulate=accumulate)
     else:
         prepared, filled = scheduled(line, target)
     run(prepared, filled, backend)
-    return target.astype(np.bool_) if line.form.reduction in LOGICAL else target
+    if target is not result:
+        np.not_equal(target, 0, out=result)
+    return result
 
 
 def scheduled(line: Line, target: Array) -> tuple[Prepared, Slots]:
@@ -249,16 +252,17 @@ def _tile_work(line: Line, plan: tile.TilePlan) -> int:
 
 def target_for(line: Line, out: Array | None = None) -> Array:
     """Where a dense result goes: ``out``, checked, or a fresh array."""
+    dtype = np.dtype(np.bool_) if line.form.reduction in LOGICAL else line.dtype
     if out is None:
         check_room(prod(line.shape), line.dtype.itemsize, f"the dense result {line.name}")
-        return np.empty(line.shape, line.dtype)
-    if not isinstance(out, np.ndarray) or out.shape != line.shape or out.dtype != line.dtype:
+        return np.empty(line.shape, dtype)
+    if not isinstance(out, np.ndarray) or out.shape != line.shape or out.dtype != dtype:
         found = type(out).__name__
         if isinstance(out, np.ndarray):
             found = f"{out.dtype} of shape {out.shape}"
         raise KernelError(
-            f"out= for {line.name}: expected a {line.dtype} array of shape {line.shape}, "
-            f"found {found}\nPass np.empty({line.shape}, {line.dtype.name!r})."
+            f"out= for {line.name}: expected a {dtype} array of shape {line.shape}, "
+            f"found {found}\nPass np.empty({line.shape}, {dtype.name!r})."
         )
     if not out.flags.c_contiguous or not out.flags.writeable:
         raise KernelError(

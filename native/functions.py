@@ -58,14 +58,38 @@ def _sigmoid(x: float) -> float:
     return 1.0 / (1.0 + _exp(-x))
 
 
+def _gelu(x: float) -> float:
+    return x * (1.0 + math.erf(x / math.sqrt(2.0))) / 2.0
+
+
+def _swish(x: float) -> float:
+    return x * _sigmoid(x)
+
+
+def _whole(rounded: Callable[[float], int]) -> Callable[[float], float]:
+    return lambda x: rounded(x) if math.isfinite(x) else x
+
+
+def _rounding(name: str) -> Callable[[str, str], str]:
+    """Text of ``floor`` or ``ceil``, which leave integers as they are."""
+    text = _libm(name)
+    return lambda x, dtype: text(x, dtype) if dtype.startswith("float") else x
+
+
 FUNCTIONS: dict[str, Pointwise] = {
     "relu": Pointwise(lambda x: 0 if x < 0 else x, _helper("relu"), True, 0.0),
     "truth": Pointwise(lambda x: int(x != 0), lambda x, dtype: f"(({x}) != 0)", True, 0.0),
     "abs": Pointwise(abs, _helper("abs"), True, 0.0),
-    "sign": Pointwise(lambda x: (x > 0) - (x < 0) if x == x else x, _helper("sign"), True, 0.0),
+    "sign": Pointwise(
+        lambda x: int(x > 0) - int(x < 0) if x == x else x, _helper("sign"), True, 0.0
+    ),
     "exp": Pointwise(_exp, _libm("exp"), False, 1.0),
     "log": Pointwise(_log, _libm("log"), False, -math.inf),
     "sqrt": Pointwise(_sqrt, _libm("sqrt"), False, 0.0),
     "tanh": Pointwise(math.tanh, _libm("tanh"), False, 0.0),
+    "floor": Pointwise(_whole(math.floor), _rounding("floor"), True, 0.0),
+    "ceil": Pointwise(_whole(math.ceil), _rounding("ceil"), True, 0.0),
+    "gelu": Pointwise(_gelu, _helper("gelu"), False, 0.0),
+    "swish": Pointwise(_swish, _helper("swish"), False, 0.0),
     "sigmoid": Pointwise(_sigmoid, _helper("sigmoid"), False, 0.5),
 }

@@ -80,7 +80,7 @@ def lower(
     dtype : of the result and of all arithmetic.
     hits : also mark, in a buffer ``("hit", result)`` of uint8, each place that a stored
         product reaches; for sparse results.
-    accumulate : keep what the result holds already (``+=`` with ``out=``).
+    accumulate : start from what the result holds already (a reduction with ``out=``).
 
     Raises
     ------
@@ -89,7 +89,7 @@ def lower(
     """
     scheme = Scheme(form, signatures, dtype)
     joint = form.reduction not in (None, "+") or (form.reduction == "+" and form.post is not None)
-    work = _Joint(scheme) if joint else Sums(scheme, hits, accumulate)
+    work = _Joint(scheme, accumulate) if joint else Sums(scheme, hits, accumulate)
     body = work.body()
     return finish(scheme, work.title(), body)
 
@@ -304,6 +304,10 @@ class Sums(_Shape):
 class _Joint(_Shape):
     """Reductions that are no sum: the right side whole, at every point."""
 
+    def __init__(self, scheme: Scheme, accumulate: bool = False) -> None:
+        super().__init__(scheme)
+        self.accumulate = accumulate
+
     def body(self) -> tuple[Stmt, ...]:
         for term in self.form.terms:
             if term.ranks:
@@ -343,8 +347,8 @@ class _Joint(_Shape):
             return (Reduce(self.place(), operator, value, work),)
 
         descent = Descent(self.scheme, ranks, leaf, lambda state: None, None)
-        start = self.fill(identity(reduction, dtype))
-        return (start, *descent.go(State(frozenset(), cursors)))
+        loops = descent.go(State(frozenset(), cursors))
+        return loops if self.accumulate else (self.fill(identity(reduction, dtype)), *loops)
 
 
 def fill_of(form: Form) -> float:

@@ -25,4 +25,18 @@ ZS_DEFINE_ARITHMETIC(int64, int64_t)
 ZS_INLINE double zs_sigmoid_float64(double x) { return 1.0 / (1.0 + __builtin_exp(-x)); }
 ZS_INLINE float zs_sigmoid_float32(float x) { return 1.0f / (1.0f + __builtin_expf(-x)); }
 
+/* zs_gelu_TYPE() - x times the normal distribution function at x. */
+ZS_INLINE double zs_gelu_float64(double x)
+{
+    return x * (1.0 + __builtin_erf(x * 0.70710678118654752440)) / 2.0;
+}
+ZS_INLINE float zs_gelu_float32(float x)
+{
+    return x * (1.0f + __builtin_erff(x * 0.70710678118654752440f)) / 2.0f;
+}
+
+/* zs_swish_TYPE() - x * sigmoid(x). */
+ZS_INLINE double zs_swish_float64(double x) { return x * zs_sigmoid_float64(x); }
+ZS_INLINE float zs_swish_float32(float x) { return x * zs_sigmoid_float32(x); }
+
 #endif /* ZS_POINTWISE_H */
