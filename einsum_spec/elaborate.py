@@ -18,7 +18,7 @@ from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.functions import POINTWISE, REDUCTIONS
 from zeroskip.einsum_spec.subscripts import fold
 from zeroskip.einsum_spec.targets import check_target
-from zeroskip.einsum_spec.tokens import MAX_INTEGER
+from zeroskip.einsum_spec.tokens import MAX_FACTORS, MAX_INTEGER, MAX_TERMS
 from zeroskip.einsum_spec.tree import (
     Access,
     Add,
@@ -35,8 +35,6 @@ from zeroskip.einsum_spec.tree import (
 )
 from zeroskip.einsum_spec.walk import children, free, map_subscripts, variables
 from zeroskip.errors import EinsumError
-
-MAX_TERMS = 1024
 
 Consts = Mapping[str, int | float]
 
@@ -250,6 +248,12 @@ class _Elaboration:
                     at,
                     f"Give the summed rank a name of its own: sum[{clash[0]}1](...).",
                 )
+        if sum(len(t.accesses) + len(t.scalars) for t in (a, b)) > MAX_FACTORS:
+            raise self.error(
+                f"a product of more than {MAX_FACTORS} factors",
+                at,
+                "Compute part of it in a line of its own.",
+            )
         number = self.checked(a.number * b.number, at)
         return Term(number, a.scalars + b.scalars, a.accesses + b.accesses, a.ranks + b.ranks)
 

@@ -15,7 +15,7 @@ from zeroskip.einsum_spec.tokens import MAX_INTEGER
 from zeroskip.einsum_spec.tree import Affine, Floor, Monomial, Span, Var
 from zeroskip.errors import EinsumError
 
-MAX_MONOMIALS = 256
+MAX_MONOMIALS = 64
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,15 @@ from collections.abc import Collection
 
 from zeroskip.einsum_spec import names as nm
 from zeroskip.einsum_spec.brackets import comparison
+from zeroskip.einsum_spec.cursor import Cursor
 from zeroskip.einsum_spec.functions import FUNCTIONS, REDUCTIONS, nearest
-from zeroskip.einsum_spec.tokens import MAX_DEPTH, Token, tokenize
+from zeroskip.einsum_spec.tokens import (
+    MAX_FACTORS,
+    MAX_STATEMENTS,
+    MAX_TERMS,
+    Token,
+    tokenize,
+)
 from zeroskip.einsum_spec.tree import (
     Access,
     Add,
@@ -37,7 +44,6 @@ from zeroskip.einsum_spec.tree import (
     Program,
     Reduce,
     Scalar,
-    Span,
     Statement,
 )
 from zeroskip.einsum_spec.walk import scalars
@@ -45,6 +51,7 @@ from zeroskip.errors import EinsumError
 
 _ASSIGN = {"=": None, "+=": "+", "*=": "*", "|=": "|", "&=": "&"}
 _COMPARE = ("<", "<=", "==", "!=", ">=", ">")
+_SPLIT = "Compute part of it in a line of its own."
 _OPERATORS = "expected + - * / ( ) or the end of the line"
 
 
@@ -85,64 +92,21 @@ def parse(text: str, consts: Collection[str] = ()) -> Program:
     return Program(tuple(statements), text)
 
 
-class _Parser:
-    """One pass over the tokens; without ``names`` it only gathers evidence."""
-
-    def __init__(
-        self, text: str, tokens: list[Token], evidence: nm.Evidence, names: nm.Names | None
-    ) -> None:
-        self.text, self.tokens, self.evidence, self.names = text, tokens, evidence, names
-        self.place, self.depth = 0, 0
-
-    # ---- tokens -------------------------------------------------------------------------
-
-    @property
-    def token(self) -> Token:
-        return self.tokens[self.place]
-
-    def at(self, *spellings: str) -> bool:
-        return self.token.kind == "op" and self.token.text in spellings
-
-    def next(self) -> Token:
-        token = self.token
-        self.place += token.kind != "end"
-        return token
-
-    def expect(self, spelling: str, why: str) -> Token:
-        if not self.at(spelling):
-            raise self.error(f"expected {spelling} {why}, found {self.found()}")
-        return self.next()
-
-    def found(self) -> str:
-        kind, spelling = self.token.kind, self.token.text
-        if kind == "end":
-            return "the end of the text"
-        return "the end of the line" if kind == "newline" else spelling[:40]
-
-    def error(
-        self, message: str, spans: list[Span] | None = None, hint: str | None = None
-    ) -> EinsumError:
-        return EinsumError(message, text=self.text, spans=spans or [self.token.span], hint=hint)
-
-    def span(self, start: Token) -> Span:
-        return start.start, self.tokens[self.place - 1].end
-
-    def deeper(self) -> None:
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise self.error(
-                f"signs, quotients and brackets nested deeper than {MAX_DEPTH}",
-                hint="Name the inner part in a line of its own.",
-            )
+class _Parser(Cursor):
+    """Statements and expressions, from the outside in."""
 
     # ---- statements ---------------------------------------------------------------------
 
     def program(self) -> list[Statement]:
-        statements = []
+        statements: list[Statement] = []
         while self.token.kind != "end":
             if self.token.kind == "newline":
                 self.next()
                 continue
+            if len(statements) == MAX_STATEMENTS:
+                raise self.error(
+                    f"more than {MAX_STATEMENTS} statements", hint="Split it into several layers."
+                )
             statements.append(self.statement())
             if self.token.kind not in ("newline", "end"):
                 raise self.error(f"{_OPERATORS}, found {self.found()}", hint=self.hint())
@@ -151,18 +115,6 @@ class _Parser:
                 "an Einsum without a statement", hint='Write one such as "y[i] = A[i,j] * x[j]".'
             )
         return statements
-
-    def hint(self) -> str | None:
-        """What the writer may have meant by a token that does not belong here."""
-        if self.at("**"):
-            return "Write a power out: x*x."
-        if self.at("="):
-            return "One assignment a line; equality is ==."
-        if self.at("->", ","):
-            return 'Name the operands: "O[i,k] = A[i,j] * B[j,k]".'
-        if self.token.kind in ("name", "number") or self.at("(", "["):
-            return "A product is written with a star: A[i,j] * x[j]."
-        return None
 
     def statement(self) -> Statement:
         start = self.token
@@ -214,6 +166,8 @@ class _Parser:
         terms = [self.term()]
         while self.at("+", "-"):
             sign = self.next()
+            if len(terms) == MAX_TERMS:
+                raise self.error(f"a sum of more than {MAX_TERMS} terms", [sign.span], _SPLIT)
             term = self.term()
             terms.append(Neg(term, self.span(sign)) if sign.text == "-" else term)
         return terms[0] if len(terms) == 1 else Add(tuple(terms), self.span(start))
@@ -232,6 +186,8 @@ class _Parser:
         factors = [self.factor()]
         while self.at("*", "/", "//"):
             op = self.next().text
+            if len(factors) == MAX_FACTORS:
+                raise self.error(f"a product of more than {MAX_FACTORS} factors", hint=_SPLIT)
             factor = self.factor()
             if op == "*":
                 factors.append(factor)
@@ -277,12 +233,6 @@ class _Parser:
                     return Access(token.text, subscripts, span)
             return Scalar(token.text, self.span(token))
         raise self.error(f"expected a tensor, a number or (, found {self.found()}")
-
-    def close(self, opened: Token, spelling: str) -> None:
-        if not self.at(spelling):
-            message = f"expected {spelling} to close this {opened.text}, found {self.found()}"
-            raise self.error(message, [opened.span, self.token.span], self.hint())
-        self.next()
 
     def call(self, name: Token) -> Expr:
         if name.text in REDUCTIONS and name.text not in FUNCTIONS:
@@ -350,89 +300,3 @@ class _Parser:
         self.depth -= 1
         self.close(bracket, ")")
         return Reduce(name.text, tuple(ranks), body, self.span(name))
-
-    # ---- subscripts ---------------------------------------------------------------------
-
-    def subscripts(self) -> tuple[Affine, ...]:
-        opened = self.next()
-        if self.at("]"):
-            self.next()
-            return ()
-        found = [self.subscript()]
-        while self.at(","):
-            self.next()
-            found.append(self.subscript())
-        self.close(opened, "]")
-        return tuple(found)
-
-    def subscript(self) -> Affine:
-        start = self.token
-        try:
-            polynomial = self.index_sum()
-            self.evidence.polynomials.append(polynomial)
-            if self.names is None:
-                return Affine(())
-            return self.names.affine(polynomial, self.span(start))
-        except nm.NotAffineError as error:
-            raise self.error(
-                str(error),
-                [(start.start, self.tokens[max(self.place - 1, 0)].end)],
-                "A subscript is a sum of index variables times integers or named constants.",
-            ) from None
-
-    def index_sum(self) -> nm.Polynomial:
-        terms = [(1, self.index_product())]
-        while self.at("+", "-"):
-            sign = -1 if self.next().text == "-" else 1
-            terms.append((sign, self.index_product()))
-        return nm.sum_up(terms)
-
-    def index_product(self) -> nm.Polynomial:
-        depth = self.depth
-        total = self.index_factor()
-        while self.at("*", "//", "/"):
-            if self.at("/"):
-                raise self.error(
-                    "a subscript is a whole number: / is no part of it",
-                    hint="Divide with //, which rounds down.",
-                )
-            if self.next().text == "*":
-                total = nm.times(total, self.index_factor())
-            else:
-                self.deeper()
-                total = nm.floordiv(total, self.index_factor())
-        self.depth = depth
-        return total
-
-    def index_factor(self) -> nm.Polynomial:
-        token = self.token
-        if self.at("-"):
-            self.next()
-            self.deeper()
-            negated = nm.sum_up([(-1, self.index_factor())])
-            self.depth -= 1
-            return negated
-        if self.at("("):
-            self.next()
-            self.deeper()
-            inner = self.index_sum()
-            self.depth -= 1
-            self.close(token, ")")
-            return inner
-        if token.kind == "number":
-            if not token.text.isdigit():
-                raise self.error(f"a subscript is a whole number, found {token.text}")
-            self.next()
-            return nm.constant(int(token.text))
-        if token.kind == "name":
-            self.next()
-            if self.at("(", "["):
-                raise self.error(
-                    f"a subscript holds index variables and integers, found {token.text}"
-                    f"{self.token.text}...",
-                    [token.span],
-                    "A place computed from data (gather) is not read yet.",
-                )
-            self.evidence.saw(token.text, token.span)
-            return nm.identifier(token.text)
-        raise self.error(f"expected a subscript, found {self.found()}")

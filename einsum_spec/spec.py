@@ -239,16 +239,15 @@ def _check_extents(forms: Sequence[Form], text: str) -> None:
 
 def _check_order(forms: Sequence[Form], text: str) -> None:
     """Every result is written by one line, and read by later lines only."""
-    targets = [form.target for form in forms]
+    last = {form.target.tensor: line for line, form in enumerate(forms)}
     written: dict[str, Access] = {}
     for line, form in enumerate(forms):
         name = form.target.tensor
-        later = {target.tensor for target in targets[line:]}
         for term in form.terms:
             reads = [(a.tensor, a.span) for a in term.accesses]
             reads += [(n, None) for n in term.scalars]
             for tensor, span in reads:
-                if tensor in later:
+                if last.get(tensor, -1) >= line:
                     raise EinsumError(
                         f"{tensor} is read before its line has written it",
                         text=text,

@@ -105,6 +105,8 @@ def _split(target: Access) -> set[str]:
 def _independent(parts: list[Affine]) -> bool:
     """Whether sums with integer factors fix all their variables: full column rank."""
     names = dict.fromkeys(name for part in parts for name in variables(part))
+    if len(names) > len(parts):
+        return False
     rows = []
     for part in parts:
         factors = dict.fromkeys(names, Fraction(0))

@@ -14,6 +14,10 @@ from zeroskip.errors import EinsumError
 MAX_CHARACTERS = 100_000
 MAX_DEPTH = 64
 MAX_NAME = 64
+MAX_STATEMENTS = 1024
+MAX_AXES = 64
+MAX_TERMS = 1024
+MAX_FACTORS = 256
 MAX_INTEGER = 2**62
 
 Kind = Literal["name", "number", "op", "newline", "end"]

@@ -284,6 +284,7 @@ def test_a_form_has_the_value_of_its_tree(value):
             "O[i] = " + "*".join(["(A[i]+B[i])"] * 60),
             "more than 1024 additive terms once products are multiplied out",
         ),
+        ("O = " + "a*(" * 60 + "*".join(["a"] * 200) + ")" * 60, "a product of more than"),
     ],
 )
 def test_refused(text, expected):

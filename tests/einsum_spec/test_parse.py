@@ -336,14 +336,18 @@ def test_what_is_no_text_is_refused():
         ("O[i] = " + "9" * 90_000, "the number 99999999999999999999... is too large"),
         ("O[i] = 1e999", "the number 1e999 is too large"),
         ("O[i] = " + "a" * 90_000, "a name of 90000 characters; at most 64 are read"),
-        ("O[" + "+".join(f"v{i}" for i in range(9_000)) + "] = 1", "more than 256 terms"),
+        ("O[" + "+".join(f"v{i}" for i in range(9_000)) + "] = 1", "more than 64 terms"),
         ("O[" + "*".join(["(A+B)"] * 9_000) + "*i] = 1", "factor above 2**62"),
         ("O[" + "*".join(["4611686018427387904"] * 4_000) + "*i] = 1", "factor above 2**62"),
-        ("O[" + "(" * 40 + "i//3" + ")*(U+V)//2" * 40 + "] = 1", "more than 256 terms"),
+        ("O[" + "(" * 40 + "i//3" + ")*(U+V)//2" * 40 + "] = 1", "more than 64 terms"),
+        ("O[i] = " + "A[i]+" * 15_000 + "A[i]", "a sum of more than 1024 terms"),
+        ("O[i] = " + "A[i]*" * 15_000 + "A[i]", "a product of more than 256 factors"),
+        ("A=1;" * 20_000, "more than 1024 statements"),
+        ("O[" + "i," * 40_000 + "i] = 1", "a tensor of more than 64 axes"),
         ("O[i] = \x00", "'\\x00' means nothing in an Einsum"),
         ("O[i] = A[i] \u202e B[i]", "'\\u202e' means nothing in an Einsum"),
     ],
-    ids=range(22),
+    ids=range(26),
 )
 def test_hostile_text_is_refused(text, expected):
     found = message(text)
@@ -352,9 +356,9 @@ def test_hostile_text_is_refused(text, expected):
 
 
 def test_a_long_sum_is_read():
-    statement = only("O[i] = " + " + ".join(["A[i]"] * 3_000))
+    statement = only("O[i] = " + " + ".join(["A[i]"] * 1_000))
     assert isinstance(statement.value, Add)
-    assert len(statement.value.terms) == 3_000
+    assert len(statement.value.terms) == 1_000
 
 
 @given(st.text(alphabet="OAi[](),;=+-*/ max<1.#\n", max_size=40))
