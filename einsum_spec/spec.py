@@ -18,6 +18,7 @@ from zeroskip.einsum_spec.form import Form
 from zeroskip.einsum_spec.operands import check_sizes, mentioned
 from zeroskip.einsum_spec.padding import PadLike, Pads, normalise
 from zeroskip.einsum_spec.parse import parse
+from zeroskip.einsum_spec.subscript_string import translate
 from zeroskip.einsum_spec.tree import Access, Program, Scalar
 from zeroskip.einsum_spec.walk import constants, expressions, subscripts
 from zeroskip.errors import EinsumError
@@ -163,7 +164,8 @@ def make_spec(
     Parameters
     ----------
     text_or_eq : str, sympy.Eq or sequence of sympy.Eq
-        One statement a line, as in ``"O[m,p] = B[m] + W[m,c]*I[c,p]"``.
+        One statement a line, as in ``"O[m,p] = B[m] + W[m,c]*I[c,p]"``; or a subscript
+        string of NumPy, ``"ij,jk->ik"``, whose operands are A, B, C, ... and result Z.
     consts : mapping, optional
         Values of named constants, such as ``{"U": 2}``.
     sizes : mapping, optional
@@ -180,7 +182,7 @@ def make_spec(
     known = {_name(name, "consts"): _number(name, value) for name, value in (consts or {}).items()}
     extents = {_name(name, "sizes"): _size(name, value) for name, value in (sizes or {}).items()}
     if isinstance(text_or_eq, str):
-        program = parse(text_or_eq, known)
+        program = parse(translate(text_or_eq) or text_or_eq, known)
     else:
         from zeroskip.einsum_spec.expression import from_sympy
 
