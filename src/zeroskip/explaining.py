@@ -1,0 +1,254 @@
+"""`explain`: everything that zeroskip makes of a layer, stage by stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from textwrap import fill, indent
+from typing import TYPE_CHECKING, Any
+
+from zeroskip.charging import charge
+from zeroskip.computing import Layer
+from zeroskip.einsum_spec.explicit import form_text
+from zeroskip.errors import EinsumError
+from zeroskip.formats.tensor import Tensor
+from zeroskip.given import as_layer
+from zeroskip.guessing import complete
+from zeroskip.inspecting import Chosen, choose
+from zeroskip.native.arguments import Operand, shapes
+from zeroskip.native.show import show
+
+if TYPE_CHECKING:
+    from zeroskip.einsum_spec.counts import Ops
+    from zeroskip.hwmodel.arch import Arch
+
+WIDTH = 78
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """What became of one line of a layer.
+
+    formats : levels of each operand, ``axis:letter``, outermost first.
+    schedule : ``tiled``, ``lanes`` or ``plain``; why : the reason.
+    nest : the loop nest, printed; c : the C, its headers not pasted in.
+    """
+
+    text: str
+    formats: dict[str, str]
+    schedule: str
+    why: str
+    nest: str
+    c: str
+
+
+@dataclass(frozen=True, repr=False)
+class Explanation:
+    """What `explain` found; printing it prints every stage.
+
+    Attributes
+    ----------
+    layer : Layer
+    lines : tuple of Stages
+        The kernel of each line, with its schedule, loop nest and C.
+    extents : dict of rank to int
+    ops : Ops
+        Operations, were every operand dense.
+    operands : dict of name to text
+        Shape, type, format and density.
+    accounting : str
+        Einsums that charge the layer on ``arch``; empty without one.
+    guessed : tuple of str
+        Operands of which no shape was given.
+    """
+
+    layer: Layer
+    lines: tuple[Stages, ...]
+    extents: dict[str, int]
+    ops: Ops
+    operands: dict[str, str]
+    accounting: str
+    guessed: tuple[str, ...]
+    _charged: str = field(default="", repr=False)
+
+    @property
+    def text(self) -> str:
+        """The layer as written."""
+        return self.layer.text
+
+    @property
+    def expr(self) -> Any:
+        """The layer as a SymPy `Eq`."""
+        return self.layer.expr
+
+    @property
+    def formats(self) -> dict[str, str]:
+        """Levels of each operand as the kernels see them."""
+        return {name: levels for line in self.lines for name, levels in line.formats.items()}
+
+    @property
+    def schedule(self) -> str:
+        """Name and reason of the schedule, one line of text for each line of the layer."""
+        several = len(self.lines) > 1
+        return "\n".join(
+            f"{f'{name}, ' if several else ''}{line.schedule}: {line.why}"
+            for name, line in zip(self.layer.spec.results, self.lines, strict=True)
+        )
+
+    @property
+    def nest(self) -> str:
+        """The loop nests."""
+        return "\n\n".join(line.nest for line in self.lines)
+
+    @property
+    def c(self) -> str:
+        """The C, its headers not pasted in."""
+        return "\n".join(line.c for line in self.lines)
+
+    def sections(self) -> dict[str, str]:
+        """Heading -> text, in the order in which they are printed."""
+        made = {"Einsum": self.layer.text, "Sums written out": self._explicit()}
+        made["SymPy"] = fill(str(self.expr), WIDTH, break_long_words=False, subsequent_indent="  ")
+        if not self.guessed:
+            made["Extents"] = ", ".join(f"{r} {n:,}" for r, n in self.extents.items()) or "none"
+            made["Operations, were every operand dense"] = self._operations()
+        made["Operands"] = "\n".join(f"{name}  {what}" for name, what in self.operands.items())
+        made["Schedule"] = "\n".join(
+            fill(line, WIDTH, subsequent_indent="  ") for line in self.schedule.splitlines()
+        )
+        made["Loop nest"] = self.nest
+        made["C"] = self.c.rstrip()
+        if self.accounting:
+            made[self._charged] = self.accounting
+        return made
+
+    def _explicit(self) -> str:
+        pads = {n: p for n, p in self.layer.spec.pads.items() if any(map(any, p))}
+        padding = [
+            f"axis {axis} of {name} padded by {lo} and {hi}"
+            for name, pairs in pads.items()
+            for axis, (lo, hi) in enumerate(pairs)
+            if lo or hi
+        ]
+        lines = [line.text for line in self.lines]
+        return "\n".join([*lines, *([", ".join(padding)] if padding else [])])
+
+    def _operations(self) -> str:
+        counts = {
+            "multiplications": self.ops.multiplications,
+            "additions": self.ops.additions,
+            "comparisons": self.ops.comparisons,
+        }
+        return "\n".join(f"{n:,} {name}" for name, n in counts.items() if n or name[0] == "m")
+
+    def __str__(self) -> str:
+        return "\n\n".join(
+            f"{head}\n{indent(text, '  ')}" for head, text in self.sections().items()
+        )
+
+    __repr__ = __str__
+
+
+def explain(
+    layer: object,
+    /,
+    *operands: object,
+    arch: Arch | str | Path | Mapping[str, Any] | None = None,
+    **named: object,
+) -> Explanation:
+    """Everything that zeroskip makes of a layer: meaning, kernel, C, and how it is charged.
+
+    Parameters
+    ----------
+    layer : Layer, text or SymPy `Eq`
+    *operands, **named : optional
+        In the order of ``layer.operands``, or by name.  Arrays, Tensors and so on; a tuple of
+        integers is a shape of a dense operand; a `Format` (of an operand of unknown shape) or
+        a `Density` (drawn, in the smallest format) will do.  Those left out are taken as
+        dense, of unknown extents.
+    arch : Arch, name, path or dict, optional
+        Adds the accounting Einsums of `charge`.
+
+    Returns
+    -------
+    Explanation
+        ``.text .expr .extents .ops .formats .schedule .nest .c .accounting``; printing it
+        prints all of them.
+
+    Examples
+    --------
+    >>> print(explain("y[i] = A[i,j]*x[j]", A=Format("CSR")).nest)
+    # y[i] = sum[j](A[i,j]*x[j])
+    # A: 0:U 1:C, float32
+    # x: 0:U, float32
+    for i in [0, I):
+      acc = 0
+      for j, pA_j in A.j[i]:  # compressed
+        acc += A[pA_j] * x[j]
+      y[i] = acc
+    """
+    made = as_layer(layer)
+    given = _named(made, operands, named)
+    spec, known, guessed = complete(made, given)
+    extents = spec.extents(shapes(known))
+    described = {name: _describe(x, name in guessed) for name, x in known.items()}
+    accounting, head = "", ""
+    if arch is not None:
+        charged = charge(made, arch, *known.values())
+        accounting = charged.accounting
+        head = f"Accounting on {charged.arch.name} ({charged.mapping})"
+    return Explanation(
+        layer=made,
+        lines=tuple(_stages(chosen) for chosen in choose(spec, known)),
+        extents=dict(extents.ranks),
+        ops=spec.ops(shapes(known)),
+        operands=described,
+        accounting=accounting,
+        guessed=guessed,
+        _charged=head,
+    )
+
+
+def _stages(chosen: Chosen) -> Stages:
+    formats = {
+        name: " ".join(f"{'*'.join(map(str, level.axes))}:{level.letter}" for level in given.levels)
+        for name, given in chosen.line.signatures.items()
+    }
+    prepared = chosen.prepared
+    nest, c_text = show(prepared.lowered.kernel), prepared.c_text
+    return Stages(form_text(chosen.line.form), formats, chosen.schedule, chosen.why, nest, c_text)
+
+
+def _named(
+    made: Layer, operands: tuple[object, ...], named: Mapping[str, object]
+) -> dict[str, object]:
+    """What was given, by name; operands may be missing."""
+    if len(operands) > len(made.operands):
+        raise EinsumError(
+            f"expected at most {len(made.operands)} operands ({', '.join(made.operands)}), "
+            f"found {len(operands)}",
+            text=made.text,
+        )
+    found = dict(zip(made.operands, operands, strict=False))
+    for name, operand in named.items():
+        if name in found or name not in made.operands:
+            why = "is given twice" if name in found else "is no operand here"
+            raise EinsumError(f"{name} {why}; operands: {', '.join(made.operands)}", text=made.text)
+        found[name] = operand
+    return found
+
+
+def _describe(operand: Operand, guessed: bool) -> str:
+    if isinstance(operand, Tensor):
+        levels, name = str(operand.format), operand.format.label
+        form = name if name == levels else f"{name} ({levels})"
+    else:
+        form = "dense"
+    if guessed:
+        return f"{operand.dtype}, {form}, of unknown extents"
+    shape = "×".join(map(str, operand.shape)) or "scalar"
+    text = f"{shape} {operand.dtype}, {form}"
+    if isinstance(operand, Tensor):
+        text += f", {operand.stored:,} stored, density {operand.density:.4g}"
+    return text

@@ -1,0 +1,125 @@
+"""Which kernel a call runs, why that one, and how many multiplications it executes.
+
+spec, operands ──► for each line: `Chosen` (schedule, reason, loop nest, C)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from zeroskip.einsum_spec.spec import Spec
+from zeroskip.native import tile
+from zeroskip.native.arguments import Operand, shapes
+from zeroskip.native.emit import emit
+from zeroskip.native.engine import (
+    WORTH_TILING,
+    Line,
+    is_joint,
+    line_of,
+    scheduled,
+    target_for,
+    tiled,
+)
+from zeroskip.native.prepared import Prepared, Slots, invocation
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The kernel of one line on given operands.
+
+    schedule : ``tiled``, ``lanes`` or ``plain``.
+    """
+
+    line: Line
+    prepared: Prepared
+    slots: Slots
+    schedule: str
+    why: str
+
+
+def choose(
+    spec: Spec, operands: Mapping[str, Operand], bound: Collection[str] = ()
+) -> tuple[Chosen, ...]:
+    """The kernel of every line.
+
+    operands : results of earlier lines are left out; they are dense.
+    bound : operands that are bound, and packed whatever the size.
+    """
+    known = dict(operands)
+    extents = spec.extents(shapes(known))
+    found = []
+    for form in spec.forms:
+        line = line_of(form, known, extents)
+        target = target_for(line)
+        plan = tile.plan(form, line.signatures, line.dtype.name)
+        if plan is not None and plan.entries.tensor in bound:
+            prepared, slots = tiled(line, plan, target)
+        else:
+            prepared, slots = scheduled(line, target)
+        schedule = _schedule(prepared)
+        found.append(Chosen(line, prepared, slots, schedule, _why(line, plan, schedule)))
+        known[line.name] = target
+    return tuple(found)
+
+
+def executed(
+    spec: Spec, operands: Mapping[str, Operand], bound: Collection[str] = ()
+) -> int | None:
+    """Multiplications of two operands that the kernels of a call execute, counted by the
+    kernels themselves; None where there is no compiler."""
+    total = 0
+    for chosen in choose(spec, operands, bound):
+        lowered = chosen.prepared.lowered
+        counting = Prepared(lowered, emit(lowered.kernel, count_work=True), chosen.prepared.dtype)
+        call = invocation(counting, chosen.slots)
+        if call is None:
+            return None
+        total += call.call()
+    return total
+
+
+def _schedule(prepared: Prepared) -> str:
+    """Told by what the kernel is handed: packed entries, or rows of sums."""
+    if ("packed",) in prepared.lowered.buffers:
+        return "tiled"
+    return "lanes" if ("rows",) in prepared.lowered.buffers else "plain"
+
+
+def _why(line: Line, plan: tile.TilePlan | None, schedule: str) -> str:
+    if schedule == "tiled" and plan is not None:
+        entries, lanes = plan.entries.tensor, plan.lane_access.tensor
+        return (
+            f"each entry of {entries} meets register tiles of {lanes}, which is copied into the "
+            f"order of vectors. {entries} is packed by rows of {line.name} first: once where it "
+            "is bound, at every call where it is not."
+        )
+    if schedule == "lanes":
+        dense = ", ".join(n for n, s in line.signatures.items() if not s.skips)
+        sparse = ", ".join(n for n, s in line.signatures.items() if s.skips)
+        return (
+            f"the stored entries of {sparse} are walked, and a rank of {line.name} that they lack "
+            f"runs in vectors, innermost, for which {dense} is turned."
+        )
+    return f"the levels of the operands are walked as they lie: {_why_plain(line, plan)}"
+
+
+def _why_plain(line: Line, plan: tile.TilePlan | None) -> str:
+    if is_joint(line.form):
+        op = line.form.reduction or "+"
+        return f"under {op}= every point counts, so that nothing can be skipped."
+    if plan is not None:
+        return f"for fewer than {WORTH_TILING:,} multiplications, packing costs more than it saves."
+    products = [term for term in line.form.terms if len(term.accesses) > 1]
+    if len(products) != 1:
+        found = "there is none" if not products else f"these are {len(products)}"
+        return f"the faster schedules take one product, and {found}."
+    used = {access.tensor for access in products[0].accesses}
+    if len({line.signatures[name].dtype for name in used}) > 1:
+        return "the faster schedules take operands of one type."
+    if all(line.signatures[name].skips for name in used):
+        return "no operand of the product is dense, so that there are no rows to run vectors on."
+    return (
+        "the faster schedules want a rank of the result that a dense operand holds and the "
+        "other lacks."
+    )
