@@ -84,7 +84,7 @@ class Mapping:
 
 
 def _block(rank: str, size: int | Sequence[int]) -> int:
-    sizes = [size] if isinstance(size, int) else list(size)
+    sizes = list(size) if isinstance(size, list | tuple) else [size]
     if len(sizes) != 1 or isinstance(sizes[0], bool) or not isinstance(sizes[0], int):
         raise ArchError(f"split of {rank}: expected one block size, found {size!r}")
     if sizes[0] < 1:

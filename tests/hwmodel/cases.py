@@ -102,7 +102,7 @@ def cases(draw: st.DrawFn, names: tuple[str, ...] = tuple(NETS)) -> Case:
     arrays: dict[str, Any] = {}
     stored: dict[str, set[tuple[int, ...]]] = {}
     rng = np.random.default_rng(draw(st.integers(0, 2**16)))
-    for tensor, subscripts in dict((t, s) for term in terms for t, s in term).items():
+    for tensor, subscripts in {t: s for term in terms for t, s in term}.items():
         shape = []
         for axis, subscript in enumerate(subscripts):
             reach = eval(subscript, {}, {r: n - 1 for r, n in sizes.items()}) + 1

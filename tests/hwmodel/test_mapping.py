@@ -1,0 +1,157 @@
+"""Mappings: the default for any layer, what may be stated, and errors that name the loop."""
+
+from __future__ import annotations
+
+import pytest
+
+from zeroskip.einsum_spec import make_spec
+from zeroskip.errors import ArchError
+from zeroskip.hwmodel import Mapping, arch
+from zeroskip.hwmodel.layer import layer_of
+from zeroskip.hwmodel.mapping import Schedule, complete
+
+
+def scheduled(
+    text: str, shapes: dict[str, tuple[int, ...]], mapping: Mapping | None = None
+) -> Schedule:
+    return complete(mapping, layer_of(make_spec(text), shapes), arch("dense"))
+
+
+CONV = "O[n,m,p,q] = I[n,c,p+r,q+s]*F[m,c,r,s]"
+CONV_SHAPES = {"I": (2, 3, 6, 7), "F": (4, 3, 3, 3)}
+
+
+@pytest.mark.parametrize(
+    ("text", "shapes", "expected"),
+    [
+        (
+            CONV,
+            CONV_SHAPES,
+            "order c n m r s p q; sync c; space p: rows, q: cols; roles F: F, I: I",
+        ),
+        (
+            CONV,
+            {"I": (2, 3, 3, 3), "F": (4, 3, 3, 3)},
+            "order c p q r s n m; sync c; space n: rows, m: cols; roles F: F, I: I",
+        ),
+        (
+            CONV,
+            {"I": (1, 3, 3, 3), "F": (4, 3, 3, 3)},
+            "order c n p q r s m; sync c; space m: rows*cols; roles F: F, I: I",
+        ),
+        (
+            "Z[m,n] = A[m,k]*B[k,n]",
+            {"A": (4, 5), "B": (5, 6)},
+            "order k m n; sync k; space m: rows, n: cols; roles A: I, B: F",
+        ),
+        (
+            "y[m] = W[m,k]*x[k]",
+            {"W": (4, 5), "x": (5,)},
+            "order k m; sync k; space m: rows*cols; roles W: F, x: I",
+        ),
+        (
+            "O[b,o] = relu(B[o] + W[o,i]*X[b,i])",
+            {"B": (4,), "W": (4, 5), "X": (3, 5)},
+            "order i b o; sync i; space b: rows, o: cols; roles B: bias, W: F, X: I",
+        ),
+        (
+            "Z = A[k]*B[k]",
+            {"A": (4,), "B": (4,)},
+            "order k; sync k; space none: one PE; roles A: I, B: F",
+        ),
+        (
+            "Z[i,j] = A[i,j]*B[i,j]",
+            {"A": (4, 5), "B": (4, 5)},
+            "order i j; sync none; space i: rows, j: cols; roles A: I, B: F",
+        ),
+    ],
+)
+def test_the_default_of_a_layer(
+    text: str, shapes: dict[str, tuple[int, ...]], expected: str
+) -> None:
+    assert str(scheduled(text, shapes)) == expected
+
+
+def test_what_is_stated_is_kept_and_the_rest_derived() -> None:
+    mapping = Mapping(split={"m": [2]}, space={"p": "rows*cols"}, roles={"I": "F", "F": "I"})
+    assert str(mapping) == (
+        "order (derived); sync (derived); space p: rows*cols; split m: 2; roles F: I, I: F"
+    )
+    text = "order m1 c n m0 q r s p; sync c; space p: rows*cols; split m: 2; roles F: I, I: F"
+    layer = layer_of(make_spec(CONV), CONV_SHAPES, mapping.roles)
+    schedule = complete(mapping, layer, arch("dense"))
+    assert str(schedule) == text
+    assert [(s.rank, s.block, s.count) for s in schedule.steps] == [("m", 2, 2), ("c", 1, 3)]
+    assert [(a.rank, a.tiles) for a in schedule.across] == [("p", 16)]
+
+
+def test_all_loops_to_the_sync_are_steps() -> None:
+    schedule = scheduled(CONV, CONV_SHAPES, Mapping("n m c r s p q"))
+    assert [s.rank for s in schedule.steps] == ["n", "m", "c"]
+    schedule = scheduled(CONV, CONV_SHAPES, Mapping("n m c r s p q", sync="none"))
+    assert schedule.steps == ()
+
+
+def test_an_architecture_can_wait_at_the_end_only() -> None:
+    design = {
+        "name": "free",
+        "array": {"rows": 2, "cols": 2},
+        "sync": "none",
+        "energy": "eyeriss-relative",
+        "levels": {"DRAM": {}, "GLB": {}, "PE": {}},
+    }
+    layer = layer_of(make_spec(CONV), CONV_SHAPES)
+    assert complete(None, layer, arch(design)).steps == ()
+
+
+@pytest.mark.parametrize(
+    ("mapping", "message"),
+    [
+        (Mapping("c n m"), "order: expected each of n, m, p, q, c, r, s once, found c, n, m"),
+        (Mapping(sync="x"), "sync x: expected none or one of the loops "),
+        (Mapping(space={"x": "rows"}), "space names x, which is no rank; ranks: n, m, p, q, c, r"),
+        (
+            Mapping(space={"p": "depth"}),
+            "space of p: dense has no dimension depth; it has rows, cols",
+        ),
+        (Mapping(space={"p": "rows", "q": "rows"}), "space: dimension rows is taken twice"),
+        (Mapping(split={"x": 2}), "split names x, which is no rank; ranks: n, m, p"),
+        (
+            Mapping(split={"p": 2}, space={"p": "rows"}),
+            "p is split and goes across PEs: only one of the two as yet",
+        ),
+        (
+            Mapping("p c n m q r s", sync="c"),
+            "p runs across PEs and cannot stand outside the sync, in order p c n m q r s with "
+            "sync c\nMove p inside c.",
+        ),
+        (
+            Mapping("m0 c n p q r s m1", {"m": 2}),
+            "m0 stands outside the sync c: a step may name blocks (m1) only\n"
+            "Move m0 inside c, or leave m whole.",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_named(mapping: Mapping, message: str) -> None:
+    with pytest.raises(ArchError) as caught:
+        scheduled(CONV, CONV_SHAPES, mapping)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("block", [0, -1, True, "2", [2, 3], 1.5])
+def test_a_block_is_one_whole_number(block: object) -> None:
+    with pytest.raises(ArchError, match="split of m: expected"):
+        Mapping(split={"m": block})  # type: ignore[dict-item]
+
+
+def test_roles_are_checked() -> None:
+    spec = make_spec(CONV)
+    with pytest.raises(ArchError, match="roles name X, which is no operand; operands: F, I"):
+        layer_of(spec, CONV_SHAPES, {"X": "I"})
+    with pytest.raises(ArchError, match="role of I: expected I or F or bias, found 'W'"):
+        layer_of(spec, CONV_SHAPES, {"I": "W"})
+
+
+def test_a_window_tells_the_activation_where_names_do_not() -> None:
+    spec = make_spec("Z[m,p] = U1[m,r]*V[p+r]", sizes={"r": 2})
+    assert layer_of(spec, {"U1": (3, 2), "V": (5,)}).roles == {"U1": "F", "V": "I"}
