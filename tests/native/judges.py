@@ -20,7 +20,8 @@ from zeroskip.formats.tensor import Tensor
 from zeroskip.native import engine, load, settings
 from zeroskip.native.arguments import resolve, shapes
 from zeroskip.native.emit import SYMBOL, emit
-from zeroskip.native.prepared import Prepared, Slots
+from zeroskip.native.interpret import interpret
+from zeroskip.native.prepared import Prepared, Slots, invocation
 
 Array = NDArray[Any]
 
@@ -97,6 +98,16 @@ def counted(prepared: Prepared) -> Prepared:
     """The same kernel, counting its multiplications."""
     text = emit(prepared.lowered.kernel, count_work=True)
     return Prepared(prepared.lowered, text, prepared.dtype)
+
+
+def count(prepared: Prepared, filled: Slots, backend: str) -> int:
+    """Multiplications of two operands that a kernel executes; its result is computed too."""
+    if backend == "interpreter":
+        kernel = prepared.lowered.kernel
+        return interpret(kernel, filled.buffers, filled.dims, filled.parameters)
+    call = invocation(counted(prepared), filled)
+    assert call is not None
+    return call.call()
 
 
 def batch(texts: Sequence[str]) -> str:
