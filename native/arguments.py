@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.errors import TensorError
-from zeroskip.formats.convert import tensor
+from zeroskip.formats.convert import as_array, tensor
 from zeroskip.formats.levels import Singleton
 from zeroskip.formats.tensor import DTYPES, Tensor
 from zeroskip.formats.torch_io import from_torch, is_torch
@@ -34,6 +34,8 @@ def resolve(name: str, given: object) -> Operand:
         given = np.asarray(given)
     elif not isinstance(given, np.ndarray):
         given = tensor(given)
+    elif type(given) is not np.ndarray:
+        given = as_array(given)  # np.matrix keeps its two axes come what may
     if isinstance(given, Tensor):
         return given
     if given.dtype.name not in DTYPES:
@@ -43,7 +45,7 @@ def resolve(name: str, given: object) -> Operand:
         )
     if given.flags.c_contiguous and given.dtype.isnative:
         return given
-    return np.ascontiguousarray(given, given.dtype.newbyteorder("="))
+    return np.asarray(given, given.dtype.newbyteorder("="), order="C")
 
 
 def signature(operand: Operand, padded: tuple[bool, ...]) -> Signature:
