@@ -283,13 +283,14 @@ def _formatted(line: Line, format: Format, backend: str, out: Array | None) -> T
     form = line.form
     if out is not None:
         raise KernelError(f"{line.name}: out= and format= cannot both be given")
+    format = format.bind(len(line.shape))
     if fill_of(form) != 0:
         raise KernelError(
             f"{line.name} = {form.post}(…) is {fill_of(form):g} where nothing is stored, so a "
             "sparse result would drop values that are not 0\n"
             "Ask for a dense result: leave format= out."
         )
-    if form.post == "relu" or backend == "numpy" or is_joint(form):
+    if form.post == "relu" or backend == "numpy" or is_joint(form) or not line.shape:
         return Tensor.from_dense(_dense(line, backend), format)
     value, hit = target_for(line), np.empty(line.shape, np.uint8)
     prepared = _walk(line, hits=True)
