@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from zeroskip.formats.tensor import Tensor
 from zeroskip.hwmodel import mapping as maps
 from zeroskip.hwmodel.accounting import write_accounting
 from zeroskip.hwmodel.arch import Arch
+from zeroskip.hwmodel.arch import arch as make_arch
 from zeroskip.hwmodel.costs import (
     bandwidth_cycles_of,
     classes_of,
@@ -228,7 +230,7 @@ class Charge:
 
 def charge(
     spec: LayerSpec,
-    arch: Arch,
+    arch: Arch | str | Path | Mapping[str, Any],
     operands: Mapping[str, Any],
     mapping: maps.Mapping | None = None,
 ) -> Charge:
@@ -238,7 +240,7 @@ def charge(
     ----------
     spec : Spec
         One line: products of up to three tensors, summed.
-    arch : Arch
+    arch : Arch, or whatever `zeroskip.hwmodel.arch` takes
     operands : name -> ndarray, Tensor, or whatever `zeroskip.tensor` takes
         The result may be given too, by its name.  It is computed if it is not, and only if
         the architecture compresses results off chip: then its bits depend on its zeros.
@@ -270,7 +272,7 @@ def charge(
             )
         return Operand(known.shape, known)
 
-    return _charge(spec, arch, made, mapping, computed, None)
+    return _charge(spec, make_arch(arch), made, mapping, computed, None)
 
 
 def _resolved(value: Any) -> NDArray[Any] | Tensor:

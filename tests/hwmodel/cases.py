@@ -179,7 +179,7 @@ def designs(draw: st.DrawFn, tensors: list[str]) -> Design:
         targets = {last, "O"} if draw(st.booleans()) else {last}
         design.gate.append((targets, {first}))
         if draw(st.booleans()):
-            design.gate.append(({first}, {last}))
+            design.gate.append(({first, "O"}, {last}))
     if kind in ("skip one", "gate and skip"):
         design.skip = {last if draw(st.booleans()) else first}
     if kind == "skip both":

@@ -236,6 +236,27 @@ def test_a_key_that_is_not_there_is_sought_on_the_line_of_its_section(tmp_path: 
     assert failing(file).startswith("array in mine.yaml, line 1: expected a section such as")
 
 
+def test_an_energy_table_may_lie_beside_the_architecture(tmp_path: Path) -> None:
+    table = tmp_path / "mine-energy.yaml"
+    table.write_text(
+        "name: mine\n"
+        "actions:\n"
+        "  op: {cost: 0.5, source: measured}\n"
+        "  bit: {cost: 0.25, bits: 1, source: measured}\n"
+        "components: {multiply: op, add: op, off_chip: bit}\n"
+    )
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "array: {rows: 4}\nenergy: mine-energy.yaml\nlevels: {DRAM: {}, GLB: {}, PE: {}}\n"
+    )
+    design = arch(file)
+    assert [level.pj_per_bit for level in design.levels] == [0.25, 0.0, 0.0]
+    table.write_text(table.read_text().replace("0.25", "cheap"))
+    assert failing(file) == (
+        "actions.bit.cost in mine-energy.yaml, line 4: expected the cost in units, found 'cheap'"
+    )
+
+
 def test_a_broken_file_gives_the_line(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("name: mine\narray: {rows: 4\nenergy: x\n")

@@ -396,6 +396,23 @@ def test_an_operand_that_steps_come_back_to_must_stay() -> None:
     assert by_m.at("GLB", "B").reads == 4 * 30
 
 
+def test_parts_of_a_result_are_added_in_the_buffer() -> None:
+    """Three PEs along the rows hold parts of the first sum, two along the columns of the
+    second; one PE is in both."""
+    spec = make_spec("Z[m] = A[m,k]*B[k] + C[m,l]*D[l]")
+    shapes = {"A": (5, 3), "B": (3,), "C": (5, 2), "D": (2,)}
+    c = charge(
+        spec,
+        arch("dense"),
+        {name: np.ones(shape) for name, shape in shapes.items()},
+        Mapping(space={"k": "rows", "l": "cols"}, sync="none"),
+    )
+    assert c.work_per_pe.tolist() == [[10, 0, 5, 0], [5, 0, 0, 0], [5, 0, 0, 0], [0] * 4]
+    assert c.at("GLB", "Z").writes == 5 * 4
+    assert c.at("GLB", "Z").reads == 5 * 3 + 5
+    assert c.at("GLB", "Z").write_data_bits == 32 * 20
+
+
 # ---- printing ---------------------------------------------------------------------------
 
 

@@ -37,7 +37,10 @@ def design_arch(
     design: Design, formats: dict[str, str], shape: tuple[int, int] = (2, 3)
 ) -> dict[str, Any]:
     sparse = [f"gate {','.join(sorted(t))} on {','.join(sorted(c))}" for t, c in design.gate]
-    if design.skip:
+    if len(design.skip) == 1:
+        others = sorted({*formats, "O"} - design.skip)
+        sparse.append(f"skip {','.join(others)} on {min(design.skip)}")
+    elif design.skip:
         sparse.append(f"skip {','.join(sorted(design.skip))}")
     return {
         "name": "generated",
