@@ -94,7 +94,8 @@ def plan(form: Form, signatures: Mapping[str, Signature], dtype: str) -> TilePla
     """The tiled schedule of a form, or None where it does not fit.
 
     It fits a sum of products of two operands of one dtype, where every rank of the result
-    is held by one of the two alone, and every summed rank by both.  Of two choices the one
+    is held by one of the two alone, and every summed rank by both, and where the entries have no
+    padding.  Of two choices the one
     whose lanes hold the result's last rank is taken.
     """
     if form.reduction is not None or not form.target.subscripts:
@@ -111,7 +112,7 @@ def plan(form: Form, signatures: Mapping[str, Signature], dtype: str) -> TilePla
         return None
     found = []
     for entries, lanes in ((first, second), (second, first)):
-        if not signatures[lanes.tensor].dense:
+        if not signatures[lanes.tensor].dense or any(signatures[entries.tensor].padded):
             continue
         if {signatures[a.tensor].dtype for a in (entries, lanes)} != {dtype}:
             continue
