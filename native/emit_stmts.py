@@ -14,17 +14,22 @@ from zeroskip.native.nest import (
     ONE,
     Acc,
     Bind,
+    Const,
     Fill,
     Guard,
     Held,
     Locate,
     Loop,
+    Name,
     Number,
     Range,
     Reduce,
     Stage,
     Stored,
     add,
+    floordiv,
+    mod,
+    mul,
 )
 
 
@@ -88,20 +93,20 @@ def _(node: Stage, out: CWriter) -> None:
     """Copy element by element: the address in the layout is linear in the source's index."""
     out.line(f"/* {node.target}: {node.source} with its halo, in rows the vectors can overrun */")
     source, target = [], []
-    index = [out.local(f"i{k}") for k in range(len(node.axes))]
-    for i, axis in zip(index, node.axes, strict=True):
-        source.append(f"{i} * {integer(axis.source_stride, 2)}")
-        at = f"({i} + {integer(axis.lo, 1)})" if integer(axis.lo) != "0" else i
+    for k, axis in enumerate(node.axes):
+        i = out.local(f"i{k}")
+        source.append(mul(Name(i), axis.source_stride))
+        padded = add(Name(i), axis.lo)
         if axis.stride > 1:
-            target.append(f"{at} % {axis.stride} * {integer(axis.phase_stride, 2)}")
-            target.append(f"{at} / {axis.stride} * {integer(axis.row_stride, 2)}")
+            stride = Const(axis.stride)
+            target.append(mul(mod(padded, stride), axis.phase_stride))
+            target.append(mul(floordiv(padded, stride), axis.row_stride))
         else:
-            target.append(f"{at} * {integer(axis.row_stride, 2)}")
-    for i, axis in zip(index, node.axes, strict=True):
+            target.append(mul(padded, axis.row_stride))
         out.line(f"for (int64_t {i} = 0; {i} < {integer(axis.extent)}; {i}++) {{")
         out.depth += 1
-    load = f"{node.source}[{' + '.join(source) or '0'}]"
-    out.line(f"{node.target}[{' + '.join(target) or '0'}] = {load};")
+    load = f"{node.source}[{integer(add(*source))}]"
+    out.line(f"{node.target}[{integer(add(*target))}] = {load};")
     for _ in node.axes:
         out.depth -= 1
         out.line("}")

@@ -19,6 +19,7 @@ from zeroskip.einsum_spec.walk import single, variables
 from zeroskip.native.descend import Descent, State
 from zeroskip.native.lower import Lowered, Sums, finish, product
 from zeroskip.native.nest import (
+    ONE,
     ZERO,
     Elem,
     Expr,
@@ -130,7 +131,7 @@ def lower_lanes(plan: LanePlan, signatures: Mapping[str, Signature], dtype: str)
         values = sums.scale(plan.term) + [descent.value(c) for c in state.cursors]
         return (Reduce(place, "+", product(values), max(len(state.cursors) - 1, 0)),)
 
-    stages = tuple(_stage(scheme, access) for access in plan.staged)
+    stages = tuple(_stage(scheme, access, plan.rank) for access in plan.staged)
     size = mul(pitch, *(scheme.extent(rank) for rank in plan.rows))
     descent = Descent(scheme, sums.ranks(plan.term), leaf, lambda state: None, plan.rank)
     loops = descent.go(State(frozenset(), sums.cursors(plan.term.accesses)))
@@ -154,7 +155,7 @@ def _innermost(signature: Signature, axis: int) -> Signature:
     return replace(signature, levels=levels)
 
 
-def _stage(scheme: Scheme, access: Access) -> Stage:
+def _stage(scheme: Scheme, access: Access, rank: str) -> Stage:
     tensor = access.tensor
     target = scheme.values(tensor)
     dtype = scheme.signatures[tensor].dtype
@@ -163,14 +164,15 @@ def _stage(scheme: Scheme, access: Access) -> Stage:
     def number(name: str) -> Expr:
         return scheme.dim(("tile", name), scheme.names.get("tile", name))
 
+    lane = _axis(access, rank)
     axes = tuple(
         StageAxis(
             number(f"{tensor}_extent{k}"),
             ZERO,
             1,
-            number(f"{tensor}_from{k}"),
+            ONE if k == len(access.subscripts) - 1 else number(f"{tensor}_from{k}"),
             ZERO,
-            number(f"{tensor}_to{k}"),
+            ONE if k == lane else number(f"{tensor}_to{k}"),
         )
         for k in range(len(access.subscripts))
     )

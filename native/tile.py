@@ -31,6 +31,7 @@ from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Array, Operand
 from zeroskip.native.lower import Lowered, Sums, finish
 from zeroskip.native.nest import (
+    ONE,
     ZERO,
     Acc,
     Elem,
@@ -193,21 +194,7 @@ def lower_tile(
     packed = scheme.buffer(("packed",), f"{entries}_packed", dtype)
     sums_of_rows = scheme.buffer(("rows",), "row_sums", dtype, written=True)
 
-    stage = Stage(
-        staged,
-        source,
-        tuple(
-            StageAxis(
-                number(f"source_extent{a.axis}"),
-                scheme.pad(plan.lane_access, a.axis),
-                a.stride if a.rank is not None else 1,
-                number(f"source_stride{a.axis}"),
-                number(f"phase_stride{a.axis}") if a.stride > 1 else ZERO,
-                number(f"row_stride{a.axis}"),
-            )
-            for a in plan.axes
-        ),
-    )
+    stage = Stage(staged, source, tuple(_stage_axis(plan, scheme, number, a) for a in plan.axes))
     x, row, offset, e = (scheme.names.fresh(n) for n in ("x", "row", "offset", "e"))
     acc = scheme.names.fresh("acc")
     level = Level(entries, "packed", "C", (pos, offsets), number("staged_size"))
@@ -228,6 +215,19 @@ def lower_tile(
     )
 
 
+def _stage_axis(plan: TilePlan, scheme: Scheme, number: _Numbers, at: LaneAxis) -> StageAxis:
+    """Strides that are 1 for every geometry are written as 1, so that copies become vectors."""
+    last = at.axis == len(plan.axes) - 1
+    return StageAxis(
+        number(f"source_extent{at.axis}"),
+        scheme.pad(plan.lane_access, at.axis),
+        at.stride if at.rank is not None else 1,
+        ONE if last else number(f"source_stride{at.axis}"),
+        number(f"phase_stride{at.axis}") if at.stride > 1 else ZERO,
+        ONE if at.rank == plan.lanes[-1] else number(f"row_stride{at.axis}"),
+    )
+
+
 class _Numbers:
     """Integers of `Geometry`, by name."""
 
@@ -245,7 +245,8 @@ def _crop(plan: TilePlan, scheme: Scheme, sums: Sums, rows: str, number: _Number
     at: Expr = ZERO
     for rank in plan.rows:
         at = add(mul(at, scheme.extent(rank)), Name(scheme.rank(rank)))
-    line = [mul(Name(scheme.rank(r)), number(f"pitch_{r}")) for r in plan.lanes]
+    line = [mul(Name(scheme.rank(r)), number(f"pitch_{r}")) for r in plan.lanes[:-1]]
+    line.append(Name(scheme.rank(plan.lanes[-1])))
     held = Elem(rows, add(mul(at, number("row_pitch")), *line))
     parts: list[Value] = [held, *(sums.late_value(t) for t in plan.late)]
     value = parts[0] if len(parts) == 1 else Sum(tuple(parts))

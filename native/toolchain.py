@@ -43,8 +43,12 @@ COMMON_FLAGS = (
     "-Wno-psabi",  # vector arguments of static functions: no ABI is crossed
 )
 
-# zig adds checks of its own to C that is not optimised for release.
-ZIG_FLAGS = ("-fno-sanitize=undefined",)
+OWN_FLAGS = {
+    # gcc vectorises copies of unknown length only when told to; clang does so anyway.
+    "gcc": ("-ftree-vectorize", "-fvect-cost-model=dynamic"),
+    # zig adds checks of its own to C that is not optimised for release.
+    "zig": ("-fno-sanitize=undefined",),
+}
 
 NATIVE = {"zig": ("-mcpu=native", "-march=native"), "": ("-march=native", "-mcpu=native")}
 
@@ -85,7 +89,7 @@ class Toolchain:
     @property
     def flags(self) -> tuple[str, ...]:
         """Flags of every kernel, in order; a kernel's own follow them."""
-        return COMMON_FLAGS + (ZIG_FLAGS if self.kind == "zig" else ()) + self.native
+        return COMMON_FLAGS + OWN_FLAGS.get(self.kind, ()) + self.native
 
     @property
     def vector_bytes(self) -> int:
