@@ -178,7 +178,8 @@ def explain(
 
     Examples
     --------
-    >>> print(explain("y[i] = A[i,j]*x[j]", A=Format("CSR")).nest)
+    >>> import zeroskip as zs
+    >>> print(explain("y[i] = A[i,j]*x[j]", A=zs.Format("CSR")).nest)
     # y[i] = sum[j](A[i,j]*x[j])
     # A: 0:U 1:C, float32
     # x: 0:U, float32

@@ -44,7 +44,7 @@ def choose(
     """The kernel of every line.
 
     operands : results of earlier lines are left out; they are dense.
-    bound : operands that are bound, and packed whatever the size.
+    bound : operands that are bound; of a single line, they are packed whatever its size.
     """
     known = dict(operands)
     extents = spec.extents(shapes(known))
@@ -53,7 +53,8 @@ def choose(
         line = line_of(form, known, extents)
         target = target_for(line)
         plan = tile.plan(form, line.signatures, line.dtype.name)
-        if plan is not None and plan.entries.tensor in bound:
+        alone = len(spec.forms) == 1
+        if plan is not None and plan.entries.tensor in bound and alone:
             prepared, slots = tiled(line, plan, target)
         else:
             prepared, slots = scheduled(line, target)

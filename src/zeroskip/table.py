@@ -9,6 +9,7 @@ import csv
 import html
 import io
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,8 @@ class Column:
 
     unit : shown in the heading, ``"bits"``.
     format : Python's format specification for its numbers, ``".1%"``; by default integers
-        with thousands separators and floats with four digits.
+        with thousands separators and floats with four digits.  ``"si:s"`` shows numbers of
+        that unit with a prefix: 0.000427 as ``427 µs``.
     """
 
     name: str
@@ -48,6 +50,8 @@ class Column:
             return ""
         if isinstance(value, bool | np.bool_):
             return "yes" if value else "no"
+        if self.format.startswith("si:") and isinstance(value, int | float | np.number):
+            return with_prefix(float(value), self.format.removeprefix("si:"))
         if isinstance(value, int | np.integer):
             return format(int(value), self.format or ",")
         if isinstance(value, float | np.floating):
@@ -299,6 +303,19 @@ class Table:
             if name not in (x, y) and text and 1 < len(set(cells)) < len(cells):
                 return name
         return None
+
+
+def with_prefix(value: float, unit: str) -> str:
+    """Three digits and an SI prefix.
+
+    >>> with_prefix(0.00042761, "s"), with_prefix(3.2, "s"), with_prefix(999999.0, "B")
+    ('428 µs', '3.2 s', '1 MB')
+    """
+    if not math.isfinite(value) or value == 0:
+        return f"{value:g} {unit}"
+    rounded = float(f"{value:.2e}")
+    power = min(max(math.floor(math.log10(abs(rounded)) / 3 + 1e-9), -5), 4)
+    return f"{rounded / 1000.0**power:.3g} {'fpnµm kMGT'[power + 5].strip()}{unit}"
 
 
 def _wide(values: NDArray[Any]) -> bool:

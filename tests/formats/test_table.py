@@ -158,3 +158,20 @@ def test_without_the_extras(monkeypatch, module, method, message):
     with pytest.raises(ZeroskipError) as caught:
         getattr(TABLE, method)()
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (4.2761e-4, "428 µs"),
+        (0.0, "0 s"),
+        (9.996e-7, "1 µs"),
+        (999.6, "1 ks"),
+        (1.0, "1 s"),
+        (-0.0025, "-2.5 ms"),
+        (float("nan"), "nan s"),
+        (np.float32(0.5), "500 ms"),
+    ],
+)
+def test_a_unit_with_a_prefix(value, shown):
+    assert Column("time_s", format="si:s").show(value) == shown
