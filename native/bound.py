@@ -19,6 +19,9 @@ from zeroskip.native.engine import evaluate, line_of, scheduled, target_for, til
 from zeroskip.native.load import Invocation
 from zeroskip.native.prepared import invocation
 
+MOST_SHAPES = 32
+"""Combinations of fresh shapes whose kernels are kept filled, scratch included; oldest go first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ready:
@@ -56,6 +59,7 @@ class Bound:
             copied = operand.copy() if isinstance(operand, np.ndarray) else operand
             self.held[name] = copied
         self.rest = tuple(name for name in spec.operands if name not in self.held)
+        self._reduces = spec.forms[-1].reduction is not None  # and then starts from ``out``
         self._local = threading.local()
 
     def run(
@@ -71,7 +75,7 @@ class Bound:
             ready = self._ready(fresh)
             if ready is not None:
                 target = np.empty(ready.shape, ready.dtype) if out is None else out
-                if out is None or _usable(out, ready, fresh):
+                if out is None or (not self._reduces and _usable(out, ready, fresh)):
                     call = ready.call
                     for name, slot in ready.fresh:
                         call.set_buffers((fresh[name],), slot)  # type: ignore[arg-type]
@@ -99,6 +103,8 @@ class Bound:
             known = self._local.known = {}
         found = tuple(key)
         if found not in known:
+            while len(known) >= MOST_SHAPES:
+                known.pop(next(iter(known)))
             known[found] = self._fill(fresh)
         return known[found]
 

@@ -1,0 +1,252 @@
+"""Specs with operands fixed: the same results, and nothing shared that must not be."""
+
+import threading
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from generator import random_array
+
+from zeroskip.einsum_spec.spec import make_spec
+from zeroskip.errors import EinsumError, KernelError, TensorError
+from zeroskip.formats.tensor import Tensor
+from zeroskip.native import bound as binding
+from zeroskip.native import engine
+from zeroskip.native.bound import Bound
+
+RNG = np.random.default_rng(1)
+CONV = make_spec("O[n,m,p,q] = relu(B[m] + sum[c,r,s](I[n,c,p+r,q+s] * F[m,c,r,s]))", pad=1)
+WEIGHTS = random_array(RNG, (4, 3, 3, 3), "float32", 0.4)
+BIAS = random_array(RNG, (4,), "float32", 1.0)
+
+
+def image(seed, n=1, size=6):
+    return random_array(np.random.default_rng(seed), (n, 3, size, size), "float32", 0.8)
+
+
+def reference(spec, **operands):
+    dense = {n: x.toarray() if hasattr(x, "toarray") else x for n, x in operands.items()}
+    return engine.evaluate(spec, dense, backend="numpy")[spec.results[-1]]
+
+
+@pytest.mark.parametrize(
+    ("text", "held", "fresh"),
+    [
+        ("y[i] = A[i,j]*x[j]", {"A": (4, 5)}, {"x": (5,)}),
+        ("y[i] = A[i,j]*x[j]", {"x": (5,)}, {"A": (4, 5)}),
+        ("C[i,j] = A[i,k]*B[k,j]", {"A": (4, 5)}, {"B": (5, 6)}),
+        ("O[b,o] = relu(B[o] + W[o,i]*X[b,i])", {"W": (4, 5), "B": (4,)}, {"X": (3, 5)}),
+        ("O[b,o] = relu(B[o] + W[o,i]*X[b,i])", {"W": (4, 5)}, {"X": (3, 5), "B": (4,)}),
+        ("O[m,p] = I[c,2*p+r]*F[m,c,r]", {"F": (2, 3, 3)}, {"I": (3, 9)}),
+        ("O[p+r] += I[p]*F[r]", {"F": (3,)}, {"I": (5,)}),
+        ("y[i] max= A[i,j] + x[j]", {"x": (5,)}, {"A": (4, 5)}),
+        ("y[i] |= A[i,j]*x[j]", {"A": (4, 5)}, {"x": (5,)}),
+        ("S[i] = A[i,j]*x[j]\ny[i] = relu(S[i]*a)", {"A": (4, 5), "a": ()}, {"x": (5,)}),
+        ("y[i] = a*x[i]", {"a": ()}, {"x": (5,)}),
+        ("y[i] = a*x[i]", {"x": (5,)}, {"a": ()}),
+        ("y[i] = x[i] + z[i]", {}, {"x": (5,), "z": (5,)}),
+        ("y[i] = x[i] + z[i]", {"x": (5,), "z": (5,)}, {}),
+    ],
+)
+@pytest.mark.parametrize("kind", ["ndarray", "Tensor", "scipy"])
+def test_a_bound_call_gives_what_an_unbound_one_gives(text, held, fresh, kind):
+    spec = make_spec(text)
+    arrays = {n: random_array(RNG, s, "float64", 0.6) for n, s in {**held, **fresh}.items()}
+
+    def stored(x):
+        if kind == "ndarray" or x.ndim == 0 or (kind == "scipy" and x.ndim != 2):
+            return x
+        return Tensor.from_dense(x, "CSR") if kind == "Tensor" else sp.csr_array(x)
+
+    bound = Bound(spec, {n: stored(arrays[n]) for n in held})
+    assert bound.rest == tuple(n for n in spec.operands if n in fresh)
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        now = {n: random_array(rng, s, "float64", 0.6) for n, s in fresh.items()}
+        want = reference(spec, **{n: arrays[n] for n in held}, **now)
+        for given in (now, {n: stored(x) for n, x in now.items()}):
+            got = bound.run(given)
+            assert got.dtype == want.dtype
+            assert np.array_equal(got, want)
+        assert np.array_equal(bound.run(now, backend="interpreter"), want)
+        assert np.array_equal(bound.run(now, format="COO").toarray(), want)
+
+
+def test_shapes_and_types_may_change_from_call_to_call():
+    bound = Bound(CONV, {"F": Tensor.from_dense(WEIGHTS, "CSR"), "B": BIAS})
+    for n, size, dtype in [
+        (1, 6, "float32"),
+        (2, 6, "float32"),
+        (1, 9, "float32"),
+        (1, 6, "float64"),
+        (1, 6, "float32"),
+    ]:
+        x = image(n + size, n, size).astype(dtype)
+        got = bound.run({"I": x})
+        assert got.dtype == dtype
+        assert np.array_equal(got, reference(CONV, I=x, F=WEIGHTS, B=BIAS))
+
+
+def test_many_shapes_do_not_pile_up(monkeypatch):
+    monkeypatch.setattr(binding, "MOST_SHAPES", 2)
+    bound = Bound(make_spec("C[i,j] = A[i,k]*B[k,j]"), {"A": np.eye(3)})
+    for columns in (1, 2, 3, 1, 2):
+        b = random_array(RNG, (3, columns), "float64", 1.0)
+        assert np.array_equal(bound.run({"B": b}), b)
+    assert len(bound._local.known) == 2
+
+
+def test_results_of_two_calls_are_two_arrays():
+    bound = Bound(CONV, {"F": WEIGHTS, "B": BIAS})
+    first = bound.run({"I": image(1)})
+    kept = first.copy()
+    second = bound.run({"I": image(2)})
+    assert not np.shares_memory(first, second)
+    assert np.array_equal(first, kept)
+
+
+def test_weights_changed_behind_a_binding_are_not_seen():
+    weights, bias = WEIGHTS.copy(), BIAS.copy()
+    bound = Bound(CONV, {"F": weights, "B": bias})
+    want = reference(CONV, I=image(1), F=WEIGHTS, B=BIAS)
+    weights[:], bias[:] = 7, 7
+    assert np.array_equal(bound.run({"I": image(1)}), want)
+    weights[:] = 9
+    assert np.array_equal(bound.run({"I": image(1)}), want)
+
+
+def test_images_changed_in_place_are_seen():
+    bound = Bound(CONV, {"F": WEIGHTS, "B": BIAS})
+    x = image(1)
+    bound.run({"I": x})
+    x[:] = image(2)
+    assert np.array_equal(bound.run({"I": x}), reference(CONV, I=image(2), F=WEIGHTS, B=BIAS))
+
+
+@pytest.mark.parametrize("layout", ["Fortran", "sliced", "big-endian", "read-only"])
+def test_fresh_operands_of_any_layout(layout):
+    bound = Bound(CONV, {"F": WEIGHTS, "B": BIAS})
+    x = image(3)
+    want = reference(CONV, I=x, F=WEIGHTS, B=BIAS)
+    given = {
+        "Fortran": np.asfortranarray(x),
+        "sliced": np.repeat(x, 2, axis=3)[..., ::2],
+        "big-endian": x.astype(">f4"),
+        "read-only": x.copy(),
+    }[layout]
+    given.setflags(write=False)
+    for _ in range(2):
+        assert np.array_equal(bound.run({"I": given}), want)
+
+
+def test_threads_may_call_one_binding_at_once():
+    bound = Bound(CONV, {"F": Tensor.from_dense(WEIGHTS, "CSR"), "B": BIAS})
+    images = [image(seed) for seed in range(4)]
+    wants = [reference(CONV, I=x, F=WEIGHTS, B=BIAS) for x in images]
+    start, wrong = threading.Barrier(4), []
+
+    def work(k):
+        start.wait()
+        for turn in range(200):
+            i = (k + turn) % 4
+            if not np.array_equal(bound.run({"I": images[i]}), wants[i]):
+                wrong.append((k, turn))
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_out_is_filled_and_returned():
+    bound = Bound(CONV, {"F": WEIGHTS, "B": BIAS})
+    want = reference(CONV, I=image(1), F=WEIGHTS, B=BIAS)
+    out = np.full(want.shape, 9, np.float32)
+    assert bound.run({"I": image(1)}, out=out) is out
+    assert np.array_equal(out, want)
+
+
+@pytest.mark.parametrize("text", ["y[i] += A[i,j]*x[j]", "y[i] max= A[i,j]*x[j]"])
+def test_a_reduction_starts_from_out_as_it_does_unbound(text):
+    spec, a, x = make_spec(text), random_array(RNG, (3, 4), "float64", 0.8), np.ones(4)
+    bound = Bound(spec, {"A": a})
+    bound.run({"x": x})
+    out, same = np.full(3, 0.5), np.full(3, 0.5)
+    engine.evaluate(spec, {"A": a, "x": x}, out=same)
+    assert bound.run({"x": x}, out=out) is out
+    assert np.array_equal(out, same)
+    assert np.array_equal(bound.run({"x": x}), reference(spec, A=a, x=x))
+
+
+def wrong_outs(shape):
+    read_only = np.zeros(shape, np.float32)
+    read_only.setflags(write=False)
+    return [
+        (np.zeros(shape, np.float64), "expected a float32 array of shape .*, found float64"),
+        (np.zeros((1, *shape), np.float32), r"expected a float32 array .*, found float32 of shape"),
+        ([0.0], "expected a float32 array of shape .*, found list"),
+        (np.zeros(shape[::-1], np.float32).T, "expected a writable C-contiguous array"),
+        (read_only, "expected a writable C-contiguous array, found one .*writable: False"),
+    ]
+
+
+def test_a_wrong_out_is_refused_and_nothing_is_written():
+    bound = Bound(CONV, {"F": WEIGHTS, "B": BIAS})
+    shape = bound.run({"I": image(1)}).shape
+    for out, message in wrong_outs(shape):
+        before = np.array(out)
+        with pytest.raises(KernelError, match=message):
+            bound.run({"I": image(1)}, out=out)
+        assert np.array_equal(before, out)
+
+
+def test_out_may_not_be_an_operand():
+    spec = make_spec("y[i] = A[i,j]*x[j]")
+    bound = Bound(spec, {"A": np.eye(3)})
+    x = np.arange(3.0)
+    bound.run({"x": x})
+    with pytest.raises(KernelError, match="out= for y shares memory with an operand"):
+        bound.run({"x": x}, out=x)
+    with pytest.raises(KernelError, match="out= for y shares memory with an operand"):
+        bound.run({"x": x[::-1][::-1]}, out=x)
+    assert x.tolist() == [0, 1, 2]
+
+
+def test_fresh_operands_that_do_not_fit_are_refused():
+    bound = Bound(CONV, {"F": WEIGHTS, "B": BIAS})
+    bound.run({"I": image(1)})
+    for given, error, message in [
+        (
+            {"I": image(1)[0]},
+            EinsumError,
+            r"I has 4 axes in the Einsum, but its shape is \(3, 6, 6\)",
+        ),
+        (
+            {"I": image(1)[:, :2]},
+            EinsumError,
+            "rank c has two sizes: 3 in F .*, 2 in I|rank c has two sizes: 2 in I .*, 3 in F",
+        ),
+        ({"I": image(1) + 0j}, TensorError, "I has dtype complex64, expected one of float64"),
+        ({}, EinsumError, "operand I is missing"),
+        ({"I": image(1), "Z": image(1)}, EinsumError, "Z is no operand"),
+    ]:
+        with pytest.raises(error, match=message):
+            bound.run(given)
+    assert np.array_equal(
+        bound.run({"I": image(2)}), reference(CONV, I=image(2), F=WEIGHTS, B=BIAS)
+    )
+
+
+def test_binding_what_is_no_operand_is_refused():
+    with pytest.raises(EinsumError, match=r"Z is no operand of 'O.*bind any of B, I, F"):
+        Bound(CONV, {"Z": WEIGHTS})
+    with pytest.raises(TensorError, match="F has dtype complex128"):
+        Bound(CONV, {"F": WEIGHTS.astype(complex)})
+
+
+def test_a_size_that_is_0():
+    bound = Bound(make_spec("C[i,j] = A[i,k]*B[k,j]"), {"A": Tensor.from_dense(np.eye(3), "CSR")})
+    assert bound.run({"B": np.zeros((3, 0))}).shape == (3, 0)
+    assert np.array_equal(bound.run({"B": np.ones((3, 2))}), np.ones((3, 2)))
