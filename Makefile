@@ -19,6 +19,9 @@ SHELL := bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
+# BLAS picks its own kernel: a peer is timed at its best, whatever the shell has set.
+unexport OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
+
 .PHONY: help
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile

@@ -36,7 +36,7 @@ class Step:
     weights: Array
     bias: Array
 
-    def operands(self) -> dict[str, Array]:
+    def operands(self) -> dict[str, Any]:
         return {"I": self.activations, "F": self.weights, "B": self.bias}
 
 
@@ -107,7 +107,8 @@ def _product(layer: network.Layer) -> zs.Layer:
 
 
 def _run(layer: network.Layer, operands: network.Operands) -> Array:
-    result: Array = _layer(layer)(**operands)
+    given: dict[str, Any] = dict(operands)
+    result: Array = _layer(layer)(**given)
     return result
 
 
@@ -177,4 +178,4 @@ def imagenet_sized(density: float, seed: int = 0) -> Step:
     text = "O[n,m,p,q] = I[n,c,p+r,q+s] * F[m,c,r,s]"
     layer = zs.layer(text, pad=1)
     bias = np.zeros(128, np.float32)
-    return Step("128 channels, 28x28, 3x3", layer, layer, activations, weights, bias)
+    return Step("128×28×28, 3×3 (synthetic)", layer, layer, activations, weights, bias)

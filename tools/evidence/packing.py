@@ -39,7 +39,7 @@ def claims(folder: Path) -> Iterator[Claim]:
 def _references() -> list[tuple[str, Array, tuple[int, ...]]]:
     """The reference sizes of 8-bit fibers: the 6-vector, and K = 16."""
     six = np.array([0, 0, 3, 4, 0, 6], np.int8)
-    found = [("6-vector", six, (48, 30, 33, 33))]
+    found: list[tuple[str, Array, tuple[int, ...]]] = [("6-vector", six, (48, 30, 33, 33))]
     for z, expected in (
         (1, (128, 24, 12, 12)),
         (8, (128, 80, 96, 96)),
