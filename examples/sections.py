@@ -68,17 +68,17 @@ def multiplications(work: Workload, charges: Charges) -> Table:
 
 
 def _stored_products(step: Step, name: str) -> int:
-    """Multiplications with one operand's zeros skipped, padding taps not counted as stored.
+    """Multiplications with one operand's zeros skipped; a padding tap of I is one.
 
-    The layer itself, over the mask of one operand and ones for the other.
+    Every weight meets every place of the result.  For I it is the layer itself that counts,
+    over the mask of I and weights that are all there.
     """
-    masks = {"I": step.activations != 0, "F": step.weights != 0}
-    masks = {n: x if n == name else np.ones_like(x) for n, x in masks.items()}
     if name == "F":
         shapes = {"I": step.activations.shape, "F": step.weights.shape}
         total: int = step.product.ops(**shapes).multiplications
-        return total * int(np.count_nonzero(masks["F"])) // masks["F"].size
-    return int(step.product(**masks).sum())
+        return total * int(np.count_nonzero(step.weights)) // int(step.weights.size)
+    ones = np.ones(step.weights.shape, np.bool_)
+    return int(step.product(I=step.activations != 0, F=ones).sum())
 
 
 # ---- bits ---------------------------------------------------------------------------------
