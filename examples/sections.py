@@ -70,7 +70,8 @@ def multiplications(work: Workload, charges: Charges) -> Table:
 def _stored_products(step: Step, name: str) -> int:
     """Multiplications with one operand's zeros skipped; a padding tap of I is one.
 
-    Every weight meets every place of the result.  For I it is the layer itself that counts,
+    Every weight meets every place of the result.  A padding tap counts as a zero of I, where it
+    is the layer itself that counts,
     over the mask of I and weights that are all there.
     """
     if name == "F":
