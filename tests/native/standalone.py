@@ -1,0 +1,152 @@
+"""Kernels as a program of their own, so that sanitizers can watch them without Python in between.
+
+The program reads, for each kernel, its arguments from a file, puts every buffer into memory of
+exactly its size, calls the kernel and writes the buffers back.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from judges import batch
+from numpy.typing import NDArray
+
+from zeroskip.native import toolchain
+from zeroskip.native.load import whole_text
+from zeroskip.native.prepared import Prepared, Slots
+
+SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+FLAGS = (*SANITIZERS, "-g", "-O1", "-fno-omit-frame-pointer")
+
+MAIN = r"""
+#include <stdio.h>
+#include <stdlib.h>
+
+typedef int32_t (*zs_function)(zs_args *);
+static const zs_function kernels[] = { KERNELS };
+
+static void must(int holds, const char *what)
+{
+    if (!holds) {
+        fprintf(stderr, "standalone: %s\n", what);
+        exit(3);
+    }
+}
+
+static int64_t number(FILE *in)
+{
+    int64_t n;
+    must(fread(&n, 8, 1, in) == 1, "the input ends early");
+    return n;
+}
+
+int main(int argc, char **argv)
+{
+    must(argc == 3, "expected an input and an output");
+    FILE *in = fopen(argv[1], "rb"), *out = fopen(argv[2], "wb");
+    must(in && out, "a file cannot be opened");
+    for (size_t k = 0; k < sizeof kernels / sizeof *kernels; k++) {
+        zs_args args = { .version = ZS_ARGS_VERSION, .where = -1 };
+        int64_t n_bytes[ZS_MAX_BUFS];
+        const int64_t n_bufs = number(in);
+        for (int64_t b = 0; b < n_bufs; b++) {
+            n_bytes[b] = number(in);
+            args.buf[b] = malloc((size_t)n_bytes[b]);
+            must((int64_t)fread(args.buf[b], 1, (size_t)n_bytes[b], in) == n_bytes[b], "a buffer");
+        }
+        must(fread(args.dim, sizeof args.dim, 1, in) == 1, "dims");
+        must(fread(args.real, sizeof args.real, 1, in) == 1, "reals");
+        must(fread(args.whole, sizeof args.whole, 1, in) == 1, "wholes");
+        fprintf(stderr, "kernel %zu\n", k);
+        must(kernels[k](&args) == ZS_OK, "a kernel failed");
+        for (int64_t b = 0; b < n_bufs; b++) {
+            must((int64_t)fwrite(args.buf[b], 1, (size_t)n_bytes[b], out) == n_bytes[b], "writing");
+            free(args.buf[b]);
+        }
+    }
+    must(fclose(out) == 0, "the output cannot be closed");
+    return 0;
+}
+"""
+
+
+def sanitizes(place: Path) -> bool:
+    """Whether the compiler has sanitizers, and their run-time library is there."""
+    (place / "empty.c").write_text("int main(void) { return 0; }\n")
+    made = _compile(place, "empty.c", "empty", FLAGS)
+    return made.returncode == 0 and subprocess.run([place / "empty"], check=False).returncode == 0
+
+
+def run(
+    place: Path, kernels: Sequence[tuple[Prepared, Slots]], flags: Sequence[str] = FLAGS
+) -> list[list[NDArray[Any]]]:
+    """Call every kernel once; return what its buffers hold afterwards.
+
+    Raises AssertionError with what the compiler or a sanitizer said, naming the kernel's text.
+    """
+    texts = {_bare(prepared): prepared.c_text for prepared, _ in kernels}
+    at = {bare: f"zs_kernel_{k}" for k, bare in enumerate(texts)}
+    names = ", ".join(at[_bare(prepared)] for prepared, _ in kernels)
+    text = whole_text(batch(list(texts.values())))
+    (place / "kernels.c").write_text(text + MAIN.replace("KERNELS", names))
+    (place / "in").write_bytes(b"".join(_arguments(*kernel) for kernel in kernels))
+    made = _compile(place, "kernels.c", "kernels", flags)
+    assert made.returncode == 0, made.stderr[:4000]
+    ran = subprocess.run(
+        [place / "kernels", place / "in", place / "out"],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=120,
+        check=False,
+    )
+    if ran.returncode != 0:
+        last = [int(line.split()[1]) for line in ran.stderr.splitlines() if line[:7] == "kernel "]
+        prepared = kernels[last[-1]][0] if last else None
+        found = "\n".join(line for line in ran.stderr.splitlines() if line[:7] != "kernel ")
+        raise AssertionError(f"{found[:4000]}\n{prepared.c_text if prepared else ''}")
+    return _results(place / "out", kernels)
+
+
+def _bare(prepared: Prepared) -> str:
+    """The text without its comments: kernels that differ in no more are compiled once."""
+    return re.sub(r"/\*.*?\*/", "", prepared.c_text, flags=re.DOTALL)
+
+
+def _compile(
+    place: Path, source: str, target: str, flags: Sequence[str]
+) -> subprocess.CompletedProcess[str]:
+    tools = toolchain.find()
+    command = [*tools.command, *tools.flags, *flags, source, "-o", target, "-lm"]
+    return subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
+
+
+def _arguments(prepared: Prepared, filled: Slots) -> bytes:
+    parts = [struct.pack("q", len(filled.buffers))]
+    for buffer in filled.buffers:
+        parts += [struct.pack("q", buffer.nbytes), buffer.tobytes()]
+    kinds = [kind for _, kind in prepared.lowered.kernel.parameters]
+    given = list(zip(filled.parameters, kinds, strict=True))
+    dims, reals, wholes = np.zeros(64, np.int64), np.zeros(16), np.zeros(16, np.int64)
+    dims[: len(filled.dims)] = filled.dims
+    for array, kind in ((reals, "real"), (wholes, "whole")):
+        values = [x for x, k in given if k == kind]
+        array[: len(values)] = values
+    return b"".join([*parts, dims.tobytes(), reals.tobytes(), wholes.tobytes()])
+
+
+def _results(out: Path, kernels: Sequence[tuple[Prepared, Slots]]) -> list[list[NDArray[Any]]]:
+    data, at, found = out.read_bytes(), 0, []
+    for _, filled in kernels:
+        found.append([])
+        for buffer in filled.buffers:
+            found[-1].append(np.frombuffer(data, buffer.dtype, buffer.size, at))
+            at += buffer.nbytes
+    assert at == len(data)
+    return found

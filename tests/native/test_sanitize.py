@@ -1,0 +1,122 @@
+"""Generated C under the address and undefined-behaviour sanitizers: a finding fails.
+
+A few hundred random Einsums on random formats, and every schedule on awkward sizes, some 50
+kernels a program.  Results are checked against NumPy on the way.
+"""
+
+import os
+
+import numpy as np
+import pytest
+from generator import random_array, random_case, random_format
+from judges import Call, line_of
+from standalone import run, sanitizes
+
+from zeroskip.einsum_spec.spec import make_spec
+from zeroskip.errors import ZeroskipError
+from zeroskip.formats.tensor import Tensor
+from zeroskip.native import engine, lanes
+from zeroskip.native.reference import evaluate
+
+pytestmark = pytest.mark.sanitize
+
+SEED = int(os.environ.get("ZEROSKIP_SEED", "20171113"))
+BATCH = 50
+
+
+@pytest.fixture(scope="module", autouse=True)
+def sanitizers(tmp_path_factory):
+    if not sanitizes(tmp_path_factory.mktemp("empty")):
+        pytest.skip("this compiler has no sanitizers")
+
+
+def prepare(call):
+    """The kernel that the engine takes; its result starts as what no kernel would compute."""
+    line = line_of(call.spec, call.operands)
+    target = np.full(line.shape, 99, line.dtype)
+    return engine.scheduled(line, target), line
+
+
+def check(place, calls):
+    """Run the calls' kernels as one program; compare each result to the bit."""
+    prepared = [prepare(call) for call in calls]
+    results = run(place, [kernel for kernel, _ in prepared])
+    for call, (kernel, line), buffers in zip(calls, prepared, results, strict=True):
+        at = kernel[0].lowered.buffers.index(("vals", line.name))
+        got = buffers[at].reshape(line.shape).astype(call.want.dtype)
+        assert np.array_equal(got, call.want), call
+
+
+def random_calls(seed, count):
+    """Calls of random cases from ``seed`` on; those that the language refuses are left out."""
+    calls = []
+    while len(calls) < count:
+        rng, seed = np.random.default_rng(seed), seed + 1
+        case = random_case(rng)
+        try:
+            spec = make_spec(case.text, case.consts, case.sizes, case.pad)
+            want = evaluate(spec, case.dense)["O"]
+            call = Call(spec, case.stored, want)
+            prepare(call)
+        except ZeroskipError:
+            continue
+        calls.append(call)
+    return calls
+
+
+@pytest.mark.parametrize("k", range(6))
+def test_random_einsums(tmp_path, k):
+    seed = SEED + 10_000 * k
+    print(f"ZEROSKIP_SEED={SEED}: seeds from {seed}")
+    check(tmp_path, random_calls(seed, BATCH))
+
+
+def product_calls(rng, dtype):
+    """Matrix products and convolutions on sizes that fill no vector, or barely more than one."""
+    calls = []
+    for rows, inner, columns in [
+        (1, 1, 1),
+        (0, 3, 9),
+        (3, 0, 9),
+        (2, 5, 0),
+        (3, 4, 17),
+        (5, 3, 129),
+    ]:
+        a = random_array(rng, (rows, inner), dtype, 0.6)
+        b = random_array(rng, (inner, columns), dtype, 0.8)
+        spec = make_spec("C[i,j] = A[i,k] * B[k,j]")
+        stored = {"A": Tensor.from_dense(a, random_format(rng, 2)), "B": b}
+        calls.append(Call(spec, stored, a @ b))
+    for stride, pad, size, filters in [(1, 1, 5, 3), (2, 0, 7, 9), (3, 2, 6, 8), (1, 0, 3, 1)]:
+        image = random_array(rng, (2, 2, size, size + 1), dtype, 0.7)
+        weights = random_array(rng, (filters, 2, 3, 2), dtype, 0.5)
+        text = f"O[n,m,p,q] = I[n,c,{stride}*p+r,q+s] * F[m,c,r,s]"
+        spec = make_spec(text, pad=pad)
+        want = evaluate(spec, {"I": image, "F": weights})["O"]
+        for which in "IF":
+            stored = {"I": image, "F": weights}
+            stored[which] = Tensor.from_dense(stored[which], random_format(rng, 4))
+            calls.append(Call(spec, stored, want))
+    return calls
+
+
+def test_a_read_past_the_end_of_a_buffer_is_found(tmp_path):
+    """The harness sees what it is there to see."""
+    operands = {"A": Tensor.from_dense(np.eye(3), "CSR"), "x": np.ones(3)}
+    call = Call(make_spec("y[i] = A[i,j] * x[j]"), operands, np.ones(3))
+    (prepared, filled), _ = prepare(call)
+    at = prepared.lowered.buffers.index(("vals", "x"))
+    filled.buffers[at] = filled.buffers[at][:2]
+    with pytest.raises(AssertionError, match=r"heap-buffer-overflow[\s\S]*READ of size 8"):
+        run(tmp_path, [(prepared, filled)])
+
+
+@pytest.mark.parametrize("schedule", ["tile", "lanes"])
+def test_every_schedule_on_awkward_sizes(tmp_path, monkeypatch, schedule):
+    monkeypatch.setattr(engine, "WORTH_TILING", 0 if schedule == "tile" else 2**62)
+    monkeypatch.setattr(lanes, "FEWEST_LANES", 1)
+    rng = np.random.default_rng(SEED)
+    calls = [c for dtype in ("float32", "int64") for c in product_calls(rng, dtype)]
+    texts = [prepare(call)[0][0].c_text for call in calls]
+    assert any("register tiles" in t for t in texts) == (schedule == "tile")
+    check(tmp_path, calls)
