@@ -68,11 +68,10 @@ def multiplications(work: Workload, charges: Charges) -> Table:
 
 
 def _stored_products(step: Step, name: str) -> int:
-    """Multiplications with one operand's zeros skipped; a padding tap of I is one.
+    """Multiplications with one operand's zeros skipped.
 
-    Every weight meets every place of the result.  A padding tap counts as a zero of I, where it
-    is the layer itself that counts,
-    over the mask of I and weights that are all there.
+    Every weight meets every place of the result.  For I, where a padding tap counts as a zero,
+    the layer itself counts, over the mask of I and weights that are all there.
     """
     if name == "F":
         shapes = {"I": step.activations.shape, "F": step.weights.shape}
