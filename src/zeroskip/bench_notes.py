@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -84,16 +85,20 @@ def _names(rows: Sequence[Row], text: str) -> bool:
 
 
 def _weak_blas() -> list[str]:
-    """Whether BLAS took narrower vectors than the machine has, which halves its speed."""
+    """Whether OpenBLAS runs 256-bit vectors on a machine of 512, at half its speed: told to,
+    or because the processor is newer than itself."""
     name = blas()
-    if not has_compiler() or "openblas" not in name.lower():
+    if "openblas" not in name.lower() or not has_compiler():
         return []
-    if "AVX512F" in toolchain.find().features and ("Haswell" in name or "Zen" in name):
-        return [
-            "BLAS took a kernel of 256-bit vectors on a machine of 512: set "
-            "OPENBLAS_CORETYPE=SkylakeX before Python starts, or dense rows may be twice too slow"
-        ]
-    return []
+    if "AVX512F" not in toolchain.find().features or not ("Haswell" in name or "Zen" in name):
+        return []
+    told = os.environ.get("OPENBLAS_CORETYPE")
+    why = f"OPENBLAS_CORETYPE={told} is set" if told else "OpenBLAS does not know this processor"
+    do = "unset it" if told else "set OPENBLAS_CORETYPE=SkylakeX"
+    return [
+        f"BEWARE: {why}, and BLAS runs 256-bit vectors on a machine of 512; {do} before Python "
+        "starts, or dense rows may be twice too slow"
+    ]
 
 
 # ---- who wins ---------------------------------------------------------------------------
@@ -116,40 +121,55 @@ def _at_one_point(ours: Sequence[Row], rows: Sequence[Row]) -> list[str]:
     faster = [r for r in ours if r.timing.high_s < best.timing.low_s]
     slower = [r for r in ours if r.timing.low_s > best.timing.high_s]
     even = [r for r in ours if r not in faster and r not in slower]
-    lines = []
-    for found, what in ((faster, "faster than"), (even, "as fast as")):
+    lines = [f"the fastest dense row is {best.way.name}"]
+    for found, what in ((faster, "faster"), (even, "as fast")):
         if found:
-            listed = ", ".join(
-                f"{r.way.name} {r.speedup:.3g}×" for r in sorted(found, key=lambda r: -r.speedup)
-            )
-            lines.append(f"{what} {best.way.name}: {listed}")
+            lines.append(f"{what}: {_listed(sorted(found, key=lambda r: -r.speedup))}")
+    reasons: dict[str, list[Row]] = {}
     for row in slower:
-        head = f"slower than {best.way.name}: {row.way.name} {row.speedup:.2g}×"
-        lines.append(": ".join([head, *filter(None, [_why(row)])]))
-    return lines
+        reasons.setdefault(_why(row), []).append(row)
+    for why, found in reasons.items():
+        lines.append(f"slower: {_listed(found)}{f': {why}' if why else ''}")
+    return [*lines, *_thresholds(slower)]
+
+
+def _listed(rows: Sequence[Row]) -> str:
+    return ", ".join(f"{row.way.name} {row.speedup:.2g}×" for row in rows)
 
 
 def _why(row: Row) -> str:
-    """The likely reason, from counts and schedule; never a guess without a number."""
+    """The likely reasons, from counts and schedule; never a guess without a number."""
     reasons = []
     count, effectual = row.way.executed, row.case.effectual
     if count is not None and effectual and count > 1.5 * effectual:
-        reasons.append(f"it executes {count / effectual:.2g} times the effectual multiplications")
+        reasons.append(f"{count / effectual:.2g} times the effectual multiplications are executed")
     if row.way.schedule == "plain":
-        reasons.append("it walks entry by entry, without vectors")
-    packs = row.way.schedule == "tiled" and " bound)" not in row.way.name
-    if packs:
-        reasons.append("it packs at every call")
-    densities = {name: row.case.density(name) for name in row.way.formats}
-    (name, density), *others = densities.items()
+        reasons.append("entries are walked one by one, without vectors")
+    if _packs(row):
+        reasons.append("entries are packed at every call")
     if row.timing.median_s < MOSTLY_OVERHEAD_S:
         reasons.append("a call this short is mostly overhead")
-    elif not others and not packs:
-        reasons.append(
-            f"{name} is {density:.0%} dense, and if time goes with its entries it wins below "
-            f"about {density * row.speedup:.2g} (extrapolated; break_even() measures it)"
-        )
     return "; ".join(reasons)
+
+
+def _packs(row: Row) -> bool:
+    return row.way.schedule == "tiled" and " bound)" not in row.way.name
+
+
+def _thresholds(slower: Sequence[Row]) -> list[str]:
+    """Below which density of its one sparse operand a loser would win, were time to go with
+    its entries."""
+    found: dict[str, list[float]] = {}
+    for row in slower:
+        alone = len(row.way.formats) == 1 and not _packs(row)
+        if alone and row.timing.median_s >= MOSTLY_OVERHEAD_S:
+            (name,) = row.way.formats
+            found.setdefault(name, []).append(row.case.density(name) * row.speedup)
+    return [
+        f"by extrapolation {name} in a format wins below a density of about {max(at):.2g}; "
+        "break_even() measures it"
+        for name, at in found.items()
+    ]
 
 
 def _over_sweep(rows: Sequence[Row], name: str) -> str:

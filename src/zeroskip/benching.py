@@ -19,7 +19,7 @@ from zeroskip.formats.density import Density
 from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
 from zeroskip.given import Given, as_layer, sample, sample_dtype, take_operands
-from zeroskip.measuring import Candidate, Timing, measure, pinned, progress
+from zeroskip.measuring import Candidate, Progress, Timing, measure, pinned, progress
 from zeroskip.peers import Way
 from zeroskip.table import Column, Table
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from zeroskip.hwmodel.arch import Arch
 
 DENSE_ENOUGH = 0.9
-"""Density from which an array is taken for dense, unless it is given as a Tensor or Density."""
+"""Density from which an operand is taken for dense, unless it is a Tensor or a sweep."""
 
 FORMATS = ("CSR", "bitmask")
 PEERS = ("numpy", "scipy", "torch")
@@ -77,7 +77,7 @@ def bench(
         A `Density` is drawn with ``seed``; one of several densities makes a sweep, with a row
         for each density and way.
     formats : format, list of formats, or mapping of operand to those, optional
-        For the operands less than 90 % dense, and those given as Tensor or Density: each
+        For the operands less than 90 % dense, and those given as a Tensor or a sweep: each
         alone and all together.  By default a Tensor's own, else CSR and bitmask.
     arch : Arch, name, path or dict, optional
         Adds modelled cycles and energy, from `charge`.
@@ -120,11 +120,11 @@ def bench(
     rows: list[Row] = []
     left_out: dict[str, None] = {}
     shared_s = budget_s / len(points)
-    with pinned(threads) as pin, progress("timing", budget_s) as tick:
+    with pinned(threads) as pin, progress("timing", budget_s) as bar:
         for operands_here in points:
             case = make_case(made, operands_here)
             ways = _ways(case, by_operand, held, peers, shared_s, left_out)
-            rows += time_ways(case, ways, shared_s, tick, arch)
+            rows += time_ways(case, ways, shared_s, bar, arch)
     swept = [name for name, x in given.items() if isinstance(x, Density) and x.swept]
     shown = [name for name in factors(made) if name in by_operand or name in swept]
     notes = notes_of(rows, pin=pin, bound=held, swept=swept, left_out=tuple(left_out), arch=arch)
@@ -206,7 +206,9 @@ def _label(wanted: str | Format, ndim: int) -> str:
 
 
 def _is_sparse(operand: Given) -> bool:
-    if isinstance(operand, Density | Tensor):
+    if isinstance(operand, Density):
+        return operand.swept or operand.density < DENSE_ENOUGH
+    if isinstance(operand, Tensor):
         return True
     return bool(np.count_nonzero(operand) < DENSE_ENOUGH * operand.size)
 
@@ -269,12 +271,16 @@ def _ways(
 
 
 def time_ways(
-    case: Case, ways: Sequence[Way], budget_s: float, tick: Any, arch: Any
+    case: Case, ways: Sequence[Way], budget_s: float, bar: Progress, arch: Any
 ) -> Iterator[Row]:
     """Check every way, then time them all against each other."""
-    errors = [case.error(way) for way in ways]
+    errors = []
+    for number, way in enumerate(ways, 1):
+        bar.say(f"checking {number} of {len(ways)}")
+        errors.append(case.error(way))
+    bar.say("timing")
     candidates = [Candidate(way.name, way.call) for way in ways]
-    timings = measure(candidates, budget_s=budget_s, tick=tick)
+    timings = measure(candidates, budget_s=budget_s, tick=bar.spend)
     best = min((t.median_s for t, w in zip(timings, ways, strict=True) if w.dense), default=None)
     sparse = dense = None
     if arch is not None:

@@ -127,11 +127,11 @@ def break_even(
         case = make_case(made, {**fixed, chosen: drawn})
         ways = [*case.peers([], ("numpy", "torch, if loaded")), *case.dense(held)]
         ways += case.sparse(here, held)[:1]
-        timed = list(time_ways(case, ways, share_s, tick, None))
+        timed = list(time_ways(case, ways, share_s, bar, None))
         rows.extend(timed)
         return timed[-1].speedup
 
-    with pinned(threads) as pin, progress("timing", budget_s) as tick:
+    with pinned(threads) as pin, progress("timing", budget_s) as bar:
         found, below, above = _search(speedup, low, high, steps)
     notes = notes_of(rows, pin=pin, bound=held, swept=[chosen], left_out=(), arch=None)
     table = table_of(made, rows, [chosen], notes, modelled=False)

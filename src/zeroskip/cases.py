@@ -17,7 +17,7 @@ from zeroskip.einsum_spec.extents import Extents
 from zeroskip.errors import CompilerError, KernelError, TensorError
 from zeroskip.formats.convert import tensor
 from zeroskip.formats.tensor import Tensor
-from zeroskip.inspecting import choose, executed
+from zeroskip.inspecting import choose, executed, result_dtype
 from zeroskip.native import toolchain
 from zeroskip.native.arguments import Operand, densify
 from zeroskip.peers import Way
@@ -126,8 +126,7 @@ class Case:
     @cached_property
     def dtype(self) -> np.dtype[Any]:
         """Type of the layer's arithmetic and result."""
-        chosen = choose(self.layer.spec, self.operands)
-        return chosen[-1].line.dtype
+        return result_dtype(self.layer.spec, self.operands)
 
     # ---- ways to it ---------------------------------------------------------------------
 

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from zeroskip.einsum_spec.spec import Spec
 from zeroskip.native import tile
@@ -62,6 +65,16 @@ def choose(
         found.append(Chosen(line, prepared, slots, schedule, _why(line, plan, schedule)))
         known[line.name] = target
     return tuple(found)
+
+
+def result_dtype(spec: Spec, operands: Mapping[str, Operand]) -> np.dtype[Any]:
+    """Type of the last result."""
+    known = dict(operands)
+    extents = spec.extents(shapes(known))
+    for form in spec.forms:
+        line = line_of(form, known, extents)
+        known[line.name] = np.zeros((0,) * len(line.shape), line.dtype)
+    return line.dtype
 
 
 def executed(

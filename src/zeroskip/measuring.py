@@ -223,16 +223,35 @@ def _compiler() -> str:
     return version.partition(" (")[0].replace(" version ", " ")
 
 
+class Progress:
+    """What goes on: seconds spent of those there are, and a word on it."""
+
+    def spend(self, seconds: float) -> None:
+        """Move the bar on."""
+
+    def say(self, what: str) -> None:
+        """Change the word in front of it."""
+
+
 @contextmanager
-def progress(what: str, total_s: float) -> Iterator[Callable[[float], object]]:
-    """A bar on standard error, where that is a terminal; yields what moves it on, in seconds."""
+def progress(what: str, total: float) -> Iterator[Progress]:
+    """A bar on standard error, where that is a terminal; else nothing is shown."""
     if not sys.stderr.isatty():
-        yield lambda seconds: None
+        yield Progress()
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total_s)
-        yield lambda seconds: bar.advance(task, seconds)
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+
+        class Shown(Progress):
+            def spend(self, seconds: float) -> None:
+                bar.advance(task, seconds)
+
+            def say(self, what: str) -> None:
+                bar.update(task, description=what)
+
+        yield Shown()
