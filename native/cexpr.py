@@ -62,8 +62,10 @@ def integer(expr: Expr, outer: int = 0) -> str:
     if expr.op in ("//", "%"):
         a, b = expr.args
         if nonnegative(a):
-            text = f"{integer(a, 3)} {'/' if expr.op == '//' else '%'} {integer(b, 3)}"
-            return f"({text})" if outer else text
+            loose = expr.op == "//" and isinstance(a, Op) and a.op in ("*", "//")  # 4 * p / P
+            left = integer(a, 1 if loose else 3)
+            text = f"{left} {'/' if expr.op == '//' else '%'} {integer(b, 3)}"
+            return f"({text})" if outer > 1 else text
         name = "zs_floor_div" if expr.op == "//" else "zs_floor_mod"
         return f"{name}({integer(a)}, {integer(b)})"
     if expr.op == "ceil":

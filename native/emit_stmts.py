@@ -15,6 +15,7 @@ from zeroskip.native.nest import (
     Acc,
     Bind,
     Const,
+    Elem,
     Fill,
     Guard,
     Held,
@@ -91,7 +92,9 @@ def _(node: Locate, out: CWriter) -> None:
 @write.register
 def _(node: Stage, out: CWriter) -> None:
     """Copy element by element: the address in the layout is linear in the source's index."""
-    out.line(f"/* {node.target}: {node.source} with its halo, in rows the vectors can overrun */")
+    out.line(
+        f"/* {node.target}: {node.source} laid out for vectors; what it does not reach is 0 */"
+    )
     source, target = [], []
     for k, axis in enumerate(node.axes):
         i = out.local(f"i{k}")
@@ -147,6 +150,8 @@ def _reduce(node: Reduce, out: CWriter) -> None:
     ctx = out.values
     target = value(node.place, ctx) if isinstance(node.place, Held) else place(node.place, ctx)
     text = value(node.value, ctx)
+    if isinstance(node.place, Elem) and isinstance(node.value, Number):
+        text = number(node.value.value, ctx.dtypes[node.place.array])  # a mark is no float
     if node.op == "=":
         out.line(f"{target} = {text};")
     elif node.op in ("max", "min"):

@@ -1,0 +1,121 @@
+#include "zs_kernel.h"
+#include "zs_pointwise.h"
+
+/* 64 bytes of float at any element's address */
+typedef float zs_vec __attribute__((vector_size(64), aligned(sizeof(float)), may_alias));
+enum { LANES = 64 / sizeof(float) };
+
+/* 8 vectors of x at most, from x on */
+static inline __attribute__((always_inline)) void tile_x(
+    const int tile,
+    const int64_t x,
+    float *restrict I_staged,
+    const int64_t *restrict F_pos,
+    const uint16_t *restrict F_offset,
+    const float *restrict F_packed,
+    float *restrict row_sums,
+    const int64_t rows,
+    const int64_t row_pitch)
+{
+    for (int64_t row = 0; row < rows; row++) {
+        zs_vec acc[8];
+        #pragma GCC unroll 8
+        for (int v = 0; v < tile; v++) {
+            acc[v] = (zs_vec){};
+        }
+        for (int64_t e = F_pos[row]; e < F_pos[row + 1]; e++) {
+            const int64_t offset = F_offset[e];
+            #pragma GCC unroll 8
+            for (int v = 0; v < tile; v++) {
+                acc[v] += F_packed[e] * *(const zs_vec *)(I_staged + x + offset + v * LANES);
+            }
+        }
+        #pragma GCC unroll 8
+        for (int v = 0; v < tile; v++) {
+            *(zs_vec *)(row_sums + row * row_pitch + x + v * LANES) = acc[v];
+        }
+    }
+}
+
+/*
+ * O[n,m,p,q] = relu(B[m] + sum[c,r,s](F[m,c,r,s]*I[n,c,2*p+r,q+s]))
+ * B: 0:U, float32
+ * F: 0:U 1*2*3:C, float32
+ * I: 0:U 1:U 2:U 3:U, float32
+ */
+int32_t zs_kernel(zs_args *args)
+{
+    if (zs_check_version(args) != ZS_OK) {
+        return args->error;
+    }
+    float *restrict O_vals = args->buf[0];
+    const float *restrict I_vals = args->buf[1];
+    float *restrict I_staged = args->buf[2];
+    const int64_t *restrict F_pos = args->buf[3];
+    const uint16_t *restrict F_offset = args->buf[4];
+    const float *restrict F_packed = args->buf[5];
+    float *restrict row_sums = args->buf[6];
+    const float *restrict B_vals = args->buf[7];
+    const int64_t source_extent0 = args->dim[0];
+    const int64_t source_stride0 = args->dim[1];
+    const int64_t row_stride0 = args->dim[2];
+    const int64_t source_extent1 = args->dim[3];
+    const int64_t source_stride1 = args->dim[4];
+    const int64_t row_stride1 = args->dim[5];
+    const int64_t source_extent2 = args->dim[6];
+    const int64_t I_pad2 = args->dim[7];
+    const int64_t source_stride2 = args->dim[8];
+    const int64_t phase_stride2 = args->dim[9];
+    const int64_t row_stride2 = args->dim[10];
+    const int64_t source_extent3 = args->dim[11];
+    const int64_t I_pad3 = args->dim[12];
+    const int64_t row_pitch = args->dim[14];
+    const int64_t rows = args->dim[15];
+    const int64_t line = args->dim[16];
+    const int64_t M = args->dim[17];
+    const int64_t pitch_n = args->dim[18];
+    const int64_t pitch_p = args->dim[19];
+    const int64_t N = args->dim[20];
+    const int64_t P = args->dim[21];
+    const int64_t Q = args->dim[22];
+
+    /* I_staged: I_vals laid out for vectors; what it does not reach is 0 */
+    for (int64_t i0 = 0; i0 < source_extent0; i0++) {
+        for (int64_t i1 = 0; i1 < source_extent1; i1++) {
+            for (int64_t i2 = 0; i2 < source_extent2; i2++) {
+                for (int64_t i3 = 0; i3 < source_extent3; i3++) {
+                    I_staged[i0 * row_stride0 + i1 * row_stride1 + ((i2 + I_pad2) % 2) * phase_stride2 + ((i2 + I_pad2) / 2) * row_stride2 + i3 + I_pad3] = I_vals[i0 * source_stride0 + i1 * source_stride1 + i2 * source_stride2 + i3];
+                }
+            }
+        }
+    }
+    /* register tiles of the line */
+    {
+        const int64_t vectors = (line + LANES - 1) / LANES;
+        const int64_t tiles = (vectors + 7) / 8;
+        for (int64_t t = 0; t < tiles; t++) {
+            const int64_t x = vectors * t / tiles * LANES;
+            switch (vectors * (t + 1) / tiles - vectors * t / tiles) {
+                case 1: tile_x(1, x, I_staged, F_pos, F_offset, F_packed, row_sums, rows, row_pitch); break;
+                case 2: tile_x(2, x, I_staged, F_pos, F_offset, F_packed, row_sums, rows, row_pitch); break;
+                case 3: tile_x(3, x, I_staged, F_pos, F_offset, F_packed, row_sums, rows, row_pitch); break;
+                case 4: tile_x(4, x, I_staged, F_pos, F_offset, F_packed, row_sums, rows, row_pitch); break;
+                case 5: tile_x(5, x, I_staged, F_pos, F_offset, F_packed, row_sums, rows, row_pitch); break;
+                case 6: tile_x(6, x, I_staged, F_pos, F_offset, F_packed, row_sums, rows, row_pitch); break;
+                case 7: tile_x(7, x, I_staged, F_pos, F_offset, F_packed, row_sums, rows, row_pitch); break;
+                case 8: tile_x(8, x, I_staged, F_pos, F_offset, F_packed, row_sums, rows, row_pitch); break;
+                default: break;
+            }
+        }
+    }
+    for (int64_t n = 0; n < N; n++) {
+        for (int64_t m = 0; m < M; m++) {
+            for (int64_t p = 0; p < P; p++) {
+                for (int64_t q = 0; q < Q; q++) {
+                    O_vals[((n * M + m) * P + p) * Q + q] = zs_relu_float32(row_sums[m * row_pitch + n * pitch_n + p * pitch_p + q] + B_vals[m]);
+                }
+            }
+        }
+    }
+    return ZS_OK;
+}

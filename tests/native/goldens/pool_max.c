@@ -1,0 +1,38 @@
+#include "zs_kernel.h"
+#include "zs_pointwise.h"
+
+/*
+ * O[c,p,q] max= I[c,2*p+r,2*q+s]
+ * I: 0:U 1:U 2:U, float32
+ */
+int32_t zs_kernel(zs_args *args)
+{
+    if (zs_check_version(args) != ZS_OK) {
+        return args->error;
+    }
+    float *restrict O_vals = args->buf[0];
+    const float *restrict I_vals = args->buf[1];
+    const int64_t C = args->dim[0];
+    const int64_t P = args->dim[1];
+    const int64_t Q = args->dim[2];
+    const int64_t R = args->dim[3];
+    const int64_t I_dim1 = args->dim[4];
+    const int64_t S = args->dim[5];
+    const int64_t I_dim2 = args->dim[6];
+
+    for (int64_t i = 0; i < C * P * Q; i++) {
+        O_vals[i] = -__builtin_inff();
+    }
+    for (int64_t c = 0; c < C; c++) {
+        for (int64_t p = 0; p < P; p++) {
+            for (int64_t q = 0; q < Q; q++) {
+                for (int64_t r = 0; r < R; r++) {
+                    for (int64_t s = 0; s < S; s++) {
+                        O_vals[(c * P + p) * Q + q] = zs_max_float32(O_vals[(c * P + p) * Q + q], I_vals[(c * I_dim1 + 2 * p + r) * I_dim2 + 2 * q + s]);
+                    }
+                }
+            }
+        }
+    }
+    return ZS_OK;
+}

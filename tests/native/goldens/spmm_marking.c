@@ -1,0 +1,41 @@
+#include "zs_kernel.h"
+
+/*
+ * C[i,j] = sum[k](A[i,k]*B[k,j])
+ * A: 0:U 1:C, float32
+ * B: 0:U 1:C, float32
+ */
+int32_t zs_kernel(zs_args *args)
+{
+    if (zs_check_version(args) != ZS_OK) {
+        return args->error;
+    }
+    float *restrict C_vals = args->buf[0];
+    uint8_t *restrict C_hit = args->buf[1];
+    const int64_t *restrict A_k_pos = args->buf[2];
+    const uint16_t *restrict A_k_crd = args->buf[3];
+    const int64_t *restrict B_j_pos = args->buf[4];
+    const uint16_t *restrict B_j_crd = args->buf[5];
+    const float *restrict A_vals = args->buf[6];
+    const float *restrict B_vals = args->buf[7];
+    const int64_t I = args->dim[0];
+    const int64_t J = args->dim[1];
+
+    for (int64_t i = 0; i < I * J; i++) {
+        C_vals[i] = 0.0f;
+    }
+    for (int64_t i = 0; i < I * J; i++) {
+        C_hit[i] = 0;
+    }
+    for (int64_t i = 0; i < I; i++) {
+        for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
+            const int64_t k = A_k_crd[pA_k];
+            for (int64_t pB_j = B_j_pos[k]; pB_j < B_j_pos[k + 1]; pB_j++) {
+                const int64_t j = B_j_crd[pB_j];
+                C_vals[i * J + j] += A_vals[pA_k] * B_vals[pB_j];
+                C_hit[i * J + j] = 1;
+            }
+        }
+    }
+    return ZS_OK;
+}

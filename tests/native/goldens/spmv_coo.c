@@ -1,0 +1,31 @@
+#include "zs_kernel.h"
+
+/*
+ * y[i] = sum[j](A[i,j]*x[j])
+ * A: 0:C 1:S, float32
+ * x: 0:U, float32
+ */
+int32_t zs_kernel(zs_args *args)
+{
+    if (zs_check_version(args) != ZS_OK) {
+        return args->error;
+    }
+    float *restrict y_vals = args->buf[0];
+    const int64_t *restrict A_i_pos = args->buf[1];
+    const uint16_t *restrict A_i_crd = args->buf[2];
+    const uint16_t *restrict A_j_crd = args->buf[3];
+    const float *restrict A_vals = args->buf[4];
+    const float *restrict x_vals = args->buf[5];
+    const int64_t I = args->dim[0];
+
+    for (int64_t i = 0; i < I; i++) {
+        y_vals[i] = 0.0f;
+    }
+    for (int64_t pA_i = A_i_pos[0]; pA_i < A_i_pos[1]; pA_i++) {
+        const int64_t i = A_i_crd[pA_i];
+        const int64_t pA_j = pA_i;
+        const int64_t j = A_j_crd[pA_j];
+        y_vals[i] += A_vals[pA_j] * x_vals[j];
+    }
+    return ZS_OK;
+}
