@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from zeroskip.errors import TensorError
 from zeroskip.formats.convert import as_array, tensor
+from zeroskip.formats.density import Density
 from zeroskip.formats.levels import Singleton
-from zeroskip.formats.tensor import DTYPES, Tensor
+from zeroskip.formats.scipy_io import is_scipy
+from zeroskip.formats.tensor import Tensor, check_dtype
 from zeroskip.formats.torch_io import from_torch, is_torch
 from zeroskip.native.operand import LevelSignature, Signature, dense_signature
 
@@ -27,25 +29,31 @@ def resolve(name: str, given: object) -> Operand:
     """
     if isinstance(given, Tensor):
         return given
-    if is_torch(given):
-        read = from_torch(given)
-        given = read if isinstance(read, np.ndarray) else tensor(given)
-    elif isinstance(given, bool | int | float | np.generic | list | tuple):
-        given = np.asarray(given)
-    elif not isinstance(given, np.ndarray):
-        given = tensor(given)
-    elif type(given) is not np.ndarray:
-        given = as_array(given)  # np.matrix keeps its two axes come what may
+    if isinstance(given, Density):
+        raise TensorError(
+            f"{name} is a Density, which has no values to compute with\n"
+            f"Pass {name}=density.sample(np.random.default_rng(0))."
+        )
+    try:
+        given = _read(given)
+        check_dtype(given.dtype)
+    except TensorError as cause:
+        raise TensorError(f"{name}: {cause}") from cause
     if isinstance(given, Tensor):
         return given
-    if given.dtype.name not in DTYPES:
-        raise TensorError(
-            f"{name} has dtype {given.dtype}, expected one of {', '.join(DTYPES)}\n"
-            f"Convert it first: {name}.astype('float32')."
-        )
     if given.flags.c_contiguous and given.dtype.isnative:
         return given
     return np.asarray(given, given.dtype.newbyteorder("="), order="C")
+
+
+def _read(given: object) -> Operand:
+    if is_torch(given):
+        read = from_torch(given)
+        return read if isinstance(read, np.ndarray) else tensor(given)
+    if is_scipy(given):
+        return tensor(given)
+    # np.matrix keeps its two axes come what may, and a mask must not be lost.
+    return given if type(given) is np.ndarray else as_array(given)
 
 
 def signature(operand: Operand, padded: tuple[bool, ...]) -> Signature:

@@ -19,6 +19,9 @@ from zeroskip.native.interpret import interpret
 from zeroskip.native.lower import Lowered
 from zeroskip.native.scheme import Key
 
+MOST_RANKS = 32
+"""Ranks of one kernel: gcc takes a second for 30 loops in each other, a minute for 60."""
+
 BACKENDS = ("c", "interpreter", "numpy")
 
 
@@ -38,8 +41,30 @@ def remember(key: Key, build: Callable[[], Prepared]) -> Prepared:
     """The kernel of ``key``: lowered once in a process."""
     found = _remembered.get(key)
     if found is None:
-        found = _remembered[key] = build()
+        made = build()
+        check_limits(made.lowered)
+        found = _remembered[key] = made
     return found
+
+
+def check_limits(lowered: Lowered) -> None:
+    """Refuse a kernel that the argument struct, or the compiler's patience, has no room for."""
+    kernel, most = lowered.kernel, load.constants()
+    kinds = [kind for _, kind in kernel.parameters]
+    for count, limit, what in (
+        (sum(key[0] == "extent" for key in lowered.dims), MOST_RANKS, "ranks"),
+        (len(kernel.buffers), most["ZS_MAX_BUFS"], "arrays"),
+        (len(kernel.dims), most["ZS_MAX_DIMS"], "extents and constants"),
+        (kinds.count("real"), most["ZS_MAX_SCALARS"], "operands of no axes"),
+        (kinds.count("whole"), most["ZS_MAX_SCALARS"], "whole operands of no axes"),
+    ):
+        if count > limit:
+            line = kernel.title[0]
+            shown = line if len(line) <= 72 else line[:69] + "..."
+            raise KernelError(
+                f"a kernel takes at most {limit} {what}, and this line has {count}\n  {shown}\n"
+                "Compute part of it in a line of its own."
+            )
 
 
 @dataclass(frozen=True, slots=True)

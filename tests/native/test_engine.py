@@ -62,3 +62,46 @@ def test_an_unknown_backend_is_named():
         KernelError, match="expected a backend of c, interpreter, numpy, found 'gpu'"
     ):
         engine.evaluate(make_spec("y[m] = A[m,k]"), {"A": A}, backend="gpu")
+
+
+@pytest.mark.parametrize(
+    ("text", "operands", "message"),
+    [
+        (
+            "y[i] = " + " + ".join(f"a{k}[i]" for k in range(40)),
+            {f"a{k}": np.ones(2) for k in range(40)},
+            r"at most 32 arrays, and this line has 41\n  y\[i\] = a0\[i\] .*\.\.\.\nCompute part",
+        ),
+        (
+            "y[i] = x[i]*" + "*".join(f"a{k}" for k in range(17)),
+            {"x": np.ones(2), **{f"a{k}": 1.0 for k in range(17)}},
+            "at most 16 operands of no axes, and this line has 17",
+        ),
+        (
+            "y[i] = x[i]*" + "*".join(f"a{k}" for k in range(17)),
+            {"x": np.ones(2), **{f"a{k}": 1 for k in range(17)}},
+            "at most 16 whole operands of no axes, and this line has 17",
+        ),
+        (
+            "y = x[{}]".format(",".join(f"i{k}" for k in range(40))),
+            {"x": np.ones((1,) * 40)},
+            "at most 32 ranks, and this line has 40",
+        ),
+    ],
+)
+def test_a_line_too_large_for_a_kernel_is_refused(text, operands, message):
+    for _ in range(2):
+        with pytest.raises(KernelError, match=message):
+            engine.evaluate(make_spec(text), operands)
+
+
+def test_a_line_as_large_as_a_kernel_may_be():
+    names = [f"a{k}" for k in range(15)]
+    spec = make_spec(
+        "y[i] = x[i]*" + "*".join(names) + " + " + "+".join(f"b{k}[i]" for k in range(15))
+    )
+    operands = {"x": np.ones(2), **dict.fromkeys(names, 2.0)}
+    operands |= {f"b{k}": np.full(2, float(k)) for k in range(15)}
+    for backend in ("c", "interpreter"):
+        got = engine.evaluate(spec, operands, backend=backend)["y"]
+        assert got.tolist() == [2.0**15 + 105] * 2

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from judges import sparse
 
 from zeroskip.einsum_spec.spec import make_spec
-from zeroskip.errors import TensorError, ZeroskipError
+from zeroskip.errors import TensorError
+from zeroskip.formats.density import Density
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import engine
 
@@ -223,23 +224,39 @@ def test_a_stored_nan_is_seen():
 
 
 @pytest.mark.parametrize(
-    ("operand", "message"),
+    ("operand", "found"),
     [
-        (np.ones((2, 2), complex), "expected one of float64, float32, int8"),
-        (np.array([["a", "b"]]), "expected one of float64"),
-        (np.array([[1, None]], object), "expected one of float64"),
-        (np.ones((2, 2), np.uint8), "expected one of float64"),
-        (np.ones((2, 2), np.float16), "expected one of float64"),
-        (np.zeros((2, 2), "M8[s]"), "expected one of float64"),
-        (sp.csr_array(np.ones((2, 2), complex)), "expected values of type float64"),
+        (np.ones((2, 2), complex), "complex128\nStore the real and the imaginary part"),
+        (np.array([["a", "b"]]), "<U1"),
+        (np.array([[1, None]], object), "object"),
+        (np.ones((2, 2), np.uint8), "uint8\nConvert with .astype('int16'), or wider."),
+        (np.ones((2, 2), np.float16), "float16\nConvert with .astype('float32')."),
+        (np.zeros((2, 2), "M8[s]"), "datetime64"),
+        (sp.csr_array(np.ones((2, 2), complex)), "complex128"),
+        (None, "object"),
+        ("text", "<U4"),
     ],
     ids=lambda x: str(getattr(x, "dtype", x))[:12],
 )
-def test_types_that_are_no_numbers_of_ours(operand, message):
-    with pytest.raises(ZeroskipError, match=message):
+def test_types_that_are_no_numbers_of_ours(operand, found):
+    with pytest.raises(TensorError, match="A: expected values of type float64, float32") as error:
         product(operand, np.ones(2))
+    assert f"; found {found}" in str(error.value)
+
+
+def test_a_density_says_how_to_get_values():
+    with pytest.raises(TensorError, match=r"A is a Density, which has no values.*\n.*\.sample\("):
+        product(Density((3, 4), 0.5), np.ones(4))
+
+
+def test_what_becomes_an_array_is_taken_as_one():
+    class Held:
+        def __array__(self, dtype=None, copy=None):
+            return np.eye(2)
+
+    assert product(Held(), np.array([3.0, 4])).tolist() == [3, 4]
 
 
 def test_a_ragged_list_is_refused():
-    with pytest.raises((TensorError, ValueError), match=r"inhomogeneous|no array of numbers"):
+    with pytest.raises(TensorError, match=r"A: list is no array of numbers: .*inhomogeneous"):
         product([[1, 2], [3]], np.ones(2))
