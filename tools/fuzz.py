@@ -72,10 +72,12 @@ class Trial:
 
     def judge(self) -> str:
         stored, want = self.case.stored, self.want
-        got = {b: engine.evaluate(self.spec, stored, backend=b)["O"] for b in ("c", "interpreter")}
+        got: dict[str, Any] = {
+            b: engine.evaluate(self.spec, stored, backend=b)["O"] for b in ("c", "interpreter")
+        }
         if want.ndim and self.rng.random() < 0.1:
             format = str(self.rng.choice(FORMATS))
-            made = engine.evaluate(self.spec, stored, format=format)["O"]
+            made: Any = engine.evaluate(self.spec, stored, format=format)["O"]
             got[format] = made.validate().toarray()
         for name, result in got.items():
             if result.dtype != want.dtype or result.shape != want.shape:
