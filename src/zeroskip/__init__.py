@@ -35,6 +35,7 @@ _WHERE = {
     "Charge": "zeroskip.hwmodel.charge",
     "charge": "zeroskip.charging",
     "bench": "zeroskip.benching",
+    "break_even": "zeroskip.breaking_even",
     "explain": "zeroskip.explaining",
     "ZeroskipError": "zeroskip.errors",
     "EinsumError": "zeroskip.errors",
@@ -67,6 +68,7 @@ __all__ = [
     "__version__",
     "arch",
     "bench",
+    "break_even",
     "charge",
     "config",
     "einsum",
@@ -79,6 +81,7 @@ __all__ = [
 if TYPE_CHECKING:
     from zeroskip import config
     from zeroskip.benching import bench
+    from zeroskip.breaking_even import break_even
     from zeroskip.charging import charge
     from zeroskip.computing import Layer, einsum, layer
     from zeroskip.errors import (

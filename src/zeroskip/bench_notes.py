@@ -167,7 +167,7 @@ def _thresholds(slower: Sequence[Row]) -> list[str]:
             found.setdefault(name, []).append(row.case.density(name) * row.speedup)
     return [
         f"by extrapolation {name} in a format wins below a density of about {max(at):.2g}; "
-        "break_even() measures it"
+        "zeroskip.break_even() measures it"
         for name, at in found.items()
     ]
 

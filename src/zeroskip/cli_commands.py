@@ -236,15 +236,22 @@ def side_by_side(charges: Sequence[Any]) -> Table:
         name = c.arch.name
         names.append(name if name not in names else f"{name} {len(names) + 1}")
     units = {row["figure"]: row.get("unit", "") for table in tables for row in table}
-    by_figure = [{row[0]: row[2] for row in table.rows} for table in tables]
+    by_figure = [{row[0]: whole_if_large(row[2]) for row in table.rows} for table in tables]
     rows = [(f, unit, *(found.get(f) for found in by_figure)) for f, unit in units.items()]
-    notes = dict.fromkeys(
-        f"{name}: {note}" if note.startswith(("mapping", "bound by")) else note
-        for name, table in zip(names, tables, strict=True)
-        for note in table.notes
-    )
-    columns = [Column("figure"), Column("unit"), *(Column(name, format=",.6g") for name in names)]
-    return Table(charges[0].layer.form_text, columns, rows, list(notes))
+    said: dict[str, list[str]] = {}
+    for name, table in zip(names, tables, strict=True):
+        for note in table.notes:
+            said.setdefault(note, []).append(name)
+    notes = [
+        note if len(by) == len(names) else f"{', '.join(by)}: {note}" for note, by in said.items()
+    ]
+    columns = [Column("figure"), Column("unit"), *(Column(n) for n in names)]
+    return Table(charges[0].layer.form_text, columns, rows, notes)
+
+
+def whole_if_large(value: Any) -> Any:
+    """Large figures without a fraction, so that they line up."""
+    return round(value) if isinstance(value, float) and abs(value) >= 1000 else value
 
 
 def read_mapping(args: Namespace) -> Any:

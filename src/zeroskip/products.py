@@ -159,7 +159,8 @@ class MatrixProduct:
         post = POST[self.form.post]
 
         def finish(sums: Array) -> Array:
-            result: Array = np.ascontiguousarray(sums.reshape(shape).transpose(order))
+            turned = sums.reshape(shape).transpose(order)
+            result: Array = np.ascontiguousarray(turned).reshape(turned.shape)  # () stays ()
             for value in late:
                 result += value
             if self.form.post == "relu":

@@ -1,0 +1,479 @@
+"""`bench` and `break_even`: what is timed, that it is checked, what the table says.  No times."""
+
+import sys
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+import zeroskip as zs
+from zeroskip import bench_notes, benching, cases, measuring, peers
+from zeroskip.benching import bench
+from zeroskip.breaking_even import break_even
+from zeroskip.cases import make_case
+from zeroskip.counting import effectual
+from zeroskip.inspecting import executed
+from zeroskip.measuring import Candidate, measure, share
+from zeroskip.products import matrix_product
+
+FAST = {"budget_s": 0.05}
+CONV = zs.layer("O[n,m,p,q] = relu(B[m] + I[n,c,p+r,q+s]*F[m,c,r,s])", pad=1)
+
+
+PEERS = ("numpy", "scipy")
+
+
+@pytest.fixture(autouse=True)
+def torch_only_where_asked(monkeypatch):
+    """Whether another test has loaded torch must not change what is timed here."""
+    real = peers._torch
+    monkeypatch.setattr(peers, "_torch", lambda asked: real(asked) if asked else None)
+
+
+def kernels(table):
+    return list(dict.fromkeys(table["kernel"]))
+
+
+@pytest.fixture(scope="module")
+def conv_table():
+    rng = np.random.default_rng(0)
+    image = np.maximum(rng.standard_normal((1, 4, 10, 10)), 0).astype(np.float32)
+    return bench(
+        CONV,
+        I=image,
+        F=zs.Density((16, 4, 3, 3), 0.2),
+        B=np.ones(16, np.float32),
+        formats=["CSR", "RLE(4)"],
+        peers=PEERS,
+        **FAST,
+    )
+
+
+# ---- the table --------------------------------------------------------------------------
+
+
+def test_one_operand_the_other_and_both(conv_table):
+    assert kernels(conv_table) == [
+        "NumPy BLAS, im2col",
+        "NumPy BLAS, im2col free",
+        "zeroskip dense (F bound)",
+        "SciPy I CSR, im2col free",
+        "SciPy F CSR, im2col free",
+        "SciPy F CSR × I CSR, im2col free",
+        "zeroskip I CSR (F bound)",
+        "zeroskip I RLE(4) (F bound)",
+        "zeroskip F CSR (F bound)",
+        "zeroskip F CSR",
+        "zeroskip F RLE(4) (F bound)",
+        "zeroskip F RLE(4)",
+        "zeroskip I CSR, F CSR (F bound)",
+        "zeroskip I RLE(4), F RLE(4) (F bound)",
+    ]
+
+
+def test_columns_and_units(conv_table):
+    assert conv_table.names == (
+        "kernel",
+        "I_density",
+        "F_density",
+        "time_s",
+        "low_s",
+        "high_s",
+        "speedup",
+        "executed",
+        "effectual",
+        "gflops",
+        "max_error",
+        "schedule",
+        "formats",
+    )
+    for row in conv_table:
+        assert 0 < row["low_s"] <= row["time_s"] <= row["high_s"]
+        assert row["max_error"] < 1e-5
+        assert row["gflops"] == pytest.approx(2e-9 * row["effectual"] / row["time_s"])
+    assert set(conv_table["F_density"]) == {round(0.2 * 576) / 576}
+    assert max(conv_table["speedup"]) >= 1
+    dense = [row for row in conv_table if not row["formats"]]
+    assert max(row["speedup"] for row in dense) == pytest.approx(1)
+
+
+def test_counts_in_the_table(conv_table):
+    rows = {row["kernel"]: row for row in conv_table}
+    total = 16 * 100 * 4 * 9
+    assert rows["NumPy BLAS, im2col"]["executed"] == total
+    counted = {row["effectual"] for row in conv_table}
+    assert len(counted) == 1
+    assert rows["SciPy F CSR × I CSR, im2col free"]["executed"] == counted.pop()
+    both = rows["zeroskip I CSR, F CSR (F bound)"]
+    assert both["executed"] == both["effectual"]
+    bridged = rows["zeroskip I RLE(4), F RLE(4) (F bound)"]
+    assert bridged["effectual"] <= bridged["executed"] < total
+
+
+def test_notes_say_how_it_was_timed(conv_table):
+    text = "\n".join(conv_table.notes)
+    assert "the fastest dense row is " in text
+    assert "time_s: median of interleaved rounds" in text
+    assert "bound: F packed before the timing" in text
+    assert "im2col free, SciPy: the bare product" in text
+    assert "checked against the dense reference: 14 answers" in text
+    assert "1 thread; BLAS pinned to as many" in text
+    assert f"numpy {np.__version__}" in text
+
+
+def test_a_sweep_makes_the_public_snippet_work(monkeypatch):
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("agg")
+    conv = zs.layer("O[n,m,p,q] = I[n,c,p+r,q+s]*F[m,c,r,s]", pad=1)
+    x = np.random.default_rng(1).standard_normal((1, 4, 8, 8)).astype(np.float32)
+    table = zs.bench(
+        conv,
+        I=x,
+        F=zs.Density((16, 4, 3, 3), np.geomspace(0.01, 1, 3)),
+        formats=["CSR", "bitmask"],
+        **FAST,
+    )
+    assert len(table) == 3 * len(kernels(table))
+    assert len(set(table["F_density"])) == 3
+    verdicts = [note for note in table.notes if note.startswith("zeroskip F")]
+    assert len(verdicts) == 4
+    axes = table.plot(x="F_density", y="time_s")
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert labels == kernels(table)
+    matplotlib.pyplot.close(axes.figure)
+
+
+def test_the_seed_decides_the_operands_and_formats_do_not():
+    layer = zs.layer("y[i] = A[i,j]*x[j]")
+    given = {"A": zs.Density((16, 16), [0.1, 0.5]), "x": np.ones(16)}
+    first, second = (list(benching.draws(layer, given, 7)) for _ in range(2))
+    for a, b in zip(first, second, strict=True):
+        assert np.array_equal(a["A"], b["A"])
+        assert a["A"].dtype == np.float64
+    (other, _) = benching.draws(layer, given, 8)
+    assert not np.array_equal(first[0]["A"], other["A"])
+
+
+def test_two_sweeps_make_every_combination():
+    layer = zs.layer("C[i,j] = A[i,k]*B[k,j]")
+    given = {"A": zs.Density((8, 8), [0.25, 0.5]), "B": zs.Density((8, 8), [0.125, 0.5, 1])}
+    found = [
+        tuple(int((x != 0).sum()) for x in p.values()) for p in benching.draws(layer, given, 0)
+    ]
+    assert found == [(16, 8), (16, 32), (16, 64), (32, 8), (32, 32), (32, 64)]
+
+
+def test_a_tensor_keeps_its_format_and_its_explicit_zeros():
+    stored = zs.Tensor.from_coords([[0, 1, 2], [0, 1, 3]], [1.0, 0.0, 2.0], (3, 4), "COO")
+    table = bench("y[i] = A[i,j]*x[j]", A=stored, x=np.ones(4), **FAST)
+    (row,) = [r for r in table if r["kernel"].startswith("zeroskip A")]
+    assert row["kernel"] == "zeroskip A COO (A bound)"
+    assert (row["executed"], row["effectual"]) == (3, 2)
+
+
+def test_formats_by_operand_and_dense_ones_left_out():
+    table = bench(
+        "C[i,j] = A[i,k]*B[k,j]",
+        zs.Density((8, 8), 0.5),
+        zs.Density((8, 8), 0.5),
+        formats={"B": ["dense", "CSC"]},
+        **FAST,
+    )
+    ours = [k for k in kernels(table) if k.startswith("zeroskip")]
+    assert ours == ["zeroskip dense (B bound)", "zeroskip B CSC (B bound)", "zeroskip B CSC"]
+
+
+def test_what_is_bound():
+    table = bench("y[i] = A[i,j]*x[j]", np.eye(8), np.ones(8), bound=[], formats="CSR", **FAST)
+    assert [k for k in kernels(table) if k.startswith("zeroskip")] == [
+        "zeroskip dense",
+        "zeroskip A CSR",
+    ]
+
+
+def test_modelled_columns_with_an_architecture():
+    layer = zs.layer("y[i] = A[i,j]*x[j]")
+    a = np.eye(8, dtype=np.float32)
+    table = bench(layer, a, np.ones(8, np.float32), formats="CSR", arch="scnn", **FAST)
+    charged = zs.charge(layer, "scnn", a, np.ones(8, np.float32))
+    for row in table:
+        wanted = charged if row["formats"] else charged.baseline
+        assert (row["cycles"], row["energy_pj"]) == (wanted.cycles, wanted.energy_pj)
+    assert any(note.startswith("cycles, energy_pj: modelled by charge()") for note in table.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "shapes", "first"),
+    [
+        ("O[m,r] = T[m,j,k]*B[j,r]*C[k,r]", [(3, 4, 5), (4, 6), (5, 6)], "NumPy einsum"),
+        ("S[i,j] = Q[i,k]*K[j,k]\nE[i,j] = exp(S[i,j])", [(3, 4), (5, 4)], "zeroskip dense"),
+        ("O[n,h] max= I[n,c,h]", [(2, 3, 4)], "zeroskip dense"),
+        ("d = A[i,j]*B[i,j]", [(3, 4), (3, 4)], "NumPy BLAS"),
+        ("y[i] = A[i,j]*x[j]", [(0, 4), (4,)], "NumPy BLAS"),
+    ],
+)
+def test_layers_of_other_kinds(text, shapes, first):
+    rng = np.random.default_rng(0)
+    table = bench(text, *(rng.random(shape) for shape in shapes), formats={}, **FAST)
+    assert kernels(table)[0].startswith(first)
+    assert any("checked against the dense reference" in note for note in table.notes)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int8, np.bool_])
+def test_whole_numbers_are_exact(dtype):
+    a, b = (zs.Density((12, 12), 0.4).sample(seed, dtype) for seed in (1, 2))
+    table = bench("C[i,j] = A[i,k]*B[k,j]", a, b, formats="CSR", **FAST)
+    assert set(table["max_error"]) == {0.0}
+    assert "zeroskip A CSR, B CSR (A bound)" in kernels(table)
+
+
+def test_torch_takes_part_where_it_is_loaded():
+    pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    layer = zs.layer("O[n,m,p,q] = I[n,c,2*p+2*r,q+s]*F[m,c,r,s]", pad={"I": {"h": 1}})
+    table = bench(
+        layer,
+        rng.random((2, 3, 9, 8), np.float32),
+        rng.random((4, 3, 3, 3), np.float32),
+        peers=["torch"],
+        **FAST,
+    )
+    assert kernels(table)[0] == "torch conv2d"
+    assert table["max_error"][0] < 1e-5
+    table = bench("C[i,j] = A[i,k]*B[k,j]", np.eye(4), np.eye(4), peers=["torch"], **FAST)
+    assert kernels(table)[0] == "torch matmul"
+
+
+# ---- a wrong answer, a wrong call -------------------------------------------------------
+
+
+def test_a_wrong_answer_is_an_error(monkeypatch):
+    def wrong(product, operands):
+        (way,) = [w for w in blas(product, operands) if "im2col" not in w.name]
+        return [peers.Way("a peer", lambda: way.call() + 1e-3, way.answer, 0, True)]
+
+    blas = peers.blas
+    monkeypatch.setattr(peers, "blas", wrong)
+    with pytest.raises(zs.KernelError) as error:
+        bench("y[i] = A[i,j]*x[j]", np.eye(4), np.ones(4), **FAST)
+    assert str(error.value) == (
+        "a peer answers 1.001 at [0], the dense reference 1.0\n"
+        "This is a fault of zeroskip; nothing was timed."
+    )
+
+
+def test_a_wrong_shape_is_an_error():
+    case = make_case(zs.layer("y[i] = A[i,j]*x[j]"), {"A": np.eye(4), "x": np.ones(4)})
+    with pytest.raises(zs.KernelError, match=r"p answers with shape \(3,\), the reference with"):
+        case.error(peers.Way("p", lambda: np.ones(3), np.asarray, 0, True))
+
+
+def test_rounding_is_judged_by_the_scale_of_the_operands():
+    a = np.array([[1e4, -1e4, 1e-4]], np.float32)
+    case = make_case(zs.layer("y[i] = A[i,j]*x[j]"), {"A": a, "x": np.ones(3, np.float32)})
+    assert case.error(peers.Way("p", lambda: np.zeros(1, np.float32), np.asarray, 0, True)) == 1.0
+    with pytest.raises(zs.KernelError):
+        case.error(peers.Way("p", lambda: np.ones(1, np.float32), np.asarray, 0, True))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"threads": 0}, "threads: expected a whole number of 1 or more, found 0"),
+        ({"seed": -1}, "seed: expected a whole number of 0 or more, found -1"),
+        ({"seed": 1.5}, "seed: expected a whole number of 0 or more, found 1.5"),
+        ({"budget_s": 0}, "budget_s: expected a number of seconds above 0, found 0"),
+        ({"bound": ["Z"]}, "bound names Z; operands: A, x"),
+        ({"peers": ["mkl"]}, "peers: expected any of numpy, scipy, torch, found 'mkl'"),
+        ({"formats": {"Z": "CSR"}}, "formats names Z, which is no operand: A, x"),
+        ({"formats": "CRS"}, "CRS"),
+        ({"formats": {"A": "a:U b:C c:C"}}, "the tensor has 2 axes"),
+    ],
+)
+def test_options_are_checked(options, message):
+    with pytest.raises(zs.ZeroskipError) as error:
+        bench("y[i] = A[i,j]*x[j]", np.eye(4), np.ones(4), **options)
+    assert message in str(error.value)
+
+
+def test_infinities_are_refused():
+    with pytest.raises(zs.TensorError) as error:
+        bench("y[i] = A[i,j]*x[j]", np.full((4, 4), np.inf), np.ones(4))
+    assert str(error.value).startswith("A holds NaN or infinity: 0 times those is NaN")
+
+
+def test_without_a_compiler_the_peers_remain(monkeypatch):
+    for module in (cases, bench_notes):
+        monkeypatch.setattr(module, "has_compiler", lambda: False)
+    table = bench("y[i] = A[i,j]*x[j]", np.eye(4), np.ones(4), formats="CSR", **FAST)
+    assert kernels(table) == ["NumPy BLAS", "SciPy A CSR"]
+    assert any(note.startswith("no C compiler: ") for note in table.notes)
+
+
+def test_without_threadpoolctl_the_notes_say_so(monkeypatch):
+    monkeypatch.setitem(sys.modules, "threadpoolctl", None)
+    table = bench("y[i] = A[i,j]*x[j]", np.eye(4), np.ones(4), formats="CSR", **FAST)
+    assert any("BLAS was NOT pinned" in note for note in table.notes)
+    assert "kernel unknown" in table.notes[-1]
+
+
+def test_too_slow_to_try_is_left_out(monkeypatch):
+    monkeypatch.setattr(benching, "SLOWEST_S_PER_MULTIPLICATION", 1.0)
+    table = bench("y[i] = A[i,j]*x[j]", np.eye(4), np.eye(4)[0], formats="CSR", **FAST)
+    assert [k for k in kernels(table) if "x CSR" in k and k.startswith("zeroskip")] == []
+    assert any(n.startswith("left out, as too slow for the budget: x CSR") for n in table.notes)
+
+
+# ---- break even -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("curve", "expected"),
+    [
+        (lambda d: 0.5 / d, (0.5, True)),
+        (lambda d: 2.0, (1.0, False)),
+        (lambda d: 0.5, (None, False)),
+    ],
+)
+def test_the_search_brackets_the_crossing(curve, expected):
+    from zeroskip.breaking_even import _search
+
+    found, low, high = _search(curve, 0.01, 1.0, 8)
+    wanted, bracketed = expected
+    assert found == (pytest.approx(wanted) if wanted else None)
+    if bracketed:
+        assert low < 0.5 < high
+        assert curve(low) >= 1 > curve(high)
+
+
+def test_break_even_measures_and_shows():
+    found = break_even(
+        CONV,
+        np.ones(8, np.float32),
+        np.ones((1, 2, 6, 6), np.float32),
+        zs.Density((8, 2, 3, 3), 0.5),
+        format="bitmask",
+        steps=2,
+        **FAST,
+    )
+    assert (found.operand, found.format) == ("F", "bitmask")
+    assert "zeroskip F bitmask (F bound)" in kernels(found.table)
+    assert str(found).startswith("F bitmask ")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"operand": "Z"}, "operand: expected any of A, x, found 'Z'"),
+        ({"format": "dense"}, "format dense of A has no density to break even at"),
+        ({"low": 0.0}, "expected 0 < low < high <= 1 and 2 steps or more; found 0.0, 1.0, 7"),
+        ({"steps": 1}, "found 0.01, 1.0, 1"),
+    ],
+)
+def test_break_even_checks_its_options(options, message):
+    with pytest.raises(zs.ZeroskipError) as error:
+        break_even("y[i] = A[i,j]*x[j]", np.eye(4), np.ones(4), **options)
+    assert message in str(error.value)
+
+
+# ---- parts ------------------------------------------------------------------------------
+
+LAYERS = [
+    ("O[n,m,p,q] = relu(B[m] + I[n,c,2*p+r,q+2*s]*F[m,c,r,s])",
+     {"B": (4,), "I": (2, 3, 9, 8), "F": (4, 3, 3, 2)}, {"I": {"h": (1, 0), "w": 2}}),
+    ("O[b,o] = W[o,i]*X[b,i]", {"W": (4, 3), "X": (5, 3)}, None),
+    ("S[b,h,i,j] = Q[b,h,i,d]*K[b,h,j,d]", {"Q": (2, 3, 4, 5), "K": (2, 3, 6, 5)}, None),
+    ("O[n,c,p] = I[n,c,p+r]*F[c,r]", {"I": (2, 3, 9), "F": (3, 3)}, None),
+    ("O[p] += I[p+r]*F[r]", {"I": (9,), "F": (3,)}, None),
+    ("O[p] = I[3*p-2*r+4]*F[r]", {"I": (19,), "F": (3,)}, None),
+    ("O[i,j] = A[i,k]*A[k,j]", {"A": (4, 4)}, None),
+    ("d = A[i,j]*B[i,j]", {"A": (3, 4), "B": (3, 4)}, None),
+    ("O[i,j] = exp(2*D[j] + A[i,k]*B[k,j])", {"D": (5,), "A": (3, 4), "B": (4, 5)}, None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "shapes", "pad"), LAYERS)
+def test_matrix_products_equal_the_reference(text, shapes, pad):
+    layer = zs.layer(text, pad=pad)
+    rng = np.random.default_rng(0)
+    operands = {name: rng.standard_normal(shapes[name]) for name in layer.operands}
+    product = matrix_product(layer.spec.forms[0], layer.spec.extents(shapes))
+    assert product is not None
+    expected = layer(**operands, backend="numpy")
+    whole = product.whole(operands)
+    for _ in range(2):  # scratch is used again
+        np.testing.assert_allclose(whole(), expected, rtol=1e-12, atol=1e-12)
+    left, right = product.matrices(operands)
+    np.testing.assert_allclose(product.finish(left @ right, operands), expected, atol=1e-12)
+    assert product.multiplications == left.size * right.shape[-1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "O[m,r] = T[m,j,k]*B[j,r]*C[k,r]",
+        "O[i] max= A[i,k]*B[k]",
+        "O[i] = A[i,k]*B[j]",
+        "O[2*i] = A[i,k]*B[k]",
+        "O[i] = A[i//2,k]*B[k]",
+        "O[i] = 3*A[i,k]*B[k]",
+    ],
+)
+def test_what_is_no_matrix_product(text):
+    layer = zs.layer(text, sizes={"i": 4} if "//" in text else None)
+    shapes = {a.tensor: (4,) * len(a.subscripts) for a in layer.spec.forms[0].terms[0].accesses}
+    assert matrix_product(layer.spec.forms[0], layer.spec.extents(shapes)) is None
+
+
+@pytest.mark.parametrize(("text", "shapes", "pad"), LAYERS)
+def test_effectual_is_the_layer_over_its_masks(text, shapes, pad):
+    layer = zs.layer(text.replace("relu(", "(").replace("exp(2*D[j] + ", "("), pad=pad)
+    given = {n: zs.Density(shapes[n], 0.5).sample(3, np.float64) for n in layer.operands}
+    found = effectual(layer.spec, given, layer.spec.extents({n: x.shape for n, x in given.items()}))
+    masks = {n: (x != 0).astype(np.int64) for n, x in given.items()}
+    masks |= {n: np.zeros_like(x) for n, x in masks.items() if n in "BD" and len(x.shape) == 1}
+    assert found == int(np.sum(layer(**masks, backend="numpy")))
+
+
+def test_executed_is_counted_by_the_kernel():
+    a = zs.Density((6, 8), 0.5).sample(0)
+    spec = zs.layer("y[i] = A[i,j]*x[j]").spec
+    assert executed(spec, {"A": zs.tensor(a, "CSR"), "x": np.ones(8, np.float32)}) == 24
+    assert executed(spec, {"A": zs.tensor(a, "RLE(1)"), "x": np.ones(8, np.float32)}) > 24
+    assert executed(spec, {"A": a, "x": np.ones(8, np.float32)}) == 48
+
+
+def test_candidates_take_turns():
+    calls = []
+    found = measure(
+        [Candidate("a", lambda: calls.append("a")), Candidate("b", lambda: calls.append("b"))],
+        budget_s=0.5,
+    )
+    assert [t.rounds for t in found] == [measuring.ROUNDS] * 2
+    assert all(t.low_s <= t.median_s <= t.high_s for t in found)
+    timed = "".join(calls[4:])
+    changes = sum(x != y for x, y in pairwise(timed))
+    assert changes == 2 * measuring.ROUNDS - 1
+
+
+def test_slow_candidates_sit_rounds_out_evenly():
+    assert share(1.0, [0.001, 0.1, 5.0]) == [25, 4, 1]
+    assert share(100.0, [0.001, 0.1]) == [25, 25]
+    assert share(1.0, []) == []
+    taken = [turn for turn in range(25) if measuring._takes_part(turn, 4, 25)]
+    assert len(taken) == 4
+    assert max(np.diff(taken)) - min(np.diff(taken)) <= 1
+
+
+def test_a_warning_of_narrow_blas(monkeypatch):
+    monkeypatch.setattr(bench_notes, "blas", lambda: "openblas 0.3 (kernel Haswell)")
+    tools = type("Tools", (), {"features": ("AVX2", "AVX512F")})
+    monkeypatch.setattr(bench_notes.toolchain, "find", lambda: tools)
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    (told,) = bench_notes._weak_blas()
+    assert told.startswith("BEWARE: OPENBLAS_CORETYPE=Haswell is set")
+    monkeypatch.delenv("OPENBLAS_CORETYPE")
+    (newer,) = bench_notes._weak_blas()
+    assert "set OPENBLAS_CORETYPE=SkylakeX before Python starts" in newer
+    monkeypatch.setattr(bench_notes, "blas", lambda: "openblas 0.3 (kernel SkylakeX)")
+    assert bench_notes._weak_blas() == []

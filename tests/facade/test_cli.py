@@ -1,0 +1,398 @@
+"""The command line: what it prints, what it writes, its exit codes."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+import zeroskip as zs
+from zeroskip import cli_output
+from zeroskip.cli import main
+from zeroskip.cli_operands import (
+    UsageError,
+    read_formats,
+    read_names,
+    read_pad,
+    read_value,
+    read_whole,
+)
+from zeroskip.cli_output import as_text, fit, save, without_constants
+from zeroskip.table import Column, Table
+
+MATVEC = "y[i] = A[i,j]*x[j]"
+CONV = "O[n,m,p,q] = relu(I[n,c,U*p+r,U*q+s]*F[m,c,r,s])"
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    a = zs.Density((6, 8), 0.5).sample(0)
+    np.save("a.npy", a)
+    np.save("x.npy", rng.random(8, np.float32))
+    np.savez("many.npz", a=a, b=np.arange(24).reshape(2, 3, 4))
+    np.savez("one.npz", a=a)
+    np.savez("sly.npz", a=np.array([{}], object))
+    sp.save_npz("csr.npz", sp.csr_array(a))
+    import scipy.io
+
+    scipy.io.mmwrite("a.mtx", sp.coo_array(a))
+    (tmp_path / "layer.txt").write_text(MATVEC + "\n")
+    return tmp_path
+
+
+def told(capsys):
+    out = capsys.readouterr()
+    return out.out, out.err
+
+
+# ---- run --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "operand", ["a.npy", "one.npz", "many.npz:a", "csr.npz", "a.mtx", "many.npz:a[0:6,:]"]
+)
+def test_run_reads_every_kind_of_file(files, capsys, operand):
+    assert main(["run", MATVEC, f"A={operand}", "x=x.npy", "-o", "y.npy"]) == 0
+    np.testing.assert_allclose(np.load("y.npy"), np.load("a.npy") @ np.load("x.npy"), rtol=1e-5)
+    out, err = told(capsys)
+    assert out.startswith("y: 6 float32, dense, ") or out.startswith("y: 6 float64, dense, ")
+    assert "written to y.npy" in out
+    assert err == ""
+
+
+def test_run_prints_small_results_and_facts(files, capsys):
+    assert main(["run", "@layer.txt", "A=a.npy", "x=x.npy", "--format", "A=bitmask"]) == 0
+    assert "[" in told(capsys)[0].splitlines()[1]
+    assert main(["run", MATVEC, "A=a.npy", "--json", "x=x.npy"]) == 0
+    facts = json.loads(told(capsys)[0])
+    assert (facts["result"], facts["shape"], facts["format"]) == ("y", [6], "dense")
+
+
+def test_run_with_constants_sizes_padding_and_a_sparse_result(files, capsys):
+    words = ["I=random(1,2,8,8;0.5)", "F=random(3,2,3,3;0.5)", "--const", "U=2", "--pad", "I.h=1"]
+    assert main(["run", CONV, *words, "--pad", "I.w=1,1", "--format", "O=CSR", "-o", "o.npz"]) == 0
+    rng_i, rng_f = np.random.default_rng([0, 0]), np.random.default_rng([0, 1])
+    image = zs.Density((1, 2, 8, 8), 0.5).sample(rng_i)
+    weights = zs.Density((3, 2, 3, 3), 0.5).sample(rng_f)
+    layer = zs.layer(CONV, consts={"U": 2}, pad=1)
+    np.testing.assert_allclose(np.load("o.npz")["O"], layer(image, weights), rtol=1e-5, atol=1e-6)
+    assert "O: 1×3×4×4 float32, CSR" in told(capsys)[0]
+    pool = "O[p] max= I[2*p+r]"
+    assert main(["run", pool, "I=random(8;1)", "--size", "r=2", "--backend", "numpy"]) == 0
+
+
+def test_a_sparse_matrix_is_written_as_scipy_s(files):
+    words = ["A=a.npy", "B=a.npy", "--format", "A=CSR", "--format", "C=CSR", "-o", "c.npz"]
+    assert main(["run", "C[i,j] = A[i,k]*B[j,k]", *words]) == 0
+    a = np.load("a.npy")
+    np.testing.assert_allclose(sp.load_npz("c.npz").toarray(), a @ a.T, rtol=1e-5, atol=1e-6)
+
+
+def test_a_file_is_not_replaced_unasked(files, capsys):
+    words = ["run", MATVEC, "A=a.npy", "x=x.npy", "-o", "x.npy"]
+    before = np.load("x.npy")
+    assert main(words) == 1
+    assert told(capsys)[1] == (
+        "ZeroskipError: -o x.npy: it exists already\nGive --force to replace it.\n"
+    )
+    assert np.array_equal(np.load("x.npy"), before)
+    assert main([*words, "--force"]) == 0
+    assert np.load("x.npy").shape == (6,)
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_other(files, monkeypatch):
+    def fail(*_, **__):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(np, "save", fail)
+    before = sorted(os.listdir())
+    with pytest.raises(OSError, match="disk full"):
+        save(files / "x.npy", "y", np.ones(3))
+    assert sorted(os.listdir()) == before
+    assert np.load("x.npy").shape == (8,)
+
+
+# ---- exit codes -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run", MATVEC, "A=a.npy", "x=x.npy[0:3]"], "EinsumError: rank j has two sizes"),
+        (["run", "y[i] = A[i,j", "A=a.npy"], "EinsumError: expected ]"),
+        (["run", MATVEC, "A=a.npy"], "EinsumError: operands x are missing"),
+        (["run", MATVEC, "A=no.npy", "x=x.npy"], "ZeroskipError: A: there is no file no.npy"),
+        (["run", MATVEC, "A=many.npz", "x=x.npy"], "many.npz has several arrays: a, b"),
+        (["run", MATVEC, "A=many.npz:c", "x=x.npy"], "many.npz has no array 'c': a, b"),
+        (["run", MATVEC, "A=a.npy:k", "x=x.npy"], "a.npy is one array; a key (k) goes with .npz"),
+        (["run", MATVEC, "A=sly.npz:a", "x=x.npy"], "A: sly.npz cannot be read"),
+        (["run", MATVEC, "A=layer.npy", "x=x.npy"], "there is no file layer.npy"),
+        (["run", MATVEC, "A=a.npy", "x=x.npy", "-o", "y.txt"], "a name that ends in .npy or .npz"),
+        (["run", MATVEC, "A=a.npy", "x=x.npy", "-o", "no/y.npy"], "there is no folder no"),
+        (["run", "@no.txt", "A=a.npy"], "ZeroskipError: no.txt cannot be read"),
+        (["run", MATVEC, "A=a.npy", "x=x.npy", "--format", "A=CRS"], "FormatError: "),
+        (["charge", MATVEC, "A=a.npy", "x=x.npy", "--arch", "scn"], "ArchError: no architecture"),
+        (["charge", MATVEC, "A=a.npy", "x=x.npy", "--order", "j k"], "ArchError: order"),
+        (["storage", "random(4,4;1.5)"], "TensorError: the density is 1.5"),
+        (["bench", MATVEC, "A=a.npy", "x=x.npy", "--peer", "mkl"], "peers: expected any of"),
+    ],
+)
+def test_errors_are_told_in_a_few_lines_and_exit_with_1(files, capsys, words, message):
+    assert main(words) == 1
+    out, err = told(capsys)
+    assert message in err
+    assert "Traceback" not in err
+    assert len(err.splitlines()) <= 6
+    assert out == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["fly"], "invalid choice: 'fly'"),
+        (["run"], "the following arguments are required: LAYER"),
+        (["run", MATVEC, "--bogus"], "run: unknown argument --bogus"),
+        (["doctor", "A=1"], "unknown argument A=1"),
+        (["run", MATVEC, "a.npy"], "expected an operand as NAME=VALUE, found 'a.npy'"),
+        (["run", MATVEC, "A=a.npy", "A=a.npy"], "A is given twice: an operand"),
+        (["run", MATVEC, "A=thing"], "A=thing: expected a file (x.npy, w.npz, w.npz:KEY"),
+        (["run", MATVEC, "A=nan"], "A=nan: expected a finite number"),
+        (["run", MATVEC, "A=random(4,4)"], "expected a shape and a density"),
+        (["run", MATVEC, "A=random(4,x;1)"], "shape of A: expected a whole number, found 'x'"),
+        (["run", MATVEC, "A=random(4,4;0.1,1)"], "several densities are for zeroskip bench"),
+        (["run", MATVEC, "A=shape(4,4)"], "A=shape(...) has no values"),
+        (["run", MATVEC, "A=a.npy[0:x]"], "expected slices such as [0:1]"),
+        (["run", MATVEC, "A=a.npy", "--format", "CSR"], "say whose, as in --format F=CSR"),
+        (["run", MATVEC, "A=a.npy", "--format", "B=CSR"], "--format names B, which is no operand"),
+        (["run", MATVEC, "--const", "U"], "expected a constant as NAME=VALUE, found 'U'"),
+        (["run", MATVEC, "--const", "U=x"], "U: expected a number, found 'x'"),
+        (["run", MATVEC, "--size", "r=1.5"], "r: expected a whole number, found '1.5'"),
+        (["run", MATVEC, "--pad", "1,2,3"], "--pad: expected places, or before,behind"),
+        (["explain", MATVEC, "--only", "Nothing"], "--only Nothing: expected one of Einsum"),
+        (["storage", "shape(4,4)"], "shape(...) has no values"),
+        (["storage", "random(4;0.1)", "--csv", "--json"], "not allowed with argument"),
+        (["bench", MATVEC, "--format", "CSR", "--format", "A=CSR"], "either formats for all"),
+    ],
+)
+def test_a_command_line_that_cannot_be_understood_exits_with_2(files, capsys, words, message):
+    assert main(words) == 2
+    out, err = told(capsys)
+    assert message in err
+    assert "--help" in err
+    assert out == ""
+
+
+def test_help_and_version(capsys):
+    assert main(["--version"]) == 0
+    assert told(capsys)[0] == f"zeroskip {zs.__version__}\n"
+    for command in ("run", "bench", "explain", "charge", "storage", "doctor"):
+        assert main([command, "--help"]) == 0
+        out = told(capsys)[0]
+        assert out.startswith(f"usage: zeroskip {command}")
+        assert max(map(len, out.splitlines())) <= 100
+    assert "random(64,64,3,3;0.1)" in (main(["run", "--help"]), told(capsys)[0])[1]
+
+
+def test_the_installed_command_and_its_exit_codes(files):
+    def run(*words):
+        command = [sys.executable, "-m", "zeroskip.cli", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    good = run("run", MATVEC, "A=a.npy", "x=x.npy")
+    assert (good.returncode, good.stderr) == (0, "")
+    assert good.stdout.startswith("y: 6 float32")
+    bad = run("run", MATVEC, "A=a.npy", "x=a.npy")
+    assert bad.returncode == 1
+    assert bad.stderr.startswith("EinsumError: ")
+    assert run("run").returncode == 2
+
+
+def test_an_interrupt_and_a_closed_pipe(files, monkeypatch, capsys):
+    def interrupt(args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("zeroskip.cli_commands.doctor", interrupt)
+    assert main(["doctor"]) == 130
+    assert told(capsys)[1] == "interrupted\n"
+    script = "import sys; sys.argv = ['zeroskip', 'explain', %r]; import zeroskip.cli as c; "
+    done = subprocess.run(
+        f'{sys.executable} -c "{script % MATVEC} sys.exit(c.main())" | head -1; '
+        "echo ${PIPESTATUS[0]}",
+        shell=True,
+        executable="/bin/bash",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.splitlines()[0] == "Einsum"
+    assert "Traceback" not in done.stderr
+
+
+# ---- the other commands -----------------------------------------------------------------
+
+
+def test_explain_with_formats_shapes_and_sections(files, capsys):
+    assert main(["explain", MATVEC, "--format", "A=CSR", "--only", "loop"]) == 0
+    assert "  for j, pA_j in A.j[i]:  # compressed\n" in told(capsys)[0]
+    assert main(["explain", MATVEC, "A=shape(3,4)", "--format", "A=bitmask", "--json"]) == 0
+    sections = json.loads(told(capsys)[0])
+    assert sections["Operands"].startswith("A  3×4 float32, bitmask (U B)")
+    words = ["explain", MATVEC, "A=random(4,4;0.5)", "x=x.npy[0:4]", "--format", "A=COO"]
+    assert main([*words, "--arch", "scnn"]) == 0
+    out = told(capsys)[0]
+    assert "A  4×4 float32, COO (C S), 8 stored, density 0.5" in out
+    assert "busy[" in out.partition("Accounting on scnn")[2]
+
+
+def test_charge_one_and_several(files, capsys):
+    words = ["charge", MATVEC, "A=a.npy", "x=x.npy"]
+    assert main([*words, "--arch", "scnn", "--json"]) == 0
+    one = json.loads(told(capsys)[0])
+    figures = {row["figure"]: row for row in one["rows"]}
+    wanted = zs.charge(MATVEC, "scnn", np.load("a.npy"), np.load("x.npy"))
+    assert figures["cycles"]["scnn"] == wanted.cycles
+    assert any(note.startswith("mapping: ") for note in one["notes"])
+    assert main([*words, "--csv"]) == 0
+    out, err = told(capsys)
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert list(rows[0]) == ["figure", "unit", "dense", "eyeriss", "scnn"]
+    assert {r["figure"]: r["scnn"] for r in rows}["cycles"] == str(wanted.cycles)
+    assert err.startswith("# ")
+    assert main([*words, "--arch", "scnn", "--accounting"]) == 0
+    assert "cycles += steps" in told(capsys)[0]
+
+
+def test_charge_with_a_mapping(files, capsys):
+    words = ["charge", MATVEC, "A=a.npy", "x=x.npy", "--arch", "scnn", "--order", "j i"]
+    assert main([*words, "--space", "i=rows*cols", "--sync", "none"]) == 0
+    assert "mapping: order j i; sync none; space i: rows*cols" in told(capsys)[0]
+
+
+def test_storage(files, capsys):
+    assert main(["storage", "a.npy", "--format", "CSR", "--format", "RLE(2)", "--json"]) == 0
+    rows = json.loads(told(capsys)[0])["rows"]
+    assert [row["format"] for row in rows] == ["dense", "CSR", "RLE(2)"]
+    expected = zs.storage(np.load("a.npy"), ["CSR", "RLE(2)"])
+    assert [row["total_bits"] for row in rows] == list(expected["total_bits"])
+    assert main(["storage", "F=random(8,8;0.25)", "--value-bits", "8"]) == 0
+    assert "8×8, density 0.25, 8-bit values" in told(capsys)[0]
+
+
+def test_bench_and_its_options(files, capsys):
+    pytest.importorskip("matplotlib")
+    words = ["bench", MATVEC, "A=random(16,16;0.1,0.9)", "x=random(16;1)", "--budget", "0.05"]
+    options = ["--format", "A=CSR", "--peer", "numpy", "--bound", "none", "--plot", "t.png"]
+    assert main([*words, *options, "--csv"]) == 0
+    out, err = told(capsys)
+    rows = list(csv.DictReader(io.StringIO(out.partition("drawn to")[0])))
+    assert [r["kernel"] for r in rows] == ["NumPy BLAS", "zeroskip dense", "zeroskip A CSR"] * 2
+    assert (files / "t.png").stat().st_size > 1000
+    assert "checked against the dense reference" in err
+    assert main([*words, "--break-even", "A"]) == 0
+    assert told(capsys)[0].startswith("A CSR ")
+
+
+def test_doctor(files, capsys, monkeypatch):
+    assert main(["doctor"]) == 0
+    out = told(capsys)[0]
+    assert "Everything that is needed works." in out
+    broken = Table("", ["check", "state", "found", "remedy"], [("numpy", "broken", "?", "pip")])
+    monkeypatch.setattr("zeroskip.doctor.examine", lambda: broken)
+    assert main(["doctor"]) == 1
+    assert told(capsys)[0] == "broken  numpy  ?\n               → pip\n\n"
+    assert main(["doctor", "--json"]) == 1
+    assert json.loads(told(capsys)[0])["rows"][0]["state"] == "broken"
+
+
+# ---- words ------------------------------------------------------------------------------
+
+
+def test_padding_words():
+    assert read_pad([]) is None
+    assert read_pad(["0,1"]) == (0, 1)
+    assert read_pad(["I=2"]) == {"I": 2}
+    assert read_pad(["I.h=1", "I.3=0,2", "J=1"]) == {"I": {"h": 1, 3: (0, 2)}, "J": 1}
+    for words in (["1", "I=1"], ["I=1", "I.h=1"], ["I.=1"], ["1x"]):
+        with pytest.raises(UsageError):
+            read_pad(words)
+
+
+def test_values():
+    assert read_value("a", "-2.5") == -2.5
+    assert read_value("a", "3") == 3
+    assert read_value("F", "shape()") == ()
+    assert read_value("F", "random(2,8;2:4)").structure == "2:4"
+    assert len(read_value("F", "random(8;0.1,0.5,1)")) == 3
+    with pytest.raises(UsageError, match=r"found '1\.0'"):
+        read_names(["r=1.0"], "a size", read_whole)
+
+
+def test_formats_hold_commas_and_spaces():
+    assert read_formats(["[m,c] c:U m:C", "F=m:U c*r*s:C", "F=CSR"]) == (
+        ["[m,c] c:U m:C"],
+        {"F": ["m:U c*r*s:C", "CSR"]},
+    )
+
+
+def test_slices_are_slices_and_nothing_else(files):
+    assert read_value("B", "many.npz:b[1]").shape == (3, 4)
+    assert read_value("B", "many.npz:b[0:1,::2,-1]").tolist() == [[3, 11]]
+    for text in ("[0;1]", "[__import__]", "[1:2:3:4]", "[,]", "[...]"):
+        with pytest.raises(UsageError, match="expected slices"):
+            read_value("B", f"many.npz:b{text}")
+    with pytest.raises(zs.ZeroskipError, match="index 5 is out of bounds"):
+        read_value("B", "many.npz:b[5]")
+
+
+# ---- tables that fit --------------------------------------------------------------------
+
+WIDE = Table(
+    "a title of some length that is wrapped",
+    ["kernel", Column("time_s"), "constant", "remark"],
+    [(f"kernel {n}", n, 7, "x" * 20 + str(n)) for n in range(3)],
+    ["a note that is longer than the terminal is wide, so that it is wrapped"],
+)
+
+
+def test_a_narrow_terminal_drops_the_least_important_and_says_so():
+    text = as_text(WIDE, 30, ["kernel", "time_s"])
+    assert max(map(len, text.splitlines())) <= 30
+    assert "remark" not in text.partition("in every row")[0]
+    assert "in every row: constant 7" in text
+    assert "left out for want of width" in text.replace("\n  ", " ")
+    full = as_text(WIDE, 200)
+    assert "left out" not in full
+    assert "xxx2" in full
+
+
+def test_without_a_terminal_nothing_is_cut():
+    text = as_text(WIDE, None)
+    assert text.splitlines()[-1] == WIDE.notes[0]
+    assert "constant" in text.splitlines()[1]
+
+
+def test_what_fits_and_what_is_constant():
+    kept, dropped = fit(WIDE, 20, ["time_s"])
+    assert kept.names == ("kernel", "time_s")
+    assert dropped == ("constant", "remark")
+    assert without_constants(WIDE)[1] == ["in every row: constant 7"]
+    short = Table("", ["a", "b"], [(1, 2)])
+    assert without_constants(short) == (short, [])
+
+
+def test_findings_are_wrapped_in_a_terminal(monkeypatch, capsys):
+    monkeypatch.setattr(cli_output, "width", lambda: 40)
+    found = Table("", ["check", "state", "found", "remedy"],
+                  [("flags", "ok", "-O2 " * 20, "do " * 20)], ["done"])  # fmt: skip
+    cli_output.write_findings(found, "text")
+    lines = told(capsys)[0].splitlines()
+    assert max(map(len, lines)) <= 40
+    assert sum("→" in line for line in lines) == 1

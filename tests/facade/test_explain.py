@@ -1,0 +1,142 @@
+"""`explain`: every stage, from operands, from shapes, from formats or from nothing."""
+
+import json
+
+import numpy as np
+import pytest
+
+import zeroskip as zs
+from zeroskip.einsum_spec.spec import make_spec
+from zeroskip.explaining import explain
+
+CONV = zs.layer("O[n,m,p,q] = relu(B[m] + I[n,c,p+r,q+s]*F[m,c,r,s])", pad=1)
+
+
+@pytest.fixture(scope="module")
+def conv():
+    return explain(CONV, I=(1, 16, 14, 14), F=zs.Density((32, 16, 3, 3), 0.2), B=(32,), arch="scnn")
+
+
+def test_every_stage_is_there(conv):
+    assert conv.text == CONV.text
+    assert conv.expr == CONV.expr
+    assert conv.extents == {"n": 1, "m": 32, "p": 14, "q": 14, "c": 16, "r": 3, "s": 3}
+    assert conv.ops.multiplications == 32 * 14 * 14 * 16 * 9
+    assert conv.formats["F"] == "0:U 1*2*3:B"
+    assert conv.schedule.startswith("tiled: each entry of F meets register tiles of I")
+    assert "I_staged = stage(I)" in conv.nest
+    assert conv.c.startswith('#include "zs_kernel.h"')
+    assert "struct zs_args" not in conv.c
+    assert conv.operands["F"].startswith("32×16×3×3 float32, bitmask (0:U 1*2*3:B), 922 stored")
+
+
+def test_printing_prints_all_in_sections(conv):
+    text = str(conv)
+    heads = [line for line in text.splitlines() if line and not line.startswith(" ")]
+    assert heads == [
+        "Einsum",
+        "Sums written out",
+        "SymPy",
+        "Extents",
+        "Operations, were every operand dense",
+        "Operands",
+        "Schedule",
+        "Loop nest",
+        "C",
+        "Accounting on scnn (order c n m r s p q; sync c; space p: rows, q: cols; "
+        "roles B: bias, F: F, I: I)",
+    ]
+    assert "  axis 2 of I padded by 1 and 1, axis 3 of I padded by 1 and 1" in text
+    assert repr(conv) == text
+
+
+def test_the_accounting_parses_and_is_the_charge_s_own(conv):
+    assert make_spec(conv.accounting).results[0] == "busy"
+    assert explain(CONV, I=(1, 16, 14, 14), F=(32, 16, 3, 3), B=(32,)).accounting == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "schedule", "nest"),
+    [
+        ({}, "tiled", "I_staged = stage(I)"),
+        ({"F": zs.Format("CSR")}, "tiled", "for offset, e in F.packed[row]:"),
+        (
+            {"I": zs.Format("CSR"), "F": zs.Format("bitmask")},
+            "plain",
+            "for F_crs_at, pF_crs in F.crs[m]:  # bitmask" if False else "in F.crs[m]:  # bitmask",
+        ),
+        ({"I": zs.Format("bitmask")}, "lanes", "# vectors"),
+    ],
+)
+def test_formats_without_shapes(given, schedule, nest):
+    found = explain(CONV, **given)
+    assert found.schedule.startswith(schedule)
+    assert nest in found.nest
+    assert found.operands["B"] == "float32, dense, of unknown extents"
+    assert "Extents" not in found.sections()
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "why"),
+    [
+        ("O[i] max= A[i,j]", {}, "under max= every point counts"),
+        ("O[i] = A[i,j]", {}, "the faster schedules take one product, and there is none"),
+        ("O[i,j] = A[i,k]*B[k,j]", {"A": (4, 4), "B": (4, 4)}, "for fewer than 16,384"),
+        (
+            "O[i,j] = A[i,k]*B[k,j]",
+            {"A": zs.Format("CSR"), "B": zs.Format("CSR")},
+            "no operand of the product is dense",
+        ),
+        ("O[i,j] = A[i,k]*B[k,j] + A[i,k]*D[k,j]", {}, "these are 2"),
+    ],
+)
+def test_why_the_plain_walk(text, given, why):
+    found = explain(text, **given)
+    assert found.schedule.startswith("plain: the levels of the operands are walked as they lie")
+    assert why in found.schedule
+
+
+def test_a_mixed_type_is_told():
+    found = explain("O[i,j] = A[i,k]*B[k,j]", np.ones((64, 64)), np.ones((64, 64), np.float32))
+    assert found.schedule.endswith("the faster schedules take operands of one type.")
+
+
+def test_a_cascade_shows_each_line():
+    found = explain("S[i,j] = Q[i,k]*K[j,k]\nZ[i] += S[i,j]", Q=(64, 8), K=(64, 8))
+    assert [line.text for line in found.lines] == [
+        "S[i,j] = sum[k](K[j,k]*Q[i,k])",
+        "Z[i] += S[i,j]",
+    ]
+    assert [line.split(":")[0] for line in found.schedule.splitlines()] == ["S, tiled", "Z, plain"]
+    assert found.nest.count("# ") >= 2
+    assert found.c.count("int32_t zs_kernel(") == 2
+
+
+def test_ranks_that_nothing_fixes_are_guessed():
+    found = explain("O[n,c,p,q] max= I[n,c,2*p+r,2*q+s]")
+    assert set(found.extents) == {"n", "c", "p", "q", "r", "s"}
+    small = explain("O[n,m,p,q] = I[n,c,p+r,q+s]*F[m,c,r,s]", I=(1, 3, 9, 9))
+    assert small.extents["c"] == 3
+    assert small.extents["p"] + small.extents["r"] == 10
+
+
+def test_real_operands_are_described():
+    w = np.eye(3)
+    found = explain("y[i] = A[i,j]*x[j]", zs.tensor(w, "COO"), [1.0, 2.0, 3.0])
+    assert found.operands == {
+        "A": "3×3 float64, COO (C S), 3 stored, density 0.3333",
+        "x": "3 float64, dense",
+    }
+    assert json.loads(json.dumps(found.sections()))["Einsum"] == "y[i] = A[i,j]*x[j]"
+
+
+def test_errors_name_what_is_wrong():
+    with pytest.raises(zs.EinsumError, match="B is no operand here; operands: A, x"):
+        explain("y[i] = A[i,j]*x[j]", B=(3, 4))
+    with pytest.raises(zs.EinsumError, match="expected at most 2 operands"):
+        explain("y[i] = A[i,j]*x[j]", (3, 4), (4,), (4,))
+    with pytest.raises(zs.EinsumError, match=r"rank j has two sizes: 4 in A .*, 5 in x"):
+        explain("y[i] = A[i,j]*x[j]", A=(3, 4), x=(5,))
+    with pytest.raises(zs.EinsumError) as error:
+        explain("O[p] = I[U*p+r]*F[r]", F=zs.Format("C"))
+    assert 'Give it: consts={"U": 2}.' in str(error.value)
