@@ -129,6 +129,8 @@ def bench(args: Namespace) -> int:
     from zeroskip.benching import bench as time_layer
 
     made = layer_of(args)
+    if args.break_even is not None and "=" in args.break_even:  # it took the operand behind it
+        args.operands, args.break_even = [*args.operands, args.break_even], ""
     given = read_operands(made, args.operands)
     formats = bench_formats(args, made, given)
     bound = None if args.bound is None else [n for n in args.bound if n != "none"]

@@ -298,6 +298,8 @@ def test_bench_and_its_options(files, capsys):
     assert "checked against the dense reference" in err
     assert main([*words, "--break-even", "A"]) == 0
     assert told(capsys)[0].startswith("A CSR ")
+    assert main(["bench", MATVEC, "--budget", "0.05", "--break-even", *words[2:4]]) == 0
+    assert told(capsys)[0].startswith("A CSR ")
 
 
 def test_doctor(files, capsys, monkeypatch):
