@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from math import gcd
 
 from zeroskip.einsum_spec.deparse import deparse
+from zeroskip.einsum_spec.tokens import MAX_INTEGER
 from zeroskip.einsum_spec.tree import Affine, Floor, Monomial, Span, Var
 from zeroskip.errors import EinsumError
 
@@ -17,7 +18,7 @@ def fold(subscript: Affine, consts: Mapping[str, int | float], text: str | None 
     Raises
     ------
     EinsumError
-        Where a value is no integer, or a divisor is not positive.
+        Where a value is no integer or above 2**62, or a divisor is not positive.
     """
     terms: dict[Var | Floor, Monomial] = {}
     offset: dict[tuple[str, ...], int] = {}
@@ -47,7 +48,12 @@ def fold(subscript: Affine, consts: Mapping[str, int | float], text: str | None 
             if factor != int(factor):
                 raise _error(f"constant {name} is {factor}; a subscript takes integers", subscript)
             value *= int(factor)
-        return Monomial(value, tuple(names))
+        return small(Monomial(value, tuple(names)))
+
+    def small(monomial: Monomial) -> Monomial:
+        if abs(monomial.value) > MAX_INTEGER:
+            raise _error(f"a subscript takes numbers to 2**62, found {monomial.value}", subscript)
+        return monomial
 
     def spread(inner: Affine, by: Monomial) -> None:
         for monomial, atom in inner.terms:
@@ -70,9 +76,9 @@ def fold(subscript: Affine, consts: Mapping[str, int | float], text: str | None 
     for monomial in subscript.offset:
         add(known(monomial), None)
     return Affine(
-        tuple((m, a) for a, m in sorted(terms.items(), key=_order) if m.value),
+        tuple((small(m), a) for a, m in sorted(terms.items(), key=_order) if m.value),
         tuple(
-            Monomial(value, names)
+            small(Monomial(value, names))
             for names, value in sorted(offset.items(), key=lambda item: (not item[0], item[0]))
             if value
         ),

@@ -1,0 +1,127 @@
+"""`layer`, `einsum`, calls and bindings as a user sees them."""
+
+import pickle
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+import zeroskip as zs
+
+TEXT = "O[b,o] = relu(B[o] + W[o,i]*X[b,i])"
+W = np.array([[1.0, 0, -2], [0, 0, 3]])
+X = np.array([[1.0, 2, 3], [0, 1, 0]])
+B = np.array([0.5, -4])
+WANT = [[0, 5], [0.5, 0]]
+
+
+@pytest.fixture
+def fc():
+    return zs.layer(TEXT)
+
+
+def test_operands_go_by_place_by_name_or_both(fc):
+    assert fc.operands == ("B", "W", "X")
+    assert fc(B, W, X).tolist() == WANT
+    assert fc(X=X, W=W, B=B).tolist() == WANT
+    assert fc(B, X=X, W=W).tolist() == WANT
+    assert zs.einsum(TEXT, B, W, X).tolist() == WANT
+    assert zs.einsum(TEXT, B=B, W=W, X=X).tolist() == WANT
+
+
+@pytest.mark.parametrize("backend", ["c", "interpreter", "numpy"])
+def test_backends_agree(fc, backend):
+    sparse = zs.tensor(W, "bitmask")
+    assert fc(B, sparse, X, backend=backend).tolist() == WANT
+    bound = fc.bind(W=sparse)
+    assert bound(B, X, backend=backend).tolist() == WANT
+
+
+@pytest.mark.parametrize("format", ["CSR", "COO", "bitmask", "RLE(2)", "dense", "o:C i:B", "auto"])
+def test_an_operand_in_any_format(fc, format):
+    assert fc(B, zs.tensor(W, format), X).tolist() == WANT
+
+
+def test_scipy_and_lists(fc):
+    assert fc(B, sp.csr_array(W), sp.coo_array(X)).tolist() == WANT
+    assert fc(B.tolist(), W.tolist(), X.tolist()).tolist() == WANT
+
+
+def test_a_result_in_a_format(fc):
+    made = fc(B, W, X, format="CSR")
+    assert isinstance(made, zs.Tensor)
+    assert (made.nnz, made.stored) == (2, 2)
+    assert made.toarray().tolist() == WANT
+    assert fc.bind(W=W)(B, X, format="COO").toarray().tolist() == WANT
+
+
+def test_out_is_returned(fc):
+    out = np.empty((2, 2))
+    assert fc(B, W, X, out=out) is out
+    assert out.tolist() == WANT
+    assert zs.einsum("O[b,o] += X[b,i]*W[o,i]", X, W, out=out) is out
+    assert out.tolist() == [[-5, 14], [0.5, 0]]
+
+
+def test_several_lines_give_the_last_result():
+    cascade = zs.layer("S[b,o] = W[o,i]*X[b,i]\nM[b] max= S[b,o]\nD[b,o] = S[b,o] - M[b]")
+    assert cascade.operands == ("W", "X")
+    scores = X @ W.T
+    assert cascade(W=W, X=X).tolist() == (scores - scores.max(1, keepdims=True)).tolist()
+
+
+def test_binding_leaves_the_rest_and_binds_again(fc):
+    bound = fc.bind(W=zs.tensor(W, "CSR"), B=B)
+    assert bound.operands == ("X",)
+    assert bound.layer is fc
+    assert repr(bound) == f"<{TEXT!r} with W, B bound>"
+    assert bound(X).tolist() == bound(X=X).tolist() == WANT
+    assert repr(fc.bind()) == f"<{TEXT!r} with nothing bound>"
+    assert fc.bind()(B, W, X).tolist() == WANT
+
+
+def test_nothing_handed_in_changes(fc):
+    w, x, b = W.copy(), X.copy(), B.copy()
+    kept = zs.tensor(w, "CSR")
+    before = [level.arrays for level in kept.levels], kept.values.copy()
+    fc(b, kept, x)
+    fc.bind(W=w, B=b)(x)
+    assert (w == W).all()
+    assert (x == X).all()
+    assert (b == B).all()
+    assert before[0] == [level.arrays for level in kept.levels]
+    assert np.array_equal(before[1], kept.values)
+
+
+def test_layers_print_compare_and_travel(fc):
+    assert str(fc) == fc.text == TEXT
+    assert repr(fc) == f"layer({TEXT!r})"
+    assert fc == zs.layer("O[n,k] = relu(B[k] + sum[j](X[n,j]*W[k,j]))")
+    assert hash(fc) == hash(zs.layer("O[n,k] = relu(B[k] + sum[j](X[n,j]*W[k,j]))"))
+    assert fc != zs.layer("O[b,o] = B[o] + W[o,i]*X[b,i]")
+    assert fc != TEXT
+    assert zs.layer(fc.expr) == fc
+    again = pickle.loads(pickle.dumps(fc))
+    assert again == fc
+    assert again(B, W, X).tolist() == WANT
+
+
+def test_extents_operations_padding_constants_and_sizes():
+    conv = zs.layer("O[m,p] = I[c,U*p+r]*F[m,c,r]", consts={"U": 2}, pad={"I": {1: (1, 0)}})
+    assert conv.extents(I=(3, 8), F=(4, 3, 3)) == {"m": 4, "p": 4, "c": 3, "r": 3}
+    assert conv.ops(I=(3, 8), F=(4, 3, 3)).multiplications == 4 * 4 * 3 * 3
+    pool = zs.layer("O[p] max= I[2*p+r]", sizes={"r": 2})
+    assert pool([1.0, 5, 2, 3]).tolist() == [5, 3]
+    assert repr(pool) == "layer('O[p] max= I[2*p+r]', sizes={'r': 2})"
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+def test_torch_comes_in_and_goes_out(fc, kind):
+    torch = pytest.importorskip("torch")
+    w = torch.tensor(W)
+    given = w if kind == "dense" else w.to_sparse()
+    got = fc(W=given, X=X, B=B)
+    assert isinstance(got, torch.Tensor)
+    assert got.tolist() == WANT
+    assert fc.bind(W=given)(torch.tensor(B), torch.tensor(X)).tolist() == WANT
+    assert isinstance(fc(W=given, X=X, B=B, format="CSR"), zs.Tensor)
