@@ -13,9 +13,14 @@ from zeroskip.einsum_spec.spec import Spec
 from zeroskip.errors import EinsumError
 from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native import tile
 from zeroskip.native.arguments import Array, Operand, resolve, shapes
-from zeroskip.native.engine import evaluate, line_of, scheduled, target_for, tiled
+from zeroskip.native.engine import (
+    evaluate,
+    line_of,
+    scheduled,
+    target_for,
+    worthwhile_tiles,
+)
 from zeroskip.native.load import Invocation
 from zeroskip.native.prepared import invocation
 
@@ -120,13 +125,10 @@ class Bound:
         if line.converted or form.reduction in ("|", "&", "*", "max", "min"):
             return None
         target = target_for(line)
-        plan = tile.plan(form, line.signatures, line.dtype.name)
-        if plan is not None and plan.entries.tensor not in self.held:
+        tiles = worthwhile_tiles(line, self.held)
+        if tiles is not None and tiles.entries.tensor not in self.held:
             return None  # the entries are fresh, and packed anew by every call
-        if plan is not None:
-            prepared, filled = tiled(line, plan, target)
-        else:
-            prepared, filled = scheduled(line, target)
+        prepared, filled = scheduled(line, target, self.held)
         call = invocation(prepared, filled)
         if call is None or prepared.lowered.scalars:
             return None

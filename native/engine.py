@@ -5,7 +5,7 @@ spec, operands ──► extents ──► for each line: signatures ──► k
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -32,6 +32,10 @@ from zeroskip.native.scheme import Key
 
 WORTH_TILING = 2**14
 """Multiplications below which packing the entries costs more than the plain loops do."""
+
+REUSE = 1
+"""Multiplications for each staged element, up to which staging costs more than it saves: a dense
+matrix times one vector uses each of its elements once."""
 
 
 def evaluate(
@@ -164,16 +168,31 @@ def _dense(line: Line, backend: str, out: Array | None = None) -> Array:
     return result
 
 
-def scheduled(line: Line, target: Array) -> tuple[Prepared, Slots]:
-    """The kernel of the schedule that fits: tiled, lanes, or the plain walk."""
-    dtype = line.dtype.name
-    tiles = tile.plan(line.form, line.signatures, dtype)
-    if tiles is not None and _tile_work(line, tiles) >= WORTH_TILING:
+def scheduled(line: Line, target: Array, bound: Collection[str] = ()) -> tuple[Prepared, Slots]:
+    """The kernel of the schedule that pays: tiled, lanes, or the plain walk.
+
+    bound : operands that are packed once for many calls.
+    """
+    tiles = worthwhile_tiles(line, bound)
+    if tiles is not None:
         return tiled(line, tiles, target)
-    vectors = lanes.plan(line.form, line.signatures, dtype, line.extents)
-    if tiles is None and vectors is not None:
+    vectors = lanes.plan(line.form, line.signatures, line.dtype.name, line.extents)
+    if vectors is not None and tile.plan(line.form, line.signatures, line.dtype.name) is None:
         return in_lanes(line, vectors, target)
     return plain(line, target)
+
+
+def worthwhile_tiles(line: Line, bound: Collection[str] = ()) -> tile.TilePlan | None:
+    """The tiled schedule, where packing and staging cost less than they save."""
+    plan = tile.plan(line.form, line.signatures, line.dtype.name)
+    if plan is None:
+        return None
+    entries = line.used[plan.entries.tensor]
+    work = entries.size if isinstance(entries, np.ndarray) else entries.stored
+    work *= prod(line.extents.ranks[rank] for rank in plan.lanes)
+    if work <= REUSE * prod(line.extents.shapes[plan.lane_access.tensor]):
+        return None
+    return plan if plan.entries.tensor in bound or work >= WORTH_TILING else None
 
 
 def plain(line: Line, target: Array, *, accumulate: bool = False) -> tuple[Prepared, Slots]:
@@ -237,14 +256,6 @@ def tiled(line: Line, plan: tile.TilePlan, target: Array) -> tuple[Prepared, Slo
     }
     prepared = remember(key, build)
     return prepared, slots(prepared, line.used, line.extents, arrays, geometry.numbers)
-
-
-def _tile_work(line: Line, plan: tile.TilePlan) -> int:
-    entries = line.used[plan.entries.tensor]
-    work = entries.size if isinstance(entries, np.ndarray) else entries.stored
-    for rank in plan.lanes:
-        work *= line.extents.ranks[rank]
-    return work
 
 
 # ---- results ----------------------------------------------------------------------------

@@ -16,13 +16,13 @@ from zeroskip.native import tile
 from zeroskip.native.arguments import Operand, shapes
 from zeroskip.native.emit import emit
 from zeroskip.native.engine import (
+    REUSE,
     WORTH_TILING,
     Line,
     is_joint,
     line_of,
     scheduled,
     target_for,
-    tiled,
 )
 from zeroskip.native.prepared import Prepared, Slots, invocation
 
@@ -56,11 +56,8 @@ def choose(
         line = line_of(form, known, extents)
         target = target_for(line)
         plan = tile.plan(form, line.signatures, line.dtype.name)
-        alone = len(spec.forms) == 1
-        if plan is not None and plan.entries.tensor in bound and alone:
-            prepared, slots = tiled(line, plan, target)
-        else:
-            prepared, slots = scheduled(line, target)
+        held = bound if len(spec.forms) == 1 else ()
+        prepared, slots = scheduled(line, target, held)
         schedule = _schedule(prepared)
         found.append(Chosen(line, prepared, slots, schedule, _why(line, plan, schedule)))
         known[line.name] = target
@@ -123,7 +120,10 @@ def _why_plain(line: Line, plan: tile.TilePlan | None) -> str:
         op = line.form.reduction or "+"
         return f"under {op}= every point counts, so that nothing can be skipped."
     if plan is not None:
-        return f"for fewer than {WORTH_TILING:,} multiplications, packing costs more than it saves."
+        return (
+            f"for fewer than {WORTH_TILING:,} multiplications, or no more than {REUSE} for each "
+            f"element of {plan.lane_access.tensor}, packing and copying cost more than they save."
+        )
     products = [term for term in line.form.terms if len(term.accesses) > 1]
     if len(products) != 1:
         found = "there is none" if not products else f"these are {len(products)}"

@@ -114,6 +114,7 @@ def test_a_read_past_the_end_of_a_buffer_is_found(tmp_path):
 @pytest.mark.parametrize("schedule", ["tile", "lanes"])
 def test_every_schedule_on_awkward_sizes(tmp_path, monkeypatch, schedule):
     monkeypatch.setattr(engine, "WORTH_TILING", 0 if schedule == "tile" else 2**62)
+    monkeypatch.setattr(engine, "REUSE", 0)
     monkeypatch.setattr(lanes, "FEWEST_LANES", 1)
     rng = np.random.default_rng(SEED)
     calls = [c for dtype in ("float32", "int64") for c in product_calls(rng, dtype)]
