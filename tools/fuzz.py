@@ -10,28 +10,30 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
+import re
 import sys
 import tempfile
 import time
 import traceback
 import warnings
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from layout import ROOT
 
-from zeroskip.einsum_spec.spec import Spec, make_spec
+from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.errors import CompilerError, ZeroskipError
-from zeroskip.native import engine, settings
-from zeroskip.native.prepared import Prepared
+from zeroskip.native import engine, lanes, settings
 from zeroskip.native.reference import evaluate
 
 sys.path.insert(0, str(ROOT / "tests" / "native"))
 generator, judges = (importlib.import_module(name) for name in ("generator", "judges"))
 
 BATCH = 48
+SPECIFIC = re.compile(r"\b(?:T\d|\d+|[ijkl](?://2)?)\b")
 FORMATS = ("CSR", "COO", "dense", "bitmask", "RLE(2)")
 
 
@@ -39,61 +41,77 @@ class Trial:
     """One random case on its way to a verdict.
 
     verdict : None until it is reached; then "ok", why the case is none, or what is wrong.
+    texts : C of the kernels that the judges will run.
     """
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.case: Any = None
         self.verdict: str | None = None
-        self.kernel: Prepared | None = None
+        self.texts: list[str] = []
 
     def guarded(self, step: Any) -> None:
         """Take one step; what it raises is a refusal, or a fault."""
         if self.verdict is not None:
             return
         try:
-            self.verdict = step()
+            with schedules(self.seed % 3):
+                self.verdict = step()
         except CompilerError as error:
             self.verdict = f"WRONG: {error}"
         except ZeroskipError as error:
-            self.verdict = f"refused: {str(error).splitlines()[0][:48]}"
+            self.verdict = f"refused: {SPECIFIC.sub('…', str(error).splitlines()[0])[:48]}"
         except Exception:
             self.verdict = "WRONG: " + traceback.format_exc()
 
     def draw(self) -> None:
-        self.rng = np.random.default_rng(self.seed)
-        self.case = generator.random_case(self.rng)
-        self.spec: Spec = make_spec(
-            self.case.text, self.case.consts, self.case.sizes, self.case.pad
-        )
+        rng = np.random.default_rng(self.seed)
+        self.case = generator.random_case(rng)
+        self.format = str(rng.choice(FORMATS)) if rng.random() < 0.15 else None
+        spec = make_spec(self.case.text, self.case.consts, self.case.sizes, self.case.pad)
         with np.errstate(all="ignore"):
-            self.want = evaluate(self.spec, self.case.dense)["O"]
-        self.kernel, _ = judges.prepare(judges.Call(self.spec, self.case.stored, self.want))
+            want = evaluate(spec, self.case.dense)["O"]
+        self.call = judges.Call(spec, self.case.stored, want)
+        self.kernel, self.filled = judges.prepare(self.call)
+        self.counted = rng.random() < 0.2
+        self.texts = [self.kernel.c_text]
+        if self.counted:
+            self.texts.append(judges.counted(self.kernel).c_text)
 
     def judge(self) -> str:
-        stored, want = self.case.stored, self.want
+        spec, stored, want = self.call.spec, self.call.operands, self.call.want
         got: dict[str, Any] = {
-            b: engine.evaluate(self.spec, stored, backend=b)["O"] for b in ("c", "interpreter")
+            b: engine.evaluate(spec, stored, backend=b)["O"] for b in ("c", "interpreter")
         }
-        if want.ndim and self.rng.random() < 0.1:
-            format = str(self.rng.choice(FORMATS))
-            made: Any = engine.evaluate(self.spec, stored, format=format)["O"]
-            got[format] = made.validate().toarray()
+        if want.ndim and self.format is not None:
+            made: Any = engine.evaluate(spec, stored, format=self.format)["O"]
+            got[self.format] = made.validate().toarray()
         for name, result in got.items():
             if result.dtype != want.dtype or result.shape != want.shape:
                 return f"WRONG {name}: {result.dtype}{result.shape} for {want.dtype}{want.shape}"
             if not np.array_equal(result, want, equal_nan=want.dtype.kind == "f"):
                 return f"WRONG {name}: {result.tolist()} for {want.tolist()}"
-        return self.work()
+        if self.counted:
+            counts = [judges.count(self.kernel, self.filled, b) for b in ("c", "interpreter")]
+            if counts[0] != counts[1]:
+                return f"WRONG: multiplications {counts}"
+        return (
+            "ok, tiled"
+            if "tile_" in self.kernel.c_text
+            else ("ok, lanes" if "* lanes: " in self.kernel.c_text else "ok")
+        )
 
-    def work(self) -> str:
-        """C and interpreter count the same multiplications."""
-        if self.rng.random() > 0.1:
-            return "ok"
-        call = judges.Call(self.spec, self.case.stored, self.want)
-        prepared, filled = judges.prepare(call)
-        counts = [judges.count(prepared, filled, backend) for backend in ("c", "interpreter")]
-        return "ok" if counts[0] == counts[1] else f"WRONG: multiplications {counts}"
+
+@contextlib.contextmanager
+def schedules(kind: int) -> Iterator[None]:
+    """0: as the engine chooses; 1: tiles wherever they fit; 2: lanes wherever they fit."""
+    before = engine.WORTH_TILING, lanes.FEWEST_LANES
+    engine.WORTH_TILING = (before[0], 0, 2**62)[kind]
+    lanes.FEWEST_LANES = before[1] if kind == 0 else 1
+    try:
+        yield
+    finally:
+        engine.WORTH_TILING, lanes.FEWEST_LANES = before
 
 
 def main() -> int:
@@ -113,7 +131,7 @@ def main() -> int:
             for trial in trials:
                 trial.guarded(trial.draw)
             with contextlib.suppress(CompilerError):  # then each is compiled alone, and says so
-                judges.prime(t.kernel.c_text for t in trials if t.kernel is not None)
+                judges.prime(text for trial in trials for text in trial.texts)
             for trial in trials:
                 trial.guarded(trial.judge)
                 verdict = trial.verdict or ""

@@ -9,12 +9,16 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.formats.tensor import Tensor
+
+LARGEST = 4000
+"""Elements of an operand of a random case."""
 
 LETTERS = ("U", "C", "B", "R")
 """Levels that may stand anywhere; S may stand below a C or an S."""
@@ -207,6 +211,16 @@ def _spell_access(name: str, parts: list[tuple[str, int, int]]) -> str:
 
 def random_case(rng: np.random.Generator, longest: int = 5) -> Case:
     """An Einsum of one line over up to four ranks, with operands in random formats."""
+    while True:
+        case = _draw(rng, longest)
+        if case is not None:
+            return case
+
+
+def _draw(rng: np.random.Generator, longest: int) -> Case | None:
+    """One case, or None where its operands are too large to be judged point by point."""
+    if rng.random() < 0.25:
+        return _draw_product(rng)
     square = bool(rng.random() < 0.2)
     names = "ijkl"[: int(rng.integers(1, 5))]
     side = int(rng.integers(0, longest))
@@ -239,6 +253,8 @@ def random_case(rng: np.random.Generator, longest: int = 5) -> Case:
     left = f"O[{', '.join(held)}]" if held else "O"
     types = ["float32", "float64"] if floating else ["int8", "int16", "int32", "int64", "bool"]
     dtype = str(rng.choice(types))
+    if any(prod(shape) > LARGEST for shape in draft.shapes.values()):
+        return None
     dense, stored = {}, {}
     for name, shape in draft.shapes.items():
         chosen = dtype if rng.random() < 0.9 else str(rng.choice(types))
@@ -250,3 +266,63 @@ def random_case(rng: np.random.Generator, longest: int = 5) -> Case:
     text = f"{left} {op} {right}"
     sizes = {name: extent for name, extent in extents.items() if name in text.replace("min", "")}
     return Case(text, sizes, draft.consts, draft.pad, dense, stored)
+
+
+def _draw_product(rng: np.random.Generator) -> Case | None:
+    """A product of two operands as layers have them, which the schedules are made for.
+
+    ``F`` holds rows m, o and summed ranks r, s; ``I`` holds lanes p, q, b and the summed ranks,
+    in windows or plainly, padded or not.
+    """
+    rows = list("mo")[: int(rng.integers(0, 3))]
+    lanes = list("pqb")[: int(rng.integers(1, 4))]
+    summed = list("rs")[: int(rng.integers(0, 3))]
+    extent = {n: int(rng.integers(1, 5)) for n in rows + summed}
+    extent |= {n: int(rng.choice([1, 2, 3, 5, 9, 17])) for n in lanes}
+    if rng.random() < 0.05:
+        extent[str(rng.choice(list(extent)))] = 0
+    parts, shape, pads = [], [], {}
+    free = [str(n) for n in rng.permutation(summed)]
+    for lane in lanes:
+        text, reach = lane, max(extent[lane] - 1, 0)
+        if (stride := int(rng.choice([1, 1, 2, 3]))) > 1:
+            text, reach = f"{stride}*{lane}", stride * reach
+        if free and rng.random() < 0.7:
+            rank, dilation = free.pop(), int(rng.choice([1, 1, 2]))
+            text += f"+{dilation}*{rank}" if dilation > 1 else f"+{rank}"
+            reach += dilation * max(extent[rank] - 1, 0)
+        if rng.random() < 0.15:
+            text, reach = f"{text}+1", reach + 1
+        lo, hi = (int(n) for n in rng.integers(0, 3, 2)) if rng.random() < 0.4 else (0, 0)
+        if text != lane and reach + 1 > lo + hi:
+            pads[len(parts)] = (lo, hi)
+            reach -= lo + hi
+        unread = int(rng.integers(0, 2)) if text != lane else 0
+        parts.append(text)
+        shape.append(extent[lane] if text == lane else reach + 1 + unread)
+    parts += free
+    shape += [extent[rank] for rank in free]
+    order = [int(k) for k in rng.permutation(len(parts))]
+    axes = [str(n) for n in rng.permutation(rows + summed)]
+    shapes = {"I": tuple(shape[k] for k in order), "F": tuple(extent[n] for n in axes)}
+    target = [str(n) for n in rng.permutation(rows + lanes)]
+    right = f"I[{', '.join(parts[k] for k in order)}]" + (f"*F[{', '.join(axes)}]" if axes else "")
+    if rng.random() < 0.4:
+        held = [n for n in target if rng.random() < 0.5] or target[:1]
+        shapes["B"] = tuple(extent[n] for n in held)
+        right += f" {rng.choice(['+', '-'])} B[{', '.join(held)}]"
+    if rng.random() < 0.3:
+        right = f"relu({right})"
+    dtype = str(rng.choice(["float32", "float64", "int32", "int64"]))
+    dense, stored = {}, {}
+    for name, wanted in shapes.items():
+        if name in right:
+            dense[name] = random_array(rng, wanted, dtype, float(rng.choice([0.3, 0.7, 1.0])))
+            sparse = name != "B" and wanted and rng.random() < 0.5
+            format = random_format(rng, len(wanted)) if sparse else ""
+            stored[name] = store(rng, dense[name], format) if format else dense[name]
+    pad = {"I": {order.index(k): pair for k, pair in pads.items()}} if pads else {}
+    sizes = {n: e for n, e in extent.items() if n in target or n in right.replace("relu", "")}
+    if any(x.size > LARGEST for x in dense.values()) or prod(extent.values()) > 4 * LARGEST:
+        return None
+    return Case(f"O[{', '.join(target)}] = {right}", sizes, {}, pad, dense, stored)
