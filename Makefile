@@ -59,6 +59,14 @@ sanitize: $(DEVELOPED) ## runtime and generated C under the address and UB sanit
 	@echo "sanitize"
 	@$(BIN)/python -m pytest -m sanitize $(PYTEST_ARGS)
 
+.PHONY: fuzz
+fuzz: $(DEVELOPED) ## random Einsums, formats and data: C, interpreter and NumPy compared; SECONDS=60
+	@$(BIN)/python tools/fuzz.py --seconds $(or $(SECONDS),60)
+
+.PHONY: goldens
+goldens: $(DEVELOPED) ## write the golden C of tests/native/goldens anew, to be read before it is committed
+	@$(BIN)/python tools/goldens.py
+
 .PHONY: evidence
 evidence: $(DEVELOPED) ## every figure that the project claims, printed and checked
 	@$(BIN)/python tools/evidence
