@@ -13,7 +13,7 @@ from rich.table import Table
 from workloads import Step, Workload
 
 import zeroskip as zs
-from zeroskip.breaking_even import break_even as find_break_even
+from zeroskip.benchmark.breaking_even import break_even as find_break_even
 from zeroskip.formats.pack import unpack
 
 ARCHES = ("dense", "eyeriss", "scnn")

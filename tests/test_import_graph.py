@@ -204,7 +204,7 @@ KNOWN = {"zeroskip.native.engine", "zeroskip.native.emit", "zeroskip.formats.ten
         ("zeroskip.native.emit", "from zeroskip import layer"),
         ("zeroskip.native.emit", "import zeroskip as zs"),
         ("zeroskip.hwmodel.charge", "from zeroskip.native import emit"),
-        ("zeroskip.hwmodel.charge", "if TYPE_CHECKING:\n    import zeroskip.cli"),
+        ("zeroskip.hwmodel.charge", "if TYPE_CHECKING:\n    import zeroskip.command_line.main"),
         ("zeroskip.errors", "from zeroskip.table import Table"),
     ],
 )
@@ -218,7 +218,7 @@ def test_a_wrong_import_is_seen(module, text):
         ("zeroskip.hwmodel.charge", "from zeroskip.native import engine"),
         ("zeroskip.native.emit", "from zeroskip.formats.tensor import Tensor"),
         ("zeroskip.formats.build", "from zeroskip.formats.tensor import Tensor\nimport numpy"),
-        ("zeroskip.cli", "import zeroskip.hwmodel.charge"),
+        ("zeroskip.command_line.main", "import zeroskip.hwmodel.charge"),
     ],
 )
 def test_a_right_import_is_not_reported(module, text):

@@ -47,6 +47,15 @@ def test_the_four_rooms_lie_at_the_root():
         assert FOLDERS[f"zeroskip.{room}"] == ROOT / room
 
 
+def test_no_module_has_the_name_of_a_public_function():
+    """Importing it would put it in the function's place."""
+    import zeroskip
+
+    modules = {path.stem for path in (ROOT / "src" / "zeroskip").glob("*") if path.stem[0] != "_"}
+    modules |= {name.split(".")[1] for name in SETUPTOOLS["packages"] if "." in name}
+    assert modules & set(zeroskip.__all__) == {"config"}
+
+
 def test_nothing_at_the_root_shadows_the_package():
     assert not (ROOT / "zeroskip").exists()
     assert not (ROOT / "zeroskip.py").exists()

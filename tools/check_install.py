@@ -21,7 +21,7 @@ import venv
 import zipfile
 from pathlib import Path
 
-from layout import ROOT, package_folders, project
+from layout import ROOT, package_folders, packages, project
 
 QUIET = ("--quiet", "--disable-pip-version-check", "--no-input", "--progress-bar", "off")
 
@@ -123,7 +123,7 @@ def check_way(what: str, arguments: tuple[object, ...], folder: Path) -> None:
     venv.create(folder / "env", with_pip=True)
     python = folder / "env" / "bin" / "python"
     run(python, "-m", "pip", "install", *QUIET, *arguments, cwd=folder)
-    code = USE.format(packages=list(package_folders()), version=project()["project"]["version"])
+    code = USE.format(packages=packages(), version=project()["project"]["version"])
     where = run(python, "-c", code, cwd=folder).strip()
     run(folder / "env" / "bin" / "zeroskip", "--help", cwd=folder)
     run(python, "-m", "pip", "check", "--disable-pip-version-check", cwd=folder)

@@ -15,7 +15,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from layout import ROOT, package_folders
+from layout import ROOT, packages
 
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 FENCE = re.compile(r"^ *```.*$", re.MULTILINE)
@@ -23,14 +23,10 @@ FENCE = re.compile(r"^ *```.*$", re.MULTILINE)
 
 def modules() -> list[str]:
     """Every module of the package, ``__main__`` excepted."""
-    names: list[str] = []
-    for package, folder in package_folders().items():
-        names.append(package)
-        names += [
-            f"{package}.{found.name}"
-            for found in pkgutil.iter_modules([str(folder)])
-            if found.name != "__main__"
-        ]
+    names = packages()
+    for package in packages():
+        found = pkgutil.iter_modules(importlib.import_module(package).__path__)
+        names += [f"{package}.{each.name}" for each in found if each.name != "__main__"]
     return sorted(set(names))
 
 

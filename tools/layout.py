@@ -14,7 +14,13 @@ def project() -> dict[str, Any]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
+def packages() -> list[str]:
+    """Dotted name of every package of the distribution."""
+    names: list[str] = project()["tool"]["setuptools"]["packages"]
+    return names
+
+
 def package_folders() -> dict[str, Path]:
-    """Dotted name of each package of the distribution -> its folder."""
+    """Dotted name of each package that is not where its parent is -> its folder."""
     table: dict[str, str] = project()["tool"]["setuptools"]["package-dir"]
     return {name: ROOT / folder for name, folder in table.items()}

@@ -34,9 +34,9 @@ _WHERE = {
     "Mapping": "zeroskip.hwmodel.mapping",
     "Charge": "zeroskip.hwmodel.charge",
     "charge": "zeroskip.charging",
-    "bench": "zeroskip.benching",
-    "break_even": "zeroskip.breaking_even",
-    "explain": "zeroskip.explaining",
+    "bench": "zeroskip.benchmark.benching",
+    "break_even": "zeroskip.benchmark.breaking_even",
+    "explain": "zeroskip.explanation.explaining",
     "ZeroskipError": "zeroskip.errors",
     "EinsumError": "zeroskip.errors",
     "FormatError": "zeroskip.errors",
@@ -80,8 +80,8 @@ __all__ = [
 
 if TYPE_CHECKING:
     from zeroskip import config
-    from zeroskip.benching import bench
-    from zeroskip.breaking_even import break_even
+    from zeroskip.benchmark.benching import bench
+    from zeroskip.benchmark.breaking_even import break_even
     from zeroskip.charging import charge
     from zeroskip.computing import Layer, einsum, layer
     from zeroskip.errors import (
@@ -94,7 +94,7 @@ if TYPE_CHECKING:
         TensorError,
         ZeroskipError,
     )
-    from zeroskip.explaining import explain
+    from zeroskip.explanation.explaining import explain
     from zeroskip.formats.convert import tensor
     from zeroskip.formats.density import Density
     from zeroskip.formats.format import Format

@@ -12,9 +12,9 @@ import pytest
 import scipy.sparse as sp
 
 import zeroskip as zs
-from zeroskip import cli_output
-from zeroskip.cli import main
-from zeroskip.cli_operands import (
+from zeroskip.command_line import output
+from zeroskip.command_line.main import main
+from zeroskip.command_line.operands import (
     UsageError,
     read_formats,
     read_names,
@@ -22,7 +22,7 @@ from zeroskip.cli_operands import (
     read_value,
     read_whole,
 )
-from zeroskip.cli_output import as_text, fit, save, without_constants
+from zeroskip.command_line.output import as_text, fit, save, without_constants
 from zeroskip.table import Column, Table
 
 MATVEC = "y[i] = A[i,j]*x[j]"
@@ -203,7 +203,7 @@ def test_help_and_version(capsys):
 
 def test_the_installed_command_and_its_exit_codes(files):
     def run(*words):
-        command = [sys.executable, "-m", "zeroskip.cli", *words]
+        command = [sys.executable, "-m", "zeroskip", *words]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     good = run("run", MATVEC, "A=a.npy", "x=x.npy")
@@ -219,10 +219,13 @@ def test_an_interrupt_and_a_closed_pipe(files, monkeypatch, capsys):
     def interrupt(args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("zeroskip.cli_commands.doctor", interrupt)
+    monkeypatch.setattr("zeroskip.command_line.commands.doctor", interrupt)
     assert main(["doctor"]) == 130
     assert told(capsys)[1] == "interrupted\n"
-    script = "import sys; sys.argv = ['zeroskip', 'explain', %r]; import zeroskip.cli as c; "
+    script = (
+        "import sys; sys.argv = ['zeroskip', 'explain', %r]; "
+        "import zeroskip.command_line.main as c;"
+    )
     done = subprocess.run(
         f'{sys.executable} -c "{script % MATVEC} sys.exit(c.main())" | head -1; '
         "echo ${PIPESTATUS[0]}",
@@ -307,7 +310,7 @@ def test_doctor(files, capsys, monkeypatch):
     out = told(capsys)[0]
     assert "Everything that is needed works." in out
     broken = Table("", ["check", "state", "found", "remedy"], [("numpy", "broken", "?", "pip")])
-    monkeypatch.setattr("zeroskip.doctor.examine", lambda: broken)
+    monkeypatch.setattr("zeroskip.command_line.doctor.examine", lambda: broken)
     assert main(["doctor"]) == 1
     assert told(capsys)[0] == "broken  numpy  ?\n               → pip\n\n"
     assert main(["doctor", "--json"]) == 1
@@ -391,10 +394,10 @@ def test_what_fits_and_what_is_constant():
 
 
 def test_findings_are_wrapped_in_a_terminal(monkeypatch, capsys):
-    monkeypatch.setattr(cli_output, "width", lambda: 40)
+    monkeypatch.setattr(output, "width", lambda: 40)
     found = Table("", ["check", "state", "found", "remedy"],
                   [("flags", "ok", "-O2 " * 20, "do " * 20)], ["done"])  # fmt: skip
-    cli_output.write_findings(found, "text")
+    output.write_findings(found, "text")
     lines = told(capsys)[0].splitlines()
     assert max(map(len, lines)) <= 40
     assert sum("→" in line for line in lines) == 1

@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zeroskip.benchmark.products import MatrixProduct
 from zeroskip.einsum_spec.form import Form
 from zeroskip.einsum_spec.names import monomial_value
 from zeroskip.einsum_spec.tree import Access, Var
 from zeroskip.einsum_spec.walk import single
 from zeroskip.errors import ZeroskipError
 from zeroskip.native.reference import POST
-from zeroskip.products import MatrixProduct
 
 Array = NDArray[Any]
 FREE = ", im2col free"

@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zeroskip import peers
+from zeroskip.benchmark import peers
+from zeroskip.benchmark.counting import effectual
+from zeroskip.benchmark.peers import Way
+from zeroskip.benchmark.products import MatrixProduct, matrix_product
 from zeroskip.computing import Layer
-from zeroskip.counting import effectual
 from zeroskip.einsum_spec.extents import Extents
 from zeroskip.errors import CompilerError, KernelError, TensorError
+from zeroskip.explanation.inspecting import choose, executed, result_dtype
 from zeroskip.formats.convert import tensor
 from zeroskip.formats.tensor import Tensor
-from zeroskip.inspecting import choose, executed, result_dtype
 from zeroskip.native import toolchain
 from zeroskip.native.arguments import Operand, densify
-from zeroskip.peers import Way
-from zeroskip.products import MatrixProduct, matrix_product
 
 Array = NDArray[Any]
 

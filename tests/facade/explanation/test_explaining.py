@@ -7,7 +7,7 @@ import pytest
 
 import zeroskip as zs
 from zeroskip.einsum_spec.spec import make_spec
-from zeroskip.explaining import explain
+from zeroskip.explanation.explaining import explain
 
 CONV = zs.layer("O[n,m,p,q] = relu(B[m] + I[n,c,p+r,q+s]*F[m,c,r,s])", pad=1)
 

@@ -12,10 +12,10 @@ from zeroskip.charging import charge
 from zeroskip.computing import Layer
 from zeroskip.einsum_spec.explicit import form_text
 from zeroskip.errors import EinsumError
+from zeroskip.explanation.guessing import complete
+from zeroskip.explanation.inspecting import Chosen, choose
 from zeroskip.formats.tensor import Tensor
 from zeroskip.given import as_layer
-from zeroskip.guessing import complete
-from zeroskip.inspecting import Chosen, choose
 from zeroskip.native.arguments import Operand, shapes
 from zeroskip.native.show import show
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zeroskip.bench_notes import crossing, notes_of
-from zeroskip.benching import (
+from zeroskip.benchmark.benching import (
     Row,
     bound_of,
     check_options,
@@ -16,12 +15,13 @@ from zeroskip.benching import (
     table_of,
     time_ways,
 )
-from zeroskip.cases import factors, has_compiler, make_case
+from zeroskip.benchmark.cases import factors, has_compiler, make_case
+from zeroskip.benchmark.measuring import pinned, progress
+from zeroskip.benchmark.notes import crossing, notes_of
 from zeroskip.errors import CompilerError, TensorError, ZeroskipError
 from zeroskip.formats.density import Density
 from zeroskip.formats.format import Format
 from zeroskip.given import Given, as_layer, sample, sample_dtype, take_operands
-from zeroskip.measuring import pinned, progress
 from zeroskip.table import Table
 
 

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 import zeroskip as zs
-from zeroskip import bench_notes, benching, cases, measuring, peers
-from zeroskip.benching import bench
-from zeroskip.breaking_even import break_even
-from zeroskip.cases import make_case
-from zeroskip.counting import effectual
-from zeroskip.inspecting import executed
-from zeroskip.measuring import Candidate, measure, share
-from zeroskip.products import matrix_product
+from zeroskip.benchmark import benching, cases, measuring, notes, peers
+from zeroskip.benchmark.benching import bench
+from zeroskip.benchmark.breaking_even import break_even
+from zeroskip.benchmark.cases import make_case
+from zeroskip.benchmark.counting import effectual
+from zeroskip.benchmark.measuring import Candidate, measure, share
+from zeroskip.benchmark.products import matrix_product
+from zeroskip.explanation.inspecting import executed
 
 FAST = {"budget_s": 0.05}
 CONV = zs.layer("O[n,m,p,q] = relu(B[m] + I[n,c,p+r,q+s]*F[m,c,r,s])", pad=1)
@@ -303,7 +303,7 @@ def test_infinities_are_refused():
 
 
 def test_without_a_compiler_the_peers_remain(monkeypatch):
-    for module in (cases, bench_notes):
+    for module in (cases, notes):
         monkeypatch.setattr(module, "has_compiler", lambda: False)
     table = bench("y[i] = A[i,j]*x[j]", np.eye(4), np.ones(4), formats="CSR", **FAST)
     assert kernels(table) == ["NumPy BLAS", "SciPy A CSR"]
@@ -336,7 +336,7 @@ def test_too_slow_to_try_is_left_out(monkeypatch):
     ],
 )
 def test_the_search_brackets_the_crossing(curve, expected):
-    from zeroskip.breaking_even import _search
+    from zeroskip.benchmark.breaking_even import _search
 
     found, low, high = _search(curve, 0.01, 1.0, 8)
     wanted, bracketed = expected
@@ -466,14 +466,14 @@ def test_slow_candidates_sit_rounds_out_evenly():
 
 
 def test_a_warning_of_narrow_blas(monkeypatch):
-    monkeypatch.setattr(bench_notes, "blas", lambda: "openblas 0.3 (kernel Haswell)")
+    monkeypatch.setattr(notes, "blas", lambda: "openblas 0.3 (kernel Haswell)")
     tools = type("Tools", (), {"features": ("AVX2", "AVX512F")})
-    monkeypatch.setattr(bench_notes.toolchain, "find", lambda: tools)
+    monkeypatch.setattr(notes.toolchain, "find", lambda: tools)
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
-    (told,) = bench_notes._weak_blas()
+    (told,) = notes._weak_blas()
     assert told.startswith("BEWARE: OPENBLAS_CORETYPE=Haswell is set")
     monkeypatch.delenv("OPENBLAS_CORETYPE")
-    (newer,) = bench_notes._weak_blas()
+    (newer,) = notes._weak_blas()
     assert "set OPENBLAS_CORETYPE=SkylakeX before Python starts" in newer
-    monkeypatch.setattr(bench_notes, "blas", lambda: "openblas 0.3 (kernel SkylakeX)")
-    assert bench_notes._weak_blas() == []
+    monkeypatch.setattr(notes, "blas", lambda: "openblas 0.3 (kernel SkylakeX)")
+    assert notes._weak_blas() == []

@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 
-from zeroskip import doctor
+from zeroskip.command_line import doctor
 from zeroskip.native import settings, toolchain
 
 needs_cc = pytest.mark.skipif(shutil.which("cc") is None, reason="no cc on the PATH")

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroskip.bench_notes import notes_of
-from zeroskip.cases import Case, factors, make_case
+from zeroskip.benchmark.cases import Case, factors, make_case
+from zeroskip.benchmark.measuring import Candidate, Progress, Timing, measure, pinned, progress
+from zeroskip.benchmark.notes import notes_of
+from zeroskip.benchmark.peers import Way
 from zeroskip.charging import charge
 from zeroskip.computing import Layer
 from zeroskip.errors import TensorError, ZeroskipError
@@ -19,8 +21,6 @@ from zeroskip.formats.density import Density
 from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
 from zeroskip.given import Given, as_layer, sample, sample_dtype, take_operands
-from zeroskip.measuring import Candidate, Progress, Timing, measure, pinned, progress
-from zeroskip.peers import Way
 from zeroskip.table import Column, Table
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def bench(
     """Time a layer: dense by BLAS and by zeroskip, and sparse in formats.
 
     Every answer is checked against a dense reference before anything is timed; a wrong one is
-    an error.  Candidates take turns (`zeroskip.measuring`).
+    an error.  Candidates take turns (`zeroskip.benchmark.measuring`).
 
     Parameters
     ----------

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroskip.cases import has_compiler
-from zeroskip.measuring import blas, machine, versions
+from zeroskip.benchmark.cases import has_compiler
+from zeroskip.benchmark.measuring import blas, machine, versions
 from zeroskip.native import toolchain
 
 if TYPE_CHECKING:
-    from zeroskip.benching import Row
+    from zeroskip.benchmark.benching import Row
 
 FEW_ROUNDS = 5
 

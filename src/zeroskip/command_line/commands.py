@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from zeroskip.cli_operands import (
+from zeroskip.benchmark.measuring import progress
+from zeroskip.command_line.operands import (
     UsageError,
     draw,
     in_formats,
@@ -22,7 +23,7 @@ from zeroskip.cli_operands import (
     read_value,
     read_whole,
 )
-from zeroskip.cli_output import (
+from zeroskip.command_line.output import (
     Kind,
     check_output,
     save,
@@ -35,7 +36,6 @@ from zeroskip.errors import ZeroskipError
 from zeroskip.formats.density import Density
 from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
-from zeroskip.measuring import progress
 from zeroskip.table import Column, Table, with_prefix
 
 BENCH_COLUMNS = ("kernel", "time_s", "speedup")
@@ -126,7 +126,7 @@ def run(args: Namespace) -> int:
 
 def bench(args: Namespace) -> int:
     """Time a layer."""
-    from zeroskip.benching import bench as time_layer
+    from zeroskip.benchmark.benching import bench as time_layer
 
     made = layer_of(args)
     if args.break_even is not None and "=" in args.break_even:  # it took the operand behind it
@@ -166,7 +166,7 @@ def bench_formats(args: Namespace, made: Layer, given: dict[str, Any]) -> Any:
 def break_even(
     args: Namespace, made: Layer, given: dict[str, Any], formats: Any, bound: Any
 ) -> int:
-    from zeroskip.breaking_even import break_even as measure
+    from zeroskip.benchmark.breaking_even import break_even as measure
 
     chosen = args.break_even or None
     listed = formats.get(chosen) if isinstance(formats, dict) and chosen else formats
@@ -271,7 +271,7 @@ def read_mapping(args: Namespace) -> Any:
 
 def explain(args: Namespace) -> int:
     """Print every stage of a layer."""
-    from zeroskip.explaining import explain as explain_layer
+    from zeroskip.explanation.explaining import explain as explain_layer
 
     made = layer_of(args)
     given = read_operands(made, args.operands)
@@ -326,7 +326,7 @@ def storage(args: Namespace) -> int:
 
 def doctor(args: Namespace) -> int:
     """Examine this installation; 1 where something essential is broken."""
-    from zeroskip.doctor import examine
+    from zeroskip.command_line.doctor import examine
 
     table = examine()
     write_findings(table, kind_of(args))

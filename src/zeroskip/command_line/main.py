@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from zeroskip import __version__, cli_commands
-from zeroskip.cli_operands import UsageError
+from zeroskip import __version__
+from zeroskip.command_line import commands as actions
+from zeroskip.command_line.operands import UsageError
 from zeroskip.errors import ZeroskipError
 
 OPERANDS = """\
@@ -126,7 +127,7 @@ def _command(
         epilog="\n".join(parts),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.set_defaults(run=getattr(cli_commands, name))
+    made.set_defaults(run=getattr(actions, name))
     if layer:
         made.add_argument("einsum", metavar="LAYER", help="a line of Einsum")
         made.add_argument("operands", nargs="*", metavar="NAME=VALUE", help="operands")
@@ -191,7 +192,3 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
     print(f"warning: {message}", file=sys.stderr)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

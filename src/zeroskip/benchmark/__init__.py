@@ -1,0 +1,1 @@
+"""Timing a layer, densely and sparsely, against NumPy, SciPy and torch."""

@@ -1,0 +1,1 @@
+"""``zeroskip`` in a shell."""

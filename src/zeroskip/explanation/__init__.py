@@ -1,0 +1,1 @@
+"""Every stage of a layer, printed, and which kernel a call runs."""
