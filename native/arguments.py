@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from zeroskip.errors import TensorError
 from zeroskip.formats.convert import as_array, tensor
 from zeroskip.formats.density import Density
-from zeroskip.formats.levels import Singleton
+from zeroskip.formats.levels import Singleton, Uncompressed
 from zeroskip.formats.scipy_io import is_scipy
 from zeroskip.formats.tensor import Tensor, check_dtype
 from zeroskip.formats.torch_io import from_torch, is_torch
@@ -28,7 +28,7 @@ def resolve(name: str, given: object) -> Operand:
     dense thing an ndarray.  Nothing handed in is changed.
     """
     if isinstance(given, Tensor):
-        return given
+        return given if _skips(given) else given.toarray()
     if isinstance(given, Density):
         raise TensorError(
             f"{name} is a Density, which has no values to compute with\n"
@@ -40,10 +40,14 @@ def resolve(name: str, given: object) -> Operand:
     except TensorError as cause:
         raise TensorError(f"{name}: {cause}") from cause
     if isinstance(given, Tensor):
-        return given
+        return given if _skips(given) else given.toarray()
     if given.flags.c_contiguous and given.dtype.isnative:
         return given
     return np.asarray(given, given.dtype.newbyteorder("="), order="C")
+
+
+def _skips(given: Tensor) -> bool:
+    return any(not isinstance(level.spec, Uncompressed) for level in given.levels)
 
 
 def _read(given: object) -> Operand:

@@ -16,6 +16,7 @@ from zeroskip.native.nest import (
     Op,
     Parameter,
     Prod,
+    Select,
     Sum,
     Value,
     Whole,
@@ -151,6 +152,11 @@ def value(node: Value, ctx: ValueContext, outer: int = 0) -> str:
     if isinstance(node, Sum):
         text = " + ".join(value(a, ctx, 1) for a in node.args)
         return f"({text})" if outer == 2 else text
+    if isinstance(node, Select):
+        test, chosen = f"{value(node.test, ctx)} != 0", value(node.value, ctx)
+        if ctx.lane is None:
+            return f"({test} ? {chosen} : 0)"
+        return f"({test} ? (zs_vec)({chosen}) : (zs_vec){{}})"
     return function(node, ctx)
 
 

@@ -6,7 +6,7 @@ spec, operands ──► extents ──► for each line: signatures ──► k
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -117,6 +117,7 @@ def line_of(form: Form, operands: Mapping[str, Operand], extents: Extents) -> Li
     names += [name for term in form.terms for name in term.scalars]
     used = {name: operands[name] for name in dict.fromkeys(names) if name in operands}
     converted = is_joint(form) and any(isinstance(x, Tensor) for x in used.values())
+    sparse = {name for name, x in used.items() if isinstance(x, Tensor)}
     if converted:
         used = {name: densify(x) for name, x in used.items()}
     dtype = form_arithmetic(form, {n: x.dtype for n, x in used.items()}, extents.constants)
@@ -124,7 +125,8 @@ def line_of(form: Form, operands: Mapping[str, Operand], extents: Extents) -> Li
     for name, operand in used.items():
         pads = extents.pads.get(name, ())
         padded = tuple(tuple(p) != (0, 0) for p in pads) or (False,) * operand.ndim
-        signatures[name] = signature(operand, padded)
+        seen = signature(operand, padded)
+        signatures[name] = replace(seen, densified=converted and name in sparse)
     return Line(form, used, extents, signatures, dtype, converted)
 
 

@@ -37,6 +37,7 @@ from zeroskip.native.nest import (
     Prod,
     Range,
     Reduce,
+    Select,
     Stage,
     Stored,
     Value,
@@ -94,6 +95,8 @@ class Machine:
             return self.scalar(self.integer(node.expr))
         if isinstance(node, Func):
             return self.scalar(FUNCTIONS[node.name].python(self.value(node.arg)))
+        if isinstance(node, Select):
+            return self.value(node.value) if self.value(node.test) != 0 else self.scalar(0)
         values = [self.value(a) for a in node.args]
         total = values[0]
         for v in values[1:]:

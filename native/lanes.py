@@ -17,7 +17,7 @@ from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.tree import Access
 from zeroskip.einsum_spec.walk import single, variables
 from zeroskip.native.descend import Descent, State
-from zeroskip.native.lower import Lowered, Sums, finish, product
+from zeroskip.native.lower import Lowered, Sums, finish, present, product
 from zeroskip.native.nest import (
     ONE,
     ZERO,
@@ -129,7 +129,8 @@ def lower_lanes(plan: LanePlan, signatures: Mapping[str, Signature], dtype: str)
 
     def leaf(state: State) -> tuple[Stmt, ...]:
         values = sums.scale(plan.term) + [descent.value(c) for c in state.cursors]
-        return (Reduce(place, "+", product(values), max(len(state.cursors) - 1, 0)),)
+        value = present(product(values), state.cursors, descent)
+        return (Reduce(place, "+", value, max(len(state.cursors) - 1, 0)),)
 
     stages = tuple(_stage(scheme, access, plan.rank) for access in plan.staged)
     size = mul(pitch, *(scheme.extent(rank) for rank in plan.rows))

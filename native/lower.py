@@ -38,6 +38,7 @@ from zeroskip.native.nest import (
     Prod,
     Range,
     Reduce,
+    Select,
     Stmt,
     Sum,
     Value,
@@ -173,6 +174,19 @@ def product(values: list[Value]) -> Value:
     return values[0] if len(values) == 1 else Prod(tuple(values))
 
 
+def present(value: Value, cursors: tuple[Cursor, ...], descent: Descent) -> Value:
+    """A product in which zeros that stand for absent values stay absent, whatever they meet.
+
+    Integers need no care: 0 times anything is 0.
+    """
+    if not descent.scheme.dtype.startswith("float") or not isinstance(value, Prod):
+        return value
+    for cursor in cursors:
+        if cursor.signature.fills:
+            value = Select(descent.value(cursor), value)
+    return value
+
+
 class Sums(_Shape):
     """``=`` and ``+=`` over sums of products."""
 
@@ -272,7 +286,8 @@ class Sums(_Shape):
             values = self.scale(term) + [descent.value(c) for c in state.cursors]
             place = into if into is not None else self.place()
             work = max(len(state.cursors) - 1, 0)
-            stmts: tuple[Stmt, ...] = (Reduce(place, "+", product(values), work),)
+            value = present(product(values), state.cursors, descent)
+            stmts: tuple[Stmt, ...] = (Reduce(place, "+", value, work),)
             if self.hit:
                 mark = Reduce(
                     Elem(self.hit, self.scheme.row_major(self.form.target)), "=", Number(1)
@@ -338,7 +353,9 @@ class _Joint(_Shape):
             found = {id(c.access): descent.value(c) for c in state.cursors}
             sums: list[Value] = []
             for term in self.form.terms:
-                sums.append(product(self.scale(term) + [found[id(a)] for a in term.accesses]))
+                used = tuple(c for c in state.cursors if c.access in term.accesses)
+                values = self.scale(term) + [found[id(a)] for a in term.accesses]
+                sums.append(present(product(values), used, descent))
             value = sums[0] if len(sums) == 1 else Sum(tuple(sums))
             work = sum(max(len(t.accesses) - 1, 0) for t in self.form.terms)
             value = self.post(value)

@@ -9,7 +9,7 @@
             | Reduce(place op= value)               the work
             | Fill(array)                           the identity of a reduction
     expr   := Const | Name | Op                     64-bit: coordinates, positions, addresses
-    value  := Elem | Held | Number | Parameter | Prod | Sum | Func
+    value  := Elem | Held | Number | Parameter | Prod | Sum | Func | Select
 
 Logical rank, storage rank and address are kept apart: a loop variable is a rank of the
 iteration space; a `Level` is a storage rank of one operand; an address is an `expr`, a linear
@@ -180,7 +180,16 @@ class Func:
     arg: Value
 
 
-Value = Elem | Held | Number | Parameter | Whole | Prod | Sum | Func
+@dataclass(frozen=True, slots=True)
+class Select:
+    """``value`` where ``test`` is not 0, else 0: what only fills a place is absent, and an
+    absent value times infinity is absent."""
+
+    test: Elem
+    value: Value
+
+
+Value = Elem | Held | Number | Parameter | Whole | Prod | Sum | Func | Select
 
 
 # ---- statements -------------------------------------------------------------------------

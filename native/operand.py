@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import dropwhile
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +27,13 @@ class Signature:
     """An operand as the compiler sees it; equal signatures share kernels.
 
     padded : for each axis, whether its accesses may fall into padding.
+    densified : whether it was sparse before; its zeros then stand for absent values.
     """
 
     dtype: str
     levels: tuple[LevelSignature, ...]
     padded: tuple[bool, ...]
+    densified: bool = False
 
     @property
     def dense(self) -> bool:
@@ -49,6 +52,13 @@ class Signature:
     def bridged(self) -> bool:
         """Whether it may hold entries that only bridge a run."""
         return any(level.letter == "R" for level in self.levels)
+
+    @property
+    def fills(self) -> bool:
+        """Whether zeros among its values may stand for what is absent: bridges of runs, the
+        unstored part of an uncompressed level below a sparse one, or all of them."""
+        below = list(dropwhile(lambda level: level.letter == "U", self.levels))
+        return self.densified or self.bridged or any(level.letter == "U" for level in below)
 
 
 def dense_signature(dtype: str, padded: tuple[bool, ...]) -> Signature:

@@ -37,6 +37,7 @@ from zeroskip.native.nest import (
     Prod,
     Range,
     Reduce,
+    Select,
     Stage,
     Stmt,
     Stored,
@@ -210,6 +211,8 @@ def _value(node: Value, kernel: Kernel, outer: int = 0) -> str:
             return _int(expr, outer)
         case Func(name, arg):
             return f"{name}({_value(arg, kernel)})"
+        case Select(test, value):
+            return f"({_value(value, kernel)} if {_value(test, kernel)})"
         case Prod(args):
             return " * ".join(_value(a, kernel, 2) for a in args)
         case Sum(args):

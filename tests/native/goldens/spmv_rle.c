@@ -23,7 +23,7 @@ int32_t zs_kernel(zs_args *args)
         for (int64_t pA_j = A_j_pos[i]; pA_j < A_j_pos[i + 1]; pA_j++) {
             const int64_t j = j_next + A_j_run[pA_j];
             j_next = j + 1;
-            acc += A_vals[pA_j] * x_vals[j];
+            acc += (A_vals[pA_j] != 0 ? A_vals[pA_j] * x_vals[j] : 0);
         }
         y_vals[i] = acc;
     }
