@@ -164,3 +164,27 @@ def test_diagonals_and_one_matrix_twice(text, numpy):
             stored = {"A": Tensor.from_dense(a, format)}
             made.append(Call(spec, stored, np.asarray(numpy(a)), np.asarray(numpy(np.abs(a)))))
     check(made)
+
+
+@pytest.mark.parametrize("extent", [2**16, 2**16 + 1, 2**31, 2**31 + 1, 2**40])
+@pytest.mark.parametrize(
+    "formats", [("0:U 1:C", "C"), ("0:C 1:S", "C"), ("1:C 0:B", "C"), ("0*1:C", "C")]
+)
+def test_coordinates_of_16_32_and_64_bits(extent, formats):
+    """Ranks whose coordinates need each index type, met by locating, merging and walking."""
+    ends = [0, 1, 2**14, extent // 2, extent - 2, extent - 1]
+    rows, columns = [0, 0, 1, 2, 2, 2], ends
+    a = Tensor.from_coords([rows, columns], np.arange(1.0, 7), (3, extent), formats[0])
+    x = Tensor.from_coords([ends[::2]], np.array([1.0, 10, 100]), (extent,), formats[1])
+    want = np.array([1.0, 30, 500])
+    check([Call(make_spec("y[i] = A[i,j] * x[j]"), {"A": a, "x": x}, want, 0.0)])
+
+
+@pytest.mark.parametrize("bits", [8, 9, 16, 17, 32])
+def test_runs_of_8_16_and_32_bits(bits):
+    a = Tensor.from_coords(
+        [[0, 0, 1], [5, 99_999, 70_000]], np.ones(3), (2, 100_000), f"RLE({bits})"
+    )
+    assert (a.stored > 3) == (bits < 17)
+    x = Tensor.from_coords([[99_999, 70_000]], np.array([3.0, 4]), (100_000,), "C")
+    check([Call(make_spec("y[i] = A[i,j] * x[j]"), {"A": a, "x": x}, np.array([3.0, 4]), 0.0)])
