@@ -15,9 +15,13 @@ from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from zeroskip.errors import ArchError, FormatError
 from zeroskip.formats.format import Format
+from zeroskip.hwmodel.arch_text import describe
 from zeroskip.hwmodel.energy_tables import (
+    UNITS,
     Action,
     EnergyTable,
     energy_table,
@@ -138,59 +142,7 @@ class Arch:
         return replace(self, name=f"{self.name}, dense", features=(), formats={})
 
     def __str__(self) -> str:
-        def limit(value: float | None, key: str) -> str:
-            shown = "unlimited" if value is None else f"{value:,g}"
-            return shown + (" (default)" if key in self.defaults else "")
-
-        def plain(value: str, key: str) -> str:
-            return value + (" (default)" if key in self.defaults else "")
-
-        array = " x ".join(f"{size} {name}" for name, size in self.array)
-        lines = [f"{self.name}: {self.about}" if self.about else self.name]
-        if self.source:
-            lines.append(f"  source: {self.source}")
-        lines += [
-            f"  array: {array}, {plain(str(self.multipliers), 'multipliers')} multiplier(s) each",
-            f"  clock: {limit(self.clock_hz, 'clock_hz')} Hz; "
-            f"values {plain(str(self.value_bits), 'value_bits')} bits, "
-            f"accumulators {plain(str(self.accumulator_bits), 'accumulator_bits')} bits",
-            f"  sync: {plain(self.sync, 'sync')}",
-            f"  energy: {self.energy.name}",
-        ]
-        for unit in ("multiply", "add", "network"):
-            action = self.energy.action(unit)
-            lines.append(f"    {unit}: {_cost(action)}")
-        for level in self.levels:
-            key = f"levels.{level.name}"
-            lines.append(
-                f"  {level.name}{' (each PE)' if level.place == 'local' else ''}: "
-                f"{limit(level.capacity_bits, key + '.capacity_bits')} bits; "
-                f"reads {limit(level.read_bits_per_cycle, key + '.read_bits_per_cycle')}, "
-                f"writes {limit(level.write_bits_per_cycle, key + '.write_bits_per_cycle')} "
-                f"bits/cycle"
-            )
-            lines.append(f"    data: {_cost(level.data)}")
-            if level.metadata != level.data:
-                lines.append(f"    metadata: {_cost(level.metadata)}")
-            if level.source:
-                lines.append(f"    source: {level.source}")
-        for feature in self.features:
-            lines.append(f"  {feature}")
-        if not self.features:
-            lines.append(f"  {plain('no gating, no skipping', 'sparse')}")
-        for role in dict.fromkeys((*self.formats, *ROLES)):
-            shown = [f"{level.name} {self.format(role, role, level.name)}" for level in self.levels]
-            default = "" if role in self.formats else " (default)"
-            lines.append(f"  format of {role}: {', '.join(shown)}{default}")
-        return "\n".join(lines)
-
-
-def _cost(action: Action | None) -> str:
-    if action is None:
-        return "no energy given: charged 0, and listed as missing"
-    if action.bits:
-        return f"{action.pj_per_bit:.4g} pJ a bit, {action.name} [{action.source}]"
-    return f"{action.pj:.4g} pJ, {action.name} [{action.source}]"
+        return describe(self)
 
 
 def presets() -> list[str]:
@@ -291,11 +243,12 @@ def _array(reader: Reader, size: Sequence[int] | None) -> tuple[tuple[str, int],
         reader.fail("array", "expected a section such as {rows: 4, cols: 4}", section.data)
     if size is None:
         return tuple(array)
-    sizes = [int(n) for n in size]
-    if len(sizes) != len(array) or any(n < 1 for n in sizes):
+    sizes = tuple(size) if isinstance(size, Sequence | np.ndarray) else (size,)
+    whole = all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in sizes)
+    if not whole or len(sizes) != len(array) or min(sizes) < 1:
         names = ", ".join(name for name, _ in array)
-        raise ArchError(f"size={tuple(size)}: expected {len(array)} sizes of 1 or more ({names})")
-    return tuple((name, n) for (name, _), n in zip(array, sizes, strict=True))
+        raise ArchError(f"size={sizes}: expected {len(array)} sizes of 1 or more ({names})")
+    return tuple((name, int(n)) for (name, _), n in zip(array, sizes, strict=True))
 
 
 def _table(reader: Reader, energy: str | Path | Mapping[str, Any] | None) -> EnergyTable:
@@ -319,6 +272,8 @@ def _levels(reader: Reader, table: EnergyTable) -> tuple[tuple[Level, Level, Lev
     if len(section.data) != 3:
         found = ", ".join(map(str, section.data)) or "none"
         reader.fail("levels", f"expected {expected}; found {len(section.data)}: {found}")
+    for key in set(section.data) & {*UNITS, "network", "compute"}:
+        section.fail(key, "a level needs another name: the figures of a charge have this one")
     levels, defaulted = [], []
     for (key, entry), place in zip(section.sections(), _PLACES, strict=True):
         bits = "a number of bits"

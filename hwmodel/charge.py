@@ -30,6 +30,7 @@ from zeroskip.hwmodel.costs import (
     bandwidth_cycles_of,
     classes_of,
     compute_cycles_of,
+    cycles_of_points,
     energy_of,
     work_per_pe_of,
 )
@@ -53,7 +54,19 @@ from zeroskip.native.engine import evaluate
 from zeroskip.table import Table
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What the dense charge beside this one is made of.
+
+    effectual : effectual points of each term: those of the real operands.
+    """
+
+    spec: LayerSpec
+    shapes: dict[str, tuple[int, ...]]
+    effectual: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Charge:
     """What one layer costs on one architecture.
 
@@ -72,6 +85,9 @@ class Charge:
         Points that take a cycle there: all but the skipped.
     compute_cycles : int
         Sum over steps of the largest number of cycles that a PE takes.
+    busy, worked : int
+        Cycles that multipliers spend on points, all PEs together; ``worked`` without those
+        in which the point is gated.  A line without products spends them on additions.
     bandwidth_cycles : dict
         Cycles that each level needs to move its bits; levels without a limit are left out.
     traffic : dict
@@ -93,13 +109,15 @@ class Charge:
     additions: int
     work_per_pe: NDArray[np.int64]
     compute_cycles: int
+    busy: int
+    worked: int
     bandwidth_cycles: dict[str, int]
     traffic: Traffic
     energy: dict[str, float]
     capacity: tuple[Capacity, ...]
     assumptions: tuple[str, ...]
     missing: tuple[str, ...]
-    _dense: Callable[[], Charge] = field(repr=False, compare=False)
+    beside: Baseline = field(repr=False)
 
     # ---- time ---------------------------------------------------------------------------
 
@@ -125,14 +143,13 @@ class Charge:
 
     @property
     def utilisation(self) -> float:
-        """Multiplications done over what all multipliers could do in `cycles`."""
-        return _ratio(self.executed, self.arch.pes * self.arch.multipliers * self.cycles)
+        """Share of the multipliers' cycles, in all of `cycles`, in which they do work."""
+        return self.worked / max(self.arch.pes * self.arch.multipliers * self.cycles, 1)
 
     @property
     def imbalance(self) -> float:
         """`compute_cycles` over what they would be with the work spread evenly; 1 or more."""
-        busy = self.executed + self.multiplications["gated"]
-        return _ratio(self.compute_cycles * self.arch.pes * self.arch.multipliers, busy)
+        return _ratio(self.compute_cycles * self.arch.pes * self.arch.multipliers, self.busy)
 
     # ---- movement and energy ------------------------------------------------------------
 
@@ -174,7 +191,10 @@ class Charge:
     def baseline(self) -> Charge:
         """The same layer on the same array and memories, without gating, skipping and
         compression."""
-        return self._dense()
+        shapes, known = self.beside.shapes, self.beside.effectual
+        bare = {name: Operand(shape, None) for name, shape in shapes.items()}
+        plain = self.arch.without_sparsity()
+        return _charge(self.beside.spec, plain, bare, self.mapping, _everything, known)
 
     @property
     def speedup(self) -> float:
@@ -320,18 +340,7 @@ def _charge(
         result_storage(layer, arch, schedule, outcome),
     )
     additions = sum(term.points for term in layer.additions)
-
-    def dense() -> Charge:
-        bare = {name: Operand(shape, None) for name, shape in shapes.items()}
-        return _charge(
-            spec,
-            arch.without_sparsity(),
-            bare,
-            schedule.mapping,
-            lambda shape: Operand(shape, None),
-            effectual or found,
-        )
-
+    busy, worked = cycles_of_points(cascade, counts)
     return Charge(
         arch=arch,
         schedule=schedule,
@@ -342,14 +351,21 @@ def _charge(
         additions=additions,
         work_per_pe=work_per_pe_of(arch, schedule, cascade, counts),
         compute_cycles=sum(compute_cycles_of(arch, plan, counts) for plan in cascade.terms),
+        busy=busy,
+        worked=worked,
         bandwidth_cycles=bandwidth_cycles_of(arch, traffic),
         traffic=traffic,
         energy=energy_of(arch, cascade, counts, multiplications, additions, traffic),
         capacity=capacities(arch, cascade, counts),
         assumptions=assumptions_of(layer, arch, schedule),
         missing=missing_of(layer, arch),
-        _dense=dense,
+        beside=Baseline(spec, shapes, effectual or found),
     )
+
+
+def _everything(shape: tuple[int, ...]) -> Operand:
+    """A result without zeros."""
+    return Operand(shape, None)
 
 
 def _ratio(top: float, bottom: float) -> float:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.plan import Accounting, TermPlan
-from zeroskip.hwmodel.traffic import NETWORK, Counts, Moves, Traffic
+from zeroskip.hwmodel.traffic import NETWORK, Counts, Moves, Traffic, merged_of
 
 CLASSES = ("effectual", "gated", "skipped", "never_fetched", "ineffectual")
 """Classes of the points of the iteration space; each point is in one."""
@@ -49,6 +49,16 @@ def _cycles_of_a_point(plan: TermPlan) -> int:
 def compute_cycles_of(arch: Arch, plan: TermPlan, counts: Counts) -> int:
     steps = counts[plan.steps] * _cycles_of_a_point(plan)
     return int((-(-steps // arch.multipliers)).sum())
+
+
+def cycles_of_points(cascade: Accounting, counts: Counts) -> tuple[int, int]:
+    """Multiplier cycles of all PEs together: with those of gated points, and without."""
+    busy = worked = 0
+    for plan in cascade.terms:
+        each = _cycles_of_a_point(plan)
+        busy += each * int(counts[plan.busy].sum())
+        worked += each * int(counts[plan.executed].sum())
+    return busy, worked
 
 
 def bandwidth_cycles_of(arch: Arch, traffic: Traffic) -> dict[str, int]:
@@ -101,12 +111,16 @@ def energy_of(
     additions: int,
     traffic: Traffic,
 ) -> dict[str, float]:
+    """Picojoules of multiplications, additions (of products, of biases, of parts of results in
+    the buffer), and bits that move."""
+
     def unit(name: str) -> float:
         action = arch.energy.action(name)
         return action.pj if action else 0.0
 
     executed = multiplications["effectual"] + multiplications["ineffectual"]
-    added = sum(int(counts[plan.executed].sum()) for plan in cascade.terms) + additions
+    added = sum(int(counts[plan.executed].sum()) for plan in cascade.terms)
+    added += additions + merged_of(cascade, counts)
     energy = {"multiply": executed * unit("multiply"), "add": added * unit("add")}
     network = arch.energy.action(NETWORK)
     bit = network.pj_per_bit if network else 0.0

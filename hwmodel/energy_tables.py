@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +41,23 @@ class Action:
     def pj_per_bit(self) -> float:
         return self.pj / self.bits if self.bits else 0.0
 
+    @property
+    def size(self) -> float:
+        """Bits of the memory that this is for; without end where the size does not matter."""
+        return inf if self.capacity_bits is None else self.capacity_bits
+
 
 @dataclass(frozen=True, slots=True)
 class EnergyTable:
-    """Actions by name, and the candidates for each component, smallest memory first."""
+    """Actions by name, and the candidates for each component, smallest memory first.
+
+    unit_pj, unit_source : picojoules of one unit of the file's costs, and where that is from.
+    """
 
     name: str
     about: str
+    unit_pj: float
+    unit_source: str
     actions: Mapping[str, Action]
     components: Mapping[str, tuple[str, ...]]
 
@@ -56,9 +67,9 @@ class EnergyTable:
         None where the table lists nothing for it: the caller says what is missing.
         """
         names = self.components.get(component, ())
+        wanted = inf if capacity_bits is None else capacity_bits
         for name in names:
-            listed = self.actions[name].capacity_bits
-            if listed is None or (capacity_bits is not None and capacity_bits <= listed):
+            if wanted <= self.actions[name].size:
                 return self.actions[name]
         return self.actions[names[-1]] if names else None
 
@@ -93,7 +104,7 @@ def read_table(reader: Reader) -> EnergyTable:
     """The table that a section describes."""
     name, about = reader.text("name"), reader.text("about", "")
     unit_pj = reader.number("unit_pj", 1.0, expected="picojoules of one unit")
-    reader.text("unit_source", "")
+    unit_source = reader.text("unit_source", "")
     actions = {}
     listed = reader.section("actions", expected="a section of actions")
     for key, entry in listed.sections():
@@ -114,10 +125,10 @@ def read_table(reader: Reader) -> EnergyTable:
                 chosen.fail(key, "expected the name of an action of this table", action)
             if key in MEMORIES and not actions[action].bits:
                 chosen.fail(key, "expected an action that moves bits", action)
-        components[key] = tuple(names)
+        components[key] = tuple(sorted(names, key=lambda name: actions[name].size))
     for key in UNITS:
         if not components[key]:
             chosen.fail(key, "expected the name of an action of this table", None)
     chosen.close()
     reader.close()
-    return EnergyTable(name, about, actions, components)
+    return EnergyTable(name, about, unit_pj, unit_source, actions, components)

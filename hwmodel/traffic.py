@@ -5,7 +5,7 @@ buffer     each operand is written once, read by the PEs step by step; the resul
            written by the PEs and read once to leave
 network    every entry to every PE that needs it, and the results back
 PE         operands are written on arrival and read at every operation; accumulators are
-           read and written at every operation
+           read and written at every operation; a bias is added as an operation is
 """
 
 from __future__ import annotations
@@ -138,9 +138,8 @@ def traffic_of(
     for plan in accounting.terms:
         for tensor, moved in _operations(plan, counts, arch, layer.target.tensor):
             add(local, tensor, moved)
-    for fetch in accounting.additions:  # into the accumulators, once an output
-        entries = _int(counts, fetch.entries.fetched) * fetch.copies
-        add(local, fetch.operand.tensor, reads(entries, entries * arch.value_bits))
+    for tensor, moved in _additions(layer, arch, accounting):
+        add(local, tensor, moved)
     for level, moved in _result(layer, arch, accounting, counts, result):
         add(level, layer.target.tensor, moved)
     return found
@@ -170,6 +169,25 @@ def _operations(plan: TermPlan, counts: Counts, arch: Arch, target: str) -> list
     return found
 
 
+def _additions(layer: Layer, arch: Arch, accounting: Accounting) -> list[tuple[str, Moves]]:
+    """Each addition reads its term, and reads and writes the accumulator."""
+    found, fetches = [], iter(accounting.additions)
+    for term in layer.additions:
+        bits = term.points * arch.accumulator_bits
+        found.append((layer.target.tensor, reads(term.points, bits) + writes(term.points, bits)))
+        for operand in term.operands:
+            stored = next(fetches).stored
+            data, each = term.points * arch.value_bits, stored.entry_bits or stored.place_bits
+            found.append((operand.tensor, reads(term.points, data, term.points * each)))
+    return found
+
+
+def merged_of(accounting: Accounting, counts: Counts) -> int:
+    """Parts of results that are added in the buffer to another part of theirs."""
+    plan = accounting.output
+    return max(_int(counts, plan.written) * plan.copies - _int(counts, plan.distinct), 0)
+
+
 def _result(
     layer: Layer, arch: Arch, accounting: Accounting, counts: Counts, outside: Storage
 ) -> list[tuple[str, Moves]]:
@@ -177,7 +195,7 @@ def _result(
     the buffer, at the width of an accumulator."""
     plan, size = accounting.output, prod(layer.extents.shapes[layer.target.tensor])
     written = _int(counts, plan.written) * plan.copies
-    merged = max(written - _int(counts, plan.distinct), 0)
+    merged = merged_of(accounting, counts)
     width = arch.accumulator_bits if merged else arch.value_bits
     off_chip, buffer, local = (level.name for level in arch.levels)
     return [

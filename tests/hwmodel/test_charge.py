@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import sys
 from typing import Any
 
@@ -318,6 +320,12 @@ def test_a_bias_costs_additions() -> None:
     assert c.energy["add"] - plain.energy["add"] == pytest.approx(0.4 * c.additions)
     assert c.energy["multiply"] == plain.energy["multiply"]
     assert c.at("DRAM", "B").reads == 4
+    assert c.at("GLB", "B").reads == 4  # one read serves all PEs
+    assert c.at("PE", "B").writes == 4 * 16
+    assert c.at("PE", "B").reads == c.additions
+    accumulators, without = c.at("PE", "O"), plain.at("PE", "O")
+    assert accumulators.writes - without.writes == c.additions
+    assert accumulators.data_bits - without.data_bits == 2 * 32 * c.additions
 
 
 def test_three_operands_are_two_multiplications_a_point() -> None:
@@ -411,6 +419,53 @@ def test_parts_of_a_result_are_added_in_the_buffer() -> None:
     assert c.at("GLB", "Z").writes == 5 * 4
     assert c.at("GLB", "Z").reads == 5 * 3 + 5
     assert c.at("GLB", "Z").write_data_bits == 32 * 20
+    assert c.energy["add"] == pytest.approx(0.4 * (5 * 3 + 5 * 2 + 15))  # 15 in the buffer
+
+
+def test_a_line_without_products_spends_its_cycles_on_additions() -> None:
+    """p = 0, 1 go to columns 0 and 2 of four: two PEs of sixteen, two additions each."""
+    spec = make_spec("O[p] += I[2*p+r]", sizes={"r": 2})
+    c = charge(spec, arch("dense"), {"I": np.ones(4)}, Mapping(space={"p": "cols"}, sync="none"))
+    assert c.work_per_pe[0].tolist() == [2, 0, 2, 0]
+    assert (c.busy, c.worked, c.compute_cycles) == (4, 4, 2)
+    assert c.imbalance == 2 * 16 / 4
+    assert c.utilisation == 4 / (16 * c.cycles)
+
+
+def test_nothing_but_zeros() -> None:
+    """No product is stored: no cycle is computed; accumulators leave the PEs all the same."""
+    case = {name: np.zeros_like(array) for name, array in conv_case().items()}
+    c = charge(conv_spec(), arch("scnn"), case)
+    assert (c.compute_cycles, c.busy, c.ops["effectual"], c.ops["gated"]) == (0, 0, 0, 0)
+    assert (c.utilisation, c.imbalance) == (0.0, 1.0)
+    assert c.at("GLB", "I").reads == c.at("DRAM", "O").writes == 0
+    assert c.energy["multiply"] == c.energy["add"] == 0
+    assert c.energy["DRAM"] == 0
+    assert c.at("GLB", "O").writes == 2 * 4 * 8 * 9
+    assert c.cycles == c.bandwidth_cycles["GLB"] == 2 * 4 * 8 * 9 * 16 // 256
+    assert c.speedup == c.baseline.cycles / c.cycles
+    free = charge(conv_spec(), arch(unlimited_scnn()), case)
+    assert (free.cycles, free.utilisation, free.speedup) == (0, 0.0, float("inf"))
+    assert free.baseline.speedup == 1.0
+
+
+def unlimited_scnn() -> dict[str, Any]:
+    return {
+        "name": "unlimited",
+        "array": {"rows": 4, "cols": 4},
+        "energy": "eyeriss-relative",
+        "levels": {"DRAM": {}, "GLB": {}, "PE": {}},
+        "sparse": ["skip I,F"],
+        "formats": {"I": {"DRAM": "C"}, "F": {"DRAM": "C"}},
+    }
+
+
+def test_a_charge_can_be_pickled_copied_and_kept_in_a_set() -> None:
+    c = charge(conv_spec(), arch("scnn"), conv_case())
+    for other in (pickle.loads(pickle.dumps(c)), copy.copy(c), copy.deepcopy(c)):
+        assert str(other) == str(c)
+        assert other.baseline.cycles == c.baseline.cycles
+    assert len({c, copy.copy(c), c}) == 2
 
 
 # ---- printing ---------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import ast
 import sys
 from collections.abc import Iterator
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -110,8 +111,11 @@ def check(charged: Charge, case: Case, design: Design, formats: dict[str, str], 
         assert pe.reads == counts["reads"], tensor
     assert bits == dict.fromkeys(case.arrays, 0)
     result = charged.at("PE", "O")
-    assert result.writes == result_reads
-    assert result.reads == result_reads + found["written"]
+    additions = [term for term in nest.terms if term not in work_terms]
+    added = sum(prod(nest.extents[r] for r in ranks_of(nest, term)) for term in additions)
+    assert charged.additions == added
+    assert result.writes == result_reads + added
+    assert result.reads == result_reads + added + found["written"]
     assert charged.at("GLB", "O").writes == found["written"]
     assert charged.capacity[0].needed_bits == buffer
     assert charged.capacity[1].needed_bits == local + 32 * found["most_result"]

@@ -1,0 +1,87 @@
+"""An architecture as text: every number, its default marked, its source beside it."""
+
+from __future__ import annotations
+
+from textwrap import wrap
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zeroskip.hwmodel.arch import Arch
+    from zeroskip.hwmodel.energy_tables import Action, EnergyTable
+
+WIDTH = 100
+
+
+def describe(arch: Arch) -> str:
+    """All of an architecture, in lines of at most `WIDTH` characters."""
+
+    def limit(value: float | None, key: str) -> str:
+        return plain("unlimited" if value is None else f"{value:,.10g}", key)
+
+    def plain(value: str, key: str) -> str:
+        return value + (" (default)" if key in arch.defaults else "")
+
+    array = " x ".join(f"{size} {name}" for name, size in arch.array)
+    lines = [f"{arch.name}: {arch.about}" if arch.about else arch.name]
+    if arch.source:
+        lines.append(f"  source: {arch.source}")
+    lines += [
+        f"  array: {array}, {plain(str(arch.multipliers), 'multipliers')} multiplier(s) each",
+        f"  clock: {limit(arch.clock_hz, 'clock_hz')} Hz; "
+        f"values {plain(str(arch.value_bits), 'value_bits')} bits, "
+        f"accumulators {plain(str(arch.accumulator_bits), 'accumulator_bits')} bits",
+        f"  sync: {plain(arch.sync, 'sync')}",
+        f"  energy: {arch.energy.name}{_unit(arch.energy)}",
+    ]
+    lines += [
+        f"    {unit}: {_cost(arch.energy.action(unit))}" for unit in ("multiply", "add", "network")
+    ]
+    for level in arch.levels:
+        key = f"levels.{level.name}"
+        lines.append(
+            f"  {level.name}{' (each PE)' if level.place == 'local' else ''}: "
+            f"{limit(level.capacity_bits, key + '.capacity_bits')} bits; "
+            f"reads {limit(level.read_bits_per_cycle, key + '.read_bits_per_cycle')}, "
+            f"writes {limit(level.write_bits_per_cycle, key + '.write_bits_per_cycle')} bits/cycle"
+        )
+        lines.append(f"    data: {_cost(level.data)}")
+        if level.metadata != level.data:
+            lines.append(f"    metadata: {_cost(level.metadata)}")
+        if level.source:
+            lines.append(f"    source: {level.source}")
+    lines += [f"  {feature}" for feature in arch.features]
+    if not arch.features:
+        lines.append(f"  {plain('no gating, no skipping', 'sparse')}")
+    for name, shown, default in _formats(arch):
+        lines.append(f"  format of {name}: {shown}{default}")
+    return "\n".join(part for line in lines for part in _wrapped(line))
+
+
+def _formats(arch: Arch) -> list[tuple[str, str, str]]:
+    rows = []
+    for name in dict.fromkeys((*arch.formats, "I", "F", "O", "bias")):
+        shown = [f"{level.name} {arch.format(name, name, level.name)}" for level in arch.levels]
+        rows.append((name, ", ".join(shown), "" if name in arch.formats else " (default)"))
+    return rows
+
+
+def _wrapped(line: str) -> list[str]:
+    indent = " " * (len(line) - len(line.lstrip()) + 4)
+    return wrap(
+        line, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _unit(table: EnergyTable) -> str:
+    if table.unit_pj == 1 and not table.unit_source:
+        return ""
+    source = f" [{table.unit_source}]" if table.unit_source else ""
+    return f", in units of {table.unit_pj:g} pJ{source}"
+
+
+def _cost(action: Action | None) -> str:
+    if action is None:
+        return "no energy given: charged 0, and listed as missing"
+    if action.bits:
+        return f"{action.pj_per_bit:.4g} pJ a bit, {action.name} [{action.source}]"
+    return f"{action.pj:.4g} pJ, {action.name} [{action.source}]"
