@@ -8,7 +8,7 @@ from math import prod
 
 from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.form import Form
-from zeroskip.einsum_spec.walk import variables
+from zeroskip.einsum_spec.walk import free
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,7 @@ def _of_form(form: Form, extents: Extents) -> Ops:
     def points(names: tuple[str, ...]) -> int:
         return prod(extents.ranks[name] for name in names)
 
-    outer = tuple(dict.fromkeys(n for part in form.target.subscripts for n in variables(part)))
-    values = points((*outer, *form.reduced))
+    values = points((*free(form.target), *form.reduced))
     multiplications, additions = 0, (len(form.terms) - 1) * values
     for term in form.terms:
         inner = points(term.ranks)

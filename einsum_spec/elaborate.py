@@ -33,7 +33,7 @@ from zeroskip.einsum_spec.tree import (
     Scalar,
     Statement,
 )
-from zeroskip.einsum_spec.walk import children, free, map_subscripts, variables
+from zeroskip.einsum_spec.walk import children, free, map_subscripts
 from zeroskip.errors import EinsumError
 
 Consts = Mapping[str, int | float]
@@ -86,12 +86,8 @@ def canonical_order(form: Form) -> Form:
 
 def _ranks_in_order(ranks: Iterable[str], accesses: Iterable[Access]) -> tuple[str, ...]:
     wanted = set(ranks)
-    seen = dict.fromkeys(v for a in accesses for v in _held(a) if v in wanted)
+    seen = dict.fromkeys(v for a in accesses for v in free(a) if v in wanted)
     return (*seen, *sorted(wanted - set(seen)))
-
-
-def _held(access: Access) -> dict[str, None]:
-    return dict.fromkeys(name for part in access.subscripts for name in variables(part))
 
 
 class _Elaboration:
@@ -103,7 +99,7 @@ class _Elaboration:
         self.reduction = statement.reduction
         value = map_subscripts(statement.value, lambda part: fold(part, consts, text))
         self.value: Expr = value
-        self.outer = _held(self.target)
+        self.outer = free(self.target)
 
     def folded(self, access: Access) -> Access:
         parts = tuple(fold(part, self.consts, self.text) for part in access.subscripts)
@@ -130,7 +126,7 @@ class _Elaboration:
         reduced = dict.fromkeys(explicit or ())
         for term in terms:
             for access in term.accesses:
-                reduced.update(_held(access))
+                reduced.update(free(access))
         bound = {name for term in terms for name in term.ranks}
         for name in self.outer:
             reduced.pop(name, None)
@@ -180,7 +176,7 @@ class _Elaboration:
                 )
 
     def with_implicit_sums(self, term: Term) -> Term:
-        held = dict.fromkeys(n for access in term.accesses for n in _held(access))
+        held = dict.fromkeys(n for access in term.accesses for n in free(access))
         ranks = [n for n in held if n not in self.outer and n not in term.ranks]
         return replace(term, ranks=(*term.ranks, *ranks))
 
@@ -240,7 +236,7 @@ class _Elaboration:
 
     def times(self, a: Term, b: Term, at: Expr) -> Term:
         for one, other in ((a, b), (b, a)):
-            held = {n for access in other.accesses for n in _held(access)} | set(other.ranks)
+            held = {n for access in other.accesses for n in free(access)} | set(other.ranks)
             clash = [name for name in one.ranks if name in held]
             if clash:
                 raise self.error(

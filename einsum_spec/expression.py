@@ -20,7 +20,7 @@ import sympy
 
 from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.explicit import make_explicit
-from zeroskip.einsum_spec.functions import FUNCTIONS, REDUCTION_OF_ASSIGNMENT
+from zeroskip.einsum_spec.functions import FUNCTIONS, REDUCTION_OF_ASSIGNMENT, REDUCTIONS
 from zeroskip.einsum_spec.nodes import Assigned, Iverson, Minus, Pointwise, Reduction
 from zeroskip.einsum_spec.parse import parse
 from zeroskip.einsum_spec.tree import (
@@ -42,7 +42,7 @@ from zeroskip.einsum_spec.tree import (
     Statement,
     Var,
 )
-from zeroskip.einsum_spec.walk import children, free, variables
+from zeroskip.einsum_spec.walk import children, free
 from zeroskip.errors import EinsumError
 
 #: SymPy's own functions that a hand-built `Eq` may hold.
@@ -72,7 +72,7 @@ def to_sympy(program: Program, consts: Mapping[str, int | float] | None = None) 
 
 def _equation(statement: Statement) -> Any:
     target = statement.target
-    ranks = dict.fromkeys(n for part in target.subscripts for n in variables(part))
+    ranks = free(target)
     every = {*ranks, *_ranks(statement.value)}
     left = _access(target) if target.subscripts else sympy.Symbol(target.tensor)
     right = _build(statement.value, frozenset(name.upper() for name in every))
@@ -204,9 +204,8 @@ class _Printer:
             )
         op = "="
         if isinstance(right, Assigned):
-            op = {"sum": "+", "prod": "*", "any": "|", "all": "&"}.get(
-                str(right.args[0]), str(right.args[0])
-            ) + "="
+            name = str(right.args[0])
+            op = REDUCTIONS.get(name, name) + "="
             for limit in right.args[2:]:
                 self.rank(limit)
             right = right.args[1]

@@ -35,7 +35,7 @@ from zeroskip.einsum_spec.ranges import MAX_EXTENT, check_read, check_space, che
 from zeroskip.einsum_spec.subscripts import rename
 from zeroskip.einsum_spec.targets import check_target_extents
 from zeroskip.einsum_spec.tree import Access, Affine, Floor, Span, Var
-from zeroskip.einsum_spec.walk import bounds, constants, single, variables
+from zeroskip.einsum_spec.walk import bounds, constants, free, single, variables
 from zeroskip.errors import EinsumError
 
 
@@ -224,8 +224,7 @@ class _Solver:
         """Fix the shape of one result whose ranks are all known."""
         for form in self.forms:
             target = form.target
-            held = [n for part in target.subscripts for n in variables(part)]
-            if target.tensor in self.shapes or not self.ready(target, held):
+            if target.tensor in self.shapes or not self.ready(target, free(target)):
                 continue
             values = self.constants_in(target)
             self.shapes[target.tensor] = tuple(

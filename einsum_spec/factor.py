@@ -28,7 +28,7 @@ from math import prod
 
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.tree import Access, Affine, Floor, Monomial, Var
-from zeroskip.einsum_spec.walk import single, variables
+from zeroskip.einsum_spec.walk import constants, free, single, variables
 
 GUESSED_EXTENT = 8
 GUESSED_TILES = 4
@@ -148,7 +148,7 @@ class _Product:
 
     @property
     def variables(self) -> set[str]:
-        return {*_of(self.target), *self.summed, *(v for a in self.accesses for v in _of(a))}
+        return {*free(self.target), *self.summed, *(v for a in self.accesses for v in free(a))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +193,8 @@ class _Work:
         """Multiply the operands of ``group`` into a temporary, summing what only they hold."""
         operands = [product.accesses[i] for i in group]
         others = [a for i, a in enumerate(product.accesses) if i not in group]
-        held = _ordered(v for a in operands for v in _of(a))
-        alone = set(held) - {v for a in others for v in _of(a)}
+        held = tuple(dict.fromkeys(v for a in operands for v in free(a)))
+        alone = set(held) - {v for a in others for v in free(a)}
         tiled = _tiled(product.target, alone) if tiles else ()
         inside = {v for axis in tiled for v in variables(product.target.subscripts[axis])}
         removed = (alone & set(product.summed)) | inside
@@ -251,7 +251,7 @@ class _Work:
         for access in step.after.accesses:
             if access.tensor == "":
                 for subscript, made in zip(access.subscripts, tiled, strict=True):
-                    hidden = _of_one(subscript)
+                    hidden = _first(subscript)
                     if hidden.startswith("\0"):
                         named[hidden] = self.names.tile(made, in_use)
                         self.extents[named[hidden]] = self.tiles(made)
@@ -307,19 +307,11 @@ class _Names:
 # ---- small questions about the tree -----------------------------------------------------
 
 
-def _of(access: Access) -> list[str]:
-    return [v for subscript in access.subscripts for v in variables(subscript)]
-
-
-def _ordered(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(names))
-
-
 def _plain(name: str) -> Affine:
     return Affine(((Monomial(1), Var(name)),))
 
 
-def _of_one(subscript: Affine) -> str:
+def _first(subscript: Affine) -> str:
     return next(iter(variables(subscript)), "")
 
 
@@ -327,7 +319,7 @@ def _rename(access: Access, named: Mapping[str, str]) -> Access:
     """``access`` with plain subscripts whose variable is in ``named`` renamed."""
     subscripts = []
     for subscript in access.subscripts:
-        new = named.get(_of_one(subscript))
+        new = named.get(_first(subscript))
         subscripts.append(subscript if new is None else _plain(new))
     return replace(access, subscripts=tuple(subscripts))
 
@@ -351,15 +343,15 @@ def _largest(subscript: Affine, extents: Mapping[str, int]) -> int | None:
     """Largest value of a subscript without negative coefficients, or None where unknown."""
     total = 0
     for coefficient, atom in subscript.terms:
-        factor_ = _value(coefficient, extents)
+        scale = _value(coefficient, extents)
         if isinstance(atom, Floor):
             inner, divisor = _largest(atom.inner, extents), _value(atom.divisor, extents)
             reach = None if inner is None or not divisor else inner // divisor
         else:
             reach = extents[atom.name] - 1 if atom.name in extents else None
-        if factor_ is None or factor_ < 0 or reach is None:
+        if scale is None or scale < 0 or reach is None:
             return None
-        total += factor_ * max(reach, 0)
+        total += scale * max(reach, 0)
     for monomial in subscript.offset:
         value = _value(monomial, extents)
         if value is None:
@@ -385,15 +377,5 @@ def _names_of(form: Form) -> set[str]:
         names |= {variable, variable.upper()}
     for access in (form.target, *(a for t in form.terms for a in t.accesses)):
         for subscript in access.subscripts:
-            names |= set(_constants(subscript))
+            names |= set(constants(subscript))
     return names
-
-
-def _constants(subscript: Affine) -> Iterable[str]:
-    for coefficient, atom in subscript.terms:
-        yield from coefficient.names
-        if isinstance(atom, Floor):
-            yield from atom.divisor.names
-            yield from _constants(atom.inner)
-    for monomial in subscript.offset:
-        yield from monomial.names

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zeroskip.einsum_spec.tree import Access
-from zeroskip.einsum_spec.walk import variables
+from zeroskip.einsum_spec.walk import free
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +52,8 @@ class Form:
         """Every index variable: those of the target first, then by first appearance."""
         seen: dict[str, None] = {}
         for access in (self.target, *(a for t in self.terms for a in t.accesses)):
-            for subscript in access.subscripts:
-                for name in variables(subscript):
-                    seen.setdefault(name)
+            seen.update(free(access))
         for term in self.terms:
-            for name in term.ranks:
-                seen.setdefault(name)
-        for name in self.reduced:
-            seen.setdefault(name)
+            seen.update(dict.fromkeys(term.ranks))
+        seen.update(dict.fromkeys(self.reduced))
         return tuple(seen)

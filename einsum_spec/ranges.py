@@ -9,7 +9,7 @@ from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.form import Form
 from zeroskip.einsum_spec.padding import Pads
 from zeroskip.einsum_spec.tree import Access
-from zeroskip.einsum_spec.walk import bounds, variables
+from zeroskip.einsum_spec.walk import bounds, free
 from zeroskip.errors import EinsumError
 
 MAX_EXTENT = 2**40
@@ -18,9 +18,8 @@ MAX_POINTS = 2**62
 
 def check_space(form: Form, ranks: Mapping[str, int], text: str | None = None) -> None:
     """Refuse a rank above 2**40, or a term of more than 2**62 points."""
-    outer = [n for part in form.target.subscripts for n in variables(part)]
     for term in form.terms:
-        names = dict.fromkeys((*outer, *term.ranks, *form.reduced))
+        names = dict.fromkeys((*free(form.target), *term.ranks, *form.reduced))
         large = [n for n in names if ranks[n] > MAX_EXTENT]
         if large:
             message = f"rank {large[0]} has extent {ranks[large[0]]}; at most 2**40 are taken"
@@ -94,4 +93,4 @@ def check_write(
 
 
 def _empty(access: Access, ranks: Mapping[str, int]) -> bool:
-    return any(ranks[name] == 0 for part in access.subscripts for name in variables(part))
+    return any(ranks[name] == 0 for name in free(access))

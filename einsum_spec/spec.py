@@ -18,6 +18,7 @@ from zeroskip.einsum_spec.form import Form
 from zeroskip.einsum_spec.operands import check_sizes, mentioned
 from zeroskip.einsum_spec.padding import PadLike, Pads, normalise
 from zeroskip.einsum_spec.parse import parse
+from zeroskip.einsum_spec.ranges import MAX_EXTENT
 from zeroskip.einsum_spec.subscript_string import translate
 from zeroskip.einsum_spec.tree import Access, Program, Scalar
 from zeroskip.einsum_spec.walk import constants, expressions, subscripts
@@ -301,6 +302,6 @@ def _size(name: str, value: Any) -> int:
         size = index(value)
     except TypeError:
         raise EinsumError(f"size of {name}: expected a whole number, found {value!r}") from None
-    if not 0 <= size <= 2**40:
+    if not 0 <= size <= MAX_EXTENT:
         raise EinsumError(f"size of {name}: expected 0 to 2**40, found {size}")
     return size
