@@ -13,7 +13,6 @@ from rich.table import Table
 from workloads import Step, Workload
 
 import zeroskip as zs
-from zeroskip.benchmark.breaking_even import break_even as find_break_even
 from zeroskip.formats.pack import unpack
 
 ARCHES = ("dense", "eyeriss", "scnn")
@@ -200,7 +199,7 @@ def break_even(step: Step, synthetic: Step, charges: Charges, seed: int) -> Iter
         f"{VALUE_BITS / (VALUE_BITS + coordinate):.2f} ({VALUE_BITS}-bit values, {coordinate}-bit "
         "coordinates, pointers left out)"
     )
-    found = find_break_even(
+    found = zs.break_even(
         synthetic.product,
         I=synthetic.activations,
         F=zs.Density(synthetic.weights.shape, 0.5),

@@ -1,33 +1,20 @@
-"""`bench` and `break_even`: what is timed, that it is checked, what the table says.  No times."""
+"""`bench`: what is timed, that it is checked, what the table says.  No times."""
 
 import sys
-from itertools import pairwise
 
 import numpy as np
 import pytest
 
 import zeroskip as zs
-from zeroskip.benchmark import benching, cases, measuring, notes, peers
+from zeroskip.benchmark import benching, cases, notes, peers
 from zeroskip.benchmark.benching import bench
-from zeroskip.benchmark.breaking_even import break_even
 from zeroskip.benchmark.cases import make_case
-from zeroskip.benchmark.counting import effectual
-from zeroskip.benchmark.measuring import Candidate, measure, share
-from zeroskip.benchmark.products import matrix_product
-from zeroskip.explanation.inspecting import executed
 
 FAST = {"budget_s": 0.05}
 CONV = zs.layer("O[n,m,p,q] = relu(B[m] + I[n,c,p+r,q+s]*F[m,c,r,s])", pad=1)
 
 
 PEERS = ("numpy", "scipy")
-
-
-@pytest.fixture(autouse=True)
-def torch_only_where_asked(monkeypatch):
-    """Whether another test has loaded torch must not change what is timed here."""
-    real = peers._torch
-    monkeypatch.setattr(peers, "_torch", lambda asked: real(asked) if asked else None)
 
 
 def kernels(table):
@@ -322,158 +309,3 @@ def test_too_slow_to_try_is_left_out(monkeypatch):
     table = bench("y[i] = A[i,j]*x[j]", np.eye(4), np.eye(4)[0], formats="CSR", **FAST)
     assert [k for k in kernels(table) if "x CSR" in k and k.startswith("zeroskip")] == []
     assert any(n.startswith("left out, as too slow for the budget: x CSR") for n in table.notes)
-
-
-# ---- break even -------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("curve", "expected"),
-    [
-        (lambda d: 0.5 / d, (0.5, True)),
-        (lambda d: 2.0, (1.0, False)),
-        (lambda d: 0.5, (None, False)),
-    ],
-)
-def test_the_search_brackets_the_crossing(curve, expected):
-    from zeroskip.benchmark.breaking_even import _search
-
-    found, low, high = _search(curve, 0.01, 1.0, 8)
-    wanted, bracketed = expected
-    assert found == (pytest.approx(wanted) if wanted else None)
-    if bracketed:
-        assert low < 0.5 < high
-        assert curve(low) >= 1 > curve(high)
-
-
-def test_break_even_measures_and_shows():
-    found = break_even(
-        CONV,
-        np.ones(8, np.float32),
-        np.ones((1, 2, 6, 6), np.float32),
-        zs.Density((8, 2, 3, 3), 0.5),
-        format="bitmask",
-        steps=2,
-        **FAST,
-    )
-    assert (found.operand, found.format) == ("F", "bitmask")
-    assert "zeroskip F bitmask (F bound)" in kernels(found.table)
-    assert str(found).startswith("F bitmask ")
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"operand": "Z"}, "operand: expected any of A, x, found 'Z'"),
-        ({"format": "dense"}, "format dense of A has no density to break even at"),
-        ({"low": 0.0}, "expected 0 < low < high <= 1 and 2 steps or more; found 0.0, 1.0, 7"),
-        ({"steps": 1}, "found 0.01, 1.0, 1"),
-    ],
-)
-def test_break_even_checks_its_options(options, message):
-    with pytest.raises(zs.ZeroskipError) as error:
-        break_even("y[i] = A[i,j]*x[j]", np.eye(4), np.ones(4), **options)
-    assert message in str(error.value)
-
-
-# ---- parts ------------------------------------------------------------------------------
-
-LAYERS = [
-    ("O[n,m,p,q] = relu(B[m] + I[n,c,2*p+r,q+2*s]*F[m,c,r,s])",
-     {"B": (4,), "I": (2, 3, 9, 8), "F": (4, 3, 3, 2)}, {"I": {"h": (1, 0), "w": 2}}),
-    ("O[b,o] = W[o,i]*X[b,i]", {"W": (4, 3), "X": (5, 3)}, None),
-    ("S[b,h,i,j] = Q[b,h,i,d]*K[b,h,j,d]", {"Q": (2, 3, 4, 5), "K": (2, 3, 6, 5)}, None),
-    ("O[n,c,p] = I[n,c,p+r]*F[c,r]", {"I": (2, 3, 9), "F": (3, 3)}, None),
-    ("O[p] += I[p+r]*F[r]", {"I": (9,), "F": (3,)}, None),
-    ("O[p] = I[3*p-2*r+4]*F[r]", {"I": (19,), "F": (3,)}, None),
-    ("O[i,j] = A[i,k]*A[k,j]", {"A": (4, 4)}, None),
-    ("d = A[i,j]*B[i,j]", {"A": (3, 4), "B": (3, 4)}, None),
-    ("O[i,j] = exp(2*D[j] + A[i,k]*B[k,j])", {"D": (5,), "A": (3, 4), "B": (4, 5)}, None),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("text", "shapes", "pad"), LAYERS)
-def test_matrix_products_equal_the_reference(text, shapes, pad):
-    layer = zs.layer(text, pad=pad)
-    rng = np.random.default_rng(0)
-    operands = {name: rng.standard_normal(shapes[name]) for name in layer.operands}
-    product = matrix_product(layer.spec.forms[0], layer.spec.extents(shapes))
-    assert product is not None
-    expected = layer(**operands, backend="numpy")
-    whole = product.whole(operands)
-    for _ in range(2):  # scratch is used again
-        np.testing.assert_allclose(whole(), expected, rtol=1e-12, atol=1e-12)
-    left, right = product.matrices(operands)
-    np.testing.assert_allclose(product.finish(left @ right, operands), expected, atol=1e-12)
-    assert product.multiplications == left.size * right.shape[-1]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "O[m,r] = T[m,j,k]*B[j,r]*C[k,r]",
-        "O[i] max= A[i,k]*B[k]",
-        "O[i] = A[i,k]*B[j]",
-        "O[2*i] = A[i,k]*B[k]",
-        "O[i] = A[i//2,k]*B[k]",
-        "O[i] = 3*A[i,k]*B[k]",
-    ],
-)
-def test_what_is_no_matrix_product(text):
-    layer = zs.layer(text, sizes={"i": 4} if "//" in text else None)
-    shapes = {a.tensor: (4,) * len(a.subscripts) for a in layer.spec.forms[0].terms[0].accesses}
-    assert matrix_product(layer.spec.forms[0], layer.spec.extents(shapes)) is None
-
-
-@pytest.mark.parametrize(("text", "shapes", "pad"), LAYERS)
-def test_effectual_is_the_layer_over_its_masks(text, shapes, pad):
-    layer = zs.layer(text.replace("relu(", "(").replace("exp(2*D[j] + ", "("), pad=pad)
-    given = {n: zs.Density(shapes[n], 0.5).sample(3, np.float64) for n in layer.operands}
-    found = effectual(layer.spec, given, layer.spec.extents({n: x.shape for n, x in given.items()}))
-    masks = {n: (x != 0).astype(np.int64) for n, x in given.items()}
-    masks |= {n: np.zeros_like(x) for n, x in masks.items() if n in "BD" and len(x.shape) == 1}
-    assert found == int(np.sum(layer(**masks, backend="numpy")))
-
-
-def test_executed_is_counted_by_the_kernel():
-    a = zs.Density((6, 8), 0.5).sample(0)
-    spec = zs.layer("y[i] = A[i,j]*x[j]").spec
-    assert executed(spec, {"A": zs.tensor(a, "CSR"), "x": np.ones(8, np.float32)}) == 24
-    assert executed(spec, {"A": zs.tensor(a, "RLE(1)"), "x": np.ones(8, np.float32)}) > 24
-    assert executed(spec, {"A": a, "x": np.ones(8, np.float32)}) == 48
-
-
-def test_candidates_take_turns():
-    calls = []
-    found = measure(
-        [Candidate("a", lambda: calls.append("a")), Candidate("b", lambda: calls.append("b"))],
-        budget_s=0.5,
-    )
-    assert [t.rounds for t in found] == [measuring.ROUNDS] * 2
-    assert all(t.low_s <= t.median_s <= t.high_s for t in found)
-    timed = "".join(calls[4:])
-    changes = sum(x != y for x, y in pairwise(timed))
-    assert changes == 2 * measuring.ROUNDS - 1
-
-
-def test_slow_candidates_sit_rounds_out_evenly():
-    assert share(1.0, [0.001, 0.1, 5.0]) == [25, 4, 1]
-    assert share(100.0, [0.001, 0.1]) == [25, 25]
-    assert share(1.0, []) == []
-    taken = [turn for turn in range(25) if measuring._takes_part(turn, 4, 25)]
-    assert len(taken) == 4
-    assert max(np.diff(taken)) - min(np.diff(taken)) <= 1
-
-
-def test_a_warning_of_narrow_blas(monkeypatch):
-    monkeypatch.setattr(notes, "blas", lambda: "openblas 0.3 (kernel Haswell)")
-    tools = type("Tools", (), {"features": ("AVX2", "AVX512F")})
-    monkeypatch.setattr(notes.toolchain, "find", lambda: tools)
-    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
-    (told,) = notes._weak_blas()
-    assert told.startswith("BEWARE: OPENBLAS_CORETYPE=Haswell is set")
-    monkeypatch.delenv("OPENBLAS_CORETYPE")
-    (newer,) = notes._weak_blas()
-    assert "set OPENBLAS_CORETYPE=SkylakeX before Python starts" in newer
-    monkeypatch.setattr(notes, "blas", lambda: "openblas 0.3 (kernel SkylakeX)")
-    assert notes._weak_blas() == []
