@@ -337,7 +337,7 @@ def _charge(
         cascade,
         counts,
         operands,
-        result_storage(layer, arch, schedule, outcome),
+        result_storage(layer, arch, outcome),
     )
     additions = sum(term.points for term in layer.additions)
     busy, worked = cycles_of_points(cascade, counts)

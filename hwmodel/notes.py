@@ -2,61 +2,131 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.mapping import Schedule
+from zeroskip.hwmodel.policy import bound_format
 
 
 def assumptions_of(layer: Layer, arch: Arch, schedule: Schedule) -> tuple[str, ...]:
     """Assumptions behind the figures of this charge."""
+    return (
+        *_of_moves(arch),
+        *_of_time(layer, arch, schedule),
+        *_of_zeros(layer, arch),
+        *_of_terms(layer),
+        *_of_formats(layer, arch, schedule),
+        *_of_energy(arch),
+    )
+
+
+def _of_moves(arch: Arch) -> Iterator[str]:
     off_chip, buffer, local = (level.name for level in arch.levels)
-    notes = [
+    yield (
         f"{off_chip}: each operand is read once and the result written once; true while the "
-        f"working set fits {buffer}",
+        f"working set fits {buffer}"
+    )
+    yield (
         f"{buffer}: one read serves all PEs that need the same entry of an operand that does not "
-        "depend on their place; a PE keeps nothing of an operand from step to step",
-        f"{local}: an operation reads each operand once, and reads and writes its accumulator; "
-        "accumulators stay in the PE until the end",
+        "depend on their place; a PE keeps nothing of an operand from step to step"
+    )
+    yield "network: an entry that k PEs take is moved k times, once to each"
+    yield (
+        f"{local}: an operation reads each operand once, with its coordinate or bit where it has "
+        "one, and reads and writes its accumulator; accumulators stay in the PE until the end"
+    )
+
+
+def _of_time(layer: Layer, arch: Arch, schedule: Schedule) -> Iterator[str]:
+    yield (
         "time: transfers and compute overlap fully; a gated operation takes a cycle, a skipped "
-        "one none; finding the next stored entry takes no time",
-    ]
-    if arch.multipliers > 1:
-        notes.append(
-            f"the {arch.multipliers} multipliers of a PE share its work evenly within a step"
-        )
-    if any(f.kind == "gate" for f in arch.features):
-        notes.append("a gated operation costs the reads of the operands that are not its targets")
-    if len(layer.work) > 1:
-        notes.append("terms run one after the other")
-    if any(term.multiplications > 1 for term in layer.work):
-        notes.append("a product of three operands is two multiplications, one after the other")
-    if all(term.multiplications == 0 for term in layer.work):
-        notes.append("a line without products: its additions are the work, one a cycle")
-    if layer.additions:
-        notes.append("terms of one operand are added in accumulators, without a cycle of their own")
-    if not layer.additive and arch.features:
-        notes.append(
-            f"{layer.form.reduction}= is not a sum: a zero counts, so nothing is gated or skipped"
-        )
+        "one none; finding the next stored entry takes no time"
+    )
+    yield "a PE has all that a step needs at once: the order of loops inside the sync is free"
     if not schedule.steps:
-        notes.append("PEs wait for each other at the end only")
-    return tuple(notes)
+        yield "PEs wait for each other at the end only"
+    if arch.multipliers > 1:
+        yield f"the {arch.multipliers} multipliers of a PE share its work evenly within a step"
+    if arch.local.read_bits_per_cycle or arch.local.write_bits_per_cycle:
+        yield f"{arch.local.name}: its bandwidth is shared evenly: the mean PE, not the busiest"
+
+
+def _of_zeros(layer: Layer, arch: Arch) -> Iterator[str]:
+    if any(lo or hi for pads in layer.extents.pads.values() for lo, hi in pads):
+        yield "a padding tap is an operation on a zero, read in the PE; buffers hold no padding"
+    if not layer.additive and arch.features:
+        yield f"{layer.form.reduction}= is not a sum: a zero counts, so nothing is gated or skipped"
+        return
+    if any(f.kind == "gate" for f in arch.features):
+        yield "a gated operation costs the reads of the operands that are not its targets"
+    if any(f.kind == "skip" for f in arch.features):
+        yield "an operation is skipped whole: none of its operands is read, whatever the targets"
+    names = {o.tensor for term in layer.work for o in term.operands}
+    names |= {layer.roles[name] for name in names}
+    for feature in arch.features:
+        if not names & set(feature.conditions):
+            yield f'"{feature}" changes nothing: no product has {" or ".join(feature.conditions)}'
+
+
+def _of_terms(layer: Layer) -> Iterator[str]:
+    if len(layer.work) > 1:
+        yield "terms run one after the other"
+    if any(term.multiplications > 1 for term in layer.work):
+        yield "a product of three operands is two multiplications, one after the other"
+    if all(term.multiplications == 0 for term in layer.work):
+        yield "a line without products: its additions are the work, one a cycle"
+    if layer.additions:
+        yield "terms of one operand are added in accumulators, without a cycle of their own"
+
+
+def _of_formats(layer: Layer, arch: Arch, schedule: Schedule) -> Iterator[str]:
+    seen: dict[str, set[str]] = {}
+    for term in (*layer.work, *layer.additions):
+        for operand in term.operands:
+            text = arch.format(operand.tensor, layer.roles[operand.tensor], arch.buffer.name)
+            label = str(bound_format(text, operand, schedule))
+            seen.setdefault(operand.tensor, set()).add(label)
+    for tensor, labels in seen.items():
+        if len(labels) > 1:
+            yield (
+                f"{tensor} is read in two orders, as {' and as '.join(sorted(labels))}, and "
+                "brought in once, in the first that the line has"
+            )
+
+
+def _of_energy(arch: Arch) -> Iterator[str]:
+    for level in arch.levels:
+        limit = level.data.capacity_bits if level.data else None
+        if level.data is None or limit is None:
+            continue
+        if level.capacity_bits is None or level.capacity_bits > limit:
+            held = "" if level.capacity_bits is None else f" of {level.capacity_bits:,} bits"
+            yield (
+                f"{level.name}{held} costs a bit what {level.data.name} of {limit:,} bits does: "
+                "the energy is a lower bound"
+            )
 
 
 def missing_of(layer: Layer, arch: Arch) -> tuple[str, ...]:
     """Costs that are not charged."""
     missing = []
-    for name in ("network",):
-        if arch.energy.action(name) is None:
-            missing.append(f"energy of the {name}: {arch.energy.name} has none")
+    if arch.energy.action("network") is None:
+        missing.append(f"energy of the network: {arch.energy.name} has none")
     for level in arch.levels:
         if level.data is None:
             missing.append(f"energy of {level.name}: {arch.energy.name} has none")
     if any(f.kind == "skip" for f in arch.features):
         missing.append("energy and steps of finding pairs of stored entries (intersection)")
+    if any(f.kind == "gate" for f in arch.features):
+        missing.append("energy of looking at a value to gate by it, and of an idle cycle")
     if any(term.number not in (1, -1) or term.scalars for term in layer.form.terms):
         missing.append("multiplications by constants")
     if layer.form.post is not None:
         missing.append(f"{layer.form.post} of each result")
-    missing.append("fiber pointers between buffer and PEs; control, clock, leakage, area")
+    if arch.format(layer.target.tensor, "O", arch.off_chip.name) not in ("U", "dense"):
+        missing.append("time and energy of compressing results")
+    missing.append("fiber pointers between buffer and PEs, and in the room that they take there")
+    missing.append("control, clock, leakage, area")
     return tuple(missing)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from zeroskip.einsum_spec.walk import single
@@ -91,6 +91,13 @@ def _check_names(layer: Layer, arch: Arch) -> None:
         for name in feature.conditions:
             if name in (layer.target.tensor, "O"):
                 raise ArchError(f'{arch.name}: "{feature}" goes by the result: it is not there yet')
+    for name in arch.formats:
+        if name not in known:
+            names = ", ".join((*layer.tensors, layer.target.tensor))
+            raise ArchError(
+                f"{arch.name}: formats names {name}, which is neither a tensor of this layer "
+                f"({names}) nor a role ({', '.join(ROLES)})"
+            )
     for level in (arch.buffer, arch.local):
         text = arch.format(layer.target.tensor, "O", level.name)
         if text not in ("U", "dense"):
@@ -203,6 +210,25 @@ def bound_format(text: str, operand: Operand, schedule: Schedule) -> Format:
     One level alone (``C``, ``B``, ``R(5)``) means: each step's slice is one fiber.  The axes
     that are a step's loop are U, all others are flattened under that level.
     """
+    return _bound(text, operand, {step.rank for step in schedule.steps if step.block == 1})
+
+
+def result_format(text: str, layer: Layer) -> Format:
+    """A format for the result.
+
+    One level alone means one fiber for each place of the axes that weights alone give it
+    (output channels): the steps of a layer that reads this result.
+    """
+    held: dict[str, set[str]] = {"I": set(), "F": set(), "bias": set()}
+    for term in layer.work:
+        for operand in term.operands:
+            held[layer.roles[operand.tensor]] |= operand.variables
+    return _bound(text, replace(layer.target, pads=()), held["F"] - held["I"])
+
+
+def _bound(text: str, operand: Operand, stepped: set[str]) -> Format:
+    """One level alone: a fiber for each place of the axes that ``stepped`` ranks are; a single
+    one where such a fiber would have a single position."""
     wanted, ndim = Format(text), len(operand.subscripts)
     alone = wanted.name is None and not wanted.axes and len(wanted.ranks) == 1
     if not alone or ndim == 1:
@@ -210,9 +236,8 @@ def bound_format(text: str, operand: Operand, schedule: Schedule) -> Format:
     level = wanted.ranks[0].level
     if isinstance(level, Uncompressed) or ndim == 0:
         return Format("dense").bind(ndim)
-    stepped = {step.rank for step in schedule.steps if step.block == 1}
     outer = [a for a, s in enumerate(operand.subscripts) if single(s) in stepped]
     inner = [a for a in range(ndim) if a not in outer]
-    if not inner:
-        outer, inner = [], outer
+    if all(operand.lengths[axis] <= 1 for axis in inner):
+        outer, inner = [], list(range(ndim))
     return Format.of([*(((a,), Uncompressed()) for a in outer), (tuple(inner), level)])

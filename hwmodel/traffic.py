@@ -11,7 +11,7 @@ PE         operands are written on arrival and read at every operation; accumula
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -27,7 +27,7 @@ from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.plan import Accounting, Fetch, TermPlan
-from zeroskip.hwmodel.policy import bound_format
+from zeroskip.hwmodel.policy import bound_format, result_format
 
 Counts = Mapping[str, NDArray[np.int64]]
 NETWORK = "network"
@@ -268,11 +268,11 @@ def storage_bits(operand: Operand, bound: Format, value_bits: int) -> Storage:
     return Storage(bound, value_bits, stored, fields, prod(shape) * value_bits)
 
 
-def result_storage(layer: Layer, arch: Arch, schedule: Schedule, result: Operand) -> Storage:
+def result_storage(layer: Layer, arch: Arch, result: Operand) -> Storage:
     """The result in its format off chip."""
     name = layer.target.tensor
     text = arch.format(name, "O", arch.off_chip.name)
-    bound = bound_format(text, replace(layer.target, pads=()), schedule)
+    bound = result_format(text, layer)
     return storage_bits(result, bound, arch.value_bits)
 
 

@@ -54,9 +54,11 @@ def test_without_sparsity_scnn_is_the_dense_preset() -> None:
 
 def test_the_array_can_be_sized() -> None:
     assert arch("eyeriss", size=(12, 14)).pes == 168
-    assert failing("eyeriss", size=(12,)) == (
-        "size=(12,): expected 2 sizes of 1 or more (rows, cols)"
-    )
+    for size in ((12,), (12, 0), (12, 2.5), (True, 2)):
+        assert failing("eyeriss", size=size) == (
+            f"size={size}: expected 2 sizes of 1 or more (rows, cols)"
+        )
+    assert failing("eyeriss", size=4) == "size=(4,): expected 2 sizes of 1 or more (rows, cols)"
 
 
 def test_every_number_of_every_preset_has_a_source() -> None:
@@ -88,6 +90,32 @@ def test_horowitz_takes_the_smallest_memory_that_is_large_enough() -> None:
 # ---- what is printed --------------------------------------------------------------------
 
 
+def test_memories_are_sorted_by_size_whatever_their_order() -> None:
+    def bits(cost: float, size: int) -> dict[str, Any]:
+        return {"cost": cost, "bits": 1, "capacity_bits": size, "source": "measured"}
+
+    table = {
+        "name": "mine",
+        "actions": {
+            "op": {"cost": 1, "source": "measured"},
+            "large": bits(3, 4096),
+            "small": bits(1, 512),
+            "medium": bits(2, 1024),
+        },
+        "components": {"multiply": "op", "add": "op", "buffer": ["large", "small", "medium"]},
+    }
+    found = []
+    for size in (512, 513, 1025, 5000, "unlimited"):
+        levels = {**SMALL["levels"], "GLB": {"capacity_bits": size}}
+        found.append(arch(described(energy=table, levels=levels)).buffer.pj_per_bit)
+    assert found == [1, 2, 3, 3, 3]
+
+
+def test_what_is_printed_fits_100_columns() -> None:
+    for name in presets():
+        assert max(map(len, str(arch(name)).splitlines())) <= 100
+
+
 def test_defaults_are_visible_when_printed() -> None:
     text = str(arch(SMALL))
     assert "small" in text
@@ -102,6 +130,7 @@ def test_defaults_are_visible_when_printed() -> None:
 def test_sources_are_printed() -> None:
     text = str(arch("scnn"))
     assert "Eyeriss, ISCA 2016: DRAM 200x a MAC" in text
+    assert "in units of 1.5 pJ [Horowitz, ISSCC 2014, 45 nm: fp16 multiply 1.1 pJ" in text
     assert "(default)" not in text.split("format of bias")[0]
 
 
@@ -159,6 +188,11 @@ def test_a_missing_level_is_named() -> None:
         (
             {"multipliers": True},
             "multipliers in the dict given: expected multipliers of a PE, 1 or more, found true",
+        ),
+        (
+            {"levels": {"DRAM": {}, "network": {}, "PE": {}}},
+            "levels.network in the dict given: a level needs another name: the figures of a "
+            "charge have this one",
         ),
         ({"sync": "never"}, "sync in the dict given: expected reduction or none, found 'never'"),
         (

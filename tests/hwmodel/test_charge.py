@@ -221,6 +221,30 @@ def test_results_are_compressed_off_chip_by_their_own_zeros() -> None:
         charge(spec, arch("eyeriss"), {**case, "O": np.zeros(1)})
 
 
+def test_a_result_lies_as_the_layer_that_reads_it_will_want_it() -> None:
+    """The output channels of one layer are the steps of the next: the same bits."""
+    case = conv_case()
+    c = charge(conv_spec(), arch("scnn"), case)
+    o = np.ones((2, 4, 8, 9), np.float32)  # nothing is zero here by chance
+    next_case = {"I": o, "F": np.ones((1, 4, 1, 1), np.float32)}
+    reader = charge(conv_spec(pad=0), arch("scnn"), next_case)
+    dense = {"I": np.ones_like(case["I"]), "F": np.ones_like(case["F"])}
+    writer = charge(conv_spec(), arch("scnn"), dense)
+    for moved in (writer.at("DRAM", "O"), reader.at("DRAM", "I")):
+        assert moved.metadata_bits == o.size * 8 + (4 + 1) * 10  # log2(2*8*9); log2(577)
+    assert c.at("DRAM", "O").metadata_bits <= writer.at("DRAM", "O").metadata_bits
+
+
+def test_slices_of_one_position_are_one_fiber() -> None:
+    """A vector that is consumed place by place: no pointer for each of its places."""
+    x, w = np.zeros((1, 16), np.float32), np.ones((2, 16), np.float32)
+    x[0, [3, 5, 9]] = 1
+    c = charge(make_spec("O[n,m] = I[n,c]*F[m,c]"), arch("scnn"), {"I": x, "F": w})
+    assert c.at("DRAM", "I").metadata_bits == 3 * 4
+    assert c.at("DRAM", "F").metadata_bits == 32 * 1 + 17 * 6
+    assert c.at("GLB", "I").read_metadata_bits == 3 * 4
+
+
 # ---- time and energy by hand ------------------------------------------------------------
 
 
@@ -510,6 +534,27 @@ def test_assumptions_and_omissions_are_listed() -> None:
     assert any(text.startswith("DRAM: each operand is read once") for text in c.assumptions)
 
 
+def test_what_changes_nothing_is_said() -> None:
+    vector = {"A": np.ones((2, 3)), "B": np.ones(3)}
+    c = charge(make_spec("Z[m] = A[m,k]*B[k]"), arch(one_pe("gate B on bias")), vector)
+    assert '"gate B on bias @MAC" changes nothing: no product has bias' in c.assumptions
+    assert "GLB costs a bit" not in str(c.assumptions)
+    c = charge(conv_spec(), arch("eyeriss"), conv_case())
+    assert (
+        "PE of 131,072 bits costs a bit what RF of 4,096 bits does: the energy is a lower bound"
+    ) in c.assumptions
+    assert "energy of looking at a value to gate by it, and of an idle cycle" in c.missing
+    assert "time and energy of compressing results" in c.missing
+    assert any("padding tap" in text for text in c.assumptions)
+    without = charge(conv_spec(pad=0), arch("eyeriss"), conv_case())
+    assert not any("padding" in text for text in without.assumptions)
+
+
+def test_a_tensor_that_is_read_in_two_orders_is_named() -> None:
+    c = charge(make_spec("Z[i,j] = A[i,k]*A[k,j]"), arch("scnn"), {"A": np.eye(4)})
+    assert any(text.startswith("A is read in two orders, as ") for text in c.assumptions)
+
+
 # ---- errors -----------------------------------------------------------------------------
 
 
@@ -586,6 +631,13 @@ def test_a_feature_must_name_a_tensor_or_a_role() -> None:
     )
     assert "goes by the result: it is not there yet" in (
         refused(ArchError, MATMUL, one_pe("gate B on O"), MATRICES)
+    )
+
+
+def test_a_format_must_name_a_tensor_or_a_role() -> None:
+    assert refused(ArchError, MATMUL, one_pe(formats={"W": {"DRAM": "C"}}), MATRICES) == (
+        "one PE: formats names W, which is neither a tensor of this layer (A, B, Z) nor a role "
+        "(I, F, O, bias)"
     )
 
 
