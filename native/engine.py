@@ -26,6 +26,7 @@ from zeroskip.native.emit import emit
 from zeroskip.native.lower import fill_of, lower
 from zeroskip.native.nest import LANE_BYTES
 from zeroskip.native.operand import Signature
+from zeroskip.native.packing import pack
 from zeroskip.native.prepared import BACKENDS, Prepared, Slots, remember, run, slots
 from zeroskip.native.reference import evaluate_form
 from zeroskip.native.scheme import Key
@@ -247,7 +248,7 @@ def tiled(line: Line, plan: tile.TilePlan, target: Array) -> tuple[Prepared, Slo
         lowered = tile.lower_tile(plan, line.signatures, line.dtype.name, offsets)
         return Prepared(lowered, emit(lowered.kernel), line.dtype)
 
-    packed = tile.pack(plan, line.used[plan.entries.tensor], line.extents, geometry)
+    packed = pack(plan, line.used[plan.entries.tensor], line.extents, geometry)
     arrays: dict[Key, Array] = {
         ("staged",): np.zeros(geometry.staged_elements, line.dtype),
         ("rows",): np.empty(geometry.row_elements, line.dtype),

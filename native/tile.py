@@ -21,14 +21,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
-import numpy as np
-
 from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.tree import Access, Affine, Floor, Monomial, Var
 from zeroskip.einsum_spec.walk import variables
-from zeroskip.formats.tensor import Tensor
-from zeroskip.native.arguments import Array, Operand
 from zeroskip.native.lower import Lowered, Sums, finish
 from zeroskip.native.nest import (
     ONE,
@@ -321,58 +317,9 @@ def geometry(plan: TilePlan, extents: Extents, lanes_per_vector: int) -> Geometr
     return Geometry(numbers, strides)
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
-    """The entries by rows: ``pos`` (rows + 1), ``offset`` and ``values`` (an entry each)."""
-
-    pos: Array
-    offset: Array
-    values: Array
-
-
-def pack(plan: TilePlan, operand: Operand, extents: Extents, geometry: Geometry) -> Packed:
-    """Order the entries by row, and turn their coordinates into offsets of the staged copy."""
-    coords, values = _entries(operand)
-    by_rank = {
-        rank: coords[k]
-        for k, rank in enumerate(_plain(s) for s in plan.entries.subscripts)
-        if rank is not None
-    }
-    rows = np.zeros(len(values), np.int64)
-    for rank in plan.rows:
-        rows = rows * extents.ranks[rank] + by_rank[rank]
-    offset = np.zeros(len(values), np.int64)
-    for axis, (row_stride, phase_stride) in zip(plan.axes, geometry.strides, strict=True):
-        at = np.zeros(len(values), np.int64)
-        for coefficient, atom in plan.lane_access.subscripts[axis.axis].terms:
-            assert isinstance(atom, Var)
-            if atom.name != axis.rank:
-                at += coefficient.value * by_rank[atom.name]
-        at += sum(m.value for m in plan.lane_access.subscripts[axis.axis].offset)
-        if axis.rank is not None and axis.stride > 1:
-            offset += at % axis.stride * phase_stride + at // axis.stride * row_stride
-        else:
-            offset += at * row_stride
-    if len(rows) and np.any(rows[1:] < rows[:-1]):
-        order = np.argsort(rows, kind="stable")
-        rows, offset, values = rows[order], offset[order], values[order]
-    pos = np.zeros(geometry.numbers["rows"] + 1, np.int64)
-    np.cumsum(np.bincount(rows, minlength=geometry.numbers["rows"]), out=pos[1:])
-    return Packed(pos, offset.astype(offset_dtype(geometry)), np.ascontiguousarray(values))
-
-
 def offset_dtype(geometry: Geometry) -> str:
     """uint16 where every offset fits, as cache lines of offsets cost as much as values."""
     size = geometry.numbers["staged_size"]
     if size <= 2**16:
         return "uint16"
     return "int32" if size <= 2**31 else "int64"
-
-
-def _entries(operand: Operand) -> tuple[list[Array], Array]:
-    """Coordinates, one array an axis, and values of everything stored."""
-    if isinstance(operand, Tensor):
-        coords, values = operand.coords()
-        return [np.asarray(c) for c in coords], values
-    grid = np.indices(operand.shape).reshape(operand.ndim, -1)
-    return list(grid), operand.reshape(-1)

@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native import engine, tile
+from zeroskip.native import engine, packing, tile
 from zeroskip.native.prepared import run
 
 DTYPES = ["float32", "float64", "int32", "int64"]
@@ -136,8 +136,8 @@ def test_entries_are_packed_out_of_any_format(format):
     line = line_of(spec, {"I": np.ones((3, 9)), "F": weights})
     plan = tile.plan(line.form, line.signatures, "float64")
     geometry = tile.geometry(plan, line.extents, 8)
-    made = tile.pack(plan, Tensor.from_dense(weights, format), line.extents, geometry)
-    want = tile.pack(plan, Tensor.from_dense(weights, "CSF"), line.extents, geometry)
+    made = packing.pack(plan, Tensor.from_dense(weights, format), line.extents, geometry)
+    want = packing.pack(plan, Tensor.from_dense(weights, "CSF"), line.extents, geometry)
     assert made.pos.tolist() == want.pos.tolist()
     assert made.pos[-1] == np.count_nonzero(weights)
     for row in range(4):

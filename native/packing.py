@@ -1,0 +1,166 @@
+"""Entries of an operand → rows of the result and offsets in the staged copy.
+
+Row and offset are sums over the operand's storage ranks: what one coordinate of a rank adds is
+looked up in a table as long as the rank.  Only where two ranks meet inside one strided
+subscript, or a rank is far longer than its entries, is each entry computed on its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from zeroskip.einsum_spec.extents import Extents
+from zeroskip.einsum_spec.tree import Var
+from zeroskip.einsum_spec.walk import single
+from zeroskip.formats.build import level_coordinates
+from zeroskip.formats.levels import Bitmask, Compressed, Singleton
+from zeroskip.formats.tensor import Tensor
+from zeroskip.native.arguments import Array, Operand
+from zeroskip.native.tile import Geometry, TilePlan, offset_dtype
+
+LONG_TABLE = 4
+"""Coordinates of a rank for each entry, above which tables cost more than they save."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """The entries by rows: ``pos`` (rows + 1), ``offset`` and ``values`` (an entry each)."""
+
+    pos: Array
+    offset: Array
+    values: Array
+
+
+def pack(plan: TilePlan, operand: Operand, extents: Extents, geometry: Geometry) -> Packed:
+    """Order the entries by row, and turn their coordinates into offsets of the staged copy.
+
+    Zeros that only fill a place are left out; an ndarray has none, all of it is packed.
+    """
+    places = _Places(plan, extents, geometry)
+    if isinstance(operand, np.ndarray):
+        rows, offset = _dense(places, operand)
+        values = operand.reshape(-1)
+    elif _by_tables(places, operand):
+        rows, offset, values = _stored(places, operand)
+    else:
+        coords, values = operand.coords()
+        rows, offset = places.of(dict(enumerate(coords)))
+    if len(rows) and np.any(rows[1:] < rows[:-1]):
+        order = np.argsort(rows, kind="stable")
+        rows, offset, values = rows[order], offset[order], values[order]
+    pos = np.zeros(geometry.numbers["rows"] + 1, np.int64)
+    np.cumsum(np.bincount(rows, minlength=geometry.numbers["rows"]), out=pos[1:])
+    return Packed(pos, np.ascontiguousarray(offset), np.ascontiguousarray(values))
+
+
+class _Places:
+    """What coordinates of some of the operand's axes add to row and offset."""
+
+    def __init__(self, plan: TilePlan, extents: Extents, geometry: Geometry) -> None:
+        self.plan = plan
+        ranks = [single(s) for s in plan.entries.subscripts]
+        self.axis_of = {rank: k for k, rank in enumerate(ranks) if rank is not None}
+        self.row_stride: dict[str, int] = {}
+        step = 1
+        for rank in reversed(plan.rows):
+            self.row_stride[rank] = step
+            step *= extents.ranks[rank]
+        self.strides = geometry.strides
+        self.row_dtype = np.dtype(np.int32 if step <= 2**31 else np.int64)
+        self.offset_dtype = np.dtype(offset_dtype(geometry))
+
+    def strided(self) -> list[set[int]]:
+        """The operand's axes that meet in each strided subscript of the lanes."""
+        return [
+            {self.axis_of[name] for name, _ in self._summed(k)}
+            for k, axis in enumerate(self.plan.axes)
+            if axis.stride > 1
+        ]
+
+    def _summed(self, k: int) -> list[tuple[str, int]]:
+        """Ranks of the entries in one subscript of the lanes, with their coefficients."""
+        lane = self.plan.axes[k].rank
+        found = []
+        for coefficient, atom in self.plan.lane_access.subscripts[k].terms:
+            assert isinstance(atom, Var)
+            if atom.name != lane:
+                found.append((atom.name, coefficient.value))
+        return found
+
+    def of(self, coords: Mapping[int, Array], *, start: bool = True) -> tuple[Array, Array]:
+        """Rows and offsets of entries at these coordinates, by axis; other axes at 0.
+
+        In the narrowest types that hold a sum of them: tables are read once an entry.
+        start : add what the constants in the subscripts do, once for every entry.
+        """
+        length = max((len(c) for c in coords.values()), default=0)
+        rows = np.zeros(length, np.int64)
+        offset = np.zeros(length, np.int64)
+        for rank, stride in self.row_stride.items():
+            if self.axis_of[rank] in coords:
+                rows += stride * coords[self.axis_of[rank]]
+        for k, (axis, strides) in enumerate(zip(self.plan.axes, self.strides, strict=True)):
+            held = [(n, a) for n, a in self._summed(k) if self.axis_of[n] in coords]
+            constant = sum(m.value for m in self.plan.lane_access.subscripts[k].offset)
+            owns = bool(held) if axis.stride > 1 and self._summed(k) else start
+            if not held and not (owns and constant):
+                continue
+            at = np.full(length, constant if owns else 0, np.int64)
+            for name, coefficient in held:
+                at += coefficient * coords[self.axis_of[name]]
+            row_stride, phase_stride = strides
+            if axis.stride > 1:
+                offset += at % axis.stride * phase_stride + at // axis.stride * row_stride
+            else:
+                offset += at * row_stride
+        return rows.astype(self.row_dtype), offset.astype(self.offset_dtype)
+
+
+def _dense(places: _Places, array: Array) -> tuple[Array, Array]:
+    """Every place of an array: outer sums of one table an axis."""
+    if any(len(axes) > 1 for axes in places.strided()):
+        grid = np.indices(array.shape).reshape(array.ndim, -1)
+        return places.of(dict(enumerate(grid)))
+    tables = [
+        places.of({axis: np.arange(extent)}, start=axis == 0)
+        for axis, extent in enumerate(array.shape)
+    ]
+    rows, offset = tables.pop()
+    for row_table, offset_table in reversed(tables):  # the innermost loops run over what is long
+        rows = np.add.outer(row_table, rows).reshape(-1)
+        offset = np.add.outer(offset_table, offset).reshape(-1)
+    return rows, offset
+
+
+def _by_tables(places: _Places, operand: Tensor) -> bool:
+    """Whether tables of the storage ranks are right, and short enough."""
+    together: Sequence[set[int]] = [set(level.axes) for level in operand.levels]
+    for axes in places.strided():
+        if not any(axes <= level for level in together):
+            return False
+    longest = max((level.extent for level in operand.levels), default=0)
+    return longest <= LONG_TABLE * operand.stored + 1
+
+
+def _stored(places: _Places, operand: Tensor) -> tuple[Array, Array, Array]:
+    """What the levels store, rank by rank from the root."""
+    rows, offset = np.zeros(1, places.row_dtype), np.zeros(1, places.offset_dtype)
+    for depth, level in enumerate(operand.levels):
+        shape = tuple(operand.shape[axis] for axis in level.axes)
+        grid = np.indices(shape).reshape(len(shape), -1)
+        row_table, offset_table = places.of(
+            dict(zip(level.axes, grid, strict=True)), start=depth == 0
+        )
+        parents, crd = level_coordinates(level)
+        if parents is not None:
+            rows, offset = rows[parents], offset[parents]
+        rows = rows + row_table[crd] if row_table.any() else rows
+        offset = offset + offset_table[crd] if offset_table.any() else offset
+    values = operand.values
+    if not isinstance(operand.levels[-1].spec, Compressed | Singleton | Bitmask):
+        kept = np.flatnonzero(values)
+        rows, offset, values = rows[kept], offset[kept], values[kept]
+    return rows, offset, values
