@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from zeroskip.einsum_spec.tree import Access, Affine, Floor, Var
-from zeroskip.einsum_spec.walk import variables
+from zeroskip.einsum_spec.tree import Access, Affine, Floor
+from zeroskip.einsum_spec.walk import free, single, variables
 from zeroskip.native.nest import (
     ONE,
     ZERO,
@@ -135,7 +135,7 @@ class Descent:
                 checked = replace(cursor, checked=cursor.checked | set(level.axes))
                 narrowed = replace(state.with_cursor(i, checked), whole=False)
                 return (Guard(tuple(guards), self.go(narrowed)),)
-            coordinate = self._flatten(cursor)
+            coordinate = self._flatten(cursor.access, level.axes)
             if level.letter == "U":
                 at = add(
                     mul(cursor.position, self.scheme.level(cursor.access, cursor.depth).extent),
@@ -191,7 +191,7 @@ class Descent:
             axis = cursor.level.axes[0]
             if len(cursor.level.axes) > 1 or cursor.signature.padded[axis]:
                 return False
-            ranks.append(self.scheme.plain(cursor.access.subscripts[axis]))
+            ranks.append(single(cursor.access.subscripts[axis]))
         return ranks[0] is not None and ranks[0] == ranks[1] and ranks[0] not in state.bound
 
     def _merge(self, state: State, i: int, k: int) -> tuple[Stmt, ...]:
@@ -204,7 +204,7 @@ class Descent:
             pos = self.scheme.names.fresh(f"p{cursor.tag}_{node.label}")
             sides.append(Stored(node, cursor.position, pos))
             below = below.with_cursor(at, self._deeper(cursor, Name(pos)))
-        rank = self.scheme.plain(state.cursors[i].access.subscripts[state.cursors[i].level.axes[0]])
+        rank = single(state.cursors[i].access.subscripts[state.cursors[i].level.axes[0]])
         assert rank is not None
         below = replace(below, bound=state.bound | {rank})
         return (Loop(self.scheme.rank(rank), Merge(*sides), self.go(below)),)
@@ -212,7 +212,7 @@ class Descent:
     def _to_loop(self, names: list[str]) -> str:
         """Of several ranks in one subscript, the one to loop over: a summed rank first, so that
         a rank of the result is left to be solved."""
-        target = {v for s in self.scheme.form.target.subscripts for v in variables(s)}
+        target = free(self.scheme.form.target)
         return next((n for n in names if n not in target), names[0])
 
     def _next_dense(self, state: State) -> str | None:
@@ -232,11 +232,11 @@ class Descent:
         for i, cursor in enumerate(state.cursors):
             for axis, padded in enumerate(cursor.signature.padded):
                 subscript = cursor.access.subscripts[axis]
-                if not padded or axis in cursor.checked or self._stored_depth(cursor, axis):
+                if not padded or axis in cursor.checked or self._passed(cursor, axis):
                     continue
                 if self._unbound(state, subscript) != [rank] or not self._solvable(subscript, rank):
                     continue
-                a, rest = self._split(subscript, rank)
+                a, rest = scheme.split(subscript, rank)
                 low = sub(scheme.pad(cursor.access, axis), rest)
                 high = add(scheme.axis_extent(cursor.access, axis), low, Const(-1))
                 if a < 0:
@@ -251,8 +251,8 @@ class Descent:
         kind = "vec" if rank == self.last else "seq"
         return (Loop(scheme.rank(rank), over, self.go(below), kind),)  # type: ignore[arg-type]
 
-    def _stored_depth(self, cursor: Cursor, axis: int) -> bool:
-        """Whether the axis's level has been passed already."""
+    def _passed(self, cursor: Cursor, axis: int) -> bool:
+        """Whether the axis's level lies above the cursor."""
         return any(axis in level.axes for level in cursor.signature.levels[: cursor.depth])
 
     def _walk(self, state: State, i: int) -> tuple[Stmt, ...]:
@@ -272,23 +272,19 @@ class Descent:
         window = None
         if prefix and level.letter != "S":
             span = mul(*(scheme.axis_extent(access, a) for a in level.axes[prefix:]))
-            first = self._flatten_axes(access, level.axes[:prefix])
+            first = self._flatten(access, level.axes[:prefix])
             window = (mul(first, span), mul(add(first, ONE), span))
-        single = scheme.plain(access.subscripts[level.axes[0]]) if len(level.axes) == 1 else None
-        direct = single is not None and not cursor.signature.padded[level.axes[0]]
+        rank = single(access.subscripts[level.axes[0]]) if len(level.axes) == 1 else None
         bound = state.bound | {v for a in level.axes for v in variables(access.subscripts[a])}
         deeper = self._deeper(cursor, Name(pos))
         below = State(frozenset(bound), state.cursors, False).with_cursor(i, deeper)
-        if direct and single is not None:
-            return (
-                Loop(
-                    scheme.rank(single), Stored(node, cursor.position, pos, window), self.go(below)
-                ),
-            )
+        over = Stored(node, cursor.position, pos, window)
+        if rank is not None and not cursor.signature.padded[level.axes[0]]:
+            return (Loop(scheme.rank(rank), over, self.go(below)),)
         at = scheme.names.fresh(f"{cursor.tag}_{node.label}_at")
         skip = level.axes[:prefix] if window is not None else ()
         body = self._solve(state, cursor, Name(at), skip, lambda: self.go(below))
-        return (Loop(at, Stored(node, cursor.position, pos, window), body),)
+        return (Loop(at, over, body),)
 
     def _bound_prefix(self, state: State, cursor: Cursor) -> int:
         """How many leading axes of the flattened level are known already."""
@@ -335,10 +331,10 @@ class Descent:
             (rank,) = names
             name = scheme.rank(rank)
             known.add(rank)
-            if scheme.plain(subscript) == rank and not padded:
+            if single(subscript) == rank and not padded:
                 bind(name, part)
                 continue
-            a, rest = self._split(subscript, rank)
+            a, rest = scheme.split(subscript, rank)
             value = sub(add(part, scheme.pad(access, axis)), rest)
             if a < 0:
                 value, a = neg(value), -a
@@ -374,21 +370,7 @@ class Descent:
                 return False
         return True
 
-    def _split(self, subscript: Affine, rank: str) -> tuple[int, Expr]:
-        """``subscript == a * rank + rest``."""
-        a = 0
-        rest: list[Expr] = [self.scheme.monomial(m) for m in subscript.offset]
-        for coefficient, atom in subscript.terms:
-            if isinstance(atom, Var) and atom.name == rank:
-                a = coefficient.value
-            else:
-                rest.append(mul(self.scheme.monomial(coefficient), self.scheme.atom(atom)))
-        return a, add(*rest)
-
-    def _flatten(self, cursor: Cursor) -> Expr:
-        return self._flatten_axes(cursor.access, cursor.level.axes)
-
-    def _flatten_axes(self, access: Access, axes: tuple[int, ...]) -> Expr:
+    def _flatten(self, access: Access, axes: tuple[int, ...]) -> Expr:
         at: Expr = ZERO
         for axis in axes:
             at = add(

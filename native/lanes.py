@@ -17,23 +17,18 @@ from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.tree import Access
 from zeroskip.einsum_spec.walk import single, variables
 from zeroskip.native.descend import Descent, State
-from zeroskip.native.lower import Lowered, Sums, finish, present, product
+from zeroskip.native.lower import Lowered, Sums, finish, one_product, present, product
 from zeroskip.native.nest import (
     ONE,
     ZERO,
     Elem,
-    Expr,
     Fill,
-    Loop,
     Name,
     Number,
-    Range,
     Reduce,
     Stage,
     StageAxis,
     Stmt,
-    Sum,
-    Value,
     add,
     mul,
 )
@@ -70,23 +65,17 @@ def plan(
     It fits one product with a sparse operand, all of one dtype, and a rank of the result that
     no sparse operand holds and that every dense one holds plainly or not at all.
     """
-    if form.reduction is not None:
+    parts = one_product(form, signatures, dtype)
+    if parts is None:
         return None
-    sums = Sums(Scheme(form, signatures, dtype))
-    if not sums.plain_target():
-        return None
-    late = tuple(t for t in form.terms if sums.late(t))
-    main = [t for t in form.terms if t not in late]
-    if len(main) != 1:
-        return None
-    (term,) = main
+    term, late, ranks = parts
     names = {a.tensor for a in term.accesses}
     if len(names) != len(term.accesses) or {signatures[n].dtype for n in names} != {dtype}:
         return None
     if not any(signatures[n].skips for n in names):
         return None
     found = []
-    for rank in sums.target_ranks:
+    for rank in ranks:
         staged = _staged(term, rank, signatures)
         if staged and extents.ranks[rank] >= FEWEST_LANES:
             found.append(LanePlan(form, rank, term, late, staged))
@@ -119,13 +108,9 @@ def lower_lanes(plan: LanePlan, signatures: Mapping[str, Signature], dtype: str)
     scheme = Scheme(plan.form, turned, dtype, staged=frozenset(a.tensor for a in plan.staged))
     sums = Sums(scheme)
     rows = scheme.buffer(("rows",), "row_sums", dtype, written=True)
-    pitch = scheme.dim(("tile", "row_pitch"), scheme.names.get("tile", "row_pitch"))
+    pitch = scheme.number("row_pitch")
     lane = Name(scheme.rank(plan.rank))
-
-    row: Expr = ZERO
-    for rank in plan.rows:
-        row = add(mul(row, scheme.extent(rank)), Name(scheme.rank(rank)))
-    place = Elem(rows, add(mul(row, pitch), lane))
+    place = Elem(rows, add(mul(scheme.point(plan.rows), pitch), lane))
 
     def leaf(state: State) -> tuple[Stmt, ...]:
         values = sums.scale(plan.term) + [descent.value(c) for c in state.cursors]
@@ -136,11 +121,7 @@ def lower_lanes(plan: LanePlan, signatures: Mapping[str, Signature], dtype: str)
     size = mul(pitch, *(scheme.extent(rank) for rank in plan.rows))
     descent = Descent(scheme, sums.ranks(plan.term), leaf, lambda state: None, plan.rank)
     loops = descent.go(State(frozenset(), sums.cursors(plan.term.accesses)))
-    parts: list[Value] = [place, *(sums.late_value(t) for t in plan.late)]
-    value = parts[0] if len(parts) == 1 else Sum(tuple(parts))
-    last: tuple[Stmt, ...] = (Reduce(sums.place(), "=", sums.post(value)),)
-    for rank in reversed(sums.target_ranks):
-        last = (Loop(scheme.rank(rank), Range(ZERO, scheme.extent(rank)), last),)
+    last = sums.over_result((sums.store(place, map(sums.late_value, plan.late)),))
     body = (*stages, Fill(rows, size, Number(0)), *loops, *last)
     return finish(scheme, (*sums.title(), f"lanes: {plan.rank}"), body)
 
@@ -162,18 +143,15 @@ def _stage(scheme: Scheme, access: Access, rank: str) -> Stage:
     dtype = scheme.signatures[tensor].dtype
     source = scheme.buffer(("vals", tensor), f"{tensor}_vals", dtype)
 
-    def number(name: str) -> Expr:
-        return scheme.dim(("tile", name), scheme.names.get("tile", name))
-
     lane = _axis(access, rank)
     axes = tuple(
         StageAxis(
-            number(f"{tensor}_extent{k}"),
+            scheme.number(f"{tensor}_extent{k}"),
             ZERO,
             1,
-            ONE if k == len(access.subscripts) - 1 else number(f"{tensor}_from{k}"),
+            ONE if k == len(access.subscripts) - 1 else scheme.number(f"{tensor}_from{k}"),
             ZERO,
-            ONE if k == lane else number(f"{tensor}_to{k}"),
+            ONE if k == lane else scheme.number(f"{tensor}_to{k}"),
         )
         for k in range(len(access.subscripts))
     )

@@ -12,13 +12,13 @@ Three shapes of kernel, all from `descend`:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from zeroskip.einsum_spec.explicit import form_text
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.tree import Access
-from zeroskip.einsum_spec.walk import variables
+from zeroskip.einsum_spec.walk import free, single
 from zeroskip.errors import KernelError
 from zeroskip.native.descend import Cursor, Descent, State
 from zeroskip.native.dtypes import LOGICAL, identity
@@ -33,8 +33,8 @@ from zeroskip.native.nest import (
     Held,
     Kernel,
     Loop,
+    Name,
     Number,
-    Parameter,
     Prod,
     Range,
     Reduce,
@@ -42,7 +42,6 @@ from zeroskip.native.nest import (
     Stmt,
     Sum,
     Value,
-    Whole,
 )
 from zeroskip.native.operand import Signature
 from zeroskip.native.scheme import Key, Scheme
@@ -89,10 +88,28 @@ def lower(
         Where the form cannot be lowered; names the term.
     """
     scheme = Scheme(form, signatures, dtype)
-    joint = form.reduction not in (None, "+") or (form.reduction == "+" and form.post is not None)
-    work = _Joint(scheme, accumulate) if joint else Sums(scheme, hits, accumulate)
+    work = _Joint(scheme, accumulate) if is_joint(form) else Sums(scheme, hits, accumulate)
     body = work.body()
     return finish(scheme, work.title(), body)
+
+
+def is_joint(form: Form) -> bool:
+    """Whether the right side must be evaluated whole at every point, densely."""
+    return form.reduction not in (None, "+") or (form.reduction == "+" and form.post is not None)
+
+
+def one_product(
+    form: Form, signatures: Mapping[str, Signature], dtype: str
+) -> tuple[Term, tuple[Term, ...], tuple[str, ...]] | None:
+    """The one product of a form, the terms to add to its sums, and the ranks of the result;
+    None where there are more, or the result is not stored point by point."""
+    if form.reduction is not None:
+        return None
+    sums = Sums(Scheme(form, signatures, dtype))
+    main, late = sums.parts()
+    if len(main) != 1 or not sums.plain_target():
+        return None
+    return main[0], late, sums.target_ranks
 
 
 def finish(scheme: Scheme, title: tuple[str, ...], body: tuple[Stmt, ...]) -> Lowered:
@@ -114,7 +131,7 @@ class _Shape:
         self.scheme = scheme
         self.form = scheme.form
         target = self.form.target
-        self.target_ranks = tuple(dict.fromkeys(v for s in target.subscripts for v in variables(s)))
+        self.target_ranks = tuple(free(target))
         self.result = scheme.buffer(
             ("vals", target.tensor), f"{target.tensor}_vals", scheme.dtype, written=True
         )
@@ -144,7 +161,7 @@ class _Shape:
     def ranks(self, term: Term) -> tuple[str, ...]:
         names = dict.fromkeys(self.target_ranks)
         for access in term.accesses:
-            names.update(dict.fromkeys(v for s in access.subscripts for v in variables(s)))
+            names.update(free(access))
         names.update(dict.fromkeys(term.ranks))
         names.update(dict.fromkeys(self.form.reduced))
         return tuple(names)
@@ -158,9 +175,7 @@ class _Shape:
             n = count[access.tensor]
             tag = access.tensor if n == 1 else f"{access.tensor}{n}"
             made.append(Cursor(access, self.scheme.signatures[access.tensor], tag))
-        plain = {
-            c.tag: all(self.scheme.plain(s) is not None for s in c.access.subscripts) for c in made
-        }
+        plain = {c.tag: all(single(s) is not None for s in c.access.subscripts) for c in made}
         return tuple(sorted(made, key=lambda c: not plain[c.tag]))
 
     def post(self, value: Value) -> Value:
@@ -172,6 +187,10 @@ class _Shape:
 
 def product(values: list[Value]) -> Value:
     return values[0] if len(values) == 1 else Prod(tuple(values))
+
+
+def total(values: list[Value]) -> Value:
+    return values[0] if len(values) == 1 else Sum(tuple(values))
 
 
 def present(value: Value, cursors: tuple[Cursor, ...], descent: Descent) -> Value:
@@ -199,10 +218,9 @@ class Sums(_Shape):
             self.hit = scheme.buffer(("hit", tensor), f"{tensor}_hit", "uint8", written=True)
 
     def body(self) -> tuple[Stmt, ...]:
-        late = [t for t in self.form.terms if self.late(t)]
-        main = [t for t in self.form.terms if t not in late]
+        main, late = self.parts()
         if self.hit or not self.plain_target():
-            late, main = [], list(self.form.terms)
+            main, late = self.form.terms, ()
         if self.accumulate:
             return tuple(s for t in self.form.terms for s in self._term(t, None))
         if not main:
@@ -222,12 +240,17 @@ class Sums(_Shape):
         return tuple(stmts)
 
     def plain_target(self) -> bool:
-        plain = [self.scheme.plain(s) for s in self.form.target.subscripts]
+        plain = [single(s) for s in self.form.target.subscripts]
         return all(plain) and len(set(plain)) == len(plain)
+
+    def parts(self) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
+        """The terms to sum up, and those to add when a sum is stored."""
+        late = tuple(t for t in self.form.terms if self.late(t))
+        return tuple(t for t in self.form.terms if t not in late), late
 
     def late(self, term: Term) -> bool:
         """A bias: dense, over ranks of the result alone, so that it can be added at the end."""
-        names = {v for a in term.accesses for s in a.subscripts for v in variables(s)}
+        names = {v for a in term.accesses for v in free(a)}
         return (
             not term.ranks
             and not self.form.reduced
@@ -246,7 +269,18 @@ class Sums(_Shape):
             values.append(Elem(self.scheme.values(access.tensor), self.scheme.row_major(access)))
         return product(values)
 
-    def _direct(self, term: Term, late: list[Term]) -> tuple[Stmt, ...] | None:
+    def store(self, held: Value, late: Iterable[Value]) -> Reduce:
+        """Into one place of the result: its sum, with the bias and the function."""
+        value = total([held, *late])
+        return Reduce(self.place(), "=", self.post(value))
+
+    def over_result(self, body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
+        """Visit every point of the result's ranks."""
+        for rank in reversed(self.target_ranks):
+            body = (Loop(self.scheme.rank(rank), Range(ZERO, self.scheme.extent(rank)), body),)
+        return body
+
+    def _direct(self, term: Term, late: tuple[Term, ...]) -> tuple[Stmt, ...] | None:
         """Accumulate in a register and store once; None where a point is not visited once."""
         targets = set(self.target_ranks)
         held = False
@@ -261,9 +295,7 @@ class Sums(_Shape):
             held = True
 
             def wrap(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
-                sums: list[Value] = [Held(acc), *late_values]
-                value = sums[0] if len(sums) == 1 else Sum(tuple(sums))
-                store = Reduce(self.place(), "=", self.post(value))
+                store = self.store(Held(acc), late_values)
                 return (Acc(acc, self.scheme.dtype, Number(0), body, (store,)),)
 
             return wrap
@@ -299,21 +331,14 @@ class Sums(_Shape):
         descent = Descent(self.scheme, ranks, leaf, hook or (lambda state: None), None)
         return descent.go(State(frozenset(), self.cursors(term.accesses)))
 
-    def _last_pass(self, late: list[Term]) -> tuple[Stmt, ...]:
+    def _last_pass(self, late: tuple[Term, ...]) -> tuple[Stmt, ...]:
         """Bias and function over the whole result."""
         if not self.plain_target():
             at = self.scheme.names.fresh("i")
-            from zeroskip.native.nest import Name
-
             place = Elem(self.result, Name(at))
             body: tuple[Stmt, ...] = (Reduce(place, "=", self.post(place)),)
             return (Loop(at, Range(ZERO, self.scheme.size(self.form.target)), body),)
-        sums: list[Value] = [self.place(), *(self.late_value(t) for t in late)]
-        value = sums[0] if len(sums) == 1 else Sum(tuple(sums))
-        body = (Reduce(self.place(), "=", self.post(value)),)
-        for rank in reversed(self.target_ranks):
-            body = (Loop(self.scheme.rank(rank), Range(ZERO, self.scheme.extent(rank)), body),)
-        return body
+        return self.over_result((self.store(self.place(), map(self.late_value, late)),))
 
 
 class _Joint(_Shape):
@@ -356,9 +381,8 @@ class _Joint(_Shape):
                 used = tuple(c for c in state.cursors if c.access in term.accesses)
                 values = self.scale(term) + [found[id(a)] for a in term.accesses]
                 sums.append(present(product(values), used, descent))
-            value = sums[0] if len(sums) == 1 else Sum(tuple(sums))
             work = sum(max(len(t.accesses) - 1, 0) for t in self.form.terms)
-            value = self.post(value)
+            value = self.post(total(sums))
             if reduction in LOGICAL:
                 value = Func("truth", value)
             return (Reduce(self.place(), operator, value, work),)
@@ -371,6 +395,3 @@ class _Joint(_Shape):
 def fill_of(form: Form) -> float:
     """Value of a result where nothing is stored: the function at 0."""
     return 0.0 if form.post is None else FUNCTIONS[form.post].at_zero
-
-
-__all__ = ["Lowered", "Parameter", "Whole", "fill_of", "finish", "lower"]

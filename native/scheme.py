@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from zeroskip.einsum_spec.form import Form
 from zeroskip.einsum_spec.tree import Access, Affine, Floor, Monomial, Var
+from zeroskip.einsum_spec.walk import single
 from zeroskip.native.names import Names
 from zeroskip.native.nest import (
     Buffer,
@@ -31,10 +32,10 @@ class Scheme:
     """One form with its operands' signatures: the vocabulary of its kernel.
 
     dims collects the integers that the kernel is handed, by what they are:
-    ``("extent", rank)``, ``("axis", tensor, axis)``, ``("pad", tensor, axis)`` or
-    ``("constant", name)``; buffers the arrays: ``("vals", tensor)``, ``("hit", tensor)`` or
-    ``("level", tensor, storage rank, array)``.  staged : dense operands that are read from a
-    copy with other strides.
+    ``("extent", rank)``, ``("axis", tensor, axis)``, ``("pad", tensor, axis)``,
+    ``("constant", name)`` or ``("tile", name)``; buffers the arrays: ``("vals", tensor)``,
+    ``("hit", tensor)``, ``("level", tensor, storage rank, array)`` or a schedule's own.
+    staged : dense operands that are read from a copy with other strides.
     """
 
     form: Form
@@ -93,6 +94,28 @@ class Scheme:
             return Name(self.rank(atom.name))
         return floordiv(self.affine(atom.inner), self.monomial(atom.divisor))
 
+    def split(self, subscript: Affine, rank: str) -> tuple[int, Expr]:
+        """``subscript == a * rank + rest``, as (a, rest)."""
+        a = 0
+        rest: list[Expr] = [self.monomial(m) for m in subscript.offset]
+        for coefficient, atom in subscript.terms:
+            if isinstance(atom, Var) and atom.name == rank:
+                a = coefficient.value
+            else:
+                rest.append(mul(self.monomial(coefficient), self.atom(atom)))
+        return a, add(*rest)
+
+    def point(self, ranks: Iterable[str]) -> Expr:
+        """Row-major number of a point over these ranks."""
+        at: Expr = Const(0)
+        for rank in ranks:
+            at = add(mul(at, self.extent(rank)), Name(self.rank(rank)))
+        return at
+
+    def number(self, name: str) -> Expr:
+        """An integer that a schedule computes from the extents, by its name there."""
+        return self.dim(("tile", name), self.names.get("tile", name))
+
     def scalar(self, name: str) -> Value:
         """A bare name on the right side: an operand of no axes, or an extent or constant."""
         if name in self.signatures:
@@ -105,17 +128,9 @@ class Scheme:
 
     # ---- tensors ------------------------------------------------------------------------
 
-    def plain(self, subscript: Affine) -> str | None:
-        """The rank, where the subscript is nothing but one."""
-        if len(subscript.terms) == 1 and not subscript.offset:
-            coefficient, atom = subscript.terms[0]
-            if coefficient == Monomial(1) and isinstance(atom, Var):
-                return atom.name
-        return None
-
     def axis_extent(self, access: Access, axis: int) -> Expr:
         """Length of a tensor's axis: the rank's extent where the subscript is a plain rank."""
-        rank = self.plain(access.subscripts[axis])
+        rank = single(access.subscripts[axis])
         signature = self.signatures.get(access.tensor)
         if rank is not None and not (signature and signature.padded[axis]):
             return self.extent(rank)
@@ -176,7 +191,7 @@ class Scheme:
         first = next(a for t in self.form.terms for a in t.accesses if a.tensor == tensor)
         labels = []
         for level in self.signatures[tensor].levels:
-            ranks = [self.plain(first.subscripts[axis]) or "" for axis in level.axes]
+            ranks = [single(first.subscripts[axis]) or "" for axis in level.axes]
             plain = all(ranks) and len(set(ranks)) == len(ranks)
             labels.append("".join(ranks) if plain else "")
         return labels[k] if labels[k] and labels.count(labels[k]) == 1 else f"level{k}"

@@ -23,15 +23,14 @@ from math import prod
 
 from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.form import Form, Term
-from zeroskip.einsum_spec.tree import Access, Affine, Floor, Monomial, Var
-from zeroskip.einsum_spec.walk import variables
-from zeroskip.native.lower import Lowered, Sums, finish
+from zeroskip.einsum_spec.tree import Access, Affine, Floor
+from zeroskip.einsum_spec.walk import free, single
+from zeroskip.native.lower import Lowered, Sums, finish, one_product
 from zeroskip.native.nest import (
     ONE,
     ZERO,
     Acc,
     Elem,
-    Expr,
     Held,
     Level,
     Loop,
@@ -44,8 +43,6 @@ from zeroskip.native.nest import (
     StageAxis,
     Stmt,
     Stored,
-    Sum,
-    Value,
     add,
     mul,
 )
@@ -91,20 +88,16 @@ def plan(form: Form, signatures: Mapping[str, Signature], dtype: str) -> TilePla
     """The tiled schedule of a form, or None where it does not fit.
 
     It fits a sum of products of two operands of one dtype, where every rank of the result
-    is held by one of the two alone, and every summed rank by both, and where the entries have no
-    padding.  Of two choices the one
-    whose lanes hold the result's last rank is taken.
+    is held by one of the two alone, and every summed rank by both, and where the entries have
+    no padding.  Of two choices the one whose lanes hold the result's last rank is taken.
     """
-    if form.reduction is not None or not form.target.subscripts:
+    parts = one_product(form, signatures, dtype)
+    if parts is None:
         return None
-    sums = Sums(Scheme(form, signatures, dtype))
-    if not sums.plain_target():
+    term, late, ranks = parts
+    if not ranks or len(term.accesses) != 2 or term.scalars or term.number != 1:
         return None
-    late = tuple(t for t in form.terms if sums.late(t))
-    main = [t for t in form.terms if t not in late]
-    if len(main) != 1 or len(main[0].accesses) != 2 or main[0].scalars or main[0].number != 1:
-        return None
-    first, second = main[0].accesses
+    first, second = term.accesses
     if first.tensor == second.tensor:
         return None
     found = []
@@ -113,11 +106,11 @@ def plan(form: Form, signatures: Mapping[str, Signature], dtype: str) -> TilePla
             continue
         if {signatures[a.tensor].dtype for a in (entries, lanes)} != {dtype}:
             continue
-        made = _assign(form, main[0], late, entries, lanes, sums.target_ranks)
+        made = _assign(form, term, late, entries, lanes, ranks)
         if made is not None:
             found.append(made)
-    last = sums.target_ranks[-1]
-    return min(found, key=lambda p: (p.lanes[-1:] != (last,), p.entries.tensor), default=None)
+    last = ranks[-1:]
+    return min(found, key=lambda p: (p.lanes[-1:] != last, p.entries.tensor), default=None)
 
 
 def _assign(
@@ -128,10 +121,10 @@ def _assign(
     lane_access: Access,
     target: tuple[str, ...],
 ) -> TilePlan | None:
-    held = [_plain(s) for s in entries.subscripts]
+    held = [single(s) for s in entries.subscripts]
     if None in held or len(set(held)) != len(held):
         return None
-    on_lanes = {v for s in lane_access.subscripts for v in variables(s)}
+    on_lanes = set(free(lane_access))
     rows = tuple(r for r in target if r in held)
     lanes = tuple(r for r in target if r not in held)
     summed = set(term.ranks)
@@ -147,13 +140,6 @@ def _assign(
         seen.add(made.rank)
         axes.append(made)
     return TilePlan(form, term, late, entries, lane_access, tuple(axes), rows, lanes)
-
-
-def _plain(subscript: Affine) -> str | None:
-    if len(subscript.terms) != 1 or subscript.offset:
-        return None
-    coefficient, atom = subscript.terms[0]
-    return atom.name if isinstance(atom, Var) and coefficient == Monomial(1) else None
 
 
 def _lane_axis(axis: int, subscript: Affine, lanes: set[str]) -> LaneAxis | None:
@@ -181,7 +167,7 @@ def lower_tile(
     """Loop nest of the tiled schedule; its integers come from `Geometry`."""
     scheme = Scheme(plan.form, signatures, dtype)
     sums = Sums(scheme)
-    number = _Numbers(scheme)
+    number = scheme.number
     source = scheme.values(plan.lane_access.tensor)
     lanes, entries = plan.lane_access.tensor, plan.entries.tensor
     staged = scheme.buffer(("staged",), f"{lanes}_staged", dtype, written=True)
@@ -190,7 +176,7 @@ def lower_tile(
     packed = scheme.buffer(("packed",), f"{entries}_packed", dtype)
     sums_of_rows = scheme.buffer(("rows",), "row_sums", dtype, written=True)
 
-    stage = Stage(staged, source, tuple(_stage_axis(plan, scheme, number, a) for a in plan.axes))
+    stage = Stage(staged, source, tuple(_stage_axis(plan, scheme, a) for a in plan.axes))
     x, row, offset, e = (scheme.names.fresh(n) for n in ("x", "row", "offset", "e"))
     acc = scheme.names.fresh("acc")
     level = Level(entries, "packed", "C", (pos, offsets), number("staged_size"))
@@ -206,14 +192,12 @@ def lower_tile(
     walk = Loop(offset, Stored(level, Name(row), e), (update,))
     rows = Loop(row, Range(ZERO, number("rows")), (Acc(acc, dtype, Number(0), (walk,), (store,)),))
     tiles = Loop(x, Range(ZERO, number("line")), (rows,), "vec", "register tiles of the line")
-    return finish(
-        scheme, sums.title(), (stage, tiles, _crop(plan, scheme, sums, sums_of_rows, number))
-    )
+    return finish(scheme, sums.title(), (stage, tiles, *_crop(plan, scheme, sums, sums_of_rows)))
 
 
-def _stage_axis(plan: TilePlan, scheme: Scheme, number: _Numbers, at: LaneAxis) -> StageAxis:
+def _stage_axis(plan: TilePlan, scheme: Scheme, at: LaneAxis) -> StageAxis:
     """Strides that are 1 for every geometry are written as 1, so that copies become vectors."""
-    last = at.axis == len(plan.axes) - 1
+    number, last = scheme.number, at.axis == len(plan.axes) - 1
     return StageAxis(
         number(f"source_extent{at.axis}"),
         scheme.pad(plan.lane_access, at.axis),
@@ -224,33 +208,13 @@ def _stage_axis(plan: TilePlan, scheme: Scheme, number: _Numbers, at: LaneAxis) 
     )
 
 
-class _Numbers:
-    """Integers of `Geometry`, by name."""
-
-    def __init__(self, scheme: Scheme) -> None:
-        self.scheme = scheme
-
-    def __call__(self, name: str) -> Name:
-        found = self.scheme.dim(("tile", name), self.scheme.names.get("tile", name))
-        assert isinstance(found, Name)
-        return found
-
-
-def _crop(plan: TilePlan, scheme: Scheme, sums: Sums, rows: str, number: _Numbers) -> Stmt:
+def _crop(plan: TilePlan, scheme: Scheme, sums: Sums, rows: str) -> tuple[Stmt, ...]:
     """Take the result out of the line, with the bias and the function."""
-    at: Expr = ZERO
-    for rank in plan.rows:
-        at = add(mul(at, scheme.extent(rank)), Name(scheme.rank(rank)))
-    line = [mul(Name(scheme.rank(r)), number(f"pitch_{r}")) for r in plan.lanes[:-1]]
+    row = scheme.point(plan.rows)
+    line = [mul(Name(scheme.rank(r)), scheme.number(f"pitch_{r}")) for r in plan.lanes[:-1]]
     line.append(Name(scheme.rank(plan.lanes[-1])))
-    held = Elem(rows, add(mul(at, number("row_pitch")), *line))
-    parts: list[Value] = [held, *(sums.late_value(t) for t in plan.late)]
-    value = parts[0] if len(parts) == 1 else Sum(tuple(parts))
-    body: tuple[Stmt, ...] = (Reduce(sums.place(), "=", sums.post(value)),)
-    for rank in reversed(sums.target_ranks):
-        body = (Loop(scheme.rank(rank), Range(ZERO, scheme.extent(rank)), body),)
-    (loop,) = body
-    return loop
+    held = Elem(rows, add(mul(row, scheme.number("row_pitch")), *line))
+    return sums.over_result((sums.store(held, map(sums.late_value, plan.late)),))
 
 
 # ---- numbers ----------------------------------------------------------------------------
