@@ -12,6 +12,7 @@ from zeroskip.hwmodel.arch import Arch, arch, presets
 from zeroskip.hwmodel.charge import Charge, charge
 from zeroskip.hwmodel.energy_tables import EnergyTable, energy_table
 from zeroskip.hwmodel.mapping import Mapping
+from zeroskip.hwmodel.report import compare
 
 __all__ = [
     "Arch",
@@ -20,6 +21,7 @@ __all__ = [
     "Mapping",
     "arch",
     "charge",
+    "compare",
     "energy_table",
     "presets",
 ]

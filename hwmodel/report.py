@@ -1,56 +1,166 @@
-"""Charges as tables."""
+"""Charges as tables: one beside its dense baseline, several side by side."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from zeroskip.errors import ArchError
 from zeroskip.hwmodel.traffic import NETWORK
-from zeroskip.table import Column, Table
+from zeroskip.table import Column, Table, with_prefix
 
 if TYPE_CHECKING:
     from zeroskip.hwmodel.charge import Charge
 
+Figures = dict[tuple[str, str], float]
+
+
+def figures_of(charge: Charge) -> Figures:
+    """(figure, unit) -> number."""
+    found: Figures = {}
+    for name in ("dense", "effectual", "gated", "skipped", "never_fetched", "ineffectual"):
+        label = "all" if name == "dense" else name.replace("_", " ")
+        found[f"operations, {label}", ""] = charge.ops[name]
+    if charge.additions:
+        found["additions beside them", ""] = charge.additions
+    found["cycles", ""] = charge.cycles
+    found["cycles, compute", ""] = charge.compute_cycles
+    for name, cycles in charge.bandwidth_cycles.items():
+        found[f"cycles, {name}", ""] = cycles
+    found["utilisation", ""] = charge.utilisation
+    found["imbalance", ""] = charge.imbalance
+    for level in charge.arch.levels:
+        moved = charge.level(level.name)
+        found[f"{level.name}, data", "bits"] = moved.data_bits
+        found[f"{level.name}, metadata", "bits"] = moved.metadata_bits
+    found["energy", "pJ"] = charge.energy_pj
+    for name, energy in charge.energy.items():
+        found[f"energy, {name}", "pJ"] = energy
+    return found
+
 
 def summary_table(charge: Charge) -> Table:
     """One row a figure: here, on the dense baseline, and the ratio."""
-    dense = charge.baseline
-    rows: list[tuple[Any, ...]] = []
-
-    def row(figure: str, unit: str, here: float, there: float | None) -> None:
-        ratio = here / there if there else None
-        rows.append((figure, unit, here, there, ratio))
-
-    for name in ("dense", "effectual", "gated", "skipped", "never_fetched", "ineffectual"):
-        label = "all" if name == "dense" else name.replace("_", " ")
-        row(f"operations, {label}", "", charge.ops[name], dense.ops[name])
-    if charge.additions:
-        row("additions beside them", "", charge.additions, dense.additions)
-    row("cycles", "", charge.cycles, dense.cycles)
-    row("cycles, compute", "", charge.compute_cycles, dense.compute_cycles)
-    for name, cycles in charge.bandwidth_cycles.items():
-        row(f"cycles, {name}", "", cycles, dense.bandwidth_cycles[name])
-    row("utilisation", "", charge.utilisation, dense.utilisation)
-    row("imbalance", "", charge.imbalance, dense.imbalance)
-    for level in charge.arch.levels:
-        here, there = charge.level(level.name), dense.level(level.name)
-        row(f"{level.name}, data", "bits", here.data_bits, there.data_bits)
-        row(f"{level.name}, metadata", "bits", here.metadata_bits, there.metadata_bits)
-    row("energy", "pJ", charge.energy_pj, dense.energy_pj)
-    for name, energy in charge.energy.items():
-        row(f"energy, {name}", "pJ", energy, dense.energy[name])
+    here, there = figures_of(charge), figures_of(charge.baseline)
+    rows = [
+        (figure, unit, value, there[figure, unit], _ratio(value, there[figure, unit]))
+        for (figure, unit), value in here.items()
+    ]
     columns = [
         Column("figure"),
         Column("unit"),
-        Column(charge.arch.name, format=",.6g"),
-        Column("dense baseline", format=",.6g"),
+        Column(_free(charge.arch.name, _TAKEN), format="by size"),
+        Column("dense baseline", format="by size"),
         Column("ratio", format=".3f"),
     ]
     return Table(f"{charge.layer.form_text} on {charge.arch.name}", columns, rows, _notes(charge))
 
 
+_TAKEN = ("figure", "unit", "dense baseline", "ratio")
+
+
+def compare(*charges: Charge) -> Table:
+    """Charges side by side: a row a figure, a column a charge, and its ratio to the first.
+
+    Parameters
+    ----------
+    *charges : Charge
+        Of one layer on several architectures, or of several operands, mappings or layers.
+
+    Returns
+    -------
+    Table
+        Cells are None where a charge has no such figure (a level of another name) and where
+        the first charge's figure is 0.  Columns are named by architecture; of equal names the
+        later ones are numbered.
+
+    Raises
+    ------
+    ArchError
+        Where there is nothing to compare.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import zeroskip as zs
+    >>> w, x = np.eye(4), np.ones(4)
+    >>> found = [zs.charge("y[i] = A[i,j]*x[j]", a, A=w, x=x) for a in ("dense", "scnn")]
+    >>> table = zs.compare(*found)
+    >>> table.names
+    ('figure', 'unit', 'dense', 'scnn', 'scnn / dense')
+    >>> table[3]
+    {'figure': 'operations, skipped', 'unit': '', 'dense': 0, 'scnn': 12, 'scnn / dense': None}
+    """
+    for charge in charges:
+        if not hasattr(charge, "traffic"):
+            raise ArchError(f"compare() takes charges, found {type(charge).__name__}")
+    if not charges:
+        raise ArchError("compare() needs at least one charge")
+    names: list[str] = []
+    for charge in charges:
+        names.append(_free(charge.arch.name, (*_TAKEN, *names)))
+    columns = [Column("figure"), Column("unit")]
+    for number, name in enumerate(names):
+        columns.append(Column(name, format="by size"))
+        if number:
+            columns.append(Column(f"{name} / {names[0]}", format=".3f"))
+    found = [figures_of(charge) for charge in charges]
+    rows = []
+    for key in dict.fromkeys(key for figures in found for key in figures):
+        first = found[0].get(key)
+        cells: list[Any] = [*key, first]
+        for figures in found[1:]:
+            cells += [figures.get(key), _ratio(figures.get(key), first)]
+        rows.append(tuple(cells))
+    lines = list(dict.fromkeys(charge.layer.form_text for charge in charges))
+    return Table("; ".join(lines), columns, rows, _differences(charges, names))
+
+
+def _differences(charges: Sequence[Charge], names: Sequence[str]) -> list[str]:
+    """What is not the same for all: layer, mapping, bound, overflow, assumptions."""
+    notes = []
+    for name, charge in zip(names, charges, strict=True):
+        shapes = ", ".join(f"{t}{list(s)}" for t, s in charge.layer.extents.shapes.items())
+        notes.append(f"{name}: {shapes}; mapping: {charge.schedule}; {_headline(charge)}")
+        notes += [f"{name}: {text}" for text in _overflows(charge)]
+    sides = [
+        {f"assumes {t}" for t in c.assumptions} | {f"leaves out {t}" for t in c.missing}
+        for c in charges
+    ]
+    shared = sides[0].intersection(*sides[1:])
+    for name, side in zip(names, sides, strict=True):
+        own = side - shared
+        notes += [f"{name} {text}" for text in sorted(own)]
+    return notes
+
+
+def _free(name: str, taken: Sequence[str]) -> str:
+    """The name, or the name with the first number that makes it another."""
+    free, number = name, 2
+    while free in taken:
+        free, number = f"{name} ({number})", number + 1
+    return free
+
+
+def _ratio(here: float | None, there: float | None) -> float | None:
+    return here / there if here is not None and there else None
+
+
+def _headline(charge: Charge) -> str:
+    seconds, joules = with_prefix(charge.seconds, "s"), with_prefix(charge.energy_pj / 1e12, "J")
+    return f"{seconds} and {joules}, bound by {charge.bound_by}"
+
+
+def _overflows(charge: Charge) -> list[str]:
+    return [
+        f"overflow: {text}; what that moves again is not counted: a lower bound"
+        for text in charge.overflow
+    ]
+
+
 def _notes(charge: Charge) -> list[str]:
-    notes = [f"mapping: {charge.schedule}", f"bound by: {charge.bound_by}"]
-    notes += [f"overflow: {text}" for text in charge.overflow]
+    notes = [f"mapping: {charge.schedule}", f"{charge.arch.name}: {_headline(charge)}"]
+    notes += [f"dense baseline: {_headline(charge.baseline)}", *_overflows(charge)]
     notes += [f"assumes {text}" for text in charge.assumptions]
     notes += [f"leaves out {text}" for text in charge.missing]
     return notes
@@ -61,7 +171,7 @@ def moves_table(charge: Charge) -> Table:
     arch = charge.arch
     bits = {level.name: (level.pj_per_bit, level.metadata_pj_per_bit) for level in arch.levels}
     network = arch.energy.action(NETWORK)
-    bits[NETWORK] = (network.pj_per_bit,) * 2 if network else (0.0, 0.0)
+    bits[NETWORK] = (network.pj_per_bit, network.pj_per_bit) if network else (0.0, 0.0)
     order = [arch.off_chip.name, arch.buffer.name, NETWORK, arch.local.name]
     rows = []
     for level in order:
@@ -83,11 +193,11 @@ def moves_table(charge: Charge) -> Table:
     columns = [
         Column("level"),
         Column("tensor"),
-        Column("reads"),
-        Column("writes"),
+        Column("reads", "entries"),
+        Column("writes", "entries"),
         Column("data", "bits"),
         Column("metadata", "bits"),
-        Column("energy", "pJ"),
+        Column("energy", "pJ", format="by size"),
     ]
     return Table(f"{charge.layer.form_text} on {arch.name}: what moves", columns, rows)
 
@@ -95,5 +205,9 @@ def moves_table(charge: Charge) -> Table:
 def energy_table(charge: Charge) -> Table:
     """One row a component."""
     rows = [(name, energy, charge.baseline.energy[name]) for name, energy in charge.energy.items()]
-    columns = [Column("component"), Column("energy", "pJ"), Column("dense baseline", "pJ")]
+    columns = [
+        Column("component"),
+        Column("energy", "pJ", format="by size"),
+        Column("dense baseline", "pJ", format="by size"),
+    ]
     return Table(f"{charge.layer.form_text} on {charge.arch.name}: energy", columns, rows)

@@ -34,6 +34,7 @@ _WHERE = {
     "Mapping": "zeroskip.hwmodel.mapping",
     "Charge": "zeroskip.hwmodel.charge",
     "charge": "zeroskip.charging",
+    "compare": "zeroskip.hwmodel.report",
     "bench": "zeroskip.benchmark.benching",
     "break_even": "zeroskip.benchmark.breaking_even",
     "explain": "zeroskip.explanation.explaining",
@@ -70,6 +71,7 @@ __all__ = [
     "bench",
     "break_even",
     "charge",
+    "compare",
     "config",
     "einsum",
     "explain",
@@ -103,6 +105,7 @@ if TYPE_CHECKING:
     from zeroskip.hwmodel.arch import Arch, arch
     from zeroskip.hwmodel.charge import Charge
     from zeroskip.hwmodel.mapping import Mapping
+    from zeroskip.hwmodel.report import compare
     from zeroskip.table import Table
 
 

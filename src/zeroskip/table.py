@@ -33,7 +33,8 @@ class Column:
     unit : shown in the heading, ``"bits"``.
     format : Python's format specification for its numbers, ``".1%"``; by default integers
         with thousands separators and floats with four digits.  ``"si:s"`` shows numbers of
-        that unit with a prefix: 0.000427 as ``427 µs``.
+        that unit with a prefix: 0.000427 as ``427 µs``.  ``"by size"`` shows floats as
+        ``24,920,123``, ``12.35`` or ``0.00427``: no exponent where digits do.
     """
 
     name: str
@@ -52,6 +53,8 @@ class Column:
             return "yes" if value else "no"
         if self.format.startswith("si:") and isinstance(value, int | float | np.number):
             return with_prefix(float(value), self.format.removeprefix("si:"))
+        if self.format == "by size" and isinstance(value, int | float | np.number):
+            return by_size(value)
         if isinstance(value, int | np.integer):
             return format(int(value), self.format or ",")
         if isinstance(value, float | np.floating):
@@ -303,6 +306,20 @@ class Table:
             if name not in (x, y) and text and 1 < len(set(cells)) < len(cells):
                 return name
         return None
+
+
+def by_size(value: float | np.number[Any]) -> str:
+    """Digits as they read best.
+
+    >>> [by_size(n) for n in (24_920_123, 24_920_123.4, 12.345, 0.98765, 0.00427, 0.0)]
+    ['24,920,123', '24,920,123', '12.35', '0.99', '0.00427', '0']
+    """
+    size = abs(float(value))
+    if isinstance(value, int | np.integer) or size == 0:
+        return format(int(value), ",")
+    if 1000 <= size < 1e15:
+        return format(float(value), ",.0f")
+    return format(float(value), ".2f" if 0.1 <= size < 1000 else ".3g")
 
 
 def with_prefix(value: float, unit: str) -> str:
