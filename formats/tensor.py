@@ -69,7 +69,7 @@ class Tensor:
         """
         check_dtype(array.dtype)
         bound = Format(format).bind(array.ndim)
-        array = array.astype(array.dtype.newbyteorder("="), copy=False)
+        array = native(array)
         if all(isinstance(level, Uncompressed) for level in bound.levels):
             flat = array.transpose([a for axes in bound.order for a in axes]).flatten()
             return cls(array.shape, bound, full_levels(array.shape, bound), freeze(flat))
@@ -94,7 +94,7 @@ class Tensor:
         bound = Format(format).bind(len(extents))
         held = np.asarray(values)
         check_dtype(held.dtype)
-        held = held.astype(held.dtype.newbyteorder("="), copy=False)
+        held = native(held)
         if held.ndim != 1:
             raise TensorError(f"values have shape {held.shape}; expected one axis")
         if len(coords) != len(extents):
@@ -130,7 +130,7 @@ class Tensor:
         bound = Format(format).bind(len(extents))
         held = np.array(values)
         check_dtype(held.dtype)
-        held = held.astype(held.dtype.newbyteorder("="), copy=False)
+        held = native(held)
         levels = read_levels(extents, bound, parts)
         check_values(held, levels[-1].entries if levels else 1)
         return cls(extents, bound, levels, freeze(held))
@@ -202,6 +202,15 @@ class Tensor:
 
         return pack(self, value_bits, pointer_bits=pointer_bits)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return restored, (self.shape, self.format, self.levels, self.values)
+
+    def __copy__(self) -> Tensor:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Tensor:
+        return self
+
     # ---- other forms --------------------------------------------------------------------
 
     def toarray(self) -> Array:
@@ -247,6 +256,27 @@ class Tensor:
         if wanted == self.dtype:
             return self
         return Tensor(self.shape, self.format, self.levels, freeze(cast(self.values, wanted)))
+
+
+def restored(
+    shape: tuple[int, ...], format: Format, levels: tuple[LevelData, ...], values: Array
+) -> Tensor:
+    """A tensor from its pickle: its arrays are read-only again."""
+    for level in levels:
+        for array in level.arrays.values():
+            freeze(array)
+    return Tensor(shape, format, levels, freeze(values))
+
+
+def native(array: Array) -> Array:
+    """Values as kernels read them: of native byte order, each bool a byte of 0 or 1.
+
+    NumPy takes any byte but 0 for True (a mask of 0 and 255 viewed as bool), C adds bytes up.
+    """
+    if array.dtype == np.bool_ and array.size:
+        numbers = array.view(np.uint8)
+        return array if numbers.max() <= 1 else numbers != 0
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 _NONE: Indices = np.zeros(0, dtype=np.int64)

@@ -13,7 +13,7 @@ from zeroskip.formats.convert import as_array, tensor
 from zeroskip.formats.density import Density
 from zeroskip.formats.levels import Singleton, Uncompressed
 from zeroskip.formats.scipy_io import is_scipy
-from zeroskip.formats.tensor import Tensor, check_dtype
+from zeroskip.formats.tensor import Tensor, check_dtype, native
 from zeroskip.formats.torch_io import from_torch, is_torch
 from zeroskip.native.operand import LevelSignature, Signature, dense_signature
 
@@ -41,9 +41,9 @@ def resolve(name: str, given: object) -> Operand:
         raise TensorError(f"{name}: {cause}") from cause
     if isinstance(given, Tensor):
         return given if _skips(given) else given.toarray()
-    if given.flags.c_contiguous and given.dtype.isnative:
+    if given.flags.c_contiguous and given.dtype.isnative and given.dtype != np.bool_:
         return given
-    return np.asarray(given, given.dtype.newbyteorder("="), order="C")
+    return np.asarray(native(given), order="C")
 
 
 def _skips(given: Tensor) -> bool:

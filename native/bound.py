@@ -67,6 +67,9 @@ class Bound:
         self._reduces = spec.forms[-1].reduction is not None  # and then starts from ``out``
         self._local = threading.local()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Bound, (self.spec, self.held)
+
     def run(
         self,
         fresh: Mapping[str, object],
@@ -98,6 +101,8 @@ class Bound:
         for name in self.rest:
             given = fresh.get(name)
             if type(given) is not np.ndarray or not given.flags.c_contiguous:
+                return None
+            if given.dtype == np.bool_:  # its bytes need a look: see formats.tensor.native
                 return None
             key += (given.shape, given.dtype)
         if len(fresh) != len(self.rest):

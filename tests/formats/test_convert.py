@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 
 import numpy as np
@@ -318,3 +319,20 @@ def test_coordinates_out_come_in_again():
     coords, values = tensor(array, "1:C 2:S 0:B").coords()
     assert np.array_equal(array[coords], values)
     assert np.array_equal(Tensor.from_coords(coords, values, array.shape, "CSF").toarray(), array)
+
+
+def test_a_bool_is_a_byte_of_zero_or_one_whatever_it_was():
+    mask = np.array([2, 0, 255, 1], np.uint8).view(bool)  # as read from a mask of 0 and 255
+    for held in (tensor(mask, "C"), tensor(mask, "U"), tensor(sp.coo_array(mask[None]), "CSR")):
+        assert set(held.values.view(np.uint8).tolist()) <= {0, 1}
+        assert held.toarray().reshape(-1).tolist() == [True, False, True, True]
+
+
+def test_copies_and_pickles_of_a_tensor_are_read_only():
+    held = tensor(np.eye(3), "CSR")
+    assert copy.copy(held) is held
+    assert copy.deepcopy(held) is held
+    made = pickle.loads(pickle.dumps(held)).validate()
+    arrays = [made.values, *(a for level in made.levels for a in level.arrays.values())]
+    assert len(arrays) == 3
+    assert not any(array.flags.writeable for array in arrays)

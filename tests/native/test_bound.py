@@ -250,3 +250,14 @@ def test_a_size_that_is_0():
     bound = Bound(make_spec("C[i,j] = A[i,k]*B[k,j]"), {"A": Tensor.from_dense(np.eye(3), "CSR")})
     assert bound.run({"B": np.zeros((3, 0))}).shape == (3, 0)
     assert np.array_equal(bound.run({"B": np.ones((3, 2))}), np.ones((3, 2)))
+
+
+def test_a_bool_counts_once_whatever_its_byte():
+    odd = np.array([2, 255, 0, 1], np.uint8).view(bool)
+    spec = make_spec("y = a[i]*b[i]")
+    held = Bound(spec, {"a": odd})
+    for _ in range(2):
+        assert held.run({"b": np.ones(4, bool)}) == 3
+        assert held.run({"b": odd}) == 3
+    for backend in ("c", "interpreter", "numpy"):
+        assert engine.evaluate(spec, {"a": odd, "b": odd}, backend=backend)["y"] == 3
