@@ -138,7 +138,9 @@ def _pair(value: Any, what: str) -> Pair:
         low, high = (_integer(v, what) for v in value)
     else:
         low = high = _integer(value, what)
-    if low < 0 or high < 0 or max(low, high) > 2**40:
+    if max(low, high) > 2**40:
+        raise EinsumError(f"{what}: expected at most 2**40 places, found {value!r}")
+    if low < 0 or high < 0:
         raise EinsumError(
             f"{what}: expected 0 or more places, found {value!r}",
             hint="To leave places out, slice the operand.",

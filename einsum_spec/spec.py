@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import index
@@ -101,6 +101,12 @@ class Spec:
         EinsumError
             As `zeroskip.einsum_spec.extents.solve`.
         """
+        for name, shape in (shapes or {}).items():
+            if not isinstance(shape, Iterable):
+                raise EinsumError(
+                    f"shape of {name}: expected the extents of its axes, such as (2, 3), "
+                    f"found {shape!r}"
+                )
         key = tuple((name, tuple(shape)) for name, shape in (shapes or {}).items())
         found = self._solved.get(key)
         if found is None:
@@ -180,6 +186,11 @@ def make_spec(
     EinsumError
         For what is no Einsum, with a caret under the place.
     """
+    for what, table in (("consts", consts), ("sizes", sizes)):
+        if table is not None and not isinstance(table, Mapping):
+            raise EinsumError(
+                f'{what}: expected names and numbers, such as {{"r": 2}}, found {table!r}'
+            )
     known = {_name(name, "consts"): _number(name, value) for name, value in (consts or {}).items()}
     extents = {_name(name, "sizes"): _size(name, value) for name, value in (sizes or {}).items()}
     if isinstance(text_or_eq, str):

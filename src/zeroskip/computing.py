@@ -62,7 +62,7 @@ class Layer:
     def operands(self) -> tuple[str, ...]:
         return self.spec.operands
 
-    def extents(self, **shapes: tuple[int, ...]) -> dict[str, int]:
+    def extents(self, /, **shapes: tuple[int, ...]) -> dict[str, int]:
         """Extent of every rank, for operands of these shapes.
 
         >>> layer("O[p] = I[p+r]*F[r]").extents(I=(10,), F=(3,))
@@ -70,11 +70,11 @@ class Layer:
         """
         return dict(self.spec.extents(shapes).ranks)
 
-    def ops(self, **shapes: tuple[int, ...]) -> Ops:
+    def ops(self, /, **shapes: tuple[int, ...]) -> Ops:
         """Multiplications and additions on dense operands of these shapes."""
         return self.spec.ops(shapes)
 
-    def bind(self, **operands: object) -> BoundLayer:
+    def bind(self, /, **operands: object) -> BoundLayer:
         """Fix operands that stay over many calls, such as weights.
 
         They are packed for the fastest kernel once.  Arrays are copied: a later change of
@@ -93,6 +93,7 @@ class Layer:
 
     def __call__(
         self,
+        /,
         *operands: object,
         out: Any = None,
         format: Any = None,
@@ -155,6 +156,7 @@ class BoundLayer:
 
     def __call__(
         self,
+        /,
         *operands: object,
         out: Any = None,
         format: Any = None,
@@ -165,6 +167,9 @@ class BoundLayer:
         given = name_operands(self.operands, operands, named, self.layer.text)
         result = self._bound.run(given, backend=backend, out=out, format=format)
         return like_operands(result, given, format)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return BoundLayer, (self.layer, self._bound.held)
 
     def __repr__(self) -> str:
         held = ", ".join(self._bound.held)

@@ -195,7 +195,7 @@ def test_hostile_text_is_refused_and_never_evaluated(text, line):
         ("y[i] = x[U*V*i]", {"consts": {"U": 2**40, "V": 2**40}}, "to 2**62, found 120892581961"),
         ("y[i] = x[i//U]", {"consts": {"U": 10**30}}, "to 2**62, found 1000000000000000"),
         ("y[i] = x[i]", {"pad": {"x": {0: -1}}}, "expected 0 or more places, found -1"),
-        ("y[i] = x[i]", {"pad": {"x": {0: 10**30}}}, "expected 0 or more places"),
+        ("y[i] = x[i]", {"pad": {"x": {0: 10**30}}}, "expected at most 2**40 places"),
         ("y[i] = x[i]", {"pad": 1}, "pads nothing"),
     ],
 )
@@ -284,3 +284,22 @@ def test_after_a_refusal_the_same_call_works():
         with pytest.raises(zs.ZeroskipError):
             bound(bad)
         assert layer(A, x).tolist() == bound(x).tolist() == (A @ x).tolist()
+
+
+# ---- arguments of the wrong kind --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "line"),
+    [
+        (lambda: zs.layer(MATVEC, consts=3), "consts: expected names and numbers"),
+        (lambda: zs.layer(MATVEC, sizes="i"), "sizes: expected names and numbers"),
+        (lambda: zs.layer(MATVEC).extents(A=3), "shape of A: expected the extents of its axes"),
+        (
+            lambda: zs.layer("O[p] = I[p+r]*F[r]", pad=2**62),
+            "pad: expected at most 2**40 places, found 4611686018427387904",
+        ),
+    ],
+)
+def test_arguments_of_the_wrong_kind(call, line):
+    refused(zs.EinsumError, call, line)

@@ -1,5 +1,6 @@
 """`layer`, `einsum`, calls and bindings as a user sees them."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -125,3 +126,19 @@ def test_torch_comes_in_and_goes_out(fc, kind):
     assert got.tolist() == WANT
     assert fc.bind(W=given)(torch.tensor(B), torch.tensor(X)).tolist() == WANT
     assert isinstance(fc(W=given, X=X, B=B, format="CSR"), zs.Tensor)
+
+
+def test_an_operand_may_be_called_self():
+    made = zs.layer("y[i] = self[i]*x[i]")
+    assert made(self=[2.0, 3.0], x=[1.0, 2.0]).tolist() == [2, 6]
+    assert made.bind(self=[2.0, 3.0])(x=[1.0, 2.0]).tolist() == [2, 6]
+    assert made.extents(self=(2,), x=(2,)) == {"i": 2}
+    assert made.ops(self=(2,), x=(2,)).multiplications == 2
+
+
+def test_a_bound_layer_goes_to_other_processes(fc):
+    bound = fc.bind(W=zs.tensor(W, "CSR"), B=B)
+    assert bound(X).tolist() == WANT
+    for made in (pickle.loads(pickle.dumps(bound)), copy.deepcopy(bound)):
+        assert made.operands == ("X",)
+        assert made(X).tolist() == WANT
