@@ -74,7 +74,7 @@ def draw(rng, dtype="float64", density=0.4):
 def test_convolution(which, geometry):
     rng = np.random.default_rng(5)
     calls = []
-    chosen = formats(14, seed=SEED + len(str(geometry)))
+    chosen = formats(8, seed=SEED + len(str(geometry)))
     for k, format in enumerate(chosen):
         other = chosen[(5 * k + 2) % len(chosen)]
         pair = {"weights": (None, format), "activations": (format, None), "both": (format, other)}
@@ -124,11 +124,11 @@ LINES = list(itertools.product([1, 2, 3], [1, 2], [(0, 0), (1, 2)]))
 
 @pytest.mark.parametrize("seed", range(4))
 def test_one_dimensional_convolution_on_formats_of_three_axes(seed):
-    """A sixth of all 666 format sequences of F, and as many of I, over every geometry."""
+    """96 of the 666 format sequences of F against as many of I, over every geometry."""
     print(f"seed {seed}")
     rng = np.random.default_rng(seed)
-    of_f = rng.choice(every_format(3), 28, replace=False)
-    of_i = rng.choice(every_format(2), 28)
+    of_f = rng.choice(every_format(3), 24, replace=False)
+    of_i = rng.choice(every_format(2), 24)
     calls = []
     for k, (f, i) in enumerate(zip(of_f, of_i, strict=True)):
         stride, dilation, (lo, hi) = LINES[k % len(LINES)]
