@@ -16,13 +16,14 @@ from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Array, Operand, resolve, shapes
 from zeroskip.native.engine import (
     evaluate,
+    kernel_of,
     line_of,
-    scheduled,
+    schedule_of,
     target_for,
-    worthwhile_tiles,
 )
 from zeroskip.native.load import Invocation
 from zeroskip.native.prepared import invocation
+from zeroskip.native.tile import TilePlan
 
 MOST_SHAPES = 32
 """Combinations of fresh shapes whose kernels are kept filled, scratch included; oldest go first."""
@@ -130,10 +131,10 @@ class Bound:
         if line.converted or form.reduction in ("|", "&", "*", "max", "min"):
             return None
         target = target_for(line)
-        tiles = worthwhile_tiles(line, self.held)
-        if tiles is not None and tiles.entries.tensor not in self.held:
+        schedule = schedule_of(line, self.held)
+        if isinstance(schedule, TilePlan) and schedule.entries.tensor not in self.held:
             return None  # the entries are fresh, and packed anew by every call
-        prepared, filled = scheduled(line, target, self.held)
+        prepared, filled = kernel_of(line, schedule, target)
         call = invocation(prepared, filled)
         if call is None or prepared.lowered.scalars:
             return None

@@ -23,7 +23,7 @@ from zeroskip.native import lanes, tile
 from zeroskip.native.arguments import Array, Operand, densify, resolve, shapes, signature
 from zeroskip.native.dtypes import LOGICAL, form_arithmetic
 from zeroskip.native.emit import emit
-from zeroskip.native.lower import fill_of, lower
+from zeroskip.native.lower import fill_of, is_joint, lower
 from zeroskip.native.nest import LANE_BYTES
 from zeroskip.native.operand import Signature
 from zeroskip.native.packing import pack
@@ -131,11 +131,6 @@ def line_of(form: Form, operands: Mapping[str, Operand], extents: Extents) -> Li
     return Line(form, used, extents, signatures, dtype, converted)
 
 
-def is_joint(form: Form) -> bool:
-    """Whether the right side must be evaluated whole at every point, densely."""
-    return form.reduction not in (None, "+") or (form.reduction == "+" and form.post is not None)
-
-
 def run_form(
     form: Form,
     operands: Mapping[str, Operand],
@@ -171,31 +166,40 @@ def _dense(line: Line, backend: str, out: Array | None = None) -> Array:
     return result
 
 
+Schedule = tile.TilePlan | lanes.LanePlan | None
+"""None is the plain walk."""
+
+
 def scheduled(line: Line, target: Array, bound: Collection[str] = ()) -> tuple[Prepared, Slots]:
-    """The kernel of the schedule that pays: tiled, lanes, or the plain walk.
+    """The kernel of the schedule that pays, with its slots filled; see `schedule_of`."""
+    return kernel_of(line, schedule_of(line, bound), target)
+
+
+def schedule_of(line: Line, bound: Collection[str] = ()) -> Schedule:
+    """The schedule that pays: tiled, lanes, or the plain walk.
 
     bound : operands that are packed once for many calls.
     """
-    tiles = worthwhile_tiles(line, bound)
-    if tiles is not None:
-        return tiled(line, tiles, target)
-    vectors = lanes.plan(line.form, line.signatures, line.dtype.name, line.extents)
-    if vectors is not None and tile.plan(line.form, line.signatures, line.dtype.name) is None:
-        return in_lanes(line, vectors, target)
-    return plain(line, target)
-
-
-def worthwhile_tiles(line: Line, bound: Collection[str] = ()) -> tile.TilePlan | None:
-    """The tiled schedule, where packing and staging cost less than they save."""
-    plan = tile.plan(line.form, line.signatures, line.dtype.name)
-    if plan is None:
-        return None
-    entries = line.used[plan.entries.tensor]
+    tiles = tile.plan(line.form, line.signatures, line.dtype.name)
+    if tiles is None:
+        return lanes.plan(line.form, line.signatures, line.dtype.name, line.extents)
+    entries = line.used[tiles.entries.tensor]
     work = entries.size if isinstance(entries, np.ndarray) else entries.stored
-    work *= prod(line.extents.ranks[rank] for rank in plan.lanes)
-    if work <= REUSE * prod(line.extents.shapes[plan.lane_access.tensor]):
+    work *= prod(line.extents.ranks[rank] for rank in tiles.lanes)
+    if work <= REUSE * prod(line.extents.shapes[tiles.lane_access.tensor]):
         return None
-    return plan if plan.entries.tensor in bound or work >= WORTH_TILING else None
+    return tiles if tiles.entries.tensor in bound or work >= WORTH_TILING else None
+
+
+def kernel_of(line: Line, schedule: Schedule, target: Array) -> tuple[Prepared, Slots]:
+    """The kernel of a line under a schedule, with its slots filled."""
+    match schedule:
+        case tile.TilePlan():
+            return tiled(line, schedule, target)
+        case lanes.LanePlan():
+            return in_lanes(line, schedule, target)
+        case None:
+            return plain(line, target)
 
 
 def plain(line: Line, target: Array, *, accumulate: bool = False) -> tuple[Prepared, Slots]:

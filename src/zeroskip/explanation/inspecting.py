@@ -19,12 +19,16 @@ from zeroskip.native.engine import (
     REUSE,
     WORTH_TILING,
     Line,
-    is_joint,
+    Schedule,
+    kernel_of,
     line_of,
-    scheduled,
+    schedule_of,
     target_for,
 )
+from zeroskip.native.lanes import LanePlan
+from zeroskip.native.lower import is_joint
 from zeroskip.native.prepared import Prepared, Slots, invocation
+from zeroskip.native.tile import TilePlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +59,9 @@ def choose(
     for form in spec.forms:
         line = line_of(form, known, extents)
         target = target_for(line)
-        plan = tile.plan(form, line.signatures, line.dtype.name)
-        held = bound if len(spec.forms) == 1 else ()
-        prepared, slots = scheduled(line, target, held)
-        schedule = _schedule(prepared)
-        found.append(Chosen(line, prepared, slots, schedule, _why(line, plan, schedule)))
+        schedule = schedule_of(line, bound if len(spec.forms) == 1 else ())
+        prepared, slots = kernel_of(line, schedule, target)
+        found.append(Chosen(line, prepared, slots, *_name_and_reason(line, schedule)))
         known[line.name] = target
     return tuple(found)
 
@@ -90,39 +92,35 @@ def executed(
     return total
 
 
-def _schedule(prepared: Prepared) -> str:
-    """Told by what the kernel is handed: packed entries, or rows of sums."""
-    if ("packed",) in prepared.lowered.buffers:
-        return "tiled"
-    return "lanes" if ("rows",) in prepared.lowered.buffers else "plain"
+def _name_and_reason(line: Line, schedule: Schedule) -> tuple[str, str]:
+    match schedule:
+        case TilePlan():
+            entries, lanes = schedule.entries.tensor, schedule.lane_access.tensor
+            return "tiled", (
+                f"each entry of {entries} meets register tiles of {lanes}, which is copied into "
+                f"the order of vectors. {entries} is packed by rows of {line.name} first: once "
+                "where it is bound, at every call where it is not."
+            )
+        case LanePlan():
+            dense = ", ".join(n for n, s in line.signatures.items() if not s.skips)
+            sparse = ", ".join(n for n, s in line.signatures.items() if s.skips)
+            return "lanes", (
+                f"the stored entries of {sparse} are walked, and a rank of {line.name} that they "
+                f"lack runs in vectors, innermost, for which {dense} is turned."
+            )
+        case None:
+            return "plain", f"the levels of the operands are walked as they lie: {_why_plain(line)}"
 
 
-def _why(line: Line, plan: tile.TilePlan | None, schedule: str) -> str:
-    if schedule == "tiled" and plan is not None:
-        entries, lanes = plan.entries.tensor, plan.lane_access.tensor
-        return (
-            f"each entry of {entries} meets register tiles of {lanes}, which is copied into the "
-            f"order of vectors. {entries} is packed by rows of {line.name} first: once where it "
-            "is bound, at every call where it is not."
-        )
-    if schedule == "lanes":
-        dense = ", ".join(n for n, s in line.signatures.items() if not s.skips)
-        sparse = ", ".join(n for n, s in line.signatures.items() if s.skips)
-        return (
-            f"the stored entries of {sparse} are walked, and a rank of {line.name} that they lack "
-            f"runs in vectors, innermost, for which {dense} is turned."
-        )
-    return f"the levels of the operands are walked as they lie: {_why_plain(line, plan)}"
-
-
-def _why_plain(line: Line, plan: tile.TilePlan | None) -> str:
+def _why_plain(line: Line) -> str:
     if is_joint(line.form):
         op = line.form.reduction or "+"
         return f"under {op}= every point counts, so that nothing can be skipped."
-    if plan is not None:
+    tiles = tile.plan(line.form, line.signatures, line.dtype.name)
+    if tiles is not None:
         return (
             f"for fewer than {WORTH_TILING:,} multiplications, or no more than {REUSE} for each "
-            f"element of {plan.lane_access.tensor}, packing and copying cost more than they save."
+            f"element of {tiles.lane_access.tensor}, packing and copying cost more than they save."
         )
     products = [term for term in line.form.terms if len(term.accesses) > 1]
     if len(products) != 1:
