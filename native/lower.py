@@ -33,7 +33,6 @@ from zeroskip.native.nest import (
     Held,
     Kernel,
     Loop,
-    Name,
     Number,
     Prod,
     Range,
@@ -332,12 +331,7 @@ class Sums(_Shape):
         return descent.go(State(frozenset(), self.cursors(term.accesses)))
 
     def _last_pass(self, late: tuple[Term, ...]) -> tuple[Stmt, ...]:
-        """Bias and function over the whole result."""
-        if not self.plain_target():
-            at = self.scheme.names.fresh("i")
-            place = Elem(self.result, Name(at))
-            body: tuple[Stmt, ...] = (Reduce(place, "=", self.post(place)),)
-            return (Loop(at, Range(ZERO, self.scheme.size(self.form.target)), body),)
+        """Bias and function at every place that the target writes; the others stay 0."""
         return self.over_result((self.store(self.place(), map(self.late_value, late)),))
 
 

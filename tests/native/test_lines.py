@@ -116,6 +116,15 @@ SUBSCRIPTS = [
      lambda i, x: np.pad(i, (3, 1)) * x),
 ]  # fmt: skip
 
+AROUND_SCATTERS = [
+    ("O[2*p] = exp(I[p])", [(3,)], lambda i: np.kron(np.exp(i), [1, 0])[:5]),
+    ("O[2*p+1] = sigmoid(I[p,r] + b[p])", [(3, 2), (3,)],
+     lambda i, b: np.kron(1 / (1 + np.exp(-(i.sum(1) + b))), [0, 1])),
+    ("O[i,i] = exp(x[i])", [(3,)], lambda x: np.diag(np.exp(x))),
+    ("O[p//2,p-2*(p//2)] = relu(I[p] - 1)", [(5,)],
+     lambda i: np.append(relu(i - 1), 0).reshape(3, 2)),
+]  # fmt: skip
+
 CASCADES = [
     ("S[i] = A[i,j]*x[j]\nR[i] = relu(S[i] - 1)\ny[i] = R[i]*S[i]", [(4, 5), (5,)],
      lambda a, x: relu(a @ x - 1) * (a @ x)),
@@ -144,7 +153,7 @@ def choices(rng, shapes, dtype):
         ]
 
 
-def judge(text, shapes, numpy, dtype="float64", **given):
+def judge(text, shapes, numpy, dtype="float64", scale=0.0, **given):
     spec, rng = make_spec(text, **given), np.random.default_rng(3)
     calls = []
     for operands in list(choices(rng, shapes, dtype))[:: len(spec.forms)]:
@@ -152,7 +161,7 @@ def judge(text, shapes, numpy, dtype="float64", **given):
         want = np.asarray(numpy(*(dense_copy(x).astype(wide) for x in operands)))
         if spec.forms[-1].reduction in ("|", "&"):
             want = want.astype(bool)
-        calls.append(Call(spec, dict(zip(spec.operands, operands, strict=True)), want, 0.0))
+        calls.append(Call(spec, dict(zip(spec.operands, operands, strict=True)), want, scale))
     if len(spec.forms) > 1:  # the helper primes kernels of one line only
         for call, backend in product(calls, ("c", "interpreter")):
             got = engine.evaluate(spec, call.operands, backend=backend)
@@ -184,6 +193,11 @@ def test_reductions(text, shapes, numpy, dtype):
 @pytest.mark.parametrize(("text", "shapes", "given", "numpy"), SUBSCRIPTS, ids=names(SUBSCRIPTS))
 def test_subscripts_and_scatters(text, shapes, given, numpy):
     judge(text, shapes, numpy, **given)
+
+
+@pytest.mark.parametrize(("text", "shapes", "numpy"), AROUND_SCATTERS, ids=names(AROUND_SCATTERS))
+def test_what_a_scatter_does_not_reach_stays_0_whatever_the_function(text, shapes, numpy):
+    judge(text, shapes, numpy, scale=1.0)
 
 
 @pytest.mark.parametrize(("text", "shapes", "numpy"), CASCADES, ids=names(CASCADES))
