@@ -23,6 +23,7 @@ from zeroskip.native.engine import (
 )
 from zeroskip.native.load import Invocation
 from zeroskip.native.prepared import invocation
+from zeroskip.native.recent import Recent
 from zeroskip.native.tile import TilePlan
 
 MOST_SHAPES = 32
@@ -108,16 +109,14 @@ class Bound:
             key += (given.shape, given.dtype)
         if len(fresh) != len(self.rest):
             return None
-        known: dict[tuple[object, ...], Ready | None] | None
+        known: Recent[tuple[object, ...], Ready | None] | None
         known = getattr(self._local, "known", None)
         if known is None:
-            known = self._local.known = {}
+            known = self._local.known = Recent(MOST_SHAPES)
         found = tuple(key)
-        if found not in known:
-            while len(known) >= MOST_SHAPES:
-                known.pop(next(iter(known)))
-            known[found] = self._fill(fresh)
-        return known[found]
+        if found in known:
+            return known[found]
+        return known.keep(found, self._fill(fresh))
 
     def _fill(self, fresh: Mapping[str, object]) -> Ready | None:
         if len(self.spec.forms) != 1:

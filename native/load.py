@@ -22,11 +22,15 @@ import numpy as np
 from zeroskip.errors import CacheError, KernelError
 from zeroskip.native import settings, toolchain
 from zeroskip.native.cache import Cache, CachedObject, refuses_to_execute
+from zeroskip.native.recent import Recent
 
 INCLUDE = re.compile(r'^#include "(zs_\w+\.h)"$', re.MULTILINE)
 
 # Loading is tried again where another process replaced or removed the object meanwhile.
 ATTEMPTS = 5
+
+# Kernels of one process, some 100 kB each with their texts; one that is in use stays loaded.
+MOST_KERNELS = 1024
 
 REASONS: Final = {
     "ZS_EVERSION": "it was compiled for another version of the argument struct",
@@ -229,7 +233,7 @@ class Invocation:
         )
 
 
-_loaded: dict[tuple[object, ...], Kernel] = {}
+_loaded: Recent[tuple[object, ...], Kernel] = Recent(MOST_KERNELS)
 
 
 def load(c_text: str, symbol: str, flags: Sequence[str] = ()) -> Kernel:
@@ -247,7 +251,7 @@ def load(c_text: str, symbol: str, flags: Sequence[str] = ()) -> Kernel:
     found = _loaded.get(known)
     if found is None:
         # Two threads may both come here; both then load the same object, and one stays.
-        found = _loaded.setdefault(known, _load(whole_text(c_text), symbol, tuple(flags)))
+        found = _loaded.keep(known, _load(whole_text(c_text), symbol, tuple(flags)))
     return found
 
 

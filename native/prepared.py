@@ -17,6 +17,7 @@ from zeroskip.native.arguments import Array, Operand, densify, values
 from zeroskip.native.emit import SYMBOL
 from zeroskip.native.interpret import interpret
 from zeroskip.native.lower import Lowered
+from zeroskip.native.recent import Recent
 from zeroskip.native.scheme import Key
 
 MOST_RANKS = 32
@@ -34,16 +35,16 @@ class Prepared:
     dtype: np.dtype[Any]
 
 
-_remembered: dict[Key, Prepared] = {}
+_remembered: Recent[Key, Prepared] = Recent(load.MOST_KERNELS)
 
 
 def remember(key: Key, build: Callable[[], Prepared]) -> Prepared:
-    """The kernel of ``key``: lowered once in a process."""
+    """The kernel of ``key``: lowered once, as long as a process remembers it."""
     found = _remembered.get(key)
     if found is None:
         made = build()
         check_limits(made.lowered)
-        found = _remembered[key] = made
+        found = _remembered.keep(key, made)
     return found
 
 
