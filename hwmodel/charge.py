@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zeroskip.errors import TensorError
+from zeroskip.errors import ArchError, TensorError
 from zeroskip.formats.convert import tensor
 from zeroskip.formats.density import Density
 from zeroskip.formats.tensor import Tensor
@@ -271,6 +271,11 @@ def charge(
     ------
     EinsumError, ArchError, TensorError
     """
+    if mapping is not None and not isinstance(mapping, maps.Mapping):
+        raise ArchError(
+            f"mapping: expected a Mapping, found {mapping!r}\n"
+            'Write Mapping(order="c m p q", sync="c"), or leave it out.'
+        )
     given = dict(operands)
     for name, value in given.items():
         if isinstance(value, Density):

@@ -53,6 +53,7 @@ class Mapping:
         sync: str | None = None,
         roles: Dict[str, str] | None = None,
     ) -> None:
+        _check_kinds(order, split, space, sync, roles)
         loops = order.split() if isinstance(order, str) else order
         put = object.__setattr__
         put(self, "order", tuple(loops))
@@ -81,6 +82,21 @@ class Mapping:
         if self.roles:
             parts.append(f"roles {', '.join(f'{t}: {r}' for t, r in sorted(self.roles.items()))}")
         return "; ".join(parts)
+
+
+def _check_kinds(order: object, split: object, space: object, sync: object, roles: object) -> None:
+    """Refuse what is no mapping's part, naming the part."""
+    for name, table in (("split", split), ("space", space), ("roles", roles)):
+        if table is not None and not isinstance(table, Dict):
+            raise ArchError(f"{name}: expected a dict by rank or operand, found {table!r}")
+    dims = list(space.values()) if isinstance(space, Dict) else []
+    texts = [("order", order), *(("space", value) for value in dims)]
+    for name, value in texts:
+        listed = value if isinstance(value, list | tuple) else [value]
+        if not all(isinstance(word, str) for word in listed) or (name == "space" and not listed):
+            raise ArchError(f'{name}: expected names, such as "rows", found {value!r}')
+    if sync is not None and not isinstance(sync, str):
+        raise ArchError(f'sync: expected the name of a loop or "none", found {sync!r}')
 
 
 def _block(rank: str, size: int | Sequence[int]) -> int:
@@ -175,7 +191,11 @@ def complete(mapping: Mapping | None, layer: Layer, arch: Arch) -> Schedule:
 def _space(given: Mapping, layer: Layer, arch: Arch) -> dict[str, tuple[str, ...]]:
     names = [name for name, _ in arch.array]
     if given.space is None:
-        wide = [rank for rank in _result_ranks(layer) if layer.extent(rank) > 1]
+        wide = [
+            rank
+            for rank in _result_ranks(layer)
+            if layer.extent(rank) > 1 and rank not in given.split
+        ]
         if not wide:
             return {}
         if len(wide) == 1 or len(names) == 1:

@@ -155,3 +155,29 @@ def test_roles_are_checked() -> None:
 def test_a_window_tells_the_activation_where_names_do_not() -> None:
     spec = make_spec("Z[m,p] = U1[m,r]*V[p+r]", sizes={"r": 2})
     assert layer_of(spec, {"U1": (3, 2), "V": (5,)}).roles == {"U1": "F", "V": "I"}
+
+
+def test_a_rank_that_is_split_does_not_go_across_pes_by_default() -> None:
+    made = scheduled("y[i] = A[i,j]*x[j]", {"A": (4, 5), "x": (5,)}, Mapping(split={"i": 2}))
+    assert str(made.mapping).startswith("order i1 j i0; sync j; space none: one PE; split i: 2")
+    made = scheduled("Z[m,n] = A[m,k]*B[k,n]", {"A": (4, 5), "B": (5, 6)}, Mapping(split={"m": 2}))
+    assert str(made.mapping).startswith("order m1 k m0 n; sync k; space n: rows*cols; split m: 2")
+
+
+@pytest.mark.parametrize(
+    ("kinds", "line"),
+    [
+        ({"order": 3}, 'order: expected names, such as "rows", found 3'),
+        ({"order": [1, 2]}, "order: expected names"),
+        ({"split": 3}, "split: expected a dict by rank or operand, found 3"),
+        ({"space": 3}, "space: expected a dict"),
+        ({"space": {"i": 3}}, "space: expected names"),
+        ({"space": {"i": []}}, "space: expected names"),
+        ({"sync": 3}, 'sync: expected the name of a loop or "none", found 3'),
+        ({"roles": 3}, "roles: expected a dict"),
+    ],
+)
+def test_parts_of_the_wrong_kind_are_named(kinds, line) -> None:
+    with pytest.raises(ArchError) as caught:
+        Mapping(**kinds)
+    assert line in str(caught.value)
