@@ -131,7 +131,12 @@ class Density:
         """
         wanted = np.dtype(dtype)
         check_dtype(wanted)
-        generator = np.random.default_rng(rng)
+        try:
+            generator = np.random.default_rng(rng)
+        except (TypeError, ValueError) as cause:
+            raise TensorError(
+                f"rng: expected a generator or a seed of 0 or more, found {rng!r}"
+            ) from cause
         check_room(self.size, 8, f"an array of shape {self.shape}")
         nnz = self.nnz
         flat = np.zeros(self.size, dtype=wanted)

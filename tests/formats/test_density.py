@@ -75,3 +75,10 @@ def test_what_is_no_density(arguments, named, message):
     with pytest.raises(TensorError) as caught:
         Density(*arguments, **named)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("seed", [-1, "a"])
+def test_a_seed_that_is_none(seed):
+    with pytest.raises(TensorError) as caught:
+        Density((3,), 0.5).sample(seed)
+    assert f"expected a generator or a seed of 0 or more, found {seed!r}" in str(caught.value)

@@ -143,7 +143,7 @@ def check_options(
         raise ZeroskipError(f"threads: expected a whole number of 1 or more, found {threads!r}")
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ZeroskipError(f"seed: expected a whole number of 0 or more, found {seed!r}")
-    if not 0 < budget_s < float("inf"):
+    if not isinstance(budget_s, int | float) or not 0 < budget_s < float("inf"):
         raise ZeroskipError(f"budget_s: expected a number of seconds above 0, found {budget_s!r}")
     for name in bound or ():
         if name not in made.operands:

@@ -134,6 +134,8 @@ class Case:
         """NumPy, SciPy for each set of sparse operands, and torch."""
         found: list[Way] = []
         product, form = self.product, self.layer.spec.forms[0]
+        if not self.operands:
+            return []
         if np.result_type(*self.operands.values()) != self.dtype or self.dtype == np.bool_:
             return []  # they would compute, and overflow, in another type
         if product is None:

@@ -128,6 +128,8 @@ def bench(args: Namespace) -> int:
     """Time a layer."""
     from zeroskip.benchmark.benching import bench as time_layer
 
+    if args.plot is not None:
+        check_plot(args.plot)
     made = layer_of(args)
     if args.break_even is not None and "=" in args.break_even:  # it took the operand behind it
         args.operands, args.break_even = [*args.operands, args.break_even], ""
@@ -190,12 +192,24 @@ def break_even(
     return 0
 
 
-def plot(table: Table, x: str, path: Path) -> None:
+def check_plot(path: Path) -> None:
+    """Refuse a figure that cannot be drawn, before anything is timed."""
     try:
-        import matplotlib
+        import matplotlib.figure
     except ImportError:
         raise ZeroskipError("--plot needs matplotlib: pip install zeroskip[plot]") from None
     matplotlib.use("agg")
+    known = matplotlib.figure.Figure().canvas.get_supported_filetypes()
+    if path.suffix[1:].lower() not in known:
+        raise ZeroskipError(
+            f"--plot {path}: expected a name that ends in .png, .svg or .pdf, found "
+            f"{path.suffix or 'no ending'}"
+        )
+    if not path.parent.is_dir():
+        raise ZeroskipError(f"--plot {path}: there is no folder {path.parent}")
+
+
+def plot(table: Table, x: str, path: Path) -> None:
     figure: Any = table.plot(x=x, y="time_s").figure
     figure.set_size_inches(9, 6)
     figure.savefig(path)

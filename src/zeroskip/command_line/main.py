@@ -49,6 +49,13 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
 
 
+def _seed(text: str) -> int:
+    """A seed as NumPy takes it: a whole number of 0 or more."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a whole number of 0 or more, found {text!r}")
+    return int(text)
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     whole = _Parser(
@@ -105,7 +112,7 @@ def parser() -> argparse.ArgumentParser:
     storage.add_argument("--format", action="append", default=[], metavar="FORMAT")
     storage.add_argument("--value-bits", type=int, metavar="N", help="of a value")
     storage.add_argument("--pointer-bits", type=int, metavar="N", help="of a fiber pointer")
-    storage.add_argument("--seed", type=int, default=0, help="of random(...) (0)")
+    storage.add_argument("--seed", type=_seed, default=0, help="of random(...) (0)")
     _table_options(storage)
 
     doctor = _command(commands, "doctor", "what is here, what is missing, how to get it")
@@ -143,7 +150,7 @@ def _command(
         made.add_argument(
             "--pad", action="append", default=[], metavar="PAD", help="1, I=1 or I.h=1,1"
         )
-        made.add_argument("--seed", type=int, default=0, help="of random(...) (0)")
+        made.add_argument("--seed", type=_seed, default=0, help="of random(...) (0)")
     return made
 
 

@@ -309,3 +309,13 @@ def test_too_slow_to_try_is_left_out(monkeypatch):
     table = bench("y[i] = A[i,j]*x[j]", np.eye(4), np.eye(4)[0], formats="CSR", **FAST)
     assert [k for k in kernels(table) if "x CSR" in k and k.startswith("zeroskip")] == []
     assert any(n.startswith("left out, as too slow for the budget: x CSR") for n in table.notes)
+
+
+def test_a_layer_without_operands_has_no_peers():
+    assert [name.split()[0] for name in kernels(bench("y = 3", **FAST))] == ["zeroskip"]
+
+
+def test_a_budget_is_a_number():
+    with pytest.raises(zs.ZeroskipError) as caught:
+        bench("y = x[i]", np.ones(2), budget_s="1")
+    assert "budget_s: expected a number of seconds above 0, found '1'" in str(caught.value)

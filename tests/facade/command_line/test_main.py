@@ -401,3 +401,28 @@ def test_findings_are_wrapped_in_a_terminal(monkeypatch, capsys):
     lines = told(capsys)[0].splitlines()
     assert max(map(len, lines)) <= 40
     assert sum("→" in line for line in lines) == 1
+
+
+# ---- refused before anything is measured ------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [["run", MATVEC, "A=a.npy", "x=x.npy"], ["storage", "a.npy"]])
+def test_a_seed_below_zero_is_a_word_that_is_not_understood(files, capsys, command):
+    assert main([*command, "--seed", "-1"]) == 2
+    assert "expected a whole number of 0 or more, found '-1'" in told(capsys)[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("a.xyz", "--plot a.xyz: expected a name that ends in .png, .svg or .pdf, found .xyz"),
+        ("a", "found no ending"),
+        ("nowhere/a.png", "--plot nowhere/a.png: there is no folder nowhere"),
+    ],
+)
+def test_a_figure_that_cannot_be_drawn_is_refused_first(files, capsys, name, line):
+    pytest.importorskip("matplotlib")
+    assert main(["bench", MATVEC, "A=a.npy", "x=x.npy", "--plot", name]) == 1
+    out, err = told(capsys)
+    assert not out
+    assert line in err
