@@ -249,7 +249,7 @@ def _draw(rng: np.random.Generator, longest: int) -> Case | None:
         held[0] = str(rng.choice([f"2*{held[0]}", f"{held[0]}+1", f"{held[0]}//2"]))
     floating = bool(rng.random() < 0.6)
     if rng.random() < 0.2:
-        right = f"{rng.choice(['relu', 'abs', 'sign'])}({right})"
+        right = f"{rng.choice(['relu', 'abs', 'sign', 'floor', 'ceil'])}({right})"
     left = f"O[{', '.join(held)}]" if held else "O"
     types = ["float32", "float64"] if floating else ["int8", "int16", "int32", "int64", "bool"]
     dtype = str(rng.choice(types))
