@@ -113,8 +113,8 @@ class Spec:
             found = solve(
                 self.forms, dict(key), self.sizes, self.consts, by_axis(self.pads), text=self.text
             )
-            while len(self._solved) >= _CACHED_EXTENTS:
-                self._solved.pop(next(iter(self._solved)), None)
+            for oldest in list(self._solved)[: 1 - _CACHED_EXTENTS]:
+                self._solved.pop(oldest, None)
             self._solved[key] = found
         return found
 

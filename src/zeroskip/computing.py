@@ -10,6 +10,7 @@ from zeroskip.errors import EinsumError
 from zeroskip.formats.torch_io import is_torch, to_torch
 from zeroskip.native.bound import Bound
 from zeroskip.native.engine import evaluate
+from zeroskip.native.recent import Recent
 
 if TYPE_CHECKING:
     from zeroskip.einsum_spec.counts import Ops
@@ -223,8 +224,33 @@ def einsum(
     >>> einsum("y[i] = A[i,j]*x[j]", np.array([[1.0, 2.0], [0.0, 3.0]]), np.array([1.0, 1.0]))
     array([3., 3.])
     """
-    made = layer(text, consts=consts, sizes=sizes, pad=pad)
+    made = _layer_of(text, consts, sizes, pad)
     return made(*operands, out=out, format=format, backend=backend, **named)
+
+
+MOST_TEXTS = 256
+"""Layers that `einsum` remembers by their text; parsing takes longer than a small product."""
+
+_made: Recent[tuple[object, ...], Layer] = Recent(MOST_TEXTS)
+
+
+def _layer_of(text: object, consts: Any, sizes: Any, pad: Any) -> Layer:
+    """`layer`, made once for what is written alike."""
+    key = tuple(map(_content, (text, consts, sizes, pad)))
+    try:
+        found = _made.get(key)
+    except TypeError:  # something in it has no hash; `layer` says what is wrong with it
+        return layer(text, consts=consts, sizes=sizes, pad=pad)
+    return found or _made.keep(key, layer(text, consts=consts, sizes=sizes, pad=pad))
+
+
+def _content(value: object) -> object:
+    """A key that tells 2 from 2.0 and from True, which are equal and mean different layers."""
+    if isinstance(value, Mapping):
+        return "mapping", *((name, _content(item)) for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return type(value), *map(_content, value)
+    return type(value), value
 
 
 def name_operands(

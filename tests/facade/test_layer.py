@@ -142,3 +142,18 @@ def test_a_bound_layer_goes_to_other_processes(fc):
     for made in (pickle.loads(pickle.dumps(bound)), copy.deepcopy(bound)):
         assert made.operands == ("X",)
         assert made(X).tolist() == WANT
+
+
+def test_a_remembered_text_is_not_taken_for_another():
+    x = np.array([1, 2, 3])
+    line = "y[i] = a*x[i]"
+    assert zs.einsum(line, x=x, consts={"a": 2}).dtype == np.int64
+    assert zs.einsum(line, x=x, consts={"a": 2.0}).dtype == np.float64
+    assert zs.einsum(line, x=x, consts={"a": 3}).tolist() == [3, 6, 9]
+    assert zs.einsum(line, x=x, a=2).tolist() == [2, 4, 6]
+    window = "y[p] = x[p+r]*f[r]"
+    for pad, places in ((None, 2), (1, 4), ((0, 1), 3), ([0, 1], 3), ({"x": {0: (0, 2)}}, 4)):
+        for _ in range(2):
+            assert zs.einsum(window, x, np.ones(2), pad=pad).shape == (places,)
+    with pytest.raises(zs.EinsumError, match="expected a whole number"):
+        zs.einsum(window, x, np.ones(2), pad=np.array([[1]]))
