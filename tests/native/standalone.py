@@ -22,7 +22,9 @@ from zeroskip.native.load import whole_text
 from zeroskip.native.prepared import Prepared, Slots
 
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-FLAGS = (*SANITIZERS, "-g", "-O1", "-fno-omit-frame-pointer")
+FLAGS = (*SANITIZERS, "-fno-wrapv", "-g", "-O1", "-fno-omit-frame-pointer")
+"""Values may wrap around, but not those of the tests: without -fwrapv an address that overflows
+is found."""
 
 MAIN = r"""
 #include <stdio.h>
