@@ -1,7 +1,7 @@
 """Evaluates an accounting on the real masks of the operands, in 64-bit integers.
 
 The text is parsed and its sums are pushed into its products once for each structure; what
-is remembered depends on the text alone, never on an operand.
+is remembered depends on text and extents alone, never on an operand.
 """
 
 from __future__ import annotations
@@ -109,14 +109,21 @@ def structure(text: str) -> Structure:
     return Structure(written, factored, frozenset(names))
 
 
+@lru_cache(maxsize=512)
+def sized(text: str, sizes: tuple[tuple[str, int], ...]) -> Spec:
+    """The factored accounting at these extents; it remembers extents that it has solved."""
+    parsed = structure(text)
+    used = {rank: n for rank, n in sizes if rank in parsed.names}
+    return replace(parsed.factored, sizes=used, _solved={})
+
+
 def counts(accounting: Accounting, operands: Mapping[str, Operand]) -> dict[str, NDArray[np.int64]]:
     """Every result of the accounting, by name; without any point, all of them 0."""
     parsed = structure(accounting.text)
     if 0 in accounting.sizes.values():
         return {name: np.zeros((), dtype=np.int64) for name in parsed.factored.results}
-    sizes = {rank: n for rank, n in accounting.sizes.items() if rank in parsed.names}
-    spec = replace(parsed.factored, sizes=sizes, _solved={})
-    masks = {name: operands[m.tensor].mask(m) for name, m in accounting.masks.items()}
-    used = set(spec.operands)
-    found = evaluate(spec, {name: mask for name, mask in masks.items() if name in used})
+    spec = sized(accounting.text, tuple(accounting.sizes.items()))
+    read = {name: accounting.masks[name] for name in spec.operands if name in accounting.masks}
+    masks = {name: operands[m.tensor].mask(m) for name, m in read.items()}
+    found = evaluate(spec, masks)
     return {name: np.asarray(value) for name, value in found.items()}

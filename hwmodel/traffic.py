@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from zeroskip.formats.bits import Storage, layout
 from zeroskip.formats.format import Format
-from zeroskip.formats.levels import Bitmask, Compressed, Uncompressed
+from zeroskip.formats.levels import Bitmask, Compressed, RunLength, Uncompressed
 from zeroskip.formats.tensor import Tensor
 from zeroskip.hwmodel.arch import Arch, Level
 from zeroskip.hwmodel.evaluate import Operand
@@ -249,23 +249,39 @@ def _storage(
 def storage_bits(operand: Operand, bound: Format, value_bits: int) -> Storage:
     """What an operand costs in a format, as `Tensor.storage` says.
 
-    U ranks around one C or B need no encoding: their fields follow from the entries.
+    U ranks around one C, B or R need no encoding: their fields follow from the entries.
     """
     levels, shape = bound.levels, operand.shape
     outer, last = levels[:-1], levels[-1] if levels else Uncompressed()
+    held: Any = operand.value
     simple = isinstance(last, Uncompressed | Compressed | Bitmask)
+    simple |= isinstance(last, RunLength) and not isinstance(held, Tensor)
     if not simple or not all(isinstance(level, Uncompressed) for level in outer):
-        held: Any = operand.value
         if not isinstance(held, Tensor):
             return Tensor.from_dense(operand.nonzero, bound).storage(value_bits)
         return held.asformat(bound).storage(value_bits)
     sizes = [prod(shape[int(axis)] for axis in rank.axes) for rank in bound.ranks]
     entries = [prod(sizes[: i + 1]) for i in range(len(sizes))]
-    if entries and not isinstance(last, Uncompressed):
+    if isinstance(last, RunLength):
+        order = [int(axis) for rank in bound.ranks for axis in rank.axes]
+        entries[-1] = _runs(operand.nonzero.transpose(order), sizes[-1], last.run_bits)
+    elif entries and not isinstance(last, Uncompressed):
         entries[-1] = int(np.count_nonzero(operand.stored))
     stored = entries[-1] if entries else 1
     fields = layout(shape, bound, entries)
     return Storage(bound, value_bits, stored, fields, prod(shape) * value_bits)
+
+
+def _runs(mask: NDArray[np.bool_], positions: int, run_bits: int) -> int:
+    """Entries of a mask whose fibers of so many positions are run-length coded, bridges among
+    them: floor(gap / 2**run_bits) of them before an entry."""
+    places = np.flatnonzero(mask)
+    if not len(places):
+        return 0
+    gaps = np.diff(places, prepend=-1) - 1
+    position = places % positions
+    np.minimum(gaps, position, out=gaps)  # the first of a fiber has the zeros of its own alone
+    return len(places) + int((gaps >> run_bits).sum())
 
 
 def result_storage(layer: Layer, arch: Arch, result: Operand) -> Storage:

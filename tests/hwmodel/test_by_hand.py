@@ -178,10 +178,10 @@ def test_fully_connected_skipped() -> None:
 # Output p and tap r read row h = 2*p + r - 1: p = 0 reads -1 (padding), 0, 1; p = 1 reads 1, 2, 3.
 # The same for columns.  Not zero are, with the taps that reach them and the output they go to:
 #
-#   I[0,0,0]  r = 1, p = 0                 s = 1, q = 0                 (1,1) to (0,0)
-#   I[0,1,2]  r = 0, p = 1; r = 2, p = 0   s = 1, q = 1                 (0,1) to (1,1), (2,1) to (0,1)
-#   I[0,3,3]  r = 2, p = 1                 s = 2, q = 1                 (2,2) to (1,1)
-#   I[1,2,1]  r = 1, p = 1                 s = 0, q = 1; s = 2, q = 0   (1,0) to (1,1), (1,2) to (1,0)
+#   I[0,0,0] r = 1, p = 0                 s = 1, q = 0                (1,1) to (0,0)
+#   I[0,1,2] r = 0, p = 1; r = 2, p = 0   s = 1, q = 1                (0,1) to (1,1), (2,1) to (0,1)
+#   I[0,3,3] r = 2, p = 1                 s = 2, q = 1                (2,2) to (1,1)
+#   I[1,2,1] r = 1, p = 1                 s = 0, q = 1; s = 2, q = 0  (1,0) to (1,1), (1,2) to (1,0)
 #
 #   F[0,0]: taps (1,1), (0,1)   F[1,0]: (1,1), (2,2), (0,0)   F[0,1]: (1,2)   F[1,1]: none
 #
