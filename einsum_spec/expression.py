@@ -12,7 +12,7 @@ In: such an `Eq`, or one built by hand, is printed as Einsum text and parsed, so
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import singledispatch
 from typing import Any
 
@@ -61,10 +61,10 @@ _KNOWN: dict[Any, str] = {
 # ---- tree to SymPy ----------------------------------------------------------------------
 
 
-def to_sympy(program: Program, consts: Mapping[str, int | float] | None = None) -> Any:
+def to_sympy(program: Program) -> Any:
     """The `Eq` of a program of one line; of several, a `Tuple` of them.
 
-    Named constants stay symbols, whether or not ``consts`` knows their values.
+    Named constants stay symbols, whether or not they have a value.
     """
     lines = [_equation(statement) for statement in make_explicit(program).statements]
     return lines[0] if len(lines) == 1 else sympy.Tuple(*lines)

@@ -89,7 +89,7 @@ class Spec:
         """The SymPy `Eq`; for a cascade, a `Tuple` of them."""
         from zeroskip.einsum_spec.expression import to_sympy
 
-        return to_sympy(self.program, self.consts)
+        return to_sympy(self.program)
 
     # ---- what it is at given shapes -----------------------------------------------------
 

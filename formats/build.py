@@ -20,6 +20,7 @@ from zeroskip.formats.level_data import (
     check_room,
     freeze,
     index_dtype,
+    mask_words,
     storage_extents,
 )
 from zeroskip.formats.levels import (
@@ -202,7 +203,7 @@ def _pointers(parents: Indices, fibers: int, where: str) -> Indices:
 def _masks(
     coords: Indices, parents: Indices, fibers: int, extent: int, where: str
 ) -> dict[str, Array]:
-    width = -(-extent // 64)
+    width = mask_words(extent)
     check_room(2 * fibers * width, 8, f"words and rank of {where}")
     words = np.zeros(fibers * width, dtype=np.uint64)
     if len(coords):
@@ -267,7 +268,7 @@ def level_coordinates(level: LevelData) -> tuple[Indices | None, Indices]:
         case Compressed():
             return _owners(arrays["pos"]), arrays["crd"].astype(np.int64)
         case Bitmask():
-            width = -(-level.extent // 64) * 64
+            width = 64 * mask_words(level.extent)
             octets = arrays["words"].astype("<u8").view(np.uint8)
             check_room(len(octets), 8, "the unpacked bitmask")
             bits = np.flatnonzero(np.unpackbits(octets, bitorder="little"))

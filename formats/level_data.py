@@ -58,6 +58,11 @@ def index_dtype(spec: LevelFormat, name: str, extent: int) -> np.dtype[Any]:
     return np.dtype(np.uint64 if name == "words" else np.int64)
 
 
+def mask_words(extent: int) -> int:
+    """64-bit words of a bitmask fiber."""
+    return -(-extent // 64)
+
+
 def coordinate_bits(extent: int) -> int:
     """ceil(log2 extent): bits that tell ``extent`` coordinates apart."""
     return max(extent - 1, 0).bit_length()

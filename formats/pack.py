@@ -16,8 +16,9 @@ import numpy as np
 
 from zeroskip.errors import TensorError
 from zeroskip.formats.bits import LevelBits, layout, value_width
+from zeroskip.formats.build import popcounts_before
 from zeroskip.formats.format import Format
-from zeroskip.formats.level_data import Array, LevelData
+from zeroskip.formats.level_data import Array, LevelData, mask_words
 from zeroskip.formats.levels import Bitmask
 from zeroskip.formats.tensor import Tensor
 
@@ -134,7 +135,7 @@ def unpack(packed: Packed) -> Tensor:
 
 def _level_fields(level: LevelData, bits: LevelBits) -> Iterator[Bits]:
     if isinstance(level.spec, Bitmask):
-        width = -(-level.extent // 64) * 64
+        width = 64 * mask_words(level.extent)
         octets = level.arrays["words"].astype("<u8").view(np.uint8)
         rows = np.unpackbits(octets, bitorder="little").reshape(level.fibers, width)
         yield rows[:, : level.extent].reshape(-1)
@@ -148,12 +149,11 @@ def _level_fields(level: LevelData, bits: LevelBits) -> Iterator[Bits]:
 
 def _level_arrays(spec: Any, bits: LevelBits, reader: _Reader) -> dict[str, Array]:
     if isinstance(spec, Bitmask):
-        width = -(-bits.extent // 64) * 64
+        width = 64 * mask_words(bits.extent)
         rows = np.zeros((bits.fibers, width), dtype=np.uint8)
         rows[:, : bits.extent] = reader.bits(bits.fields).reshape(bits.fibers, bits.extent)
         words = np.packbits(rows.reshape(-1), bitorder="little").view("<u8").astype(np.uint64)
-        rank = np.cumsum(np.bitwise_count(words), dtype=np.int64) - np.bitwise_count(words)
-        return {"words": words, "rank": rank}
+        return {"words": words, "rank": popcounts_before(words)}
     arrays: dict[str, Array] = {}
     for name in spec.arrays:
         if name == "pos" and not bits.pointers:

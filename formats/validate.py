@@ -15,6 +15,7 @@ from zeroskip.formats.level_data import (
     LevelData,
     freeze,
     index_dtype,
+    mask_words,
     storage_extents,
 )
 from zeroskip.formats.levels import Bitmask, Compressed, LevelFormat, RunLength, Singleton
@@ -190,7 +191,7 @@ def _check_runs(
 
 
 def _check_masks(words: Array, rank: Array, fibers: int, extent: int, where: str) -> int:
-    width = -(-extent // 64)
+    width = mask_words(extent)
     for name, array in (("words", words), ("rank", rank)):
         _check_length(array, name, fibers * width, f"{fibers} fibers of {width} words", where)
     if extent % 64:

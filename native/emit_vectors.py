@@ -61,7 +61,7 @@ def vector_loop(node: Loop, out: CWriter) -> None:
 
 def _parameters(node: Loop, inner: CWriter) -> list[str]:
     """What a split-off tile is handed: the buffers and integers that its lines use."""
-    arrays, scalars = free_names(node.body, {node.var}, inner.kernel)
+    arrays, scalars = free_names(node.body, {node.var})
     used = set(re.findall(r"[A-Za-z_]\w*", "\n".join(inner.lines)))
     params = []
     for buffer in inner.kernel.buffers:

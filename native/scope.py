@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
 
-from zeroskip.native.nest import Bind, Elem, Fill, Kernel, Level, Locate, Loop, Name, Stage, Stored
+from zeroskip.native.nest import Bind, Elem, Fill, Level, Locate, Loop, Name, Stage, Stored
 
 
-def free_names(
-    body: tuple[object, ...], bound: set[str], kernel: Kernel
-) -> tuple[set[str], list[str]]:
+def free_names(body: tuple[object, ...], bound: set[str]) -> tuple[set[str], list[str]]:
     """Buffers that the statements touch, and integer names that they read but do not define."""
     arrays: set[str] = set()
     names: dict[str, None] = {}

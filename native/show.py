@@ -89,7 +89,7 @@ def _(node: Loop, kernel: Kernel) -> Iterator[str]:
             head = f"for {var} in [{_int(lo)}, {_int(hi)}):"
             notes = ["vectors"] if node.kind == "vec" else []
         case Stored() as over:
-            var, body = _taken_apart(node, over, kernel)
+            var, body = _taken_apart(node, kernel)
             head = f"for {var}, {over.pos} in {_fiber(over)}:"
             notes = [WALKS[over.level.letter]]
         case Merge(left, right):
@@ -99,14 +99,14 @@ def _(node: Loop, kernel: Kernel) -> Iterator[str]:
     yield from _block(f"{head}{'  # ' if notes else ''}{', '.join(notes)}", body, kernel)
 
 
-def _taken_apart(node: Loop, over: Stored, kernel: Kernel) -> tuple[str, tuple[Stmt, ...]]:
+def _taken_apart(node: Loop, kernel: Kernel) -> tuple[str, tuple[Stmt, ...]]:
     """``(c,r,s)`` where the body does nothing with a flattened coordinate but divide it."""
     names: list[str] = []
     body = node.body
     while len(body) == 1 and isinstance(body[0], Bind) and _digit(body[0].expr, node.var, kernel):
         names.append(body[0].var)
         body = body[0].body
-    if len(names) < 2 or node.var in free_names(body, set(), kernel)[1]:
+    if len(names) < 2 or node.var in free_names(body, set())[1]:
         return node.var, node.body
     return f"({','.join(names)})", body
 

@@ -65,7 +65,7 @@ def layer_of(args: Namespace) -> Layer:
 
 def real_operands(args: Namespace, of: Layer, results: Sequence[str] = ()) -> dict[str, Any]:
     """Operands drawn and in their formats; formats of ``results`` are left alone."""
-    given = draw(of, read_operands(of, args.operands), args.seed)
+    given = draw(of, read_operands(args.operands), args.seed)
     for_all, by_operand = read_formats(args.format)
     if for_all:
         raise UsageError(f"--format {for_all[0]}: say whose, as in --format F={for_all[0]}")
@@ -133,8 +133,8 @@ def bench(args: Namespace) -> int:
     made = layer_of(args)
     if args.break_even is not None and "=" in args.break_even:  # it took the operand behind it
         args.operands, args.break_even = [*args.operands, args.break_even], ""
-    given = read_operands(made, args.operands)
-    formats = bench_formats(args, made, given)
+    given = read_operands(args.operands)
+    formats = bench_formats(args)
     bound = None if args.bound is None else [n for n in args.bound if n != "none"]
     if args.break_even is not None:
         return break_even(args, made, given, formats, bound)
@@ -157,7 +157,7 @@ def bench(args: Namespace) -> int:
     return 0
 
 
-def bench_formats(args: Namespace, made: Layer, given: dict[str, Any]) -> Any:
+def bench_formats(args: Namespace) -> Any:
     """What ``formats=`` takes: nothing, formats for all, or formats by operand."""
     for_all, by_operand = read_formats(args.format)
     if for_all and by_operand:
@@ -288,7 +288,7 @@ def explain(args: Namespace) -> int:
     from zeroskip.explanation.explaining import explain as explain_layer
 
     made = layer_of(args)
-    given = read_operands(made, args.operands)
+    given = read_operands(args.operands)
     for_all, by_operand = read_formats(args.format)
     if for_all:
         raise UsageError(f"--format {for_all[0]}: say whose, as in --format F={for_all[0]}")

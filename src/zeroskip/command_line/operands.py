@@ -144,9 +144,9 @@ def read_formats(words: Sequence[str]) -> tuple[list[str], dict[str, list[str]]]
 # ---- operands ---------------------------------------------------------------------------
 
 
-def read_operands(of: Layer, words: Sequence[str]) -> dict[str, Any]:
+def read_operands(words: Sequence[str]) -> dict[str, Any]:
     """Operands by name: arrays, SciPy matrices, `Density`, shapes (tuples) or numbers."""
-    return read_names(words, "an operand", lambda name, text: read_value(name, text))
+    return read_names(words, "an operand", read_value)
 
 
 def draw(of: Layer, given: Mapping[str, Any], seed: int) -> dict[str, Any]:
