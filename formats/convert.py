@@ -11,7 +11,7 @@ from zeroskip.errors import TensorError
 from zeroskip.formats.bits import smallest_format
 from zeroskip.formats.format import Format
 from zeroskip.formats.scipy_io import from_scipy, is_scipy
-from zeroskip.formats.tensor import Tensor, cast, check_dtype
+from zeroskip.formats.tensor import Tensor, cast, check_dtype, read_dtype
 from zeroskip.formats.torch_io import from_torch, is_torch
 
 if TYPE_CHECKING:
@@ -101,8 +101,7 @@ def _typed(values: Array, dtype: DTypeLike | None) -> Array:
     if dtype is None:
         check_dtype(values.dtype)
         return values
-    wanted = np.dtype(dtype)
-    check_dtype(wanted)
+    wanted = read_dtype(dtype)
     return values if values.dtype == wanted else cast(values, wanted)
 
 

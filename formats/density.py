@@ -11,7 +11,7 @@ import numpy as np
 
 from zeroskip.errors import TensorError
 from zeroskip.formats.level_data import Array, check_room
-from zeroskip.formats.tensor import check_dtype, check_shape
+from zeroskip.formats.tensor import check_shape, read_dtype
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
@@ -129,8 +129,7 @@ class Density:
 
         rng : a generator, or a seed for one.
         """
-        wanted = np.dtype(dtype)
-        check_dtype(wanted)
+        wanted = read_dtype(dtype)
         try:
             generator = np.random.default_rng(rng)
         except (TypeError, ValueError) as cause:
@@ -171,7 +170,7 @@ def _values(generator: np.random.Generator, count: int, dtype: np.dtype[Any]) ->
 
 def _check_structure(structure: str, shape: tuple[int, ...]) -> float:
     """The density G/H of ``"G:H"``; refuses one that does not fit the last axis."""
-    group, colon, of = structure.partition(":")
+    group, colon, of = str(structure).partition(":")
     if not (colon and group.isascii() and group.isdigit() and of.isascii() and of.isdigit()):
         raise TensorError(f"a structure is written 'G:H', such as '2:4'; found {structure!r}")
     g, h = int(group), int(of)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from zeroskip.errors import TensorError
@@ -46,7 +46,9 @@ def storage(
             "Draw an array from it: x.sample(rng)."
         )
     held = x if isinstance(x, Tensor) else tensor(x, "COO")
-    chosen = [formats] if isinstance(formats, str | Format) else list(formats)
+    if not isinstance(formats, str | Iterable):
+        formats = [formats]  # a Format, or what `Format` refuses by name
+    chosen = [formats] if isinstance(formats, str) else list(formats)
     rows: list[tuple[Any, ...]] = []
     for spec in ["dense", *(spec for spec in chosen if str(spec).lower() != "dense")]:
         price = held.asformat(spec).storage(value_bits, pointer_bits=pointer_bits)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from zeroskip.formats.build import (
     nonzeros,
 )
 from zeroskip.formats.format import Format
-from zeroskip.formats.level_data import Array, Indices, LevelData, freeze
+from zeroskip.formats.level_data import Array, Indices, LevelData, check_room, freeze
 from zeroskip.formats.levels import Bitmask, Compressed, Singleton, Uncompressed
 from zeroskip.formats.scipy_io import to_scipy
 from zeroskip.formats.validate import check_levels, check_values, read_levels
@@ -67,8 +67,14 @@ class Tensor:
 
         Where every level is U, the array is kept as it is, signs of zeros included.
         """
+        if not isinstance(array, np.ndarray):
+            raise TensorError(
+                f"expected an ndarray, found {type(array).__name__}\n"
+                "zeroskip.tensor takes lists, SciPy's and torch's."
+            )
         check_dtype(array.dtype)
         bound = Format(format).bind(array.ndim)
+        check_room(array.size, array.itemsize, "the dense array")  # may be a view of one value
         array = native(array)
         if all(isinstance(level, Uncompressed) for level in bound.levels):
             flat = array.transpose([a for axes in bound.order for a in axes]).flatten()
@@ -97,6 +103,8 @@ class Tensor:
         held = native(held)
         if held.ndim != 1:
             raise TensorError(f"values have shape {held.shape}; expected one axis")
+        if not isinstance(coords, Sequence | np.ndarray):
+            raise TensorError(f"expected an array of coordinates for each axis, found {coords!r}")
         if len(coords) != len(extents):
             raise TensorError(
                 f"{len(coords)} arrays of coordinates for {len(extents)} axes {extents}"
@@ -251,8 +259,7 @@ class Tensor:
     def astype(self, dtype: DTypeLike) -> Tensor:
         """The same entries with values of another type; raises where an integer type cannot
         hold one of them."""
-        wanted = np.dtype(dtype)
-        check_dtype(wanted)
+        wanted = read_dtype(dtype)
         if wanted == self.dtype:
             return self
         return Tensor(self.shape, self.format, self.levels, freeze(cast(self.values, wanted)))
@@ -301,6 +308,16 @@ def cast(values: Array, dtype: np.dtype[Any]) -> Array:
     return values.astype(dtype)
 
 
+def read_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """A type that values can have, from whatever NumPy takes for one."""
+    try:
+        wanted = np.dtype(dtype)
+    except TypeError:
+        raise TensorError(f"dtype: expected one of {', '.join(DTYPES)}; found {dtype!r}") from None
+    check_dtype(wanted)
+    return wanted
+
+
 def check_dtype(dtype: np.dtype[Any]) -> None:
     """Refuse a type that values cannot have, naming the way out."""
     if dtype.name in DTYPES:
@@ -316,6 +333,8 @@ def check_dtype(dtype: np.dtype[Any]) -> None:
 
 def check_shape(shape: Sequence[int]) -> tuple[int, ...]:
     """Extents as Python integers; refuses what is no extent."""
+    if not isinstance(shape, Iterable):
+        raise TensorError(f"expected a shape such as (2, 3), found {shape!r}")
     extents = []
     for axis, extent in enumerate(shape):
         if isinstance(extent, bool) or not isinstance(extent, int | np.integer) or extent < 0:
@@ -326,7 +345,10 @@ def check_shape(shape: Sequence[int]) -> tuple[int, ...]:
 
 def check_coordinates(crd: Any, axis: int, extent: int, length: int) -> Indices:
     """Coordinates of one axis as int64; refuses what is no integer in range."""
-    array = np.asarray(crd)
+    try:
+        array = np.asarray(crd)
+    except ValueError as error:
+        raise TensorError(f"coordinates of axis {axis} are no array: {error}") from None
     if array.shape != (length,):
         raise TensorError(
             f"coordinates of axis {axis} have shape {array.shape}; expected ({length},), "

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from zeroskip.errors import TensorError
 from zeroskip.formats.convert import as_array, tensor
 from zeroskip.formats.density import Density
+from zeroskip.formats.level_data import check_room
 from zeroskip.formats.levels import Singleton, Uncompressed
 from zeroskip.formats.scipy_io import is_scipy
 from zeroskip.formats.tensor import Tensor, check_dtype, native
@@ -43,6 +44,8 @@ def resolve(name: str, given: object) -> Operand:
         return given if _skips(given) else given.toarray()
     if given.flags.c_contiguous and given.dtype.isnative and given.dtype != np.bool_:
         return given
+    if not given.flags.c_contiguous:  # it may be a view that repeats one value
+        check_room(given.size, given.itemsize, f"a contiguous copy of {name}")
     return np.asarray(native(given), order="C")
 
 

@@ -303,3 +303,12 @@ def test_after_a_refusal_the_same_call_works():
 )
 def test_arguments_of_the_wrong_kind(call, line):
     refused(zs.EinsumError, call, line)
+
+
+def test_a_view_too_large_to_copy_is_refused():
+    endless = np.broadcast_to(np.float32(1), (2**40, 2**20))
+    for call in (
+        lambda: zs.einsum("y = a[i,j]", endless),
+        lambda: zs.layer("y = a[i,j]*b[i]").bind(a=endless),
+    ):
+        refused(zs.TensorError, call, "a contiguous copy of a would hold")

@@ -336,3 +336,27 @@ def test_copies_and_pickles_of_a_tensor_are_read_only():
     arrays = [made.values, *(a for level in made.levels for a in level.arrays.values())]
     assert len(arrays) == 3
     assert not any(array.flags.writeable for array in arrays)
+
+
+def test_types_and_room_that_there_are_not():
+    assert "dtype: expected one of float64" in refusal([1.0], dtype="zz")
+    endless = np.broadcast_to(np.float32(1), (2**40, 2**20))
+    assert "the dense array would hold" in refusal(endless, "CSR")
+
+
+@pytest.mark.parametrize(
+    ("call", "line"),
+    [
+        (lambda: Tensor.from_dense([1, 2], "C"), "expected an ndarray, found list"),
+        (lambda: Tensor.from_coords(3, [1.0], (2,), "C"), "for each axis, found 3"),
+        (
+            lambda: Tensor.from_coords(([[0], [1, 2]],), [1.0], (2,), "C"),
+            "coordinates of axis 0 are no array",
+        ),
+        (lambda: Tensor.from_coords(([0],), [1.0], 2, "C"), "such as (2, 3), found 2"),
+    ],
+)
+def test_parts_of_the_wrong_kind(call, line):
+    with pytest.raises(TensorError) as caught:
+        call()
+    assert line in str(caught.value)

@@ -82,3 +82,17 @@ def test_a_seed_that_is_none(seed):
     with pytest.raises(TensorError) as caught:
         Density((3,), 0.5).sample(seed)
     assert f"expected a generator or a seed of 0 or more, found {seed!r}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("call", "line"),
+    [
+        (lambda: Density(3, 0.5), "expected a shape such as (2, 3), found 3"),
+        (lambda: Density((4,), None, structure=3), "written 'G:H', such as '2:4'; found 3"),
+        (lambda: Density((4,), 0.5).sample(0, "zz"), "dtype: expected one of float64"),
+    ],
+)
+def test_arguments_of_the_wrong_kind(call, line):
+    with pytest.raises(TensorError) as caught:
+        call()
+    assert line in str(caught.value)

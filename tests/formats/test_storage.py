@@ -53,3 +53,10 @@ def test_what_has_no_entries_to_count():
         storage(Density((3,), 0.5), ["C"])
     with pytest.raises(FormatError, match="'zip' is no level"):
         storage([1.0], ["zip"])
+
+
+@pytest.mark.parametrize("formats", [None, 3, [None]])
+def test_what_is_no_format(formats):
+    with pytest.raises(FormatError) as caught:
+        storage(np.eye(2), formats)
+    assert "a format is text such as 'CSR' or 'm:U c:C', found" in str(caught.value)

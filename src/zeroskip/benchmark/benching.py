@@ -195,7 +195,7 @@ def formats_of(
 
 
 def _listed(formats: Any) -> list[str | Format]:
-    return [formats] if isinstance(formats, str | Format) else list(formats)
+    return list(formats) if isinstance(formats, list | tuple) else [formats]
 
 
 def _label(wanted: str | Format, ndim: int) -> str:
