@@ -190,34 +190,4 @@ ZS_INLINE int64_t zs_bit_locate(const uint64_t *words, const int64_t *rank, int6
     return zs_bit_test(words, c) ? zs_bit_position(words, rank, c) : -1;
 }
 
-/*
- * zs_bit_next() - first stored coordinate >= 'from', or 'n' if there is none.
- *
- * 'from' is in [0, n].  Touches no word outside zs_bit_words(n).
- */
-ZS_INLINE int64_t zs_bit_next(const uint64_t *words, int64_t n, int64_t from)
-{
-    const int64_t n_words = zs_bit_words(n);
-    int64_t w = from / 64;
-    uint64_t word;
-    if (w >= n_words)
-        return n;
-    word = words[w] & ~zs_bits_below(from % 64);
-    while (word == 0) {
-        if (++w >= n_words)
-            return n;
-        word = words[w];
-    }
-    return 64 * w + zs_ctz(word);
-}
-
-/*
- * ZS_FOR_BITS(word, bit) - run the statement that follows for each set bit of 'word', from
- * the lowest up, with int64_t 'bit' in [0, 64).
- */
-#define ZS_FOR_BITS(word, bit)                                                              \
-    for (uint64_t bit##_left = (word); bit##_left != 0; bit##_left = 0)                     \
-        for (int64_t bit; bit##_left != 0 && (bit = zs_ctz(bit##_left), 1);                 \
-             bit##_left = zs_drop_lowest(bit##_left))
-
 #endif /* ZS_KERNEL_H */

@@ -120,7 +120,7 @@ static void test_masks(void)
             if (c % 3 == 0 || c == n - 1 || c % 64 == 63)
                 words[c / 64] |= (uint64_t)1 << (c % 64);
         const int64_t before = 1000; /* stored in earlier fibers of the level */
-        int64_t stored = before, next = n;
+        int64_t stored = before;
         for (int64_t w = 0; w < n_words; w++) {
             rank[w] = stored;
             stored += zs_popcount(words[w]);
@@ -133,45 +133,9 @@ static void test_masks(void)
             CHECK(zs_bit_locate(words, rank, c), is ? stored : -1);
             stored += is;
         }
-        CHECK(zs_bit_next(words, n, n), n);
-        for (int64_t c = n - 1; c >= 0; c--) {
-            if (zs_bit_test(words, c))
-                next = c;
-            CHECK(zs_bit_next(words, n, c), next);
-        }
         free(words);
         free(rank);
     }
-    const uint64_t empty[] = {0, 0};
-    uint64_t *words = exact(empty, sizeof empty);
-    CHECK(zs_bit_next(words, 128, 0), 128);
-    CHECK(zs_bit_next(words, 70, 0), 70);
-    free(words);
-}
-
-static void test_bit_loop(void)
-{
-    int64_t seen = 0, times = 0;
-    ZS_FOR_BITS(UINT64_MAX, bit) {
-        CHECK(bit, seen);
-        seen++;
-    }
-    CHECK(seen, 64);
-    ZS_FOR_BITS((uint64_t)0, bit) {
-        times += bit + 1;
-    }
-    CHECK(times, 0);
-    seen = 0;
-    ZS_FOR_BITS((uint64_t)1 << 63 | 21, bit) {
-        if (bit == 2)
-            continue;
-        if (bit == 63)
-            break;
-        seen = 10 * seen + bit;
-        times++;
-    }
-    CHECK(seen, 4);
-    CHECK(times, 2);
 }
 
 static void test_arguments(void)
@@ -197,7 +161,6 @@ int main(void)
     test_search_int64();
     test_words();
     test_masks();
-    test_bit_loop();
     test_arguments();
     if (failures == 0)
         puts("good");
