@@ -12,7 +12,7 @@
     exp, sqrt, ... of whole numbers    float64
     ``|=`` and ``&=``         computed as above, compared with 0, and a bool result
 
-Integers wrap around, as NumPy's do.
+Integers wrap around, as NumPy's do; a number written in the line that does not fit is refused.
 """
 
 from __future__ import annotations
@@ -83,7 +83,18 @@ def form_arithmetic(
         for term in form.terms
         for number in (term.number, *(values[name] for name in term.scalars if name in values))
     )
-    return arithmetic((dtypes[name] for name in names if name in dtypes), fractions=fractions)
+    found = arithmetic((dtypes[name] for name in names if name in dtypes), fractions=fractions)
+    if found.kind in "iu":
+        ends = np.iinfo(found)
+        for term in form.terms:
+            for number in (term.number, *(values[n] for n in term.scalars if n in values)):
+                if not ends.min <= number <= ends.max:
+                    raise TensorError(
+                        f"the number {number} has no value in {found}, which this line is"
+                        f" computed in ({ends.min} .. {ends.max})\n"
+                        "Convert an operand with .astype('int64') or .astype('float64')."
+                    )
+    return found
 
 
 def form_result(

@@ -3,8 +3,10 @@ import pytest
 
 from zeroskip.einsum_spec.elaborate import elaborate
 from zeroskip.einsum_spec.parse import parse
+from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.errors import TensorError
 from zeroskip.native.dtypes import arithmetic, form_arithmetic, form_result, identity
+from zeroskip.native.engine import evaluate
 
 
 def form(text, consts=None):
@@ -86,3 +88,17 @@ def test_the_identity_changes_nothing(reduction, dtype):
         values = np.array([limits(dtype).min, 0, 1, limits(dtype).max], dtype)
         start = np.array(identity(reduction, dtype), dtype)
     assert np.array_equal(operation(start, values), values)
+
+
+@pytest.mark.parametrize("backend", ["c", "interpreter", "numpy"])
+def test_a_number_that_does_not_fit_the_arithmetic_is_refused(backend):
+    spec = make_spec("y[i] = 3000000000*x[i]")
+    wide = evaluate(spec, {"x": np.ones(2, np.int64)}, backend=backend)["y"]
+    assert wide.tolist() == [3_000_000_000] * 2
+    with pytest.raises(TensorError) as caught:
+        evaluate(spec, {"x": np.ones(2, np.int8)}, backend=backend)
+    assert str(caught.value) == (
+        "the number 3000000000 has no value in int32, which this line is computed in "
+        "(-2147483648 .. 2147483647)\n"
+        "Convert an operand with .astype('int64') or .astype('float64')."
+    )
