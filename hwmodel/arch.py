@@ -35,6 +35,8 @@ FOLDER = Path(__file__).parent / "architectures"
 ROLES = ("I", "F", "O", "bias")
 """Roles of a layer's tensors: input activations, filter weights, outputs, bias."""
 
+MOST_PES = 2**20
+
 Place = Literal["off_chip", "buffer", "local"]
 _PLACES: tuple[Place, ...] = ("off_chip", "buffer", "local")
 
@@ -242,12 +244,16 @@ def _array(reader: Reader, size: Sequence[int] | None) -> tuple[tuple[str, int],
     if not array:
         reader.fail("array", "expected a section such as {rows: 4, cols: 4}", section.data)
     if size is None:
+        if prod(n for _, n in array) > MOST_PES:
+            reader.fail("array", f"expected at most {MOST_PES:,} PEs in all")
         return tuple(array)
     sizes = tuple(size) if isinstance(size, Sequence | np.ndarray) else (size,)
     whole = all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in sizes)
     if not whole or len(sizes) != len(array) or min(sizes) < 1:
         names = ", ".join(name for name, _ in array)
         raise ArchError(f"size={sizes}: expected {len(array)} sizes of 1 or more ({names})")
+    if prod(map(int, sizes)) > MOST_PES:
+        raise ArchError(f"size={sizes}: expected at most {MOST_PES:,} PEs in all")
     return tuple((name, int(n)) for (name, _), n in zip(array, sizes, strict=True))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +67,7 @@ def bandwidth_cycles_of(arch: Arch, traffic: Traffic) -> dict[str, int]:
         moved = sum((m for (name, _), m in traffic.items() if name == level.name), Moves())
         side_by_side = arch.pes if level.place == "local" else 1
         times = [
-            ceil(bits / (rate * side_by_side))
+            _cycles(bits, rate, side_by_side)
             for bits, rate in (
                 (moved.read_bits, level.read_bits_per_cycle),
                 (moved.write_bits, level.write_bits_per_cycle),
@@ -78,6 +77,12 @@ def bandwidth_cycles_of(arch: Arch, traffic: Traffic) -> dict[str, int]:
         if times:
             found[level.name] = max(times)
     return found
+
+
+def _cycles(bits: int, rate: float, side_by_side: int) -> int:
+    """Bits over a rate, rounded up, without a rounding before."""
+    top, bottom = rate.as_integer_ratio()
+    return -(-bits * bottom // (top * side_by_side))
 
 
 def work_per_pe_of(

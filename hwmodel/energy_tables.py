@@ -111,20 +111,22 @@ def read_table(reader: Reader) -> EnergyTable:
         cost = entry.number("cost", expected="the cost in units", positive=False)
         bits = entry.whole("bits", 0) if "bits" in entry.data else None
         capacity = entry.whole("capacity_bits", 0) if "capacity_bits" in entry.data else None
+        if capacity is not None and bits is None:
+            entry.fail("capacity_bits", "the size of a memory goes with the bits of an access")
         actions[key] = Action(key, cost * unit_pj, bits, capacity, entry.text("source"))
         entry.asked |= {"bits", "capacity_bits"}
         entry.close()
     components = {}
     chosen = reader.section("components", expected="component: action, or a list of actions")
     for key in (*UNITS, *MEMORIES):
-        chosen.asked.add(key)
-        names = chosen.data.get(key, [])
-        names = [names] if isinstance(names, str) else list(names or [])
+        names = chosen.text_or_texts(key, "the name of an action of this table")
         for action in names:
             if action not in actions:
                 chosen.fail(key, "expected the name of an action of this table", action)
             if key in MEMORIES and not actions[action].bits:
                 chosen.fail(key, "expected an action that moves bits", action)
+            if key in UNITS and (actions[action].bits or len(names) > 1):
+                chosen.fail(key, "expected one action, which moves no bits", ", ".join(names))
         components[key] = tuple(sorted(names, key=lambda name: actions[name].size))
     for key in UNITS:
         if not components[key]:

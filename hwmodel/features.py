@@ -8,7 +8,8 @@
 read, the operation is not done, the cycle passes.  It looks at values.
 
 *Skipping* goes from stored entry to stored entry: what is not stored takes no cycle.  It
-looks at metadata, so it needs a compressed format.
+looks at metadata, so it needs a compressed format.  A skipped operation is skipped whole: at the
+multiplier, the targets of a skip say what it saves and change no figure.
 """
 
 from __future__ import annotations

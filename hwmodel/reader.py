@@ -12,9 +12,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
+
 from zeroskip.errors import ArchError
 
 MAX_FILE_BYTES = 1_000_000
+MOST = 10**15
+"""The largest number of a description: products of two of them are exact enough in floats."""
 
 
 def load_yaml(path: Path) -> Mapping[str, Any]:
@@ -133,19 +137,21 @@ class Reader:
         positive: bool = True,
     ) -> float:
         value = self._value(key, default, expected)
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float | np.number):
             self.fail(key, f"expected {expected}", value)
-        value = float(value)
-        if not (0 < value < float("inf") or (value == 0 and not positive)):
-            self.fail(key, f"expected {expected}, {'above 0' if positive else '0 or more'}", value)
-        return value
+        if not (0 < value <= MOST or (value == 0 and not positive)):
+            bound = "above 0" if positive else "0 or more"
+            self.fail(key, f"expected {expected}, {bound} and at most {MOST:,}", value)
+        return float(value)
 
     def whole(self, key: str, default: Any = ..., *, expected: str = "a whole number") -> int:
         value = self._value(key, default, expected)
-        if isinstance(value, float) and value.is_integer():
+        if isinstance(value, float | np.floating) and value.is_integer():
             value = int(value)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
             self.fail(key, f"expected {expected}, 1 or more", value)
+        if value > MOST:
+            self.fail(key, f"expected {expected}, at most {MOST:,}", value)
         return int(value)
 
     def whole_or_unlimited(self, key: str, default: Any = ..., *, expected: str) -> int | None:
@@ -172,6 +178,11 @@ class Reader:
             if not isinstance(item, str):
                 self.fail(key, f"expected {expected}", item)
         return [str(item) for item in value]
+
+    def text_or_texts(self, key: str, expected: str) -> list[str]:
+        """A text, or a list of them; without the key, an empty one."""
+        value = self._value(key, (), expected)
+        return [str(value)] if isinstance(value, str) else self.texts(key, (), expected)
 
     def section(self, key: str, default: Any = ..., expected: str = "a section") -> Reader:
         value = self._value(key, default, expected)
@@ -204,4 +215,4 @@ def _shown(value: Any) -> str:
         return repr(str(value)[:60])
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value!s:.60}" if isinstance(value, int | float) else _kind(value)
+    return f"{value!s:.60}" if isinstance(value, int | float | np.number) else _kind(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from zeroskip.errors import ArchError
@@ -315,6 +316,69 @@ def test_a_tag_that_asks_for_execution_is_inert(tmp_path: Path) -> None:
     file.write_text(f"name: !!python/object/apply:os.mkdir ['{mark}']\n")
     failing(file)
     assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("clock_hz", 10**400, "clock_hz in the dict given: expected cycles a second, above 0 and"),
+        ("clock_hz", float("nan"), "above 0 and at most 1,000,000,000,000,000, found nan"),
+        ("value_bits", 10**30, "expected bits of a value, at most 1,000,000,000,000,000, found"),
+        ("array", {"pe": 2**21}, "array in the dict given: expected at most 1,048,576 PEs in all"),
+    ],
+)
+def test_numbers_beyond_reason_are_refused(key: str, value: Any, message: str) -> None:
+    assert message in failing(described(**{key: value}))
+
+
+def test_too_large_an_array_is_refused() -> None:
+    assert failing("scnn", size=(2048, 2048)) == (
+        "size=(2048, 2048): expected at most 1,048,576 PEs in all"
+    )
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    design = arch(described(value_bits=np.int64(8), clock_hz=np.float32(5e8)))
+    assert (design.value_bits, design.clock_hz) == (8, 5e8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"components": {"multiply": 3, "add": "op"}},
+            "energy.components.multiply in the dict given: expected the name of an action of "
+            "this table, found 3",
+        ),
+        (
+            {"components": {"multiply": ["op", "op2"], "add": "op"}},
+            "energy.components.multiply in the dict given: expected one action, which moves no "
+            "bits, found 'op, op2'",
+        ),
+        (
+            {"components": {"multiply": "bit", "add": "op"}},
+            "expected one action, which moves no bits, found 'bit'",
+        ),
+        (
+            {"actions": {"op": {"cost": 1, "capacity_bits": 8, "source": "measured"}}},
+            "energy.actions.op.capacity_bits in the dict given: the size of a memory goes with "
+            "the bits of an access",
+        ),
+    ],
+)
+def test_entries_of_a_table_that_would_change_nothing_are_refused(
+    changes: dict[str, Any], message: str
+) -> None:
+    table = {
+        "name": "mine",
+        "actions": {
+            "op": {"cost": 1, "source": "measured"},
+            "op2": {"cost": 2, "source": "measured"},
+            "bit": {"cost": 1, "bits": 1, "source": "measured"},
+        },
+        "components": {"multiply": "op", "add": "op"},
+    }
+    assert message in failing(described(energy={**table, **changes}))
 
 
 def test_energy_tables_are_checked() -> None:

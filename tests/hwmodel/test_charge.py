@@ -293,6 +293,15 @@ def test_bandwidth_can_be_the_bound() -> None:
     assert c.seconds == c.cycles / 1e9
 
 
+@pytest.mark.parametrize(("rate", "cycles"), [(0.1, 800), (3, 27), (80, 1), (79.5, 2), (1e15, 1)])
+def test_cycles_of_a_bandwidth_are_rounded_up_once(rate: float, cycles: int) -> None:
+    """Five values of 16 bits; 0.1 is a little above a tenth, so that 800 cycles are enough."""
+    levels = {"DRAM": {"read_bits_per_cycle": rate}, "GLB": {}, "PE": {}}
+    design = arch(one_pe(levels=levels))
+    c = charge(make_spec("Z[m] = A[m]*A[m]"), design, {"A": np.ones(5)})
+    assert c.bandwidth_cycles == {"DRAM": cycles}
+
+
 def test_utilisation_and_imbalance() -> None:
     a = np.array([[1, 1, 1, 1], [1, 0, 0, 0]], np.float32)
     design = {**one_pe("skip B on A"), "array": {"pe": 2}, "formats": {"A": {"GLB": "B"}}}
