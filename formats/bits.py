@@ -219,8 +219,7 @@ def smallest_format(shape: Sequence[int], stored: int, dtype: np.dtype[Any]) -> 
             continue
         entries = [1]
         for rank, extent in zip(bound.ranks, extents, strict=True):
-            full = isinstance(rank.level, Uncompressed)
-            entries.append(entries[-1] * extent if full else stored)
+            entries.append(entries[-1] * extent if rank.level.full else stored)
         metadata = sum(level.metadata_bits for level in layout(shape, bound, entries[1:]))
         total = metadata + entries[-1] * value_width(dtype)
         if least is None or total < least:

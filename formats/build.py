@@ -308,7 +308,7 @@ def densify(
         size *= extent
     check_room(size, values.dtype.itemsize, "the dense array")
     order = [axis for axes in bound.order for axis in axes]
-    if all(isinstance(level.spec, Uncompressed) for level in levels):
+    if all(level.spec.full for level in levels):
         flat = values
     else:
         flat = np.zeros(size, dtype=values.dtype)

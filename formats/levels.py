@@ -1,8 +1,15 @@
 """Level formats: what one rank of a fibertree stores.
 
 A level says what it is (its fields) and what it can do (its class attributes); the
-compiler reads only the latter.  Positions are 64-bit everywhere.  For a fiber at parent
-position ``f`` the level keeps, in the arrays named by ``arrays``:
+compiler reads only the latter:
+
+    full    every coordinate is stored
+    fills   a zero among its values may stand there only to fill a place, and is then absent
+    locate  a coordinate can be found without a walk
+    letter  its name in the notation, and that of its walk
+
+Positions are 64-bit everywhere.  For a fiber at parent position ``f`` the level keeps, in the
+arrays named by ``arrays``:
 
     U   nothing: coordinate c stands at position f * extent + c
     C   pos[f] .. pos[f + 1] are the positions of the fiber; crd[p] the coordinate at p
@@ -33,6 +40,7 @@ class Uncompressed:
     letter: ClassVar[str] = "U"
     arrays: ClassVar[tuple[str, ...]] = ()
     full: ClassVar[bool] = True
+    fills: ClassVar[bool] = True
     locate: ClassVar[bool] = True
 
     def __str__(self) -> str:
@@ -54,6 +62,7 @@ class Compressed:
     letter: ClassVar[str] = "C"
     arrays: ClassVar[tuple[str, ...]] = ("pos", "crd")
     full: ClassVar[bool] = False
+    fills: ClassVar[bool] = False
     locate: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -70,6 +79,7 @@ class Bitmask:
     letter: ClassVar[str] = "B"
     arrays: ClassVar[tuple[str, ...]] = ("words", "rank")
     full: ClassVar[bool] = False
+    fills: ClassVar[bool] = False
     locate: ClassVar[bool] = True
 
     def __str__(self) -> str:
@@ -89,6 +99,7 @@ class RunLength:
     letter: ClassVar[str] = "R"
     arrays: ClassVar[tuple[str, ...]] = ("pos", "run")
     full: ClassVar[bool] = False
+    fills: ClassVar[bool] = True
     locate: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -114,6 +125,7 @@ class Singleton:
     letter: ClassVar[str] = "S"
     arrays: ClassVar[tuple[str, ...]] = ("crd",)
     full: ClassVar[bool] = False
+    fills: ClassVar[bool] = False
     locate: ClassVar[bool] = False
 
     def __post_init__(self) -> None:

@@ -22,7 +22,6 @@ from zeroskip.formats.build import (
 )
 from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import Array, Indices, LevelData, check_room, freeze
-from zeroskip.formats.levels import Bitmask, Compressed, Singleton, Uncompressed
 from zeroskip.formats.scipy_io import to_scipy
 from zeroskip.formats.validate import check_levels, check_values, read_levels
 
@@ -76,7 +75,7 @@ class Tensor:
         bound = Format(format).bind(array.ndim)
         check_room(array.size, array.itemsize, "the dense array")  # may be a view of one value
         array = native(array)
-        if all(isinstance(level, Uncompressed) for level in bound.levels):
+        if all(level.full for level in bound.levels):
             flat = array.transpose([a for axes in bound.order for a in axes]).flatten()
             return cls(array.shape, bound, full_levels(array.shape, bound), freeze(flat))
         coords, values = nonzeros(array, bound)
@@ -238,7 +237,7 @@ class Tensor:
         or B name are there.
         """
         stored, values = expand(self.levels), self.values
-        if self.levels and not isinstance(self.levels[-1].spec, Compressed | Singleton | Bitmask):
+        if self.levels and self.levels[-1].spec.fills:
             kept = np.flatnonzero(values)
             stored, values = [crd[kept] for crd in stored], values[kept]
         return tuple(axis_coordinates(stored, self.shape, self.format)), values

@@ -12,7 +12,7 @@ from zeroskip.errors import TensorError
 from zeroskip.formats.convert import as_array, tensor
 from zeroskip.formats.density import Density
 from zeroskip.formats.level_data import check_room
-from zeroskip.formats.levels import Singleton, Uncompressed
+from zeroskip.formats.levels import Singleton
 from zeroskip.formats.scipy_io import is_scipy
 from zeroskip.formats.tensor import Tensor, check_dtype, native
 from zeroskip.formats.torch_io import from_torch, is_torch
@@ -50,7 +50,7 @@ def resolve(name: str, given: object) -> Operand:
 
 
 def _skips(given: Tensor) -> bool:
-    return any(not isinstance(level.spec, Uncompressed) for level in given.levels)
+    return any(not level.spec.full for level in given.levels)
 
 
 def _read(given: object) -> Operand:
@@ -72,9 +72,7 @@ def signature(operand: Operand, padded: tuple[bool, ...]) -> Signature:
         below = operand.levels[k + 1].spec if k + 1 < len(operand.levels) else None
         arrays = tuple((name, level.arrays[name].dtype.name) for name in level.spec.arrays)
         unique = not isinstance(below, Singleton)
-        levels.append(
-            LevelSignature(level.spec.letter, level.axes, arrays, unique, level.spec.locate)
-        )
+        levels.append(LevelSignature(type(level.spec), level.axes, arrays, unique))
     return Signature(operand.dtype.name, tuple(levels), padded)
 
 

@@ -136,7 +136,7 @@ class Descent:
                 narrowed = replace(state.with_cursor(i, checked), whole=False)
                 return (Guard(tuple(guards), self.go(narrowed)),)
             coordinate = self._flatten(cursor.access, level.axes)
-            if level.letter == "U":
+            if level.kind.full:
                 at = add(
                     mul(cursor.position, self.scheme.level(cursor.access, cursor.depth).extent),
                     coordinate,
@@ -146,7 +146,7 @@ class Descent:
             node = self.scheme.level(cursor.access, cursor.depth)
             pos = self.scheme.names.fresh(f"p{cursor.tag}_{node.label}")
             below = found.with_cursor(i, self._deeper(cursor, Name(pos)))
-            if level.locate and level.unique:
+            if level.kind.locate and level.unique:
                 return (Locate(node, cursor.position, coordinate, pos, self.go(below)),)
             return self._walk_for(cursor, node, pos, coordinate, self.go(below))
         return None
@@ -169,7 +169,7 @@ class Descent:
         unbound = {
             axis: self._unbound(state, cursor.access.subscripts[axis]) for axis in level.axes
         }
-        if level.letter == "U":
+        if level.kind.full:
             rank = next(names[0] for names in unbound.values() if names)
             return self._range(state, rank)
         for axis, names in unbound.items():

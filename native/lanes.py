@@ -16,6 +16,7 @@ from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.tree import Access
 from zeroskip.einsum_spec.walk import single, variables
+from zeroskip.formats.levels import Uncompressed
 from zeroskip.native.descend import Descent, State
 from zeroskip.native.lower import Lowered, Sums, finish, one_product, present, product
 from zeroskip.native.nest import (
@@ -133,7 +134,7 @@ def _axis(access: Access, rank: str) -> int:
 def _innermost(signature: Signature, axis: int) -> Signature:
     """The dense operand with one axis moved innermost."""
     order = [k for k in range(len(signature.levels)) if k != axis] + [axis]
-    levels = tuple(LevelSignature("U", (k,), ()) for k in order)
+    levels = tuple(LevelSignature(Uncompressed, (k,), ()) for k in order)
     return replace(signature, levels=levels)
 
 

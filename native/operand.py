@@ -5,21 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import dropwhile
 
+from zeroskip.formats.levels import LevelFormat, Uncompressed
+
 
 @dataclass(frozen=True, slots=True)
 class LevelSignature:
-    """One storage rank: the level format's letter, the axes it flattens, and the dtypes of
-    its arrays, in the order of the level format's ``arrays``.
+    """One storage rank: its level format, of which the abilities alone are read; the axes it
+    flattens; and the dtypes of its arrays, in the order of the level format's ``arrays``.
 
     unique : whether a coordinate occurs once in a fiber (not in the upper rank of COO).
-    locate : whether a coordinate can be found without a walk.
     """
 
-    letter: str
+    kind: type[LevelFormat]
     axes: tuple[int, ...]
     arrays: tuple[tuple[str, str], ...]
     unique: bool = True
-    locate: bool = True
+
+    @property
+    def letter(self) -> str:
+        return self.kind.letter
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,30 +43,28 @@ class Signature:
     def dense(self) -> bool:
         """Every coordinate stands at its own place, in the order of the axes."""
         order = tuple(axis for level in self.levels for axis in level.axes)
-        return all(level.letter == "U" for level in self.levels) and order == tuple(
-            range(len(order))
-        )
+        return all(level.kind.full for level in self.levels) and order == tuple(range(len(order)))
 
     @property
     def skips(self) -> bool:
         """Whether some coordinates are not stored."""
-        return any(level.letter != "U" for level in self.levels)
+        return not all(level.kind.full for level in self.levels)
 
     @property
     def bridged(self) -> bool:
         """Whether it may hold entries that only bridge a run."""
-        return any(level.letter == "R" for level in self.levels)
+        return any(level.kind.fills and not level.kind.full for level in self.levels)
 
     @property
     def fills(self) -> bool:
         """Whether zeros among its values may stand for what is absent: bridges of runs, the
         unstored part of an uncompressed level below a sparse one, or all of them."""
-        below = list(dropwhile(lambda level: level.letter == "U", self.levels))
-        return self.densified or self.bridged or any(level.letter == "U" for level in below)
+        below = list(dropwhile(lambda level: level.kind.full, self.levels))
+        return self.densified or any(level.kind.fills for level in below)
 
 
 def dense_signature(dtype: str, padded: tuple[bool, ...]) -> Signature:
     """An ndarray: one uncompressed level for each axis."""
     return Signature(
-        dtype, tuple(LevelSignature("U", (k,), ()) for k in range(len(padded))), padded
+        dtype, tuple(LevelSignature(Uncompressed, (k,), ()) for k in range(len(padded))), padded
     )

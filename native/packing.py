@@ -16,7 +16,6 @@ from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.tree import Var
 from zeroskip.einsum_spec.walk import single
 from zeroskip.formats.build import level_coordinates
-from zeroskip.formats.levels import Bitmask, Compressed, Singleton
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Array, Operand
 from zeroskip.native.tile import Geometry, TilePlan, offset_dtype
@@ -160,7 +159,7 @@ def _stored(places: _Places, operand: Tensor) -> tuple[Array, Array, Array]:
         rows = rows + row_table[crd] if row_table.any() else rows
         offset = offset + offset_table[crd] if offset_table.any() else offset
     values = operand.values
-    if not isinstance(operand.levels[-1].spec, Compressed | Singleton | Bitmask):
+    if operand.levels[-1].spec.fills:
         kept = np.flatnonzero(values)
         rows, offset, values = rows[kept], offset[kept], values[kept]
     return rows, offset, values
