@@ -89,13 +89,17 @@ def storage_extents(shape: Sequence[int], bound: Format) -> tuple[int, ...]:
     return extents
 
 
-def check_room(items: int, itemsize: int, what: str) -> None:
+def check_room(
+    items: int,
+    itemsize: int,
+    what: str,
+    hint: str = "Store the long ranks as C, so that only their entries take room.",
+) -> None:
     """Refuse an array that this machine cannot hold, before asking for it."""
     if items * itemsize > _memory_bytes():
         raise TensorError(
             f"{what} would hold {items} items of {itemsize} bytes, more than the "
-            f"{_memory_bytes()} bytes of this machine's memory\n"
-            "Store the long ranks as C, so that only their entries take room."
+            f"{_memory_bytes()} bytes of this machine's memory\n{hint}"
         )
 
 

@@ -272,7 +272,11 @@ def target_for(line: Line, out: Array | None = None) -> Array:
     """Where a dense result goes: ``out``, checked, or a fresh array."""
     dtype = np.dtype(np.bool_) if line.form.reduction in LOGICAL else line.dtype
     if out is None:
-        check_room(prod(line.shape), line.dtype.itemsize, f"the dense result {line.name}")
+        hint = (
+            f"Compute {line.name} in parts: a result is held densely, also on its way to a format."
+        )
+        items, itemsize = prod(line.shape), line.dtype.itemsize
+        check_room(items, itemsize, f"the dense result {line.name}", hint)
         return np.empty(line.shape, dtype)
     if not isinstance(out, np.ndarray) or out.shape != line.shape or out.dtype != dtype:
         found = type(out).__name__
