@@ -33,6 +33,8 @@ def read_levels(
     TensorError
         With rank, position, what was found and what was expected.
     """
+    if not isinstance(parts, Sequence):
+        raise TensorError(f"expected the arrays of each rank in a list, found {parts!r}")
     if len(parts) != len(bound.ranks):
         raise TensorError(
             f"format {str(bound)!r} has {len(bound.ranks)} ranks; found arrays for {len(parts)}"

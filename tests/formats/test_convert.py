@@ -349,6 +349,7 @@ def test_types_and_room_that_there_are_not():
     [
         (lambda: Tensor.from_dense([1, 2], "C"), "expected an ndarray, found list"),
         (lambda: Tensor.from_coords(3, [1.0], (2,), "C"), "for each axis, found 3"),
+        (lambda: Tensor.from_parts((2,), "C", 3, [1.0]), "each rank in a list, found 3"),
         (
             lambda: Tensor.from_coords(([[0], [1, 2]],), [1.0], (2,), "C"),
             "coordinates of axis 0 are no array",

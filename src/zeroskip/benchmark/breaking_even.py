@@ -145,6 +145,8 @@ def _operand(wanted: str | None, given: dict[str, Given], names: Sequence[str]) 
         return wanted
     drawn = [name for name in names if isinstance(given[name], Density)]
     held = [name for name in names if given[name].ndim]
+    if not held:
+        raise TensorError("expected an operand with axes, whose density to vary; found none")
     return (drawn or held)[0]
 
 

@@ -52,3 +52,9 @@ def test_break_even_checks_its_options(options, message):
     with pytest.raises(zs.ZeroskipError) as error:
         break_even("y[i] = A[i,j]*x[j]", np.eye(4), np.ones(4), **options)
     assert message in str(error.value)
+
+
+def test_a_layer_without_operands_has_no_density():
+    with pytest.raises(zs.TensorError) as caught:
+        zs.break_even("y = 3")
+    assert "expected an operand with axes" in str(caught.value)
