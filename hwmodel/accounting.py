@@ -58,11 +58,10 @@ class _Writer:
 
     def write(self, policy: Policy) -> Accounting:
         self.name_ranks()
-        terms = []
+        terms, additions = [], []
         for number, term in enumerate(self.layer.work):
             suffix = str(number + 1) if len(self.layer.work) > 1 else ""
             terms.append(self.term(term, policy.terms[number], suffix))
-        additions = []
         for number, term in enumerate(self.layer.additions):
             for operand, rule in zip(term.operands, policy.additions[number], strict=True):
                 self.comment(f"additions of {operand.tensor}")
@@ -203,7 +202,7 @@ class _Writer:
             places = self.flow(operand, "in", f"{operand.tensor}{suffix}_places", steps, across)
         copies = prod(self.active(a) for a in across if a.rank not in operand.variables)
         role = self.layer.roles[operand.tensor]
-        return Fetch(operand, role, rule.stored, entries, places, copies)
+        return Fetch(operand, role, rule.stored, entries, places, copies, term.points)
 
     def flow(
         self,

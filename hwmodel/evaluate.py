@@ -118,12 +118,17 @@ def sized(text: str, sizes: tuple[tuple[str, int], ...]) -> Spec:
 
 
 def counts(accounting: Accounting, operands: Mapping[str, Operand]) -> dict[str, NDArray[np.int64]]:
-    """Every result of the accounting, by name; without any point, all of them 0."""
-    parsed = structure(accounting.text)
-    if 0 in accounting.sizes.values():
-        return {name: np.zeros((), dtype=np.int64) for name in parsed.factored.results}
+    """Every result of the accounting, by name.
+
+    All are counts: the maximum of nothing is 0, and so is what belongs to a term without any
+    point.
+    """
+    idle = accounting.idle
     spec = sized(accounting.text, tuple(accounting.sizes.items()))
     read = {name: accounting.masks[name] for name in spec.operands if name in accounting.masks}
     masks = {name: operands[m.tensor].mask(m) for name, m in read.items()}
     found = evaluate(spec, masks)
-    return {name: np.asarray(value) for name, value in found.items()}
+    return {
+        name: np.zeros_like(value) if name in idle else np.maximum(value, 0)
+        for name, value in found.items()
+    }

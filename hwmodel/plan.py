@@ -40,8 +40,8 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """One operand on its way: its entries, its positions where each has a bit, and the
-    number of PEs that one read serves."""
+    """One operand on its way: its entries, its positions where each has a bit, the number of
+    PEs that one read serves, and the points of its term."""
 
     operand: Operand
     role: str
@@ -49,6 +49,13 @@ class Fetch:
     entries: Flow
     places: Flow | None
     copies: int
+    points: int
+
+    @property
+    def names(self) -> set[str]:
+        """Every count of it."""
+        flows = [self.entries, *([self.places] if self.places is not None else [])]
+        return {name for flow in flows for name in (flow.fetched, flow.most, flow.tile)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,13 @@ class TermPlan:
     of_pe: str
     reads: tuple[tuple[int, str], ...]
     fetches: tuple[Fetch, ...]
+
+    @property
+    def names(self) -> set[str]:
+        """Every count of it."""
+        own = {self.busy, self.executed, self.effectual, self.steps, self.cycles, self.of_pe}
+        own |= {name for _, name in self.reads}
+        return own.union(*(fetch.names for fetch in self.fetches))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +110,10 @@ class Accounting:
     terms: tuple[TermPlan, ...]
     additions: tuple[Fetch, ...]
     output: OutputPlan
+
+    @property
+    def idle(self) -> set[str]:
+        """Names of the counts that belong to terms without any point."""
+        terms = [plan.names for plan in self.terms if not plan.term.points]
+        additions = [fetch.names for fetch in self.additions if not fetch.points]
+        return set[str]().union(*terms, *additions)

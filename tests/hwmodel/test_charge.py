@@ -394,6 +394,29 @@ def test_an_empty_layer_costs_nothing_but_its_traffic() -> None:
     assert (c.utilisation, c.imbalance) == (0.0, 1.0)
 
 
+def test_a_sum_of_nothing_leaves_the_bias() -> None:
+    """C = 0: no products; 8 outputs are the bias, added on 4 PEs and carried out."""
+    spec = make_spec("O[n,m,p,q] = B[m] + I[n,c,p+r,q+s]*F[m,c,r,s]")
+    empty = {"I": np.ones((1, 0, 4, 4)), "F": np.ones((2, 0, 3, 3))}
+    for name in ("dense", "scnn"):
+        c = charge(spec, arch(name), {"B": np.ones(2), **empty})
+        assert (c.ops["dense"], c.compute_cycles, c.additions) == (0, 0, 8)
+        assert c.at("GLB", "B").reads == 2
+        assert c.at("PE", "B").writes == 2 * 4
+        assert c.at("PE", "O").writes == c.at("GLB", "O").writes == c.at("DRAM", "O").writes == 8
+        assert [room.needed_bits for room in c.capacity] == [0, 2 * 32]
+
+
+def test_without_points_nothing_goes_to_a_pe() -> None:
+    """N = 0: weights and bias come on chip, as each operand does once, and stay there."""
+    spec = make_spec("O[n,m,p,q] = B[m] + I[n,c,p+r,q+s]*F[m,c,r,s]")
+    operands = {"B": np.ones(2), "I": np.ones((0, 2, 4, 4)), "F": np.ones((2, 2, 3, 3))}
+    c = charge(spec, arch("dense"), operands)
+    assert (c.at("DRAM", "F").reads, c.at("GLB", "F").reads) == (36, 0)
+    assert c.at("GLB", "B").reads == c.level("PE").bits == c.level("network").bits == 0
+    assert [room.needed_bits for room in c.capacity] == [0, 0]
+
+
 def test_nothing_is_remembered_by_operand() -> None:
     case = conv_case()
     first = charge(conv_spec(), arch("scnn"), case)
