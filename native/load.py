@@ -255,11 +255,6 @@ def load(c_text: str, symbol: str, flags: Sequence[str] = ()) -> Kernel:
     return found
 
 
-def forget() -> None:
-    """Forget the kernels that this process has loaded; those in use go on working."""
-    _loaded.clear()
-
-
 def _load(text: str, symbol: str, flags: tuple[str, ...]) -> Kernel:
     if not re.fullmatch(r"[A-Za-z_]\w*", symbol, re.ASCII):
         raise KernelError(f"{symbol!r} is not the name of a C function")

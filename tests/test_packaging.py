@@ -68,6 +68,15 @@ def test_every_data_file_is_shipped(name):
     assert data_files(FOLDERS[name]) - shipped == set()
 
 
+def test_design_says_of_every_module_why_it_exists():
+    page = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(\w+\.py)`", page))
+    modules = {path.name for folder in FOLDERS.values() for path in folder.rglob("*.py")}
+    unnamed = {name for name in modules - named if not name.startswith(("_", "emit_"))}
+    assert unnamed == set()
+    assert named <= modules
+
+
 def test_python_files_below_a_package_belong_to_one():
     """A folder of modules without __init__.py would be left out of the wheel."""
     stray = {

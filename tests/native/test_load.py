@@ -111,7 +111,7 @@ def test_arrays_that_only_the_arguments_hold_stay_alive(scale):
 @needs_cc
 def test_the_library_stays_open_while_arguments_need_it(scale):
     run = load(SCALE, "scale", ["-DOWN"]).prepare([None, None], [0])
-    loading.forget()
+    loading._loaded.clear()
     gc.collect()
     assert run.call() == 0
 
