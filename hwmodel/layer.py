@@ -25,7 +25,7 @@ ROLES = ("I", "F", "bias")
 """Roles of operands: input activations, filter weights, bias."""
 
 _WEIGHTS = {"f", "w", "k", "filter", "filters", "kernel", "weight", "weights"}
-_INPUTS = {"i", "x", "a", "input", "inputs", "iact", "iacts", "activation", "activations"}
+_INPUTS = {"i", "x", "input", "inputs", "iact", "iacts", "activation", "activations"}
 
 
 class LayerSpec(Protocol):

@@ -181,3 +181,25 @@ def test_parts_of_the_wrong_kind_are_named(kinds, line) -> None:
     with pytest.raises(ArchError) as caught:
         Mapping(**kinds)
     assert line in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "roles"),
+    [
+        ("y[i] = A[i,j]*x[j]", {"A": "F", "x": "I"}),
+        ("Z[m,n] = A[m,k]*B[k,n]", {"A": "I", "B": "F"}),
+        ("Z[m,n] = W[m,k]*A[k,n]", {"W": "F", "A": "I"}),
+        ("Z[m,n] = A[m,k]*X[k,n]", {"A": "F", "X": "I"}),
+    ],
+)
+def test_one_operand_of_a_matrix_product_is_the_activation(
+    text: str, roles: dict[str, str]
+) -> None:
+    spec = make_spec(text)
+    shapes = {name: (4,) * len(access) for name, access in ranks_by_operand(text).items()}
+    assert layer_of(spec, shapes).roles == roles
+
+
+def ranks_by_operand(text: str) -> dict[str, list[str]]:
+    right = text.split(" = ")[1].split("*")
+    return {access[0]: access[2:-1].split(",") for access in right}
