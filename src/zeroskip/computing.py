@@ -254,12 +254,19 @@ def _content(value: object) -> object:
 
 
 def name_operands(
-    wanted: tuple[str, ...], given: tuple[object, ...], named: Mapping[str, object], text: str
+    wanted: tuple[str, ...],
+    given: tuple[object, ...],
+    named: Mapping[str, object],
+    text: str,
+    *,
+    all_of_them: bool = True,
 ) -> dict[str, object]:
     """Operands by name, each once; the error says which are missing or too many."""
     if len(given) > len(wanted):
         raise EinsumError(
-            f"expected {len(wanted)} operands ({', '.join(wanted)}), found {len(given)}", text=text
+            f"expected {'' if all_of_them else 'at most '}{len(wanted)} operands "
+            f"({', '.join(wanted)}), found {len(given)}",
+            text=text,
         )
     found = dict(zip(wanted, given, strict=False))
     for name, operand in named.items():
@@ -271,7 +278,7 @@ def name_operands(
             )
         found[name] = operand
     missing = [name for name in wanted if name not in found]
-    if missing:
+    if missing and all_of_them:
         raise EinsumError(
             f"operands {', '.join(missing)} are missing; expected {', '.join(wanted)}", text=text
         )

@@ -16,7 +16,7 @@ from zeroskip.einsum_spec.factor import factor
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.spec import Spec, by_axis, make_spec
 from zeroskip.einsum_spec.tree import Access
-from zeroskip.einsum_spec.walk import variables
+from zeroskip.einsum_spec.walk import free
 from zeroskip.native.engine import evaluate
 
 Array = NDArray[Any]
@@ -39,7 +39,7 @@ def effectual(spec: Spec, operands: Mapping[str, Array], extents: Extents) -> in
     if len(spec.forms) != 1:
         return None
     (form,) = spec.forms
-    held = {v for s in form.target.subscripts for v in variables(s)} | set(form.reduced)
+    held = {*free(form.target), *form.reduced}
     total = 0
     for term in form.terms:
         factors = len(term.accesses)
@@ -53,7 +53,7 @@ def _points(term: Term, ranks: set[str], operands: Mapping[str, Array], extents:
     """Points of the term's iteration space at which every access is not 0."""
     masks = {f"nz{k}": operands[a.tensor] != 0 for k, a in enumerate(term.accesses)}
     reads = tuple(Access(f"nz{k}", a.subscripts) for k, a in enumerate(term.accesses))
-    inner = tuple(dict.fromkeys(v for a in reads for s in a.subscripts for v in variables(s)))
+    inner = tuple(dict.fromkeys(v for a in reads for v in free(a)))
     whole = Form(Access("work", ()), "+", None, (Term(1, (), reads, ()),), inner)
     cascade = factor(whole, extents.ranks)
     pads = {f"nz{k}": extents.pads[a.tensor] for k, a in enumerate(term.accesses)}

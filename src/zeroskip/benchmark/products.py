@@ -21,7 +21,7 @@ from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.names import monomial_value
 from zeroskip.einsum_spec.tree import Access, Affine, Floor
-from zeroskip.einsum_spec.walk import single, variables
+from zeroskip.einsum_spec.walk import free, single
 from zeroskip.native.reference import POST
 
 Array = NDArray[Any]
@@ -208,7 +208,7 @@ def matrix_product(form: Form, extents: Extents) -> MatrixProduct | None:
     if not all(_is_affine(s) for access in term.accesses for s in access.subscripts):
         return None
     left, right = term.accesses
-    held = [{v for s in a.subscripts for v in variables(s)} for a in (left, right)]
+    held = [set(free(a)) for a in (left, right)]
     summed = tuple(r for r in form.ranks if r not in ranks)
     if set(summed) - (held[0] & held[1]) or set(ranks) - (held[0] | held[1]):
         return None

@@ -9,9 +9,8 @@ from textwrap import fill, indent
 from typing import TYPE_CHECKING, Any
 
 from zeroskip.charging import charge
-from zeroskip.computing import Layer
+from zeroskip.computing import Layer, name_operands
 from zeroskip.einsum_spec.explicit import form_text
-from zeroskip.errors import EinsumError
 from zeroskip.explanation.guessing import complete
 from zeroskip.explanation.inspecting import Chosen, choose
 from zeroskip.formats.tensor import Tensor
@@ -190,7 +189,7 @@ def explain(
       y[i] = acc
     """
     made = as_layer(layer)
-    given = _named(made, operands, named)
+    given = name_operands(made.operands, operands, named, made.text, all_of_them=False)
     spec, known, guessed = complete(made, given)
     extents = spec.extents(shapes(known))
     described = {name: _describe(x, name in guessed) for name, x in known.items()}
@@ -219,25 +218,6 @@ def _stages(chosen: Chosen) -> Stages:
     prepared = chosen.prepared
     nest, c_text = show(prepared.lowered.kernel), prepared.c_text
     return Stages(form_text(chosen.line.form), formats, chosen.schedule, chosen.why, nest, c_text)
-
-
-def _named(
-    made: Layer, operands: tuple[object, ...], named: Mapping[str, object]
-) -> dict[str, object]:
-    """What was given, by name; operands may be missing."""
-    if len(operands) > len(made.operands):
-        raise EinsumError(
-            f"expected at most {len(made.operands)} operands ({', '.join(made.operands)}), "
-            f"found {len(operands)}",
-            text=made.text,
-        )
-    found = dict(zip(made.operands, operands, strict=False))
-    for name, operand in named.items():
-        if name in found or name not in made.operands:
-            why = "is given twice" if name in found else "is no operand here"
-            raise EinsumError(f"{name} {why}; operands: {', '.join(made.operands)}", text=made.text)
-        found[name] = operand
-    return found
 
 
 def _describe(operand: Operand, guessed: bool) -> str:

@@ -131,7 +131,7 @@ def test_real_operands_are_described():
 
 
 def test_errors_name_what_is_wrong():
-    with pytest.raises(zs.EinsumError, match="B is no operand here; operands: A, x"):
+    with pytest.raises(zs.EinsumError, match="B is no operand here; expected A, x"):
         explain("y[i] = A[i,j]*x[j]", B=(3, 4))
     with pytest.raises(zs.EinsumError, match="expected at most 2 operands"):
         explain("y[i] = A[i,j]*x[j]", (3, 4), (4,), (4,))
