@@ -33,7 +33,7 @@ from zeroskip.einsum_spec.tree import (
     Scalar,
     Statement,
 )
-from zeroskip.einsum_spec.walk import children, free, map_subscripts
+from zeroskip.einsum_spec.walk import accesses, children, free, map_subscripts
 from zeroskip.errors import EinsumError
 
 Consts = Mapping[str, int | float]
@@ -90,6 +90,10 @@ def _ranks_in_order(ranks: Iterable[str], accesses: Iterable[Access]) -> tuple[s
     return (*seen, *sorted(wanted - set(seen)))
 
 
+def _accesses(node: Expr) -> bool:
+    return next(accesses(node), None) is not None
+
+
 class _Elaboration:
     """One statement on its way to a form."""
 
@@ -100,6 +104,8 @@ class _Elaboration:
         value = map_subscripts(statement.value, lambda part: fold(part, consts, text))
         self.value: Expr = value
         self.outer = free(self.target)
+        self.covered: frozenset[str] | set[str] = frozenset()  # by explicit sums around
+        self.everything = self.reduction is not None  # op= covers every rank of the right side
 
     def folded(self, access: Access) -> Access:
         parts = tuple(fold(part, self.consts, self.text) for part in access.subscripts)
@@ -119,6 +125,7 @@ class _Elaboration:
         body, post = self.outermost_function(body)
         if explicit is not None:
             self.refuse_implicit(body, explicit)
+            self.everything = True
         terms = self.expand(body)
         if reduction is None:
             terms = [self.with_implicit_sums(term) for term in terms]
@@ -204,6 +211,7 @@ class _Elaboration:
                     if len(product) * len(others) > MAX_TERMS:
                         self.capped(product * len(others), node)
                     product = [self.times(a, b, node) for a in product for b in others]
+                self.check_product(product, node)
                 return product
             case Div(numerator=top, denominator=bottom):
                 divisor = self.number(bottom)
@@ -213,7 +221,10 @@ class _Elaboration:
                 ]
             case Reduce(op="sum", ranks=ranks, body=body):
                 self.check_explicit(ranks, node)
-                return [self.summed(term, ranks, node) for term in self.expand(body)]
+                before, self.covered = self.covered, self.covered | set(ranks)
+                terms = self.expand(body)
+                self.covered = before
+                return [self.summed(term, ranks, node) for term in terms]
             case Reduce():
                 raise self.refuse_inside(node, node.op, deparse(node))
             case Call(function=name):
@@ -224,6 +235,29 @@ class _Elaboration:
                     node,
                     "Pass its values as an operand: a mask of zeros and ones.",
                 )
+
+    def check_product(self, terms: list[Term], node: Mul) -> None:
+        """Refuse a product of sums whose parts would be summed over different ranks.
+
+        Multiplying out is only right where every part is summed alike, or where nothing but
+        numbers and scalars stand outside the brackets.
+        """
+        if self.everything or sum(1 for f in node.factors if _accesses(f)) < 2:
+            return
+        implicit = []
+        for term in terms:
+            held = dict.fromkeys(n for access in term.accesses for n in free(access))
+            inner = {*self.outer, *self.covered, *term.ranks}
+            implicit.append({n for n in held if n not in inner})
+        every = set().union(*implicit)
+        if any(ranks != every for ranks in implicit):
+            k = ",".join(sorted(every))
+            raise self.error(
+                f"ambiguous sum: multiplied out, parts of {deparse(node)} do not hold {k}",
+                node,
+                f"Write sum[{k}]({deparse(node)}) to sum the whole product, or the parts with sums"
+                " of their own.",
+            )
 
     def capped(self, terms: list[Term], at: Expr) -> list[Term]:
         if len(terms) > MAX_TERMS:

@@ -206,6 +206,23 @@ def test_a_form_has_the_value_of_its_tree(value):
     assert elaborate(statement_of(found)) == found
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "y = sum[i]((x[i] + 1) * (x[i] - 1))",
+        "y += (x[i] + 1) * (x[i] - 1)",
+        "z[i] = (x[i] + 1) * (x[i] - 1)",
+        "y = (x[i] + 1) * x[i]",
+        "y = 2 * (x[i] + 1)",
+    ],
+)
+def test_a_product_of_sums_is_taken_where_every_part_is_summed_alike(text):
+    (statement,) = parse(text).statements
+    found = elaborate(statement)
+    assert len(found.terms) >= 2
+    assert elaborate(statement_of(found)) == found
+
+
 # ---- what is refused --------------------------------------------------------------------
 
 
@@ -225,6 +242,14 @@ def test_a_form_has_the_value_of_its_tree(value):
             "  O[m] = max[k](A[m,k] * B[k,j])\n"
             "         ^^^^^^^^^^^^^^^^^^^^^^^\n"
             "Write max[k](sum[j](A[m,k]*B[k,j])) or sum[j](max[k](A[m,k]*B[k,j])).",
+        ),
+        (
+            "y = (x[i] + 1) * (x[i] - 1)",
+            "ambiguous sum: multiplied out, parts of (x[i] + 1)*(x[i] - 1) do not hold i\n"
+            "  y = (x[i] + 1) * (x[i] - 1)\n"
+            "      ^^^^^^^^^^^^^^^^^^^^^^^\n"
+            "Write sum[i]((x[i] + 1)*(x[i] - 1)) to sum the whole product, or the parts with sums"
+            " of their own.",
         ),
         (
             "O[i] = A[i] * relu(B[i])",
