@@ -253,6 +253,21 @@ def _content(value: object) -> object:
     return type(value), value
 
 
+OPTIONS = (
+    "out",
+    "format",
+    "backend",
+    "consts",
+    "sizes",
+    "pad",
+    "formats",
+    "arch",
+    "mapping",
+    "seed",
+)
+"""Keywords of calls, which an operand of the same name cannot be passed by."""
+
+
 def name_operands(
     wanted: tuple[str, ...],
     given: tuple[object, ...],
@@ -279,8 +294,16 @@ def name_operands(
         found[name] = operand
     missing = [name for name in wanted if name not in found]
     if missing and all_of_them:
+        options = [name for name in missing if name in OPTIONS]
+        hint = (
+            f"{options[0]}= is an option of the call: pass that operand by place."
+            if options
+            else None
+        )
         raise EinsumError(
-            f"operands {', '.join(missing)} are missing; expected {', '.join(wanted)}", text=text
+            f"operands {', '.join(missing)} are missing; expected {', '.join(wanted)}",
+            text=text,
+            hint=hint,
         )
     return found
 

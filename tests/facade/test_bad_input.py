@@ -312,3 +312,12 @@ def test_a_view_too_large_to_copy_is_refused():
         lambda: zs.layer("y = a[i,j]*b[i]").bind(a=endless),
     ):
         refused(zs.TensorError, call, "a contiguous copy of a would hold")
+
+
+def test_an_operand_named_like_an_option_is_passed_by_place():
+    line = zs.layer("y[i] = out[i]")
+    with pytest.raises(
+        zs.EinsumError, match="out= is an option of the call: pass that operand by place"
+    ):
+        line(format="dense")
+    assert line(np.ones(2)).tolist() == [1, 1]
