@@ -114,3 +114,14 @@ def _stored_is_not_effectual(net: list[SqueezeLayer], arch: zs.Arch) -> Iterator
         f"{moved[0]:,d}, {moved[1]:,d}",
         moved[0] < moved[1],
     )
+    final = next(s for s in net if s.name == "conv_final")
+    runs = zs.tensor(final.activations, "RLE(5)")
+    bits = runs.storage(value_bits=16)
+    read = zs.charge(final.layer, "eyeriss", I=final.activations, F=final.weights).at("DRAM", "I")
+    same = (read.data_bits, read.metadata_bits) == (bits.data_bits, bits.metadata_bits)
+    yield Claim(
+        "bridges are moved: conv_final's activations, RLE(5) off chip on eyeriss",
+        f"{read.data_bits + read.metadata_bits:,d} bits for {runs.stored:,d} entries,"
+        f" {runs.stored - runs.nnz:,d} of them bridges",
+        same and runs.stored > runs.nnz,
+    )
