@@ -1,0 +1,182 @@
+"""Charges in print, and what cannot be charged."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from layers import conv_case, conv_spec, one_pe
+
+from zeroskip.einsum_spec import make_spec
+from zeroskip.errors import ArchError, EinsumError, TensorError
+from zeroskip.formats.density import Density
+from zeroskip.hwmodel import Charge, Mapping, arch, charge
+
+# ---- printing ---------------------------------------------------------------------------
+
+
+def summary(c: Charge) -> dict[str, Any]:
+    return {row["figure"]: row for row in c.table()}
+
+
+def test_the_table_has_every_figure_beside_the_baseline() -> None:
+    c = charge(conv_spec(), arch("scnn"), conv_case())
+    rows = summary(c)
+    assert rows["operations, effectual"]["scnn"] == c.ops["effectual"]
+    assert rows["operations, skipped"]["dense baseline"] == 0
+    assert rows["cycles, compute"]["ratio"] == (
+        pytest.approx(c.compute_cycles / c.baseline.compute_cycles)
+    )
+    assert rows["energy"]["scnn"] == pytest.approx(c.energy_pj)
+    assert rows["GLB, metadata"]["scnn"] == c.level("GLB").metadata_bits
+    assert c.to_pandas().shape == (len(rows), 5)
+    text = repr(c)
+    assert "mapping: order c n m r s p q; sync c; space p: rows, q: cols" in text
+    assert "leaves out" in text
+    assert "assumes" in text
+
+
+def test_moves_add_up_to_the_levels() -> None:
+    c = charge(conv_spec(), arch("scnn"), conv_case())
+    table = c.moves()
+    glb = [row for row in table if row["level"] == "GLB"]
+    assert {row["tensor"] for row in glb} == {"I", "F", "O"}
+    assert sum(row["metadata"] for row in glb) == c.level("GLB").metadata_bits
+    assert sum(row["energy"] for row in table) == (
+        pytest.approx(c.energy_pj - c.energy["multiply"] - c.energy["add"])
+    )
+
+
+def test_assumptions_and_omissions_are_listed() -> None:
+    c = charge(conv_spec(), arch("scnn", energy="horowitz-45nm"), conv_case())
+    assert "energy of the network: horowitz-45nm has none" in c.missing
+    assert any("intersection" in text for text in c.missing)
+    assert any(text.startswith("DRAM: each operand is read once") for text in c.assumptions)
+
+
+def test_what_changes_nothing_is_said() -> None:
+    vector = {"A": np.ones((2, 3)), "B": np.ones(3)}
+    c = charge(make_spec("Z[m] = A[m,k]*B[k]"), arch(one_pe("gate B on bias")), vector)
+    assert '"gate B on bias @MAC" changes nothing: no product has bias' in c.assumptions
+    assert "GLB costs a bit" not in str(c.assumptions)
+    c = charge(conv_spec(), arch("eyeriss"), conv_case())
+    assert (
+        "PE of 131,072 bits costs a bit what RF of 4,096 bits does: the energy is a lower bound"
+    ) in c.assumptions
+    assert "energy of looking at a value to gate by it, and of an idle cycle" in c.missing
+    assert "time and energy of compressing results" in c.missing
+    assert any("padding tap" in text for text in c.assumptions)
+    without = charge(conv_spec(pad=0), arch("eyeriss"), conv_case())
+    assert not any("padding" in text for text in without.assumptions)
+
+
+def test_a_tensor_that_is_read_in_two_orders_is_named() -> None:
+    c = charge(make_spec("Z[i,j] = A[i,k]*A[k,j]"), arch("scnn"), {"A": np.eye(4)})
+    assert any(text.startswith("A is read in two orders, as ") for text in c.assumptions)
+
+
+# ---- errors -----------------------------------------------------------------------------
+
+
+def refused(
+    kind: type[Exception],
+    text: str,
+    design: Any,
+    operands: dict[str, Any],
+    mapping: Mapping | None = None,
+) -> str:
+    with pytest.raises(kind) as caught:
+        charge(make_spec(text), arch(design), operands, mapping)
+    return str(caught.value)
+
+
+MATMUL = "Z[m,n] = A[m,k]*B[k,n]"
+MATRICES = {"A": np.ones((2, 3)), "B": np.ones((3, 4))}
+
+
+def test_a_cascade_is_refused() -> None:
+    text = "T[i] = A[i]*A[i]; Z = T[i]"
+    assert "expected a layer of one line, found 2 lines" in (
+        refused(EinsumError, text, "dense", {"A": np.ones(3)})
+    )
+
+
+def test_four_operands_are_refused() -> None:
+    operands = {name: np.ones(3) for name in "ABCD"}
+    assert "a product of 4 operands (A, B, C, D); at most 3 can be charged" in (
+        refused(EinsumError, "Z = A[i]*B[i]*C[i]*D[i]", "dense", operands)
+    )
+
+
+def test_a_density_is_refused_for_now() -> None:
+    operands = {**MATRICES, "A": Density((2, 3), 0.5)}
+    assert refused(TensorError, MATMUL, "dense", operands).startswith(
+        "A is a Density; only real tensors can be charged as yet"
+    )
+
+
+def test_skipping_without_metadata_is_refused() -> None:
+    design = one_pe("skip A,B", formats={"A": {"GLB": "C"}})
+    assert refused(ArchError, MATMUL, design, MATRICES) == (
+        "one PE skips by B, which GLB holds in format dense: without metadata nobody knows what "
+        "to skip\nGive B (role F) the format C or B at GLB."
+    )
+
+
+def test_run_length_coding_in_the_buffer_is_refused() -> None:
+    design = one_pe(formats={"A": {"DRAM": "RLE(5)"}})
+    assert "one PE: A is run-length coded in GLB, where entries are picked out one by one" in (
+        refused(ArchError, MATMUL, design, MATRICES)
+    )
+
+
+@pytest.mark.parametrize(
+    ("formats", "message"),
+    [
+        ({"A": {"GLB": "CSF"}}, "A is DCSR in GLB; there one level at most may be compressed"),
+        ({"A": {"GLB": "C", "PE": "B"}}, "re-encoding on chip is not modelled yet"),
+        ({"O": {"GLB": "C"}}, "Z (role O) has format C in GLB; results are compressed on their"),
+    ],
+)
+def test_formats_on_chip_that_are_not_modelled_are_refused(
+    formats: dict[str, Any], message: str
+) -> None:
+    assert message in refused(ArchError, MATMUL, one_pe(formats=formats), MATRICES)
+
+
+def test_a_feature_must_name_a_tensor_or_a_role() -> None:
+    assert refused(ArchError, MATMUL, one_pe("gate B on X"), MATRICES) == (
+        'one PE: "gate B on X @MAC" names X, which is neither a tensor of this layer (A, B, Z) nor '
+        "a role (I, F, O, bias)"
+    )
+    assert "goes by the result: it is not there yet" in (
+        refused(ArchError, MATMUL, one_pe("gate B on O"), MATRICES)
+    )
+
+
+def test_a_format_must_name_a_tensor_or_a_role() -> None:
+    assert refused(ArchError, MATMUL, one_pe(formats={"W": {"DRAM": "C"}}), MATRICES) == (
+        "one PE: formats names W, which is neither a tensor of this layer (A, B, Z) nor a role "
+        "(I, F, O, bias)"
+    )
+
+
+def test_unknown_levels_and_tensors_are_named() -> None:
+    c = charge(make_spec(MATMUL), arch("dense"), MATRICES)
+    with pytest.raises(ArchError, match="dense has no level 'L2'; its levels are DRAM, GLB, PE"):
+        c.at("L2", "A")
+    with pytest.raises(TensorError, match="no tensor 'X' in this layer: it has A, B, Z"):
+        c.at("GLB", "X")
+
+
+def test_a_missing_operand_is_named() -> None:
+    assert "operand B is missing" in refused(EinsumError, MATMUL, "dense", {"A": np.ones((2, 3))})
+
+
+def test_the_engine_is_asked_once_for_the_accounting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dense preset needs no result: only the accounting is evaluated."""
+    module = sys.modules["zeroskip.hwmodel.charge"]
+    monkeypatch.setattr(module, "evaluate", lambda *_: pytest.fail("the layer was run"))
+    charge(make_spec(MATMUL), arch("dense"), MATRICES)
