@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 
+LINE_STYLES = ("-", "--", ":", "-.")
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """Name, unit and number format of one column.
@@ -271,19 +274,21 @@ class Table:
         x = x if x is not None else self.names[0]
         y = y if y is not None else self._first_number(x)
         if ax is None:
-            ax = plt.subplots()[1]
+            ax = plt.subplots(layout="constrained")[1]
         ys = self[y]
         if not self._numeric()[self._index(x)]:
             ax.bar([str(value) for value in self[x]], ys)
         else:
             by = by if by is not None else self._grouping(x, y)
             groups = self[by] if by is not None else np.zeros(len(self))
-            for group in dict.fromkeys(groups):
+            for k, group in enumerate(dict.fromkeys(groups)):
                 chosen = [i for i in np.argsort(self[x], kind="stable") if groups[i] == group]
                 label = str(group) if by is not None else None
-                ax.plot(self[x][chosen], ys[chosen], marker="o", label=label)
+                # Ten colours, then the same ten dashed: no two lines look alike.
+                style = LINE_STYLES[k // 10 % len(LINE_STYLES)]
+                ax.plot(self[x][chosen], ys[chosen], style, marker=".", label=label)
             if by is not None:
-                ax.legend(title=by)
+                ax.legend(title=by, loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small")
             if _wide(self[x]):
                 ax.set_xscale("log")
         if _wide(ys):
