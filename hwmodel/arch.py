@@ -188,6 +188,8 @@ def arch(
             f"expected the name of an architecture, a YAML file or a dict, "
             f"found {type(source).__name__}"
         )
+    if "\0" in str(source):
+        raise ArchError("expected the name of an architecture or a path, found a NUL in it")
     path = Path(source)
     if str(source) in presets():
         path = FOLDER / f"{source}.yaml"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from math import prod
 
 from zeroskip.einsum_spec.walk import single
-from zeroskip.errors import ArchError
+from zeroskip.errors import ArchError, FormatError
 from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import coordinate_bits
 from zeroskip.formats.levels import Bitmask, Compressed, RunLength, Singleton, Uncompressed
@@ -232,7 +232,13 @@ def _bound(text: str, operand: Operand, stepped: set[str]) -> Format:
     wanted, ndim = Format(text), len(operand.subscripts)
     alone = wanted.name is None and not wanted.axes and len(wanted.ranks) == 1
     if not alone or ndim == 1:
-        return wanted.bind(ndim)
+        try:
+            return wanted.bind(ndim)
+        except FormatError as cause:
+            raise ArchError(
+                f"formats: {text!r} does not fit {operand.tensor}: {cause}\n"
+                "A level alone, such as C, B or U, fits a tensor of any number of axes."
+            ) from cause
     level = wanted.ranks[0].level
     if isinstance(level, Uncompressed) or ndim == 0:
         return Format("dense").bind(ndim)

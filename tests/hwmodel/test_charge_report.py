@@ -180,3 +180,14 @@ def test_the_engine_is_asked_once_for_the_accounting(monkeypatch: pytest.MonkeyP
     module = sys.modules["zeroskip.hwmodel.charge"]
     monkeypatch.setattr(module, "evaluate", lambda *_: pytest.fail("the layer was run"))
     charge(make_spec(MATMUL), arch("dense"), MATRICES)
+
+
+def test_a_format_that_does_not_fit_the_tensor_is_an_error_of_the_architecture() -> None:
+    design = one_pe(formats={"A": {"DRAM": "m:U c:C"}})
+    with pytest.raises(ArchError, match=r"formats: 'm:U c:C' does not fit A: .* stores 2 axes"):
+        charge(make_spec("y = A[k]*B[k]"), arch(design), {"A": np.ones(3), "B": np.ones(3)})
+
+
+def test_a_path_with_a_nul_is_refused() -> None:
+    with pytest.raises(ArchError, match="found a NUL in it"):
+        arch("a\0b.yaml")
