@@ -103,11 +103,11 @@ def largest(weight: Tensor, density: float) -> Tensor:
     return mask.view_as(weight)
 
 
-def train(net: nn.ModuleDict, x: Tensor, y: Tensor) -> None:
+def train(net: nn.ModuleDict, x: Tensor, y: Tensor, epochs: int) -> None:
     """Train dense, the learning rate falling to zero along a cosine."""
     optimiser = torch.optim.Adam(net.parameters(), LEARNING_RATE)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, DENSE_EPOCHS)
-    for _ in range(DENSE_EPOCHS):
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs)
+    for _ in range(epochs):
         epoch(net, optimiser, x, y, {})
         schedule.step()
 
@@ -133,7 +133,9 @@ def prune(net: nn.ModuleDict, x: Tensor, y: Tensor) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--out", type=Path, default=HERE / "digits_cnn.npz")
-    out: Path = parser.parse_args().out
+    parser.add_argument("--dense-epochs", type=int, default=DENSE_EPOCHS)
+    given = parser.parse_args()
+    out: Path = given.out
 
     torch.manual_seed(SEED)
     torch.set_num_threads(1)
@@ -154,7 +156,7 @@ def main() -> None:
     x, y = tensors(train_images, train_labels)
     x_test, y_test = tensors(test_images, test_labels)
     net = build()
-    train(net, x, y)
+    train(net, x, y, given.dense_epochs)
     dense = accuracy(net, x_test, y_test)
     print(f"dense:  test accuracy {dense:.4f}, training {accuracy(net, x, y):.4f}")
     prune(net, x, y)
@@ -174,7 +176,7 @@ def main() -> None:
         "train_images": len(x),
         "test_images": len(x_test),
         "seed": SEED,
-        "epochs": {"dense": DENSE_EPOCHS, "prune": PRUNE_EPOCHS, "tune": TUNE_EPOCHS},
+        "epochs": {"dense": given.dense_epochs, "prune": PRUNE_EPOCHS, "tune": TUNE_EPOCHS},
         "versions": {
             "torch": torch.__version__,
             "scikit-learn": sklearn.__version__,
