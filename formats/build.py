@@ -7,10 +7,12 @@ has at the level above.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from zeroskip.errors import TensorError
+from zeroskip.formats.fills import full, places
 from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import (
     MAX_POSITIONS,
@@ -36,18 +38,22 @@ from zeroskip.formats.levels import (
 
 
 def arrange(
-    coords: Sequence[Indices], values: Array, shape: Sequence[int], bound: Format
+    coords: Sequence[Indices], values: Array, shape: Sequence[int], bound: Format, fill: Any = 0
 ) -> tuple[list[Indices], Array]:
     """Storage coordinates in storage order, each once, and the values that go with them.
 
     coords : one array of coordinates an axis, in range, in any order.  Values of equal
-        coordinates are added up (or-ed, for bool).
+        coordinates are added up (or-ed, for bool); refused where the fill is not 0, as a
+        missing value is then no empty sum.
     """
     extents = storage_extents(shape, bound)
     stored = [_flatten([coords[a] for a in axes], [shape[a] for a in axes]) for axes in bound.order]
     if not stored:
-        total = values.sum(keepdims=True, dtype=values.dtype) if len(values) != 1 else values
-        return [], total
+        if len(values) > 1 and fill:
+            raise _repeated((), fill)
+        empty = full(1, values.dtype.type(fill))
+        total = values.sum(keepdims=True, dtype=values.dtype) if len(values) > 1 else values
+        return [], total if len(values) else empty
     size = 1
     for extent in extents:
         size *= extent
@@ -64,6 +70,9 @@ def arrange(
     if len(values) > 1:
         new[1:] = np.logical_or.reduce([crd[1:] != crd[:-1] for crd in stored])
     if not new.all():
+        if fill:
+            again = permutation[np.flatnonzero(~new)[0]]
+            raise _repeated(tuple(int(crd[again]) for crd in coords), fill)
         starts = np.flatnonzero(new)
         stored = [crd[starts] for crd in stored]
         if values.dtype == np.bool_:
@@ -71,6 +80,13 @@ def arrange(
         else:
             values = np.add.reduceat(values, starts, dtype=values.dtype)
     return stored, values
+
+
+def _repeated(at: tuple[int, ...], fill: Any) -> TensorError:
+    return TensorError(
+        f"coordinate {at} is given twice, and with fill {fill} values of equal coordinates have "
+        "no sum\nGive each coordinate once."
+    )
 
 
 def _flatten(coords: Sequence[Indices], extents: Sequence[int]) -> Indices:
@@ -81,21 +97,21 @@ def _flatten(coords: Sequence[Indices], extents: Sequence[int]) -> Indices:
     return flat
 
 
-def nonzeros(array: Array, bound: Format) -> tuple[list[Indices], Array]:
-    """Storage coordinates and values of what is not zero in a dense array, in storage order.
+def entries_of(array: Array, bound: Format, fill: Any) -> tuple[list[Indices], Array]:
+    """Storage coordinates and values of what is not the fill in a dense array, in storage order.
 
     NaN is not zero; -0.0 is.
     """
     extents = storage_extents(array.shape, bound)
     flat = array.transpose([a for axes in bound.order for a in axes]).reshape(-1)
-    places = np.flatnonzero(flat)
-    values = flat[places]
+    at = places(flat, fill)
+    values = flat[at]
     coords: list[Indices] = []
     for extent in reversed(extents[1:]):
-        places, crd = np.divmod(places, max(extent, 1))
+        at, crd = np.divmod(at, max(extent, 1))
         coords.append(crd)
     if extents:
-        coords.append(places)
+        coords.append(at)
     return coords[::-1], values
 
 
@@ -103,9 +119,12 @@ def nonzeros(array: Array, bound: Format) -> tuple[list[Indices], Array]:
 
 
 def build(
-    coords: Sequence[Indices], values: Array, shape: Sequence[int], bound: Format
+    coords: Sequence[Indices], values: Array, shape: Sequence[int], bound: Format, fill: Any = 0
 ) -> tuple[tuple[LevelData, ...], Array]:
-    """Levels and the value array of elements at sorted, unique storage coordinates."""
+    """Levels and the value array of elements at sorted, unique storage coordinates.
+
+    What only fills a place (bridges, the rest of a U level) gets the fill.
+    """
     extents = storage_extents(shape, bound)
     parents: Indices = np.zeros(len(values), dtype=np.int64)
     fibers = 1
@@ -121,7 +140,7 @@ def build(
     if len(values) == fibers:
         return tuple(levels), freeze(np.array(values))
     check_room(fibers, values.dtype.itemsize, "the value array")
-    placed = np.zeros(fibers, dtype=values.dtype)
+    placed = full(fibers, values.dtype.type(fill))
     placed[parents] = values
     return tuple(levels), freeze(placed)
 
@@ -300,9 +319,13 @@ def axis_coordinates(
 
 
 def densify(
-    levels: Sequence[LevelData], values: Array, shape: Sequence[int], bound: Format
+    levels: Sequence[LevelData],
+    values: Array,
+    shape: Sequence[int],
+    bound: Format,
+    fill: Any = 0,
 ) -> Array:
-    """The dense array, C-contiguous, of the tensor's shape."""
+    """The dense array, C-contiguous, of the tensor's shape; what is not stored is the fill."""
     size = 1
     for extent in shape:
         size *= extent
@@ -311,7 +334,7 @@ def densify(
     if all(level.spec.full for level in levels):
         flat = values
     else:
-        flat = np.zeros(size, dtype=values.dtype)
+        flat = full(size, values.dtype.type(fill))
         if len(values):
             flat[_flatten(expand(levels), [level.extent for level in levels])] = values
     back = np.argsort(order)

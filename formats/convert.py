@@ -9,6 +9,7 @@ import numpy as np
 
 from zeroskip.errors import TensorError
 from zeroskip.formats.bits import smallest_format
+from zeroskip.formats.fills import count, read_fill, same
 from zeroskip.formats.format import Format
 from zeroskip.formats.scipy_io import from_scipy, is_scipy
 from zeroskip.formats.tensor import Tensor, cast, check_dtype, read_dtype
@@ -20,7 +21,13 @@ if TYPE_CHECKING:
     from zeroskip.formats.level_data import Array
 
 
-def tensor(x: Any, format: Format | str = "auto", *, dtype: DTypeLike | None = None) -> Tensor:
+def tensor(
+    x: Any,
+    format: Format | str = "auto",
+    *,
+    dtype: DTypeLike | None = None,
+    fill: Any = None,
+) -> Tensor:
     """A `Tensor` of what ``x`` holds, in ``format``.
 
     Parameters
@@ -35,6 +42,11 @@ def tensor(x: Any, format: Format | str = "auto", *, dtype: DTypeLike | None = N
         hardware (`Tensor.storage`), the first of equals.
     dtype : optional
         Type of the values; by default that of ``x``.
+    fill : scalar, optional
+        The value of what is not stored: 0, or that of a `Tensor`.  Of a dense array, or of a
+        `Tensor` with another fill, everything that differs from it is stored (for NaN: what
+        is not NaN).  What a SciPy or a sparse torch matrix leaves out takes this value, such
+        as inf for the distance of nodes without an edge.
 
     Raises
     ------
@@ -47,18 +59,25 @@ def tensor(x: Any, format: Format | str = "auto", *, dtype: DTypeLike | None = N
     --------
     >>> tensor([[0, 2.5], [0, 0]], "CSR")
     <Tensor 2×2 float64, format 'CSR', 1 non-zeros (density 0.25), 1 stored>
+    >>> tensor([[np.inf, 2.5], [0, np.inf]], "CSR", fill=np.inf)
+    <Tensor 2×2 float64, format 'CSR', 2 other (density 0.5), 2 stored, fill inf>
     """
     if isinstance(x, Tensor):
         held = x if dtype is None else x.astype(dtype)
+        if fill is not None and not same(held.fill, read_fill(fill, held.dtype)):
+            wanted = held.format if _is_auto(format) else format
+            return Tensor.from_dense(held.toarray(), wanted, fill=fill)
         return held if _is_auto(format) else held.asformat(format)
+    fill = 0 if fill is None else fill
     source = from_torch(x) if is_torch(x) else from_scipy(x) if is_scipy(x) else as_array(x)
     if isinstance(source, tuple):
         coords, values, shape = source
-        return from_coords(coords, _typed(values, dtype), shape, format)
+        return from_coords(coords, _typed(values, dtype), shape, format, fill=fill)
     dense = _typed(source, dtype)
     if _is_auto(format):
-        format = smallest_format(dense.shape, int(np.count_nonzero(dense)), dense.dtype)
-    return Tensor.from_dense(dense, format)
+        stored = count(dense, read_fill(fill, dense.dtype))
+        format = smallest_format(dense.shape, stored, dense.dtype)
+    return Tensor.from_dense(dense, format, fill=fill)
 
 
 def from_coords(
@@ -66,11 +85,14 @@ def from_coords(
     values: Any,
     shape: Sequence[int],
     format: Format | str = "auto",
+    *,
+    fill: Any = 0,
 ) -> Tensor:
     """A `Tensor` of values at coordinates: one array of integers an axis, in any order.
 
     Values at equal coordinates are added up (or-ed, for bool); zeros among the values are
-    stored.  ``format`` as in `tensor`.
+    stored.  ``format`` and ``fill`` as in `tensor`; with a fill other than 0 a coordinate
+    that is given twice is refused.
 
     Raises `TensorError` naming the position of a coordinate that is no integer in range.
 
@@ -82,8 +104,8 @@ def from_coords(
            [0, 5]])
     """
     if not _is_auto(format):
-        return Tensor.from_coords(coords, values, shape, format)
-    merged = Tensor.from_coords(coords, values, shape, "COO")
+        return Tensor.from_coords(coords, values, shape, format, fill=fill)
+    merged = Tensor.from_coords(coords, values, shape, "COO", fill=fill)
     return merged.asformat(smallest_format(merged.shape, merged.stored, merged.dtype))
 
 

@@ -4,7 +4,7 @@ A level says what it is (its fields) and what it can do (its class attributes); 
 compiler reads only the latter:
 
     full    every coordinate is stored
-    fills   a zero among its values may stand there only to fill a place, and is then absent
+    fills   a fill among its values may stand there only to fill a place, and is then absent
     locate  a coordinate can be found without a walk
     letter  its name in the notation, and that of its walk
 
@@ -22,7 +22,7 @@ arrays named by ``arrays``:
 With F fibers and E entries, pos has F + 1 items, crd and run have E, words and rank F * W.
 An entry of R whose run is r stands r + 1 coordinates after the entry before it in its
 fiber, the first at coordinate r: a bridge is an entry like any other, with nothing but
-zeros below it.
+fills below it.  "Zero" in this file is the tensor's fill, whatever that is.
 """
 
 from __future__ import annotations

@@ -35,6 +35,7 @@ class Packed:
     value_bits : width of a value; pointer_bits that of a fiber pointer, None for the
         narrowest of each rank.
     entries : entries at each storage rank.
+    fill : the value of what is not stored, known beside the stream.
     """
 
     data: bytes
@@ -45,6 +46,7 @@ class Packed:
     value_bits: int
     pointer_bits: int | None
     entries: tuple[int, ...]
+    fill: Any = 0
 
     @property
     def widths(self) -> tuple[LevelBits, ...]:
@@ -86,6 +88,7 @@ def pack(
         width,
         pointer_bits,
         entries,
+        tensor.fill,
     )
 
 
@@ -120,7 +123,7 @@ def unpack(packed: Packed) -> Tensor:
         for rank, bits in zip(packed.format.ranks, fields, strict=True)
     ]
     values = _decode_values(reader.take(stored, packed.value_bits), packed.dtype, packed.value_bits)
-    tensor = Tensor.from_parts(packed.shape, packed.format, parts, values)
+    tensor = Tensor.from_parts(packed.shape, packed.format, parts, values, fill=packed.fill)
     for i, (level, said) in enumerate(zip(tensor.levels, packed.entries, strict=True)):
         if level.entries != said:
             raise TensorError(

@@ -47,8 +47,14 @@ def to_scipy(tensor: Tensor) -> Any:
     a ``coo_array``.
 
     Zeros that the format only keeps to fill a place (U, R) are left out.  A tensor of other
-    than two axes needs a SciPy whose ``coo_array`` takes them.
+    than two axes needs a SciPy whose ``coo_array`` takes them.  Raises `TensorError` where the
+    fill is not 0, which is what SciPy takes the rest for.
     """
+    if tensor.fill:
+        raise TensorError(
+            f"the tensor's fill is {tensor.fill}, and what SciPy does not store is 0\n"
+            "Take .coords(), or .toarray()."
+        )
     import scipy.sparse
 
     make: Any = scipy.sparse

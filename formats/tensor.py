@@ -16,10 +16,11 @@ from zeroskip.formats.build import (
     axis_coordinates,
     build,
     densify,
+    entries_of,
     expand,
     full_levels,
-    nonzeros,
 )
+from zeroskip.formats.fills import clean, count, places, read_fill
 from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import Array, Indices, LevelData, check_room, freeze
 from zeroskip.formats.scipy_io import to_scipy
@@ -51,18 +52,25 @@ class Tensor:
         One for each storage rank.
     values : ndarray
         1-D, one value an entry of the last level.
+    fill : scalar of the values' type
+        The value of what is not stored, and of what a U or R level holds only to fill a
+        place.
     """
 
     shape: tuple[int, ...]
     format: Format
     levels: tuple[LevelData, ...]
     values: Array
+    fill: Any = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fill", clean(self.values.dtype.type(self.fill)))
 
     # ---- making one ---------------------------------------------------------------------
 
     @classmethod
-    def from_dense(cls, array: Array, format: Format | str) -> Tensor:
-        """What is not zero in ``array``: NaN is stored, -0.0 is a zero.
+    def from_dense(cls, array: Array, format: Format | str, *, fill: Any = 0) -> Tensor:
+        """What is not the fill in ``array``: with 0, NaN is stored and -0.0 is a zero.
 
         Where every level is U, the array is kept as it is, signs of zeros included.
         """
@@ -75,11 +83,12 @@ class Tensor:
         bound = Format(format).bind(array.ndim)
         check_room(array.size, array.itemsize, "the dense array")  # may be a view of one value
         array = native(array)
+        fill = read_fill(fill, array.dtype)
         if all(level.full for level in bound.levels):
             flat = array.transpose([a for axes in bound.order for a in axes]).flatten()
-            return cls(array.shape, bound, full_levels(array.shape, bound), freeze(flat))
-        coords, values = nonzeros(array, bound)
-        return cls(array.shape, bound, *build(coords, values, array.shape, bound))
+            return cls(array.shape, bound, full_levels(array.shape, bound), freeze(flat), fill)
+        coords, values = entries_of(array, bound, fill)
+        return cls(array.shape, bound, *build(coords, values, array.shape, bound, fill), fill)
 
     @classmethod
     def from_coords(
@@ -88,11 +97,13 @@ class Tensor:
         values: Any,
         shape: Sequence[int],
         format: Format | str,
+        *,
+        fill: Any = 0,
     ) -> Tensor:
         """Values at coordinates, one array of integers an axis, in any order.
 
-        Values at equal coordinates are added up (or-ed, for bool).  Zeros among the values
-        are stored like any other.  Raises `TensorError` where a coordinate is not an
+        Values at equal coordinates are added up (or-ed, for bool), or refused where the fill
+        is not 0.  Zeros among the values are stored like any other.  Raises `TensorError` where a coordinate is not an
         integer in range, naming its position.
         """
         extents = check_shape(shape)
@@ -100,6 +111,7 @@ class Tensor:
         held = np.asarray(values)
         check_dtype(held.dtype)
         held = native(held)
+        fill = read_fill(fill, held.dtype)
         if held.ndim != 1:
             raise TensorError(f"values have shape {held.shape}; expected one axis")
         if not isinstance(coords, Sequence | np.ndarray):
@@ -112,8 +124,8 @@ class Tensor:
             check_coordinates(crd, axis, extent, len(held))
             for axis, (crd, extent) in enumerate(zip(coords, extents, strict=True))
         ]
-        stored, held = arrange(checked, held, extents, bound)
-        return cls(extents, bound, *build(stored, held, extents, bound))
+        stored, held = arrange(checked, held, extents, bound, fill)
+        return cls(extents, bound, *build(stored, held, extents, bound, fill), fill)
 
     @classmethod
     def from_parts(
@@ -122,6 +134,8 @@ class Tensor:
         format: Format | str,
         parts: Sequence[Mapping[str, Any]],
         values: Any,
+        *,
+        fill: Any = 0,
     ) -> Tensor:
         """A tensor from level arrays, which are copied, checked and narrowed.
 
@@ -140,7 +154,7 @@ class Tensor:
         held = native(held)
         levels = read_levels(extents, bound, parts)
         check_values(held, levels[-1].entries if levels else 1)
-        return cls(extents, bound, levels, freeze(held))
+        return cls(extents, bound, levels, freeze(held), read_fill(fill, held.dtype))
 
     def validate(self) -> Tensor:
         """Check every array against the others; return self.
@@ -175,12 +189,12 @@ class Tensor:
 
     @property
     def nnz(self) -> int:
-        """Values that are not zero."""
-        return int(np.count_nonzero(self.values))
+        """Values held that are not zero; with another fill, that are not the fill."""
+        return count(self.values, self.fill)
 
     @property
     def density(self) -> float:
-        """Non-zeros over elements; 0.0 where there are no elements."""
+        """`nnz` over elements; 0.0 where there are no elements."""
         return self.nnz / self.size if self.size else 0.0
 
     @property
@@ -192,8 +206,9 @@ class Tensor:
     def __repr__(self) -> str:
         return (
             f"<Tensor {'×'.join(map(str, self.shape)) or 'scalar'} {self.dtype}, "
-            f"format {self.format.label!r}, {self.nnz} non-zeros "
-            f"(density {self.density:.3g}), {self.stored} stored>"
+            f"format {self.format.label!r}, {self.nnz} {'other' if self.fill else 'non-zeros'} "
+            f"(density {self.density:.3g}), {self.stored} stored"
+            f"{f', fill {self.fill}' if self.fill else ''}>"
         )
 
     def storage(self, value_bits: int | None = None, *, pointer_bits: int | None = None) -> Storage:
@@ -210,7 +225,7 @@ class Tensor:
         return pack(self, value_bits, pointer_bits=pointer_bits)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return restored, (self.shape, self.format, self.levels, self.values)
+        return restored, (self.shape, self.format, self.levels, self.values, self.fill)
 
     def __copy__(self) -> Tensor:
         return self
@@ -222,7 +237,7 @@ class Tensor:
 
     def toarray(self) -> Array:
         """A new dense array of the tensor's shape."""
-        return densify(self.levels, self.values, self.shape, self.format)
+        return densify(self.levels, self.values, self.shape, self.format, self.fill)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
         if copy is False:
@@ -233,12 +248,12 @@ class Tensor:
     def coords(self) -> tuple[tuple[Indices, ...], Array]:
         """Coordinates of each axis, and values, of what is stored, in storage order.
 
-        Zeros that a U or R level keeps only to fill a place are left out; zeros that C, S
-        or B name are there.
+        Fills that a U or R level keeps only to fill a place are left out; those that C, S or
+        B name are there.
         """
         stored, values = expand(self.levels), self.values
         if self.levels and self.levels[-1].spec.fills:
-            kept = np.flatnonzero(values)
+            kept = places(values, self.fill)
             stored, values = [crd[kept] for crd in stored], values[kept]
         return tuple(axis_coordinates(stored, self.shape, self.format)), values
 
@@ -252,26 +267,36 @@ class Tensor:
         if bound == self.format:
             return self
         coords, values = self.coords()
-        stored, values = arrange(coords, values, self.shape, bound)
-        return Tensor(self.shape, bound, *build(stored, values, self.shape, bound))
+        stored, values = arrange(coords, values, self.shape, bound, self.fill)
+        built = build(stored, values, self.shape, bound, self.fill)
+        return Tensor(self.shape, bound, *built, self.fill)
 
     def astype(self, dtype: DTypeLike) -> Tensor:
-        """The same entries with values of another type; raises where an integer type cannot
-        hold one of them."""
+        """The same entries and fill, of another type; raises where an integer type cannot hold
+        one of them."""
         wanted = read_dtype(dtype)
         if wanted == self.dtype:
             return self
-        return Tensor(self.shape, self.format, self.levels, freeze(cast(self.values, wanted)))
+        try:
+            fill = cast(np.asarray(self.fill), wanted)[()]
+        except TensorError as cause:
+            raise TensorError(f"the fill of the tensor: {cause}") from None
+        values = freeze(cast(self.values, wanted))
+        return Tensor(self.shape, self.format, self.levels, values, fill)
 
 
 def restored(
-    shape: tuple[int, ...], format: Format, levels: tuple[LevelData, ...], values: Array
+    shape: tuple[int, ...],
+    format: Format,
+    levels: tuple[LevelData, ...],
+    values: Array,
+    fill: Any = 0,
 ) -> Tensor:
     """A tensor from its pickle: its arrays are read-only again."""
     for level in levels:
         for array in level.arrays.values():
             freeze(array)
-    return Tensor(shape, format, levels, freeze(values))
+    return Tensor(shape, format, levels, freeze(values), fill)
 
 
 def native(array: Array) -> Array:

@@ -26,10 +26,11 @@ def resolve(name: str, given: object) -> Operand:
     """An operand as a C-contiguous ndarray of native byte order, or a `Tensor`.
 
     Anything that `zeroskip.tensor` takes is taken; SciPy matrices become tensors, every
-    dense thing an ndarray.  Nothing handed in is changed.
+    dense thing an ndarray, and so does a tensor whose fill is not 0.  Nothing handed in is
+    changed.
     """
     if isinstance(given, Tensor):
-        return given if _skips(given) else given.toarray()
+        return given if _sparse(given) else given.toarray()
     if isinstance(given, Density):
         raise TensorError(
             f"{name} is a Density, which has no values to compute with\n"
@@ -41,7 +42,7 @@ def resolve(name: str, given: object) -> Operand:
     except TensorError as cause:
         raise TensorError(f"{name}: {cause}") from cause
     if isinstance(given, Tensor):
-        return given if _skips(given) else given.toarray()
+        return given if _sparse(given) else given.toarray()
     if given.flags.c_contiguous and given.dtype.isnative and given.dtype != np.bool_:
         return given
     if not given.flags.c_contiguous:  # it may be a view that repeats one value
@@ -49,8 +50,9 @@ def resolve(name: str, given: object) -> Operand:
     return np.asarray(native(given), order="C")
 
 
-def _skips(given: Tensor) -> bool:
-    return any(not level.spec.full for level in given.levels)
+def _sparse(given: Tensor) -> bool:
+    """Whether kernels may skip what is not stored: it is absent only where the fill is 0."""
+    return not given.fill and any(not level.spec.full for level in given.levels)
 
 
 def _read(given: object) -> Operand:
