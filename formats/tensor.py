@@ -103,8 +103,8 @@ class Tensor:
         """Values at coordinates, one array of integers an axis, in any order.
 
         Values at equal coordinates are added up (or-ed, for bool), or refused where the fill
-        is not 0.  Zeros among the values are stored like any other.  Raises `TensorError` where a coordinate is not an
-        integer in range, naming its position.
+        is not 0.  Zeros among the values are stored like any other.  Raises `TensorError`
+        where a coordinate is not an integer in range, naming its position.
         """
         extents = check_shape(shape)
         bound = Format(format).bind(len(extents))

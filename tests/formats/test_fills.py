@@ -64,7 +64,9 @@ def test_any_format_to_any_format_keeps_the_array_and_the_fill(array, fill, data
     assert same(moved.fill, np.float64(fill))
     expected = ~np.isnan(array) if np.isnan(fill) else array != fill
     assert made.nnz == moved.nnz == np.count_nonzero(expected)
-    assert same(made.pack().unpack().toarray(), array)
+    packed = made.pack()
+    assert packed.n_bits == made.storage().total_bits
+    assert same(packed.unpack().toarray(), array)
     assert same(pickle.loads(pickle.dumps(made)).toarray(), array)
     assert same(tensor(made, fill=7).toarray(), array)
 
@@ -111,7 +113,8 @@ def test_coordinates_with_a_fill_are_given_once():
     assert refusal(
         lambda: from_coords([[2, 0, 2], [1, 1, 1]], [1, 2, 3], (3, 2), "COO", fill=9)
     ) == (
-        "coordinate (2, 1) is given twice, and with fill 9 values of equal coordinates have no sum\n"
+        "coordinate (2, 1) is given twice, "
+        "and with fill 9 values of equal coordinates have no sum\n"
         "Give each coordinate once."
     )
     assert "coordinate () is given twice" in refusal(
