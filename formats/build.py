@@ -61,9 +61,9 @@ def arrange(
         key = _flatten(stored, extents)
         if bool((key[1:] > key[:-1]).all()):
             return stored, values
-        permutation = np.argsort(key, kind="stable")
+        permutation = storage_order([key], [size])
     else:
-        permutation = np.lexsort(stored[::-1])
+        permutation = storage_order(stored, extents)
     stored = [crd[permutation] for crd in stored]
     values = values[permutation]
     new = np.ones(len(values), dtype=bool)
@@ -80,6 +80,19 @@ def arrange(
         else:
             values = np.add.reduceat(values, starts, dtype=values.dtype)
     return stored, values
+
+
+def storage_order(coords: Sequence[Indices], extents: Sequence[int]) -> Indices:
+    """The stable permutation that sorts coordinates, outermost first, in linear time.
+
+    A radix sort, 16 bits a pass: NumPy's stable sort of uint16 counts instead of comparing.
+    """
+    order: Indices = np.arange(len(coords[0]), dtype=np.int64)
+    for crd, extent in zip(coords[::-1], extents[::-1], strict=True):
+        for shift in range(0, max(extent - 1, 0).bit_length(), 16):
+            digits = ((crd[order] >> shift) & 0xFFFF).astype(np.uint16)
+            order = order[np.argsort(digits, kind="stable")]
+    return order
 
 
 def _repeated(at: tuple[int, ...], fill: Any) -> TensorError:

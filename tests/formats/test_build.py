@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from zeroskip.errors import FormatError, TensorError
+from zeroskip.formats.build import storage_order
 from zeroskip.formats.format import Format
 from zeroskip.formats.levels import Bitmask, Compressed, RunLength, Singleton, Uncompressed
 from zeroskip.formats.tensor import Tensor
@@ -272,3 +273,16 @@ def test_sums_keep_their_type():
     truth = Tensor.from_coords([[1, 1, 0]], np.array([True, True, False]), (3,), "C")
     assert truth.dtype == np.bool_
     assert truth.values.tolist() == [False, True]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2**40 - 1), st.integers(0, 2)), max_size=40),
+    st.sampled_from([1, 7, 2**16, 2**16 + 1, 2**40]),
+)
+def test_the_radix_sort_is_the_stable_order_of_comparisons(pairs, extent):
+    coords = [np.array([pair[k] for pair in pairs], dtype=np.int64) for k in (0, 1)]
+    coords[0] %= extent
+    rows = list(zip(coords[0].tolist(), coords[1].tolist(), strict=True))
+    expected = sorted(range(len(rows)), key=lambda i: rows[i])
+    assert storage_order(coords, (extent, 3)).tolist() == expected
+    assert storage_order([coords[0] * 3 + coords[1]], [extent * 3]).tolist() == expected
