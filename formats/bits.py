@@ -5,6 +5,7 @@
     B     one bit a position
     R(r)  pointers as in C; r bits an entry, bridges included
     S     one coordinate an entry
+    H     one offset of ceil(log2 H) bits an entry, pads included
 
 A coordinate takes ceil(log2 extent) bits unless the format gives its width, a pointer
 ceil(log2(entries + 1)), the narrowest that can hold every pointer of its rank.  `pack`
@@ -29,6 +30,7 @@ from zeroskip.formats.levels import (
     LevelFormat,
     RunLength,
     Singleton,
+    Structured,
     Uncompressed,
 )
 
@@ -135,6 +137,8 @@ def level_bits(
             field_count, width = fibers * extent, 1
         case RunLength():
             pointers, width = fibers + 1, spec.run_bits
+        case Structured():
+            width = coordinate_bits(spec.group)
         case Compressed() | Singleton():
             given = spec.coordinate_bits
             width = coordinate_bits(extent) if given is None else given

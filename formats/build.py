@@ -31,8 +31,10 @@ from zeroskip.formats.levels import (
     LevelFormat,
     RunLength,
     Singleton,
+    Structured,
     Uncompressed,
 )
+from zeroskip.formats.structured import structured
 
 # ---- coordinates of axes → sorted, unique coordinates of storage ranks --------------------
 
@@ -223,6 +225,9 @@ def _level(
             return len(coords), _masks(coords, parents, fibers, extent, where), group
         case RunLength():
             return _runs(spec, coords, parents, fibers, group, where)
+        case Structured():
+            entries, offset, place = structured(spec, coords, parents, fibers, extent, where)
+            return entries, {"offset": offset}, place[group]
 
 
 def _pointers(parents: Indices, fibers: int, where: str) -> Indices:
@@ -306,6 +311,10 @@ def level_coordinates(level: LevelData) -> tuple[Indices | None, Indices]:
             bits = np.flatnonzero(np.unpackbits(octets, bitorder="little"))
             parents, crd = np.divmod(bits, max(width, 1))
             return parents, crd
+        case Structured():
+            place = np.arange(level.entries, dtype=np.int64)
+            parents, crd = np.divmod(place, max(level.spec.entries(level.extent), 1))
+            return parents, crd // level.spec.most * level.spec.group + arrays["offset"]
         case RunLength():
             pos = arrays["pos"]
             parents = _owners(pos)

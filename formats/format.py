@@ -1,9 +1,10 @@
 """The notation of formats: ``"m:U c*r*s:C(16)"``, ``"[m,c] c:U m:C"``, ``"U C"``, ``"CSR"``.
 
-    spec   := [ "[" axis, ... "]" ] rank+   |   name [ "(" bits ")" ]
+    spec   := [ "[" axis, ... "]" ] rank+   |   name [ "(" bits ")" ]   |   G ":" H
     rank   := [ axis ( "*" axis )* ":" ] level          outermost first; * flattens, row-major
     axis   := name | number
     level  := "U" | "B" | "C" | "C(" bits ")" | "R(" bits ")" | "S" | "S(" bits ")"
+            | "H(" G ":" H ")"
 
 Names are numbered by the brackets or, without them, in order of appearance.  A rank
 without axes takes the next axis in order.

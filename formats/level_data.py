@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from zeroskip.errors import FormatError, TensorError
 from zeroskip.formats.format import Format
-from zeroskip.formats.levels import Compressed, LevelFormat, RunLength, Singleton
+from zeroskip.formats.levels import Compressed, LevelFormat, RunLength, Singleton, Structured
 
 Array = NDArray[Any]
 Indices = NDArray[np.int64]
@@ -47,7 +47,8 @@ def index_dtype(spec: LevelFormat, name: str, extent: int) -> np.dtype[Any]:
     """The dtype of array ``name``: as narrow as the extent or the run field allows.
 
     crd is uint16 for extents up to 65536, int32 up to 2**31, else int64; run is uint8,
-    uint16 or uint32 by its bits; pos and rank are int64, words uint64.
+    uint16 or uint32 by its bits; offset is uint8 or uint16 by its group; pos and rank are
+    int64, words uint64.
     """
     if name == "crd":
         wide = np.int32 if extent <= 2**31 else np.int64
@@ -55,6 +56,8 @@ def index_dtype(spec: LevelFormat, name: str, extent: int) -> np.dtype[Any]:
     if name == "run" and isinstance(spec, RunLength):
         wider = np.uint16 if spec.run_bits <= 16 else np.uint32
         return np.dtype(np.uint8 if spec.run_bits <= 8 else wider)
+    if name == "offset" and isinstance(spec, Structured):
+        return np.dtype(np.uint8 if spec.group <= 2**8 else np.uint16)
     return np.dtype(np.uint64 if name == "words" else np.int64)
 
 

@@ -18,6 +18,9 @@ arrays named by ``arrays``:
         rank[w] + popcount(words[w] & ((1 << c % 64) - 1))
     R   pos as in C; run[p] counts the zeros between the entry before p and p
     S   crd[p]: the one coordinate at position p, which is the parent's position
+    H   offset[p] in a group of H coordinates; a fiber has G entries a group, so that its
+        q-th entry stands at coordinate q // G * H + offset[p], and in a last group of t < H
+        coordinates min(G, t)
 
 With F fibers and E entries, pos has F + 1 items, crd and run have E, words and rank F * W.
 An entry of R whose run is r stands r + 1 coordinates after the entry before it in its
@@ -135,7 +138,40 @@ class Singleton:
         return _with_width(self.letter, self.coordinate_bits)
 
 
-LevelFormat = Uncompressed | Compressed | Bitmask | RunLength | Singleton
+@dataclass(frozen=True, slots=True)
+class Structured:
+    """At most ``most`` of every ``group`` neighbouring coordinates (2:4 is H(2:4)).
+
+    Every group holds ``most`` entries, its offsets increasing, so that no pointer is needed.
+    Where fewer are stored, pads take the next free offsets after the last stored one, then
+    those from the front: entries whose value is 0, stored, moved and charged like any other.
+    """
+
+    most: int
+    group: int
+
+    letter: ClassVar[str] = "H"
+    arrays: ClassVar[tuple[str, ...]] = ("offset",)
+    full: ClassVar[bool] = False
+    fills: ClassVar[bool] = True
+    locate: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.most <= self.group <= 2**16:
+            raise FormatError(
+                f"H({self.most}:{self.group}): expected G of every H with 1 <= G <= H <= 65536"
+            )
+
+    def entries(self, extent: int) -> int:
+        """Entries of a fiber of ``extent`` coordinates."""
+        groups, tail = divmod(extent, self.group)
+        return groups * self.most + min(self.most, tail)
+
+    def __str__(self) -> str:
+        return f"{self.letter}({self.most}:{self.group})"
+
+
+LevelFormat = Uncompressed | Compressed | Bitmask | RunLength | Singleton | Structured
 
 
 def _check_width(letter: str, bits: int | None) -> None:

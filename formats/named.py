@@ -15,6 +15,7 @@ from zeroskip.formats.levels import (
     LevelFormat,
     RunLength,
     Singleton,
+    Structured,
     Uncompressed,
 )
 from zeroskip.formats.ranks import StorageRank
@@ -54,7 +55,7 @@ NAMED: dict[str, Callable[[int], Ranks]] = {
     "CSF": _each(_C, _C),
     "bitmask": _matrix(_U, _B),
 }
-"""Formats by name.  ``RLE(r)`` is one more, which needs its r."""
+"""Formats by name.  ``RLE(r)`` is one more, which needs its r, and so is ``G:H``."""
 
 RUN_LENGTH = "RLE"
 
@@ -71,21 +72,31 @@ def named_ranks(name: str, ndim: int) -> Ranks:
     """The ranks of a format by its canonical name, for ``ndim`` axes."""
     if name.startswith(RUN_LENGTH):
         return _matrix(_U, RunLength(int(name[len(RUN_LENGTH) + 1 : -1])))(ndim)
+    if ":" in name:
+        most, group = map(int, name.split(":"))
+        return _matrix(_U, Structured(most, group))(ndim)
     return NAMED[name](ndim)
 
 
 def name_of(bound: Sequence[StorageRank]) -> str | None:
     """The name of a bound format's ranks, or None; of several, the first of `NAMED`.
 
-    The one level of a vector is called dense, bitmask or RLE, or by its letter.
+    The one level of a vector is called dense, bitmask, RLE or G:H, or by its letter.
     """
     ndim = sum(len(rank.axes) for rank in bound)
     found = [(rank.axes, rank.level) for rank in bound]
     for name, ranks in NAMED.items():
         if ranks(ndim) == found and (ndim > 1 or name in ("dense", "bitmask")):
             return name
-    if found and isinstance(level := found[-1][1], RunLength):
-        name = f"{RUN_LENGTH}({level.run_bits})"
-        if named_ranks(name, ndim) == found:
-            return name
+    if not found:
+        return None
+    match found[-1][1]:
+        case RunLength(bits):
+            name = f"{RUN_LENGTH}({bits})"
+        case Structured(most, group):
+            name = f"{most}:{group}"
+        case _:
+            return None
+    if named_ranks(name, ndim) == found:
+        return name
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from zeroskip.errors import FormatError
 from zeroskip.formats.levels import (
@@ -13,6 +14,7 @@ from zeroskip.formats.levels import (
     LevelFormat,
     RunLength,
     Singleton,
+    Structured,
     Uncompressed,
 )
 from zeroskip.formats.named import NAMED, RUN_LENGTH, canonical
@@ -22,7 +24,7 @@ MAX_TEXT = 2000
 """Characters of a format; a tensor of 64 axes needs far fewer."""
 
 _TOKEN = re.compile(r"\s*(?:(?P<name>[A-Za-z_]\w*)|(?P<number>\d+)|(?P<mark>[\[\],:*/()]))", re.A)
-_LEVELS = "U, C, C(bits), B, R(bits), S, S(bits)"
+_LEVELS = "U, C, C(bits), B, R(bits), S, S(bits), H(G:H)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class _Token:
     text: str
     span: tuple[int, int]
 
+
+Made = TypeVar("Made", bound=LevelFormat)
 
 Parts = tuple[str | None, tuple[str, ...], tuple[StorageRank, ...]]
 
@@ -92,6 +96,10 @@ class _Parser:
     def whole_name(self) -> str | None:
         """The canonical name, where the text is one."""
         first = self.peek()
+        kinds = [token.kind for token in self.tokens]
+        if kinds == ["number", "mark", "number", "end"] and self.peek(1).text == ":":
+            level = self.checked(first, lambda: self.structured(first))
+            return f"{level.most}:{level.group}"
         if first.kind != "name" or self.peek(1).text not in ("", "("):
             return None
         name = canonical(first.text)
@@ -154,11 +162,12 @@ class _Parser:
             raise self.error(f"expected a level ({_LEVELS}), found {_found(token)}", token)
         letter = token.text
         if letter == "H":
-            raise self.error(
-                "the structured level H(G:H) is not supported yet",
-                token,
-                "Store the rank as C or B.",
-            )
+            if self.peek().text != "(":
+                raise self.error("H needs G and H", token, "For example: H(2:4)")
+            self.take()
+            found = self.checked(token, lambda: self.structured(token))
+            self.expect(")", "after the size of a group")
+            return found
         bits = self.bits(token) if self.peek().text == "(" else None
         if letter in ("U", "B"):
             if bits is not None:
@@ -173,7 +182,7 @@ class _Parser:
         if letter == "S":
             return self.checked(token, lambda: Singleton(bits))
         hint = None
-        if letter.upper() in ("U", "C", "B", "R", "S"):
+        if letter.upper() in ("U", "C", "B", "R", "S", "H"):
             hint = f"Levels are capital letters: {letter.upper()}."
         elif canonical(letter) is not None:
             hint = f"{canonical(letter)} is a whole format: it stands alone, without axes."
@@ -181,11 +190,24 @@ class _Parser:
             hint = f"Formats by name: {', '.join(NAMED)}, RLE(bits)."
         raise self.error(f"{letter!r} is no level; expected one of {_LEVELS}", token, hint)
 
-    def checked(self, token: _Token, make: Callable[[], LevelFormat]) -> LevelFormat:
+    def structured(self, owner: _Token) -> Structured:
+        """``G:H``, two numbers."""
+        most = self.take()
+        self.expect(":", "between G and H")
+        group = self.take()
+        for token in (most, group):
+            if token.kind != "number":
+                raise self.error(
+                    f"expected G:H such as 2:4 for {owner.text}, found {_found(token)}", token
+                )
+        return Structured(int(most.text), int(group.text))
+
+    def checked(self, token: _Token, make: Callable[[], Made]) -> Made:
         try:
             return make()
         except FormatError as error:
-            raise self.error(str(error), token) from None
+            text = str(error)
+            raise (error if "\n" in text else self.error(text, token)) from None
 
     def bits(self, owner: _Token) -> int:
         self.take()

@@ -18,7 +18,14 @@ from zeroskip.formats.level_data import (
     mask_words,
     storage_extents,
 )
-from zeroskip.formats.levels import Bitmask, Compressed, LevelFormat, RunLength, Singleton
+from zeroskip.formats.levels import (
+    Bitmask,
+    Compressed,
+    LevelFormat,
+    RunLength,
+    Singleton,
+    Structured,
+)
 
 
 def read_levels(
@@ -134,6 +141,8 @@ def _check_level(
             _check_range(arrays["run"], "run", spec.max_run + 1, "a run", where)
             _check_runs(spec, extent, fibers, arrays, where)
             return len(arrays["run"])
+        case Structured():
+            return _check_groups(spec, arrays["offset"], fibers, extent, where)
         case Bitmask():
             return _check_masks(arrays["words"], arrays["rank"], fibers, extent, where)
         case _:
@@ -190,6 +199,29 @@ def _check_runs(
             f"{where}: run[{p}] = {run[p]} in fiber {parents[p]} reaches coordinate {crd[p]}; "
             f"expected at most {extent - 1}"
         )
+
+
+def _check_groups(spec: Structured, offset: Array, fibers: int, extent: int, where: str) -> int:
+    each = spec.entries(extent)
+    _check_length(offset, "offset", fibers * each, f"{fibers} fibers of {each} entries", where)
+    _check_range(offset, "offset", spec.group, "an offset", where)
+    _, nth = np.divmod(np.arange(len(offset)), max(each, 1))
+    group, nth = np.divmod(nth, spec.most)
+    past = np.flatnonzero(group * spec.group + offset >= extent)
+    if len(past):
+        p = int(past[0])
+        raise TensorError(
+            f"{where}: offset[{p}] = {offset[p]} in group {group[p]} is past the last coordinate; "
+            f"expected at most {extent - 1 - group[p] * spec.group}"
+        )
+    bad = np.flatnonzero((nth[1:] > 0) & (offset[1:] <= offset[:-1]))
+    if len(bad):
+        p = int(bad[0]) + 1
+        raise TensorError(
+            f"{where}: offset[{p}] = {offset[p]} follows {offset[p - 1]} in group {group[p]}; "
+            "expected increasing offsets"
+        )
+    return len(offset)
 
 
 def _check_masks(words: Array, rank: Array, fibers: int, extent: int, where: str) -> int:

@@ -10,7 +10,14 @@ from zeroskip.einsum_spec.walk import single
 from zeroskip.errors import ArchError, FormatError
 from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import coordinate_bits
-from zeroskip.formats.levels import Bitmask, Compressed, RunLength, Singleton, Uncompressed
+from zeroskip.formats.levels import (
+    Bitmask,
+    Compressed,
+    RunLength,
+    Singleton,
+    Structured,
+    Uncompressed,
+)
 from zeroskip.hwmodel.arch import ROLES, Arch
 from zeroskip.hwmodel.features import Feature
 from zeroskip.hwmodel.layer import Layer, Operand, WorkTerm
@@ -182,6 +189,11 @@ def _stored(
         raise ArchError(
             f"{arch.name}: {tensor} is run-length coded in {arch.buffer.name}, where entries are "
             f"picked out one by one\nUse C or B there; RLE is for {arch.off_chip.name}."
+        )
+    if any(isinstance(level, Structured) for level in levels):
+        raise ArchError(
+            f"{arch.name}: {tensor} is {bound.label} in {arch.buffer.name}; groups G:H are not "
+            "modelled there yet\nUse C or B."
         )
     last = next((i for i, x in enumerate(levels) if not isinstance(x, Uncompressed)), len(levels))
     inner = levels[last:]

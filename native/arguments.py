@@ -12,7 +12,7 @@ from zeroskip.errors import TensorError
 from zeroskip.formats.convert import as_array, tensor
 from zeroskip.formats.density import Density
 from zeroskip.formats.level_data import check_room
-from zeroskip.formats.levels import Singleton
+from zeroskip.formats.levels import Singleton, Structured
 from zeroskip.formats.scipy_io import is_scipy
 from zeroskip.formats.tensor import Tensor, check_dtype, native
 from zeroskip.formats.torch_io import from_torch, is_torch
@@ -74,7 +74,9 @@ def signature(operand: Operand, padded: tuple[bool, ...]) -> Signature:
         below = operand.levels[k + 1].spec if k + 1 < len(operand.levels) else None
         arrays = tuple((name, level.arrays[name].dtype.name) for name in level.spec.arrays)
         unique = not isinstance(below, Singleton)
-        levels.append(LevelSignature(type(level.spec), level.axes, arrays, unique))
+        spec = level.spec
+        group = (spec.most, spec.group) if isinstance(spec, Structured) else ()
+        levels.append(LevelSignature(type(spec), level.axes, arrays, unique, group))
     return Signature(operand.dtype.name, tuple(levels), padded)
 
 

@@ -65,6 +65,29 @@ def _walk_runs(node: Loop, over: Stored, out: CWriter) -> None:
             out.body(node.body)
 
 
+def _walk_groups(node: Loop, over: Stored, out: CWriter) -> None:
+    (offset,) = over.level.arrays
+    most, size = over.level.group
+    p, v = over.pos, node.var
+    first, end = out.local(f"{p}_first"), out.local(f"{p}_end")
+    with out.scope():
+        each = f"zs_group_entries({integer(over.level.extent)}, {most}, {size})"
+        parent = integer(over.parent, 2)
+        out.line(f"const int64_t {first} = {'0' if parent == '0' else f'{parent} * {each}'};")
+        out.line(f"const int64_t {end} = {first} + {each};")
+        begin = first
+        if over.window is not None:
+            begin = f"{first} + zs_max({integer(over.window[0])}, 0) / {size} * {most}"
+        loop = out.block(f"for (int64_t {p} = {begin}; {p} < {end}; {p}++)")
+        with loop, out.constant(v, f"({p} - {first}) / {most} * {size} + {offset}[{p}]"):
+            if over.window is not None:
+                with out.block(f"if ({v} < {integer(over.window[0])})"):
+                    out.line("continue;")
+                with out.block(f"if ({v} >= {integer(over.window[1])})"):
+                    out.line("break;")
+            out.body(node.body)
+
+
 def _walk_singleton(node: Loop, over: Stored, out: CWriter) -> None:
     (crd,) = over.level.arrays
     position = out.constant(over.pos, integer(over.parent))
@@ -77,6 +100,7 @@ WALKS = {
     "B": _walk_bitmask,
     "R": _walk_runs,
     "S": _walk_singleton,
+    "H": _walk_groups,
 }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from functools import singledispatch
+from functools import partial, singledispatch
 from typing import Any
 
 import numpy as np
@@ -181,7 +181,8 @@ def _entries(over: Stored, m: Machine) -> Iterator[tuple[int, int]]:
     arrays = [m.arrays[name] for name in over.level.arrays]
     extent = m.integer(over.level.extent)
     lo, hi = (0, extent) if over.window is None else (m.integer(e) for e in over.window)
-    for coordinate, position in _ENTRIES[over.level.letter](arrays, parent, extent):
+    walk = partial(_groups, over.level.group) if over.level.group else _ENTRIES[over.level.letter]
+    for coordinate, position in walk(arrays, parent, extent):
         if lo <= coordinate < hi:
             yield coordinate, position
 
@@ -214,6 +215,16 @@ def _runs(arrays: list[Array], parent: int, extent: int) -> Iterator[tuple[int, 
     for p in range(int(pos[parent]), int(pos[parent + 1])):
         c += int(run[p]) + 1
         yield c, p
+
+
+def _groups(
+    group: tuple[int, ...], arrays: list[Array], parent: int, extent: int
+) -> Iterator[tuple[int, int]]:
+    most, size = group
+    each = extent // size * most + min(most, extent % size)
+    for q in range(each):
+        p = parent * each + q
+        yield q // most * size + int(arrays[0][p]), p
 
 
 def _singleton(arrays: list[Array], parent: int, extent: int) -> Iterator[tuple[int, int]]:

@@ -200,7 +200,7 @@ class Level:
     """A storage rank of one operand, as the kernel sees it.
 
     arrays names the buffers in the order of the level format's ``arrays``; extent is the
-    number of coordinates of a fiber.
+    number of coordinates of a fiber; group is (G, H) of a structured level.
     """
 
     tensor: str
@@ -208,6 +208,7 @@ class Level:
     letter: str
     arrays: tuple[str, ...]
     extent: Expr
+    group: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,14 @@ class LevelSignature:
     flattens; and the dtypes of its arrays, in the order of the level format's ``arrays``.
 
     unique : whether a coordinate occurs once in a fiber (not in the upper rank of COO).
+    group : of a structured level, (G, H).
     """
 
     kind: type[LevelFormat]
     axes: tuple[int, ...]
     arrays: tuple[tuple[str, str], ...]
     unique: bool = True
+    group: tuple[int, ...] = ()
 
     @property
     def letter(self) -> str:
@@ -52,13 +54,13 @@ class Signature:
 
     @property
     def bridged(self) -> bool:
-        """Whether it may hold entries that only bridge a run."""
+        """Whether it may hold entries that only bridge a run or pad a group."""
         return any(level.kind.fills and not level.kind.full for level in self.levels)
 
     @property
     def fills(self) -> bool:
-        """Whether zeros among its values may stand for what is absent: bridges of runs, the
-        unstored part of an uncompressed level below a sparse one, or all of them."""
+        """Whether zeros among its values may stand for what is absent: bridges of runs,
+        pads of groups, the unstored part of an uncompressed level below a sparse one, or all."""
         below = list(dropwhile(lambda level: level.kind.full, self.levels))
         return self.densified or any(level.kind.fills for level in below)
 

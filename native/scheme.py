@@ -183,7 +183,7 @@ class Scheme:
             for array, dtype in level.arrays
         )
         extent = mul(*(self.axis_extent(access, axis) for axis in level.axes))
-        return Level(access.tensor, label, level.letter, arrays, extent)
+        return Level(access.tensor, label, level.letter, arrays, extent, level.group)
 
     def _label(self, tensor: str, k: int) -> str:
         """What to call a storage rank: its ranks at the tensor's first access (``crs``), where

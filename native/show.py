@@ -55,6 +55,7 @@ WALKS = {
     "B": "bitmask",
     "R": "run-length",
     "S": "singleton",
+    "H": "structured",
 }
 _BINDS = {"+": 1, "*": 2, "//": 2, "%": 2}
 

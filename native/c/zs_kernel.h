@@ -190,4 +190,12 @@ ZS_INLINE int64_t zs_bit_locate(const uint64_t *words, const int64_t *rank, int6
     return zs_bit_test(words, c) ? zs_bit_position(words, rank, c) : -1;
 }
 
+/* ---- structured groups -------------------------------------------------------------- */
+
+/* zs_group_entries() - entries of a fiber of 'extent' >= 0 with 'most' of every 'size'. */
+ZS_INLINE int64_t zs_group_entries(int64_t extent, int64_t most, int64_t size)
+{
+    return extent / size * most + zs_min(most, extent % size);
+}
+
 #endif /* ZS_KERNEL_H */

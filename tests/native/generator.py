@@ -21,7 +21,7 @@ LARGEST = 4000
 """Elements of an operand of a random case."""
 
 LETTERS = ("U", "C", "B", "R")
-"""Levels that may stand anywhere; S may stand below a C or an S."""
+"""Levels that may stand anywhere; S may stand below a C or an S.  H takes any data as H(3:3)."""
 
 
 def level_sequences(ranks: int) -> Iterator[tuple[str, ...]]:
@@ -50,8 +50,9 @@ def groupings(ndim: int) -> Iterator[tuple[tuple[int, ...], ...]]:
 
 def spell(groups: tuple[tuple[int, ...], ...], letters: tuple[str, ...], run_bits: int = 1) -> str:
     """The notation of a format: ``"1:U 0*2:C"``."""
+    widths = {"R": f"({run_bits})", "H": "(3:3)"}
     return " ".join(
-        "*".join(map(str, axes)) + ":" + (f"R({run_bits})" if letter == "R" else letter)
+        "*".join(map(str, axes)) + ":" + letter + widths.get(letter, "")
         for axes, letter in zip(groups, letters, strict=True)
     )
 
@@ -67,7 +68,7 @@ def every_format(ndim: int, run_bits: int = 1) -> list[str]:
 
 
 def random_format(rng: np.random.Generator, ndim: int) -> str:
-    """One of `every_format`, with a run field of 1 to 4 bits."""
+    """One of `every_format`, or with levels H; with a run field of 1 to 4 bits."""
     order = [int(a) for a in rng.permutation(ndim)]
     groups: list[list[int]] = []
     for axis in order:
@@ -77,7 +78,7 @@ def random_format(rng: np.random.Generator, ndim: int) -> str:
             groups.append([axis])
     letters: list[str] = []
     for _ in groups:
-        allowed = [*LETTERS, "S", "S"] if letters and letters[-1] in "CS" else list(LETTERS)
+        allowed = [*LETTERS, "S", "S"] if letters and letters[-1] in "CS" else [*LETTERS, "H"]
         letters.append(str(rng.choice(allowed)))
     return spell(tuple(map(tuple, groups)), tuple(letters), int(rng.integers(1, 5)))
 

@@ -86,6 +86,9 @@ TEST_SEARCH(int64, int64_t, INT64_MAX)
 
 static void test_words(void)
 {
+    CHECK(zs_group_entries(0, 2, 4), 0);
+    CHECK(zs_group_entries(9, 2, 4), 5);
+    CHECK(zs_group_entries(11, 2, 4), 6);
     CHECK(zs_bit_words(0), 0);
     CHECK(zs_bit_words(1), 1);
     CHECK(zs_bit_words(64), 1);
