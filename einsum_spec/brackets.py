@@ -15,8 +15,10 @@ from zeroskip.einsum_spec.tree import (
     Literal,
     Mul,
     Neg,
+    Place,
     Scalar,
     Span,
+    Var,
 )
 from zeroskip.errors import EinsumError
 
@@ -76,6 +78,8 @@ def _convert(expr: Expr) -> nm.Polynomial:
         case Literal(value=int(value)):
             return nm.constant(value)
         case Scalar(name=name):
+            return nm.identifier(name)
+        case Place(subscript=Affine(terms=((_, Var(name=name)),))):
             return nm.identifier(name)
         case Neg(arg=arg):
             return nm.sum_up([(-1, _convert(arg))])

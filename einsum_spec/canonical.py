@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from zeroskip.einsum_spec.elaborate import canonical_order
 from zeroskip.einsum_spec.explicit import form_text
 from zeroskip.einsum_spec.form import Form, Term
+from zeroskip.einsum_spec.operands import places_of
+from zeroskip.einsum_spec.ordering import canonical_order
 from zeroskip.einsum_spec.subscripts import fold, rename
-from zeroskip.einsum_spec.tree import Access, Affine, Floor
-from zeroskip.einsum_spec.walk import variables
+from zeroskip.einsum_spec.tree import Access, Affine, Expr, Floor, Gather, Reduce, Scalar
+from zeroskip.einsum_spec.walk import map_subscripts, rebuild, variables
 
 _ROUNDS = 3
 
@@ -50,9 +51,19 @@ def canonical_forms(forms: Sequence[Form]) -> tuple[Form, ...]:
     def access(old: Access) -> Access:
         return Access(old.tensor, tuple(map(part, old.subscripts)))
 
+    def bare(node: Expr) -> Expr:
+        match node:
+            case Scalar(name=name):
+                return Scalar(extents.get(name, f"_{name}"))
+            case Reduce(op=op, ranks=summed, body=body):
+                return Reduce(op, tuple(ranks[name] for name in summed), body)
+            case _:
+                return node
+
     def term(old: Term) -> Term:
         return replace(
             old,
+            factors=tuple(rebuild(map_subscripts(f, part), bare) for f in old.factors),
             scalars=tuple(extents.get(name, f"_{name}") for name in old.scalars),
             accesses=tuple(map(access, old.accesses)),
             ranks=tuple(ranks[name] for name in old.ranks),
@@ -85,12 +96,15 @@ def _occurrences(forms: Sequence[Form], extents: set[str]) -> Iterator[tuple[str
         yield from _in_access(f"{line}=", form.target, extents)
         for name in form.reduced:
             yield name, f"{line}:reduced", []
+        for place in places_of((form,)):
+            yield from ((name, f"{line}:place:{role}", []) for name, role in _roles(place, extents))
         for term in form.terms:
-            company = " ".join(sorted(access.tensor for access in term.accesses))
+            reads = list(term.reads)
+            company = " ".join(sorted(access.tensor for access in reads))
             where = f"{line}:{company}:{term.number}:{len(term.ranks)}"
             for name in term.ranks:
                 yield name, f"{where}:sum", []
-            for access in term.accesses:
+            for access in reads:
                 yield from _in_access(where, access, extents)
 
 
@@ -111,6 +125,9 @@ def _roles(part: Affine, extents: set[str]) -> Iterator[tuple[str, str]]:
             divisor = ["#" if n in extents else n for n in atom.divisor.names]
             for name, role in _roles(atom.inner, extents):
                 yield name, f"{factor}({role})//{atom.divisor.value}{divisor}"
+        elif isinstance(atom, Gather):
+            for name in variables(Affine(((monomial, atom),))):
+                yield name, f"{factor}{atom.access.tensor}"
         else:
             yield atom.name, factor
     if part.offset:

@@ -46,8 +46,9 @@ def _of_form(form: Form, extents: Extents) -> Ops:
     for term in form.terms:
         inner = points(term.ranks)
         factors = len(term.scalars) + (abs(term.number) != 1)
-        multiplications += values * inner * max(len(term.accesses) - 1, 0)
-        multiplications += values * (factors if term.accesses else max(factors - 1, 0))
+        multiplied = len(term.accesses) + len(term.factors)
+        multiplications += values * inner * max(multiplied - 1, 0)
+        multiplications += values * (factors if multiplied else max(factors - 1, 0))
         additions += values * max(inner - 1, 0)
     if form.reduction is None:
         return Ops(multiplications, additions)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zeroskip.einsum_spec import names as nm
 from zeroskip.einsum_spec.tokens import MAX_AXES, MAX_DEPTH, Token
-from zeroskip.einsum_spec.tree import Affine, Span
+from zeroskip.einsum_spec.tree import Access, Affine, Span
 from zeroskip.errors import EinsumError
 
 
@@ -153,13 +153,33 @@ class Cursor:
             return nm.constant(int(token.text))
         if token.kind == "name":
             self.next()
-            if self.at("(", "["):
+            if self.at("("):
                 raise self.error(
-                    f"a subscript holds index variables and integers, found {token.text}"
-                    f"{self.token.text}...",
+                    f"a subscript holds index variables and integers, found {token.text}(...",
                     [token.span],
-                    "A place computed from data (gather) is not read yet.",
+                    f"A place computed from data is read from an index tensor: {token.text}[n].",
                 )
+            if self.at("["):
+                return self.gather(token)
             self.evidence.saw(token.text, token.span)
             return nm.identifier(token.text)
         raise self.error(f"expected a subscript, found {self.found()}")
+
+    def gather(self, name: Token) -> nm.Polynomial:
+        """A place read from an index tensor; its text names it in the polynomial."""
+        self.deeper()
+        parts = self.subscripts()
+        self.depth -= 1
+        if not parts and self.names is not None:
+            raise self.error(
+                f"{name.text}[] reads no place",
+                [self.span(name)],
+                f"Subscript the index tensor: {name.text}[n].",
+            )
+        start, end = self.span(name)
+        text = "".join(self.text[start:end].split())
+        self.evidence.ranks.add(text)
+        self.evidence.saw(text, (start, end))
+        if self.names is not None:
+            self.names.gathered[text] = Access(name.text, parts, (start, end))
+        return nm.identifier(text)

@@ -9,15 +9,18 @@ from zeroskip.einsum_spec.tree import (
     Access,
     Add,
     Affine,
+    Atom,
     Call,
     Compare,
     Div,
     Expr,
     Floor,
+    Gather,
     Literal,
     Monomial,
     Mul,
     Neg,
+    Place,
     Program,
     Reduce,
     Scalar,
@@ -63,6 +66,17 @@ def _(node: Var) -> str:
 
 
 @deparse.register
+def _(node: Gather) -> str:
+    return deparse(node.access)
+
+
+@deparse.register
+def _(node: Place) -> str:
+    text = deparse(node.subscript)
+    return text if text.isidentifier() else f"({text})"
+
+
+@deparse.register
 def _(node: Floor) -> str:
     match node.inner:
         case Affine(terms=((Monomial(value=value), Var()),), offset=()) if value > 0:
@@ -82,7 +96,7 @@ def _factors(monomial: Monomial) -> str:
     return f"{monomial.value}*{names}"
 
 
-def _scaled(monomial: Monomial, atom: Var | Floor) -> str:
+def _scaled(monomial: Monomial, atom: Atom) -> str:
     text = deparse(atom)
     if monomial == Monomial(1):
         return text

@@ -10,18 +10,20 @@ What the tree can say and `Form` cannot is refused, with what to write instead.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from zeroskip.einsum_spec.deparse import deparse
-from zeroskip.einsum_spec.form import Form, Term
-from zeroskip.einsum_spec.functions import POINTWISE, REDUCTIONS
+from zeroskip.einsum_spec.form import Form, Term, summed
+from zeroskip.einsum_spec.functions import PLACES, POINTWISE, REDUCTIONS
+from zeroskip.einsum_spec.ordering import canonical_order
 from zeroskip.einsum_spec.subscripts import fold
 from zeroskip.einsum_spec.targets import check_target
 from zeroskip.einsum_spec.tokens import MAX_FACTORS, MAX_INTEGER, MAX_TERMS
 from zeroskip.einsum_spec.tree import (
     Access,
     Add,
+    Affine,
     Call,
     Compare,
     Div,
@@ -29,11 +31,12 @@ from zeroskip.einsum_spec.tree import (
     Literal,
     Mul,
     Neg,
+    Place,
     Reduce,
     Scalar,
     Statement,
 )
-from zeroskip.einsum_spec.walk import accesses, children, free, map_subscripts
+from zeroskip.einsum_spec.walk import accesses, free, map_subscripts
 from zeroskip.errors import EinsumError
 
 Consts = Mapping[str, int | float]
@@ -69,25 +72,6 @@ def elaborate(
     form = work.form()
     check_target(form, statement, text)
     return form if written else canonical_order(form)
-
-
-def canonical_order(form: Form) -> Form:
-    """The form with factors and terms sorted by what they are, not by where they stood."""
-    terms = []
-    for term in form.terms:
-        accesses = tuple(sorted(term.accesses, key=deparse))
-        ranks = _ranks_in_order(term.ranks, accesses)
-        scalars = tuple(sorted(term.scalars))
-        terms.append(replace(term, scalars=scalars, accesses=accesses, ranks=ranks))
-    terms.sort(key=lambda t: ([deparse(a) for a in t.accesses], t.scalars, t.ranks, t.number))
-    held = [access for term in terms for access in term.accesses]
-    return replace(form, terms=tuple(terms), reduced=_ranks_in_order(form.reduced, held))
-
-
-def _ranks_in_order(ranks: Iterable[str], accesses: Iterable[Access]) -> tuple[str, ...]:
-    wanted = set(ranks)
-    seen = dict.fromkeys(v for a in accesses for v in free(a) if v in wanted)
-    return (*seen, *sorted(wanted - set(seen)))
 
 
 def _accesses(node: Expr) -> bool:
@@ -130,10 +114,11 @@ class _Elaboration:
         if reduction is None:
             terms = [self.with_implicit_sums(term) for term in terms]
             return Form(self.target, None, post, tuple(terms), ())
+        if reduction != "+" or post is not None:
+            terms = [self.unsummed(term) for term in terms]
         reduced = dict.fromkeys(explicit or ())
         for term in terms:
-            for access in term.accesses:
-                reduced.update(free(access))
+            reduced.update(term.held)
         bound = {name for term in terms for name in term.ranks}
         for name in self.outer:
             reduced.pop(name, None)
@@ -151,7 +136,9 @@ class _Elaboration:
 
     def whole_reduction(self, node: Reduce) -> bool:
         """Whether a reduction around the right side is more than a sum of products."""
-        return node.op != "sum" or self.outermost_function(node.body)[1] is not None
+        return node.op in REDUCTIONS and (
+            node.op != "sum" or self.outermost_function(node.body)[1] is not None
+        )
 
     def outermost_function(self, body: Expr) -> tuple[Expr, str | None]:
         match body:
@@ -183,14 +170,16 @@ class _Elaboration:
                 )
 
     def with_implicit_sums(self, term: Term) -> Term:
-        held = dict.fromkeys(n for access in term.accesses for n in free(access))
-        ranks = [n for n in held if n not in self.outer and n not in term.ranks]
+        ranks = [n for n in term.held if n not in self.outer and n not in term.ranks]
         return replace(term, ranks=(*term.ranks, *ranks))
 
     # ---- sums of products ---------------------------------------------------------------
 
-    def expand(self, node: Expr) -> list[Term]:
-        """The additive terms of an expression; ``ranks`` holds explicit sums only."""
+    def expand(self, node: Expr, *, whole: bool = True) -> list[Term]:
+        """The additive terms of an expression; ``ranks`` holds explicit sums only.
+
+        whole : whether ``node`` is an additive term by itself, and no factor of a product.
+        """
         match node:
             case Literal(value=value):
                 return [Term(value, (), (), ())]
@@ -201,13 +190,14 @@ class _Elaboration:
             case Access():
                 return [Term(1, (), (node,), ())]
             case Neg(arg=arg):
-                return [replace(term, number=-term.number) for term in self.expand(arg)]
+                return [replace(t, number=-t.number) for t in self.expand(arg, whole=whole)]
             case Add(terms=parts):
-                return self.capped([term for part in parts for term in self.expand(part)], node)
+                expanded = [t for part in parts for t in self.expand(part, whole=whole)]
+                return self.capped(expanded, node)
             case Mul(factors=factors):
-                product = self.expand(factors[0])
+                product = self.expand(factors[0], whole=whole and len(factors) == 1)
                 for factor in factors[1:]:
-                    others = self.expand(factor)
+                    others = self.expand(factor, whole=False)
                     if len(product) * len(others) > MAX_TERMS:
                         self.capped(product * len(others), node)
                     product = [self.times(a, b, node) for a in product for b in others]
@@ -215,26 +205,20 @@ class _Elaboration:
                 return product
             case Div(numerator=top, denominator=bottom):
                 divisor = self.number(bottom)
+                if divisor is None:
+                    return [self.quotient_of(node, whole)]
                 return [
                     replace(term, number=self.quotient(term.number, divisor, node))
-                    for term in self.expand(top)
+                    for term in self.expand(top, whole=whole)
                 ]
             case Reduce(op="sum", ranks=ranks, body=body):
                 self.check_explicit(ranks, node)
                 before, self.covered = self.covered, self.covered | set(ranks)
-                terms = self.expand(body)
+                terms = self.expand(body, whole=whole)
                 self.covered = before
                 return [self.summed(term, ranks, node) for term in terms]
-            case Reduce():
-                raise self.refuse_inside(node, node.op, deparse(node))
-            case Call(function=name):
-                raise self.refuse_function(node, name)
-            case Compare():
-                raise self.error(
-                    "an Iverson bracket cannot be computed yet",
-                    node,
-                    "Pass its values as an operand: a mask of zeros and ones.",
-                )
+            case Reduce() | Call() | Compare() | Place():
+                return [_factor(self.pointwise(node))]
 
     def check_product(self, terms: list[Term], node: Mul) -> None:
         """Refuse a product of sums whose parts would be summed over different ranks.
@@ -246,9 +230,8 @@ class _Elaboration:
             return
         implicit = []
         for term in terms:
-            held = dict.fromkeys(n for access in term.accesses for n in free(access))
             inner = {*self.outer, *self.covered, *term.ranks}
-            implicit.append({n for n in held if n not in inner})
+            implicit.append({n for n in term.held if n not in inner})
         every = set().union(*implicit)
         if any(ranks != every for ranks in implicit):
             k = ",".join(sorted(every))
@@ -269,23 +252,39 @@ class _Elaboration:
         return terms
 
     def times(self, a: Term, b: Term, at: Expr) -> Term:
-        for one, other in ((a, b), (b, a)):
-            held = {n for access in other.accesses for n in free(access)} | set(other.ranks)
-            clash = [name for name in one.ranks if name in held]
-            if clash:
-                raise self.error(
-                    f"rank {clash[0]} of a sum stands in the other factor as well",
-                    at,
-                    f"Give the summed rank a name of its own: sum[{clash[0]}1](...).",
-                )
-        if sum(len(t.accesses) + len(t.scalars) for t in (a, b)) > MAX_FACTORS:
+        inside = {*a.ranks} & {*b.held, *b.ranks} | {*b.ranks} & {*a.held, *a.ranks}
+        if inside:  # multiplied out, one sum would cover what stands in the other factor
+            a, b = self.unsummed(a), self.unsummed(b)
+        if sum(len(t.accesses) + len(t.scalars) + len(t.factors) for t in (a, b)) > MAX_FACTORS:
             raise self.error(
                 f"a product of more than {MAX_FACTORS} factors",
                 at,
                 "Compute part of it in a line of its own.",
             )
         number = self.checked(a.number * b.number, at)
-        return Term(number, a.scalars + b.scalars, a.accesses + b.accesses, a.ranks + b.ranks)
+        return Term(
+            number,
+            a.scalars + b.scalars,
+            a.accesses + b.accesses,
+            a.ranks + b.ranks,
+            a.factors + b.factors,
+        )
+
+    def unsummed(self, term: Term) -> Term:
+        """The term with its sum as a factor, where multiplying out would be wrong."""
+        if not term.ranks:
+            return term
+        over = set(term.ranks)
+        reads = [a for a in term.accesses if not over.isdisjoint(free(a))]
+        factors = [f for f in term.factors if not over.isdisjoint(free(f))]
+        inner = Term(1, (), tuple(reads), term.ranks, tuple(factors))
+        return Term(
+            term.number,
+            term.scalars,
+            tuple(a for a in term.accesses if a not in reads),
+            (),
+            (*(f for f in term.factors if f not in factors), summed(inner)),
+        )
 
     def summed(self, term: Term, ranks: tuple[str, ...], at: Expr) -> Term:
         twice = [name for name in ranks if name in term.ranks]
@@ -297,27 +296,89 @@ class _Elaboration:
             )
         return replace(term, ranks=(*term.ranks, *ranks))
 
+    # ---- pointwise expressions ----------------------------------------------------------
+
+    def pointwise(self, node: Expr) -> Expr:
+        """An expression to be evaluated at every point, its constants folded in.
+
+        Sums inside are explicit; an implicit one under a function or in a divisor is refused.
+        """
+        match node:
+            case Scalar(name=name) if name in self.consts:
+                return Literal(self.consts[name], node.span)
+            case Literal() | Scalar() | Access() | Place():
+                return node
+            case Neg(arg=arg):
+                return Neg(self.pointwise(arg), node.span)
+            case Add(terms=terms):
+                return Add(tuple(map(self.pointwise, terms)), node.span)
+            case Mul(factors=factors):
+                return Mul(tuple(map(self.pointwise, factors)), node.span)
+            case Div(numerator=top, denominator=bottom):
+                self.refuse_under("/", node, bottom)
+                return Div(self.pointwise(top), self.pointwise(bottom), node.span)
+            case Call(function=name, args=args):
+                self.refuse_under(name, node, *args)
+                return Call(name, tuple(map(self.pointwise, args)), node.span)
+            case Compare(op=op, left=left, right=right):
+                values = [s for s in (left, right) if not isinstance(s, Affine)]
+                self.refuse_under("a comparison", node, *values)
+                sides = [s if isinstance(s, Affine) else self.pointwise(s) for s in (left, right)]
+                return Compare(op, sides[0], sides[1], node.span)
+            case Reduce(op=op, ranks=ranks, body=body):
+                self.check_explicit(ranks, node)
+                self.check_places(node)
+                before, self.covered = self.covered, self.covered | set(ranks)
+                self.refuse_under(f"{op}[{','.join(ranks)}]", node, body)
+                inner = self.pointwise(body)
+                self.covered = before
+                return Reduce(op, ranks, inner, node.span)
+
+    def check_places(self, node: Reduce) -> None:
+        if node.op in PLACES and len(node.ranks) != 1:
+            raise self.error(
+                f"{node.op} over {len(node.ranks)} ranks has no one place",
+                node,
+                f"Give it one rank: {node.op}[{node.ranks[0]}](...).",
+            )
+
+    def quotient_of(self, node: Div, whole: bool) -> Term:
+        """A quotient by what is no number; an implicit sum of a whole term is its numerator's."""
+        self.refuse_under("/", node, node.denominator)
+        top = node.numerator
+        if whole and self.implicit(top):
+            parts = tuple(summed(self.with_implicit_sums(t)) for t in self.expand(top))
+            top = parts[0] if len(parts) == 1 else Add(parts)
+        return _factor(Div(self.pointwise(top), self.pointwise(node.denominator), node.span))
+
+    def implicit(self, node: Expr) -> list[str]:
+        """Ranks of an expression that an implicit sum would have to cover."""
+        if self.everything:
+            return []
+        return [n for n in free(node) if n not in self.outer and n not in self.covered]
+
+    def refuse_under(self, name: str, around: Expr, *inside: Expr) -> None:
+        """Refuse an implicit sum of what stands under a function, with both readings."""
+        left = dict.fromkeys(n for node in inside for n in self.implicit(node))
+        if not left:
+            return
+        k, shown = ",".join(left), deparse(around)
+        hint = f"Write sum[{k}]({shown}), or place the sum inside it."
+        if isinstance(around, Call):
+            inner = ", ".join(map(deparse, inside))
+            hint = f"Write {name}(sum[{k}]({inner})) or sum[{k}]({name}({inner}))."
+        raise self.error(
+            f"ambiguous sum: {', '.join(left)} under {name} is not on the left", around, hint
+        )
+
     # ---- numbers ------------------------------------------------------------------------
 
-    def number(self, node: Expr) -> int | float:
-        """The value of a divisor, which must be a number once constants are known."""
-        terms = self.expand(node)
+    def number(self, node: Expr) -> int | float | None:
+        """The value of a divisor, or None where it is known at run time only."""
         total: int | float = 0
-        for term in terms:
-            if term.accesses:
-                raise self.error(
-                    f"division by a tensor, {deparse(node)}, cannot be computed yet",
-                    node,
-                    "Multiply by an operand that holds the reciprocals.",
-                )
-            if term.scalars or term.ranks:
-                name = term.scalars[0] if term.scalars else term.ranks[0].upper()
-                raise self.error(
-                    f"the divisor {deparse(node)} has no value yet",
-                    node,
-                    f'Give it: consts={{"{name}": 9}}, or multiply by an operand of no axes'
-                    " that holds the reciprocal.",
-                )
+        for term in self.expand(node, whole=False):
+            if any((term.accesses, term.scalars, term.ranks, term.factors)):
+                return None
             total += term.number
         return total
 
@@ -337,42 +398,6 @@ class _Elaboration:
             )
         return value
 
-    # ---- what a form cannot hold --------------------------------------------------------
 
-    def refuse_function(self, node: Call, name: str) -> EinsumError:
-        left = [n for n in free(node) if n not in self.outer]
-        if left and self.reduction is None and not self.is_bound(node, left):
-            k, inner = ",".join(left), ", ".join(map(deparse, node.args))
-            return self.error(
-                f"ambiguous sum: {', '.join(left)} under {name} is not on the left",
-                node,
-                f"Write {name}(sum[{k}]({inner})) or sum[{k}]({name}({inner})),"
-                " in a line of its own.",
-            )
-        if len(node.args) > 1:
-            return self.error(
-                f"{name} of several arguments cannot be computed yet",
-                node,
-                "Write max(0, x) as relu(x); compute others outside and pass the result.",
-            )
-        return self.refuse_inside(node, name, deparse(node))
-
-    def is_bound(self, node: Call, names: list[str]) -> bool:
-        """Whether explicit reductions around ``node`` bind all of ``names``."""
-
-        def search(at: Expr, bound: frozenset[str]) -> bool:
-            if at is node:
-                return bound.issuperset(names)
-            inner = bound | set(at.ranks) if isinstance(at, Reduce) else bound
-            return any(search(child, inner) for child in children(at))
-
-        return search(self.value, frozenset())
-
-    def refuse_inside(self, node: Expr, name: str, shown: str) -> EinsumError:
-        axes = ",".join(free(node))
-        line = f"T[{axes}] = {shown}" if axes else f"T = {shown}"
-        return self.error(
-            f"{name} inside a sum or product is a step of its own",
-            node,
-            f"Write it as a line before this one, and use T here:  {line}",
-        )
+def _factor(node: Expr) -> Term:
+    return Term(1, (), (), (), (node,))

@@ -6,17 +6,12 @@ from collections.abc import Mapping
 
 from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.elaborate import elaborate
-from zeroskip.einsum_spec.form import Form, Term
+from zeroskip.einsum_spec.form import Form, summed
 from zeroskip.einsum_spec.tree import (
     Add,
     Call,
     Expr,
-    Literal,
-    Mul,
-    Neg,
     Program,
-    Reduce,
-    Scalar,
     Statement,
 )
 
@@ -39,7 +34,7 @@ def make_explicit(program: Program, consts: Mapping[str, int | float] | None = N
 
 def statement_of(form: Form) -> Statement:
     """A statement that elaborates to ``form``."""
-    terms = [_term(term) for term in form.terms]
+    terms = [summed(term) for term in form.terms]
     value: Expr = terms[0] if len(terms) == 1 else Add(tuple(terms))
     if form.post is not None:
         value = Call(form.post, (value,))
@@ -49,21 +44,3 @@ def statement_of(form: Form) -> Statement:
 def form_text(form: Form) -> str:
     """One line of Einsum that means ``form``."""
     return deparse(statement_of(form))
-
-
-def _term(term: Term) -> Expr:
-    factors: list[Expr] = [Scalar(name) for name in term.scalars]
-    if term.ranks:
-        inside: list[Expr] = [*term.accesses] or [Literal(1)]
-        factors.append(Reduce("sum", term.ranks, _product(inside)))
-    else:
-        factors += term.accesses
-    size = abs(term.number)
-    if size != 1 or not factors:
-        factors.insert(0, Literal(size))
-    product = _product(factors)
-    return Neg(product) if term.number < 0 else product
-
-
-def _product(factors: list[Expr]) -> Expr:
-    return factors[0] if len(factors) == 1 else Mul(tuple(factors))

@@ -27,15 +27,17 @@ from zeroskip.einsum_spec.tree import (
     Access,
     Add,
     Affine,
+    Atom,
     Call,
     Compare,
     Div,
     Expr,
-    Floor,
+    Gather,
     Literal,
     Monomial,
     Mul,
     Neg,
+    Place,
     Program,
     Reduce,
     Scalar,
@@ -110,9 +112,11 @@ def _affine(part: Affine) -> Any:
     return sympy.Add(*terms, *map(_monomial, part.offset))
 
 
-def _atom(atom: Var | Floor) -> Any:
+def _atom(atom: Atom) -> Any:
     if isinstance(atom, Var):
         return _integer(atom.name)
+    if isinstance(atom, Gather):
+        return _access(atom.access)
     return sympy.floor(_affine(atom.inner) / _monomial(atom.divisor))
 
 
@@ -131,6 +135,8 @@ def _build(node: Expr, extents: frozenset[str]) -> Any:
             return _integer(name) if name in extents else sympy.Symbol(name)
         case Access():
             return _access(node)
+        case Place(subscript=part):
+            return _affine(part)
         case Neg(arg=arg):
             return sympy.Mul(-1, go(arg), evaluate=False)
         case Add(terms=terms):
@@ -297,6 +303,8 @@ class _Printer:
                 return _name(node.label)
             case sympy.Symbol():
                 return _name(node)
+            case sympy.Indexed():
+                return self.value(node)
             case sympy.Integer():
                 return f"({node})" if node < 0 else str(node)
             case sympy.Add():

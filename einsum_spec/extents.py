@@ -26,16 +26,18 @@ from zeroskip.einsum_spec.operands import (
     Shape,
     accesses_of,
     article,
+    axes,
     check_operands,
     check_sizes,
+    places_of,
     scalars_of,
 )
-from zeroskip.einsum_spec.padding import PadLike, Pads, normalise
+from zeroskip.einsum_spec.padding import PadLike, Pads, normalise, skipped_tensors
 from zeroskip.einsum_spec.ranges import MAX_EXTENT, check_read, check_space, check_write
 from zeroskip.einsum_spec.subscripts import rename
 from zeroskip.einsum_spec.targets import check_target_extents
-from zeroskip.einsum_spec.tree import Access, Affine, Floor, Span, Var
-from zeroskip.einsum_spec.walk import bounds, constants, free, single, variables
+from zeroskip.einsum_spec.tree import Access, Affine, Atom, Floor, Monomial, Span, Var
+from zeroskip.einsum_spec.walk import bounds, constants, free, gathers, single, variables
 from zeroskip.errors import EinsumError
 
 
@@ -47,12 +49,14 @@ class Extents:
     shapes : shape of every operand and every result; () for one of no axes.
     pads : for every tensor that is read and has axes, (lo, hi) of each axis.
     constants : value of every named constant that the forms still hold, extents included.
+    skipped : tensors whose padding is left out of reductions; that of others is 0.
     """
 
     ranks: dict[str, int]
     shapes: dict[str, Shape]
     pads: dict[str, tuple[tuple[int, int], ...]]
     constants: dict[str, int]
+    skipped: frozenset[str] = frozenset()
 
 
 def solve(
@@ -71,8 +75,9 @@ def solve(
     forms : sequence of Form
     shapes : mapping of str to shape
         Of every operand; a result's may be given too, and is checked.
-    sizes : mapping of str to int, optional
-        Extents of ranks, by the rank (``p``) or the name of its extent (``P``).
+    sizes : mapping of str to int or shape, optional
+        Extents of ranks, by the rank (``p``) or the name of its extent (``P``); or the shape of
+        a result, by its name.
     consts : mapping of str to number, optional
         Named constants that the forms still hold.
     pad : see `zeroskip.einsum_spec.padding.normalise`
@@ -121,6 +126,7 @@ class _Solver:
         self.names = dict.fromkeys(name for form in forms for name in form.ranks)
         self.extent_of = {name.upper(): name for name in reversed(self.names)}
         self.pads: Pads = normalise(pad, forms)
+        self.skipped = skipped_tensors(pad)
         self.shapes = {name: _shape(name, shape) for name, shape in shapes.items()}
         self.take_sizes(sizes)
 
@@ -145,19 +151,29 @@ class _Solver:
         self.check_divisors(values)
         for form in self.forms:
             check_space(form, self.ranks, self.text)
-            for term in form.terms:
-                for access in term.accesses:
-                    shape = self.shapes[access.tensor]
-                    check_read(access, shape, self.pads, self.ranks, values, self.text)
+            for access in form.reads:
+                shape = self.shapes[access.tensor]
+                check_read(access, shape, self.pads, self.ranks, values, self.text)
             shape = self.shapes[form.target.tensor]
             check_write(form.target, shape, self.ranks, values, self.text)
             check_target_extents(form, self.ranks, values, self.text)
         ranks = {name: self.ranks[name] for name in self.names}
-        return Extents(ranks, self.shapes, self.pads, values)
+        return Extents(ranks, self.shapes, self.pads, values, self.skipped)
 
     def take_sizes(self, sizes: Mapping[str, int]) -> None:
         check_sizes(self.forms, sizes, self.text)
+        results = {form.target.tensor: len(form.target.subscripts) for form in self.forms}
         for name, value in sizes.items():
+            if isinstance(value, tuple):
+                if len(value) != results[name]:
+                    raise self.error(
+                        f"sizes gives {name} the shape {value}, and {name} has"
+                        f" {axes(results[name])}",
+                        [],
+                        "Give one extent an axis.",
+                    )
+                self.shapes[name] = _shape(name, value)
+                continue
             extent = _extent(value, f"size of {name}")
             rank = name if name in self.names else self.extent_of.get(name, name)
             self.names.setdefault(rank)
@@ -226,6 +242,7 @@ class _Solver:
             target = form.target
             if target.tensor in self.shapes or not self.ready(target, free(target)):
                 continue
+            self.refuse_gathered(target)
             values = self.constants_in(target)
             self.shapes[target.tensor] = tuple(
                 0
@@ -236,6 +253,19 @@ class _Solver:
             self.learn_plain(target.tensor)
             return True
         return False
+
+    def refuse_gathered(self, target: Access) -> None:
+        for axis, part in enumerate(target.subscripts):
+            shape = ["..."] * len(target.subscripts)
+            shape[axis] = "9"
+            for gather in gathers(part):
+                raise self.error(
+                    f"axis {axis} of {target.tensor} is addressed by {gather.access.tensor}, so its"
+                    " extent would depend on data",
+                    [part.span],
+                    "Give the shape of the result: "
+                    f'sizes={{"{target.tensor}": ({", ".join(shape)})}}.',
+                )
 
     def ready(self, access: Access, ranks: Iterable[str]) -> bool:
         """Whether ``ranks``, and the extents that the access names, are known."""
@@ -273,6 +303,8 @@ class _Solver:
 
     def largest(self, part: Affine, limit: int, rank: str, values: Mapping[str, int]) -> int | None:
         """Largest extent of ``rank`` at which ``part`` stays at or below ``limit``, or None."""
+        if any(True for _ in gathers(part)):
+            return None
         held = [term for term in part.terms if rank in _names(term[1])]
         others = tuple(term for term in part.terms if rank not in _names(term[1]))
         if len(held) != 1:
@@ -285,6 +317,7 @@ class _Solver:
         limit = (limit - reach) // factor
         if isinstance(atom, Var):
             return limit + 1
+        assert isinstance(atom, Floor)
         divisor = monomial_value(atom.divisor, values)
         return self.largest(atom.inner, (limit + 1) * divisor - 1, rank, values)
 
@@ -324,6 +357,8 @@ class _Solver:
         values: dict[str, int] = {}
         for access in self.accesses:
             values.update(self.constants_in(access))
+        for part in places_of(self.forms):
+            values.update({name: self.constant(name, part) for name in constants(part)})
         for name in scalars_of(self.forms):
             value = self.consts.get(name)
             if isinstance(value, int) or (value is None and name in self.extent_of):
@@ -357,8 +392,8 @@ class _Solver:
                     )
 
 
-def _names(atom: Var | Floor) -> set[str]:
-    return {atom.name} if isinstance(atom, Var) else set(variables(atom.inner))
+def _names(atom: Atom) -> set[str]:
+    return set(variables(Affine(((Monomial(1), atom),))))
 
 
 def _floors(part: Affine) -> Iterator[Floor]:

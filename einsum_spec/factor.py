@@ -27,8 +27,8 @@ from itertools import combinations
 from math import prod
 
 from zeroskip.einsum_spec.form import Form, Term
-from zeroskip.einsum_spec.tree import Access, Affine, Floor, Monomial, Var
-from zeroskip.einsum_spec.walk import constants, free, single, variables
+from zeroskip.einsum_spec.tree import Access, Affine, Floor, Gather, Monomial, Var
+from zeroskip.einsum_spec.walk import by_data, constants, free, single, variables
 
 GUESSED_EXTENT = 8
 GUESSED_TILES = 4
@@ -90,7 +90,7 @@ def _tile_names(forms: Sequence[Form]) -> dict[Affine, str]:
     floors: dict[tuple[str, int], Affine] = {}
     names: dict[Affine, str] = {}
     for form in forms:
-        for access in (a for term in form.terms for a in term.accesses):
+        for access in form.reads:
             for axis, subscript in enumerate(access.subscripts):
                 made, name = floors.get((access.tensor, axis)), single(subscript)
                 if made is not None and name is not None:
@@ -107,11 +107,13 @@ def _assigned_once(forms: Sequence[Form]) -> bool:
     for form in forms:
         if form.target.tensor in seen:
             return False
-        seen |= {form.target.tensor, *(a.tensor for t in form.terms for a in t.accesses)}
+        seen |= {form.target.tensor, *(a.tensor for a in form.reads)}
     return True
 
 
 def _factor(form: Form, work: _Work) -> Form:
+    if any(term.factors for term in form.terms) or any(map(by_data, form.reads)):
+        return form
     if form.reduction == "+" and len(form.terms) == 1:
         term = form.terms[0]
         summed = form.reduced
@@ -347,6 +349,8 @@ def _largest(subscript: Affine, extents: Mapping[str, int]) -> int | None:
         if isinstance(atom, Floor):
             inner, divisor = _largest(atom.inner, extents), _value(atom.divisor, extents)
             reach = None if inner is None or not divisor else inner // divisor
+        elif isinstance(atom, Gather):
+            return None
         else:
             reach = extents[atom.name] - 1 if atom.name in extents else None
         if scale is None or scale < 0 or reach is None:
@@ -372,10 +376,10 @@ def _names_of(form: Form) -> set[str]:
     """Every name in a form, and the upper-case name of every variable."""
     names = {form.target.tensor}
     for term in form.terms:
-        names |= {*term.scalars, *(a.tensor for a in term.accesses)}
+        names |= {*term.bare, *(a.tensor for a in term.reads)}
     for variable in form.ranks:
         names |= {variable, variable.upper()}
-    for access in (form.target, *(a for t in form.terms for a in t.accesses)):
+    for access in (form.target, *form.reads):
         for subscript in access.subscripts:
             names |= set(constants(subscript))
     return names

@@ -20,6 +20,7 @@ FUNCTIONS: dict[str, tuple[int, int | None]] = {
     "ceil": (1, 1),
     "max": (2, None),
     "min": (2, None),
+    "pow": (2, 2),
     "where": (3, 3),
 }
 
@@ -35,6 +36,9 @@ REDUCTIONS: dict[str, str] = {
     "any": "|",
     "all": "&",
 }
+
+#: Reductions that give the place of an extreme, and the extreme.
+PLACES: dict[str, str] = {"argmax": "max", "argmin": "min"}
 
 #: ``op`` of ``op=`` -> name of the reduction.
 REDUCTION_OF_ASSIGNMENT: dict[str, str] = {op: name for name, op in REDUCTIONS.items()}

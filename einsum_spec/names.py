@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from math import prod
 
 from zeroskip.einsum_spec.tokens import MAX_INTEGER
-from zeroskip.einsum_spec.tree import Affine, Floor, Monomial, Span, Var
+from zeroskip.einsum_spec.tree import Access, Affine, Floor, Gather, Monomial, Span, Var
 from zeroskip.errors import EinsumError
 
 MAX_MONOMIALS = 64
@@ -160,7 +160,7 @@ def classify(evidence: Evidence, consts: Collection[str] = (), text: str | None 
             variables.update(lower)
         _spread(groups, variables, constants)
         constants.update(n for n in left if n not in variables)
-    extents = {v.upper() for v in variables}
+    extents = {v.upper() for v in variables if v.isidentifier()}
     for name in singles:
         if name not in variables and name not in constants:
             (constants if name in extents else variables).add(name)
@@ -192,10 +192,15 @@ def _spread(groups: list[tuple[str, ...]], variables: set[str], constants: set[s
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The index variables and the named constants of a program's subscripts."""
+    """The index variables and the named constants of a program's subscripts.
+
+    gathered : reads of index tensors by their text, ``X[n]``, which stands in polynomials as
+        the name of a variable does.
+    """
 
     variables: frozenset[str]
     constants: frozenset[str]
+    gathered: dict[str, Access] = field(default_factory=dict)
 
     def affine(self, polynomial: Polynomial, span: Span | None = None) -> Affine:
         """The subscript that ``polynomial`` is.
@@ -205,12 +210,12 @@ class Names:
         NotAffineError
             For a product of index variables, or two coefficients of one variable.
         """
-        terms: dict[Var | Floor, Monomial] = {}
+        terms: dict[Var | Floor | Gather, Monomial] = {}
         offset: list[Monomial] = []
         for (names, raw), value in polynomial.items():
             held = [n for n in names if n in self.variables]
             factors = tuple(n for n in names if n not in self.variables)
-            atom: Var | Floor
+            atom: Var | Floor | Gather
             if raw is not None:
                 if held:
                     raise NotAffineError(f"a subscript multiplies {held[0]} with a floor")
@@ -219,6 +224,8 @@ class Names:
                 raise NotAffineError(
                     f"a subscript multiplies two index variables, {held[0]} and {held[1]}"
                 )
+            elif held and held[0] in self.gathered:
+                atom = Gather(self.gathered[held[0]], span)
             elif held:
                 atom = Var(held[0], span)
             else:
@@ -231,8 +238,14 @@ class Names:
         return Affine(tuple((m, atom) for atom, m in terms.items()), tuple(offset), span)
 
 
-def _show(atom: Var | Floor) -> str:
-    return atom.name if isinstance(atom, Var) else "a floor"
+def _show(atom: Var | Floor | Gather) -> str:
+    match atom:
+        case Var(name=name):
+            return name
+        case Gather(access=access):
+            return f"{access.tensor}[...]"
+        case Floor():
+            return "a floor"
 
 
 def monomial_value(monomial: Monomial, constants: Mapping[str, int]) -> int:

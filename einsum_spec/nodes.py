@@ -110,6 +110,8 @@ _FOLD: dict[str, Any] = {
     "min": lambda values: sympy.Min(*values),
     "any": lambda values: _truth(values, sympy.Or),
     "all": lambda values: _truth(values, sympy.And),
+    "argmax": lambda values: sympy.Integer(values.index(sympy.Max(*values))),
+    "argmin": lambda values: sympy.Integer(values.index(sympy.Min(*values))),
 }
 
 _MEANING: dict[str, Any] = {
@@ -127,5 +129,6 @@ _MEANING: dict[str, Any] = {
     "ceil": sympy.ceiling,
     "max": sympy.Max,
     "min": sympy.Min,
+    "pow": sympy.Pow,
     "where": lambda c, a, b: sympy.Piecewise((a, sympy.Ne(c, 0)), (b, True)),
 }

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 from zeroskip.einsum_spec.form import Form
-from zeroskip.einsum_spec.tree import Access, Span
-from zeroskip.einsum_spec.walk import constants
+from zeroskip.einsum_spec.tree import Access, Affine, Compare, Place, Span
+from zeroskip.einsum_spec.walk import constants, expressions
 from zeroskip.errors import EinsumError
 
 Shape = tuple[int, ...]
@@ -16,27 +17,42 @@ def accesses_of(forms: Sequence[Form]) -> Iterator[Access]:
     """Every access of the forms, targets first, line by line."""
     for form in forms:
         yield form.target
-        for term in form.terms:
-            yield from term.accesses
+        yield from form.reads
 
 
 def scalars_of(forms: Sequence[Form]) -> dict[str, None]:
     """Every bare name of the forms, in order of appearance."""
-    return dict.fromkeys(n for form in forms for term in form.terms for n in term.scalars)
+    return dict.fromkeys(n for form in forms for term in form.terms for n in term.bare)
 
 
 def mentioned(forms: Sequence[Form]) -> set[str]:
     """Names that stand for a number: bare ones, and the constants of subscripts."""
     found = set(scalars_of(forms))
     found.update(n for a in accesses_of(forms) for part in a.subscripts for n in constants(part))
+    found.update(n for part in places_of(forms) for n in constants(part))
     return found
 
 
-def check_sizes(forms: Sequence[Form], sizes: Collection[str], text: str | None = None) -> None:
+def places_of(forms: Sequence[Form]) -> Iterator[Affine]:
+    """Subscripts that stand outside tensors: coordinates as values, and in comparisons."""
+    for form in forms:
+        for term in form.terms:
+            for factor in term.factors:
+                for node in expressions(factor):
+                    if isinstance(node, Place):
+                        yield node.subscript
+                    elif isinstance(node, Compare):
+                        yield from (s for s in (node.left, node.right) if isinstance(s, Affine))
+
+
+def check_sizes(forms: Sequence[Form], sizes: Mapping[str, Any], text: str | None = None) -> None:
     """Refuse a size of what is no rank, by its name or the name of its extent."""
     ranks = dict.fromkeys(name for form in forms for name in form.ranks)
     extents = {name.upper() for name in ranks} | mentioned(forms)
-    for name in sizes:
+    results = {form.target.tensor for form in forms}
+    for name, size in sizes.items():
+        if isinstance(size, tuple) and name in results:
+            continue
         if name not in ranks and name.upper() not in extents:
             raise _error(
                 f"sizes names {name}, which is no rank",

@@ -26,6 +26,9 @@ def normalise(pad: PadLike, forms: Sequence[Form]) -> Pads:
     """Padding of each tensor that the forms read and that has axes.
 
     An int or a pair pads every axis whose subscript holds two or more index variables.
+    ``"value": "skip"`` beside the axes of a tensor leaves its padding out of reductions, as in
+    max pooling; else, or with ``"value": 0``, it is 0.
+
     In ``pad={tensor: {axis: ...}}`` an axis is its number, an index variable of its
     subscript, or the book's h (the axis of p or r) or w (of q or s).
 
@@ -60,13 +63,29 @@ def normalise(pad: PadLike, forms: Sequence[Form]) -> Pads:
     }
 
 
+def skipped_tensors(pad: PadLike) -> frozenset[str]:
+    """Tensors whose padding is left out: ``pad={"I": {"h": 1, "value": "skip"}}``."""
+    if not isinstance(pad, Mapping):
+        return frozenset()
+    found = []
+    for name, spec in pad.items():
+        value = spec.get("value", 0) if isinstance(spec, Mapping) else 0
+        if value == "skip":
+            found.append(name)
+        elif value != 0 or isinstance(value, str | bool):
+            raise EinsumError(
+                f'pad of {name}: expected the value 0 or "skip", found {value!r}',
+                hint="Pad the operand yourself with any other value.",
+            )
+    return frozenset(found)
+
+
 def read_accesses(forms: Sequence[Form]) -> dict[str, list[Access]]:
     """Tensor -> its accesses on right sides, in order of appearance."""
     reads: dict[str, list[Access]] = {}
     for form in forms:
-        for term in form.terms:
-            for access in term.accesses:
-                reads.setdefault(access.tensor, []).append(access)
+        for access in form.reads:
+            reads.setdefault(access.tensor, []).append(access)
     return reads
 
 
@@ -82,6 +101,8 @@ def _of_tensor(name: str, spec: Any, found: list[Access]) -> dict[int, Pair]:
         return dict.fromkeys(axes, pair)
     pads: dict[int, Pair] = {}
     for key, value in spec.items():
+        if key == "value":
+            continue
         axis = _axis(name, key, found)
         if axis in pads:
             raise EinsumError(f"pad of {name} gives axis {axis} twice", hint=_HINT)

@@ -23,7 +23,7 @@ from collections.abc import Collection
 from zeroskip.einsum_spec import names as nm
 from zeroskip.einsum_spec.brackets import comparison
 from zeroskip.einsum_spec.cursor import Cursor
-from zeroskip.einsum_spec.functions import FUNCTIONS, REDUCTIONS, nearest
+from zeroskip.einsum_spec.functions import FUNCTIONS, PLACES, REDUCTIONS, nearest
 from zeroskip.einsum_spec.tokens import (
     MAX_FACTORS,
     MAX_STATEMENTS,
@@ -39,14 +39,16 @@ from zeroskip.einsum_spec.tree import (
     Div,
     Expr,
     Literal,
+    Monomial,
     Mul,
     Neg,
+    Place,
     Program,
     Reduce,
     Scalar,
     Statement,
+    Var,
 )
-from zeroskip.einsum_spec.walk import scalars
 from zeroskip.errors import EinsumError
 
 _ASSIGN = {"=": None, "+=": "+", "*=": "*", "|=": "|", "&=": "&"}
@@ -80,15 +82,6 @@ def parse(text: str, consts: Collection[str] = ()) -> Program:
     _Parser(text, tokens, evidence, None).program()
     names = nm.classify(evidence, consts, text)
     statements = _Parser(text, tokens, nm.Evidence(), names).program()
-    for statement in statements:
-        for scalar in scalars(statement.value):
-            if scalar.name in names.variables and scalar.name != scalar.name.upper():
-                raise EinsumError(
-                    f"{scalar.name} is an index variable; its value is no operand",
-                    text=text,
-                    spans=[scalar.span] if scalar.span else [],
-                    hint=f"Pass the places as an operand, such as x[{scalar.name}], or rename one.",
-                )
     return Program(tuple(statements), text)
 
 
@@ -124,7 +117,7 @@ class _Parser(Cursor):
                 hint="A statement starts with its result: O[i] = ...",
             )
         self.next()
-        if start.text in REDUCTIONS:
+        if start.text in (*REDUCTIONS, *PLACES):
             raise self.error(f"{start.text} is a reduction and cannot name a result", [start.span])
         subscripts: tuple[Affine, ...] = ()
         if self.at("["):
@@ -224,18 +217,25 @@ class _Parser(Cursor):
             self.next()
             if self.at("("):
                 return self.call(token)
-            if token.text in REDUCTIONS:
+            if token.text in (*REDUCTIONS, *PLACES):
                 return self.reduce(token)
             if self.at("["):
                 subscripts = self.subscripts()
                 span = self.span(token)
                 if subscripts:
                     return Access(token.text, subscripts, span)
-            return Scalar(token.text, self.span(token))
+            return self.bare(token)
         raise self.error(f"expected a tensor, a number or (, found {self.found()}")
 
+    def bare(self, token: Token) -> Expr:
+        """A name without subscripts: the place of an index variable, else a number by name."""
+        name, span = token.text, self.span(token)
+        if self.names is not None and name in self.names.variables and name != name.upper():
+            return Place(Affine(((Monomial(1), Var(name, span)),), (), span), span)
+        return Scalar(name, span)
+
     def call(self, name: Token) -> Expr:
-        if name.text in REDUCTIONS and name.text not in FUNCTIONS:
+        if name.text in (*REDUCTIONS, *PLACES) and name.text not in FUNCTIONS:
             raise self.error(
                 f"{name.text} needs the ranks that it goes over",
                 [name.span],
@@ -245,7 +245,7 @@ class _Parser(Cursor):
             raise self.error(
                 f"{name.text} is no function of an Einsum",
                 [name.span],
-                nearest(name.text, [*FUNCTIONS, *REDUCTIONS]).capitalize(),
+                nearest(name.text, [*FUNCTIONS, *REDUCTIONS, *PLACES]).capitalize(),
             )
         opened = self.next()
         self.deeper()

@@ -9,7 +9,7 @@ from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.form import Form
 from zeroskip.einsum_spec.padding import Pads
 from zeroskip.einsum_spec.tree import Access
-from zeroskip.einsum_spec.walk import bounds, free
+from zeroskip.einsum_spec.walk import bounds, free, gathers
 from zeroskip.errors import EinsumError
 
 MAX_EXTENT = 2**40
@@ -45,6 +45,8 @@ def check_read(
         return
     name = access.tensor
     for axis, part in enumerate(access.subscripts):
+        if any(True for _ in gathers(part)):
+            continue  # checked where the place is read
         low, high = bounds(part, ranks, values)
         lo, hi = pads[name][axis]
         if low >= 0 and high < shape[axis] + lo + hi:
@@ -75,6 +77,8 @@ def check_write(
     if _empty(target, ranks):
         return
     for axis, part in enumerate(target.subscripts):
+        if any(True for _ in gathers(part)):
+            continue  # checked where the place is read
         low, high = bounds(part, ranks, values)
         if low < 0 or high >= shape[axis]:
             found = f"which has {shape[axis]}"

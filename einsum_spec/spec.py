@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import index
@@ -15,13 +15,14 @@ from zeroskip.einsum_spec.elaborate import elaborate
 from zeroskip.einsum_spec.explicit import make_explicit
 from zeroskip.einsum_spec.extents import Extents, solve
 from zeroskip.einsum_spec.form import Form
+from zeroskip.einsum_spec.hoist import hoist
 from zeroskip.einsum_spec.operands import check_sizes, mentioned
-from zeroskip.einsum_spec.padding import PadLike, Pads, normalise
+from zeroskip.einsum_spec.padding import PadLike, Pads, normalise, skipped_tensors
 from zeroskip.einsum_spec.parse import parse
 from zeroskip.einsum_spec.ranges import MAX_EXTENT
 from zeroskip.einsum_spec.subscript_string import translate
 from zeroskip.einsum_spec.tree import Access, Program, Scalar
-from zeroskip.einsum_spec.walk import constants, expressions, subscripts
+from zeroskip.einsum_spec.walk import constants, expressions, reads_of, subscripts
 from zeroskip.errors import EinsumError
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ class Spec:
     consts : values of named constants; folded into ``forms``.
     sizes : extents of ranks that are given and do not follow from an operand.
     pads : for each tensor that is read, (lo, hi) of each axis.
-    forms : what each line means.
+    skipped : tensors whose padding is left out of reductions.
+    forms : what each line means; a line with reductions inside is several forms.
     """
 
     text: str
@@ -51,6 +53,7 @@ class Spec:
     sizes: Mapping[str, int]
     pads: Pads
     forms: tuple[Form, ...]
+    skipped: frozenset[str] = frozenset()
     _solved: dict[Any, Extents] = field(default_factory=dict)
 
     # ---- what it holds ------------------------------------------------------------------
@@ -58,7 +61,7 @@ class Spec:
     @cached_property
     def results(self) -> tuple[str, ...]:
         """Names of the results, in the order of the lines."""
-        return tuple(form.target.tensor for form in self.forms)
+        return tuple(statement.target.tensor for statement in self.program.statements)
 
     @cached_property
     def ranks(self) -> tuple[str, ...]:
@@ -72,9 +75,14 @@ class Spec:
         values.update(name.upper() for name in self.sizes)
         found: dict[str, None] = {}
         for statement in self.program.statements:
+            for access in reads_of(statement.target):
+                if access is not statement.target:
+                    found.setdefault(access.tensor)
             for node in expressions(statement.value):
-                if isinstance(node, Access) and node.tensor not in self.results:
-                    found.setdefault(node.tensor)
+                if isinstance(node, Access):
+                    for access in reads_of(node):
+                        if access.tensor not in self.results:
+                            found.setdefault(access.tensor)
                 elif isinstance(node, Scalar) and node.name not in values:
                     found.setdefault(node.name)
         return tuple(found)
@@ -110,9 +118,8 @@ class Spec:
         key = tuple((name, tuple(shape)) for name, shape in (shapes or {}).items())
         found = self._solved.get(key)
         if found is None:
-            found = solve(
-                self.forms, dict(key), self.sizes, self.consts, by_axis(self.pads), text=self.text
-            )
+            pad = by_axis(self.pads, self.skipped)
+            found = solve(self.forms, dict(key), self.sizes, self.consts, pad, text=self.text)
             for oldest in list(self._solved)[: 1 - _CACHED_EXTENTS]:
                 self._solved.pop(oldest, None)
             self._solved[key] = found
@@ -134,7 +141,8 @@ class Spec:
         new |= {name.upper(): rank for name, rank in new.items() if name.upper() not in new}
         sizes = sorted(f"{new.get(name, name)}={size}" for name, size in self.sizes.items())
         pads = sorted(f"{n}{p}" for n, p in self.pads.items() if any(map(any, p)))
-        return "\n".join([canonical_text(self.forms), *sizes, *pads])
+        skipped = sorted(self.skipped)
+        return "\n".join([canonical_text(self.forms), *sizes, *pads, *skipped])
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Spec):
@@ -150,7 +158,7 @@ class Spec:
             f"{n}={dict(v)}" for n, v in (("consts", self.consts), ("sizes", self.sizes)) if v
         ]
         if any(any(map(any, pairs)) for pairs in self.pads.values()):
-            given.append(f"pad={by_axis(self.pads)}")
+            given.append(f"pad={by_axis(self.pads, self.skipped)}")
         return f"Spec({', '.join(given)})"
 
     def __str__(self) -> str:
@@ -206,16 +214,22 @@ def make_spec(
     _check_extents(forms, text)
     _check_order(forms, text)
     check_sizes(forms, extents, text)
-    return Spec(text, program, known, extents, normalise(pad, forms), forms)
+    forms = hoist(forms)
+    pads = normalise(pad, forms)
+    return Spec(text, program, known, extents, pads, forms, skipped_tensors(pad))
 
 
-def by_axis(pads: Pads) -> dict[str, dict[int, tuple[int, int]]]:
+def by_axis(
+    pads: Pads, skipped: Collection[str] = ()
+) -> dict[str, dict[int | str, tuple[int, int] | str]]:
     """Padding as ``pad=`` takes it, zeros left out."""
-    return {
-        name: {axis: pair for axis, pair in enumerate(pairs) if any(pair)}
-        for name, pairs in pads.items()
-        if any(map(any, pairs))
-    }
+    found: dict[str, dict[int | str, tuple[int, int] | str]] = {}
+    for name, pairs in pads.items():
+        if any(map(any, pairs)):
+            found[name] = {axis: pair for axis, pair in enumerate(pairs) if any(pair)}
+            if name in skipped:
+                found[name]["value"] = "skip"
+    return found
 
 
 def _check_names(program: Program, consts: Mapping[str, int | float]) -> None:
@@ -257,17 +271,16 @@ def _check_order(forms: Sequence[Form], text: str) -> None:
     written: dict[str, Access] = {}
     for line, form in enumerate(forms):
         name = form.target.tensor
-        for term in form.terms:
-            reads = [(a.tensor, a.span) for a in term.accesses]
-            reads += [(n, None) for n in term.scalars]
-            for tensor, span in reads:
-                if last.get(tensor, -1) >= line:
-                    raise EinsumError(
-                        f"{tensor} is read before its line has written it",
-                        text=text,
-                        spans=[span] if span else [],
-                        hint="Put the line that writes it first; no line reads its own result.",
-                    )
+        reads = [(a.tensor, a.span) for a in form.reads]
+        reads += [(n, None) for term in form.terms for n in term.bare]
+        for tensor, span in reads:
+            if last.get(tensor, -1) >= line:
+                raise EinsumError(
+                    f"{tensor} is read before its line has written it",
+                    text=text,
+                    spans=[span] if span else [],
+                    hint="Put the line that writes it first; no line reads its own result.",
+                )
         if name in written:
             raise EinsumError(
                 f"{name} is written by two lines",
@@ -308,7 +321,10 @@ def _number(name: str, value: Any) -> int | float:
     raise EinsumError(f"constant {name}: expected a number, found {value!r}")
 
 
-def _size(name: str, value: Any) -> int:
+def _size(name: str, value: Any) -> Any:
+    """An extent; or the shape of a result."""
+    if isinstance(value, tuple | list):
+        return tuple(_size(name, extent) for extent in value)
     try:
         size = index(value)
     except TypeError:

@@ -8,7 +8,7 @@ from math import gcd
 
 from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.tokens import MAX_INTEGER
-from zeroskip.einsum_spec.tree import Affine, Floor, Monomial, Span, Var
+from zeroskip.einsum_spec.tree import Access, Affine, Atom, Floor, Gather, Monomial, Span, Var
 from zeroskip.errors import EinsumError
 
 
@@ -20,10 +20,10 @@ def fold(subscript: Affine, consts: Mapping[str, int | float], text: str | None 
     EinsumError
         Where a value is no integer or above 2**62, or a divisor is not positive.
     """
-    terms: dict[Var | Floor, Monomial] = {}
+    terms: dict[Atom, Monomial] = {}
     offset: dict[tuple[str, ...], int] = {}
 
-    def add(monomial: Monomial, atom: Var | Floor | None) -> None:
+    def add(monomial: Monomial, atom: Atom | None) -> None:
         if monomial.value == 0:
             return
         if atom is None:
@@ -66,6 +66,11 @@ def fold(subscript: Affine, consts: Mapping[str, int | float], text: str | None 
         if isinstance(atom, Var):
             add(factor, atom)
             continue
+        if isinstance(atom, Gather):
+            parts = tuple(fold(part, consts, text) for part in atom.access.subscripts)
+            read = Access(atom.access.tensor, parts, atom.access.span)
+            add(factor, Gather(read, atom.span))
+            continue
         inner, divisor = fold(atom.inner, consts, text), known(atom.divisor)
         if divisor.value <= 0:
             raise _error(f"{deparse(atom.divisor)} divides and is {divisor.value}", atom)
@@ -98,8 +103,8 @@ def _divided(inner: Affine, divisor: Monomial) -> tuple[Affine, Affine, Monomial
         shared &= Counter(monomial.names)
     out = Monomial(common, tuple(shared.elements()))
     divisor = _over(divisor, out)
-    whole: list[tuple[Monomial, Var | Floor | None]] = []
-    kept: list[tuple[Monomial, Var | Floor | None]] = []
+    whole: list[tuple[Monomial, Atom | None]] = []
+    kept: list[tuple[Monomial, Atom | None]] = []
     for monomial, atom in rest:
         monomial = _over(monomial, out)
         left = Counter(divisor.names) - Counter(monomial.names)
@@ -119,7 +124,7 @@ def _over(monomial: Monomial, by: Monomial) -> Monomial:
     return Monomial(monomial.value // by.value, tuple(sorted(names.elements())))
 
 
-def _gathered(parts: list[tuple[Monomial, Var | Floor | None]], span: Span | None) -> Affine:
+def _gathered(parts: list[tuple[Monomial, Atom | None]], span: Span | None) -> Affine:
     return Affine(
         tuple((m, atom) for m, atom in parts if atom is not None),
         tuple(m for m, atom in parts if atom is None and m.value),
@@ -133,18 +138,22 @@ def rename(subscript: Affine, new: Callable[[str], str], constant: Callable[[str
     def factor(monomial: Monomial) -> Monomial:
         return Monomial(monomial.value, tuple(sorted(map(constant, monomial.names))))
 
-    terms: list[tuple[Monomial, Var | Floor]] = []
+    terms: list[tuple[Monomial, Atom]] = []
     for monomial, atom in subscript.terms:
         if isinstance(atom, Var):
             terms.append((factor(monomial), Var(new(atom.name), atom.span)))
+        elif isinstance(atom, Gather):
+            parts = tuple(rename(part, new, constant) for part in atom.access.subscripts)
+            read = Access(atom.access.tensor, parts, atom.access.span)
+            terms.append((factor(monomial), Gather(read, atom.span)))
         else:
             inner = rename(atom.inner, new, constant)
             terms.append((factor(monomial), Floor(inner, factor(atom.divisor), atom.span)))
     return Affine(tuple(terms), tuple(map(factor, subscript.offset)), subscript.span)
 
 
-def _order(item: tuple[Var | Floor, Monomial]) -> tuple[bool, str]:
-    return isinstance(item[0], Floor), deparse(item[0])
+def _order(item: tuple[Atom, Monomial]) -> tuple[bool, str]:
+    return not isinstance(item[0], Var), deparse(item[0])
 
 
 def _times(a: Monomial, b: Monomial) -> Monomial:

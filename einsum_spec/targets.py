@@ -9,8 +9,8 @@ from math import gcd
 from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.form import Form
 from zeroskip.einsum_spec.names import monomial_value
-from zeroskip.einsum_spec.tree import Access, Affine, Floor, Monomial, Statement, Var
-from zeroskip.einsum_spec.walk import single, variables
+from zeroskip.einsum_spec.tree import Access, Affine, Atom, Floor, Monomial, Statement, Var
+from zeroskip.einsum_spec.walk import by_data, single, variables
 from zeroskip.errors import EinsumError
 
 
@@ -21,6 +21,8 @@ def check_target(form: Form, statement: Statement, text: str | None = None) -> N
     """
     if statement.reduction is not None:
         return
+    if by_data(form.target):
+        return  # found where the places are read
     for part in _undetermined(form.target):
         coefficients = [m for m, _ in part.terms]
         floored = any(isinstance(atom, Floor) for _, atom in part.terms)
@@ -36,7 +38,7 @@ def check_target_extents(
     Exact for subscripts of two index variables; of three or more, each step must pass the
     reach of all smaller ones, as in a number written in mixed radix.
     """
-    if form.reduction is not None:
+    if form.reduction is not None or by_data(form.target):
         return
     for part in _undetermined(form.target):
         terms = [
@@ -111,7 +113,7 @@ def _independent(parts: list[Affine]) -> bool:
     for part in parts:
         factors = dict.fromkeys(names, Fraction(0))
         for monomial, atom in part.terms:
-            if isinstance(atom, Floor) or monomial.names:
+            if not isinstance(atom, Var) or monomial.names:
                 return False
             factors[atom.name] = Fraction(monomial.value)
         rows.append(list(factors.values()))
@@ -127,15 +129,13 @@ def _independent(parts: list[Affine]) -> bool:
     return True
 
 
-def _holds(atom: Var | Floor, names: set[str]) -> bool:
-    if isinstance(atom, Var):
-        return atom.name in names
-    return not names.isdisjoint(variables(atom.inner))
+def _holds(atom: Atom, names: set[str]) -> bool:
+    return not names.isdisjoint(variables(Affine(((Monomial(1), atom),))))
 
 
 def _without(part: Affine, known: set[str]) -> Affine:
-    terms: tuple[tuple[Monomial, Var | Floor], ...] = tuple(
-        (m, a) for m, a in part.terms if isinstance(a, Floor) or a.name not in known
+    terms: tuple[tuple[Monomial, Atom], ...] = tuple(
+        (m, a) for m, a in part.terms if not isinstance(a, Var) or a.name not in known
     )
     return Affine(terms, part.offset, part.span)
 

@@ -2,10 +2,10 @@
 
     program   := statement+                              one a line, or separated by ";"
     statement := access ("=" | "+=" | "*=" | "max=" | "min=" | "|=" | "&=") expr
-    expr      := Add | Mul | Neg | Div | Access | Scalar | Literal | Call | Reduce | Compare
+    expr      := Add | Mul | Neg | Div | Access | Scalar | Literal | Place | Call | Reduce | Compare
     access    := name "[" subscript, ... "]"             a bare name on the left is a scalar result
     subscript := Affine: sum of coefficient * atom, plus an offset
-    atom      := Var | Floor                             p, or (4*p)//P
+    atom      := Var | Floor | Gather                    p, (4*p)//P, or X[n]
 
 Nodes are frozen, compare by content and not by place: ``span`` is where in the
 text a node stood, for errors only.
@@ -55,6 +55,20 @@ class Floor:
 
 
 @dataclass(frozen=True, slots=True)
+class Gather:
+    """An integer read from a tensor: in ``W[X[n],e]`` the rows of W are named by X.
+
+    What is read is checked at run time against the axis that it addresses.
+    """
+
+    access: Access
+    span: Span | None = _span()
+
+
+Atom = Var | Floor | Gather
+
+
+@dataclass(frozen=True, slots=True)
 class Affine:
     """``sum(coefficient * atom) + sum(offset)``; coefficients and offsets are integers.
 
@@ -62,7 +76,7 @@ class Affine:
     parser keeps named constants; a `Form` holds those of known value as integers.
     """
 
-    terms: tuple[tuple[Monomial, Var | Floor], ...]
+    terms: tuple[tuple[Monomial, Var | Floor | Gather], ...]
     offset: tuple[Monomial, ...] = ()
     span: Span | None = _span()
 
@@ -82,6 +96,14 @@ class Scalar:
     of no axes."""
 
     name: str
+    span: Span | None = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A coordinate as a value: ``k`` in ``where(A[k] > 0, k, K)``."""
+
+    subscript: Affine
     span: Span | None = _span()
 
 
@@ -131,7 +153,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reduce:
-    """``op[ranks](body)``; op is one of ``sum prod max min any all``."""
+    """``op[ranks](body)``; op is one of ``sum prod max min any all argmax argmin``."""
 
     op: str
     ranks: tuple[str, ...]
@@ -149,7 +171,7 @@ class Compare:
     span: Span | None = _span()
 
 
-Expr = Literal | Scalar | Access | Neg | Add | Mul | Div | Call | Reduce | Compare
+Expr = Literal | Scalar | Place | Access | Neg | Add | Mul | Div | Call | Reduce | Compare
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,12 @@ from zeroskip.einsum_spec.tree import (
     Div,
     Expr,
     Floor,
+    Gather,
     Literal,
     Monomial,
     Mul,
     Neg,
+    Place,
     Reduce,
     Scalar,
     Var,
@@ -25,10 +27,13 @@ from zeroskip.einsum_spec.tree import (
 
 
 def variables(subscript: Affine) -> Iterator[str]:
-    """Index variables of a subscript, in order, floors included; may repeat."""
+    """Index variables of a subscript, in order, floors and gathers included; may repeat."""
     for _, atom in subscript.terms:
         if isinstance(atom, Floor):
             yield from variables(atom.inner)
+        elif isinstance(atom, Gather):
+            for part in atom.access.subscripts:
+                yield from variables(part)
         else:
             yield atom.name
 
@@ -40,8 +45,35 @@ def constants(subscript: Affine) -> Iterator[str]:
         if isinstance(atom, Floor):
             yield from constants(atom.inner)
             yield from atom.divisor.names
+        elif isinstance(atom, Gather):
+            for part in atom.access.subscripts:
+                yield from constants(part)
     for monomial in subscript.offset:
         yield from monomial.names
+
+
+def gathers(subscript: Affine) -> Iterator[Gather]:
+    """The index tensors that a subscript reads, inner ones first; floors included."""
+    for _, atom in subscript.terms:
+        if isinstance(atom, Floor):
+            yield from gathers(atom.inner)
+        elif isinstance(atom, Gather):
+            for part in atom.access.subscripts:
+                yield from gathers(part)
+            yield atom
+
+
+def by_data(access: Access) -> bool:
+    """Whether an access reads places from an index tensor."""
+    return any(True for part in access.subscripts for _ in gathers(part))
+
+
+def reads_of(access: Access) -> Iterator[Access]:
+    """An access, after the accesses of index tensors in its subscripts."""
+    for part in access.subscripts:
+        for gather in gathers(part):
+            yield gather.access
+    yield access
 
 
 def single(subscript: Affine) -> str | None:
@@ -71,6 +103,8 @@ def bounds(
             divisor = monomial_value(atom.divisor, values)
             first, last = bounds(atom.inner, ranks, values)
             first, last = (first // divisor, last // divisor) if divisor else (0, 0)
+        elif isinstance(atom, Gather):
+            raise TypeError("what an index tensor holds is known at run time only")
         else:
             first, last = 0, ranks[atom.name] - 1
             if i in remainders:
@@ -113,7 +147,7 @@ def children(node: Expr) -> Iterator[Expr]:
             yield body
         case Compare(left=left, right=right):
             yield from (side for side in (left, right) if not isinstance(side, Affine))
-        case _:
+        case Literal() | Scalar() | Place() | Access():
             return
 
 
@@ -139,6 +173,8 @@ def subscripts(node: Expr) -> Iterator[Affine]:
     for n in expressions(node):
         if isinstance(n, Access):
             yield from n.subscripts
+        elif isinstance(n, Place):
+            yield n.subscript
         elif isinstance(n, Compare):
             yield from (side for side in (n.left, n.right) if isinstance(side, Affine))
 
@@ -150,6 +186,8 @@ def free(node: Expr) -> dict[str, None]:
             return {name: None for name in free(body) if name not in ranks}
         case Access(subscripts=parts):
             return dict.fromkeys(name for part in parts for name in variables(part))
+        case Place(subscript=part):
+            return dict.fromkeys(variables(part))
         case Compare(left=left, right=right):
             found: dict[str, None] = {}
             for side in (left, right):
@@ -163,31 +201,45 @@ def free(node: Expr) -> dict[str, None]:
             return found
 
 
-def map_subscripts(node: Expr, change: Callable[[Affine], Affine]) -> Expr:
-    """The expression with every subscript replaced by ``change(subscript)``."""
+def rebuild(node: Expr, change: Callable[[Expr], Expr]) -> Expr:
+    """The expression with ``change`` applied to every node, from the leaves up."""
 
     def go(n: Expr) -> Expr:
         match n:
-            case Literal() | Scalar():
-                return n
-            case Access(tensor=tensor, subscripts=parts, span=span):
-                return Access(tensor, tuple(map(change, parts)), span)
+            case Literal() | Scalar() | Place() | Access():
+                return change(n)
             case Neg(arg=arg, span=span):
-                return Neg(go(arg), span)
+                return change(Neg(go(arg), span))
             case Add(terms=terms, span=span):
-                return Add(tuple(map(go, terms)), span)
+                return change(Add(tuple(map(go, terms)), span))
             case Mul(factors=factors, span=span):
-                return Mul(tuple(map(go, factors)), span)
+                return change(Mul(tuple(map(go, factors)), span))
             case Div(numerator=top, denominator=bottom, span=span):
-                return Div(go(top), go(bottom), span)
+                return change(Div(go(top), go(bottom), span))
             case Call(function=function, args=args, span=span):
-                return Call(function, tuple(map(go, args)), span)
+                return change(Call(function, tuple(map(go, args)), span))
             case Reduce(op=op, ranks=ranks, body=body, span=span):
-                return Reduce(op, ranks, go(body), span)
+                return change(Reduce(op, ranks, go(body), span))
             case Compare(op=op, left=left, right=right, span=span):
-                return Compare(op, side(left), side(right), span)
-
-    def side(n: Expr | Affine) -> Expr | Affine:
-        return change(n) if isinstance(n, Affine) else go(n)
+                sides = [s if isinstance(s, Affine) else go(s) for s in (left, right)]
+                return change(Compare(op, sides[0], sides[1], span))
 
     return go(node)
+
+
+def map_subscripts(node: Expr, change: Callable[[Affine], Affine]) -> Expr:
+    """The expression with every subscript replaced by ``change(subscript)``."""
+
+    def one(n: Expr) -> Expr:
+        match n:
+            case Access(tensor=tensor, subscripts=parts, span=span):
+                return Access(tensor, tuple(map(change, parts)), span)
+            case Place(subscript=part, span=span):
+                return Place(change(part), span)
+            case Compare(op=op, left=left, right=right, span=span):
+                sides = [change(s) if isinstance(s, Affine) else s for s in (left, right)]
+                return Compare(op, sides[0], sides[1], span)
+            case _:
+                return n
+
+    return rebuild(node, one)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from zeroskip.native.nest import (
+    Absent,
+    Choose,
     Cond,
     Const,
     Elem,
@@ -15,9 +17,12 @@ from zeroskip.native.nest import (
     Number,
     Op,
     Parameter,
+    Pick,
     Prod,
+    Ratio,
     Select,
     Sum,
+    Test,
     Value,
     Whole,
 )
@@ -45,6 +50,8 @@ def nonnegative(expr: Expr) -> bool:
         return expr.value >= 0
     if isinstance(expr, Name):
         return True
+    if isinstance(expr, Pick):
+        return nonnegative(expr.then) and nonnegative(expr.other)
     if expr.op == "max":
         return any(nonnegative(a) for a in expr.args)
     return all(nonnegative(a) for a in expr.args)
@@ -56,6 +63,9 @@ def integer(expr: Expr, outer: int = 0) -> str:
         return str(expr.value) if expr.value >= 0 or outer == 0 else f"({expr.value})"
     if isinstance(expr, Name):
         return expr.name
+    if isinstance(expr, Pick):
+        tests = " && ".join(map(condition, expr.conditions))
+        return f"({tests} ? {integer(expr.then)} : {integer(expr.other)})"
     if expr.op in _BINDS:
         level = _BINDS[expr.op]
         text = _sum(expr.args) if expr.op == "+" else " * ".join(integer(a, 2) for a in expr.args)
@@ -120,6 +130,9 @@ class ValueContext:
 def mentions(expr: Expr, name: str) -> bool:
     if isinstance(expr, Name):
         return expr.name == name
+    if isinstance(expr, Pick):
+        sides = [side for c in expr.conditions for side in (c.left, c.right)]
+        return any(mentions(part, name) for part in (expr.then, expr.other, *sides))
     return isinstance(expr, Op) and any(mentions(a, name) for a in expr.args)
 
 
@@ -148,16 +161,35 @@ def value(node: Value, ctx: ValueContext, outer: int = 0) -> str:
     if isinstance(node, Whole):
         return f"({C_TYPES[ctx.dtype]})({integer(node.expr)})"
     if isinstance(node, Prod):
-        return " * ".join(value(a, ctx, 2) for a in node.args)
+        text = " * ".join(value(a, ctx, 2) for a in node.args)
+        return f"({text})" if outer == 3 else text
     if isinstance(node, Sum):
         text = " + ".join(value(a, ctx, 1) for a in node.args)
-        return f"({text})" if outer == 2 else text
+        return f"({text})" if outer >= 2 else text
     if isinstance(node, Select):
         test, chosen = f"{value(node.test, ctx)} != 0", value(node.value, ctx)
         if ctx.lane is None:
             return f"({test} ? {chosen} : 0)"
         return f"({test} ? (zs_vec)({chosen}) : (zs_vec){{}})"
+    if isinstance(node, Ratio):
+        text = f"{value(node.top, ctx, 2)} / {value(node.bottom, ctx, 3)}"
+        return f"({text})" if outer else text
+    if isinstance(node, Test):
+        inner = replace(ctx, dtype=node.dtype)
+        return f"({value(node.left, inner, 1)} {node.op} {value(node.right, inner, 1)})"
+    if isinstance(node, Choose):
+        parts = (truth(node.test, ctx), value(node.yes, ctx, 1), value(node.no, ctx, 1))
+        return f"({parts[0]} ? {parts[1]} : {parts[2]})"
+    if isinstance(node, Absent):
+        here, missing = value(node.value, ctx, 1), value(node.otherwise, ctx, 1)
+        return f"({integer(node.position)} >= 0 ? {here} : {missing})"
     return function(node, ctx)
+
+
+def truth(node: Value, ctx: ValueContext) -> str:
+    """C for "is not 0"."""
+    text = value(node, ctx, 1)
+    return text if isinstance(node, Test) else f"{text} != 0"
 
 
 def number(x: int | float, dtype: str) -> str:
@@ -174,6 +206,9 @@ def number(x: int | float, dtype: str) -> str:
 
 def function(node: Func, ctx: ValueContext) -> str:
     """A pointwise function; a NaN stays a NaN."""
-    from zeroskip.native.functions import FUNCTIONS
+    from zeroskip.native.functions import FUNCTIONS, SEVERAL
 
-    return FUNCTIONS[node.name].c(value(node.arg, ctx), ctx.dtype)
+    args = [value(arg, ctx) for arg in node.args]
+    if node.name in SEVERAL:
+        return SEVERAL[node.name].text(args, ctx.dtype)
+    return FUNCTIONS[node.name].c(args[0], ctx.dtype)

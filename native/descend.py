@@ -12,25 +12,32 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from zeroskip.einsum_spec.tree import Access, Affine, Floor
-from zeroskip.einsum_spec.walk import free, single, variables
+from zeroskip.einsum_spec.tree import Access, Affine, Compare, Var
+from zeroskip.einsum_spec.walk import free, gathers, single, variables
 from zeroskip.native.nest import (
     ONE,
     ZERO,
+    Absent,
     Bind,
+    Check,
     Cond,
     Const,
     Elem,
     Expr,
+    Fetch,
+    Find,
     Guard,
     Level,
     Locate,
     Loop,
     Merge,
     Name,
+    Number,
+    Pick,
     Range,
     Stmt,
     Stored,
+    Value,
     add,
     ceildiv,
     floordiv,
@@ -50,6 +57,8 @@ class Cursor:
     """How deep one operand has been followed: ``depth`` levels, down to ``position``.
 
     checked holds the axes whose padding has been kept out by loop bounds or a guard.
+    optional : a loop may not leave out what it does not store; it is looked up instead.
+    absent : whether the position may be -1, where nothing is stored.
     """
 
     access: Access
@@ -58,6 +67,13 @@ class Cursor:
     depth: int = 0
     position: Expr = ZERO
     checked: frozenset[int] = frozenset()
+    optional: bool = False
+    absent: bool = False
+
+    @property
+    def cuts(self) -> bool:
+        """Whether points in its padding are left out."""
+        return not self.optional or self.signature.skips_padding
 
     @property
     def done(self) -> bool:
@@ -79,10 +95,16 @@ class State:
     bound: frozenset[str]
     cursors: tuple[Cursor, ...]
     whole: bool = True
+    brackets: tuple[Compare, ...] = ()
+    fetched: frozenset[Access] = frozenset()
+    verified: frozenset[tuple[Access, int]] = frozenset()
 
     def with_cursor(self, i: int, cursor: Cursor) -> State:
         return replace(self, cursors=(*self.cursors[:i], cursor, *self.cursors[i + 1 :]))
 
+
+Place = Access | tuple[Access, int]
+"""A read of an index tensor, or a check of an access on one of its axes."""
 
 Leaf = Callable[[State], tuple[Stmt, ...]]
 Hook = Callable[[State], Callable[[tuple[Stmt, ...]], tuple[Stmt, ...]] | None]
@@ -108,6 +130,11 @@ class Descent:
     # ---- going down ---------------------------------------------------------------------
 
     def go(self, state: State) -> tuple[Stmt, ...]:
+        ready = tuple(b for b in state.brackets if not self._open(state, b))
+        if ready:
+            left = tuple(b for b in state.brackets if b not in ready)
+            inner = self.go(replace(state, brackets=left, whole=False))
+            return (Guard(tuple(map(self._condition, ready)), inner),)
         step = self._advance(state)
         if step is not None:
             return step
@@ -115,7 +142,7 @@ class Descent:
         if wrap is not None:
             return wrap(self.go(state))
         for i, cursor in enumerate(state.cursors):
-            if not cursor.done and cursor.signature.skips:
+            if not cursor.done and cursor.signature.skips and not cursor.optional:
                 return self._toward(state, i)
         rank = self._next_dense(state)
         if rank is None:
@@ -130,12 +157,17 @@ class Descent:
             level = cursor.level
             if any(self._unbound(state, cursor.access.subscripts[a]) for a in level.axes):
                 continue
+            places = self._places(state, cursor.access, level.axes)
+            if places:
+                return self.fetch(state, places, self.go)
             guards = self._padding_guards(cursor, level.axes)
-            if guards:
+            if guards and cursor.cuts:
                 checked = replace(cursor, checked=cursor.checked | set(level.axes))
                 narrowed = replace(state.with_cursor(i, checked), whole=False)
                 return (Guard(tuple(guards), self.go(narrowed)),)
             coordinate = self._flatten(cursor.access, level.axes)
+            if cursor.optional:
+                return self._find(state, i, coordinate, guards)
             if level.kind.full:
                 at = add(
                     mul(cursor.position, self.scheme.level(cursor.access, cursor.depth).extent),
@@ -150,6 +182,86 @@ class Descent:
                 return (Locate(node, cursor.position, coordinate, pos, self.go(below)),)
             return self._walk_for(cursor, node, pos, coordinate, self.go(below))
         return None
+
+    def _find(self, state: State, i: int, coordinate: Expr, guards: list[Cond]) -> tuple[Stmt, ...]:
+        """Follow an operand that may store nothing here: its position is then -1."""
+        cursor = state.cursors[i]
+        conditions = [Cond(">=", cursor.position, ZERO)] if cursor.absent else []
+        conditions += guards
+        node = self.scheme.level(cursor.access, cursor.depth)
+        full = cursor.level.kind.full
+        at = add(mul(cursor.position, node.extent), coordinate)
+        if full and not conditions:
+            return self.go(state.with_cursor(i, self._deeper(cursor, at)))
+        pos = self.scheme.names.fresh(f"p{cursor.tag}_{node.label}")
+        deeper = replace(self._deeper(cursor, Name(pos)), absent=True)
+        body = self.go(state.with_cursor(i, deeper))
+        if full:
+            return (Bind(pos, Pick(tuple(conditions), at, Const(-1)), body),)
+        return (Find(node, cursor.position, coordinate, pos, tuple(conditions), body),)
+
+    # ---- places read from data, and comparisons of places -------------------------------
+
+    def _places(self, state: State, access: Access, axes: tuple[int, ...]) -> list[Place]:
+        """Reads of index tensors, and checks of what they give, that these axes still want."""
+        found: list[Place] = []
+        for axis in axes:
+            wanted = list(gathers(access.subscripts[axis]))
+            found += [g.access for g in wanted if g.access not in state.fetched]
+            if wanted and (access, axis) not in state.verified:
+                found.append((access, axis))
+        return found
+
+    def fetch(
+        self, state: State, places: list[Place], then: Callable[[State], tuple[Stmt, ...]]
+    ) -> tuple[Stmt, ...]:
+        """Read index tensors and check their places, in order; ``then`` comes inside."""
+        if not places:
+            return then(state)
+        place, *rest = places
+        scheme = self.scheme
+        if isinstance(place, Access):
+            var = scheme.fetch(place)
+            after = replace(state, fetched=state.fetched | {place})
+            array, index = scheme.values(place.tensor), scheme.row_major(place)
+            return (Fetch(var, array, index, self.fetch(after, rest, then)),)
+        access, axis = place
+        after = replace(state, verified=state.verified | {place})
+        coordinate, extent = scheme.index(access, axis), scheme.axis_extent(access, axis)
+        number = scheme.check(access, axis)
+        return (Check(coordinate, extent, number, self.fetch(after, rest, then)),)
+
+    def places_of(self, state: State, access: Access) -> list[Place]:
+        """What a target wants read before it is addressed."""
+        return self._places(state, access, tuple(range(len(access.subscripts))))
+
+    def _open(self, state: State, bracket: Compare) -> list[str]:
+        names = dict.fromkeys(v for side in sides_of(bracket) for v in variables(side))
+        return [name for name in names if name not in state.bound]
+
+    def _condition(self, bracket: Compare) -> Cond:
+        left, right = (self.scheme.affine(side) for side in sides_of(bracket))
+        return Cond(bracket.op, left, right)  # type: ignore[arg-type]
+
+    def _cut(self, bracket: Compare, rank: str) -> tuple[list[Expr], list[Expr]] | None:
+        """Bounds (from, up to) that a comparison sets to a rank; None where it sets none."""
+        left, right = sides_of(bracket)
+        if bracket.op == "!=" or not all(self._solvable(s, rank) for s in (left, right)):
+            return None
+        (a, rest), (b, other) = (self.scheme.split(side, rank) for side in (left, right))
+        factor, limit, op = a - b, sub(other, rest), bracket.op
+        if factor == 0:
+            return None
+        if factor < 0:
+            factor, limit, op = -factor, neg(limit), _MIRRORED[op]
+        low, high = ceildiv(limit, Const(factor)), floordiv(limit, Const(factor))
+        return {
+            "<": ([], [low]),
+            "<=": ([], [add(high, ONE)]),
+            ">=": ([low], []),
+            ">": ([add(high, ONE)], []),
+            "==": ([low], [add(high, ONE)]),
+        }[op]
 
     def _walk_for(
         self, cursor: Cursor, node: Level, pos: str, coordinate: Expr, body: tuple[Stmt, ...]
@@ -178,7 +290,7 @@ class Descent:
             if len(names) > 1 or not self._solvable(cursor.access.subscripts[axis], names[0]):
                 return self._range(state, self._to_loop(names))
         for k in range(len(state.cursors)):
-            if k != i and self._mergeable(state, i, k):
+            if k != i and not state.cursors[k].optional and self._mergeable(state, i, k):
                 return self._merge(state, i, k)
         return self._walk(state, i)
 
@@ -229,7 +341,15 @@ class Descent:
         los: list[Expr] = [ZERO]
         his: list[Expr] = [scheme.extent(rank)]
         after = state
+        for bracket in state.brackets:
+            cut = self._cut(bracket, rank) if self._open(state, bracket) == [rank] else None
+            if cut is not None:
+                los, his = los + cut[0], his + cut[1]
+                left = tuple(b for b in after.brackets if b != bracket)
+                after = replace(after, brackets=left)
         for i, cursor in enumerate(state.cursors):
+            if not cursor.cuts:
+                continue
             for axis, padded in enumerate(cursor.signature.padded):
                 subscript = cursor.access.subscripts[axis]
                 if not padded or axis in cursor.checked or self._passed(cursor, axis):
@@ -245,7 +365,7 @@ class Descent:
                 his.append(add(floordiv(high, Const(abs(a))), ONE))
                 checked = replace(after.cursors[i], checked=after.cursors[i].checked | {axis})
                 after = after.with_cursor(i, checked)
-        whole = state.whole and len(los) == 1
+        whole = state.whole and len(los) == len(his) == 1
         below = replace(after, bound=state.bound | {rank}, whole=whole)
         over = Range(most(*los), least(*his))
         kind = "vec" if rank == self.last else "seq"
@@ -260,6 +380,10 @@ class Descent:
         scheme = self.scheme
         cursor = state.cursors[i]
         level, access = cursor.level, cursor.access
+        known = [a for a in level.axes if not self._unbound(state, access.subscripts[a])]
+        places = self._places(state, access, tuple(known))
+        if places:
+            return self.fetch(state, places, self.go)
         prefix = self._bound_prefix(state, cursor)
         guards = self._padding_guards(cursor, level.axes[:prefix])
         if guards:
@@ -277,7 +401,7 @@ class Descent:
         rank = single(access.subscripts[level.axes[0]]) if len(level.axes) == 1 else None
         bound = state.bound | {v for a in level.axes for v in variables(access.subscripts[a])}
         deeper = self._deeper(cursor, Name(pos))
-        below = State(frozenset(bound), state.cursors, False).with_cursor(i, deeper)
+        below = replace(state, bound=frozenset(bound), whole=False).with_cursor(i, deeper)
         over = Stored(node, cursor.position, pos, window)
         if rank is not None and not cursor.signature.padded[level.axes[0]]:
             return (Loop(scheme.rank(rank), over, self.go(below)),)
@@ -363,8 +487,8 @@ class Descent:
     def _solvable(self, subscript: Affine, rank: str) -> bool:
         """Whether the rank occurs once, outside floors, with a coefficient known now."""
         for coefficient, atom in subscript.terms:
-            if isinstance(atom, Floor):
-                if rank in variables(atom.inner):
+            if not isinstance(atom, Var):
+                if rank in variables(Affine(((coefficient, atom),))):
                     return False
             elif atom.name == rank and coefficient.names:
                 return False
@@ -390,3 +514,21 @@ class Descent:
     def value(self, cursor: Cursor) -> Elem:
         """The operand's value at the bottom of its cursor."""
         return Elem(self.scheme.values(cursor.access.tensor), cursor.position)
+
+    def read(self, cursor: Cursor) -> Value:
+        """The value, or what stands for it where nothing is stored."""
+        value = self.value(cursor)
+        if not cursor.absent:
+            return value
+        return Absent(cursor.position, value, Number(0))
+
+
+def sides_of(bracket: Compare) -> tuple[Affine, Affine]:
+    """The two sides of a comparison of places."""
+    left, right = bracket.left, bracket.right
+    assert isinstance(left, Affine)
+    assert isinstance(right, Affine)
+    return left, right
+
+
+_MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "=="}

@@ -23,12 +23,24 @@ from typing import Any
 import numpy as np
 
 from zeroskip.einsum_spec.form import Form
+from zeroskip.einsum_spec.tree import (
+    Access,
+    Affine,
+    Call,
+    Compare,
+    Div,
+    Expr,
+    Literal,
+    Place,
+    Scalar,
+)
+from zeroskip.einsum_spec.walk import children
 from zeroskip.errors import TensorError
 
 DType = np.dtype[Any]
 
 # Functions that give fractions of whole numbers.
-FRACTIONAL = frozenset({"exp", "log", "sqrt", "tanh", "sigmoid", "gelu", "swish"})
+FRACTIONAL = frozenset({"exp", "log", "sqrt", "tanh", "sigmoid", "gelu", "swish", "pow"})
 LOGICAL = frozenset({"|", "&"})
 
 _COMPUTED_IN = {
@@ -75,26 +87,86 @@ def form_arithmetic(
     dtypes : of every operand, by name, those of no axes included; others are passed over.
     constants : values of the named constants that the form holds.
     """
-    values = constants or {}
-    names = [access.tensor for term in form.terms for access in term.accesses]
-    names += [name for term in form.terms for name in term.scalars if name not in values]
-    fractions = form.post in FRACTIONAL or any(
-        isinstance(number, float)
-        for term in form.terms
-        for number in (term.number, *(values[name] for name in term.scalars if name in values))
-    )
-    found = arithmetic((dtypes[name] for name in names if name in dtypes), fractions=fractions)
+    made = _Taking(dtypes, constants or {})
+    made.fractions = form.post in FRACTIONAL
+    for term in form.terms:
+        made.numbers.append(term.number)
+        for name in term.scalars:
+            made.scalar(name)
+        for node in (*term.accesses, *term.factors):
+            made.take(node)
+    found = made.arithmetic()
     if found.kind in "iu":
         ends = np.iinfo(found)
-        for term in form.terms:
-            for number in (term.number, *(values[n] for n in term.scalars if n in values)):
-                if not ends.min <= number <= ends.max:
-                    raise TensorError(
-                        f"the number {number} has no value in {found}, which this line is"
-                        f" computed in ({ends.min} .. {ends.max})\n"
-                        "Convert an operand with .astype('int64') or .astype('float64')."
-                    )
+        for number in made.numbers:
+            if not ends.min <= number <= ends.max:
+                raise TensorError(
+                    f"the number {number} has no value in {found}, which this line is"
+                    f" computed in ({ends.min} .. {ends.max})\n"
+                    "Convert an operand with .astype('int64') or .astype('float64')."
+                )
     return found
+
+
+class _Taking:
+    """What takes part in a value: dtypes of operands, and whether there are fractions.
+
+    Places and comparisons are whole numbers that widen nothing; what is only compared, chosen
+    by, or read as a place does not take part.
+    """
+
+    def __init__(
+        self, dtypes: Mapping[str, np.typing.DTypeLike], values: Mapping[str, int | float]
+    ) -> None:
+        self.dtypes, self.values = dtypes, values
+        self.found: list[np.typing.DTypeLike] = []
+        self.numbers: list[int | float] = []
+        self.fractions = False
+
+    def scalar(self, name: str) -> None:
+        if name in self.values:
+            self.numbers.append(self.values[name])
+        elif name in self.dtypes:
+            self.found.append(self.dtypes[name])
+
+    def take(self, node: Expr) -> None:
+        match node:
+            case Literal(value=value):
+                self.numbers.append(value)
+            case Scalar(name=name):
+                self.scalar(name)
+            case Access(tensor=tensor):
+                if tensor in self.dtypes:
+                    self.found.append(self.dtypes[tensor])
+            case Place() | Compare():
+                return
+            case Call(function="where", args=(_, yes, no)):
+                self.take(yes)
+                self.take(no)
+            case _:
+                if isinstance(node, Div) or (
+                    isinstance(node, Call) and node.function in FRACTIONAL
+                ):
+                    self.fractions = True
+                for child in children(node):
+                    self.take(child)
+
+    def arithmetic(self) -> DType:
+        fractions = self.fractions or any(isinstance(number, float) for number in self.numbers)
+        return arithmetic(self.found, fractions=fractions)
+
+
+def compared_in(
+    node: Compare,
+    dtypes: Mapping[str, np.typing.DTypeLike],
+    constants: Mapping[str, int | float] | None = None,
+) -> DType:
+    """Type that the two sides of a comparison are computed in."""
+    made = _Taking(dtypes, constants or {})
+    for side in (node.left, node.right):
+        if not isinstance(side, Affine):
+            made.take(side)
+    return made.arithmetic()
 
 
 def form_result(

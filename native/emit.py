@@ -10,6 +10,7 @@ from zeroskip.native.emit_stmts import write
 from zeroskip.native.nest import LANE_BYTES, Kernel
 
 SYMBOL = "zs_kernel"
+POINTWISE = re.compile(r"\bzs_(?:max|min|relu|abs|sign|sigmoid|gelu|swish)_[a-z]+\d+\(")
 
 
 def emit(kernel: Kernel, *, count_work: bool = False) -> str:
@@ -25,7 +26,7 @@ def emit(kernel: Kernel, *, count_work: bool = False) -> str:
     out = CWriter(kernel, ctx, write, count_work)
     out.body(kernel.body)
     text = ['#include "zs_kernel.h"']
-    if any(f"_{kernel.dtype}(" in line for line in (*out.lines, *out.functions)):
+    if any(POINTWISE.search(line) for line in (*out.lines, *out.functions)):
         text.append('#include "zs_pointwise.h"')
     text.append("")
     if any("zs_vec" in line for line in (*out.lines, *out.functions)):

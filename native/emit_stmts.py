@@ -14,15 +14,19 @@ from zeroskip.native.nest import (
     ONE,
     Acc,
     Bind,
+    Check,
     Const,
     Elem,
+    Fetch,
     Fill,
+    Find,
     Guard,
     Held,
     Locate,
     Loop,
     Name,
     Number,
+    Once,
     Range,
     Reduce,
     Stage,
@@ -71,22 +75,58 @@ def _(node: Guard, out: CWriter) -> None:
 
 @write.register
 def _(node: Locate, out: CWriter) -> None:
+    with out.scope():
+        out.line(f"const int64_t {node.pos} = {_located(node, out)};")
+        with out.block(f"if ({node.pos} >= 0)"):
+            out.body(node.body)
+
+
+def _located(node: Locate | Find, out: CWriter) -> str:
+    """C for the position of a coordinate in a fiber, -1 where it is not stored."""
     level, parent, c = node.level, integer(node.parent), integer(node.coordinate)
     if level.letter == "C":
         pos, crd = level.arrays
         kind = out.values.dtypes[crd]
         end = f"{pos}[{integer(add(node.parent, ONE))}]"
-        call = f"zs_locate_{kind}({crd}, {pos}[{parent}], {end}, {c})"
-    else:
-        words, rank = level.arrays
-        first = ""
-        if parent != "0":
-            first = f" + {integer(node.parent, 2)} * zs_bit_words({integer(level.extent)})"
-        call = f"zs_bit_locate({words}{first}, {rank}{first}, {c})"
+        return f"zs_locate_{kind}({crd}, {pos}[{parent}], {end}, {c})"
+    words, rank = level.arrays
+    first = ""
+    if parent != "0":
+        first = f" + {integer(node.parent, 2)} * zs_bit_words({integer(level.extent)})"
+    return f"zs_bit_locate({words}{first}, {rank}{first}, {c})"
+
+
+@write.register
+def _(node: Find, out: CWriter) -> None:
+    call = _located(node, out)
+    if node.conditions:
+        call = f"{' && '.join(map(condition, node.conditions))} ? {call} : -1"
     with out.scope():
         out.line(f"const int64_t {node.pos} = {call};")
-        with out.block(f"if ({node.pos} >= 0)"):
-            out.body(node.body)
+        out.body(node.body)
+
+
+@write.register
+def _(node: Fetch, out: CWriter) -> None:
+    with out.scope():
+        out.line(f"const int64_t {node.var} = {node.array}[{integer(node.index)}];")
+        out.body(node.body)
+
+
+@write.register
+def _(node: Check, out: CWriter) -> None:
+    at, extent = integer(node.coordinate), integer(node.extent)
+    low = "" if isinstance(node.extent, Const) and node.extent.value <= 0 else f"{at} < 0 || "
+    with out.block(f"if ({low}{at} >= {extent})"):
+        out.line(f"return zs_fail(args, ZS_ERANGE, {node.number});")
+    out.body(node.body)
+
+
+@write.register
+def _(node: Once, out: CWriter) -> None:
+    marks, at = node.place.array, integer(node.place.index)
+    with out.block(f"if ({marks}[{at}]++)"):
+        out.line(f"return zs_fail(args, ZS_ECOLLISION, {at});")
 
 
 @write.register

@@ -5,7 +5,7 @@ spec, operands ──► extents ──► for each line: signatures ──► k
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
@@ -15,6 +15,8 @@ import numpy as np
 from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.form import Form
 from zeroskip.einsum_spec.spec import Spec
+from zeroskip.einsum_spec.tree import Gather
+from zeroskip.einsum_spec.walk import gathers, subscripts
 from zeroskip.errors import KernelError
 from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import check_room
@@ -23,7 +25,7 @@ from zeroskip.native import lanes, tile
 from zeroskip.native.arguments import Array, Operand, densify, resolve, shapes, signature
 from zeroskip.native.dtypes import LOGICAL, form_arithmetic
 from zeroskip.native.emit import emit
-from zeroskip.native.lower import fill_of, is_joint, lower
+from zeroskip.native.lower import fill_of, is_joint, lower, optional_operands
 from zeroskip.native.nest import LANE_BYTES
 from zeroskip.native.operand import Signature
 from zeroskip.native.packing import pack
@@ -93,7 +95,7 @@ class Line:
     """One form with its operands: what every way of running it needs.
 
     used : the operands that it names.  dtype : of its arithmetic.
-    converted : whether one of them had to be densified.
+    converted : the operands that had to be stored in another way.
     """
 
     form: Form
@@ -101,7 +103,7 @@ class Line:
     extents: Extents
     signatures: Mapping[str, Signature]
     dtype: np.dtype[Any]
-    converted: bool = False
+    converted: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -113,22 +115,57 @@ class Line:
 
 
 def line_of(form: Form, operands: Mapping[str, Operand], extents: Extents) -> Line:
-    """The operands that a form names, densified where it needs every point."""
-    names = [access.tensor for term in form.terms for access in term.accesses]
-    names += [name for term in form.terms for name in term.scalars]
+    """The operands that a form names, in a format in which it can look them up."""
+    names = [access.tensor for access in form.reads]
+    names += [name for term in form.terms for name in term.bare]
     used = {name: operands[name] for name in dict.fromkeys(names) if name in operands}
-    converted = is_joint(form) and any(isinstance(x, Tensor) for x in used.values())
-    sparse = {name for name, x in used.items() if isinstance(x, Tensor)}
-    if converted:
-        used = {name: densify(x) for name, x in used.items()}
     dtype = form_arithmetic(form, {n: x.dtype for n, x in used.items()}, extents.constants)
+    wanted = dict(_looked_up(form, used, dtype.name))
+    used = {name: wanted.get(name, x) for name, x in used.items()}
     signatures = {}
     for name, operand in used.items():
         pads = extents.pads.get(name, ())
         padded = tuple(tuple(p) != (0, 0) for p in pads) or (False,) * operand.ndim
         seen = signature(operand, padded)
-        signatures[name] = replace(seen, densified=converted and name in sparse)
-    return Line(form, used, extents, signatures, dtype, converted)
+        signatures[name] = replace(seen, skips_padding=name in extents.skipped)
+    return Line(form, used, extents, signatures, dtype, tuple(wanted))
+
+
+def _looked_up(
+    form: Form, used: Mapping[str, Operand], dtype: str
+) -> Iterator[tuple[str, Operand]]:
+    """Operands that must be stored in another way to be looked up, and that way."""
+    places = {gather.access.tensor for gather in _gathers(form)}
+    for name in places:
+        index = used[name]
+        if index.dtype.kind not in "iu":
+            raise KernelError(
+                f"{name} names places, and holds {index.dtype}\n"
+                f"Pass integers: {name}.astype('int64')."
+            )
+        if isinstance(index, Tensor):
+            yield name, densify(index)
+    for name in optional_operands(form, dtype) - places:
+        operand = used[name]
+        if isinstance(operand, Tensor) and not signature(operand, ()).locatable:
+            order = [axis for level in operand.levels for axis in level.axes]
+            yield name, operand.asformat(Format(_by_coordinates(order)))
+
+
+def _gathers(form: Form) -> Iterator[Gather]:
+    for access in (form.target, *form.reads):
+        for part in access.subscripts:
+            yield from gathers(part)
+    for term in form.terms:
+        for factor in term.factors:
+            for part in subscripts(factor):
+                yield from gathers(part)
+
+
+def _by_coordinates(order: Sequence[int]) -> str:
+    """A format in which every rank is compressed, in this order of axes."""
+    axes = ",".join(f"a{k}" for k in range(len(order)))
+    return f"[{axes}] " + " ".join(f"a{k}:C" for k in order)
 
 
 def run_form(
@@ -206,6 +243,8 @@ def plain(line: Line, target: Array, *, accumulate: bool = False) -> tuple[Prepa
     """The kernel that walks the operands' own levels."""
     prepared = _walk(line, accumulate=accumulate)
     arrays: dict[Key, Array] = {("vals", line.name): target}
+    if ("mark", line.name) in prepared.lowered.buffers:
+        arrays["mark", line.name] = np.empty(line.shape, np.uint8)
     return prepared, slots(prepared, line.used, line.extents, arrays, {})
 
 
@@ -312,11 +351,14 @@ def _formatted(line: Line, format: Format, backend: str, out: Array | None) -> T
             "sparse result would drop values that are not 0\n"
             "Ask for a dense result: leave format= out."
         )
-    if form.post == "relu" or backend == "numpy" or is_joint(form) or not line.shape:
+    optional = optional_operands(form, line.dtype.name)
+    looked_up = any(isinstance(line.used[name], Tensor) for name in optional)
+    if form.post == "relu" or backend == "numpy" or is_joint(form) or not line.shape or looked_up:
         return Tensor.from_dense(_dense(line, backend), format)
     value, hit = target_for(line), np.empty(line.shape, np.uint8)
     prepared = _walk(line, hits=True)
     arrays: dict[Key, Array] = {("vals", line.name): value, ("hit", line.name): hit}
-    run(prepared, slots(prepared, line.used, line.extents, arrays, {}), backend)
+    filled = slots(prepared, line.used, line.extents, arrays, {})
+    run(prepared, filled, backend)
     coords = np.nonzero(hit)
     return Tensor.from_coords(coords, value[coords], line.shape, format)

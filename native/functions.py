@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,23 @@ class Pointwise:
     c: Callable[[str, str], str]
     integer: bool
     at_zero: float
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """A function of several arguments, folded from the left.
+
+    python : of two numbers.  c : C texts of two arguments and dtype → C text.
+    """
+
+    python: Callable[[float, float], float]
+    c: Callable[[str, str, str], str]
+
+    def text(self, args: Sequence[str], dtype: str) -> str:
+        made = args[0]
+        for arg in args[1:]:
+            made = self.c(made, arg, dtype)
+        return made
 
 
 def _libm(name: str) -> Callable[[str, str], str]:
@@ -93,3 +112,22 @@ FUNCTIONS: dict[str, Pointwise] = {
     "swish": Pointwise(_swish, _helper("swish"), False, 0.0),
     "sigmoid": Pointwise(_sigmoid, _helper("sigmoid"), False, 0.5),
 }
+
+
+def _extreme(name: str) -> Callable[[str, str, str], str]:
+    return lambda a, b, dtype: f"zs_{name}_{dtype}({a}, {b})"
+
+
+def _pow(a: float, b: float) -> float:
+    with np.errstate(all="ignore"):
+        return float(np.power(np.float64(a), np.float64(b)))
+
+
+SEVERAL: dict[str, Several] = {
+    "max": Several(lambda a, b: a if a != a or a > b else b, _extreme("max")),
+    "min": Several(lambda a, b: a if a != a or a < b else b, _extreme("min")),
+    "pow": Several(
+        _pow, lambda a, b, dtype: f"__builtin_pow{'f' if dtype == 'float32' else ''}({a}, {b})"
+    ),
+}
+"""But ``where``, which is `nest.Choose`."""

@@ -6,6 +6,7 @@ the same struct of buffers, dims and parameters as the C.  A vector loop runs la
 
 from __future__ import annotations
 
+import operator
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial, singledispatch
@@ -14,16 +15,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zeroskip.native.functions import FUNCTIONS
+from zeroskip.native.functions import FUNCTIONS, SEVERAL
+from zeroskip.native.load import KernelFailure
 from zeroskip.native.nest import (
     LANE_BYTES,
+    Absent,
     Acc,
     Bind,
+    Check,
+    Choose,
     Cond,
     Const,
     Elem,
     Expr,
+    Fetch,
     Fill,
+    Find,
     Func,
     Guard,
     Held,
@@ -33,13 +40,17 @@ from zeroskip.native.nest import (
     Merge,
     Name,
     Number,
+    Once,
     Parameter,
+    Pick,
     Prod,
     Range,
+    Ratio,
     Reduce,
     Select,
     Stage,
     Stored,
+    Test,
     Value,
     Whole,
 )
@@ -75,12 +86,13 @@ class Machine:
             return expr.value
         if isinstance(expr, Name):
             return self.ints[expr.name]
+        if isinstance(expr, Pick):
+            return self.integer(expr.then if all(map(self.true, expr.conditions)) else expr.other)
         values = [self.integer(a) for a in expr.args]
         return _INTEGER[expr.op](values)
 
     def true(self, cond: Cond) -> bool:
-        left, right = self.integer(cond.left), self.integer(cond.right)
-        return {"==": left == right, "<": left < right, ">=": left >= right}[cond.op]
+        return _COMPARE[cond.op](self.integer(cond.left), self.integer(cond.right))
 
     def value(self, node: Value) -> Any:
         if isinstance(node, Elem):
@@ -93,8 +105,17 @@ class Machine:
             return self.scalar(self.parameters[node.name])
         if isinstance(node, Whole):
             return self.scalar(self.integer(node.expr))
+        if isinstance(node, Ratio):
+            return self.scalar(np.true_divide(self.value(node.top), self.value(node.bottom)))
         if isinstance(node, Func):
-            return self.scalar(FUNCTIONS[node.name].python(self.value(node.arg)))
+            return self.function(node)
+        if isinstance(node, Test):
+            return self.scalar(self.compare(node))
+        if isinstance(node, Choose):
+            return self.value(node.yes if self.value(node.test) != 0 else node.no)
+        if isinstance(node, Absent):
+            here = self.integer(node.position) >= 0
+            return self.value(node.value if here else node.otherwise)
         if isinstance(node, Select):
             return self.value(node.value) if self.value(node.test) != 0 else self.scalar(0)
         values = [self.value(a) for a in node.args]
@@ -103,6 +124,22 @@ class Machine:
             total = total * v if isinstance(node, Prod) else total + v
         return total
 
+    def function(self, node: Func) -> Any:
+        args = [self.value(arg) for arg in node.args]
+        if node.name in SEVERAL:
+            total = args[0]
+            for arg in args[1:]:
+                total = self.scalar(SEVERAL[node.name].python(total, arg))
+            return total
+        return self.scalar(FUNCTIONS[node.name].python(args[0]))
+
+    def compare(self, node: Test) -> bool:
+        """Both sides in their own type."""
+        before, self.scalar = self.scalar, np.dtype(node.dtype).type
+        left, right = self.value(node.left), self.value(node.right)
+        self.scalar = before
+        return bool(_COMPARE[node.op](left, right))
+
     def address(self, elem: Elem) -> int:
         """An address inside its buffer; anything else is a fault of the compiler."""
         at = self.integer(elem.index)
@@ -110,6 +147,15 @@ class Machine:
             raise IndexError(f"{elem.array}[{at}] of {len(self.arrays[elem.array])}")
         return at
 
+
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 
 _INTEGER: dict[str, Callable[[list[int]], int]] = {
     "+": sum,
@@ -260,6 +306,39 @@ def _(node: Locate, m: Machine) -> None:
     if position is not None:
         m.ints[node.pos] = position
         _run(node.body, m)
+
+
+@execute.register
+def _(node: Find, m: Machine) -> None:
+    position = None
+    if all(map(m.true, node.conditions)):
+        parent, wanted = m.integer(node.parent), m.integer(node.coordinate)
+        arrays = [m.arrays[name] for name in node.level.arrays]
+        entries = _ENTRIES[node.level.letter](arrays, parent, m.integer(node.level.extent))
+        position = dict(entries).get(wanted)
+    m.ints[node.pos] = -1 if position is None else position
+    _run(node.body, m)
+
+
+@execute.register
+def _(node: Fetch, m: Machine) -> None:
+    m.ints[node.var] = int(m.arrays[node.array][m.address(Elem(node.array, node.index))])
+    _run(node.body, m)
+
+
+@execute.register
+def _(node: Check, m: Machine) -> None:
+    if not 0 <= m.integer(node.coordinate) < m.integer(node.extent):
+        raise KernelFailure("a place out of range", "ZS_ERANGE", node.number)
+    _run(node.body, m)
+
+
+@execute.register
+def _(node: Once, m: Machine) -> None:
+    marks, at = m.arrays[node.place.array], m.address(node.place)
+    if marks[at]:
+        raise KernelFailure("a place hit twice", "ZS_ECOLLISION", at)
+    marks[at] = 1
 
 
 @execute.register

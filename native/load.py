@@ -73,6 +73,14 @@ def whole_text(c_text: str) -> str:
     return INCLUDE.sub(paste, c_text)
 
 
+class KernelFailure(KernelError):
+    """A kernel gave up: its code (``ZS_E...``), and what it left in ``where``."""
+
+    def __init__(self, message: str, code: str, where: int) -> None:
+        super().__init__(message)
+        self.code, self.where = code, where
+
+
 class Kernel:
     """A compiled kernel, ready to be called; made by `load`.
 
@@ -221,16 +229,17 @@ class Invocation:
             )
         return KernelError(f"{where}: dtype {array.dtype} has no memory to point at: {cause}")
 
-    def _failed(self) -> KernelError:
+    def _failed(self) -> KernelFailure:
         code = int(self._args.error)
         names = {number: name for name, number in constants().items() if name.startswith("ZS_E")}
         name = names.get(code, f"error {code}")
         why = REASONS.get(name, "it gave no known reason")
         where = f" (at {self._args.where})" if self._args.where >= 0 else ""
-        return KernelError(
+        message = (
             f"kernel {self.kernel.symbol} failed: {name}: {why}{where}\n"
             f"Its C text is {self.kernel.key}.c in the kernel cache."
         )
+        return KernelFailure(message, name, int(self._args.where))
 
 
 _loaded: Recent[tuple[object, ...], Kernel] = Recent(MOST_KERNELS)

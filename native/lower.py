@@ -12,15 +12,24 @@ Three shapes of kernel, all from `descend`:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from zeroskip.einsum_spec.explicit import form_text
-from zeroskip.einsum_spec.form import Form, Term
-from zeroskip.einsum_spec.tree import Access
-from zeroskip.einsum_spec.walk import free, single
+from zeroskip.einsum_spec.form import Form, Term, summed
+from zeroskip.einsum_spec.tree import Access, Add, Affine, Call, Compare, Expr, Literal, Mul
+from zeroskip.einsum_spec.walk import (
+    accesses,
+    by_data,
+    expressions,
+    free,
+    gathers,
+    single,
+    subscripts,
+)
 from zeroskip.errors import KernelError
-from zeroskip.native.descend import Cursor, Descent, State
+from zeroskip.native.absence import needed
+from zeroskip.native.descend import Cursor, Descent, Leaf, State, sides_of
 from zeroskip.native.dtypes import LOGICAL, identity
 from zeroskip.native.functions import FUNCTIONS
 from zeroskip.native.nest import (
@@ -34,6 +43,7 @@ from zeroskip.native.nest import (
     Kernel,
     Loop,
     Number,
+    Once,
     Prod,
     Range,
     Reduce,
@@ -43,6 +53,7 @@ from zeroskip.native.nest import (
     Value,
 )
 from zeroskip.native.operand import Signature
+from zeroskip.native.pointwise import times, value_of
 from zeroskip.native.scheme import Key, Scheme
 
 _OPERATOR = {"+": "+", "*": "*", "max": "max", "min": "min", "|": "max", "&": "min"}
@@ -55,12 +66,14 @@ class Lowered:
 
     buffers, dims : what each slot of ``zs_args`` holds, as in `Scheme`.
     scalars : the operand of each parameter.
+    checks : tensor, axis and subscript of each check of a place that data names.
     """
 
     kernel: Kernel
     buffers: tuple[Key, ...]
     dims: tuple[Key, ...]
     scalars: tuple[str, ...]
+    checks: tuple[tuple[str, int, str], ...] = ()
 
 
 def lower(
@@ -102,7 +115,9 @@ def one_product(
 ) -> tuple[Term, tuple[Term, ...], tuple[str, ...]] | None:
     """The one product of a form, the terms to add to its sums, and the ranks of the result;
     None where there are more, or the result is not stored point by point."""
-    if form.reduction is not None:
+    if form.reduction is not None or any(term.factors for term in form.terms):
+        return None
+    if any(map(by_data, (form.target, *form.reads))):
         return None
     sums = Sums(Scheme(form, signatures, dtype))
     main, late = sums.parts()
@@ -122,7 +137,8 @@ def finish(scheme: Scheme, title: tuple[str, ...], body: tuple[Stmt, ...]) -> Lo
         body,
     )
     scalars = tuple(scheme.scalars[name] for name in scheme.parameters)
-    return Lowered(kernel, tuple(scheme.buffers), tuple(scheme.dims), scalars)
+    checks = tuple(scheme.checks)
+    return Lowered(kernel, tuple(scheme.buffers), tuple(scheme.dims), scalars, checks)
 
 
 class _Shape:
@@ -159,26 +175,49 @@ class _Shape:
 
     def ranks(self, term: Term) -> tuple[str, ...]:
         names = dict.fromkeys(self.target_ranks)
-        for access in term.accesses:
-            names.update(free(access))
+        names.update(term.held)
         names.update(dict.fromkeys(term.ranks))
         names.update(dict.fromkeys(self.form.reduced))
         return tuple(names)
 
-    def cursors(self, accesses: tuple[Access, ...]) -> tuple[Cursor, ...]:
+    def cursors(
+        self, accesses: tuple[Access, ...], optional: Sequence[Access] = ()
+    ) -> tuple[Cursor, ...]:
         """One for each access; the sparse ones whose subscripts are all plain ranks lead."""
         made = []
         count: dict[str, int] = {}
-        for access in accesses:
+        for k, access in enumerate((*accesses, *optional)):
             count[access.tensor] = count.get(access.tensor, 0) + 1
             n = count[access.tensor]
             tag = access.tensor if n == 1 else f"{access.tensor}{n}"
-            made.append(Cursor(access, self.scheme.signatures[access.tensor], tag))
+            signature = self.scheme.signatures[access.tensor]
+            made.append(Cursor(access, signature, tag, optional=k >= len(accesses)))
         plain = {c.tag: all(single(s) is not None for s in c.access.subscripts) for c in made}
         return tuple(sorted(made, key=lambda c: not plain[c.tag]))
 
+    def fills(self) -> dict[str, int | float]:
+        """What stands for nothing, by operand."""
+        return dict.fromkeys(self.scheme.signatures, 0)
+
+    def factor(self, node: Expr, found: Mapping[Access, Value]) -> Value:
+        return value_of(node, self.scheme, found.__getitem__, self.scheme.dtype)
+
+    def fetched(
+        self, descent: Descent, state: State, factors: Iterable[Expr], make: Leaf
+    ) -> tuple[Stmt, ...]:
+        """What ``make`` gives once the places that values and the target name are read."""
+        wanted: list[Access | tuple[Access, int]] = [
+            gather.access
+            for factor in factors
+            for part in subscripts(factor)
+            for gather in gathers(part)
+            if gather.access not in state.fetched
+        ]
+        wanted += descent.places_of(state, self.form.target)
+        return descent.fetch(state, list(dict.fromkeys(wanted)), make)
+
     def post(self, value: Value) -> Value:
-        return value if self.form.post is None else Func(self.form.post, value)
+        return value if self.form.post is None else Func(self.form.post, (value,))
 
     def fill(self, value: int | float) -> Stmt:
         return Fill(self.result, self.scheme.size(self.form.target), Number(value))
@@ -232,6 +271,8 @@ class Sums(_Shape):
         if self.hit:
             count = self.scheme.size(self.form.target)
             stmts.append(Fill(self.hit, count, Number(0)))
+        if form_scatters(self.form):
+            stmts.append(Fill(self.mark(), self.scheme.size(self.form.target), Number(0)))
         for term in main:
             stmts += self._term(term, None)
         if late or self.form.post is not None:
@@ -252,12 +293,14 @@ class Sums(_Shape):
         names = {v for a in term.accesses for v in free(a)}
         return (
             not term.ranks
+            and not term.factors
             and not self.form.reduced
             and names <= set(self.target_ranks)
             and len(term.accesses) <= 1
             and all(
                 self.scheme.signatures[a.tensor].dense
                 and not any(self.scheme.signatures[a.tensor].padded)
+                and not by_data(a)
                 for a in term.accesses
             )
         )
@@ -312,23 +355,45 @@ class Sums(_Shape):
         into: Held | None = None,
     ) -> tuple[Stmt, ...]:
         ranks = self.ranks(term)
+        brackets = tuple(f for f in term.factors if isinstance(f, Compare) and is_bracket(f))
+        factors = tuple(f for f in term.factors if not is_bracket(f))
+        whole = product_of(term)
+        reads = dict.fromkeys(a for factor in factors for a in accesses(factor))
+        inner = [a for a in reads if a not in term.accesses]
+        follow = [a for a in inner if needed(whole, a, self.fills(), 0)]
+        optional = [a for a in inner if a not in follow]
 
         def leaf(state: State) -> tuple[Stmt, ...]:
-            values = self.scale(term) + [descent.value(c) for c in state.cursors]
+            return self.fetched(descent, state, factors, reduce)
+
+        def reduce(state: State) -> tuple[Stmt, ...]:
+            found = {c.access: descent.read(c) for c in state.cursors}
+            values = self.scale(term)
+            values += [descent.read(c) for c in state.cursors if c.access in term.accesses]
+            values += [self.factor(node, found) for node in factors]
+            values = values or [Number(1)]
             place = into if into is not None else self.place()
-            work = max(len(state.cursors) - 1, 0)
+            work = max(len(term.accesses) + len(factors) - 1, 0)
             value = present(product(values), state.cursors, descent)
-            stmts: tuple[Stmt, ...] = (Reduce(place, "+", value, work),)
-            if self.hit:
-                mark = Reduce(
-                    Elem(self.hit, self.scheme.row_major(self.form.target)), "=", Number(1)
-                )
-                stored = tuple(descent.value(c) for c in state.cursors if c.signature.bridged)
-                stmts += (Guard((), (mark,), stored),) if stored else (mark,)
-            return stmts
+            once: tuple[Stmt, ...] = ()
+            if form_scatters(self.form) and isinstance(place, Elem):
+                once = (Once(Elem(self.mark(), place.index)),)
+            stmts = (*once, Reduce(place, "+", value, work))
+            return (*stmts, *self.hits(state, descent)) if self.hit else stmts
 
         descent = Descent(self.scheme, ranks, leaf, hook or (lambda state: None), None)
-        return descent.go(State(frozenset(), self.cursors(term.accesses)))
+        cursors = self.cursors((*term.accesses, *follow), optional)
+        return descent.go(State(frozenset(), cursors, brackets=brackets))
+
+    def hits(self, state: State, descent: Descent) -> tuple[Stmt, ...]:
+        """The note that a stored product reaches this place."""
+        mark = Reduce(Elem(self.hit, self.scheme.row_major(self.form.target)), "=", Number(1))
+        stored = tuple(descent.value(c) for c in state.cursors if c.signature.bridged)
+        return (Guard((), (mark,), stored),) if stored else (mark,)
+
+    def mark(self) -> str:
+        tensor = self.form.target.tensor
+        return self.scheme.buffer(("mark", tensor), f"{tensor}_mark", "uint8", written=True)
 
     def _last_pass(self, late: tuple[Term, ...]) -> tuple[Stmt, ...]:
         """Bias and function at every place that the target writes; the others stay 0."""
@@ -336,54 +401,107 @@ class Sums(_Shape):
 
 
 class _Joint(_Shape):
-    """Reductions that are no sum: the right side whole, at every point."""
+    """The right side whole, at every point: reductions that are no sum, and sums of functions."""
 
     def __init__(self, scheme: Scheme, accumulate: bool = False) -> None:
         super().__init__(scheme)
         self.accumulate = accumulate
 
     def body(self) -> tuple[Stmt, ...]:
-        for term in self.form.terms:
-            if term.ranks:
-                raise KernelError(
-                    f"a sum over {', '.join(term.ranks)} stands inside "
-                    f"{self.form.reduction}= of {self.form.target.tensor}\n"
-                    "Write the sum as a line of its own, and reduce its result."
-                )
-            for access in term.accesses:
-                signature = self.scheme.signatures[access.tensor]
-                if any(signature.padded):
-                    raise KernelError(
-                        f"padding of {access.tensor} under {self.form.reduction}= has no value "
-                        "that is right for every layer\n"
-                        f"Pad {access.tensor} yourself with the value that you mean."
-                    )
-                if signature.skips:
-                    raise KernelError(f"{access.tensor} must be dense under {self.form.reduction}=")
-        ranks = tuple(dict.fromkeys(r for t in self.form.terms for r in self.ranks(t)))
+        form, dtype = self.form, self.scheme.dtype
+        reduction = form.reduction or "+"
+        start = identity(reduction, dtype)
+        whole = right_side(form)
+        for access in accesses(whole):
+            self.check_padding(access)
+        ranks = tuple(dict.fromkeys(r for t in form.terms for r in self.ranks(t)))
         ranks = ranks or self.target_ranks
-        accesses = tuple(a for t in self.form.terms for a in t.accesses)
-        cursors = self.cursors(accesses)
-        reduction = self.form.reduction or "+"
-        operator = _OPERATOR[reduction]
-        dtype = self.scheme.dtype
+        brackets = []
+        for node in dict.fromkeys(n for n in expressions(whole) if is_bracket(n)):
+            assert isinstance(node, Compare)
+            if needed(whole, node, self.fills(), start):
+                brackets.append(node)
+        reads = dict.fromkeys(accesses(whole))
+        follow = tuple(a for a in reads if needed(whole, a, self.fills(), start))
+        optional = [a for a in reads if a not in follow]
+        factors = [f for t in form.terms for f in t.factors]
 
         def leaf(state: State) -> tuple[Stmt, ...]:
-            found = {id(c.access): descent.value(c) for c in state.cursors}
+            return self.fetched(descent, state, factors, reduce)
+
+        def reduce(state: State) -> tuple[Stmt, ...]:
+            found = {c.access: descent.read(c) for c in state.cursors}
             sums: list[Value] = []
-            for term in self.form.terms:
+            for term in form.terms:
                 used = tuple(c for c in state.cursors if c.access in term.accesses)
-                values = self.scale(term) + [found[id(a)] for a in term.accesses]
-                sums.append(present(product(values), used, descent))
-            work = sum(max(len(t.accesses) - 1, 0) for t in self.form.terms)
+                values = self.scale(term) + [found[a] for a in term.accesses]
+                values += [self.factor(f, found) for f in term.factors if f not in brackets]
+                sums.append(present(times(values or [Number(1)], dtype), used, descent))
+            work = sum(max(len(t.accesses) + len(t.factors) - 1, 0) for t in form.terms)
             value = self.post(total(sums))
             if reduction in LOGICAL:
-                value = Func("truth", value)
-            return (Reduce(self.place(), operator, value, work),)
+                value = Func("truth", (value,))
+            return (Reduce(self.place(), _OPERATOR[reduction], value, work),)
 
         descent = Descent(self.scheme, ranks, leaf, lambda state: None, None)
-        loops = descent.go(State(frozenset(), cursors))
-        return loops if self.accumulate else (self.fill(identity(reduction, dtype)), *loops)
+        cursors = self.cursors(follow, optional)
+        loops = descent.go(State(frozenset(), cursors, brackets=tuple(brackets)))
+        return loops if self.accumulate else (self.fill(start), *loops)
+
+    def check_padding(self, access: Access) -> None:
+        signature = self.scheme.signatures[access.tensor]
+        open_to_doubt = any(signature.padded) and not signature.skips_padding
+        if open_to_doubt and self.form.reduction not in ("+", "|"):
+            raise KernelError(
+                f"padding of {access.tensor} under {self.form.reduction}= has no value "
+                "that is right for every layer\n"
+                f'Leave it out: pad={{"{access.tensor}": {{..., "value": "skip"}}}}, or pad '
+                f"{access.tensor} yourself with the value that you mean."
+            )
+
+
+def product_of(term: Term) -> Expr:
+    """The product of a term as one expression, its scalars and its sum left out."""
+    parts: tuple[Expr, ...] = (*term.accesses, *term.factors)
+    return parts[0] if len(parts) == 1 else Mul(parts or (Literal(1),))
+
+
+def right_side(form: Form) -> Expr:
+    """The whole right side as one expression to be evaluated at a point."""
+    terms = tuple(summed(term) for term in form.terms)
+    whole: Expr = terms[0] if len(terms) == 1 else Add(terms)
+    if form.post is not None:
+        whole = Call(form.post, (whole,))
+    return Call("truth", (whole,)) if form.reduction in LOGICAL else whole
+
+
+def optional_operands(form: Form, dtype: str) -> set[str]:
+    """Operands that are looked up, because loops may not follow what they store."""
+    found: set[str] = set()
+    if is_joint(form):
+        whole, start = right_side(form), identity(form.reduction or "+", dtype)
+        reads = dict.fromkeys(accesses(whole))
+        return {a.tensor for a in reads if not needed(whole, a, {}, start)}
+    for term in form.terms:
+        whole = product_of(term)
+        reads = dict.fromkeys(a for f in term.factors for a in accesses(f))
+        found |= {a.tensor for a in reads if a not in term.accesses and not needed(whole, a, {}, 0)}
+    return found
+
+
+def is_bracket(node: Expr) -> bool:
+    """A comparison of places that loops can follow; one of data is a value."""
+    return (
+        isinstance(node, Compare)
+        and isinstance(node.left, Affine)
+        and isinstance(node.right, Affine)
+        and not any(True for side in sides_of(node) for _ in gathers(side))
+    )
+
+
+def form_scatters(form: Form) -> bool:
+    """Whether ``=`` writes where data says, so that each place must be seen to be hit once."""
+    return form.reduction is None and by_data(form.target)
 
 
 def fill_of(form: Form) -> float:

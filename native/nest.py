@@ -4,12 +4,16 @@
     stmt   := Loop(var, range | stored | merge)   visit coordinates
             | Bind(var = expr) | Guard(conditions)  solve a subscript, keep what is in range
             | Locate(level, coordinate)             find one coordinate, or skip
+            | Find(level, coordinate)               find one coordinate, or position -1
+            | Fetch(var = element)                  read a place from an index tensor
+            | Check(coordinate) | Once(place)       fail where data names a wrong place
             | Stage(dense tensor -> layout)         copy with halo, phases and padding
             | Acc(name; body; flush)                accumulate in registers
             | Reduce(place op= value)               the work
             | Fill(array)                           the identity of a reduction
-    expr   := Const | Name | Op                     64-bit: coordinates, positions, addresses
-    value  := Elem | Held | Number | Parameter | Prod | Sum | Func | Select
+    expr   := Const | Name | Op | Pick              64-bit: coordinates, positions, addresses
+    value  := Elem | Held | Number | Parameter | Whole | Prod | Sum | Ratio | Func | Test
+            | Choose | Select | Absent
 
 Logical rank, storage rank and address are kept apart: a loop variable is a rank of the
 iteration space; a `Level` is a storage rank of one operand; an address is an `expr`, a linear
@@ -45,7 +49,16 @@ class Op:
     args: tuple[Expr, ...]
 
 
-Expr = Const | Name | Op
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """``then`` where every condition holds, else ``other``."""
+
+    conditions: tuple[Cond, ...]
+    then: Expr
+    other: Expr
+
+
+Expr = Const | Name | Op | Pick
 
 ZERO, ONE = Const(0), Const(1)
 
@@ -120,9 +133,9 @@ def most(*args: Expr) -> Expr:
 
 @dataclass(frozen=True, slots=True)
 class Cond:
-    """``left op right``; op is one of ``== < >=``."""
+    """``left op right``."""
 
-    op: Literal["==", "<", ">="]
+    op: Literal["==", "!=", "<", "<=", ">", ">="]
     left: Expr
     right: Expr
 
@@ -175,9 +188,44 @@ class Sum:
 
 
 @dataclass(frozen=True, slots=True)
+class Ratio:
+    top: Value
+    bottom: Value
+
+
+@dataclass(frozen=True, slots=True)
 class Func:
     name: str
-    arg: Value
+    args: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """1 where ``left op right``, else 0; both sides are computed in ``dtype``."""
+
+    op: str
+    left: Value
+    right: Value
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choose:
+    """``yes`` where ``test`` is not 0, else ``no``; only the one that is taken is read."""
+
+    test: Value
+    yes: Value
+    no: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """``value`` where ``position`` is not negative, else ``otherwise``: an operand that may
+    store nothing here, and what that stands for."""
+
+    position: Expr
+    value: Value
+    otherwise: Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +237,21 @@ class Select:
     value: Value
 
 
-Value = Elem | Held | Number | Parameter | Whole | Prod | Sum | Func | Select
+Value = (
+    Elem
+    | Held
+    | Number
+    | Parameter
+    | Whole
+    | Prod
+    | Sum
+    | Ratio
+    | Func
+    | Test
+    | Choose
+    | Select
+    | Absent
+)
 
 
 # ---- statements -------------------------------------------------------------------------
@@ -290,6 +352,49 @@ class Locate:
 
 
 @dataclass(frozen=True, slots=True)
+class Find:
+    """As `Locate`, but the body runs in any case: ``pos`` is -1 where nothing is stored, or
+    where a condition does not hold."""
+
+    level: Level
+    parent: Expr
+    coordinate: Expr
+    pos: str
+    conditions: tuple[Cond, ...]
+    body: tuple[Stmt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """``var`` is the integer at ``index`` of an index tensor's values."""
+
+    var: str
+    array: str
+    index: Expr
+    body: tuple[Stmt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Fail with ZS_ERANGE where ``coordinate`` is outside ``0 .. extent - 1``.
+
+    number : of the entry in `Lowered.checks` that says what was read.
+    """
+
+    coordinate: Expr
+    extent: Expr
+    number: int
+    body: tuple[Stmt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """Fail with ZS_ECOLLISION where the mark at ``place`` is set already; set it."""
+
+    place: Elem
+
+
+@dataclass(frozen=True, slots=True)
 class StageAxis:
     """One axis of a staged copy: index i of the source goes to padded index i + lo, which lies
     at phase (i + lo) % stride, row (i + lo) // stride.
@@ -348,7 +453,7 @@ class Fill:
     value: Value
 
 
-Stmt = Loop | Bind | Guard | Locate | Stage | Acc | Reduce | Fill
+Stmt = Loop | Bind | Guard | Locate | Find | Fetch | Check | Once | Stage | Acc | Reduce | Fill
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,13 +33,18 @@ class Signature:
     """An operand as the compiler sees it; equal signatures share kernels.
 
     padded : for each axis, whether its accesses may fall into padding.
-    densified : whether it was sparse before; its zeros then stand for absent values.
+    skips_padding : whether what falls into padding is left out of a reduction; else it is 0.
     """
 
     dtype: str
     levels: tuple[LevelSignature, ...]
     padded: tuple[bool, ...]
-    densified: bool = False
+    skips_padding: bool = False
+
+    @property
+    def locatable(self) -> bool:
+        """Whether any coordinate can be asked for, rank by rank."""
+        return all(k.kind.full or (k.kind.locate and k.unique) for k in self.levels)
 
     @property
     def dense(self) -> bool:
@@ -59,10 +64,10 @@ class Signature:
 
     @property
     def fills(self) -> bool:
-        """Whether zeros among its values may stand for what is absent: bridges of runs,
-        pads of groups, the unstored part of an uncompressed level below a sparse one, or all."""
+        """Whether zeros among its values may stand for what is absent: bridges of runs, pads of
+        groups, the unstored part of an uncompressed level below a sparse one."""
         below = list(dropwhile(lambda level: level.kind.full, self.levels))
-        return self.densified or any(level.kind.fills for level in below)
+        return any(level.kind.fills for level in below)
 
 
 def dense_signature(dtype: str, padded: tuple[bool, ...]) -> Signature:

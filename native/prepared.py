@@ -70,11 +70,12 @@ def check_limits(lowered: Lowered) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """Everything that a kernel is handed, by slot."""
+    """Everything that a kernel is handed, by slot; and the shapes of tensors, for errors."""
 
     buffers: list[Array]
     dims: list[int]
     parameters: list[float]
+    shapes: Mapping[str, tuple[int, ...]]
 
 
 def slots(
@@ -93,7 +94,7 @@ def slots(
     buffers = [_array(key, operands, arrays) for key in lowered.buffers]
     dims = [_number(key, extents, numbers) for key in lowered.dims]
     scalars = [np.asarray(densify(operands[name])).item() for name in lowered.scalars]
-    return Slots(buffers, dims, scalars)
+    return Slots(buffers, dims, scalars, extents.shapes)
 
 
 def invocation(prepared: Prepared, filled: Slots) -> load.Invocation | None:
@@ -109,12 +110,40 @@ def invocation(prepared: Prepared, filled: Slots) -> load.Invocation | None:
 
 
 def run(prepared: Prepared, filled: Slots, backend: str) -> None:
-    """Run once, in C or in the interpreter."""
+    """Run once, in C or in the interpreter.
+
+    Raises KernelError where data names a place that is not there, or one twice.
+    """
     call = invocation(prepared, filled) if backend == "c" else None
-    if call is None:
-        interpret(prepared.lowered.kernel, filled.buffers, filled.dims, filled.parameters)
-    else:
-        call.call()
+    try:
+        if call is None:
+            interpret(prepared.lowered.kernel, filled.buffers, filled.dims, filled.parameters)
+        else:
+            call.call()
+    except load.KernelFailure as cause:
+        raise explained(prepared.lowered, cause, filled.shapes) from cause
+
+
+def explained(
+    lowered: Lowered, cause: load.KernelFailure, shapes: Mapping[str, tuple[int, ...]]
+) -> KernelError:
+    """What a failure means for the line that was run."""
+    if cause.code == "ZS_ERANGE" and cause.where < len(lowered.checks):
+        tensor, axis, subscript = lowered.checks[cause.where]
+        extent = shapes[tensor][axis]
+        return KernelError(
+            f"{subscript} names a place that axis {axis} of {tensor}, of extent {extent}, does "
+            f"not have\n  {lowered.kernel.title[0]}\nPlaces are 0 to {extent - 1}."
+        )
+    if cause.code == "ZS_ECOLLISION":
+        tensor = next(str(key[1]) for key in lowered.buffers if key[0] == "mark")
+        place = np.unravel_index(cause.where, shapes[tensor])
+        return KernelError(
+            f"= writes {tensor}{[int(i) for i in place]} more than once\n"
+            f"  {lowered.kernel.title[0]}\n"
+            "Say how what arrives at one place combines: += adds it up, max= keeps the largest."
+        )
+    return cause
 
 
 def _array(key: Key, operands: Mapping[str, Operand], arrays: Mapping[Key, Array]) -> Array:

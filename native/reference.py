@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import reduce
 from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,10 +20,27 @@ import numpy as np
 import numpy.typing as npt
 
 from zeroskip.einsum_spec.form import Form, Term
-from zeroskip.einsum_spec.tree import Access, Affine, Floor, Monomial, Var
+from zeroskip.einsum_spec.tree import (
+    Access,
+    Add,
+    Affine,
+    Atom,
+    Call,
+    Compare,
+    Div,
+    Expr,
+    Gather,
+    Literal,
+    Monomial,
+    Mul,
+    Neg,
+    Place,
+    Scalar,
+    Var,
+)
 from zeroskip.einsum_spec.walk import variables
 from zeroskip.errors import EinsumError
-from zeroskip.native.dtypes import form_arithmetic, form_result, identity
+from zeroskip.native.dtypes import compared_in, form_arithmetic, form_result, identity
 
 if TYPE_CHECKING:
     from zeroskip.einsum_spec.spec import Spec
@@ -46,6 +64,8 @@ class ExtentsLike(Protocol):
     def pads(self) -> Mapping[str, tuple[tuple[int, int], ...]]: ...
     @property
     def constants(self) -> Mapping[str, int | float]: ...
+    @property
+    def skipped(self) -> frozenset[str]: ...
 
 
 def evaluate_form(
@@ -102,7 +122,7 @@ class _Judge:
         self, form: Form, arrays: Mapping[str, Array], extents: ExtentsLike, work: np.dtype[Any]
     ) -> None:
         self.form, self.extents, self.work = form, extents, work
-        self.arrays = {name: array.astype(work) for name, array in arrays.items()}
+        self.arrays = dict(arrays)
         self.numbers = {rank.upper(): n for rank, n in extents.ranks.items()} | dict(
             extents.constants
         )
@@ -119,6 +139,7 @@ class _Judge:
         reached = np.zeros(shape, np.int64)
         inner = max((self._space(term.ranks) for term in self.form.terms), default=1)
         for box in self._boxes(self.outer, max(RESULT_POINTS, POINTS // max(inner, 1))):
+            self.kept: Array = np.asarray(True)
             value = POST[self.form.post](self._terms(box))
             grid = _grid(self.outer, box)
             places = tuple(
@@ -134,6 +155,8 @@ class _Judge:
                 combine = REDUCE[reduction]
                 if stored.kind == "b":
                     value = value != 0
+                if not self.kept.all():
+                    value = np.where(self.kept, value, np.asarray(start, stored))
                 part = combine.reduce(value, axis=self.reduced_axes, dtype=stored)
                 combine.at(result, places, part)
         return result
@@ -157,14 +180,66 @@ class _Judge:
             value = value * self._scalar(name)
         for access in term.accesses:
             value = value * self._read(access, grid)
+        for factor in term.factors:
+            value = value * self._value(factor, grid, self.work)
         return value
 
-    def _scalar(self, name: str) -> Array:
+    def _scalar(self, name: str, dtype: np.dtype[Any] | None = None) -> Array:
         if name in self.extents.constants or name not in self.arrays:
-            return np.asarray(self.numbers[name]).astype(self.work)
-        return self.arrays[name].reshape(())
+            return np.asarray(self.numbers[name]).astype(dtype or self.work)
+        return self.arrays[name].reshape(()).astype(dtype or self.work)
 
-    def _read(self, access: Access, grid: Grid) -> Array:
+    # ---- pointwise expressions ----------------------------------------------------------
+
+    def _value(self, node: Expr, grid: Grid, dtype: np.dtype[Any]) -> Array:
+        """A pointwise expression at every point of the grid, computed in ``dtype``."""
+
+        def go(child: Expr) -> Array:
+            return self._value(child, grid, dtype)
+
+        match node:
+            case Literal(value=value):
+                return np.asarray(value).astype(dtype)
+            case Scalar(name=name):
+                return self._scalar(name, dtype)
+            case Place(subscript=part):
+                return self._affine(part, grid).astype(dtype)
+            case Access():
+                return self._read(node, grid, dtype)
+            case Neg(arg=arg):
+                return np.asarray(-go(arg))
+            case Add(terms=terms):
+                return reduce(np.add, map(go, terms))
+            case Mul(factors=factors):
+                return reduce(np.multiply, map(go, factors))
+            case Div(numerator=top, denominator=bottom):
+                return np.asarray(np.true_divide(go(top), go(bottom))).astype(dtype)
+            case Compare(op=op, left=left, right=right):
+                kind = self._compared_in(node)
+                sides = [
+                    self._affine(s, grid) if isinstance(s, Affine) else self._value(s, grid, kind)
+                    for s in (left, right)
+                ]
+                return np.asarray(COMPARE[op](*sides)).astype(dtype)
+            case Call(function="where", args=(test, yes, no)):
+                if isinstance(test, Compare):
+                    held = self._value(test, grid, np.dtype(np.int64))
+                else:
+                    held = go(test)
+                return np.where(held != 0, go(yes), go(no))
+            case Call(function=name, args=args) if len(args) > 1:
+                return np.asarray(reduce(SEVERAL[name], map(go, args))).astype(dtype)
+            case Call(function=name, args=args):
+                return np.asarray(POST[name](go(args[0]))).astype(dtype)
+            case _:
+                raise TypeError(f"{type(node).__name__} is hoisted before anything is evaluated")
+
+    def _compared_in(self, node: Compare) -> np.dtype[Any]:
+        names = {name: array.dtype for name, array in self.arrays.items()}
+        found = compared_in(node, names, self.extents.constants)
+        return np.dtype(np.float64) if found.kind == "f" else found
+
+    def _read(self, access: Access, grid: Grid, dtype: np.dtype[Any] | None = None) -> Array:
         """The operand at every point of the grid, 0 in the padding.
 
         A subscript counts from the start of the low padding.
@@ -180,9 +255,12 @@ class _Judge:
             place = index - lo
             inside = inside & (place >= 0) & (place < size)
             places.append(np.clip(place, 0, max(size - 1, 0)))
+        dtype = dtype or self.work
+        if access.tensor in self.extents.skipped and self.form.reduction is not None:
+            self.kept = self.kept & inside
         if array.size == 0:
-            return np.zeros(np.broadcast_shapes(*(p.shape for p in places)), self.work)
-        return np.where(inside, array[tuple(places)], np.zeros((), self.work))
+            return np.zeros(np.broadcast_shapes(*(p.shape for p in places)), dtype)
+        return np.where(inside, array[tuple(places)].astype(dtype), np.zeros((), dtype))
 
     def _target_places(self, grid: Grid, shape: tuple[int, ...]) -> Iterator[Array]:
         for axis, subscript in enumerate(self.form.target.subscripts):
@@ -200,9 +278,11 @@ class _Judge:
             total = total + self._monomial(coefficient) * self._atom(atom, grid)
         return total
 
-    def _atom(self, atom: Var | Floor, grid: Grid) -> Array:
+    def _atom(self, atom: Atom, grid: Grid) -> Array:
         if isinstance(atom, Var):
             return grid[atom.name]
+        if isinstance(atom, Gather):
+            return self._read(atom.access, grid, np.dtype(np.int64))
         return np.asarray(
             np.floor_divide(self._affine(atom.inner, grid), self._monomial(atom.divisor))
         )
@@ -269,6 +349,19 @@ REDUCE: dict[str, np.ufunc] = {
     "|": np.logical_or,
     "&": np.logical_and,
 }
+
+
+COMPARE: dict[str, np.ufunc] = {
+    "<": np.less,
+    "<=": np.less_equal,
+    "==": np.equal,
+    "!=": np.not_equal,
+    ">=": np.greater_equal,
+    ">": np.greater,
+}
+
+#: Functions of several arguments, but ``where``.
+SEVERAL: dict[str, np.ufunc] = {"max": np.maximum, "min": np.minimum, "pow": np.power}
 
 
 def _sigmoid(x: Array) -> Array:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.form import Form
-from zeroskip.einsum_spec.tree import Access, Affine, Floor, Monomial, Var
+from zeroskip.einsum_spec.tree import Access, Affine, Atom, Gather, Monomial, Var
 from zeroskip.einsum_spec.walk import single
 from zeroskip.native.names import Names
 from zeroskip.native.nest import (
@@ -34,8 +35,11 @@ class Scheme:
     dims collects the integers that the kernel is handed, by what they are:
     ``("extent", rank)``, ``("axis", tensor, axis)``, ``("pad", tensor, axis)``,
     ``("constant", name)`` or ``("tile", name)``; buffers the arrays: ``("vals", tensor)``,
-    ``("hit", tensor)``, ``("level", tensor, storage rank, array)`` or a schedule's own.
+    ``("hit", tensor)``, ``("mark", tensor)``, ``("level", tensor, storage rank, array)`` or a
+    schedule's own.
     staged : dense operands that are read from a copy with other strides.
+    fetched : read of an index tensor -> name of the place; checks : tensor, axis and
+        subscript of each check.
     """
 
     form: Form
@@ -47,6 +51,21 @@ class Scheme:
     buffers: dict[Key, Buffer] = field(default_factory=dict)
     parameters: dict[str, str] = field(default_factory=dict)
     scalars: dict[str, str] = field(default_factory=dict)
+    fetched: dict[Access, str] = field(default_factory=dict)
+    checks: list[tuple[str, int, str]] = field(default_factory=list)
+
+    def fetch(self, access: Access) -> str:
+        """The name of the place that is read from an index tensor by ``access``."""
+        if access not in self.fetched:
+            self.fetched[access] = self.names.fresh(f"{access.tensor}_at")
+        return self.fetched[access]
+
+    def check(self, access: Access, axis: int) -> int:
+        """The number of the check that a place lies on an axis of a tensor."""
+        key = access.tensor, axis, deparse(access.subscripts[axis])
+        if key not in self.checks:
+            self.checks.append(key)
+        return self.checks.index(key)
 
     def snapshot(self) -> Scheme:
         """The vocabulary as it is now, to return to with `restore`."""
@@ -57,12 +76,15 @@ class Scheme:
             buffers=dict(self.buffers),
             parameters=dict(self.parameters),
             scalars=dict(self.scalars),
+            fetched=dict(self.fetched),
+            checks=list(self.checks),
         )
 
     def restore(self, before: Scheme) -> None:
         """Forget every name that was made since the snapshot."""
         self.names, self.dims, self.buffers = before.names, before.dims, before.buffers
         self.parameters, self.scalars = before.parameters, before.scalars
+        self.fetched, self.checks = before.fetched, before.checks
 
     # ---- integers -----------------------------------------------------------------------
 
@@ -89,9 +111,11 @@ class Scheme:
         parts = [mul(self.monomial(c), self.atom(a)) for c, a in subscript.terms]
         return add(*parts, *(self.monomial(m) for m in subscript.offset))
 
-    def atom(self, atom: Var | Floor) -> Expr:
+    def atom(self, atom: Atom) -> Expr:
         if isinstance(atom, Var):
             return Name(self.rank(atom.name))
+        if isinstance(atom, Gather):
+            return Name(self.fetched[atom.access])
         return floordiv(self.affine(atom.inner), self.monomial(atom.divisor))
 
     def split(self, subscript: Affine, rank: str) -> tuple[int, Expr]:
@@ -188,7 +212,7 @@ class Scheme:
     def _label(self, tensor: str, k: int) -> str:
         """What to call a storage rank: its ranks at the tensor's first access (``crs``), where
         these are plain and no other rank of the tensor is called the same, as in A[i,i]."""
-        first = next(a for t in self.form.terms for a in t.accesses if a.tensor == tensor)
+        first = next(a for a in self.form.reads if a.tensor == tensor)
         labels = []
         for level in self.signatures[tensor].levels:
             ranks = [single(first.subscripts[axis]) or "" for axis in level.axes]

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
 
-from zeroskip.native.nest import Bind, Elem, Fill, Level, Locate, Loop, Name, Stage, Stored
+from zeroskip.native.nest import (
+    Bind,
+    Elem,
+    Fetch,
+    Fill,
+    Find,
+    Level,
+    Locate,
+    Loop,
+    Name,
+    Stage,
+    Stored,
+)
 
 
 def free_names(body: tuple[object, ...], bound: set[str]) -> tuple[set[str], list[str]]:
@@ -17,11 +29,11 @@ def free_names(body: tuple[object, ...], bound: set[str]) -> tuple[set[str], lis
         if isinstance(node, Name):
             names.setdefault(node.name)
             return
-        if isinstance(node, Loop | Bind):
+        if isinstance(node, Loop | Bind | Fetch):
             defined.add(node.var)
-        if isinstance(node, Stored | Locate):
+        if isinstance(node, Stored | Locate | Find):
             defined.add(node.pos)
-        if isinstance(node, Elem | Fill):
+        if isinstance(node, Elem | Fill | Fetch):
             arrays.add(node.array)
         if isinstance(node, Stage):
             arrays.update((node.target, node.source))

@@ -15,13 +15,18 @@ from collections.abc import Iterator, Sequence
 from functools import singledispatch
 
 from zeroskip.native.nest import (
+    Absent,
     Acc,
     Bind,
+    Check,
+    Choose,
     Cond,
     Const,
     Elem,
     Expr,
+    Fetch,
     Fill,
+    Find,
     Func,
     Guard,
     Held,
@@ -32,16 +37,20 @@ from zeroskip.native.nest import (
     Merge,
     Name,
     Number,
+    Once,
     Op,
     Parameter,
+    Pick,
     Prod,
     Range,
+    Ratio,
     Reduce,
     Select,
     Stage,
     Stmt,
     Stored,
     Sum,
+    Test,
     Value,
     Whole,
     add,
@@ -155,6 +164,35 @@ def _(node: Locate, kernel: Kernel) -> Iterator[str]:
 
 
 @_lines.register
+def _(node: Find, kernel: Kernel) -> Iterator[str]:
+    fiber = _level(node.level, node.parent)
+    tests = [f"if {' and '.join(_conditions(node.conditions))}"] if node.conditions else []
+    yield " ".join([f"{node.pos} = find {_int(node.coordinate)} in {fiber}", *tests, "else -1"])
+    for stmt in node.body:
+        yield from _lines(stmt, kernel)
+
+
+@_lines.register
+def _(node: Fetch, kernel: Kernel) -> Iterator[str]:
+    array = node.array.removesuffix("_vals")
+    yield f"{node.var} = {array}[{_index(node.index, kernel)}]"
+    for stmt in node.body:
+        yield from _lines(stmt, kernel)
+
+
+@_lines.register
+def _(node: Check, kernel: Kernel) -> Iterator[str]:
+    yield f"check 0 <= {_int(node.coordinate)} < {_int(node.extent)}"
+    for stmt in node.body:
+        yield from _lines(stmt, kernel)
+
+
+@_lines.register
+def _(node: Once, kernel: Kernel) -> Iterator[str]:
+    yield f"check {node.place.array}[{_index(node.place.index, kernel)}] is new"
+
+
+@_lines.register
 def _(node: Stage, kernel: Kernel) -> Iterator[str]:
     strides = [f"axis {k} in {a.stride} phases" for k, a in enumerate(node.axes) if a.stride > 1]
     padded = [f"axis {k}" for k, a in enumerate(node.axes) if a.lo != Const(0)]
@@ -210,15 +248,27 @@ def _value(node: Value, kernel: Kernel, outer: int = 0) -> str:
             return f"{value:g}" if isinstance(value, float) else str(value)
         case Whole(expr):
             return _int(expr, outer)
-        case Func(name, arg):
-            return f"{name}({_value(arg, kernel)})"
+        case Func(name, args):
+            return f"{name}({', '.join(_value(arg, kernel) for arg in args)})"
+        case Ratio(top, bottom):
+            text = f"{_value(top, kernel, 2)} / {_value(bottom, kernel, 3)}"
+            return f"({text})" if outer > 1 else text
+        case Test(op, left, right):
+            return f"({_value(left, kernel)} {op} {_value(right, kernel)})"
+        case Choose(test, yes, no):
+            shown = (_value(part, kernel) for part in (test, yes, no))
+            return f"where({', '.join(shown)})"
+        case Absent(_, value, otherwise):
+            return f"({_value(value, kernel)} or {_value(otherwise, kernel)})"
         case Select(test, value):
             return f"({_value(value, kernel)} if {_value(test, kernel)})"
         case Prod(args):
-            return " * ".join(_value(a, kernel, 2) for a in args)
+            text = " * ".join(_value(a, kernel, 2) for a in args)
+            return f"({text})" if outer == 3 else text
         case Sum(args):
             text = " + ".join(_value(a, kernel, 1) for a in args)
-            return f"({text})" if outer == 2 else text
+            return f"({text})" if outer >= 2 else text
+    raise TypeError(f"no text for {type(node).__name__}")
 
 
 def _index(address: Expr, kernel: Kernel) -> str:
@@ -258,6 +308,9 @@ def _names(expr: Expr) -> set[str]:
             return {name}
         case Op(_, args):
             return set().union(*(_names(a) for a in args))
+        case Pick(conditions, then, other):
+            sides = [side for c in conditions for side in (c.left, c.right)]
+            return set().union(*(_names(a) for a in (then, other, *sides)))
     return set()
 
 
@@ -268,6 +321,8 @@ def _int(expr: Expr, outer: int = 0) -> str:
             return str(value) if value >= 0 or not outer else f"({value})"
         case Name(name):
             return name
+        case Pick(conditions, then, other):
+            return f"({_int(then)} if {' and '.join(_conditions(conditions))} else {_int(other)})"
         case Op("min" | "max" as op, args):
             return f"{op}({', '.join(map(_int, args))})"
         case Op("ceil", (a, b)):

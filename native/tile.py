@@ -23,7 +23,7 @@ from math import prod
 
 from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.form import Form, Term
-from zeroskip.einsum_spec.tree import Access, Affine, Floor
+from zeroskip.einsum_spec.tree import Access, Affine, Var
 from zeroskip.einsum_spec.walk import free, single
 from zeroskip.native.lower import Lowered, Sums, finish, one_product
 from zeroskip.native.nest import (
@@ -147,7 +147,7 @@ def _lane_axis(axis: int, subscript: Affine, lanes: set[str]) -> LaneAxis | None
     ranks of the result share the axis."""
     rank, stride = None, 1
     for coefficient, atom in subscript.terms:
-        if isinstance(atom, Floor) or coefficient.names or coefficient.value < 1:
+        if not isinstance(atom, Var) or coefficient.names or coefficient.value < 1:
             return None
         if atom.name in lanes:
             if rank is not None:

@@ -177,8 +177,9 @@ def tree_value(node: Expr, at: dict[str, int]) -> int:
             return sum(tree_value(term, at) for term in terms)
         case Mul(factors=factors):
             return prod(tree_value(factor, at) for factor in factors)
-        case Reduce(ranks=(rank,), body=body):
-            return sum(tree_value(body, at | {rank: i}) for i in range(EXTENTS[rank]))
+        case Reduce(ranks=ranks, body=body):
+            places = product(*(range(EXTENTS[rank]) for rank in ranks))
+            return sum(tree_value(body, at | dict(zip(ranks, p, strict=True))) for p in places)
     raise AssertionError(node)
 
 
@@ -186,7 +187,7 @@ def term_value(term: Term, at: dict[str, int]) -> int:
     total = 0
     for place in product(*(range(EXTENTS[rank]) for rank in term.ranks)):
         point = at | dict(zip(term.ranks, place, strict=True))
-        reads = [tree_value(access, point) for access in term.accesses]
+        reads = [tree_value(part, point) for part in (*term.accesses, *term.factors)]
         total += prod(reads) * prod(number(name, ()) for name in term.scalars)
     return int(term.number) * total
 
@@ -197,7 +198,7 @@ def test_a_form_has_the_value_of_its_tree(value):
     try:
         found = elaborate(Statement(target, None, value))
     except EinsumError as error:
-        if "stands in the other factor" in str(error) or "by two sums" in str(error):
+        if "by two sums" in str(error):
             return
         raise
     for i in range(EXTENTS["i"]):
@@ -234,7 +235,7 @@ def test_a_product_of_sums_is_taken_where_every_part_is_summed_alike(text):
             "ambiguous sum: k under relu is not on the left\n"
             "  O[i] = relu(A[i,k]) * B[i]\n"
             "         ^^^^^^^^^^^^\n"
-            "Write relu(sum[k](A[i,k])) or sum[k](relu(A[i,k])), in a line of its own.",
+            "Write relu(sum[k](A[i,k])) or sum[k](relu(A[i,k])).",
         ),
         (
             "O[m] = max[k](A[m,k] * B[k,j])",
@@ -252,41 +253,24 @@ def test_a_product_of_sums_is_taken_where_every_part_is_summed_alike(text):
             " of their own.",
         ),
         (
-            "O[i] = A[i] * relu(B[i])",
-            "relu inside a sum or product is a step of its own\n"
-            "  O[i] = A[i] * relu(B[i])\n"
-            "                ^^^^^^^^^^\n"
-            "Write it as a line before this one, and use T here:  T[i] = relu(B[i])",
+            "O[i] = A[i] / B[i,k]",
+            "ambiguous sum: k under / is not on the left\n"
+            "  O[i] = A[i] / B[i,k]\n"
+            "         ^^^^^^^^^^^^^\n"
+            "Write sum[k](A[i]/B[i,k]), or place the sum inside it.",
         ),
         (
-            "O[i] = A[i] + max[k](B[i,k])",
-            "max inside a sum or product is a step of its own\n"
-            "  O[i] = A[i] + max[k](B[i,k])\n"
-            "                ^^^^^^^^^^^^^^\n"
-            "Write it as a line before this one, and use T here:  T[i] = max[k](B[i,k])",
+            "O[i] = (A[i] > B[k]) * C[i]",
+            "ambiguous sum: k under a comparison is not on the left",
         ),
         (
-            "O[i] = sum[k](relu(A[i,k]) * B[k])",
-            "relu inside a sum or product is a step of its own",
-        ),
-        (
-            "O[i] = A[i] / B[i]",
-            "division by a tensor, B[i], cannot be computed yet\n"
-            "  O[i] = A[i] / B[i]\n"
-            "                ^^^^\n"
-            "Multiply by an operand that holds the reciprocals.",
-        ),
-        (
-            "O[i] = A[i,k] / K",
-            "the divisor K has no value yet\n"
-            "  O[i] = A[i,k] / K\n"
-            "                  ^\n"
-            'Give it: consts={"K": 9}, or multiply by an operand of no axes'
-            " that holds the reciprocal.",
+            "O[i] = argmax[j,k](A[i,j,k])",
+            "argmax over 2 ranks has no one place\n"
+            "  O[i] = argmax[j,k](A[i,j,k])\n"
+            "         ^^^^^^^^^^^^^^^^^^^^^\n"
+            "Give it one rank: argmax[j](...).",
         ),
         ("O[i] = A[i] / (2 - 2)", "division by zero"),
-        ("O[i] = (i <= 3) * A[i]", "an Iverson bracket cannot be computed yet"),
-        ("O[i] = where(A[i], B[i], 0)", "where of several arguments cannot be computed yet"),
         (
             "O[c] = sum[c](A[c])",
             "rank c is reduced, and the result has it too\n"
@@ -294,15 +278,7 @@ def test_a_product_of_sums_is_taken_where_every_part_is_summed_alike(text):
             "         ^^^^^^^^^^^^\n"
             "Take c from the left side, or give the reduced rank another name.",
         ),
-        (
-            "O = A[c] * sum[c](B[c])",
-            "rank c of a sum stands in the other factor as well\n"
-            "  O = A[c] * sum[c](B[c])\n"
-            "      ^^^^^^^^^^^^^^^^^^^\n"
-            "Give the summed rank a name of its own: sum[c1](...).",
-        ),
         ("O = sum[c](sum[c](B[c]))", "rank c is summed by two sums, one inside the other"),
-        ("O max= sum[k](A[k]) + B[k]", "rank k is summed inside and reduced outside"),
         ("O[i] = A[i]*4000000000*4000000000", "a number out of range"),
         ("O[i] = A[i]*1e200*1e200", "a number out of range"),
         (

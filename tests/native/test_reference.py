@@ -44,6 +44,7 @@ class Extents:
     shapes: dict
     pads: dict = field(default_factory=dict)
     constants: dict = field(default_factory=dict)
+    skipped: frozenset = frozenset()
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.names import monomial_value
-from zeroskip.einsum_spec.tree import Access, Affine, Floor
+from zeroskip.einsum_spec.tree import Access, Affine, Floor, Var
 from zeroskip.einsum_spec.walk import free, single
 from zeroskip.native.reference import POST
 
@@ -131,7 +131,7 @@ class MatrixProduct:
             step = array.strides[axis]
             start += step * sum(monomial_value(m, values) for m in subscript.offset)
             for coefficient, atom in subscript.terms:
-                assert not isinstance(atom, Floor)
+                assert isinstance(atom, Var)
                 strides[atom.name] += step * monomial_value(coefficient, values)
         shape = [self.extents.ranks[rank] for rank in ranks]
         if 0 in shape:

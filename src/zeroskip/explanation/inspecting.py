@@ -115,7 +115,7 @@ def _name_and_reason(line: Line, schedule: Schedule) -> tuple[str, str]:
 def _why_plain(line: Line) -> str:
     if is_joint(line.form):
         op = line.form.reduction or "+"
-        return f"under {op}= every point counts, so that nothing can be skipped."
+        return f"under {op}= the right side is evaluated whole, point by point."
     tiles = tile.plan(line.form, line.signatures, line.dtype.name)
     if tiles is not None:
         return (
