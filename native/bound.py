@@ -11,10 +11,10 @@ import numpy as np
 
 from zeroskip.einsum_spec.spec import Spec
 from zeroskip.errors import EinsumError
-from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Array, Operand, resolve, shapes
 from zeroskip.native.engine import (
+    Formats,
     evaluate,
     kernel_of,
     line_of,
@@ -78,7 +78,7 @@ class Bound:
         *,
         backend: str = "c",
         out: Array | None = None,
-        format: Format | str | None = None,
+        format: Formats = None,
     ) -> Array | Tensor:
         """The last result for these fresh operands; arguments as `engine.evaluate`."""
         if format is None and backend == "c":
@@ -93,7 +93,12 @@ class Bound:
                     call.call()
                     return target
         results = evaluate(
-            self.spec, {**self.held, **fresh}, backend=backend, out=out, format=format
+            self.spec,
+            {**self.held, **fresh},
+            backend=backend,
+            out=out,
+            format=format,
+            wanted=self.spec.results[-1:],
         )
         return results[self.spec.results[-1]]
 

@@ -28,6 +28,8 @@ def emit(kernel: Kernel, *, count_work: bool = False) -> str:
     text = ['#include "zs_kernel.h"']
     if any(POINTWISE.search(line) for line in (*out.lines, *out.functions)):
         text.append('#include "zs_pointwise.h"')
+    if any("zs_sort_row(" in line for line in out.lines):
+        text.append('#include "zs_rows.h"')
     text.append("")
     if any("zs_vec" in line for line in (*out.lines, *out.functions)):
         ctype = C_TYPES[kernel.dtype]

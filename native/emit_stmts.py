@@ -9,6 +9,7 @@ from functools import singledispatch
 from zeroskip.native.cexpr import C_TYPES, condition, integer, mentions, number, place, value
 from zeroskip.native.cwriter import CWriter
 from zeroskip.native.emit_levels import WALKS, merge
+from zeroskip.native.emit_rows import gathered, touch
 from zeroskip.native.emit_vectors import TILE_VECTORS, vector_loop
 from zeroskip.native.nest import (
     ONE,
@@ -20,6 +21,7 @@ from zeroskip.native.nest import (
     Fetch,
     Fill,
     Find,
+    Gathered,
     Guard,
     Held,
     Locate,
@@ -31,6 +33,7 @@ from zeroskip.native.nest import (
     Reduce,
     Stage,
     Stored,
+    Touch,
     add,
     floordiv,
     mod,
@@ -127,6 +130,16 @@ def _(node: Once, out: CWriter) -> None:
     marks, at = node.place.array, integer(node.place.index)
     with out.block(f"if ({marks}[{at}]++)"):
         out.line(f"return zs_fail(args, ZS_ECOLLISION, {at});")
+
+
+@write.register
+def _(node: Gathered, out: CWriter) -> None:
+    gathered(node, out)
+
+
+@write.register
+def _(node: Touch, out: CWriter) -> None:
+    touch(node, out)
 
 
 @write.register

@@ -21,7 +21,7 @@ from zeroskip.errors import KernelError
 from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import check_room
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native import lanes, tile
+from zeroskip.native import assemble, lanes, tile
 from zeroskip.native.arguments import Array, Operand, densify, resolve, shapes, signature
 from zeroskip.native.dtypes import LOGICAL, form_arithmetic
 from zeroskip.native.emit import emit
@@ -47,7 +47,8 @@ def evaluate(
     *,
     backend: str = "c",
     out: Array | None = None,
-    format: Format | str | None = None,
+    format: Formats = None,
+    wanted: Collection[str] | None = None,
 ) -> dict[str, Array | Tensor]:
     """Every result of a spec, in the order of its lines.
 
@@ -60,8 +61,10 @@ def evaluate(
     backend : ``"c"``, ``"interpreter"`` (the loop nest in Python) or ``"numpy"`` (dense)
     out : ndarray, optional
         Where the last result goes; a reduction (``+=``, ``max=`` …) starts from what it holds.
-    format : Format or str, optional
-        Format of the last result; None gives an ndarray.
+    format : Format or str, or a mapping of them by result, optional
+        Format of the last result, or of each that is named; others are ndarrays.
+    wanted : names of results, optional
+        Lines that neither these nor a named format need are left out.
 
     Returns
     -------
@@ -75,8 +78,13 @@ def evaluate(
         raise KernelError(f"expected a backend of {', '.join(BACKENDS)}, found {backend!r}")
     known = {name: resolve(name, given) for name, given in operands.items()}
     extents = spec.extents(shapes(known))
+    formats = formats_by_result(spec, format)
+    alive = None if wanted is None else needed_results(spec, {*wanted, *formats})
     results: dict[str, Array | Tensor] = {}
     for line, form in enumerate(spec.forms):
+        name = form.target.tensor
+        if alive is not None and name not in alive:
+            continue
         last = line == len(spec.forms) - 1
         result = run_form(
             form,
@@ -84,10 +92,41 @@ def evaluate(
             extents,
             backend=backend,
             out=out if last else None,
-            format=format if last else None,
+            format=formats.get(name),
         )
         results[form.target.tensor] = known[form.target.tensor] = result
     return results
+
+
+Formats = Format | str | Mapping[str, Format | str] | None
+
+
+def formats_by_result(spec: Spec, format: Formats) -> dict[str, Format | str]:
+    """``format=`` as result -> format: one alone is that of the last result.
+
+    Raises KernelError for a name that is no result.
+    """
+    if format is None:
+        return {}
+    if not isinstance(format, Mapping):
+        return {spec.results[-1]: format}
+    for name in format:
+        if name not in spec.results:
+            raise KernelError(
+                f"format names {name!r}, which no line computes\n"
+                f"Results: {', '.join(spec.results)}."
+            )
+    return dict(format)
+
+
+def needed_results(spec: Spec, wanted: Collection[str]) -> set[str]:
+    """The results that have to be computed for the wanted ones."""
+    alive = set(wanted)
+    for form in reversed(spec.forms):
+        if form.target.tensor in alive:
+            alive.update(access.tensor for access in form.reads)
+            alive.update(name for term in form.terms for name in term.bare)
+    return alive
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,6 +392,11 @@ def _formatted(line: Line, format: Format, backend: str, out: Array | None) -> T
         )
     optional = optional_operands(form, line.dtype.name)
     looked_up = any(isinstance(line.used[name], Tensor) for name in optional)
+    chosen = None
+    if backend != "numpy" and not is_joint(form) and line.shape and not looked_up:
+        chosen = assemble.plan(form, line.signatures, line.shape)
+    if chosen is not None:
+        return _assembled(line, chosen, format, backend)
     if form.post == "relu" or backend == "numpy" or is_joint(form) or not line.shape or looked_up:
         return Tensor.from_dense(_dense(line, backend), format)
     value, hit = target_for(line), np.empty(line.shape, np.uint8)
@@ -362,3 +406,28 @@ def _formatted(line: Line, format: Format, backend: str, out: Array | None) -> T
     run(prepared, filled, backend)
     coords = np.nonzero(hit)
     return Tensor.from_coords(coords, value[coords], line.shape, format)
+
+
+def _assembled(line: Line, chosen: assemble.Assembly, format: Format, backend: str) -> Tensor:
+    """A sparse result, row by row, without a dense copy."""
+    name, dtype, ranks = line.name, line.dtype, line.extents.ranks
+    used, signatures = assemble.reordered(chosen, line.used, line.signatures)
+    key = ("rows", line.form, tuple(signatures.items()), dtype.name, chosen.outer)
+
+    def build() -> Prepared:
+        lowered = assemble.lower_rows(line.form, signatures, dtype.name, chosen)
+        return Prepared(lowered, emit(lowered.kernel), dtype)
+
+    prepared = remember(key, build)
+    arrays: dict[Key, Array] = assemble.scratch(name, chosen, ranks, dtype)
+    room = assemble.first_room(used)
+    while True:
+        arrays |= assemble.appended(name, room, dtype)
+        arrays["count",][0] = 0
+        run(prepared, slots(prepared, used, line.extents, arrays, {"room": room}), backend)
+        count = int(arrays["count",][0])
+        if count <= room:
+            break
+        room = count
+    coords = assemble.coordinates(chosen, arrays, count, ranks)
+    return Tensor.from_coords(coords, arrays["vals", name][:count], line.shape, format)

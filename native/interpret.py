@@ -32,6 +32,7 @@ from zeroskip.native.nest import (
     Fill,
     Find,
     Func,
+    Gathered,
     Guard,
     Held,
     Kernel,
@@ -51,6 +52,7 @@ from zeroskip.native.nest import (
     Stage,
     Stored,
     Test,
+    Touch,
     Value,
     Whole,
 )
@@ -78,6 +80,7 @@ class Machine:
         self.lanes = LANE_BYTES // np.dtype(kernel.dtype).itemsize
         self.held: dict[str, Any] = {}
         self.work = 0
+        self.touched: list[int] = []
 
     # ---- integers and values --------------------------------------------------------------
 
@@ -393,6 +396,38 @@ def _combine(op: str, old: Any, new: Any) -> Any:
     if op == "=":
         return new
     return old | new if op == "|" else old & new
+
+
+@execute.register
+def _(node: Gathered, m: Machine) -> None:
+    row = node.row
+    m.touched = []
+    _run(node.body, m)
+    vals, seen = m.arrays[row.vals], m.arrays[row.seen]
+    outers, inners, out = (m.arrays[name] for name in (row.outers, row.inners, row.out))
+    count = m.arrays[row.count]
+    for at in sorted(m.touched):
+        seen[at] = 0
+        value = vals[at]
+        if row.post is not None:
+            value = m.scalar(FUNCTIONS[row.post].python(value))
+        if row.drops and value == 0:
+            continue
+        if count[0] < m.integer(row.room):
+            outers[count[0]], inners[count[0]] = m.integer(row.outer), at
+            out[count[0]] = value
+        count[0] += 1
+
+
+@execute.register
+def _(node: Touch, m: Machine) -> None:
+    at = m.address(Elem(node.row.vals, node.index))
+    vals, seen = m.arrays[node.row.vals], m.arrays[node.row.seen]
+    if not seen[at]:
+        seen[at], vals[at] = 1, 0
+        m.touched.append(at)
+    vals[at] = m.scalar(vals[at]) + m.value(node.value)
+    m.work += node.work
 
 
 @execute.register

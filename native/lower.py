@@ -167,7 +167,7 @@ class _Shape:
     def scale(self, term: Term) -> list[Value]:
         """The factors of a term that are not accesses."""
         values: list[Value] = []
-        if term.number != 1 or not (term.accesses or term.scalars):
+        if term.number != 1 or not (term.accesses or term.scalars or term.factors):
             values.append(Number(term.number))
         for name in term.scalars:
             values.append(self.scheme.scalar(name))
@@ -244,8 +244,18 @@ def present(value: Value, cursors: tuple[Cursor, ...], descent: Descent) -> Valu
     return value
 
 
+def stored_values(state: State, descent: Descent) -> tuple[Value, ...]:
+    """Values of which a 0 only bridges a run, or fills a group."""
+    return tuple(descent.value(c) for c in state.cursors if c.signature.bridged)
+
+
 class Sums(_Shape):
-    """``=`` and ``+=`` over sums of products."""
+    """``=`` and ``+=`` over sums of products.
+
+    bound : ranks of the result that loops around have bound already.
+    """
+
+    bound: tuple[str, ...] = ()
 
     def __init__(self, scheme: Scheme, hits: bool = False, accumulate: bool = False) -> None:
         super().__init__(scheme)
@@ -372,24 +382,29 @@ class Sums(_Shape):
             values += [descent.read(c) for c in state.cursors if c.access in term.accesses]
             values += [self.factor(node, found) for node in factors]
             values = values or [Number(1)]
-            place = into if into is not None else self.place()
             work = max(len(term.accesses) + len(factors) - 1, 0)
             value = present(product(values), state.cursors, descent)
-            once: tuple[Stmt, ...] = ()
-            if form_scatters(self.form) and isinstance(place, Elem):
-                once = (Once(Elem(self.mark(), place.index)),)
-            stmts = (*once, Reduce(place, "+", value, work))
-            return (*stmts, *self.hits(state, descent)) if self.hit else stmts
+            if into is not None:
+                return (Reduce(into, "+", value, work),)
+            return self.put(value, work, stored_values(state, descent))
 
         descent = Descent(self.scheme, ranks, leaf, hook or (lambda state: None), None)
         cursors = self.cursors((*term.accesses, *follow), optional)
-        return descent.go(State(frozenset(), cursors, brackets=brackets))
+        return descent.go(State(frozenset(self.bound), cursors, brackets=brackets))
 
-    def hits(self, state: State, descent: Descent) -> tuple[Stmt, ...]:
-        """The note that a stored product reaches this place."""
-        mark = Reduce(Elem(self.hit, self.scheme.row_major(self.form.target)), "=", Number(1))
-        stored = tuple(descent.value(c) for c in state.cursors if c.signature.bridged)
-        return (Guard((), (mark,), stored),) if stored else (mark,)
+    def put(self, value: Value, work: int, stored: tuple[Value, ...]) -> tuple[Stmt, ...]:
+        """Add a product to its place, with what is noted of the place.
+
+        stored : values that must not be 0 for an entry to be more than a bridge of a run.
+        """
+        place = self.place()
+        stmts: tuple[Stmt, ...] = (Reduce(place, "+", value, work),)
+        if form_scatters(self.form):
+            stmts = (Once(Elem(self.mark(), place.index)), *stmts)
+        if self.hit:
+            mark = Reduce(Elem(self.hit, self.scheme.row_major(self.form.target)), "=", Number(1))
+            stmts += (Guard((), (mark,), stored),) if stored else (mark,)
+        return stmts
 
     def mark(self) -> str:
         tensor = self.form.target.tensor

@@ -10,6 +10,7 @@
             | Stage(dense tensor -> layout)         copy with halo, phases and padding
             | Acc(name; body; flush)                accumulate in registers
             | Reduce(place op= value)               the work
+            | Gathered(row; body) | Touch(row, place, value)   one row of a sparse result
             | Fill(array)                           the identity of a reduction
     expr   := Const | Name | Op | Pick              64-bit: coordinates, positions, addresses
     value  := Elem | Held | Number | Parameter | Whole | Prod | Sum | Ratio | Func | Test
@@ -447,13 +448,71 @@ class Reduce:
 
 
 @dataclass(frozen=True, slots=True)
+class Touch:
+    """``vals[index] += value`` in the row around; a place that is new is put on its list."""
+
+    row: Row
+    index: Expr
+    value: Value
+    work: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a sparse result, gathered densely and appended in order.
+
+    vals, seen, touched : arrays of the row's extent: sums, whether a place was reached, and the
+        list of those that were; ``seen`` is 0 before and after.
+    outer : number of the row.  outers, inners, out : where (row, place, value) are appended, as
+        long as fewer than ``room`` are there; count : one integer, how many there would be.
+    post : function of each sum, or None; drops : whether a 0 is left out then.
+    """
+
+    vals: str
+    seen: str
+    touched: str
+    extent: Expr
+    outer: Expr
+    outers: str
+    inners: str
+    out: str
+    count: str
+    room: Expr
+    post: str | None
+    drops: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """The body reaches places of ``row`` by `Touch`; then the row is appended."""
+
+    row: Row
+    body: tuple[Stmt, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Fill:
     array: str
     count: Expr
     value: Value
 
 
-Stmt = Loop | Bind | Guard | Locate | Find | Fetch | Check | Once | Stage | Acc | Reduce | Fill
+Stmt = (
+    Loop
+    | Bind
+    | Guard
+    | Locate
+    | Find
+    | Fetch
+    | Check
+    | Once
+    | Stage
+    | Acc
+    | Reduce
+    | Touch
+    | Gathered
+    | Fill
+)
 
 
 @dataclass(frozen=True, slots=True)

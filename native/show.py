@@ -28,6 +28,7 @@ from zeroskip.native.nest import (
     Fill,
     Find,
     Func,
+    Gathered,
     Guard,
     Held,
     Kernel,
@@ -51,6 +52,7 @@ from zeroskip.native.nest import (
     Stored,
     Sum,
     Test,
+    Touch,
     Value,
     Whole,
     add,
@@ -213,6 +215,20 @@ def _(node: Acc, kernel: Kernel) -> Iterator[str]:
 def _(node: Reduce, kernel: Kernel) -> Iterator[str]:
     op = "=" if node.op == "=" else f"{node.op}="
     yield f"{_value(node.place, kernel)} {op} {_value(node.value, kernel)}"
+
+
+@_lines.register
+def _(node: Gathered, kernel: Kernel) -> Iterator[str]:
+    row, out = node.row, node.row.out.removesuffix("_vals")
+    yield from _block(f"with {row.vals}[{_int(row.extent)}], empty:", node.body, kernel)
+    value = f"{row.post}({row.vals}[at])" if row.post else f"{row.vals}[at]"
+    where = f" where {value} != 0" if row.drops else ""
+    yield f"append {out}[{_int(row.outer)}; at] = {value} for at touched, in order{where}"
+
+
+@_lines.register
+def _(node: Touch, kernel: Kernel) -> Iterator[str]:
+    yield f"{node.row.vals}[{_index(node.index, kernel)}] += {_value(node.value, kernel)}"
 
 
 @_lines.register

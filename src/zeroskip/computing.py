@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from zeroskip.einsum_spec.spec import Spec, make_spec
 from zeroskip.errors import EinsumError
+from zeroskip.formats.tensor import Tensor
 from zeroskip.formats.torch_io import is_torch, to_torch
 from zeroskip.native.bound import Bound
 from zeroskip.native.engine import evaluate
@@ -109,8 +110,9 @@ class Layer:
             In the order of ``operands``, or by name.
         out : ndarray, optional
             Where the result goes; under ``+=`` it is added to.
-        format : Format or str, optional
-            A format for the result, which is then a `Tensor`.
+        format : Format or str, or a mapping of them by result, optional
+            A format for the result, which is then a `Tensor`; ``{"T": "CSR"}`` keeps the
+            result of one line of a cascade sparse on its way to the next.
         backend : ``"c"``, ``"interpreter"`` or ``"numpy"``
 
         Returns
@@ -124,8 +126,11 @@ class Layer:
             that cannot be read, KernelError for what cannot be run.
         """
         given = name_operands(self.operands, operands, named, self.text)
-        results = evaluate(self.spec, given, backend=backend, out=out, format=format)
-        return like_operands(results[self.spec.results[-1]], given, format)
+        last = self.spec.results[-1]
+        results = evaluate(
+            self.spec, given, backend=backend, out=out, format=format, wanted=(last,)
+        )
+        return like_operands(results[last], given)
 
     def __eq__(self, other: object) -> bool:
         return self.spec == other.spec if isinstance(other, Layer) else NotImplemented
@@ -167,7 +172,7 @@ class BoundLayer:
         """As `Layer.__call__`, with the remaining operands."""
         given = name_operands(self.operands, operands, named, self.layer.text)
         result = self._bound.run(given, backend=backend, out=out, format=format)
-        return like_operands(result, given, format)
+        return like_operands(result, given)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return BoundLayer, (self.layer, self._bound.held)
@@ -308,8 +313,8 @@ def name_operands(
     return found
 
 
-def like_operands(result: Any, given: Mapping[str, object], format: Any) -> Any:
-    """The result as a torch tensor where torch came in."""
-    if format is None and any(is_torch(x) for x in given.values()):
+def like_operands(result: Any, given: Mapping[str, object]) -> Any:
+    """A dense result as a torch tensor where torch came in."""
+    if not isinstance(result, Tensor) and any(is_torch(x) for x in given.values()):
         return to_torch(result)
     return result

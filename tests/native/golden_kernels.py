@@ -14,7 +14,8 @@ from judges import line_of
 
 from zeroskip.einsum_spec.spec import Spec, make_spec
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native import engine
+from zeroskip.native import assemble, engine
+from zeroskip.native.emit import emit
 
 SPMV = "y[i] = A[i,j] * x[j]"
 SPMM = "C[i,j] = A[i,k] * B[k,j]"
@@ -37,6 +38,16 @@ def schedule(spec: Spec, operands: Mapping[str, Any]) -> str:
     return engine.scheduled(line, np.empty(line.shape, line.dtype))[0].c_text
 
 
+def rows(spec: Spec, operands: Mapping[str, Any]) -> str:
+    """C that appends the rows of a sparse result."""
+    line = line_of(spec, operands)
+    chosen = assemble.plan(line.form, line.signatures, line.shape)
+    assert chosen is not None
+    _, signatures = assemble.reordered(chosen, line.used, line.signatures)
+    lowered = assemble.lower_rows(line.form, signatures, line.dtype.name, chosen)
+    return emit(lowered.kernel)
+
+
 def kernels() -> dict[str, str]:
     """Name of the file -> C text, headers not pasted in."""
     spmv, spmm = make_spec(SPMV), make_spec(SPMM)
@@ -47,6 +58,19 @@ def kernels() -> dict[str, str]:
     layer = make_spec("O[m,p] = relu(B[m] + W[m,c]*I[c,p])")
     wide = {"I": ones(2, 3, 32, 32), "F": ones(16, 3, 3, 3, format="CSR"), "B": ones(16)}
     vector = ones(5)
+    sparse = {"A": ones(4, 5, format="CSR"), "B": ones(5, 6, format="CSR")}
+    sampled = make_spec("S[i,j] = M[i,j] * A[i,k] * B[j,k]")
+    union = make_spec("C[i,j] = A[i,j] + B[i,j]")
+    softmax = make_spec("A[m,p] = exp(S[m,p])/D[p]")
+    causal = make_spec("O[m] = (k <= m)*A[m,k]*x[k]")
+    looked_up = make_spec("O[i] = sum[k](max(A[i,k], B[i,k]))")
+    embedding = make_spec("Y[n,e] = W[X[n],e]")
+    unpooled = make_spec("O[n,X[n,p]] = I[n,p]", sizes={"O": (2, 9)})
+    padded = make_spec(
+        "O[c,p] max= I[c,2*p+r]", sizes={"r": 3}, pad={"I": {1: (1, 1), "value": "skip"}}
+    )
+    clamped = make_spec("Y[i,k] = min(32, relu(T[i,k] + b*(T[i,k] != 0)))")
+    place = make_spec("O[i] min= where(A[i,k] == M[i], k, K)")
 
     def matrix(format: str) -> dict[str, Any]:
         return {"A": ones(4, 5, format=format), "x": vector}
@@ -86,5 +110,26 @@ def kernels() -> dict[str, str]:
                 "F": ones(4, 3, 3, format="CSR", dtype="bool"),
             },
         ),
+        "spgemm_rows": rows(spmm, sparse),
+        "sddmm_rows": rows(
+            sampled, {"M": ones(4, 5, format="CSR"), "A": ones(4, 3), "B": ones(5, 3)}
+        ),
+        "union_rows": rows(
+            union, {"A": ones(4, 5, format="CSR"), "B": ones(4, 5, format="bitmask")}
+        ),
+        "softmax_last": walk(softmax, {"S": ones(4, 5), "D": ones(5)}),
+        "causal_bounds": walk(causal, {"A": ones(4, 5), "x": vector}),
+        "max_looked_up": walk(
+            looked_up, {"A": ones(4, 5, format="CSR"), "B": ones(4, 5, format="bitmask")}
+        ),
+        "embedding": walk(embedding, {"X": np.ones(3, np.int64), "W": ones(4, 5)}),
+        "unpooling": walk(unpooled, {"X": np.ones((2, 3), np.int64), "I": ones(2, 3)}),
+        "pool_max_padded": walk(padded, {"I": ones(3, 8)}),
+        "clamped_walk": walk(clamped, {"T": ones(4, 5, format="CSR"), "b": np.float32(1)}),
+        "argmax_place": walk(place, {"A": ones(4, 5), "M": ones(4)}),
+        "spmv_groups": walk(
+            spmv, {"A": Tensor.from_dense(np.eye(4, dtype="float32"), "2:4"), "x": ones(4)}
+        ),
+        "spmv_dcsr": walk(spmv, matrix("0:C 1:C")),
         "layer_dense": walk(layer, {"B": ones(4), "W": ones(4, 5), "I": ones(5, 6)}),
     }

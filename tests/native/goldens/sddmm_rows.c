@@ -1,0 +1,61 @@
+#include "zs_kernel.h"
+#include "zs_rows.h"
+
+/*
+ * S[i,j] = sum[k](A[i,k]*B[j,k]*M[i,j])
+ * A: 0:U 1:U, float32
+ * B: 0:U 1:U, float32
+ * M: 0:U 1:C, float32
+ * rows: i
+ */
+int32_t zs_kernel(zs_args *args)
+{
+    if (zs_check_version(args) != ZS_OK) {
+        return args->error;
+    }
+    float *restrict S_vals = args->buf[0];
+    float *restrict S_row = args->buf[1];
+    uint8_t *restrict S_seen = args->buf[2];
+    int64_t *restrict S_touched = args->buf[3];
+    int64_t *restrict S_rows = args->buf[4];
+    int64_t *restrict S_places = args->buf[5];
+    int64_t *restrict S_count = args->buf[6];
+    const int64_t *restrict M_j_pos = args->buf[7];
+    const uint16_t *restrict M_j_crd = args->buf[8];
+    const float *restrict A_vals = args->buf[9];
+    const float *restrict B_vals = args->buf[10];
+    const float *restrict M_vals = args->buf[11];
+    const int64_t J = args->dim[0];
+    const int64_t I = args->dim[1];
+    const int64_t room = args->dim[2];
+    const int64_t K = args->dim[3];
+
+    for (int64_t i = 0; i < I; i++) {
+        int64_t n_row = 0;
+        for (int64_t pM_j = M_j_pos[i]; pM_j < M_j_pos[i + 1]; pM_j++) {
+            const int64_t j = M_j_crd[pM_j];
+            for (int64_t k = 0; k < K; k++) {
+                const int64_t place = j;
+                if (!S_seen[place]) {
+                    S_seen[place] = 1;
+                    S_touched[n_row++] = place;
+                    S_row[place] = 0;
+                }
+                S_row[place] += A_vals[i * K + k] * B_vals[j * K + k] * M_vals[pM_j];
+            }
+        }
+        zs_sort_row(S_touched, n_row, S_seen, J);
+        for (int64_t k_ = 0; k_ < n_row; k_++) {
+            const int64_t at = S_touched[k_];
+            const float sum = S_row[at];
+            S_seen[at] = 0;
+            if (S_count[0] < room) {
+                S_rows[S_count[0]] = i;
+                S_places[S_count[0]] = at;
+                S_vals[S_count[0]] = sum;
+            }
+            S_count[0]++;
+        }
+    }
+    return ZS_OK;
+}

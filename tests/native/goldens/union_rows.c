@@ -1,0 +1,73 @@
+#include "zs_kernel.h"
+#include "zs_rows.h"
+
+/*
+ * C[i,j] = A[i,j] + B[i,j]
+ * A: 0:U 1:C, float32
+ * B: 0:U 1:B, float32
+ * rows: i
+ */
+int32_t zs_kernel(zs_args *args)
+{
+    if (zs_check_version(args) != ZS_OK) {
+        return args->error;
+    }
+    float *restrict C_vals = args->buf[0];
+    float *restrict C_row = args->buf[1];
+    uint8_t *restrict C_seen = args->buf[2];
+    int64_t *restrict C_touched = args->buf[3];
+    int64_t *restrict C_rows = args->buf[4];
+    int64_t *restrict C_places = args->buf[5];
+    int64_t *restrict C_count = args->buf[6];
+    const int64_t *restrict A_j_pos = args->buf[7];
+    const uint16_t *restrict A_j_crd = args->buf[8];
+    const float *restrict A_vals = args->buf[9];
+    const uint64_t *restrict B_j_words = args->buf[10];
+    const int64_t *restrict B_j_rank = args->buf[11];
+    const float *restrict B_vals = args->buf[12];
+    const int64_t J = args->dim[0];
+    const int64_t I = args->dim[1];
+    const int64_t room = args->dim[2];
+
+    for (int64_t i = 0; i < I; i++) {
+        int64_t n_row = 0;
+        for (int64_t pA_j = A_j_pos[i]; pA_j < A_j_pos[i + 1]; pA_j++) {
+            const int64_t j = A_j_crd[pA_j];
+            const int64_t place = j;
+            if (!C_seen[place]) {
+                C_seen[place] = 1;
+                C_touched[n_row++] = place;
+                C_row[place] = 0;
+            }
+            C_row[place] += A_vals[pA_j];
+        }
+        for (int64_t w_j = 0; w_j < zs_bit_words(J); w_j++) {
+            uint64_t bits_j = B_j_words[i * zs_bit_words(J) + w_j];
+            int64_t pB_j_next = B_j_rank[i * zs_bit_words(J) + w_j];
+            for (; bits_j != 0; bits_j = zs_drop_lowest(bits_j)) {
+                const int64_t pB_j = pB_j_next++;
+                const int64_t j = w_j * 64 + zs_ctz(bits_j);
+                const int64_t place = j;
+                if (!C_seen[place]) {
+                    C_seen[place] = 1;
+                    C_touched[n_row++] = place;
+                    C_row[place] = 0;
+                }
+                C_row[place] += B_vals[pB_j];
+            }
+        }
+        zs_sort_row(C_touched, n_row, C_seen, J);
+        for (int64_t k = 0; k < n_row; k++) {
+            const int64_t at = C_touched[k];
+            const float sum = C_row[at];
+            C_seen[at] = 0;
+            if (C_count[0] < room) {
+                C_rows[C_count[0]] = i;
+                C_places[C_count[0]] = at;
+                C_vals[C_count[0]] = sum;
+            }
+            C_count[0]++;
+        }
+    }
+    return ZS_OK;
+}

@@ -1,0 +1,129 @@
+"""Sparse results: sorted, structural, in every format, without a dense copy."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+import zeroskip as zs
+from zeroskip.errors import FormatError, KernelError
+from zeroskip.native import assemble
+
+OPERANDS = ("CSR", "CSC", "COO", "bitmask", "RLE(1)", "a:C b:C", "2:4", None)
+RESULTS = ("CSR", "CSC", "COO", "bitmask", "RLE(2)", "a:C b:C")
+
+LINES = [
+    ("C[i,k] = A[i,j]*B[j,k]", {"A": (7, 8), "B": (8, 5)}),
+    ("C[k,i] = A[i,j]*B[j,k]", {"A": (7, 8), "B": (8, 5)}),
+    ("C[i,j] = A[i,j] + B[i,j]", {"A": (7, 8), "B": (7, 8)}),
+    ("C[i,j] = A[i,j] - 2*B[j,i]", {"A": (7, 8), "B": (8, 7)}),
+    ("C[i,j] = A[i,j]*B[i,j]", {"A": (7, 8), "B": (7, 8)}),
+    ("S[i,j] = M[i,j]*A[i,k]*B[k,j]", {"M": (7, 8), "A": (7, 3), "B": (3, 8)}),
+    ("C[i,j] = relu(A[i,j]*x[j])", {"A": (7, 8), "x": (8,)}),
+    ("C[i,j] = (i <= j)*A[i,j]", {"A": (7, 8)}),
+    ("C[i,j] = A[i,k]*A[j,k]", {"A": (6, 5)}),
+    ("C[i,j] = relu(min(2, A[i,j] + b*(A[i,j] != 0)))", {"A": (6, 5), "b": ()}),
+    ("C[p,q] = I[p+r,q+s]*W[r,s]", {"I": (8, 9), "W": (3, 3)}),
+    ("C[i,k] = A[i,j]*B[j,k]", {"A": (0, 8), "B": (8, 1)}),
+]
+
+
+def drawn(rng, shape):
+    x = rng.integers(-3, 4, shape).astype(float)
+    x = np.where(rng.random(shape) < 0.3, x, 0.0)
+    if x.ndim == 2 and x.shape[0] > 2:
+        x[1] = 0
+    return x
+
+
+@pytest.mark.parametrize("one_row", [True, False])
+@pytest.mark.parametrize(("text", "shapes"), LINES)
+def test_every_format_of_operands_and_result(monkeypatch, text, shapes, one_row):
+    monkeypatch.setattr(assemble, "SMALL_RESULT", assemble.SMALL_RESULT if one_row else 0)
+    rng = np.random.default_rng(len(text))
+    dense = {name: drawn(rng, shape) for name, shape in shapes.items()}
+    layer = zs.layer(text)
+    want = layer(backend="numpy", **dense)
+    turn = itertools.count()
+    for formats in itertools.product(OPERANDS, repeat=min(len(dense), 2)):
+        given = dict(dense)
+        try:
+            for (name, x), format in zip(dense.items(), formats, strict=False):
+                if format is not None and x.ndim == 2:
+                    given[name] = zs.tensor(x, format)
+        except (FormatError, zs.TensorError):
+            continue
+        n = next(turn)
+        for backend in ("c", "interpreter") if n % 8 == 0 else ("c",):
+            made = layer(format=RESULTS[n % len(RESULTS)], backend=backend, **given)
+            assert np.array_equal(made.validate().toarray(), want), (formats, backend)
+
+
+@pytest.mark.parametrize("backend", ["c", "interpreter"])
+def test_what_cancels_stays_stored_and_relu_drops_zeros(backend):
+    A = zs.tensor([[1.0, 0.0], [2.0, 0.0]], "CSR")
+    B = zs.tensor([[-1.0, 0.0], [0.0, 3.0]], "CSR")
+    made = zs.einsum("C[i,j] = A[i,j] + B[i,j]", A=A, B=B, format="CSR", backend=backend)
+    assert made.coords()[1].tolist() == [0.0, 2.0, 3.0]
+    made = zs.einsum("C[i,j] = relu(A[i,j] + B[i,j])", A=A, B=B, format="CSR", backend=backend)
+    assert made.coords()[1].tolist() == [2.0, 3.0]
+
+
+@pytest.mark.parametrize("backend", ["c", "interpreter"])
+def test_bridges_reach_nothing(backend):
+    A = zs.tensor([1.0, *[0] * 6, 2.0], "RLE(1)")
+    assert A.stored > 2
+    x = np.ones(8)
+    made = zs.einsum("C[i] = A[i]*x[i]", A=A, x=x, format="COO", backend=backend)
+    assert made.stored == 2
+
+
+def test_a_product_whose_dense_result_has_no_room():
+    n = 100_000
+    A = sp.random_array((n, n), density=2 / n, format="csr", rng=1)
+    made = zs.einsum("C[i,k] = A[i,j]*B[j,k]", A=A, B=A, format="CSR")
+    want = A @ A
+    assert made.stored == want.nnz
+    assert abs(made.to_scipy() - want).max() < 1e-12
+
+
+def test_the_first_guess_may_be_too_small(monkeypatch):
+    monkeypatch.setattr(assemble, "FIRST_ROOM", 1)
+    A = zs.tensor(np.eye(1, 5) + 1.0 * (np.arange(5) == 0)[:, None], "CSR")
+    B = zs.tensor(np.ones((5, 40)), "CSR")
+    made = zs.einsum("C[i,k] = A[i,j]*B[j,k]", A=A, B=B, format="CSR")
+    assert np.array_equal(made.toarray(), A.toarray() @ B.toarray())
+
+
+def test_lines_of_a_cascade_keep_their_format_and_dead_ones_are_left_out():
+    layer = zs.layer("T[i,k] = A[i,j]*B[j,k]\nX[i] += W[V[i],k]\nY[i] = T[i,k]*x[k]")
+    A, B, x = np.eye(4), np.tri(4), np.ones(4)
+    dead = {"W": np.ones((2, 4)), "V": np.full(4, 9)}  # would be refused, were it read
+    given = {"A": zs.tensor(A, "CSR"), "B": zs.tensor(B, "CSR"), "x": x, **dead}
+    got = layer(format={"T": "CSR"}, **given)
+    assert np.array_equal(got, A @ B @ x)
+    with pytest.raises(KernelError) as caught:
+        layer(format={"Q": "CSR"}, **given)
+    assert str(caught.value) == "format names 'Q', which no line computes\nResults: T, X, Y."
+
+
+def test_graphchallenge_gives_the_true_categories(shared_data: Path):
+    """30 layers of 1024 neurons, every result sparse: exactly the categories of the file."""
+    held = np.load(shared_data / "nets" / "sdnn1024.npz")
+
+    def matrix(name, value, rows):
+        indices, pointers = held[f"{name}_indices"], held[f"{name}_indptr"]
+        values = np.full(len(indices), value, np.float32)
+        return zs.tensor(sp.csr_array((values, indices, pointers), shape=(rows, 1024)), "CSR")
+
+    layer = zs.layer("T[i,k] = Y[i,j]*W[j,k]\nZ[i,k] = relu(min(ymax, T[i,k] + b*(T[i,k] != 0)))")
+    y = matrix("x", 1, len(held["x_indptr"]) - 1)
+    bias, ymax = np.float32(held["bias"]), np.float32(held["ymax"])
+    for n in range(1, 31):
+        weights = matrix(f"l{n}", float(held["value"]), 1024)
+        y = layer(Y=y, W=weights, b=bias, ymax=ymax, format={"T": "CSR", "Z": "CSR"})
+        assert y.format.label == "CSR"
+    rows = zs.einsum("C[i] |= Y[i,k] != 0", Y=y)
+    assert np.array_equal(np.flatnonzero(rows), np.sort(held["categories"].ravel()))
