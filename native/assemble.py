@@ -51,6 +51,8 @@ SMALL_RESULT = 2**16
 """Places of a result that are one row, whatever the order of the operands."""
 
 FIRST_ROOM = 1024
+MANY_ROWS = 2**24
+"""Rows that are always worth a visit; more only where entries are not much fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +68,13 @@ class Assembly:
 def plan(
     form: Form, signatures: Mapping[str, Signature], shape: tuple[int, ...]
 ) -> Assembly | None:
-    """How to assemble a result, or None where its ranks are not plain, or no order fits."""
+    """How to assemble a result, or None where its ranks are not plain, no order fits, or
+    a term without a sparse operand would fill it."""
     ranks = [single(part) for part in form.target.subscripts]
     target = tuple(rank for rank in ranks if rank is not None)
     if form.reduction is not None or len(set(target)) < len(ranks) or by_data(form.target):
+        return None
+    if not all(any(signatures[a.tensor].skips for a in term.reads) for term in form.terms):
         return None
     outer = 0
     while outer < len(target) and _leads(form, signatures, target[outer]):
@@ -201,6 +206,13 @@ def reordered(
             skips_padding=known[name].skips_padding,
         )
     return operands, known
+
+
+def mostly_empty(chosen: Assembly, used: Mapping[str, Operand], extents: Mapping[str, int]) -> bool:
+    """Whether there are so many more rows than entries that to visit each would take too long."""
+    rows = prod(extents[rank] for rank in chosen.outer)
+    stored = sum(x.stored for x in used.values() if isinstance(x, Tensor))
+    return rows > max(MANY_ROWS, 64 * stored)
 
 
 def first_room(used: Mapping[str, Operand]) -> int:

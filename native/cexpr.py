@@ -176,7 +176,7 @@ def value(node: Value, ctx: ValueContext, outer: int = 0) -> str:
         return f"({text})" if outer else text
     if isinstance(node, Test):
         inner = replace(ctx, dtype=node.dtype)
-        return f"({value(node.left, inner, 1)} {node.op} {value(node.right, inner, 1)})"
+        return f"({side(node.left, inner)} {node.op} {side(node.right, inner)})"
     if isinstance(node, Choose):
         parts = (truth(node.test, ctx), value(node.yes, ctx, 1), value(node.no, ctx, 1))
         return f"({parts[0]} ? {parts[1]} : {parts[2]})"
@@ -184,6 +184,11 @@ def value(node: Value, ctx: ValueContext, outer: int = 0) -> str:
         here, missing = value(node.value, ctx, 1), value(node.otherwise, ctx, 1)
         return f"({integer(node.position)} >= 0 ? {here} : {missing})"
     return function(node, ctx)
+
+
+def side(node: Value, ctx: ValueContext) -> str:
+    """C for a side of a comparison; a comparison is a number there."""
+    return f"({value(node, ctx)} ? 1 : 0)" if isinstance(node, Test) else value(node, ctx, 1)
 
 
 def truth(node: Value, ctx: ValueContext) -> str:

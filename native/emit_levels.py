@@ -74,17 +74,18 @@ def _walk_groups(node: Loop, over: Stored, out: CWriter) -> None:
         each = f"zs_group_entries({integer(over.level.extent)}, {most}, {size})"
         parent = integer(over.parent, 2)
         out.line(f"const int64_t {first} = {'0' if parent == '0' else f'{parent} * {each}'};")
-        out.line(f"const int64_t {end} = {first} + {each};")
-        begin = first
-        if over.window is not None:
-            begin = f"{first} + zs_max({integer(over.window[0])}, 0) / {size} * {most}"
+        begin, last = first, each
+        if over.window is not None:  # the groups that it touches; pads have no order in theirs
+            lo, hi = integer(over.window[0]), integer(over.window[1])
+            begin = f"{first} + zs_max({lo}, 0) / {size} * {most}"
+            last = f"zs_min({each}, zs_ceil_div({hi}, {size}) * {most})"
+        out.line(f"const int64_t {end} = {first} + {last};")
         loop = out.block(f"for (int64_t {p} = {begin}; {p} < {end}; {p}++)")
         with loop, out.constant(v, f"({p} - {first}) / {most} * {size} + {offset}[{p}]"):
             if over.window is not None:
-                with out.block(f"if ({v} < {integer(over.window[0])})"):
+                lo, hi = integer(over.window[0]), integer(over.window[1])
+                with out.block(f"if ({v} < {lo} || {v} >= {hi})"):
                     out.line("continue;")
-                with out.block(f"if ({v} >= {integer(over.window[1])})"):
-                    out.line("break;")
             out.body(node.body)
 
 

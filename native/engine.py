@@ -395,7 +395,7 @@ def _formatted(line: Line, format: Format, backend: str, out: Array | None) -> T
     chosen = None
     if backend != "numpy" and not is_joint(form) and line.shape and not looked_up:
         chosen = assemble.plan(form, line.signatures, line.shape)
-    if chosen is not None:
+    if chosen is not None and not assemble.mostly_empty(chosen, line.used, line.extents.ranks):
         return _assembled(line, chosen, format, backend)
     if form.post == "relu" or backend == "numpy" or is_joint(form) or not line.shape or looked_up:
         return Tensor.from_dense(_dense(line, backend), format)

@@ -18,7 +18,7 @@ from zeroskip.einsum_spec.tree import Access
 from zeroskip.einsum_spec.walk import single, variables
 from zeroskip.formats.levels import Uncompressed
 from zeroskip.native.descend import Descent, State
-from zeroskip.native.lower import Lowered, Sums, finish, one_product, present, product
+from zeroskip.native.lower import Lowered, Sums, finish, one_product
 from zeroskip.native.nest import (
     ONE,
     ZERO,
@@ -34,6 +34,7 @@ from zeroskip.native.nest import (
     mul,
 )
 from zeroskip.native.operand import LevelSignature, Signature
+from zeroskip.native.pointwise import times
 from zeroskip.native.scheme import Scheme
 
 FEWEST_LANES = 8
@@ -115,7 +116,7 @@ def lower_lanes(plan: LanePlan, signatures: Mapping[str, Signature], dtype: str)
 
     def leaf(state: State) -> tuple[Stmt, ...]:
         values = sums.scale(plan.term) + [descent.value(c) for c in state.cursors]
-        value = present(product(values), state.cursors, descent)
+        value = times(values, scheme, dtype)
         return (Reduce(place, "+", value, max(len(state.cursors) - 1, 0)),)
 
     stages = tuple(_stage(scheme, access, plan.rank) for access in plan.staged)

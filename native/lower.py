@@ -47,7 +47,6 @@ from zeroskip.native.nest import (
     Prod,
     Range,
     Reduce,
-    Select,
     Stmt,
     Sum,
     Value,
@@ -231,19 +230,6 @@ def total(values: list[Value]) -> Value:
     return values[0] if len(values) == 1 else Sum(tuple(values))
 
 
-def present(value: Value, cursors: tuple[Cursor, ...], descent: Descent) -> Value:
-    """A product in which zeros that stand for absent values stay absent, whatever they meet.
-
-    Integers need no care: 0 times anything is 0.
-    """
-    if not descent.scheme.dtype.startswith("float") or not isinstance(value, Prod):
-        return value
-    for cursor in cursors:
-        if cursor.signature.fills:
-            value = Select(descent.value(cursor), value)
-    return value
-
-
 def stored_values(state: State, descent: Descent) -> tuple[Value, ...]:
     """Values of which a 0 only bridges a run, or fills a group."""
     return tuple(descent.value(c) for c in state.cursors if c.signature.bridged)
@@ -342,7 +328,7 @@ class Sums(_Shape):
 
         def hook(state: State) -> Callable[[tuple[Stmt, ...]], tuple[Stmt, ...]] | None:
             nonlocal held
-            if held or not targets <= state.bound or not state.whole:
+            if held or targets != state.bound or not state.whole:  # no sum was opened yet
                 return None
             held = True
 
@@ -383,7 +369,7 @@ class Sums(_Shape):
             values += [self.factor(node, found) for node in factors]
             values = values or [Number(1)]
             work = max(len(term.accesses) + len(factors) - 1, 0)
-            value = present(product(values), state.cursors, descent)
+            value = times(values, self.scheme, self.scheme.dtype)
             if into is not None:
                 return (Reduce(into, "+", value, work),)
             return self.put(value, work, stored_values(state, descent))
@@ -448,10 +434,9 @@ class _Joint(_Shape):
             found = {c.access: descent.read(c) for c in state.cursors}
             sums: list[Value] = []
             for term in form.terms:
-                used = tuple(c for c in state.cursors if c.access in term.accesses)
                 values = self.scale(term) + [found[a] for a in term.accesses]
                 values += [self.factor(f, found) for f in term.factors if f not in brackets]
-                sums.append(present(times(values or [Number(1)], dtype), used, descent))
+                sums.append(times(values or [Number(1)], self.scheme, dtype))
             work = sum(max(len(t.accesses) + len(t.factors) - 1, 0) for t in form.terms)
             value = self.post(total(sums))
             if reduction in LOGICAL:

@@ -24,6 +24,7 @@ from zeroskip.native.dtypes import compared_in
 from zeroskip.native.nest import (
     Absent,
     Choose,
+    Elem,
     Func,
     Number,
     Prod,
@@ -63,7 +64,7 @@ def value_of(node: Expr, scheme: Scheme, read: Read, dtype: str) -> Value:
         case Add(terms=terms):
             return Sum(tuple(map(go, terms)))
         case Mul(factors=factors):
-            return times([go(factor) for factor in factors], dtype)
+            return times([go(factor) for factor in factors], scheme, dtype)
         case Div(numerator=top, denominator=bottom):
             return Ratio(go(top), go(bottom))
         case Compare():
@@ -76,17 +77,28 @@ def value_of(node: Expr, scheme: Scheme, read: Read, dtype: str) -> Value:
             raise TypeError(f"{type(node).__name__} is hoisted before it is lowered")
 
 
-def times(values: list[Value], dtype: str) -> Value:
-    """A product, absent where a factor is: 0 of what is not stored times infinity is 0."""
+def times(values: list[Value], scheme: Scheme, dtype: str) -> Value:
+    """A product in which what is absent stays absent, whatever it meets: 0 of what is not stored
+    times infinity is 0.
+
+    Integers need no care: 0 times anything is 0.
+    """
     if len(values) == 1:
         return values[0]
     made: Value = Prod(tuple(values))
-    if np.dtype(dtype).kind == "f":
-        for value in values:
-            if isinstance(value, Absent) and value.otherwise == Number(0):
-                made = Absent(value.position, made, Number(0))
-            elif isinstance(value, Select):
-                made = Select(value.test, made)
+    if np.dtype(dtype).kind != "f":
+        return made
+    for value in values:
+        match value:
+            case Elem() if scheme.fills(value):
+                made = Select(value, made)
+            case Absent(position, Elem() as stored, Number(0)):
+                inside = Select(stored, made) if scheme.fills(stored) else made
+                made = Absent(position, inside, Number(0))
+            case Absent(position, _, Number(0)):
+                made = Absent(position, made, Number(0))
+            case Select(test=test):
+                made = Select(test, made)
     return made
 
 

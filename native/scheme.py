@@ -13,6 +13,7 @@ from zeroskip.native.names import Names
 from zeroskip.native.nest import (
     Buffer,
     Const,
+    Elem,
     Expr,
     Level,
     Name,
@@ -195,6 +196,16 @@ class Scheme:
             dtype = self.signatures[tensor].dtype
             return self.buffer(("staged", tensor), f"{tensor}_staged", dtype, written=True)
         return self.buffer(("vals", tensor), f"{tensor}_vals", self.signatures[tensor].dtype)
+
+    def fills(self, value: Elem) -> bool:
+        """Whether a 0 of this operand may stand for what is absent."""
+        return any(
+            key[0] in ("vals", "staged")
+            and key[1] in self.signatures
+            and self.signatures[str(key[1])].fills
+            and buffer.name == value.array
+            for key, buffer in self.buffers.items()
+        )
 
     def level(self, access: Access, k: int) -> Level:
         """Storage rank k of an operand; its arrays are named by the ranks it stores."""

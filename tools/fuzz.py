@@ -30,7 +30,9 @@ from zeroskip.native import engine, lanes, settings
 from zeroskip.native.reference import evaluate
 
 sys.path.insert(0, str(ROOT / "tests" / "native"))
-generator, judges = (importlib.import_module(name) for name in ("generator", "judges"))
+generator, expressions, judges = (
+    importlib.import_module(name) for name in ("generator", "expressions", "judges")
+)
 
 BATCH = 48
 SPECIFIC = re.compile(r"\b(?:T\d|\d+|[ijkl](?://2)?)\b")
@@ -66,7 +68,8 @@ class Trial:
 
     def draw(self) -> None:
         rng = np.random.default_rng(self.seed)
-        self.case = generator.random_case(rng)
+        kind = expressions.random_expression if rng.random() < 0.5 else generator.random_case
+        self.case = kind(rng)
         self.format = str(rng.choice(FORMATS)) if rng.random() < 0.15 else None
         spec = make_spec(self.case.text, self.case.consts, self.case.sizes, self.case.pad)
         with np.errstate(all="ignore"):

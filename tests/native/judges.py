@@ -112,7 +112,7 @@ def count(prepared: Prepared, filled: Slots, backend: str) -> int:
 
 def batch(texts: Sequence[str]) -> str:
     """Many kernels as one C file: kernel k is called ``zs_kernel_k``."""
-    parts = ['#include "zs_kernel.h"', '#include "zs_pointwise.h"']
+    parts = [f'#include "{name}"' for name in ("zs_kernel.h", "zs_pointwise.h", "zs_rows.h")]
     for k, text in enumerate(texts):
         text = re.sub(r'^#include "zs_\w+\.h"\n', "", text, flags=re.MULTILINE)
         own = [SYMBOL, "zs_vec", "LANES", *re.findall(r"\bvoid (tile_\w+)\(", text)]

@@ -8,6 +8,7 @@ import os
 
 import numpy as np
 import pytest
+from expressions import random_expression
 from generator import random_array, random_case, random_format
 from judges import Call, line_of
 from standalone import run, sanitizes
@@ -15,7 +16,9 @@ from standalone import run, sanitizes
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.errors import ZeroskipError
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native import engine, lanes
+from zeroskip.native import assemble, engine, lanes
+from zeroskip.native.emit import emit
+from zeroskip.native.prepared import Prepared, slots
 from zeroskip.native.reference import evaluate
 
 pytestmark = pytest.mark.sanitize
@@ -47,12 +50,12 @@ def check(place, calls):
         assert np.array_equal(got, call.want), call
 
 
-def random_calls(seed, count):
+def random_calls(seed, count, draw=random_case):
     """Calls of random cases from ``seed`` on; those that the language refuses are left out."""
     calls = []
     while len(calls) < count:
         rng, seed = np.random.default_rng(seed), seed + 1
-        case = random_case(rng)
+        case = draw(rng)
         try:
             spec = make_spec(case.text, case.consts, case.sizes, case.pad)
             want = evaluate(spec, case.dense)["O"]
@@ -69,6 +72,50 @@ def test_random_einsums(tmp_path, k):
     seed = SEED + 10_000 * k
     print(f"ZEROSKIP_SEED={SEED}: seeds from {seed}")
     check(tmp_path, random_calls(seed, BATCH))
+
+
+@pytest.mark.parametrize("k", range(6))
+def test_random_expressions(tmp_path, k):
+    seed = SEED + 10_000 * k
+    print(f"ZEROSKIP_SEED={SEED}: seeds from {seed}")
+    check(tmp_path, random_calls(seed, BATCH, random_expression))
+
+
+def test_rows_of_sparse_results(tmp_path):
+    """Room for all entries, and for one less than there are."""
+    rng = np.random.default_rng(SEED)
+    kernels, wants = [], []
+    for text, shapes in [
+        ("C[i,k] = A[i,j]*B[j,k]", {"A": (7, 6), "B": (6, 50)}),
+        ("C[i,k] = A[i,j]*B[j,k]", {"A": (3, 40), "B": (40, 900)}),
+        ("C[i,j] = relu(A[i,j] + B[i,j])", {"A": (5, 70), "B": (5, 70)}),
+    ]:
+        dense = {n: random_array(rng, shape, "float64", 0.3) for n, shape in shapes.items()}
+        for format in ("CSR", "bitmask", "a:C b:C"):
+            stored = {name: Tensor.from_dense(x, format) for name, x in dense.items()}
+            spec = make_spec(text)
+            line, want = line_of(spec, stored), evaluate(spec, dense)["C"]
+            chosen = assemble.plan(line.form, line.signatures, line.shape)
+            used, signatures = assemble.reordered(chosen, line.used, line.signatures)
+            lowered = assemble.lower_rows(line.form, signatures, line.dtype.name, chosen)
+            prepared = Prepared(lowered, emit(lowered.kernel), line.dtype)
+            for room in (int(np.count_nonzero(want)) * 2 + 5, 3):
+                arrays = assemble.scratch("C", chosen, line.extents.ranks, line.dtype)
+                arrays |= assemble.appended("C", room, line.dtype)
+                filled = slots(prepared, used, line.extents, arrays, {"room": room})
+                kernels.append((prepared, filled))
+                wants.append((want, chosen, line, room))
+    for (prepared, _), buffers, (want, chosen, line, room) in zip(
+        kernels, run(tmp_path, kernels), wants, strict=True
+    ):
+        arrays = dict(zip(prepared.lowered.buffers, buffers, strict=True))
+        count = int(arrays["count",][0])
+        assert not arrays["seen",].any()
+        if count <= room:
+            made = np.zeros_like(want)
+            coords = assemble.coordinates(chosen, arrays, count, line.extents.ranks)
+            made[coords] = arrays["vals", "C"][:count]
+            assert np.array_equal(made, want)
 
 
 def product_calls(rng, dtype):
