@@ -65,9 +65,13 @@ class Signature:
     @property
     def fills(self) -> bool:
         """Whether zeros among its values may stand for what is absent: bridges of runs, pads of
-        groups, the unstored part of an uncompressed level below a sparse one."""
+        groups, the unstored part of an uncompressed level below a sparse one.
+
+        Fills of an upper level lead to fibers in which nothing is stored, unless the levels
+        below store every place.
+        """
         below = list(dropwhile(lambda level: level.kind.full, self.levels))
-        return any(level.kind.fills for level in below)
+        return bool(below) and below[-1].kind.fills
 
 
 def dense_signature(dtype: str, padded: tuple[bool, ...]) -> Signature:
