@@ -74,7 +74,7 @@ class Trial:
         spec = make_spec(self.case.text, self.case.consts, self.case.sizes, self.case.pad)
         with np.errstate(all="ignore"):
             want = evaluate(spec, self.case.dense)["O"]
-        self.finite = rng.random() < 0.9 or not spoil(rng, self.case.stored)
+        self.finite = rng.random() < 0.9 or not spoil(rng, self.case)
         self.call = judges.Call(spec, self.case.stored, want)
         self.kernel, self.filled = judges.prepare(self.call)
         self.counted = rng.random() < 0.2
@@ -108,8 +108,12 @@ class Trial:
         )
 
 
-def spoil(rng: np.random.Generator, operands: Mapping[str, Any]) -> bool:
-    """Put infinities and NaN into the dense operands; False where there is no room for any."""
+def spoil(rng: np.random.Generator, case: Any) -> bool:
+    """Put infinities and NaN into the dense operands; False where there is no room for any, or
+    padding, to which each schedule gives its own meaning under them."""
+    if case.pad:
+        return False
+    operands = case.stored
     room = [
         x
         for x in operands.values()
