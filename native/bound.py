@@ -13,17 +13,13 @@ from zeroskip.einsum_spec.spec import Spec
 from zeroskip.errors import EinsumError
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Array, Operand, resolve, shapes
-from zeroskip.native.engine import (
-    Formats,
-    evaluate,
-    kernel_of,
-    line_of,
-    schedule_of,
-    target_for,
-)
+from zeroskip.native.engine import Formats, evaluate
+from zeroskip.native.lines import line_of
 from zeroskip.native.load import Invocation
 from zeroskip.native.prepared import invocation
 from zeroskip.native.recent import Recent
+from zeroskip.native.results import target_for
+from zeroskip.native.schedules import kernel_of, schedule_of
 from zeroskip.native.tile import TilePlan
 
 MOST_SHAPES = 32

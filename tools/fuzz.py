@@ -26,7 +26,7 @@ from layout import ROOT
 
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.errors import CompilerError, ZeroskipError
-from zeroskip.native import engine, lanes, settings
+from zeroskip.native import engine, lanes, schedules, settings
 from zeroskip.native.reference import evaluate
 
 sys.path.insert(0, str(ROOT / "tests" / "native"))
@@ -57,7 +57,7 @@ class Trial:
         if self.verdict is not None:
             return
         try:
-            with schedules(self.seed % 3):
+            with scheduling(self.seed % 3):
                 self.verdict = step()
         except CompilerError as error:
             self.verdict = f"WRONG: {error}"
@@ -125,15 +125,15 @@ def spoil(rng: np.random.Generator, case: Any) -> bool:
 
 
 @contextlib.contextmanager
-def schedules(kind: int) -> Iterator[None]:
+def scheduling(kind: int) -> Iterator[None]:
     """0: as the engine chooses; 1: tiles wherever they fit; 2: lanes wherever they fit."""
-    before = engine.WORTH_TILING, lanes.FEWEST_LANES
-    engine.WORTH_TILING = (before[0], 0, 2**62)[kind]
+    before = schedules.WORTH_TILING, lanes.FEWEST_LANES
+    schedules.WORTH_TILING = (before[0], 0, 2**62)[kind]
     lanes.FEWEST_LANES = before[1] if kind == 0 else 1
     try:
         yield
     finally:
-        engine.WORTH_TILING, lanes.FEWEST_LANES = before
+        schedules.WORTH_TILING, lanes.FEWEST_LANES = before
 
 
 def main() -> int:

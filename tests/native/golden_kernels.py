@@ -14,7 +14,7 @@ from judges import line_of
 
 from zeroskip.einsum_spec.spec import Spec, make_spec
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native import assemble, engine
+from zeroskip.native import assemble, schedules
 from zeroskip.native.emit import emit
 
 SPMV = "y[i] = A[i,j] * x[j]"
@@ -29,13 +29,13 @@ def ones(*shape: int, format: str | None = None, dtype: str = "float32") -> Any:
 
 def walk(spec: Spec, operands: Mapping[str, Any], *, hits: bool = False) -> str:
     """C of the walk over the operands' own levels."""
-    return engine._walk(line_of(spec, operands), hits=hits).c_text
+    return schedules.walk(line_of(spec, operands), hits=hits).c_text
 
 
 def schedule(spec: Spec, operands: Mapping[str, Any]) -> str:
     """C of the schedule that the engine takes."""
     line = line_of(spec, operands)
-    return engine.scheduled(line, np.empty(line.shape, line.dtype))[0].c_text
+    return schedules.scheduled(line, np.empty(line.shape, line.dtype))[0].c_text
 
 
 def rows(spec: Spec, operands: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from zeroskip.einsum_spec.spec import Spec
 from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native import engine, load, settings
+from zeroskip.native import engine, lines, load, schedules, settings
 from zeroskip.native.arguments import resolve, shapes
 from zeroskip.native.emit import SYMBOL, emit
 from zeroskip.native.interpret import interpret
@@ -81,17 +81,17 @@ def agree(call: Call, got: Any, who: str) -> None:
 # ---- kernels ----------------------------------------------------------------------------
 
 
-def line_of(spec: Spec, operands: Mapping[str, Any]) -> engine.Line:
+def line_of(spec: Spec, operands: Mapping[str, Any]) -> lines.Line:
     """The one line of a spec with its operands, as the engine sees it."""
     (form,) = spec.forms
     known = {name: resolve(name, given) for name, given in operands.items()}
-    return engine.line_of(form, known, spec.extents(shapes(known)))
+    return lines.line_of(form, known, spec.extents(shapes(known)))
 
 
 def prepare(call: Call) -> tuple[Prepared, Slots]:
     """The kernel that the engine takes for a call, its slots filled."""
     line = line_of(call.spec, call.operands)
-    return engine.scheduled(line, np.empty(line.shape, line.dtype))
+    return schedules.scheduled(line, np.empty(line.shape, line.dtype))
 
 
 def counted(prepared: Prepared) -> Prepared:

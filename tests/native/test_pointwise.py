@@ -7,7 +7,8 @@ from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.errors import FormatError
 from zeroskip.formats.convert import tensor
 from zeroskip.native.arguments import resolve, shapes
-from zeroskip.native.engine import evaluate, line_of
+from zeroskip.native.engine import evaluate
+from zeroskip.native.lines import line_of
 from zeroskip.native.lower import lower
 from zeroskip.native.reference import evaluate as reference
 from zeroskip.native.show import show

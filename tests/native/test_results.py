@@ -8,7 +8,7 @@ from judges import line_of, prime, stored_mask
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.errors import FormatError, KernelError
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native import engine
+from zeroskip.native import engine, schedules
 
 MATRIX = every_format(2, run_bits=1)
 PRODUCT = make_spec("C[i,j] = A[i,k] * B[k,j]")
@@ -197,7 +197,7 @@ def test_a_format_of_other_axes_is_refused():
 def test_a_marking_kernel_is_not_the_plain_one():
     """Kernels are remembered by what they do, not only by what they compute."""
     line = line_of(PRODUCT, {"A": np.ones((1, 1)), "B": np.ones((1, 1))})
-    plain, marking = engine._walk(line), engine._walk(line, hits=True)
+    plain, marking = schedules.walk(line), schedules.walk(line, hits=True)
     assert "C_hit" not in plain.c_text
     assert "C_hit[" in marking.c_text
     prime([plain.c_text, marking.c_text])

@@ -16,7 +16,7 @@ from standalone import run, sanitizes
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.errors import ZeroskipError
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native import assemble, engine, lanes
+from zeroskip.native import assemble, lanes, schedules
 from zeroskip.native.emit import emit
 from zeroskip.native.prepared import Prepared, slots
 from zeroskip.native.reference import evaluate
@@ -37,7 +37,7 @@ def prepare(call):
     """The kernel that the engine takes; its result starts as what no kernel would compute."""
     line = line_of(call.spec, call.operands)
     target = np.full(line.shape, 99, line.dtype)
-    return engine.scheduled(line, target), line
+    return schedules.scheduled(line, target), line
 
 
 def check(place, calls):
@@ -160,8 +160,8 @@ def test_a_read_past_the_end_of_a_buffer_is_found(tmp_path):
 
 @pytest.mark.parametrize("schedule", ["tile", "lanes"])
 def test_every_schedule_on_awkward_sizes(tmp_path, monkeypatch, schedule):
-    monkeypatch.setattr(engine, "WORTH_TILING", 0 if schedule == "tile" else 2**62)
-    monkeypatch.setattr(engine, "REUSE", 0)
+    monkeypatch.setattr(schedules, "WORTH_TILING", 0 if schedule == "tile" else 2**62)
+    monkeypatch.setattr(schedules, "REUSE", 0)
     monkeypatch.setattr(lanes, "FEWEST_LANES", 1)
     rng = np.random.default_rng(SEED)
     calls = [c for dtype in ("float32", "int64") for c in product_calls(rng, dtype)]

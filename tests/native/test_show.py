@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.formats.convert import tensor
-from zeroskip.native.engine import line_of, plain, scheduled, target_for
+from zeroskip.native.lines import line_of
 from zeroskip.native.nest import Const, Name, Op, add, mul
+from zeroskip.native.results import target_for
+from zeroskip.native.schedules import plain, scheduled
 from zeroskip.native.show import axes_of, show
 
 CONV = make_spec("O[n,m,p,q] = relu(B[m] + I[n,c,p+r,q+s]*F[m,c,r,s])", pad=1)

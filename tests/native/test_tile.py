@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native import engine, packing, tile
+from zeroskip.native import engine, packing, schedules, tile
 from zeroskip.native.prepared import run
 
 DTYPES = ["float32", "float64", "int32", "int64"]
@@ -24,7 +24,7 @@ def tiled(spec, operands, backend="c"):
     plan = tile.plan(line.form, line.signatures, line.dtype.name)
     assert plan is not None, spec.text
     target = np.full(line.shape, 99, line.dtype)
-    run(*engine.tiled(line, plan, target), backend)
+    run(*schedules.tiled(line, plan, target), backend)
     return target
 
 
@@ -192,7 +192,7 @@ def test_the_engine_tiles_what_is_large_enough():
     texts = {}
     for size in (20, 40):
         a, b = (random_array(rng, (size, size), "float32", 1.0) for _ in range(2))
-        assert (a.size * size >= engine.WORTH_TILING) == (size == 40)
+        assert (a.size * size >= schedules.WORTH_TILING) == (size == 40)
         call = Call(spec, {"A": Tensor.from_dense(a, "CSR"), "B": b}, a.astype(float) @ b, 0.0)
         texts[size] = prepare(call)[0].c_text
         agree(call, engine.evaluate(spec, call.operands)["C"], "c")
@@ -209,7 +209,7 @@ def test_the_staged_copy_keeps_its_padding_from_call_to_call():
     line = line_of(spec, {"I": np.zeros((2, 5)), "F": filters})
     plan = tile.plan(line.form, line.signatures, "float64")
     target = np.empty(line.shape)
-    prepared, filled = engine.tiled(line, plan, target)
+    prepared, filled = schedules.tiled(line, plan, target)
     at = prepared.lowered.buffers.index(("vals", "I"))
     for seed in range(3):
         image = random_array(np.random.default_rng(seed), (2, 5), "float64", 1.0)

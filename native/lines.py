@@ -1,0 +1,99 @@
+"""`Line`: one form of a spec with its operands, in formats in which they can be looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from zeroskip.einsum_spec.extents import Extents
+from zeroskip.einsum_spec.form import Form
+from zeroskip.einsum_spec.tree import Gather
+from zeroskip.einsum_spec.walk import gathers, subscripts
+from zeroskip.errors import KernelError
+from zeroskip.formats.format import Format
+from zeroskip.formats.tensor import Tensor
+from zeroskip.native.arguments import Operand, densify, signature
+from zeroskip.native.dtypes import form_arithmetic
+from zeroskip.native.lower import optional_operands
+from zeroskip.native.operand import Signature
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One form with its operands: what every way of running it needs.
+
+    used : the operands that it names.  dtype : of its arithmetic.
+    converted : the operands that had to be stored in another way.
+    """
+
+    form: Form
+    used: Mapping[str, Operand]
+    extents: Extents
+    signatures: Mapping[str, Signature]
+    dtype: np.dtype[Any]
+    converted: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.form.target.tensor
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.extents.shapes[self.name]
+
+
+def line_of(form: Form, operands: Mapping[str, Operand], extents: Extents) -> Line:
+    """The operands that a form names, in a format in which it can look them up."""
+    names = [access.tensor for access in form.reads]
+    names += [name for term in form.terms for name in term.bare]
+    used = {name: operands[name] for name in dict.fromkeys(names) if name in operands}
+    dtype = form_arithmetic(form, {n: x.dtype for n, x in used.items()}, extents.constants)
+    wanted = dict(_looked_up(form, used, dtype.name))
+    used = {name: wanted.get(name, x) for name, x in used.items()}
+    signatures = {}
+    for name, operand in used.items():
+        pads = extents.pads.get(name, ())
+        padded = tuple(tuple(p) != (0, 0) for p in pads) or (False,) * operand.ndim
+        seen = signature(operand, padded)
+        signatures[name] = replace(seen, skips_padding=name in extents.skipped)
+    return Line(form, used, extents, signatures, dtype, tuple(wanted))
+
+
+def _looked_up(
+    form: Form, used: Mapping[str, Operand], dtype: str
+) -> Iterator[tuple[str, Operand]]:
+    """Operands that must be stored in another way to be looked up, and that way."""
+    places = {gather.access.tensor for gather in _gathers(form)}
+    for name in places:
+        index = used[name]
+        if index.dtype.kind not in "iu":
+            raise KernelError(
+                f"{name} names places, and holds {index.dtype}\n"
+                f"Pass integers: {name}.astype('int64')."
+            )
+        if isinstance(index, Tensor):
+            yield name, densify(index)
+    for name in optional_operands(form, dtype) - places:
+        operand = used[name]
+        if isinstance(operand, Tensor) and not signature(operand, ()).locatable:
+            order = [axis for level in operand.levels for axis in level.axes]
+            yield name, operand.asformat(Format(_by_coordinates(order)))
+
+
+def _gathers(form: Form) -> Iterator[Gather]:
+    for access in (form.target, *form.reads):
+        for part in access.subscripts:
+            yield from gathers(part)
+    for term in form.terms:
+        for factor in term.factors:
+            for part in subscripts(factor):
+                yield from gathers(part)
+
+
+def _by_coordinates(order: Sequence[int]) -> str:
+    """A format in which every rank is compressed, in this order of axes."""
+    axes = ",".join(f"a{k}" for k in range(len(order)))
+    return f"[{axes}] " + " ".join(f"a{k}:C" for k in order)

@@ -1,0 +1,129 @@
+"""The result of a line: dense, or in a format."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from zeroskip.errors import KernelError
+from zeroskip.formats.format import Format
+from zeroskip.formats.level_data import check_room
+from zeroskip.formats.tensor import Tensor
+from zeroskip.native import assemble
+from zeroskip.native.arguments import Array, Operand, densify
+from zeroskip.native.dtypes import LOGICAL
+from zeroskip.native.emit import emit
+from zeroskip.native.lines import Line
+from zeroskip.native.lower import fill_of, is_joint, optional_operands
+from zeroskip.native.prepared import Prepared, remember, run, slots
+from zeroskip.native.reference import evaluate_form
+from zeroskip.native.schedules import plain, scheduled, walk
+from zeroskip.native.scheme import Key
+
+
+def dense_result(line: Line, backend: str, out: Array | None = None) -> Array:
+    """The result of a line as an ndarray."""
+    result = target_for(line, out)
+    accumulate = out is not None and line.form.reduction is not None
+    if backend == "numpy":
+        dense = {name: densify(x) for name, x in line.used.items()}
+        start = result if accumulate else None
+        np.copyto(result, evaluate_form(line.form, dense, line.extents, start))
+        return result
+    target = result if result.dtype == line.dtype else result.astype(line.dtype)
+    if accumulate or backend == "interpreter":
+        prepared, filled = plain(line, target, accumulate=accumulate)
+    else:
+        prepared, filled = scheduled(line, target)
+    run(prepared, filled, backend)
+    if target is not result:
+        np.not_equal(target, 0, out=result)
+    return result
+
+
+def target_for(line: Line, out: Array | None = None) -> Array:
+    """Where a dense result goes: ``out``, checked, or a fresh array."""
+    dtype = np.dtype(np.bool_) if line.form.reduction in LOGICAL else line.dtype
+    if out is None:
+        hint = (
+            f"Compute {line.name} in parts: a result is held densely, also on its way to a format."
+        )
+        items, itemsize = prod(line.shape), line.dtype.itemsize
+        check_room(items, itemsize, f"the dense result {line.name}", hint)
+        return np.empty(line.shape, dtype)
+    if not isinstance(out, np.ndarray) or out.shape != line.shape or out.dtype != dtype:
+        found = type(out).__name__
+        if isinstance(out, np.ndarray):
+            found = f"{out.dtype} of shape {out.shape}"
+        raise KernelError(
+            f"out= for {line.name}: expected a {dtype} array of shape {line.shape}, "
+            f"found {found}\nPass np.empty({line.shape}, {dtype.name!r})."
+        )
+    if not out.flags.c_contiguous or not out.flags.writeable:
+        raise KernelError(
+            f"out= for {line.name}: expected a writable C-contiguous array, found one with "
+            f"strides {out.strides}, writable: {out.flags.writeable}\nPass a fresh np.empty."
+        )
+    if any(np.shares_memory(out, _values(x)) for x in line.used.values()):
+        raise KernelError(f"out= for {line.name} shares memory with an operand\nPass a fresh one.")
+    return out
+
+
+def _values(operand: Operand) -> Array:
+    return operand if isinstance(operand, np.ndarray) else operand.values
+
+
+def sparse_result(line: Line, format: Format, backend: str, out: Array | None = None) -> Tensor:
+    """A result in a format: what stored products reach, or after relu what is not zero."""
+    form = line.form
+    if out is not None:
+        raise KernelError(f"{line.name}: out= and format= cannot both be given")
+    format = format.bind(len(line.shape))
+    if fill_of(form) != 0:
+        raise KernelError(
+            f"{line.name} = {form.post}(…) is {fill_of(form):g} where nothing is stored, so a "
+            "sparse result would drop values that are not 0\n"
+            "Ask for a dense result: leave format= out."
+        )
+    optional = optional_operands(form, line.dtype.name)
+    looked_up = any(isinstance(line.used[name], Tensor) for name in optional)
+    chosen = None
+    if backend != "numpy" and not is_joint(form) and line.shape and not looked_up:
+        chosen = assemble.plan(form, line.signatures, line.shape)
+    if chosen is not None and not assemble.mostly_empty(chosen, line.used, line.extents.ranks):
+        return _assembled(line, chosen, format, backend)
+    if form.post == "relu" or backend == "numpy" or is_joint(form) or not line.shape or looked_up:
+        return Tensor.from_dense(dense_result(line, backend), format)
+    value, hit = target_for(line), np.empty(line.shape, np.uint8)
+    prepared = walk(line, hits=True)
+    arrays: dict[Key, Array] = {("vals", line.name): value, ("hit", line.name): hit}
+    filled = slots(prepared, line.used, line.extents, arrays, {})
+    run(prepared, filled, backend)
+    coords = np.nonzero(hit)
+    return Tensor.from_coords(coords, value[coords], line.shape, format)
+
+
+def _assembled(line: Line, chosen: assemble.Assembly, format: Format, backend: str) -> Tensor:
+    """A sparse result, row by row, without a dense copy."""
+    name, dtype, ranks = line.name, line.dtype, line.extents.ranks
+    used, signatures = assemble.reordered(chosen, line.used, line.signatures)
+    key = ("rows", line.form, tuple(signatures.items()), dtype.name, chosen.outer)
+
+    def build() -> Prepared:
+        lowered = assemble.lower_rows(line.form, signatures, dtype.name, chosen)
+        return Prepared(lowered, emit(lowered.kernel), dtype)
+
+    prepared = remember(key, build)
+    arrays: dict[Key, Array] = assemble.scratch(name, chosen, ranks, dtype)
+    room = assemble.first_room(used)
+    while True:
+        arrays |= assemble.appended(name, room, dtype)
+        arrays["count",][0] = 0
+        run(prepared, slots(prepared, used, line.extents, arrays, {"room": room}), backend)
+        count = int(arrays["count",][0])
+        if count <= room:
+            break
+        room = count
+    coords = assemble.coordinates(chosen, arrays, count, ranks)
+    return Tensor.from_coords(coords, arrays["vals", name][:count], line.shape, format)

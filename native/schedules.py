@@ -1,0 +1,126 @@
+"""Which of the three schedules a line runs under, and its kernel with the slots filled."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from math import prod
+
+import numpy as np
+
+from zeroskip.native import lanes, tile
+from zeroskip.native.arguments import Array
+from zeroskip.native.emit import emit
+from zeroskip.native.lines import Line
+from zeroskip.native.lower import lower
+from zeroskip.native.nest import LANE_BYTES
+from zeroskip.native.packing import pack
+from zeroskip.native.prepared import Prepared, Slots, remember, slots
+from zeroskip.native.scheme import Key
+
+WORTH_TILING = 2**14
+"""Multiplications below which packing the entries costs more than the plain loops do."""
+
+REUSE = 1
+"""Multiplications for each staged element, up to which staging costs more than it saves: a dense
+matrix times one vector uses each of its elements once."""
+
+Schedule = tile.TilePlan | lanes.LanePlan | None
+"""None is the plain walk."""
+
+
+def scheduled(line: Line, target: Array, bound: Collection[str] = ()) -> tuple[Prepared, Slots]:
+    """The kernel of the schedule that pays, with its slots filled; see `schedule_of`."""
+    return kernel_of(line, schedule_of(line, bound), target)
+
+
+def schedule_of(line: Line, bound: Collection[str] = ()) -> Schedule:
+    """The schedule that pays: tiled, lanes, or the plain walk.
+
+    bound : operands that are packed once for many calls.
+    """
+    tiles = tile.plan(line.form, line.signatures, line.dtype.name)
+    if tiles is None:
+        return lanes.plan(line.form, line.signatures, line.dtype.name, line.extents)
+    entries = line.used[tiles.entries.tensor]
+    work = entries.size if isinstance(entries, np.ndarray) else entries.stored
+    work *= prod(line.extents.ranks[rank] for rank in tiles.lanes)
+    if work <= REUSE * prod(line.extents.shapes[tiles.lane_access.tensor]):
+        return None
+    return tiles if tiles.entries.tensor in bound or work >= WORTH_TILING else None
+
+
+def kernel_of(line: Line, schedule: Schedule, target: Array) -> tuple[Prepared, Slots]:
+    """The kernel of a line under a schedule, with its slots filled."""
+    match schedule:
+        case tile.TilePlan():
+            return tiled(line, schedule, target)
+        case lanes.LanePlan():
+            return in_lanes(line, schedule, target)
+        case None:
+            return plain(line, target)
+
+
+def plain(line: Line, target: Array, *, accumulate: bool = False) -> tuple[Prepared, Slots]:
+    """The kernel that walks the operands' own levels."""
+    prepared = walk(line, accumulate=accumulate)
+    arrays: dict[Key, Array] = {("vals", line.name): target}
+    if ("mark", line.name) in prepared.lowered.buffers:
+        arrays["mark", line.name] = np.empty(line.shape, np.uint8)
+    return prepared, slots(prepared, line.used, line.extents, arrays, {})
+
+
+def walk(line: Line, *, hits: bool = False, accumulate: bool = False) -> Prepared:
+    """The plain walk; ``hits``: with marks of what it wrote."""
+    key = (line.form, tuple(line.signatures.items()), line.dtype.name, hits, accumulate)
+
+    def build() -> Prepared:
+        lowered = lower(
+            line.form, line.signatures, line.dtype.name, hits=hits, accumulate=accumulate
+        )
+        return Prepared(lowered, emit(lowered.kernel), line.dtype)
+
+    return remember(key, build)
+
+
+def in_lanes(line: Line, plan: lanes.LanePlan, target: Array) -> tuple[Prepared, Slots]:
+    """The kernel of the lane schedule, its scratch made."""
+    key = ("lanes", plan, tuple(line.signatures.items()), line.dtype.name)
+
+    def build() -> Prepared:
+        lowered = lanes.lower_lanes(plan, line.signatures, line.dtype.name)
+        return Prepared(lowered, emit(lowered.kernel), line.dtype)
+
+    numbers = lanes.numbers(plan, line.extents, LANE_BYTES // line.dtype.itemsize)
+    rows = prod(line.extents.ranks[rank] for rank in plan.rows)
+    arrays: dict[Key, Array] = {
+        ("rows",): np.empty(rows * numbers["row_pitch"], line.dtype),
+        ("vals", line.name): target,
+    }
+    for access in plan.staged:
+        size = prod(line.extents.shapes[access.tensor])
+        arrays["staged", access.tensor] = np.zeros(size + tile.SLACK, line.dtype)
+    prepared = remember(key, build)
+    return prepared, slots(prepared, line.used, line.extents, arrays, numbers)
+
+
+def tiled(line: Line, plan: tile.TilePlan, target: Array) -> tuple[Prepared, Slots]:
+    """The kernel of the tiled schedule, its entries packed and its scratch made."""
+    geometry = tile.geometry(plan, line.extents, LANE_BYTES // line.dtype.itemsize)
+    offsets = tile.offset_dtype(geometry)
+    key = ("tile", plan, tuple(line.signatures.items()), line.dtype.name, offsets)
+
+    def build() -> Prepared:
+        lowered = tile.lower_tile(plan, line.signatures, line.dtype.name, offsets)
+        return Prepared(lowered, emit(lowered.kernel), line.dtype)
+
+    packed = pack(plan, line.used[plan.entries.tensor], line.extents, geometry)
+    arrays: dict[Key, Array] = {
+        ("staged",): np.zeros(geometry.staged_elements, line.dtype),
+        ("rows",): np.empty(geometry.row_elements, line.dtype),
+        ("pos",): packed.pos,
+        ("offset",): packed.offset,
+        ("packed",): packed.values,
+        ("vals", line.name): target,
+    }
+    prepared = remember(key, build)
+    return prepared, slots(prepared, line.used, line.extents, arrays, geometry.numbers)
