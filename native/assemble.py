@@ -17,20 +17,20 @@ a guess, and a second one where the guess was too small.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
 
-from zeroskip.einsum_spec.form import Form, Term
+from zeroskip.einsum_spec.form import Form
 from zeroskip.einsum_spec.tree import Access
 from zeroskip.einsum_spec.walk import by_data, free, single
 from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import check_room
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Array, Operand, signature
-from zeroskip.native.lower import Lowered, Sums, finish
+from zeroskip.native.lower import Lowered, finish
 from zeroskip.native.nest import (
     ONE,
     ZERO,
@@ -45,7 +45,9 @@ from zeroskip.native.nest import (
     mul,
 )
 from zeroskip.native.operand import Signature
+from zeroskip.native.passes import every_pass
 from zeroskip.native.scheme import Key, Scheme
+from zeroskip.native.sums import Sums
 
 SMALL_RESULT = 2**16
 """Places of a result that are one row, whatever the order of the operands."""
@@ -66,25 +68,29 @@ class Assembly:
 
 
 def plan(
-    form: Form, signatures: Mapping[str, Signature], shape: tuple[int, ...]
+    form: Form, signatures: Mapping[str, Signature], shape: tuple[int, ...], dtype: str
 ) -> Assembly | None:
     """How to assemble a result, or None where its ranks are not plain, no order fits, or
-    a term without a sparse operand would fill it."""
+    a term without a sparse operand to follow would fill it."""
     ranks = [single(part) for part in form.target.subscripts]
     target = tuple(rank for rank in ranks if rank is not None)
     if form.reduction is not None or len(set(target)) < len(ranks) or by_data(form.target):
         return None
-    if not all(any(signatures[a.tensor].skips for a in term.reads) for term in form.terms):
+    followed = [
+        [a for a in one.follow if signatures[a.tensor].skips]
+        for one in every_pass(form, lambda name: signatures[name].skips, {}, dtype)
+    ]
+    if not all(followed):
         return None
     outer = 0
-    while outer < len(target) and _leads(form, signatures, target[outer]):
+    while outer < len(target) and all(_leads(of, signatures, target[outer]) for of in followed):
         outer += 1
     if outer == 0 and prod(shape) > SMALL_RESULT:
         outer = 1
     chosen = Assembly(target[:outer], target[outer:], {})
     reordered: dict[str, str] = {}
-    for term in form.terms:
-        for access in term.accesses:
+    for together in followed:
+        for access in together:
             order = _order(access, signatures[access.tensor], chosen)
             if order is None or (order and reordered.get(access.tensor, order) != order):
                 return None
@@ -93,14 +99,10 @@ def plan(
     return replace(chosen, reordered=reordered)
 
 
-def _leads(form: Form, signatures: Mapping[str, Signature], rank: str) -> bool:
-    """Whether every term has the rank outermost: at full levels of every sparse operand that
+def _leads(followed: Sequence[Access], signatures: Mapping[str, Signature], rank: str) -> bool:
+    """Whether a pass has the rank outermost: at full levels of every operand it follows that
     holds it, of which there is one."""
-    return all(_leads_in(term, signatures, rank) for term in form.terms)
-
-
-def _leads_in(term: Term, signatures: Mapping[str, Signature], rank: str) -> bool:
-    holders = [a for a in term.accesses if signatures[a.tensor].skips and rank in free(a)]
+    holders = [a for a in followed if rank in free(a)]
     for access in holders:
         for level in signatures[access.tensor].levels:
             if not level.kind.full:
@@ -113,7 +115,7 @@ def _leads_in(term: Term, signatures: Mapping[str, Signature], rank: str) -> boo
 def _order(access: Access, of: Signature, chosen: Assembly) -> str | None:
     """The format in which loops in the chosen order follow an operand; "" where they do
     already; None where it cannot be."""
-    if not of.skips or not chosen.outer:
+    if not chosen.outer:
         return ""
     names = [single(part) for part in access.subscripts]
 

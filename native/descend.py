@@ -10,10 +10,12 @@ its subscripts, or else a range over a rank that nothing stored can bind.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from zeroskip.einsum_spec.tree import Access, Affine, Compare, Var
+from zeroskip.einsum_spec.tree import Access
 from zeroskip.einsum_spec.walk import free, gathers, single, variables
+from zeroskip.native.brackets import bounds, condition, open_ranks
+from zeroskip.native.cursor import Cursor, Hook, Leaf, Place, State
 from zeroskip.native.nest import (
     ONE,
     ZERO,
@@ -42,72 +44,13 @@ from zeroskip.native.nest import (
     ceildiv,
     floordiv,
     least,
-    mod,
     most,
     mul,
     neg,
     sub,
 )
-from zeroskip.native.operand import LevelSignature, Signature
 from zeroskip.native.scheme import Scheme
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """How deep one operand has been followed: ``depth`` levels, down to ``position``.
-
-    checked holds the axes whose padding has been kept out by loop bounds or a guard.
-    optional : a loop may not leave out what it does not store; it is looked up instead.
-    absent : whether the position may be -1, where nothing is stored.
-    """
-
-    access: Access
-    signature: Signature
-    tag: str
-    depth: int = 0
-    position: Expr = ZERO
-    checked: frozenset[int] = frozenset()
-    optional: bool = False
-    absent: bool = False
-
-    @property
-    def cuts(self) -> bool:
-        """Whether points in its padding are left out."""
-        return not self.optional or self.signature.skips_padding
-
-    @property
-    def done(self) -> bool:
-        return self.depth == len(self.signature.levels)
-
-    @property
-    def level(self) -> LevelSignature:
-        return self.signature.levels[self.depth]
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """What is known at one depth of the nest.
-
-    whole : so far only whole ranges have been looped over, so that every point of the bound
-        ranks is visited exactly once.
-    """
-
-    bound: frozenset[str]
-    cursors: tuple[Cursor, ...]
-    whole: bool = True
-    brackets: tuple[Compare, ...] = ()
-    fetched: frozenset[Access] = frozenset()
-    verified: frozenset[tuple[Access, int]] = frozenset()
-
-    def with_cursor(self, i: int, cursor: Cursor) -> State:
-        return replace(self, cursors=(*self.cursors[:i], cursor, *self.cursors[i + 1 :]))
-
-
-Place = Access | tuple[Access, int]
-"""A read of an index tensor, or a check of an access on one of its axes."""
-
-Leaf = Callable[[State], tuple[Stmt, ...]]
-Hook = Callable[[State], Callable[[tuple[Stmt, ...]], tuple[Stmt, ...]] | None]
+from zeroskip.native.solve import solvable, solve
 
 
 class Descent:
@@ -130,11 +73,11 @@ class Descent:
     # ---- going down ---------------------------------------------------------------------
 
     def go(self, state: State) -> tuple[Stmt, ...]:
-        ready = tuple(b for b in state.brackets if not self._open(state, b))
+        ready = tuple(b for b in state.brackets if not open_ranks(state, b))
         if ready:
             left = tuple(b for b in state.brackets if b not in ready)
             inner = self.go(replace(state, brackets=left, whole=False))
-            return (Guard(tuple(map(self._condition, ready)), inner),)
+            return (Guard(tuple(condition(self.scheme, b) for b in ready), inner),)
         step = self._advance(state)
         if step is not None:
             return step
@@ -146,8 +89,12 @@ class Descent:
                 return self._toward(state, i)
         rank = self._next_dense(state)
         if rank is None:
-            return self.leaf(state)
+            return self._at_point(state)
         return self._range(state, rank)
+
+    def _at_point(self, state: State) -> tuple[Stmt, ...]:
+        absent = tuple(Cond("<", c.position, ZERO) for c in state.cursors if c.missing)
+        return (Guard(absent, self.leaf(state)),) if absent else self.leaf(state)
 
     def _advance(self, state: State) -> tuple[Stmt, ...] | None:
         """Follow the first operand that can go deeper; None if none can."""
@@ -155,7 +102,7 @@ class Descent:
             if cursor.done:
                 continue
             level = cursor.level
-            if any(self._unbound(state, cursor.access.subscripts[a]) for a in level.axes):
+            if any(state.unbound(cursor.access.subscripts[a]) for a in level.axes):
                 continue
             places = self._places(state, cursor.access, level.axes)
             if places:
@@ -235,34 +182,6 @@ class Descent:
         """What a target wants read before it is addressed."""
         return self._places(state, access, tuple(range(len(access.subscripts))))
 
-    def _open(self, state: State, bracket: Compare) -> list[str]:
-        names = dict.fromkeys(v for side in sides_of(bracket) for v in variables(side))
-        return [name for name in names if name not in state.bound]
-
-    def _condition(self, bracket: Compare) -> Cond:
-        left, right = (self.scheme.affine(side) for side in sides_of(bracket))
-        return Cond(bracket.op, left, right)  # type: ignore[arg-type]
-
-    def _cut(self, bracket: Compare, rank: str) -> tuple[list[Expr], list[Expr]] | None:
-        """Bounds (from, up to) that a comparison sets to a rank; None where it sets none."""
-        left, right = sides_of(bracket)
-        if bracket.op == "!=" or not all(self._solvable(s, rank) for s in (left, right)):
-            return None
-        (a, rest), (b, other) = (self.scheme.split(side, rank) for side in (left, right))
-        factor, limit, op = a - b, sub(other, rest), bracket.op
-        if factor == 0:
-            return None
-        if factor < 0:
-            factor, limit, op = -factor, neg(limit), _MIRRORED[op]
-        low, high = ceildiv(limit, Const(factor)), floordiv(limit, Const(factor))
-        return {
-            "<": ([], [low]),
-            "<=": ([], [add(high, ONE)]),
-            ">=": ([low], []),
-            ">": ([add(high, ONE)], []),
-            "==": ([low], [add(high, ONE)]),
-        }[op]
-
     def _walk_for(
         self, cursor: Cursor, node: Level, pos: str, coordinate: Expr, body: tuple[Stmt, ...]
     ) -> tuple[Stmt, ...]:
@@ -278,16 +197,14 @@ class Descent:
         """Open the loop that brings sparse operand ``i`` one step nearer to its next level."""
         cursor = state.cursors[i]
         level = cursor.level
-        unbound = {
-            axis: self._unbound(state, cursor.access.subscripts[axis]) for axis in level.axes
-        }
+        unbound = {axis: state.unbound(cursor.access.subscripts[axis]) for axis in level.axes}
         if level.kind.full:
             rank = next(names[0] for names in unbound.values() if names)
             return self._range(state, rank)
         for axis, names in unbound.items():
             if not names:
                 continue
-            if len(names) > 1 or not self._solvable(cursor.access.subscripts[axis], names[0]):
+            if len(names) > 1 or not solvable(cursor.access.subscripts[axis], names[0]):
                 return self._range(state, self._to_loop(names))
         for k in range(len(state.cursors)):
             if k != i and not state.cursors[k].optional and self._mergeable(state, i, k):
@@ -342,7 +259,7 @@ class Descent:
         his: list[Expr] = [scheme.extent(rank)]
         after = state
         for bracket in state.brackets:
-            cut = self._cut(bracket, rank) if self._open(state, bracket) == [rank] else None
+            cut = bounds(scheme, bracket, rank) if open_ranks(state, bracket) == [rank] else None
             if cut is not None:
                 los, his = los + cut[0], his + cut[1]
                 left = tuple(b for b in after.brackets if b != bracket)
@@ -354,7 +271,7 @@ class Descent:
                 subscript = cursor.access.subscripts[axis]
                 if not padded or axis in cursor.checked or self._passed(cursor, axis):
                     continue
-                if self._unbound(state, subscript) != [rank] or not self._solvable(subscript, rank):
+                if state.unbound(subscript) != [rank] or not solvable(subscript, rank):
                     continue
                 a, rest = scheme.split(subscript, rank)
                 low = sub(scheme.pad(cursor.access, axis), rest)
@@ -380,7 +297,7 @@ class Descent:
         scheme = self.scheme
         cursor = state.cursors[i]
         level, access = cursor.level, cursor.access
-        known = [a for a in level.axes if not self._unbound(state, access.subscripts[a])]
+        known = [a for a in level.axes if not state.unbound(access.subscripts[a])]
         places = self._places(state, access, tuple(known))
         if places:
             return self.fetch(state, places, self.go)
@@ -407,92 +324,22 @@ class Descent:
             return (Loop(scheme.rank(rank), over, self.go(below)),)
         at = scheme.names.fresh(f"{cursor.tag}_{node.label}_at")
         skip = level.axes[:prefix] if window is not None else ()
-        body = self._solve(state, cursor, Name(at), skip, lambda: self.go(below))
+        body = solve(scheme, state, cursor, Name(at), skip, lambda: self.go(below))
         return (Loop(at, over, body),)
 
     def _bound_prefix(self, state: State, cursor: Cursor) -> int:
         """How many leading axes of the flattened level are known already."""
         n = 0
         for axis in cursor.level.axes:
-            if self._unbound(state, cursor.access.subscripts[axis]):
+            if state.unbound(cursor.access.subscripts[axis]):
                 break
             n += 1
         return n
-
-    def _solve(
-        self,
-        state: State,
-        cursor: Cursor,
-        at: Expr,
-        skip: tuple[int, ...],
-        body: Callable[[], tuple[Stmt, ...]],
-    ) -> tuple[Stmt, ...]:
-        """Take a stored coordinate apart into axes, and each axis's subscript into its rank."""
-        scheme, access = self.scheme, cursor.access
-        axes = cursor.level.axes
-        known = set(state.bound)
-        layers: list[Callable[[tuple[Stmt, ...]], tuple[Stmt, ...]]] = []
-
-        def bind(name: str, expr: Expr) -> None:
-            layers.append(lambda inner: (Bind(name, expr, inner),))
-
-        def guard(*conditions: Cond) -> None:
-            layers.append(lambda inner: (Guard(conditions, inner),))
-
-        for k, axis in enumerate(axes):
-            if axis in skip:
-                continue
-            below = mul(*(scheme.axis_extent(access, a) for a in axes[k + 1 :]))
-            part = at if len(axes) == 1 else floordiv(at, below)
-            if k > 0:
-                part = mod(part, scheme.axis_extent(access, axis))
-            subscript = access.subscripts[axis]
-            names = [v for v in dict.fromkeys(variables(subscript)) if v not in known]
-            padded = cursor.signature.padded[axis]
-            if not names:
-                guard(Cond("==", part, scheme.index(access, axis)))
-                continue
-            (rank,) = names
-            name = scheme.rank(rank)
-            known.add(rank)
-            if single(subscript) == rank and not padded:
-                bind(name, part)
-                continue
-            a, rest = scheme.split(subscript, rank)
-            value = sub(add(part, scheme.pad(access, axis)), rest)
-            if a < 0:
-                value, a = neg(value), -a
-            if a == 1:
-                bind(name, value)
-                guard(Cond(">=", Name(name), ZERO), Cond("<", Name(name), scheme.extent(rank)))
-                continue
-            scaled = scheme.names.fresh(f"{name}_by_{a}")
-            bind(scaled, value)
-            guard(Cond(">=", Name(scaled), ZERO), Cond("==", mod(Name(scaled), Const(a)), ZERO))
-            bind(name, floordiv(Name(scaled), Const(a)))
-            guard(Cond("<", Name(name), scheme.extent(rank)))
-        inner = body()
-        for layer in reversed(layers):
-            inner = layer(inner)
-        return inner
 
     # ---- subscripts ---------------------------------------------------------------------
 
     def _deeper(self, cursor: Cursor, position: Expr) -> Cursor:
         return replace(cursor, depth=cursor.depth + 1, position=position)
-
-    def _unbound(self, state: State, subscript: Affine) -> list[str]:
-        return [v for v in dict.fromkeys(variables(subscript)) if v not in state.bound]
-
-    def _solvable(self, subscript: Affine, rank: str) -> bool:
-        """Whether the rank occurs once, outside floors, with a coefficient known now."""
-        for coefficient, atom in subscript.terms:
-            if not isinstance(atom, Var):
-                if rank in variables(Affine(((coefficient, atom),))):
-                    return False
-            elif atom.name == rank and coefficient.names:
-                return False
-        return True
 
     def _flatten(self, access: Access, axes: tuple[int, ...]) -> Expr:
         at: Expr = ZERO
@@ -520,15 +367,6 @@ class Descent:
         value = self.value(cursor)
         if not cursor.absent:
             return value
+        if cursor.missing:
+            return Number(0)
         return Absent(cursor.position, value, Number(0))
-
-
-def sides_of(bracket: Compare) -> tuple[Affine, Affine]:
-    """The two sides of a comparison of places."""
-    left, right = bracket.left, bracket.right
-    assert isinstance(left, Affine)
-    assert isinstance(right, Affine)
-    return left, right
-
-
-_MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "=="}

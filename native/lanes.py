@@ -17,8 +17,9 @@ from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.tree import Access
 from zeroskip.einsum_spec.walk import single, variables
 from zeroskip.formats.levels import Uncompressed
-from zeroskip.native.descend import Descent, State
-from zeroskip.native.lower import Lowered, Sums, finish, one_product
+from zeroskip.native.cursor import State
+from zeroskip.native.descend import Descent
+from zeroskip.native.lower import Lowered, finish, one_product
 from zeroskip.native.nest import (
     ONE,
     ZERO,
@@ -34,8 +35,10 @@ from zeroskip.native.nest import (
     mul,
 )
 from zeroskip.native.operand import LevelSignature, Signature
+from zeroskip.native.passes import Pass
 from zeroskip.native.pointwise import times
 from zeroskip.native.scheme import Scheme
+from zeroskip.native.sums import Sums
 
 FEWEST_LANES = 8
 """Extent of a lane rank below which its vectors would be mostly padding."""
@@ -122,7 +125,7 @@ def lower_lanes(plan: LanePlan, signatures: Mapping[str, Signature], dtype: str)
     stages = tuple(_stage(scheme, access, plan.rank) for access in plan.staged)
     size = mul(pitch, *(scheme.extent(rank) for rank in plan.rows))
     descent = Descent(scheme, sums.ranks(plan.term), leaf, lambda state: None, plan.rank)
-    loops = descent.go(State(frozenset(), sums.cursors(plan.term.accesses)))
+    loops = descent.go(State(frozenset(), sums.cursors(Pass(plan.term.accesses))))
     last = sums.over_result((sums.store(place, map(sums.late_value, plan.late)),))
     body = (*stages, Fill(rows, size, Number(0)), *loops, *last)
     return finish(scheme, (*sums.title(), f"lanes: {plan.rank}"), body)

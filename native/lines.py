@@ -17,8 +17,8 @@ from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Operand, densify, signature
 from zeroskip.native.dtypes import form_arithmetic
-from zeroskip.native.lower import optional_operands
 from zeroskip.native.operand import Signature
+from zeroskip.native.passes import every_pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +76,12 @@ def _looked_up(
             )
         if isinstance(index, Tensor):
             yield name, densify(index)
-    for name in optional_operands(form, dtype) - places:
+    tensors = {name: signature(x, ()) for name, x in used.items() if isinstance(x, Tensor)}
+    found = every_pass(form, lambda name: name in tensors and tensors[name].skips, {}, dtype)
+    optional = dict.fromkeys(access.tensor for one in found for access in one.optional)
+    for name in optional:
         operand = used[name]
-        if isinstance(operand, Tensor) and not signature(operand, ()).locatable:
+        if isinstance(operand, Tensor) and name not in places and not tensors[name].locatable:
             order = [axis for level in operand.levels for axis in level.axes]
             yield name, operand.asformat(Format(_by_coordinates(order)))
 

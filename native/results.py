@@ -14,8 +14,9 @@ from zeroskip.native import assemble
 from zeroskip.native.arguments import Array, Operand, densify
 from zeroskip.native.dtypes import LOGICAL
 from zeroskip.native.emit import emit
+from zeroskip.native.forms import fill_of, is_joint
 from zeroskip.native.lines import Line
-from zeroskip.native.lower import fill_of, is_joint, optional_operands
+from zeroskip.native.passes import every_pass
 from zeroskip.native.prepared import Prepared, remember, run, slots
 from zeroskip.native.reference import evaluate_form
 from zeroskip.native.schedules import plain, scheduled, walk
@@ -86,14 +87,13 @@ def sparse_result(line: Line, format: Format, backend: str, out: Array | None = 
             "sparse result would drop values that are not 0\n"
             "Ask for a dense result: leave format= out."
         )
-    optional = optional_operands(form, line.dtype.name)
-    looked_up = any(isinstance(line.used[name], Tensor) for name in optional)
+    by_points = backend == "numpy" or is_joint(form) or not line.shape
     chosen = None
-    if backend != "numpy" and not is_joint(form) and line.shape and not looked_up:
-        chosen = assemble.plan(form, line.signatures, line.shape)
+    if not by_points:
+        chosen = assemble.plan(form, line.signatures, line.shape, line.dtype.name)
     if chosen is not None and not assemble.mostly_empty(chosen, line.used, line.extents.ranks):
         return _assembled(line, chosen, format, backend)
-    if form.post == "relu" or backend == "numpy" or is_joint(form) or not line.shape or looked_up:
+    if by_points or form.post == "relu" or _everywhere(line):
         return Tensor.from_dense(dense_result(line, backend), format)
     value, hit = target_for(line), np.empty(line.shape, np.uint8)
     prepared = walk(line, hits=True)
@@ -102,6 +102,19 @@ def sparse_result(line: Line, format: Format, backend: str, out: Array | None = 
     run(prepared, filled, backend)
     coords = np.nonzero(hit)
     return Tensor.from_coords(coords, value[coords], line.shape, format)
+
+
+def _everywhere(line: Line) -> bool:
+    """Whether some term looks sparse operands up at every point, not following any."""
+
+    def sparse(name: str) -> bool:
+        return line.signatures[name].skips
+
+    return any(
+        any(sparse(a.tensor) for a in one.optional)
+        and not any(sparse(a.tensor) for a in one.follow)
+        for one in every_pass(line.form, sparse, {}, line.dtype.name)
+    )
 
 
 def _assembled(line: Line, chosen: assemble.Assembly, format: Format, backend: str) -> Tensor:

@@ -25,7 +25,7 @@ from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.tree import Access, Affine, Var
 from zeroskip.einsum_spec.walk import free, single
-from zeroskip.native.lower import Lowered, Sums, finish, one_product
+from zeroskip.native.lower import Lowered, finish, one_product
 from zeroskip.native.nest import (
     ONE,
     ZERO,
@@ -48,6 +48,7 @@ from zeroskip.native.nest import (
 )
 from zeroskip.native.operand import Signature
 from zeroskip.native.scheme import Scheme
+from zeroskip.native.sums import Sums
 
 SLACK = 64
 """Elements behind the staged copy: a vector that starts at its last element stays inside."""

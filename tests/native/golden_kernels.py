@@ -41,7 +41,7 @@ def schedule(spec: Spec, operands: Mapping[str, Any]) -> str:
 def rows(spec: Spec, operands: Mapping[str, Any]) -> str:
     """C that appends the rows of a sparse result."""
     line = line_of(spec, operands)
-    chosen = assemble.plan(line.form, line.signatures, line.shape)
+    chosen = assemble.plan(line.form, line.signatures, line.shape, line.dtype.name)
     assert chosen is not None
     _, signatures = assemble.reordered(chosen, line.used, line.signatures)
     lowered = assemble.lower_rows(line.form, signatures, line.dtype.name, chosen)
@@ -119,8 +119,13 @@ def kernels() -> dict[str, str]:
         ),
         "softmax_last": walk(softmax, {"S": ones(4, 5), "D": ones(5)}),
         "causal_bounds": walk(causal, {"A": ones(4, 5), "x": vector}),
-        "max_looked_up": walk(
+        "max_looked_up": walk(looked_up, {"A": ones(4, 5, format="CSR"), "B": ones(4, 5)}),
+        "max_union": walk(
             looked_up, {"A": ones(4, 5, format="CSR"), "B": ones(4, 5, format="bitmask")}
+        ),
+        "max_union_rows": rows(
+            make_spec("O[i,k] = max(A[i,k], B[i,k])"),
+            {"A": ones(4, 5, format="CSR"), "B": ones(4, 5, format="CSR")},
         ),
         "embedding": walk(embedding, {"X": np.ones(3, np.int64), "W": ones(4, 5)}),
         "unpooling": walk(unpooled, {"X": np.ones((2, 3), np.int64), "I": ones(2, 3)}),

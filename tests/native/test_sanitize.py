@@ -95,7 +95,7 @@ def test_rows_of_sparse_results(tmp_path):
             stored = {name: Tensor.from_dense(x, format) for name, x in dense.items()}
             spec = make_spec(text)
             line, want = line_of(spec, stored), evaluate(spec, dense)["C"]
-            chosen = assemble.plan(line.form, line.signatures, line.shape)
+            chosen = assemble.plan(line.form, line.signatures, line.shape, line.dtype.name)
             used, signatures = assemble.reordered(chosen, line.used, line.signatures)
             lowered = assemble.lower_rows(line.form, signatures, line.dtype.name, chosen)
             prepared = Prepared(lowered, emit(lowered.kernel), line.dtype)

@@ -15,9 +15,9 @@ from zeroskip.einsum_spec.spec import Spec
 from zeroskip.native import tile
 from zeroskip.native.arguments import Operand, shapes
 from zeroskip.native.emit import emit
+from zeroskip.native.forms import is_joint
 from zeroskip.native.lanes import LanePlan
 from zeroskip.native.lines import Line, line_of
-from zeroskip.native.lower import is_joint
 from zeroskip.native.prepared import Prepared, Slots, invocation
 from zeroskip.native.results import target_for
 from zeroskip.native.schedules import REUSE, WORTH_TILING, Schedule, kernel_of, schedule_of

@@ -1,0 +1,57 @@
+"""What a form asks of its kernel, before any operand is looked at."""
+
+from __future__ import annotations
+
+from zeroskip.einsum_spec.form import Form, Term, summed
+from zeroskip.einsum_spec.tree import Add, Affine, Call, Compare, Expr, Literal, Mul
+from zeroskip.einsum_spec.walk import by_data, gathers
+from zeroskip.native.dtypes import LOGICAL
+from zeroskip.native.functions import FUNCTIONS
+
+
+def is_joint(form: Form) -> bool:
+    """Whether the right side must be evaluated whole at every point, densely."""
+    return form.reduction not in (None, "+") or (form.reduction == "+" and form.post is not None)
+
+
+def product_of(term: Term) -> Expr:
+    """The product of a term as one expression, its scalars and its sum left out."""
+    parts: tuple[Expr, ...] = (*term.accesses, *term.factors)
+    return parts[0] if len(parts) == 1 else Mul(parts or (Literal(1),))
+
+
+def right_side(form: Form) -> Expr:
+    """The whole right side as one expression to be evaluated at a point."""
+    terms = tuple(summed(term) for term in form.terms)
+    whole: Expr = terms[0] if len(terms) == 1 else Add(terms)
+    if form.post is not None:
+        whole = Call(form.post, (whole,))
+    return Call("truth", (whole,)) if form.reduction in LOGICAL else whole
+
+
+def is_bracket(node: Expr) -> bool:
+    """A comparison of places that loops can follow; one of data is a value."""
+    return (
+        isinstance(node, Compare)
+        and isinstance(node.left, Affine)
+        and isinstance(node.right, Affine)
+        and not any(True for side in sides_of(node) for _ in gathers(side))
+    )
+
+
+def form_scatters(form: Form) -> bool:
+    """Whether ``=`` writes where data says, so that each place must be seen to be hit once."""
+    return form.reduction is None and by_data(form.target)
+
+
+def sides_of(bracket: Compare) -> tuple[Affine, Affine]:
+    """The two sides of a comparison of places."""
+    left, right = bracket.left, bracket.right
+    assert isinstance(left, Affine)
+    assert isinstance(right, Affine)
+    return left, right
+
+
+def fill_of(form: Form) -> float:
+    """Value of a result where nothing is stored: the function at 0."""
+    return 0.0 if form.post is None else FUNCTIONS[form.post].at_zero

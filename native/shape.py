@@ -1,0 +1,118 @@
+"""What the shapes of kernel share: places, values, cursors of a form under a scheme."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from zeroskip.einsum_spec.explicit import form_text
+from zeroskip.einsum_spec.form import Term
+from zeroskip.einsum_spec.tree import Access, Expr
+from zeroskip.einsum_spec.walk import free, gathers, single, subscripts
+from zeroskip.native.cursor import Cursor, Leaf, State
+from zeroskip.native.descend import Descent
+from zeroskip.native.nest import Elem, Fill, Func, Number, Prod, Stmt, Sum, Value
+from zeroskip.native.passes import Pass
+from zeroskip.native.pointwise import value_of
+from zeroskip.native.scheme import Scheme
+
+
+class Shape:
+    """What every kernel of a form needs: its title, its place, its values."""
+
+    def __init__(self, scheme: Scheme) -> None:
+        self.scheme = scheme
+        self.form = scheme.form
+        target = self.form.target
+        self.target_ranks = tuple(free(target))
+        self.result = scheme.buffer(
+            ("vals", target.tensor), f"{target.tensor}_vals", scheme.dtype, written=True
+        )
+
+    def title(self) -> tuple[str, ...]:
+        """The line, and how each operand is stored."""
+        notes = []
+        for name, signature in self.scheme.signatures.items():
+            levels = " ".join(
+                "*".join(map(str, level.axes)) + ":" + level.letter for level in signature.levels
+            )
+            notes.append(f"{name}: {levels or 'scalar'}, {signature.dtype}")
+        return (form_text(self.form), *notes)
+
+    def place(self) -> Elem:
+        return Elem(self.result, self.scheme.row_major(self.form.target))
+
+    def scale(self, term: Term) -> list[Value]:
+        """The factors of a term that are not accesses."""
+        values: list[Value] = []
+        if term.number != 1 or not (term.accesses or term.scalars or term.factors):
+            values.append(Number(term.number))
+        for name in term.scalars:
+            values.append(self.scheme.scalar(name))
+        return values
+
+    def ranks(self, term: Term) -> tuple[str, ...]:
+        names = dict.fromkeys(self.target_ranks)
+        names.update(term.held)
+        names.update(dict.fromkeys(term.ranks))
+        names.update(dict.fromkeys(self.form.reduced))
+        return tuple(names)
+
+    def cursors(self, one: Pass) -> tuple[Cursor, ...]:
+        """One for each access; the sparse ones whose subscripts are all plain ranks lead."""
+        made = []
+        count: dict[str, int] = {}
+        for access in (*one.follow, *one.optional):
+            count[access.tensor] = count.get(access.tensor, 0) + 1
+            n = count[access.tensor]
+            tag = access.tensor if n == 1 else f"{access.tensor}{n}"
+            signature = self.scheme.signatures[access.tensor]
+            optional = access not in one.follow
+            cursor = Cursor(access, signature, tag, optional=optional)
+            made.append(replace(cursor, missing=access in one.missing))
+        plain = {c.tag: all(single(s) is not None for s in c.access.subscripts) for c in made}
+        return tuple(sorted(made, key=lambda c: not plain[c.tag]))
+
+    def sparse(self, tensor: str) -> bool:
+        """Whether an operand leaves coordinates out."""
+        return self.scheme.signatures[tensor].skips
+
+    def fills(self) -> dict[str, int | float]:
+        """What stands for nothing, by operand."""
+        return dict.fromkeys(self.scheme.signatures, 0)
+
+    def factor(self, node: Expr, found: Mapping[Access, Value]) -> Value:
+        return value_of(node, self.scheme, found.__getitem__, self.scheme.dtype)
+
+    def fetched(
+        self, descent: Descent, state: State, factors: Iterable[Expr], make: Leaf
+    ) -> tuple[Stmt, ...]:
+        """What ``make`` gives once the places that values and the target name are read."""
+        wanted: list[Access | tuple[Access, int]] = [
+            gather.access
+            for factor in factors
+            for part in subscripts(factor)
+            for gather in gathers(part)
+            if gather.access not in state.fetched
+        ]
+        wanted += descent.places_of(state, self.form.target)
+        return descent.fetch(state, list(dict.fromkeys(wanted)), make)
+
+    def post(self, value: Value) -> Value:
+        return value if self.form.post is None else Func(self.form.post, (value,))
+
+    def fill(self, value: int | float) -> Stmt:
+        return Fill(self.result, self.scheme.size(self.form.target), Number(value))
+
+
+def product(values: list[Value]) -> Value:
+    return values[0] if len(values) == 1 else Prod(tuple(values))
+
+
+def total(values: list[Value]) -> Value:
+    return values[0] if len(values) == 1 else Sum(tuple(values))
+
+
+def stored_values(state: State, descent: Descent) -> tuple[Value, ...]:
+    """Values of which a 0 only bridges a run, or fills a group."""
+    return tuple(descent.value(c) for c in state.cursors if c.signature.bridged)
