@@ -23,6 +23,7 @@ from zeroskip.einsum_spec.tree import (
     Mul,
     Neg,
 )
+from zeroskip.einsum_spec.walk import accesses
 from zeroskip.native.functions import FUNCTIONS, SEVERAL
 
 Number = int | float
@@ -50,7 +51,8 @@ def folded(
     """The number that ``node`` is where all ``atoms`` are absent, or None where it is not one.
 
     Absent times anything is absent: 0 times what is unknown is 0, and an infinity that is
-    added to what is unknown stays one, as min-plus has it.
+    added to what is unknown stays one, as min-plus has it, unless that may be the other
+    infinity where it is absent itself.  Whole numbers that may wrap around give None.
     """
 
     def go(child: Expr) -> Number | None:
@@ -63,9 +65,10 @@ def folded(
             return value
         case Neg(arg=arg):
             inner = go(arg)
-            return None if inner is None else -inner
+            return None if inner is None else _exact(-inner)
         case Add(terms=terms):
-            return _sum([go(term) for term in terms])
+            absent = [folded(term, list(accesses(term)), fills) for term in terms]
+            return _sum([go(term) for term in terms], absent)
         case Mul(factors=factors):
             return _product([go(factor) for factor in factors])
         case Div(numerator=top, denominator=bottom):
@@ -90,25 +93,34 @@ def folded(
             return None
 
 
-def _sum(parts: Iterable[Number | None]) -> Number | None:
-    found = list(parts)
-    for part in found:
-        if part is not None and math.isinf(part):
-            return part
-    return None if None in found else sum(p for p in found if p is not None)
+def _sum(parts: list[Number | None], absent: list[Number | None]) -> Number | None:
+    """absent : each part where all its operands are absent."""
+    known = [part for part in parts if part is not None]
+    if len(known) == len(parts):
+        return _exact(sum(known))
+    ends = {part for part in (*known, *absent) if part is not None and math.isinf(part)}
+    if len(ends) == 1 and not any(map(math.isnan, known)):
+        return next((part for part in known if part in ends), None)
+    return None
 
 
 def _product(parts: Iterable[Number | None]) -> Number | None:
     found = list(parts)
     if 0 in found:
         return 0
-    return None if None in found else math.prod(p for p in found if p is not None)
+    return None if None in found else _exact(math.prod(p for p in found if p is not None))
 
 
 def _called(name: str, args: list[Number | None]) -> Number | None:
     known = [arg for arg in args if arg is not None]
     if len(known) < len(args):
-        return None
+        end = {"max": math.inf, "min": -math.inf}.get(name)
+        return end if end in known else None
     if name in SEVERAL:
-        return reduce(SEVERAL[name].python, known)
-    return FUNCTIONS[name].python(known[0])
+        return _exact(reduce(SEVERAL[name].python, known))
+    return _exact(FUNCTIONS[name].python(known[0]))
+
+
+def _exact(number: Number) -> Number | None:
+    """A number, or None where the narrowest type that computes may have no room for it."""
+    return None if isinstance(number, int) and abs(number) >= 2**31 else number

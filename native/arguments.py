@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,8 +27,7 @@ def resolve(name: str, given: object) -> Operand:
     """An operand as a C-contiguous ndarray of native byte order, or a `Tensor`.
 
     Anything that `zeroskip.tensor` takes is taken; SciPy matrices become tensors, every
-    dense thing an ndarray, and so does a tensor whose fill is not 0.  Nothing handed in is
-    changed.
+    dense thing an ndarray.  Nothing handed in is changed.
     """
     if isinstance(given, Tensor):
         return given if _sparse(given) else given.toarray()
@@ -51,8 +51,8 @@ def resolve(name: str, given: object) -> Operand:
 
 
 def _sparse(given: Tensor) -> bool:
-    """Whether kernels may skip what is not stored: it is absent only where the fill is 0."""
-    return not given.fill and any(not level.spec.full for level in given.levels)
+    """Whether anything may be left unstored."""
+    return any(not level.spec.full for level in given.levels)
 
 
 def _read(given: object) -> Operand:
@@ -77,7 +77,15 @@ def signature(operand: Operand, padded: tuple[bool, ...]) -> Signature:
         spec = level.spec
         group = (spec.most, spec.group) if isinstance(spec, Structured) else ()
         levels.append(LevelSignature(type(spec), level.axes, arrays, unique, group))
-    return Signature(operand.dtype.name, tuple(levels), padded)
+    return Signature(operand.dtype.name, tuple(levels), padded, fill=fill_of(operand))
+
+
+def fill_of(operand: Operand) -> int | float:
+    """What is read where nothing is stored; 0 of an ndarray, whose padding reads so."""
+    if isinstance(operand, np.ndarray) or not operand.fill:
+        return 0
+    fill = operand.fill.item()
+    return math.nan if fill != fill else fill * 1
 
 
 def values(operand: Operand) -> Array:

@@ -76,9 +76,10 @@ def plan(
     target = tuple(rank for rank in ranks if rank is not None)
     if form.reduction is not None or len(set(target)) < len(ranks) or by_data(form.target):
         return None
+    fills = {name: of.fill for name, of in signatures.items()}
     followed = [
         [a for a in one.follow if signatures[a.tensor].skips]
-        for one in every_pass(form, lambda name: signatures[name].skips, {}, dtype)
+        for one in every_pass(form, lambda name: signatures[name].skips, fills, dtype)
     ]
     if not all(followed):
         return None

@@ -167,10 +167,12 @@ def value(node: Value, ctx: ValueContext, outer: int = 0) -> str:
         text = " + ".join(value(a, ctx, 1) for a in node.args)
         return f"({text})" if outer >= 2 else text
     if isinstance(node, Select):
-        test, chosen = f"{value(node.test, ctx)} != 0", value(node.value, ctx)
+        fill, otherwise = (number(x, ctx.dtype) if x else "0" for x in (node.fill, node.otherwise))
+        test, chosen = f"{value(node.test, ctx)} != {fill}", value(node.value, ctx)
         if ctx.lane is None:
-            return f"({test} ? {chosen} : 0)"
-        return f"({test} ? (zs_vec)({chosen}) : (zs_vec){{}})"
+            return f"({test} ? {chosen} : {otherwise})"
+        lanes = "(zs_vec){}" if otherwise == "0" else f"(zs_vec){{}} + {otherwise}"
+        return f"({test} ? (zs_vec)({chosen}) : {lanes})"
     if isinstance(node, Ratio):
         text = f"{value(node.top, ctx, 2)} / {value(node.bottom, ctx, 3)}"
         return f"({text})" if outer else text
@@ -198,9 +200,11 @@ def truth(node: Value, ctx: ValueContext) -> str:
 
 
 def number(x: int | float, dtype: str) -> str:
-    """A literal of the kernel's arithmetic; infinities and extreme integers included."""
+    """A literal of the kernel's arithmetic; infinities, NaN and extreme integers included."""
     if dtype.startswith("float"):
         suffix = "f" if dtype == "float32" else ""
+        if x != x:
+            return f'__builtin_nan{suffix}("")'
         if x in (float("inf"), float("-inf")):
             return ("-" if x < 0 else "") + f"__builtin_inf{suffix}()"
         return f"{float(x)!r}{suffix}"

@@ -368,5 +368,5 @@ class Descent:
         if not cursor.absent:
             return value
         if cursor.missing:
-            return Number(0)
-        return Absent(cursor.position, value, Number(0))
+            return Number(cursor.signature.fill)
+        return Absent(cursor.position, value, Number(cursor.signature.fill))

@@ -120,7 +120,8 @@ class Machine:
             here = self.integer(node.position) >= 0
             return self.value(node.value if here else node.otherwise)
         if isinstance(node, Select):
-            return self.value(node.value) if self.value(node.test) != 0 else self.scalar(0)
+            stored = self.value(node.test) != self.scalar(node.fill)
+            return self.value(node.value) if stored else self.scalar(node.otherwise)
         values = [self.value(a) for a in node.args]
         total = values[0]
         for v in values[1:]:

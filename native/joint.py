@@ -13,9 +13,9 @@ from zeroskip.native.dtypes import LOGICAL, identity
 from zeroskip.native.forms import is_bracket, right_side
 from zeroskip.native.nest import Func, Number, Reduce, Stmt, Value
 from zeroskip.native.passes import whole_passes
-from zeroskip.native.pointwise import times
+from zeroskip.native.pointwise import plus, times
 from zeroskip.native.scheme import Scheme
-from zeroskip.native.shape import Shape, total
+from zeroskip.native.shape import Shape
 
 _OPERATOR = {"+": "+", "*": "*", "max": "max", "min": "min", "|": "max", "&": "min"}
 """``|`` and ``&`` are the maximum and the minimum of truth values."""
@@ -55,9 +55,10 @@ class Joint(Shape):
                 values += [self.factor(f, found) for f in term.factors if f not in brackets]
                 sums.append(times(values or [Number(1)], self.scheme, dtype))
             work = sum(max(len(t.accesses) + len(t.factors) - 1, 0) for t in form.terms)
-            value = self.post(total(sums))
+            value = self.post(plus(sums, self.scheme, dtype))
             if reduction in LOGICAL:
                 value = Func("truth", (value,))
+            value = self.absent_skipped(value, whole, start, state, descent)
             return (Reduce(self.place(), _OPERATOR[reduction], value, work),)
 
         descent = Descent(self.scheme, ranks, leaf, lambda state: None, None)

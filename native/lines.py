@@ -37,6 +37,11 @@ class Line:
     converted: tuple[str, ...] = ()
 
     @property
+    def fills(self) -> dict[str, int | float]:
+        """What is read of each operand where nothing is stored."""
+        return {name: of.fill for name, of in self.signatures.items()}
+
+    @property
     def name(self) -> str:
         return self.form.target.tensor
 
@@ -51,7 +56,7 @@ def line_of(form: Form, operands: Mapping[str, Operand], extents: Extents) -> Li
     names += [name for term in form.terms for name in term.bare]
     used = {name: operands[name] for name in dict.fromkeys(names) if name in operands}
     dtype = form_arithmetic(form, {n: x.dtype for n, x in used.items()}, extents.constants)
-    wanted = dict(_looked_up(form, used, dtype.name))
+    wanted = dict(_looked_up(form, used, dtype.name, extents))
     used = {name: wanted.get(name, x) for name, x in used.items()}
     signatures = {}
     for name, operand in used.items():
@@ -63,7 +68,7 @@ def line_of(form: Form, operands: Mapping[str, Operand], extents: Extents) -> Li
 
 
 def _looked_up(
-    form: Form, used: Mapping[str, Operand], dtype: str
+    form: Form, used: Mapping[str, Operand], dtype: str, extents: Extents
 ) -> Iterator[tuple[str, Operand]]:
     """Operands that must be stored in another way to be looked up, and that way."""
     places = {gather.access.tensor for gather in _gathers(form)}
@@ -77,11 +82,18 @@ def _looked_up(
         if isinstance(index, Tensor):
             yield name, densify(index)
     tensors = {name: signature(x, ()) for name, x in used.items() if isinstance(x, Tensor)}
-    found = every_pass(form, lambda name: name in tensors and tensors[name].skips, {}, dtype)
+    for name in [name for name, of in tensors.items() if of.fill and name not in places]:
+        if name not in extents.skipped and any(map(any, extents.pads.get(name, ()))):
+            yield name, densify(used[name])  # which tells padding, 0, from what is absent
+            del tensors[name]
+    fills = {name: of.fill for name, of in tensors.items()}
+    found = every_pass(form, lambda name: name in tensors and tensors[name].skips, fills, dtype)
     optional = dict.fromkeys(access.tensor for one in found for access in one.optional)
     for name in optional:
         operand = used[name]
-        if isinstance(operand, Tensor) and name not in places and not tensors[name].locatable:
+        if name not in tensors or name in places:
+            continue
+        if isinstance(operand, Tensor) and not tensors[name].locatable:
             order = [axis for level in operand.levels for axis in level.axes]
             yield name, operand.asformat(Format(_by_coordinates(order)))
 

@@ -72,6 +72,8 @@ def one_product(
         return None
     if any(map(by_data, (form.target, *form.reads))):
         return None
+    if any(signatures[access.tensor].fill for access in form.reads):
+        return None
     sums = Sums(Scheme(form, signatures, dtype))
     main, late = sums.parts()
     if len(main) != 1 or not sums.plain_target():

@@ -231,11 +231,13 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class Select:
-    """``value`` where ``test`` is not 0, else 0: what only fills a place is absent, and an
-    absent value times infinity is absent."""
+    """``value`` where ``test`` is not ``fill``, else ``otherwise``: what only fills a place is
+    absent, and an absent value times infinity is absent."""
 
     test: Elem
     value: Value
+    fill: int | float = 0
+    otherwise: int | float = 0
 
 
 Value = (

@@ -34,12 +34,15 @@ class Signature:
 
     padded : for each axis, whether its accesses may fall into padding.
     skips_padding : whether what falls into padding is left out of a reduction; else it is 0.
+    fill : what is read where nothing is stored, as a Python number; a NaN is `math.nan` itself,
+        which alone equals itself as a part of a key.
     """
 
     dtype: str
     levels: tuple[LevelSignature, ...]
     padded: tuple[bool, ...]
     skips_padding: bool = False
+    fill: int | float = 0
 
     @property
     def locatable(self) -> bool:
@@ -64,7 +67,7 @@ class Signature:
 
     @property
     def fills(self) -> bool:
-        """Whether zeros among its values may stand for what is absent: bridges of runs, pads of
+        """Whether fills among its values may stand for what is absent: bridges of runs, pads of
         groups, the unstored part of an uncompressed level below a sparse one.
 
         Fills of an upper level lead to fibers in which nothing is stored, unless the levels

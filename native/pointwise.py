@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -62,7 +63,7 @@ def value_of(node: Expr, scheme: Scheme, read: Read, dtype: str) -> Value:
         case Neg(arg=arg):
             return Prod((Number(-1), go(arg)))
         case Add(terms=terms):
-            return Sum(tuple(map(go, terms)))
+            return plus([go(term) for term in terms], scheme, dtype)
         case Mul(factors=factors):
             return times([go(factor) for factor in factors], scheme, dtype)
         case Div(numerator=top, denominator=bottom):
@@ -72,7 +73,7 @@ def value_of(node: Expr, scheme: Scheme, read: Read, dtype: str) -> Value:
         case Call(function="where", args=(test, yes, no)):
             return Choose(go(test), go(yes), go(no))
         case Call(function=name, args=args):
-            return Func(name, tuple(map(go, args)))
+            return _called(name, [go(arg) for arg in args], scheme)
         case _:
             raise TypeError(f"{type(node).__name__} is hoisted before it is lowered")
 
@@ -85,20 +86,79 @@ def times(values: list[Value], scheme: Scheme, dtype: str) -> Value:
     """
     if len(values) == 1:
         return values[0]
-    made: Value = Prod(tuple(values))
-    if np.dtype(dtype).kind != "f":
+    made = Prod(tuple(values))
+    return _absorbed(made, values, scheme, (0,)) if np.dtype(dtype).kind == "f" else made
+
+
+def plus(values: list[Value], scheme: Scheme, dtype: str) -> Value:
+    """A sum in which an infinite fill stays what it is, whatever it meets; where another may be
+    of the other sign, they are added up, to NaN."""
+    if len(values) == 1:
+        return values[0]
+    made = Sum(tuple(values))
+    ends = {end for value in values for end in _ends(value, scheme)}
+    if np.dtype(dtype).kind != "f" or len(ends) != 1:
         return made
+    return _absorbed(made, values, scheme, tuple(ends))
+
+
+def _called(name: str, values: list[Value], scheme: Scheme) -> Value:
+    made = Func(name, tuple(values))
+    end = {"max": math.inf, "min": -math.inf}.get(name)
+    return made if end is None else _absorbed(made, values, scheme, (end,))
+
+
+def _ends(value: Value, scheme: Scheme) -> set[float]:
+    """The infinities that a value may be where operands are absent."""
+    fill = _fill(value, scheme)
+    if fill is not None and math.isinf(fill):
+        return {fill}
+    parts: tuple[Value, ...]
+    match value:
+        case Prod(args) | Sum(args) | Func(_, args):
+            parts = args
+        case Ratio(top, bottom):
+            parts = top, bottom
+        case Choose(_, yes, no):
+            parts = yes, no
+        case Absent(_, inner, _) | Select(_, inner):
+            parts = (inner,)
+        case _:
+            parts = ()
+    return {math.inf, -math.inf} if any(_ends(part, scheme) for part in parts) else set()
+
+
+def _fill(value: Value, scheme: Scheme) -> int | float | None:
+    match value:
+        case Elem():
+            return scheme.filler(value)
+        case Absent(otherwise=Number(fill)):
+            return fill
+        case Select(otherwise=fill):
+            return fill
+        case _:
+            return None
+
+
+def _absorbed(
+    made: Value, values: list[Value], scheme: Scheme, absorbing: tuple[float, ...]
+) -> Value:
+    """``made`` of ``values``, but where one of them is absent and its fill absorbs all else."""
     for value in values:
+        fill = _fill(value, scheme)
+        if fill is None or fill not in absorbing:
+            continue
         match value:
-            case Elem() if scheme.fills(value):
-                made = Select(value, made)
-            case Absent(position, Elem() as stored, Number(0)):
-                inside = Select(stored, made) if scheme.fills(stored) else made
-                made = Absent(position, inside, Number(0))
-            case Absent(position, _, Number(0)):
-                made = Absent(position, made, Number(0))
-            case Select(test=test):
-                made = Select(test, made)
+            case Elem():
+                made = Select(value, made, fill, fill)
+            case Absent(position, Elem() as stored, _):
+                among = scheme.filler(stored) is not None
+                inside = Select(stored, made, fill, fill) if among else made
+                made = Absent(position, inside, Number(fill))
+            case Absent(position, _, _):
+                made = Absent(position, made, Number(fill))
+            case Select(test=test, fill=filler):
+                made = Select(test, made, filler, fill)
     return made
 
 

@@ -197,15 +197,13 @@ class Scheme:
             return self.buffer(("staged", tensor), f"{tensor}_staged", dtype, written=True)
         return self.buffer(("vals", tensor), f"{tensor}_vals", self.signatures[tensor].dtype)
 
-    def fills(self, value: Elem) -> bool:
-        """Whether a 0 of this operand may stand for what is absent."""
-        return any(
-            key[0] in ("vals", "staged")
-            and key[1] in self.signatures
-            and self.signatures[str(key[1])].fills
-            and buffer.name == value.array
-            for key, buffer in self.buffers.items()
-        )
+    def filler(self, value: Elem) -> int | float | None:
+        """The fill of this operand, where an element of it may stand for what is absent."""
+        for key, buffer in self.buffers.items():
+            if buffer.name == value.array and key[0] in ("vals", "staged"):
+                of = self.signatures.get(str(key[1]))
+                return of.fill if of is not None and of.fills else None
+        return None
 
     def level(self, access: Access, k: int) -> Level:
         """Storage rank k of an operand; its arrays are named by the ranks it stores."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+
+import numpy as np
 
 from zeroskip.einsum_spec.explicit import form_text
 from zeroskip.einsum_spec.form import Term
 from zeroskip.einsum_spec.tree import Access, Expr
 from zeroskip.einsum_spec.walk import free, gathers, single, subscripts
+from zeroskip.native.absence import needed
 from zeroskip.native.cursor import Cursor, Leaf, State
 from zeroskip.native.descend import Descent
-from zeroskip.native.nest import Elem, Fill, Func, Number, Prod, Stmt, Sum, Value
+from zeroskip.native.nest import Elem, Fill, Func, Number, Prod, Select, Stmt, Sum, Test, Value
 from zeroskip.native.passes import Pass
 from zeroskip.native.pointwise import value_of
 from zeroskip.native.scheme import Scheme
@@ -36,7 +40,8 @@ class Shape:
             levels = " ".join(
                 "*".join(map(str, level.axes)) + ":" + level.letter for level in signature.levels
             )
-            notes.append(f"{name}: {levels or 'scalar'}, {signature.dtype}")
+            fill = f", fill {signature.fill}" if signature.fill else ""
+            notes.append(f"{name}: {levels or 'scalar'}, {signature.dtype}{fill}")
         return (form_text(self.form), *notes)
 
     def place(self) -> Elem:
@@ -79,7 +84,26 @@ class Shape:
 
     def fills(self) -> dict[str, int | float]:
         """What stands for nothing, by operand."""
-        return dict.fromkeys(self.scheme.signatures, 0)
+        return {name: of.fill for name, of in self.scheme.signatures.items()}
+
+    def absent_skipped(
+        self, value: Value, whole: Expr, start: int | float, state: State, descent: Descent
+    ) -> Value:
+        """``value``, but ``start`` where an operand holds no more than a fill without which there
+        is nothing to do: what loops leave out in one format adds nothing in another."""
+        if np.dtype(self.scheme.dtype).kind != "f":
+            return value
+        inner, known = value, set()
+        while isinstance(inner, Select):
+            known.add(inner.test)
+            inner = inner.value
+        for cursor in state.cursors:
+            stored, fill = descent.value(cursor), cursor.signature.fill
+            if stored in known or not cursor.signature.fills or (fill and math.isfinite(fill)):
+                continue
+            if needed(whole, cursor.access, self.fills(), start):
+                value = Select(stored, value, fill, start)
+        return value
 
     def factor(self, node: Expr, found: Mapping[Access, Value]) -> Value:
         return value_of(node, self.scheme, found.__getitem__, self.scheme.dtype)
@@ -114,5 +138,14 @@ def total(values: list[Value]) -> Value:
 
 
 def stored_values(state: State, descent: Descent) -> tuple[Value, ...]:
-    """Values of which a 0 only bridges a run, or fills a group."""
-    return tuple(descent.value(c) for c in state.cursors if c.signature.bridged)
+    """Values that are 0 where what is there only bridges a run, or fills a group."""
+    return tuple(_stored(descent, c) for c in state.cursors if c.signature.bridged)
+
+
+def _stored(descent: Descent, cursor: Cursor) -> Value:
+    value, fill = descent.value(cursor), cursor.signature.fill
+    if not fill:
+        return value
+    if math.isnan(fill):
+        return Test("==", value, value, cursor.signature.dtype)
+    return Test("!=", value, Number(fill), cursor.signature.dtype)

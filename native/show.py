@@ -276,8 +276,11 @@ def _value(node: Value, kernel: Kernel, outer: int = 0) -> str:
             return f"where({', '.join(shown)})"
         case Absent(_, value, otherwise):
             return f"({_value(value, kernel)} or {_value(otherwise, kernel)})"
-        case Select(test, value):
+        case Select(test, value, 0, 0):
             return f"({_value(value, kernel)} if {_value(test, kernel)})"
+        case Select(test, value, fill, otherwise):
+            head = f"{_value(value, kernel)} if {_value(test, kernel)} != {fill:g}"
+            return f"({head} else {otherwise:g})"
         case Prod(args):
             text = " * ".join(_value(a, kernel, 2) for a in args)
             return f"({text})" if outer == 3 else text

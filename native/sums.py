@@ -15,7 +15,7 @@ from zeroskip.einsum_spec.tree import Compare
 from zeroskip.einsum_spec.walk import by_data, free, single
 from zeroskip.native.cursor import State
 from zeroskip.native.descend import Descent
-from zeroskip.native.forms import form_scatters, is_bracket
+from zeroskip.native.forms import form_scatters, is_bracket, product_of
 from zeroskip.native.nest import (
     ZERO,
     Acc,
@@ -165,6 +165,7 @@ class Sums(Shape):
             values = values or [Number(1)]
             work = max(len(term.accesses) + len(factors) - 1, 0)
             value = times(values, self.scheme, self.scheme.dtype)
+            value = self.absent_skipped(value, product_of(term), 0, state, descent)
             if into is not None:
                 return (Reduce(into, "+", value, work),)
             return self.put(value, work, stored_values(state, descent))

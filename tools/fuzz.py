@@ -75,6 +75,7 @@ class Trial:
         with np.errstate(all="ignore"):
             want = evaluate(spec, self.case.dense)["O"]
         self.finite = rng.random() < 0.9 or not spoil(rng, self.case)
+        self.finite &= not self.case.infinite
         self.call = judges.Call(spec, self.case.stored, want)
         self.kernel, self.filled = judges.prepare(self.call)
         self.counted = rng.random() < 0.2

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 import numpy as np
-from generator import Case, random_array, random_format, store
+from generator import Case, random_array, random_format, store_filled
 
 RANKS = ("i", "j", "k")
 NODES = ("+", "-", "*", "*", "max", "min", "relu", "abs", "where", "bracket", "test")
@@ -95,7 +95,9 @@ def random_expression(rng: np.random.Generator, longest: int = 4) -> Case:
             shape = tuple(extents[rank] for rank in ranks)
             array = random_array(rng, shape, dtype, float(rng.choice([0.2, 0.5, 1.0])))
             format = random_format(rng, len(shape)) if rng.random() < 0.7 else ""
-            dense[name], stored[name] = array, store(rng, array, format) if format else array
+            dense[name] = stored[name] = array
+            if format:
+                dense[name], stored[name] = store_filled(rng, array, format)
     sizes = {rank: extent for rank, extent in extents.items() if rank in names}
     return Case(text, sizes, {}, {}, dense, stored)
 

@@ -99,13 +99,29 @@ def random_array(
     return np.asarray(array.astype(dtype))
 
 
-def store(rng: np.random.Generator, array: NDArray[Any], format: str) -> Tensor:
-    """The array in a format; half of the time with zeros stored and coordinates unsorted."""
+def store(rng: np.random.Generator, array: NDArray[Any], format: str, fill: float = 0) -> Tensor:
+    """The array in a format; half of the time with fills stored and coordinates unsorted."""
     if array.ndim == 0 or rng.random() < 0.5:
-        return Tensor.from_dense(array, format)
-    kept = np.nonzero((array != 0) | (rng.random(array.shape) < 0.15))
+        return Tensor.from_dense(array, format, fill=fill)
+    kept = np.nonzero((array != fill) | (rng.random(array.shape) < 0.15))
     order = rng.permutation(len(kept[0]))
-    return Tensor.from_coords([k[order] for k in kept], array[kept][order], array.shape, format)
+    coords = [k[order] for k in kept]
+    return Tensor.from_coords(coords, array[kept][order], array.shape, format, fill=fill)
+
+
+def store_filled(
+    rng: np.random.Generator, array: NDArray[Any], format: str
+) -> tuple[NDArray[Any], Tensor]:
+    """The array and its tensor, a third of the time with another fill in place of the zeros."""
+    fill: float = 0
+    if rng.random() < 0.3:
+        fill = float(rng.choice([1, -2, 0.5, np.inf, -np.inf], p=[0.3, 0.2, 0.2, 0.2, 0.1]))
+        if array.dtype.kind in "iu":
+            ends = np.iinfo(array.dtype)
+            fill = int(rng.choice([1, 2, -1, ends.max], p=[0.4, 0.2, 0.3, 0.1]))
+        fill = fill if array.dtype.kind != "b" else 1
+        array = np.where(array == 0, array.dtype.type(fill), array)
+    return array, store(rng, array, format, fill)
 
 
 # ---- Einsums ----------------------------------------------------------------------------
@@ -125,9 +141,16 @@ class Case:
     dense: dict[str, NDArray[Any]]
     stored: dict[str, Any]
 
+    @property
+    def infinite(self) -> bool:
+        """Whether a fill is infinite: it absorbs what NumPy makes NaN of."""
+        fills = [x.fill for x in self.stored.values() if isinstance(x, Tensor)]
+        return not np.isfinite(fills).all()
+
     def __str__(self) -> str:
         formats = {
-            name: f"{x.dtype}{list(x.shape)} " + (str(x.format) if isinstance(x, Tensor) else "-")
+            name: f"{x.dtype}{list(x.shape)} "
+            + (f"{x.format} fill {x.fill}" if isinstance(x, Tensor) else "-")
             for name, x in self.stored.items()
         }
         return f"{self.text!r} sizes={self.sizes} consts={self.consts} pad={self.pad} {formats}"
@@ -261,9 +284,9 @@ def _draw(rng: np.random.Generator, longest: int) -> Case | None:
         chosen = dtype if rng.random() < 0.9 else str(rng.choice(types))
         density = float(rng.choice([0.0, 0.2, 0.5, 1.0], p=[0.05, 0.35, 0.5, 0.1]))
         array = random_array(rng, tuple(shape), chosen, density)
-        dense[name] = array
-        sparse = array.ndim and rng.random() < 0.7
-        stored[name] = store(rng, array, random_format(rng, array.ndim)) if sparse else array
+        dense[name] = stored[name] = array
+        if array.ndim and rng.random() < 0.7:
+            dense[name], stored[name] = store_filled(rng, array, random_format(rng, array.ndim))
     text = f"{left} {op} {right}"
     sizes = {name: extent for name, extent in extents.items() if name in text.replace("min", "")}
     return Case(text, sizes, draft.consts, draft.pad, dense, stored)
@@ -321,7 +344,9 @@ def _draw_product(rng: np.random.Generator) -> Case | None:
             dense[name] = random_array(rng, wanted, dtype, float(rng.choice([0.3, 0.7, 1.0])))
             sparse = name != "B" and wanted and rng.random() < 0.5
             format = random_format(rng, len(wanted)) if sparse else ""
-            stored[name] = store(rng, dense[name], format) if format else dense[name]
+            stored[name] = dense[name]
+            if format:
+                dense[name], stored[name] = store_filled(rng, dense[name], format)
     pad = {"I": {order.index(k): pair for k, pair in pads.items()}} if pads else {}
     sizes = {n: e for n, e in extent.items() if n in target or n in right.replace("relu", "")}
     if any(x.size > LARGEST for x in dense.values()) or prod(extent.values()) > 4 * LARGEST:

@@ -22,6 +22,7 @@ from zeroskip.native.arguments import resolve, shapes
 from zeroskip.native.emit import SYMBOL, emit
 from zeroskip.native.interpret import interpret
 from zeroskip.native.prepared import Prepared, Slots, invocation
+from zeroskip.native.reference import evaluate
 
 Array = NDArray[Any]
 
@@ -60,6 +61,14 @@ def check(calls: Sequence[Call], backends: Sequence[str] = ("c", "interpreter"))
         for backend in backends:
             got = engine.evaluate(call.spec, call.operands, backend=backend)
             agree(call, got[call.spec.results[-1]], backend)
+
+
+def wanted(spec: Spec, case: Any) -> Array:
+    """What NumPy says of a random case; the interpreter, where an infinite fill absorbs what NumPy
+    makes NaN of."""
+    if case.infinite:
+        return np.asarray(engine.evaluate(spec, case.stored, backend="interpreter")["O"])
+    return evaluate(spec, case.dense)["O"]
 
 
 def agree(call: Call, got: Any, who: str) -> None:

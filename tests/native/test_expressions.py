@@ -6,7 +6,7 @@
 import numpy as np
 import pytest
 from expressions import random_expression
-from judges import Call, check, prepare
+from judges import Call, check, prepare, wanted
 
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.errors import ZeroskipError
@@ -24,7 +24,7 @@ def drawn(seed):
         case = random_expression(np.random.default_rng(seed + len(calls) + refusals))
         try:
             spec = make_spec(case.text, case.consts, case.sizes, case.pad)
-            call = Call(spec, case.stored, evaluate(spec, case.dense)["O"], 0.0)
+            call = Call(spec, case.stored, wanted(spec, case), 0.0)
             prepare(call)
         except ZeroskipError:
             refusals += 1
