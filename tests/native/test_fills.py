@@ -8,7 +8,7 @@ from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.formats.convert import from_coords, tensor
 from zeroskip.native import engine
 from zeroskip.native.absence import folded
-from zeroskip.native.lower import right_side
+from zeroskip.native.forms import right_side
 from zeroskip.native.reference import evaluate
 from zeroskip.native.show import show
 
