@@ -6,7 +6,6 @@ from zeroskip.einsum_spec.form import Form, Term, summed
 from zeroskip.einsum_spec.tree import Add, Affine, Call, Compare, Expr, Literal, Mul
 from zeroskip.einsum_spec.walk import by_data, gathers
 from zeroskip.native.dtypes import LOGICAL
-from zeroskip.native.functions import FUNCTIONS
 
 
 def is_joint(form: Form) -> bool:
@@ -50,8 +49,3 @@ def sides_of(bracket: Compare) -> tuple[Affine, Affine]:
     assert isinstance(left, Affine)
     assert isinstance(right, Affine)
     return left, right
-
-
-def fill_of(form: Form) -> float:
-    """Value of a result where nothing is stored: the function at 0."""
-    return 0.0 if form.post is None else FUNCTIONS[form.post].at_zero

@@ -16,13 +16,11 @@ class Pointwise:
     python : on a Python float or int; the interpreter's judge.
     c : C text of the argument (used once or bound by the caller to a name) and dtype → C text.
     integer : whether it is defined on integers.
-    at_zero : its value at 0, which is the fill of a sparse result.
     """
 
     python: Callable[[float], float]
     c: Callable[[str, str], str]
     integer: bool
-    at_zero: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,21 +94,19 @@ def _rounding(name: str) -> Callable[[str, str], str]:
 
 
 FUNCTIONS: dict[str, Pointwise] = {
-    "relu": Pointwise(lambda x: 0 if x < 0 else x, _helper("relu"), True, 0.0),
-    "truth": Pointwise(lambda x: int(x != 0), lambda x, dtype: f"(({x}) != 0)", True, 0.0),
-    "abs": Pointwise(abs, _helper("abs"), True, 0.0),
-    "sign": Pointwise(
-        lambda x: int(x > 0) - int(x < 0) if x == x else x, _helper("sign"), True, 0.0
-    ),
-    "exp": Pointwise(_exp, _libm("exp"), False, 1.0),
-    "log": Pointwise(_log, _libm("log"), False, -math.inf),
-    "sqrt": Pointwise(_sqrt, _libm("sqrt"), False, 0.0),
-    "tanh": Pointwise(math.tanh, _libm("tanh"), False, 0.0),
-    "floor": Pointwise(_whole(math.floor), _rounding("floor"), True, 0.0),
-    "ceil": Pointwise(_whole(math.ceil), _rounding("ceil"), True, 0.0),
-    "gelu": Pointwise(_gelu, _helper("gelu"), False, 0.0),
-    "swish": Pointwise(_swish, _helper("swish"), False, 0.0),
-    "sigmoid": Pointwise(_sigmoid, _helper("sigmoid"), False, 0.5),
+    "relu": Pointwise(lambda x: 0 if x < 0 else x, _helper("relu"), True),
+    "truth": Pointwise(lambda x: int(x != 0), lambda x, dtype: f"(({x}) != 0)", True),
+    "abs": Pointwise(abs, _helper("abs"), True),
+    "sign": Pointwise(lambda x: int(x > 0) - int(x < 0) if x == x else x, _helper("sign"), True),
+    "exp": Pointwise(_exp, _libm("exp"), False),
+    "log": Pointwise(_log, _libm("log"), False),
+    "sqrt": Pointwise(_sqrt, _libm("sqrt"), False),
+    "tanh": Pointwise(math.tanh, _libm("tanh"), False),
+    "floor": Pointwise(_whole(math.floor), _rounding("floor"), True),
+    "ceil": Pointwise(_whole(math.ceil), _rounding("ceil"), True),
+    "gelu": Pointwise(_gelu, _helper("gelu"), False),
+    "swish": Pointwise(_swish, _helper("swish"), False),
+    "sigmoid": Pointwise(_sigmoid, _helper("sigmoid"), False),
 }
 
 

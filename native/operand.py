@@ -63,7 +63,7 @@ class Signature:
     @property
     def bridged(self) -> bool:
         """Whether it may hold entries that only bridge a run or pad a group."""
-        return any(level.kind.fills and not level.kind.full for level in self.levels)
+        return self.fills and any(k.kind.fills and not k.kind.full for k in self.levels)
 
     @property
     def fills(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -14,11 +15,12 @@ from zeroskip.native import assemble
 from zeroskip.native.arguments import Array, Operand, densify
 from zeroskip.native.dtypes import LOGICAL
 from zeroskip.native.emit import emit
-from zeroskip.native.forms import fill_of, is_joint
+from zeroskip.native.forms import is_joint
 from zeroskip.native.lines import Line
 from zeroskip.native.passes import every_pass
 from zeroskip.native.prepared import Prepared, remember, run, slots
 from zeroskip.native.reference import evaluate_form
+from zeroskip.native.result_fill import after, result_fill
 from zeroskip.native.schedules import plain, scheduled, walk
 from zeroskip.native.scheme import Key
 
@@ -76,32 +78,29 @@ def _values(operand: Operand) -> Array:
 
 
 def sparse_result(line: Line, format: Format, backend: str, out: Array | None = None) -> Tensor:
-    """A result in a format: what stored products reach, or after relu what is not zero."""
+    """A result in a format: what stored products reach, or after relu what is not zero; other
+    reductions and values, what is not the fill."""
     form = line.form
     if out is not None:
         raise KernelError(f"{line.name}: out= and format= cannot both be given")
     format = format.bind(len(line.shape))
-    if fill_of(form) != 0:
-        raise KernelError(
-            f"{line.name} = {form.post}(…) is {fill_of(form):g} where nothing is stored, so a "
-            "sparse result would drop values that are not 0\n"
-            "Ask for a dense result: leave format= out."
-        )
+    fill = result_fill(line)
     by_points = backend == "numpy" or is_joint(form) or not line.shape
+    by_points = by_points or fill != after(form.post, 0)
     chosen = None
     if not by_points:
         chosen = assemble.plan(form, line.signatures, line.shape, line.dtype.name)
     if chosen is not None and not assemble.mostly_empty(chosen, line.used, line.extents.ranks):
-        return _assembled(line, chosen, format, backend)
+        return _assembled(line, chosen, format, backend, fill)
     if by_points or form.post == "relu" or _everywhere(line):
-        return Tensor.from_dense(dense_result(line, backend), format)
+        return Tensor.from_dense(dense_result(line, backend), format, fill=fill)
     value, hit = target_for(line), np.empty(line.shape, np.uint8)
     prepared = walk(line, hits=True)
     arrays: dict[Key, Array] = {("vals", line.name): value, ("hit", line.name): hit}
     filled = slots(prepared, line.used, line.extents, arrays, {})
     run(prepared, filled, backend)
     coords = np.nonzero(hit)
-    return Tensor.from_coords(coords, value[coords], line.shape, format)
+    return Tensor.from_coords(coords, value[coords], line.shape, format, fill=fill)
 
 
 def _everywhere(line: Line) -> bool:
@@ -117,7 +116,9 @@ def _everywhere(line: Line) -> bool:
     )
 
 
-def _assembled(line: Line, chosen: assemble.Assembly, format: Format, backend: str) -> Tensor:
+def _assembled(
+    line: Line, chosen: assemble.Assembly, format: Format, backend: str, fill: Any
+) -> Tensor:
     """A sparse result, row by row, without a dense copy."""
     name, dtype, ranks = line.name, line.dtype, line.extents.ranks
     used, signatures = assemble.reordered(chosen, line.used, line.signatures)
@@ -139,4 +140,5 @@ def _assembled(line: Line, chosen: assemble.Assembly, format: Format, backend: s
             break
         room = count
     coords = assemble.coordinates(chosen, arrays, count, ranks)
-    return Tensor.from_coords(coords, arrays["vals", name][:count], line.shape, format)
+    values = arrays["vals", name][:count]
+    return Tensor.from_coords(coords, values, line.shape, format, fill=fill)

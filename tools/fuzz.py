@@ -74,8 +74,8 @@ class Trial:
         spec = make_spec(self.case.text, self.case.consts, self.case.sizes, self.case.pad)
         with np.errstate(all="ignore"):
             want = evaluate(spec, self.case.dense)["O"]
-        self.finite = rng.random() < 0.9 or not spoil(rng, self.case)
-        self.finite &= not self.case.infinite
+        self.clean = rng.random() < 0.9 or not spoil(rng, self.case)
+        self.finite = self.clean and not self.case.infinite
         self.call = judges.Call(spec, self.case.stored, want)
         self.kernel, self.filled = judges.prepare(self.call)
         self.counted = rng.random() < 0.2
@@ -88,7 +88,7 @@ class Trial:
         got: dict[str, Any] = {
             b: engine.evaluate(spec, stored, backend=b)["O"] for b in ("c", "interpreter")
         }
-        if want.ndim and self.format is not None and self.finite:
+        if want.ndim and self.format is not None and self.clean:
             made: Any = engine.evaluate(spec, stored, format=self.format)["O"]
             got[self.format] = made.validate().toarray()
         if not self.finite:  # NumPy has no absent values: C and interpreter judge each other

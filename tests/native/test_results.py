@@ -99,7 +99,8 @@ def test_terms_each_reach_their_own_places():
     assert named(made) == {(0,), (1,), (3,)}
     assert made.values.tolist() == [3, 0, 2]
     everywhere = run(make_spec("y[i] = a[i] + 1"), {"a": a}, "C")
-    assert named(everywhere) == {(i,) for i in range(4)}
+    assert named(everywhere) == {(1,), (3,)}
+    assert (everywhere.fill, everywhere.toarray().tolist()) == (1, [1, 2, 1, 3])
     biased = run(make_spec("y[i] = a[i] + c[i]"), {"a": a, "c": np.zeros(4)}, "C")
     assert named(biased) == {(i,) for i in range(4)}
 
@@ -176,12 +177,18 @@ def test_the_numpy_backend_stores_what_is_not_zero():
     assert named(made) == {(1,)}
 
 
-@pytest.mark.parametrize(("function", "at_0"), [("exp", "1"), ("sigmoid", "0.5"), ("log", "-inf")])
-def test_a_function_that_is_not_0_at_0_is_refused(function, at_0):
+@pytest.mark.parametrize(("function", "at_0"), [("exp", 1), ("sigmoid", 0.5), ("log", -np.inf)])
+@pytest.mark.parametrize("backend", ["c", "interpreter", "numpy"])
+def test_the_fill_of_a_result_is_its_value_where_nothing_is_stored(function, at_0, backend):
+    a = np.array([0, 2.0, 0, 3])
     spec = make_spec(f"y[i] = {function}(a[i])")
-    message = rf"y = {function}\(…\) is {at_0} where nothing is stored.*\n.*leave format= out"
-    with pytest.raises(KernelError, match=message):
-        engine.evaluate(spec, {"a": np.ones(2)}, format="C")
+    made = run(spec, {"a": Tensor.from_dense(a, "C")}, "C", backend)
+    assert made.fill == at_0
+    assert named(made) == {(1,), (3,)}
+    assert np.array_equal(made.toarray(), engine.evaluate(spec, {"a": a})["y"])
+    dense = run(spec, {"a": a}, "C", backend)
+    assert dense.fill == 0
+    assert np.array_equal(dense.toarray(), made.toarray())
 
 
 def test_out_and_format_exclude_each_other():
