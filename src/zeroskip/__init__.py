@@ -47,7 +47,7 @@ _WHERE = {
     "CacheError": "zeroskip.errors",
     "ArchError": "zeroskip.errors",
 }
-_MODULES = ("config",)
+_MODULES = ("config", "semirings")
 
 __all__ = [
     "Arch",
@@ -76,12 +76,13 @@ __all__ = [
     "einsum",
     "explain",
     "layer",
+    "semirings",
     "storage",
     "tensor",
 ]
 
 if TYPE_CHECKING:
-    from zeroskip import config
+    from zeroskip import config, semirings
     from zeroskip.benchmark.benching import bench
     from zeroskip.benchmark.breaking_even import break_even
     from zeroskip.charging import charge
