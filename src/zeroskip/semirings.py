@@ -9,8 +9,8 @@
 >>> zs.einsum(ring.line("d[j]", "x[i]", "A[i,j]"), x=np.array([1.0, 5.0]), A=roads)
 array([inf,  4.])
 
-Nothing here is needed to run such a line; it is the fill of the operands that lets loops follow what
-they store: `Semiring.zero`, the value of no path at all.
+Nothing here is needed to run such a line; what lets loops follow the stored entries is the fill of
+the operands: `Semiring.zero`, the value of no path at all.
 """
 
 from __future__ import annotations

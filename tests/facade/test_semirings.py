@@ -1,4 +1,4 @@
-"""Paths in graphs and in time, by lines of Einsum: against SciPy's graph routines and plain NumPy."""
+"""Paths in graphs and in time, by lines of Einsum: against SciPy's graph routines and NumPy."""
 
 import numpy as np
 import pytest
