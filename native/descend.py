@@ -319,13 +319,38 @@ class Descent:
         bound = state.bound | {v for a in level.axes for v in variables(access.subscripts[a])}
         deeper = self._deeper(cursor, Name(pos))
         below = replace(state, bound=frozenset(bound), whole=False).with_cursor(i, deeper)
-        over = Stored(node, cursor.position, pos, window)
+        near = None if window is not None else self._near(state, cursor)
+        over = Stored(node, cursor.position, pos, window or near)
         if rank is not None and not cursor.signature.padded[level.axes[0]]:
             return (Loop(scheme.rank(rank), over, self.go(below)),)
         at = scheme.names.fresh(f"{cursor.tag}_{node.label}_at")
         skip = level.axes[:prefix] if window is not None else ()
-        body = solve(scheme, state, cursor, Name(at), skip, lambda: self.go(below))
+        body = solve(
+            scheme, state, cursor, Name(at), skip, near is not None, lambda: self.go(below)
+        )
         return (Loop(at, over, body),)
+
+    def _near(self, state: State, cursor: Cursor) -> tuple[Expr, Expr] | None:
+        """The coordinates that a summed rank reaches from a place of bound ones, where that is
+        all that an axis's subscript lacks: ``x + r`` of a window around x."""
+        scheme, access = self.scheme, cursor.access
+        if len(cursor.level.axes) > 1 or cursor.level.letter == "S":
+            return None
+        (axis,) = cursor.level.axes
+        subscript = access.subscripts[axis]
+        names = state.unbound(subscript)
+        if len(names) != 1 or names[0] in free(scheme.form.target):
+            return None
+        if len(set(variables(subscript))) == 1:
+            return None  # no place to be near to
+        factor, rest = scheme.split(subscript, names[0])
+        first = sub(rest, scheme.pad(access, axis))
+        reach = mul(Const(factor), add(scheme.extent(names[0]), Const(-1)))
+        low, high = (first, add(first, reach)) if factor > 0 else (add(first, reach), first)
+        high = add(high, ONE)
+        if cursor.level.letter == "B":
+            low, high = most(ZERO, low), least(scheme.axis_extent(access, axis), high)
+        return low, high
 
     def _bound_prefix(self, state: State, cursor: Cursor) -> int:
         """How many leading axes of the flattened level are known already."""
@@ -358,15 +383,16 @@ class Descent:
                 guards.append(Cond("<", index, self.scheme.axis_extent(cursor.access, axis)))
         return guards
 
-    def value(self, cursor: Cursor) -> Elem:
-        """The operand's value at the bottom of its cursor."""
-        return Elem(self.scheme.values(cursor.access.tensor), cursor.position)
-
     def read(self, cursor: Cursor) -> Value:
         """The value, or what stands for it where nothing is stored."""
-        value = self.value(cursor)
+        value = value_at(cursor, self.scheme)
         if not cursor.absent:
             return value
         if cursor.missing:
             return Number(cursor.signature.fill)
         return Absent(cursor.position, value, Number(cursor.signature.fill))
+
+
+def value_at(cursor: Cursor, scheme: Scheme) -> Elem:
+    """An operand's value at the bottom of its cursor."""
+    return Elem(scheme.values(cursor.access.tensor), cursor.position)

@@ -58,7 +58,7 @@ class Joint(Shape):
             value = self.post(plus(sums, self.scheme, dtype))
             if reduction in LOGICAL:
                 value = Func("truth", (value,))
-            value = self.absent_skipped(value, whole, start, state, descent)
+            value = self.absent_skipped(value, whole, start, state)
             return (Reduce(self.place(), _OPERATOR[reduction], value, work),)
 
         descent = Descent(self.scheme, ranks, leaf, lambda state: None, None)

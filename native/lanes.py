@@ -18,7 +18,7 @@ from zeroskip.einsum_spec.tree import Access
 from zeroskip.einsum_spec.walk import single, variables
 from zeroskip.formats.levels import Uncompressed
 from zeroskip.native.cursor import State
-from zeroskip.native.descend import Descent
+from zeroskip.native.descend import Descent, value_at
 from zeroskip.native.lower import Lowered, finish, one_product
 from zeroskip.native.nest import (
     ONE,
@@ -118,7 +118,7 @@ def lower_lanes(plan: LanePlan, signatures: Mapping[str, Signature], dtype: str)
     place = Elem(rows, add(mul(scheme.point(plan.rows), pitch), lane))
 
     def leaf(state: State) -> tuple[Stmt, ...]:
-        values = sums.scale(plan.term) + [descent.value(c) for c in state.cursors]
+        values = sums.scale(plan.term) + [value_at(c, scheme) for c in state.cursors]
         value = times(values, scheme, dtype)
         return (Reduce(place, "+", value, max(len(state.cursors) - 1, 0)),)
 

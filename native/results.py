@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -11,14 +12,14 @@ from zeroskip.errors import KernelError
 from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import check_room
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native import assemble
+from zeroskip.native import assemble, rows
 from zeroskip.native.arguments import Array, Operand, densify
 from zeroskip.native.dtypes import LOGICAL
 from zeroskip.native.emit import emit
 from zeroskip.native.forms import is_joint
 from zeroskip.native.lines import Line
 from zeroskip.native.passes import every_pass
-from zeroskip.native.prepared import Prepared, remember, run, slots
+from zeroskip.native.prepared import Prepared, Slots, remember, run, slots
 from zeroskip.native.reference import evaluate_form
 from zeroskip.native.result_fill import after, result_fill
 from zeroskip.native.schedules import plain, scheduled, walk
@@ -78,21 +79,18 @@ def _values(operand: Operand) -> Array:
 
 
 def sparse_result(line: Line, format: Format, backend: str, out: Array | None = None) -> Tensor:
-    """A result in a format: what stored products reach, or after relu what is not zero; other
+    """A result in a format: what stored products reach, or after functions what is not zero; other
     reductions and values, what is not the fill."""
     form = line.form
     if out is not None:
         raise KernelError(f"{line.name}: out= and format= cannot both be given")
     format = format.bind(len(line.shape))
     fill = result_fill(line)
-    by_points = backend == "numpy" or is_joint(form) or not line.shape
-    by_points = by_points or fill != after(form.post, 0)
-    chosen = None
-    if not by_points:
-        chosen = assemble.plan(form, line.signatures, line.shape, line.dtype.name)
-    if chosen is not None and not assemble.mostly_empty(chosen, line.used, line.extents.ranks):
+    chosen = None if backend == "numpy" else assembly_of(line)
+    if chosen is not None:
         return _assembled(line, chosen, format, backend, fill)
-    if by_points or form.post == "relu" or _everywhere(line):
+    by_points = backend == "numpy" or not _of_products(line)
+    if by_points or assemble.drops_zeros(form) or _everywhere(line):
         return Tensor.from_dense(dense_result(line, backend), format, fill=fill)
     value, hit = target_for(line), np.empty(line.shape, np.uint8)
     prepared = walk(line, hits=True)
@@ -116,29 +114,64 @@ def _everywhere(line: Line) -> bool:
     )
 
 
-def _assembled(
-    line: Line, chosen: assemble.Assembly, format: Format, backend: str, fill: Any
-) -> Tensor:
-    """A sparse result, row by row, without a dense copy."""
-    name, dtype, ranks = line.name, line.dtype, line.extents.ranks
+def _of_products(line: Line) -> bool:
+    """Whether the result is what products add up to, and nothing where there are none."""
+    if is_joint(line.form) or not line.shape:
+        return False
+    return bool(result_fill(line) == after(line.form.post, 0))
+
+
+def assembly_of(line: Line) -> rows.Assembly | None:
+    """How the result is assembled in the memory of its entries; None where it is computed
+    densely and compressed."""
+    if not _of_products(line):
+        return None
+    stored = sum(x.stored for x in line.used.values() if isinstance(x, Tensor))
+    chosen = rows.plan(line.form, line.signatures, line.shape, line.dtype.name, stored)
+    if chosen is None or rows.mostly_empty(chosen, line.used, line.extents.ranks):
+        return None
+    return chosen
+
+
+def rearranged(line: Line, chosen: rows.Assembly) -> Line:
+    """The line with its operands stored in the order of the loops."""
     used, signatures = assemble.reordered(chosen, line.used, line.signatures)
-    key = ("rows", line.form, tuple(signatures.items()), dtype.name, chosen.outer)
+    converted = tuple(dict.fromkeys((*line.converted, *chosen.reordered)))
+    return replace(line, used=used, signatures=signatures, converted=converted)
+
+
+def rows_kernel(line: Line, chosen: rows.Assembly, room: int = 0) -> tuple[Prepared, Slots]:
+    """The kernel that assembles the result of a `rearranged` line, its slots filled.
+
+    room : entries that there is room for; 0 for a guess.
+    """
+    key = ("rows", line.form, tuple(line.signatures.items()), line.dtype.name, chosen.outer)
 
     def build() -> Prepared:
-        lowered = assemble.lower_rows(line.form, signatures, dtype.name, chosen)
-        return Prepared(lowered, emit(lowered.kernel), dtype)
+        lowered = assemble.lower_rows(line.form, line.signatures, line.dtype.name, chosen)
+        return Prepared(lowered, emit(lowered.kernel), line.dtype)
 
+    room = room or assemble.first_room(line.used)
+    arrays = assemble.scratch(line.name, chosen, line.extents.ranks, line.dtype)
+    arrays |= assemble.appended(line.name, room, line.dtype)
     prepared = remember(key, build)
-    arrays: dict[Key, Array] = assemble.scratch(name, chosen, ranks, dtype)
-    room = assemble.first_room(used)
+    return prepared, slots(prepared, line.used, line.extents, arrays, {"room": room})
+
+
+def _assembled(
+    line: Line, chosen: rows.Assembly, format: Format, backend: str, fill: Any
+) -> Tensor:
+    """A sparse result, row by row, without a dense copy."""
+    line = rearranged(line, chosen)
+    room = 0
     while True:
-        arrays |= assemble.appended(name, room, dtype)
-        arrays["count",][0] = 0
-        run(prepared, slots(prepared, used, line.extents, arrays, {"room": room}), backend)
-        count = int(arrays["count",][0])
-        if count <= room:
+        prepared, filled = rows_kernel(line, chosen, room)
+        run(prepared, filled, backend)
+        held = dict(zip(prepared.lowered.buffers, filled.buffers, strict=True))
+        count = int(held["count",][0])
+        if count <= len(held["outers",]):
             break
         room = count
-    coords = assemble.coordinates(chosen, arrays, count, ranks)
-    values = arrays["vals", name][:count]
+    coords = assemble.coordinates(chosen, held, count, line.extents.ranks)
+    values = held["vals", line.name][:count]
     return Tensor.from_coords(coords, values, line.shape, format, fill=fill)

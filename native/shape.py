@@ -14,7 +14,7 @@ from zeroskip.einsum_spec.tree import Access, Expr
 from zeroskip.einsum_spec.walk import free, gathers, single, subscripts
 from zeroskip.native.absence import needed
 from zeroskip.native.cursor import Cursor, Leaf, State
-from zeroskip.native.descend import Descent
+from zeroskip.native.descend import Descent, value_at
 from zeroskip.native.nest import Elem, Fill, Func, Number, Prod, Select, Stmt, Sum, Test, Value
 from zeroskip.native.passes import Pass
 from zeroskip.native.pointwise import value_of
@@ -86,9 +86,7 @@ class Shape:
         """What stands for nothing, by operand."""
         return {name: of.fill for name, of in self.scheme.signatures.items()}
 
-    def absent_skipped(
-        self, value: Value, whole: Expr, start: int | float, state: State, descent: Descent
-    ) -> Value:
+    def absent_skipped(self, value: Value, whole: Expr, start: int | float, state: State) -> Value:
         """``value``, but ``start`` where an operand holds no more than a fill without which there
         is nothing to do: what loops leave out in one format adds nothing in another."""
         if np.dtype(self.scheme.dtype).kind != "f":
@@ -98,7 +96,7 @@ class Shape:
             known.add(inner.test)
             inner = inner.value
         for cursor in state.cursors:
-            stored, fill = descent.value(cursor), cursor.signature.fill
+            stored, fill = value_at(cursor, self.scheme), cursor.signature.fill
             if stored in known or not cursor.signature.fills or (fill and math.isfinite(fill)):
                 continue
             if needed(whole, cursor.access, self.fills(), start):
@@ -137,13 +135,13 @@ def total(values: list[Value]) -> Value:
     return values[0] if len(values) == 1 else Sum(tuple(values))
 
 
-def stored_values(state: State, descent: Descent) -> tuple[Value, ...]:
+def stored_values(state: State, scheme: Scheme) -> tuple[Value, ...]:
     """Values that are 0 where what is there only bridges a run, or fills a group."""
-    return tuple(_stored(descent, c) for c in state.cursors if c.signature.bridged)
+    return tuple(_stored(c, scheme) for c in state.cursors if c.signature.bridged)
 
 
-def _stored(descent: Descent, cursor: Cursor) -> Value:
-    value, fill = descent.value(cursor), cursor.signature.fill
+def _stored(cursor: Cursor, scheme: Scheme) -> Value:
+    value, fill = value_at(cursor, scheme), cursor.signature.fill
     if not fill:
         return value
     if math.isnan(fill):

@@ -32,9 +32,14 @@ def solve(
     cursor: Cursor,
     at: Expr,
     skip: tuple[int, ...],
+    near: bool,
     body: Callable[[], tuple[Stmt, ...]],
 ) -> tuple[Stmt, ...]:
-    """Take a stored coordinate apart into axes, and each axis's subscript into its rank."""
+    """Take a stored coordinate apart into axes, and each axis's subscript into its rank.
+
+    skip : axes whose coordinates are known already.
+    near : only coordinates are visited that a rank reaches with a factor of 1 or -1.
+    """
     access, axes = cursor.access, cursor.level.axes
     known = set(state.bound)
     layers: list[Callable[[tuple[Stmt, ...]], tuple[Stmt, ...]]] = []
@@ -70,7 +75,8 @@ def solve(
             value, a = neg(value), -a
         if a == 1:
             bind(name, value)
-            guard(Cond(">=", Name(name), ZERO), Cond("<", Name(name), scheme.extent(rank)))
+            if not near:
+                guard(Cond(">=", Name(name), ZERO), Cond("<", Name(name), scheme.extent(rank)))
             continue
         scaled = scheme.names.fresh(f"{name}_by_{a}")
         bind(scaled, value)

@@ -165,10 +165,10 @@ class Sums(Shape):
             values = values or [Number(1)]
             work = max(len(term.accesses) + len(factors) - 1, 0)
             value = times(values, self.scheme, self.scheme.dtype)
-            value = self.absent_skipped(value, product_of(term), 0, state, descent)
+            value = self.absent_skipped(value, product_of(term), 0, state)
             if into is not None:
                 return (Reduce(into, "+", value, work),)
-            return self.put(value, work, stored_values(state, descent))
+            return self.put(value, work, stored_values(state, self.scheme))
 
         def leaf(state: State) -> tuple[Stmt, ...]:
             return self.fetched(descent, state, factors, reduce)

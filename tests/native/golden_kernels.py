@@ -16,6 +16,7 @@ from zeroskip.einsum_spec.spec import Spec, make_spec
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import assemble, schedules
 from zeroskip.native.emit import emit
+from zeroskip.native.results import assembly_of
 
 SPMV = "y[i] = A[i,j] * x[j]"
 SPMM = "C[i,j] = A[i,k] * B[k,j]"
@@ -41,7 +42,7 @@ def schedule(spec: Spec, operands: Mapping[str, Any]) -> str:
 def rows(spec: Spec, operands: Mapping[str, Any]) -> str:
     """C that appends the rows of a sparse result."""
     line = line_of(spec, operands)
-    chosen = assemble.plan(line.form, line.signatures, line.shape, line.dtype.name)
+    chosen = assembly_of(line)
     assert chosen is not None
     _, signatures = assemble.reordered(chosen, line.used, line.signatures)
     lowered = assemble.lower_rows(line.form, signatures, line.dtype.name, chosen)
@@ -119,6 +120,14 @@ def kernels() -> dict[str, str]:
         ),
         "softmax_last": walk(softmax, {"S": ones(4, 5), "D": ones(5)}),
         "causal_bounds": walk(causal, {"A": ones(4, 5), "x": vector}),
+        "submanifold_rows": rows(
+            make_spec("O[x,y,m] = V[x,y]*I[x+r,y+s,c]*F[r,s,c,m]", pad={"I": {"x": 1, "y": 1}}),
+            {
+                "V": ones(40, 40, format="C C"),
+                "I": ones(40, 40, 4, format="C C U"),
+                "F": ones(3, 3, 4, 5),
+            },
+        ),
         "max_looked_up": walk(looked_up, {"A": ones(4, 5, format="CSR"), "B": ones(4, 5)}),
         "max_union": walk(
             looked_up, {"A": ones(4, 5, format="CSR"), "B": ones(4, 5, format="bitmask")}

@@ -17,9 +17,8 @@ from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.errors import ZeroskipError
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import assemble, lanes, schedules
-from zeroskip.native.emit import emit
-from zeroskip.native.prepared import Prepared, slots
 from zeroskip.native.reference import evaluate
+from zeroskip.native.results import assembly_of, rearranged, rows_kernel
 
 pytestmark = pytest.mark.sanitize
 
@@ -95,14 +94,11 @@ def test_rows_of_sparse_results(tmp_path):
             stored = {name: Tensor.from_dense(x, format) for name, x in dense.items()}
             spec = make_spec(text)
             line, want = line_of(spec, stored), evaluate(spec, dense)["C"]
-            chosen = assemble.plan(line.form, line.signatures, line.shape, line.dtype.name)
-            used, signatures = assemble.reordered(chosen, line.used, line.signatures)
-            lowered = assemble.lower_rows(line.form, signatures, line.dtype.name, chosen)
-            prepared = Prepared(lowered, emit(lowered.kernel), line.dtype)
+            chosen = assembly_of(line)
+            assert chosen is not None
+            line = rearranged(line, chosen)
             for room in (int(np.count_nonzero(want)) * 2 + 5, 3):
-                arrays = assemble.scratch("C", chosen, line.extents.ranks, line.dtype)
-                arrays |= assemble.appended("C", room, line.dtype)
-                filled = slots(prepared, used, line.extents, arrays, {"room": room})
+                prepared, filled = rows_kernel(line, chosen, room)
                 kernels.append((prepared, filled))
                 wants.append((want, chosen, line, room))
     for (prepared, _), buffers, (want, chosen, line, room) in zip(

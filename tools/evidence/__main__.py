@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import charging
 import kernels
+import networks
 import packing
 import refusing
 import speed
@@ -28,7 +29,7 @@ def main() -> int:
         return 1
     failed = []
     start = time.perf_counter()
-    for section in (charging, kernels, packing, speed, refusing):
+    for section in (charging, kernels, networks, packing, speed, refusing):
         print(f"\n{(section.__doc__ or '').strip().splitlines()[0]}")
         for claim in section.claims(folder):
             print(claim, flush=True)

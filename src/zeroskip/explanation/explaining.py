@@ -16,6 +16,7 @@ from zeroskip.explanation.inspecting import Chosen, choose
 from zeroskip.formats.tensor import Tensor
 from zeroskip.given import as_layer
 from zeroskip.native.arguments import Operand, shapes
+from zeroskip.native.engine import Formats
 from zeroskip.native.show import show
 
 if TYPE_CHECKING:
@@ -29,12 +30,14 @@ WIDTH = 78
 class Stages:
     """What became of one line of a layer.
 
+    result : the tensor that it computes; of a reduction inside an expression, one of its own.
     formats : levels of each operand, ``axis:letter``, outermost first.
-    schedule : ``tiled``, ``lanes`` or ``plain``; why : the reason.
+    schedule : ``tiled``, ``lanes``, ``plain`` or ``rows``; why : the reason.
     nest : the loop nest, printed; c : the C, its headers not pasted in.
     """
 
     text: str
+    result: str
     formats: dict[str, str]
     schedule: str
     why: str
@@ -91,8 +94,8 @@ class Explanation:
         """Name and reason of the schedule, one line of text for each line of the layer."""
         several = len(self.lines) > 1
         return "\n".join(
-            f"{f'{name}, ' if several else ''}{line.schedule}: {line.why}"
-            for name, line in zip(self.layer.spec.results, self.lines, strict=True)
+            f"{f'{line.result}, ' if several else ''}{line.schedule}: {line.why}"
+            for line in self.lines
         )
 
     @property
@@ -154,6 +157,7 @@ def explain(
     /,
     *operands: object,
     arch: Arch | str | Path | Mapping[str, Any] | None = None,
+    format: Formats = None,
     **named: object,
 ) -> Explanation:
     """Everything that zeroskip makes of a layer: meaning, kernel, C, and how it is charged.
@@ -168,6 +172,8 @@ def explain(
         dense, of unknown extents.
     arch : Arch, name, path or dict, optional
         Adds the accounting Einsums of `charge`.
+    format : Format or str, or a mapping of them by result, optional
+        Format of the result, as in a call of the layer.
 
     Returns
     -------
@@ -200,7 +206,7 @@ def explain(
         head = f"Accounting on {charged.arch.name} ({charged.mapping})"
     return Explanation(
         layer=made,
-        lines=tuple(_stages(chosen) for chosen in choose(spec, known)),
+        lines=tuple(_stages(chosen) for chosen in choose(spec, known, format=format)),
         extents=dict(extents.ranks),
         ops=spec.ops(shapes(known)),
         operands=described,
@@ -217,7 +223,8 @@ def _stages(chosen: Chosen) -> Stages:
     }
     prepared = chosen.prepared
     nest, c_text = show(prepared.lowered.kernel), prepared.c_text
-    return Stages(form_text(chosen.line.form), formats, chosen.schedule, chosen.why, nest, c_text)
+    text = form_text(chosen.line.form)
+    return Stages(text, chosen.line.name, formats, chosen.schedule, chosen.why, nest, c_text)
 
 
 def _describe(operand: Operand, guessed: bool) -> str:

@@ -12,14 +12,18 @@ from typing import Any
 import numpy as np
 
 from zeroskip.einsum_spec.spec import Spec
+from zeroskip.formats.format import Format
+from zeroskip.formats.tensor import Tensor
 from zeroskip.native import tile
 from zeroskip.native.arguments import Operand, shapes
 from zeroskip.native.emit import emit
+from zeroskip.native.engine import Formats, formats_by_result
 from zeroskip.native.forms import is_joint
 from zeroskip.native.lanes import LanePlan
 from zeroskip.native.lines import Line, line_of
 from zeroskip.native.prepared import Prepared, Slots, invocation
-from zeroskip.native.results import target_for
+from zeroskip.native.results import assembly_of, rearranged, rows_kernel, target_for
+from zeroskip.native.rows import Assembly
 from zeroskip.native.schedules import REUSE, WORTH_TILING, Schedule, kernel_of, schedule_of
 from zeroskip.native.tile import TilePlan
 
@@ -28,7 +32,7 @@ from zeroskip.native.tile import TilePlan
 class Chosen:
     """The kernel of one line on given operands.
 
-    schedule : ``tiled``, ``lanes`` or ``plain``.
+    schedule : ``tiled``, ``lanes``, ``plain``, or ``rows`` for a sparse result.
     """
 
     line: Line
@@ -39,24 +43,65 @@ class Chosen:
 
 
 def choose(
-    spec: Spec, operands: Mapping[str, Operand], bound: Collection[str] = ()
+    spec: Spec,
+    operands: Mapping[str, Operand],
+    bound: Collection[str] = (),
+    format: Formats = None,
 ) -> tuple[Chosen, ...]:
     """The kernel of every line.
 
-    operands : results of earlier lines are left out; they are dense.
+    operands : results of earlier lines are left out.
     bound : operands that are bound; of a single line, they are packed whatever its size.
+    format : of the last result, or of each that is named; the others are dense.
     """
     known = dict(operands)
     extents = spec.extents(shapes(known))
+    formats = formats_by_result(spec, format)
     found = []
     for form in spec.forms:
         line = line_of(form, known, extents)
-        target = target_for(line)
-        schedule = schedule_of(line, bound if len(spec.forms) == 1 else ())
-        prepared, slots = kernel_of(line, schedule, target)
-        found.append(Chosen(line, prepared, slots, *_name_and_reason(line, schedule)))
-        known[line.name] = target
+        wanted = formats.get(line.name)
+        assembly = None if wanted is None else assembly_of(line)
+        if assembly is not None:
+            line = rearranged(line, assembly)
+            prepared, slots = rows_kernel(line, assembly)
+            why = _why_rows(line, assembly) + _conversions(line)
+            found.append(Chosen(line, prepared, slots, "rows", why))
+        else:
+            schedule = schedule_of(line, bound if len(spec.forms) == 1 else ())
+            prepared, slots = kernel_of(line, schedule, target_for(line))
+            name, why = _name_and_reason(line, schedule)
+            if wanted is not None:
+                why += f" {line.name} is computed densely and compressed."
+            found.append(Chosen(line, prepared, slots, name, why + _conversions(line)))
+        known[line.name] = _unknown(line, wanted)
     return tuple(found)
+
+
+def _unknown(line: Line, format: Format | str | None) -> Operand:
+    """Something of the type and format of a result, to compile the lines that read it."""
+    if format is None:
+        return target_for(line)
+    nowhere = tuple(np.empty(0, np.int64) for _ in line.shape)
+    return Tensor.from_coords(nowhere, np.empty(0, line.dtype), line.shape, Format(format))
+
+
+def _why_rows(line: Line, assembly: Assembly) -> str:
+    outer, inner = ("*".join(ranks) or "one" for ranks in (assembly.outer, assembly.inner))
+    return (
+        f"the entries of {line.name} are gathered row by row ({outer}) in a workspace of one row "
+        f"({inner}), and appended."
+    )
+
+
+def _conversions(line: Line) -> str:
+    """What is stored in another order or format first, which every call pays for."""
+    said = []
+    for name in line.converted:
+        stored = line.used[name]
+        form = stored.format if isinstance(stored, Tensor) else "dense"
+        said.append(f" {name} is converted to {form} first, at every call.")
+    return "".join(said)
 
 
 def result_dtype(spec: Spec, operands: Mapping[str, Operand]) -> np.dtype[Any]:

@@ -140,3 +140,22 @@ def test_errors_name_what_is_wrong():
     with pytest.raises(zs.EinsumError) as error:
         explain("O[p] = I[U*p+r]*F[r]", F=zs.Format("C"))
     assert 'Give it: consts={"U": 2}.' in str(error.value)
+
+
+def test_a_sparse_result_is_explained_with_what_is_stored_anew():
+    a = zs.tensor(np.eye(300, dtype=np.float32), "CSC")
+    found = zs.explain("C[i,k] = A[i,j]*A[k,j]", A=a, format="CSR")
+    assert found.lines[0].schedule == "rows"
+    assert "gathered row by row (i) in a workspace of one row (k)" in found.schedule
+    assert "A is converted to" in found.schedule
+    assert "append C[i; at]" in found.nest
+    assert "zs_sort_row" in found.c
+    lines = zs.explain("T[i] = A[i,j]*x[j]\ny[i] = 2*T[i]", A=a, format={"T": "C"}).lines
+    assert [line.schedule for line in lines] == ["rows", "plain"]
+    assert lines[1].formats["T"] == "0:C"
+
+
+def test_the_lines_of_a_reduction_inside_are_explained_too():
+    found = zs.explain("P[m,k] = exp(S[m,k])/sum[j](exp(S[m,j]))", S=(2, 3))
+    assert [line.result for line in found.lines] == ["P_1", "P"]
+    assert found.schedule.startswith("P_1, plain: ")

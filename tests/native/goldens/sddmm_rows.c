@@ -34,15 +34,17 @@ int32_t zs_kernel(zs_args *args)
         int64_t n_row = 0;
         for (int64_t pM_j = M_j_pos[i]; pM_j < M_j_pos[i + 1]; pM_j++) {
             const int64_t j = M_j_crd[pM_j];
+            float acc = 0.0f;
             for (int64_t k = 0; k < K; k++) {
-                const int64_t place = j;
-                if (!S_seen[place]) {
-                    S_seen[place] = 1;
-                    S_touched[n_row++] = place;
-                    S_row[place] = 0;
-                }
-                S_row[place] += A_vals[i * K + k] * B_vals[j * K + k] * M_vals[pM_j];
+                acc += A_vals[i * K + k] * B_vals[j * K + k] * M_vals[pM_j];
             }
+            const int64_t place_ = j;
+            if (!S_seen[place_]) {
+                S_seen[place_] = 1;
+                S_touched[n_row++] = place_;
+                S_row[place_] = 0;
+            }
+            S_row[place_] += acc;
         }
         zs_sort_row(S_touched, n_row, S_seen, J);
         for (int64_t k_ = 0; k_ < n_row; k_++) {

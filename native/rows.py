@@ -1,0 +1,178 @@
+"""Which ranks of a sparse result number the rows that it is assembled from.
+
+Those that every operand has outermost, as it lies; else the first, for which operands in another
+order are rearranged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+
+from zeroskip.einsum_spec.form import Form
+from zeroskip.einsum_spec.tree import Access
+from zeroskip.einsum_spec.walk import by_data, free, single
+from zeroskip.formats.tensor import Tensor
+from zeroskip.native.arguments import Operand
+from zeroskip.native.operand import Signature
+from zeroskip.native.passes import every_pass
+
+SMALL_RESULT = 2**16
+"""Places of a result that are one row, whatever the order of the operands."""
+
+SMALL_ROW = 2**12
+"""Places of a row that are few enough: more ranks outside, if they must be looked up, cost more."""
+
+MANY_ROWS = 2**24
+"""Rows that are always worth a visit; more only where entries are not much fewer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """target : ranks of the result, by axis.
+    outer : those that number the rows; inner : those of a row's places.
+    reordered : operand -> the format in which the loops can follow it."""
+
+    target: tuple[str, ...]
+    outer: tuple[str, ...]
+    reordered: Mapping[str, str]
+
+    @property
+    def inner(self) -> tuple[str, ...]:
+        return tuple(rank for rank in self.target if rank not in self.outer)
+
+
+def plan(
+    form: Form,
+    signatures: Mapping[str, Signature],
+    shape: tuple[int, ...],
+    dtype: str,
+    stored: int = 0,
+) -> Assembly | None:
+    """How to assemble a result, or None where its ranks are not plain, no order fits, or
+    a term without a sparse operand to follow would fill it.
+
+    stored : entries of the sparse operands: rows of which each costs a look-up are no more.
+    """
+    ranks = [single(part) for part in form.target.subscripts]
+    target = tuple(rank for rank in ranks if rank is not None)
+    if form.reduction is not None or len(set(target)) < len(ranks) or by_data(form.target):
+        return None
+    fills = {name: of.fill for name, of in signatures.items()}
+    followed = [
+        [a for a in one.follow if signatures[a.tensor].skips]
+        for one in every_pass(form, lambda name: signatures[name].skips, fills, dtype)
+    ]
+    if not all(followed):
+        return None
+    outer = _outer(followed, signatures, dict(zip(target, shape, strict=True)), stored)
+    if not outer and prod(shape) > SMALL_RESULT:
+        outer = target[:1]
+    chosen = Assembly(target, outer, {})
+    reordered: dict[str, str] = {}
+    for together in followed:
+        for access in together:
+            order = _order(access, signatures[access.tensor], chosen)
+            if order is None or (order and reordered.get(access.tensor, order) != order):
+                return None
+            if order:
+                reordered[access.tensor] = order
+    return replace(chosen, reordered=reordered)
+
+
+def _outer(
+    followed: Sequence[Sequence[Access]],
+    signatures: Mapping[str, Signature],
+    extents: Mapping[str, int],
+    stored: int,
+) -> tuple[str, ...]:
+    """The ranks that every pass has outermost."""
+    outer: list[str] = []
+    rows, looked_up = 1, False
+    while len(outer) < len(extents):
+        for rank in extents:
+            if rank in outer:
+                continue
+            ways = {_leads(of, signatures, rank, outer) for of in followed}
+            cheap = ways == {"full"} and not looked_up
+            wide = prod(extents.values()) > SMALL_ROW * rows and rows * extents[rank] <= stored
+            if cheap or (None not in ways and wide):
+                break
+        else:
+            break
+        outer.append(rank)
+        rows *= extents[rank]
+        looked_up = looked_up or not cheap
+    return tuple(outer)
+
+
+def _leads(
+    followed: Sequence[Access],
+    signatures: Mapping[str, Signature],
+    rank: str,
+    outer: Sequence[str],
+) -> str | None:
+    """Whether a pass can have the rank next, inside the outer ones: ``"full"`` where every
+    operand that it follows along the rank stores every coordinate of it, ``"stored"`` where one
+    is looked up, None where one comes to it later, or none does."""
+    ways = [
+        _comes(access, signatures[access.tensor], rank, outer)
+        for access in followed
+        if any(single(part) == rank for part in access.subscripts)
+    ]
+    if not ways or "" in ways:
+        return None
+    return "stored" if "stored" in ways else "full"
+
+
+def _comes(access: Access, of: Signature, rank: str, outer: Sequence[str]) -> str:
+    """How an operand stores a rank inside the outer ones; "" where others come first."""
+    names = [single(part) for part in access.subscripts]
+    for level in of.levels:
+        held = [names[axis] for axis in level.axes]
+        if rank in held:
+            there = len(held) == 1 and names.count(rank) == 1 and of.locatable
+            return ("full" if level.kind.full else "stored") if there else ""
+        if not all(name in outer or level.kind.full for name in held):
+            return ""
+    return ""
+
+
+def _order(access: Access, of: Signature, chosen: Assembly) -> str | None:
+    """The format in which loops in the chosen order follow an operand; "" where they do
+    already; None where it cannot be."""
+    if not chosen.outer:
+        return ""
+    names = [single(part) for part in access.subscripts]
+
+    def turn(axis: int) -> int:
+        name = names[axis]
+        if name in chosen.outer:
+            return 0
+        return 2 if name in chosen.inner else 1
+
+    stored = [axis for level in of.levels for axis in level.axes]
+    ranks = [turn(axis) for axis in stored]
+    apart = all(len({turn(a) for a in level.axes}) == 1 for level in of.levels)
+    held = set(free(access)) & set(chosen.outer)
+    if ranks == sorted(ranks) and apart and (not held or of.locatable or ranks[0] != 0):
+        return ""
+    if None in names or len(set(names)) < len(names) or any(of.padded):
+        leading = [level for level in of.levels if level.kind.full]
+        axes = {axis for level in leading for axis in level.axes}
+        follows = all(
+            axis in axes
+            for axis, part in enumerate(access.subscripts)
+            if held & set(free(Access("", (part,))))
+        )
+        return "" if follows else None
+    order = sorted(stored, key=lambda axis: (turn(axis), stored.index(axis)))
+    return f"[{','.join(f'a{k}' for k in range(len(order)))}] " + " ".join(f"a{k}:C" for k in order)
+
+
+def mostly_empty(chosen: Assembly, used: Mapping[str, Operand], extents: Mapping[str, int]) -> bool:
+    """Whether there are so many more rows than entries that to visit each would take too long."""
+    rows = prod(extents[rank] for rank in chosen.outer)
+    stored = sum(x.stored for x in used.values() if isinstance(x, Tensor))
+    return rows > max(MANY_ROWS, 64 * stored)

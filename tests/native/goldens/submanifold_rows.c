@@ -1,0 +1,91 @@
+#include "zs_kernel.h"
+#include "zs_rows.h"
+
+/*
+ * O[x,y,m] = sum[r,s,c](F[r,s,c,m]*I[r+x,s+y,c]*V[x,y])
+ * F: 0:U 1:U 2:U 3:U, float32
+ * I: 0:C 1:C 2:U, float32
+ * V: 0:C 1:C, float32
+ * rows: x
+ */
+int32_t zs_kernel(zs_args *args)
+{
+    if (zs_check_version(args) != ZS_OK) {
+        return args->error;
+    }
+    float *restrict O_vals = args->buf[0];
+    float *restrict O_row = args->buf[1];
+    uint8_t *restrict O_seen = args->buf[2];
+    int64_t *restrict O_touched = args->buf[3];
+    int64_t *restrict O_rows = args->buf[4];
+    int64_t *restrict O_places = args->buf[5];
+    int64_t *restrict O_count = args->buf[6];
+    const int64_t *restrict V_x_pos = args->buf[7];
+    const uint16_t *restrict V_x_crd = args->buf[8];
+    const int64_t *restrict V_y_pos = args->buf[9];
+    const uint16_t *restrict V_y_crd = args->buf[10];
+    const int64_t *restrict I_level0_pos = args->buf[11];
+    const uint16_t *restrict I_level0_crd = args->buf[12];
+    const int64_t *restrict I_level1_pos = args->buf[13];
+    const uint16_t *restrict I_level1_crd = args->buf[14];
+    const float *restrict F_vals = args->buf[15];
+    const float *restrict V_vals = args->buf[16];
+    const float *restrict I_vals = args->buf[17];
+    const int64_t Y = args->dim[0];
+    const int64_t M = args->dim[1];
+    const int64_t X = args->dim[2];
+    const int64_t room = args->dim[3];
+    const int64_t I_pad0 = args->dim[5];
+    const int64_t R = args->dim[6];
+    const int64_t I_pad1 = args->dim[8];
+    const int64_t S = args->dim[9];
+    const int64_t C = args->dim[10];
+
+    for (int64_t x = 0; x < X; x++) {
+        int64_t n_row = 0;
+        const int64_t pV_x = zs_locate_uint16(V_x_crd, V_x_pos[0], V_x_pos[1], x);
+        if (pV_x >= 0) {
+            for (int64_t pV_y = V_y_pos[pV_x]; pV_y < V_y_pos[pV_x + 1]; pV_y++) {
+                const int64_t y = V_y_crd[pV_y];
+                for (int64_t pI_level0 = zs_lower_bound_uint16(I_level0_crd, I_level0_pos[0], I_level0_pos[1], x - I_pad0); pI_level0 < I_level0_pos[1]; pI_level0++) {
+                    const int64_t I_level0_at = I_level0_crd[pI_level0];
+                    if (I_level0_at >= x - I_pad0 + R) {
+                        break;
+                    }
+                    const int64_t r = I_level0_at + I_pad0 - x;
+                    for (int64_t pI_level1 = zs_lower_bound_uint16(I_level1_crd, I_level1_pos[pI_level0], I_level1_pos[pI_level0 + 1], y - I_pad1); pI_level1 < I_level1_pos[pI_level0 + 1]; pI_level1++) {
+                        const int64_t I_level1_at = I_level1_crd[pI_level1];
+                        if (I_level1_at >= y - I_pad1 + S) {
+                            break;
+                        }
+                        const int64_t s = I_level1_at + I_pad1 - y;
+                        for (int64_t c = 0; c < C; c++) {
+                            for (int64_t m = 0; m < M; m++) {
+                                const int64_t place = y * M + m;
+                                if (!O_seen[place]) {
+                                    O_seen[place] = 1;
+                                    O_touched[n_row++] = place;
+                                    O_row[place] = 0;
+                                }
+                                O_row[place] += (I_vals[pI_level1 * C + c] != 0 ? F_vals[((r * S + s) * C + c) * M + m] * I_vals[pI_level1 * C + c] * V_vals[pV_y] : 0);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        zs_sort_row(O_touched, n_row, O_seen, Y * M);
+        for (int64_t k = 0; k < n_row; k++) {
+            const int64_t at = O_touched[k];
+            const float sum = O_row[at];
+            O_seen[at] = 0;
+            if (O_count[0] < room) {
+                O_rows[O_count[0]] = x;
+                O_places[O_count[0]] = at;
+                O_vals[O_count[0]] = sum;
+            }
+            O_count[0]++;
+        }
+    }
+    return ZS_OK;
+}
