@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 import zeroskip as zs
 from zeroskip.errors import FormatError, KernelError
-from zeroskip.native import assemble
+from zeroskip.native import assemble, rows
 
 OPERANDS = ("CSR", "CSC", "COO", "bitmask", "RLE(1)", "a:C b:C", "2:4", None)
 RESULTS = ("CSR", "CSC", "COO", "bitmask", "RLE(2)", "a:C b:C")
@@ -41,7 +41,7 @@ def drawn(rng, shape):
 @pytest.mark.parametrize("one_row", [True, False])
 @pytest.mark.parametrize(("text", "shapes"), LINES)
 def test_every_format_of_operands_and_result(monkeypatch, text, shapes, one_row):
-    monkeypatch.setattr(assemble, "SMALL_RESULT", assemble.SMALL_RESULT if one_row else 0)
+    monkeypatch.setattr(rows, "SMALL_RESULT", rows.SMALL_RESULT if one_row else 0)
     rng = np.random.default_rng(len(text))
     dense = {name: drawn(rng, shape) for name, shape in shapes.items()}
     layer = zs.layer(text)
