@@ -12,6 +12,7 @@ from zeroskip.formats.torch_io import is_torch, to_torch
 from zeroskip.native.bound import Bound
 from zeroskip.native.engine import evaluate
 from zeroskip.native.recent import Recent
+from zeroskip.subscripted import as_statement, check_optimize
 
 if TYPE_CHECKING:
     from zeroskip.einsum_spec.counts import Ops
@@ -212,12 +213,13 @@ def layer(
 
 
 def einsum(
-    text: str,
+    text: object = "",
     /,
     *operands: object,
     out: Any = None,
     format: Any = None,
     backend: str = "c",
+    optimize: object = False,
     consts: Mapping[str, int | float] | None = None,
     sizes: Mapping[str, int] | None = None,
     pad: PadLike = None,
@@ -225,10 +227,20 @@ def einsum(
 ) -> Any:
     """Compute one line of Einsum at once; see `layer` and `Layer.__call__`.
 
+    What `numpy.einsum` takes means what it means there: ``"ij,jk->ik"``, ``"...ij,jk"``, the
+    interleaved form, axes of extent 1 that are repeated.  ``optimize=`` is accepted and
+    changes nothing: the order of loops is the engine's.
+
     >>> import numpy as np
     >>> einsum("y[i] = A[i,j]*x[j]", np.array([[1.0, 2.0], [0.0, 3.0]]), np.array([1.0, 1.0]))
     array([3., 3.])
+    >>> einsum("...i,i", np.ones((2, 2, 3)), [1.0, 2.0, 3.0])
+    array([[6., 6.],
+           [6., 6.]])
     """
+    check_optimize(optimize)
+    if not named:
+        text, operands = as_statement(text, operands)
     made = _layer_of(text, consts, sizes, pad)
     return made(*operands, out=out, format=format, backend=backend, **named)
 
@@ -265,6 +277,7 @@ OPTIONS = (
     "consts",
     "sizes",
     "pad",
+    "optimize",
     "formats",
     "arch",
     "mapping",

@@ -44,6 +44,10 @@ class EinsumError(ZeroskipError):
         super().__init__("\n".join(lines))
 
 
+class EinsumTypeError(EinsumError, TypeError):
+    """An argument of an Einsum that is of a wrong type; also a TypeError, as in NumPy."""
+
+
 class FormatError(ZeroskipError):
     """A format that cannot be read, or that a tensor does not fit."""
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from zeroskip.einsum_spec import make_spec
-from zeroskip.einsum_spec.subscript_string import translate
+from zeroskip.einsum_spec.subscript_string import read, statement, translate
 from zeroskip.errors import EinsumError
 
 
@@ -22,6 +22,9 @@ from zeroskip.errors import EinsumError
         ("ij->", "Z = A[i,j]"),
         (",i->i", "Z[i] = A*B[i]"),
         ("aA,Ab->ab", "Z[a,b] = A[a,A]*B[A,b]"),
+        (",a->a", "Z[a] = A_*B[a]"),
+        ("ab,->ab", "Z[a,b] = A[a,b]*B_"),
+        ("αb,bα->α", "Z[u3b1] = A[u3b1,b]*B[b,u3b1]"),
     ],
 )
 def test_translated(text, statement):
@@ -43,7 +46,72 @@ def _parts(text):
     return text.split("->")[0].split(",")
 
 
-@pytest.mark.parametrize("text", ["O[i] = A[i]", "a = b", "", "ij,jk->ik+1", "a1,a2", "i;j"])
+@pytest.mark.parametrize(
+    ("text", "shapes", "expected"),
+    [
+        ("...ij,jk", [(5, 2, 3), (3, 4)], "Z[d0,i,k] = A[d0,i,j]*B[j,k]"),
+        ("...", [(2, 3)], "Z[d0,d1] = A[d0,d1]"),
+        ("...", [()], "Z = A"),
+        ("..., ...", [(3, 4), (2, 3, 4)], "Z[d0,d1,d2] = A[d1,d2]*B[d0,d1,d2]"),
+        ("i...j->...", [(2, 5, 6, 3)], "Z[d0,d1] = A[i,d0,d1,j]"),
+        ("i...->...i", [(2, 5)], "Z[d0,i] = A[i,d0]"),
+        ("ij...,j...->ij...", [(2, 3, 4), (3,)], "Z[i,j,d0] = A[i,j,d0]*B[j]"),
+        ("ij->...", [(2, 3)], "Z = A[i,j]"),
+        ("ij,ij->ij", [(3, 4), (1, 4)], "Z[i,j] = A[i,j]*B[0,j]"),
+        ("ii,i", [(1, 1), (4,)], "Z = A[0,0]*B[i]"),
+        ("i,i", [(1,), (1,)], "Z = A[i]*B[i]"),
+        ("i,i", [(0,), (1,)], "Z = A[i]*B[0]"),
+        ("...,...", [(4, 1), (3,)], "Z[d0,d1] = A[d0,0]*B[d1]"),
+    ],
+)
+def test_shapes_complete_it(text, shapes, expected):
+    assert statement(read(text), tuple(shapes)) == expected
+    shape = np.einsum(text, *map(np.ones, shapes)).shape
+    spec = make_spec(expected)
+    assert spec.extents(dict(zip(spec.operands, shapes, strict=True))).shapes["Z"] == shape
+
+
+@pytest.mark.parametrize(
+    ("text", "shapes", "expected"),
+    [
+        ("i,j", [(2,)], "expected 2 operands, found 1\n  i,j"),
+        (
+            "i",
+            [(2, 3)],
+            "operand A has 2 axes (shape (2, 3)); the subscripts 'i' name 1\n"
+            "  i\n"
+            "An ellipsis stands for axes without a letter: ...ij.",
+        ),
+        (
+            "k,ij...",
+            [(2,), (2,)],
+            "operand B has 1 axes (shape (2,)); the subscripts 'ij...' name 2\n  k,ij...",
+        ),
+        (
+            "ii->i",
+            [(1, 3)],
+            "i stands for axes 0 and 1 of operand A, which have extents 1 and 3\n"
+            "  ii->i\n"
+            "A diagonal runs over axes of one extent.",
+        ),
+        (
+            "i...->i",
+            [(2, 3)],
+            "the result leaves out the axes that an ellipsis stands for\n"
+            "  i...->i\n"
+            "Put ... into the result, or give these axes letters: they are then summed.",
+        ),
+    ],
+)
+def test_shapes_that_do_not_fit(text, shapes, expected):
+    with pytest.raises(EinsumError) as caught:
+        statement(read(text), tuple(shapes))
+    assert str(caught.value) == expected
+    with pytest.raises(ValueError, match=r"ein|dim|operand"):
+        np.einsum(text, *map(np.ones, shapes))
+
+
+@pytest.mark.parametrize("text", ["O[i] = A[i]", "a = b", "", "a1,a2", "i;j"])
 def test_other_text_is_left_alone(text):
     assert translate(text) is None
 
@@ -53,11 +121,24 @@ def test_other_text_is_left_alone(text):
     [
         (
             "...ij,jk->...ik",
-            "an ellipsis stands for axes that have no names\n"
+            "an ellipsis stands for axes that only the operands tell\n"
             "  ...ij,jk->...ik\n"
             "  ^^^\n"
-            "Give every axis a letter: ij,jk->ik.",
+            "Call zeroskip.einsum with the operands, or give every axis a letter: ij,jk->ik.",
         ),
+        (
+            "ij,jk->ik+1",
+            "expected letters between commas, found '+'\n"
+            "  ij,jk->ik+1\n"
+            "           ^\n"
+            "A statement with names is written Z[i,k] = A[i,j]*B[j,k].",
+        ),
+        ("i..", "a dot that is no part of an ellipsis\n  i..\n   ^\nAn ellipsis is three: ..."),
+        (
+            "...i...",
+            "a second ellipsis\n  ...i...\n      ^^^\nAn operand and the result take one each.",
+        ),
+        ("a->a->", "a second arrow\n  a->a->\n      ^^\nOne -> stands before the result."),
         (
             "ij->iij",
             "the result has i twice\n"
