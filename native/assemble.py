@@ -7,10 +7,9 @@
             row[k] += A[pA_j] * B[pB_k]
       append C[i; at] = row[at] for at touched, in order
 
-What is stored is what stored products reach, also where they cancel; relu, other functions and
-comparisons drop zeros.  The terms of a sum share the rows, so that a union is a row that several
-terms touch.  Operands that are stored in another order than the loops' are rearranged first
-(`Assembly.reordered`).
+What is stored is what stored products reach, also where they cancel; a relu drops zeros.  The
+terms of a sum share the rows, so that a union is a row that several terms touch.  Operands that
+are stored in another order than the loops' are rearranged first (`Assembly.reordered`).
 
 The kernel counts what it appends and stops writing where there is no more room: a first run with
 a guess, and a second one where the guess was too small.
@@ -25,12 +24,13 @@ from math import prod
 import numpy as np
 
 from zeroskip.einsum_spec.form import Form, Term
+from zeroskip.einsum_spec.tree import Call
+from zeroskip.einsum_spec.walk import expressions
 from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import check_room
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Array, Operand, signature
 from zeroskip.native.cursor import State
-from zeroskip.native.forms import is_bracket
 from zeroskip.native.lower import Lowered, finish
 from zeroskip.native.nest import (
     ONE,
@@ -59,11 +59,12 @@ FIRST_ROOM = 1024
 
 
 def drops_zeros(form: Form) -> bool:
-    """Whether values that come out as 0 are not stored: those of a relu, of functions and
-    comparisons.  What plain products reach is stored."""
+    """Whether values that come out as 0 are not stored: where a relu makes them, around the
+    whole or inside.  What plain products reach is stored, also where it cancels."""
     if after(form.post, 0) != 0:
         return False
-    return form.post == "relu" or any(not is_bracket(f) for t in form.terms for f in t.factors)
+    inside = (node for t in form.terms for f in t.factors for node in expressions(f))
+    return form.post == "relu" or any(isinstance(n, Call) and n.function == "relu" for n in inside)
 
 
 class _Rows(Sums):

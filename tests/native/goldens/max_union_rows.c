@@ -61,9 +61,6 @@ int32_t zs_kernel(zs_args *args)
             const int64_t at = O_touched[k_];
             const float sum = O_row[at];
             O_seen[at] = 0;
-            if (sum == 0) {
-                continue;
-            }
             if (O_count[0] < room) {
                 O_rows[O_count[0]] = i;
                 O_places[O_count[0]] = at;
