@@ -87,7 +87,10 @@ def _looked_up(
             yield name, densify(used[name])  # which tells padding, 0, from what is absent
             del tensors[name]
     fills = {name: of.fill for name, of in tensors.items()}
-    found = every_pass(form, lambda name: name in tensors and tensors[name].skips, fills, dtype)
+    cut = any(name in extents.skipped for name in used)
+    found = every_pass(
+        form, lambda name: name in tensors and tensors[name].skips, fills, dtype, cut=cut
+    )
     optional = dict.fromkeys(access.tensor for one in found for access in one.optional)
     for name in optional:
         operand = used[name]

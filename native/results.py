@@ -110,7 +110,7 @@ def _everywhere(line: Line) -> bool:
     return any(
         any(sparse(a.tensor) for a in one.optional)
         and not any(sparse(a.tensor) for a in one.follow)
-        for one in every_pass(line.form, sparse, line.fills, line.dtype.name)
+        for one in every_pass(line.form, sparse, line.fills, line.dtype.name, cut=False)
     )
 
 

@@ -62,7 +62,7 @@ def plan(
     fills = {name: of.fill for name, of in signatures.items()}
     followed = [
         [a for a in one.follow if signatures[a.tensor].skips]
-        for one in every_pass(form, lambda name: signatures[name].skips, fills, dtype)
+        for one in every_pass(form, lambda name: signatures[name].skips, fills, dtype, cut=False)
     ]
     if not all(followed):
         return None

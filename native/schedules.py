@@ -66,6 +66,8 @@ def plain(line: Line, target: Array, *, accumulate: bool = False) -> tuple[Prepa
     arrays: dict[Key, Array] = {("vals", line.name): target}
     if ("mark", line.name) in prepared.lowered.buffers:
         arrays["mark", line.name] = np.empty(line.shape, np.uint8)
+    if ("visited", line.name) in prepared.lowered.buffers:
+        arrays["visited", line.name] = np.empty(line.shape, np.int64)
     return prepared, slots(prepared, line.used, line.extents, arrays, {})
 
 

@@ -129,6 +129,16 @@ def kernels() -> dict[str, str]:
             },
         ),
         "max_looked_up": walk(looked_up, {"A": ones(4, 5, format="CSR"), "B": ones(4, 5)}),
+        "max_folded_once": walk(
+            make_spec("O[i] max= A[i,k]*x[k]"), {"A": ones(4, 5, format="CSR"), "x": vector}
+        ),
+        "shortest_paths": walk(
+            make_spec("D[i,j] min= A[i,k] + B[k,j]"),
+            {
+                "A": Tensor.from_dense(ones(4, 5), "CSR", fill=np.inf),
+                "B": Tensor.from_dense(ones(5, 6), "0:C 1:U", fill=np.inf),
+            },
+        ),
         "max_union": walk(
             looked_up, {"A": ones(4, 5, format="CSR"), "B": ones(4, 5, format="bitmask")}
         ),

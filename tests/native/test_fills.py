@@ -19,7 +19,7 @@ FORMATS = ["CSR", "CSC", "COO", "bitmask", "RLE(1)", "C U", "0:B 1:U", "R(1) R(1
 def filled(rng, shape, fill, dtype="float64", density=0.4):
     """Small numbers at random places, ``fill`` elsewhere, with an empty row and column."""
     kept = rng.random(shape) < density
-    kept[0] = kept[:, -1:] = False
+    kept[:1] = kept[:, -1:] = False
     return np.where(kept, rng.integers(1, 9, shape), fill).astype(dtype)
 
 
@@ -187,3 +187,69 @@ def test_padding_is_0_and_what_is_absent_the_fill(spec):
     skip = {"x": {0: (1, 2), "value": "skip"}}
     for text in ("y[p] min= x[2*p+r]", "y[p] max= 0 - x[2*p+r]"):
         check([judged(text, {"x": x}, stored, sizes={"r": 3}, pad=skip)])
+
+
+FOLDED = [
+    ("D[i,j] max= A[i,k]*B[k,j]", 0),
+    ("D[i,j] min= A[i,k]*B[k,j]", 0),
+    ("D[i] max= A[i,k] - 3", 1),
+    ("D[i,j] max= exp(A[i,j])", -INF),
+    ("D[i,j] max= max(A[i,k], B[k,j])", 0),
+    ("D[j] min= where(k < j, A[k,j], 0)", 0),
+    ("D[j] |= (A[k,j] == 2)", 2),
+    ("D[i] &= A[i,k]", 0),
+]
+
+
+@pytest.mark.parametrize("spec", FORMATS)
+@pytest.mark.parametrize(("text", "fill"), FOLDED)
+def test_what_a_maximum_leaves_out_is_folded_in_once(text, fill, spec):
+    """Full fibers, empty ones, and no points at all."""
+    rng = np.random.default_rng(5)
+    calls = []
+    for extent in (5, 1, 0):
+        for sign in (1, -1):
+            a = sign * filled(rng, (5, extent), sign * fill, density=0.6)
+            if extent > 1:
+                a[2] = sign * 7.0
+            b = sign * filled(rng, (extent, 5), sign * fill, density=0.6)
+            a, b = (b, a.T.copy()) if "A[k,j]" in text else (a, b)
+            given = {"A": a, "B": b} if "B[" in text else {"A": a}
+            stored = {name: tensor(x, spec, fill=fill) for name, x in given.items()}
+            calls.append(judged(text, given, stored))
+    check(calls)
+
+
+def test_loops_follow_what_a_maximum_folds():
+    a = tensor(np.eye(4), "CSR")
+    shown = nest("D[i] max= A[i,k]", A=a)
+    assert "in A.k[i]:  # compressed" in shown
+    assert "D_visited[i] += 1" in shown
+    assert "if seen < K:\n    D[i] max= 0" in shown
+    assert "visited" not in nest("D[i] max= A[i,k]", A=np.eye(4))
+    assert "visited" not in nest(
+        "D[i] max= relu(A[i,k])*x[k] + y[k]", A=a, x=np.ones(4), y=np.ones(4)
+    )
+
+
+def test_a_maximum_starts_from_what_the_result_holds():
+    a = tensor(np.array([[0, -2.0], [-3, -4]]), "CSR")
+    for backend in ("c", "interpreter", "numpy"):
+        out = np.array([-1.0, -5])
+        spec = make_spec("D[i] max= A[i,k]")
+        engine.evaluate(spec, {"A": a}, backend=backend, out=out)
+        assert out.tolist() == [0, -3]
+
+
+@pytest.mark.parametrize("spec", ["C", "B", "R(2)"])
+def test_windows_that_leave_padding_out_are_looked_up(spec):
+    x = np.array([-1, -2.0, 0, 0, -3, -4, -5])
+    call = judged(
+        "y[p] max= x[2*p+r]",
+        {"x": x},
+        {"x": tensor(x, spec)},
+        sizes={"r": 3},
+        pad={"x": {0: (1, 1), "value": "skip"}},
+    )
+    assert "visited" not in prepare(call)[0].c_text
+    check([call])
