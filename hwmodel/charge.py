@@ -41,6 +41,7 @@ from zeroskip.hwmodel.notes import assumptions_of, missing_of
 from zeroskip.hwmodel.plan import Accounting
 from zeroskip.hwmodel.policy import policy_of
 from zeroskip.hwmodel.report import energy_table, moves_table, summary_table
+from zeroskip.hwmodel.rings import zero_of
 from zeroskip.hwmodel.traffic import (
     NETWORK,
     Capacity,
@@ -59,11 +60,13 @@ class Baseline:
     """What the dense charge beside this one is made of.
 
     effectual : effectual points of each term: those of the real operands.
+    zero : the value that adds nothing.
     """
 
     spec: LayerSpec
     shapes: dict[str, tuple[int, ...]]
     effectual: tuple[int, ...]
+    zero: float = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,7 +197,9 @@ class Charge:
         shapes, known = self.beside.shapes, self.beside.effectual
         bare = {name: Operand(shape, None) for name, shape in shapes.items()}
         plain = self.arch.without_sparsity()
-        return _charge(self.beside.spec, plain, bare, self.mapping, _everything, known)
+        return _charge(
+            self.beside.spec, plain, bare, self.mapping, _everything, known, self.beside.zero
+        )
 
     @property
     def speedup(self) -> float:
@@ -286,7 +291,9 @@ def charge(
     target = spec.forms[-1].target.tensor
     result = given.pop(target, None)
     held = {name: _resolved(value) for name, value in given.items()}
-    made = {name: Operand(value.shape, value) for name, value in held.items()}
+    fills = {name: value.fill for name, value in held.items() if isinstance(value, Tensor)}
+    zero = zero_of(spec.forms[0], fills)
+    made = {name: Operand(value.shape, value, zero) for name, value in held.items()}
 
     def computed(shape: tuple[int, ...]) -> Operand:
         value = evaluate_result(spec, held) if result is None else result
@@ -295,9 +302,11 @@ def charge(
             raise TensorError(
                 f"{target} has shape {known.shape}, but the layer makes one of shape {shape}"
             )
-        return Operand(known.shape, known)
+        if isinstance(known, Tensor) and known.fill != zero:
+            known = known.toarray()
+        return Operand(known.shape, known, zero)
 
-    return _charge(spec, make_arch(arch), made, mapping, computed, None)
+    return _charge(spec, make_arch(arch), made, mapping, computed, None, zero)
 
 
 def _resolved(value: Any) -> NDArray[Any] | Tensor:
@@ -319,11 +328,12 @@ def _charge(
     mapping: maps.Mapping | None,
     result: Callable[[tuple[int, ...]], Operand],
     effectual: tuple[int, ...] | None,
+    zero: float = 0,
 ) -> Charge:
     """effectual : effectual points of each term, where they are known."""
     roles = mapping.roles if mapping is not None else None
     shapes = {name: operand.shape for name, operand in operands.items()}
-    layer = layer_of(spec, shapes, roles)
+    layer = layer_of(spec, shapes, roles, zero)
     schedule = maps.complete(mapping, layer, arch)
     zeros = [name for name, operand in operands.items() if operand.explicit_zeros]
     policy = policy_of(layer, schedule, arch, zeros)
@@ -364,7 +374,7 @@ def _charge(
         capacity=capacities(arch, cascade, counts),
         assumptions=assumptions_of(layer, arch, schedule),
         missing=missing_of(layer, arch),
-        beside=Baseline(spec, shapes, effectual or found),
+        beside=Baseline(spec, shapes, effectual or found, zero),
     )
 
 

@@ -29,10 +29,13 @@ class Operand:
 
     value : ndarray or `Tensor`; None where only the shape is known, and every place holds
         a value.
+    zero : the value that is none: see `zeroskip.hwmodel.rings`.
     """
 
-    def __init__(self, shape: tuple[int, ...], value: NDArray[Any] | Tensor | None) -> None:
-        self.shape, self.value = shape, value
+    def __init__(
+        self, shape: tuple[int, ...], value: NDArray[Any] | Tensor | None, zero: float = 0
+    ) -> None:
+        self.shape, self.value, self.zero = shape, value, zero
 
     @cached_property
     def nonzero(self) -> Bits:
@@ -43,7 +46,7 @@ class Operand:
             case Tensor():
                 return self._scatter(zeros=False)
             case _:
-                return np.asarray(self.value != 0)
+                return np.asarray(self.value != self.zero)
 
     @cached_property
     def stored(self) -> Bits:
@@ -63,7 +66,7 @@ class Operand:
     def _entries(self) -> tuple[tuple[NDArray[np.int64], ...], Bits]:
         assert isinstance(self.value, Tensor)
         coords, values = self.value.coords()
-        return coords, np.asarray(values != 0)
+        return coords, np.asarray(values != self.zero)
 
     def _scatter(self, *, zeros: bool) -> Bits:
         coords, kept = self._entries

@@ -19,6 +19,7 @@ from zeroskip.einsum_spec.subscripts import fold
 from zeroskip.einsum_spec.tree import Access, Affine
 from zeroskip.einsum_spec.walk import bounds, single, variables
 from zeroskip.errors import ArchError, EinsumError
+from zeroskip.hwmodel.rings import as_product
 
 MAX_OPERANDS = 3
 ROLES = ("I", "F", "bias")
@@ -115,8 +116,11 @@ def layer_of(
     spec: LayerSpec,
     shapes: Mapping[str, tuple[int, ...]],
     roles: Mapping[str, str] | None = None,
+    zero: float = 0,
 ) -> Layer:
     """The layer that a spec is, on operands of these shapes.
+
+    zero : the value that adds nothing to it; see `zeroskip.hwmodel.rings`.
 
     Raises
     ------
@@ -133,7 +137,8 @@ def layer_of(
     form = spec.forms[0]
     extents = spec.extents(shapes)
     values = {rank.upper(): n for rank, n in extents.ranks.items()} | extents.constants
-    terms = [_term(form, term, extents, values) for term in form.terms]
+    written = as_product(form) if zero else form.terms
+    terms = [_term(form, term, extents, values) for term in written]
     work = tuple(t for t in terms if len(t.operands) > 1)
     if not work:
         work = tuple(t for t in terms if t.operands)
@@ -153,7 +158,7 @@ def layer_of(
         ranks=ranks,
         reductions=reductions,
         roles=_roles(work, terms, roles or {}),
-        additive=form.reduction in (None, "+"),
+        additive=form.reduction in (None, "+", "|") or zero != 0,
     )
 
 

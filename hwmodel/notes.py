@@ -77,6 +77,9 @@ def _of_terms(layer: Layer) -> Iterator[str]:
         yield "a product of three operands is two multiplications, one after the other"
     if all(term.multiplications == 0 for term in layer.work):
         yield "a line without products: its additions are the work, one a cycle"
+    if layer.additive and layer.form.reduction in ("min", "max"):
+        op = layer.form.reduction
+        yield f"an operation is + and {op}=, charged as a multiplication and an addition"
     if layer.additions:
         yield "terms of one operand are added in accumulators, without a cycle of their own"
 
