@@ -17,6 +17,7 @@ from zeroskip.native.arguments import Array, Operand, resolve, shapes
 from zeroskip.native.lines import line_of
 from zeroskip.native.prepared import BACKENDS
 from zeroskip.native.results import dense_result, sparse_result
+from zeroskip.native.skipping import check_skips, names_of
 
 
 def evaluate(
@@ -27,6 +28,7 @@ def evaluate(
     out: Array | None = None,
     format: Formats = None,
     wanted: Collection[str] | None = None,
+    skip: str | Collection[str] = (),
 ) -> dict[str, Array | Tensor]:
     """Every result of a spec, in the order of its lines.
 
@@ -43,6 +45,8 @@ def evaluate(
         Format of the last result, or of each that is named; others are ndarrays.
     wanted : names of results, optional
         Lines that neither these nor a named format need are left out.
+    skip : names of operands
+        Loops must visit only what these store; refused where a fill or the line forbids it.
 
     Returns
     -------
@@ -57,6 +61,7 @@ def evaluate(
     known = {name: resolve(name, given) for name, given in operands.items()}
     extents = spec.extents(shapes(known))
     formats = formats_by_result(spec, format)
+    skipped = names_of(skip, spec)
     alive = None if wanted is None else needed_results(spec, {*wanted, *formats})
     results: dict[str, Array | Tensor] = {}
     for line, form in enumerate(spec.forms):
@@ -71,6 +76,7 @@ def evaluate(
             backend=backend,
             out=out if last else None,
             format=formats.get(name),
+            skip=skipped,
         )
         results[form.target.tensor] = known[form.target.tensor] = result
     return results
@@ -115,9 +121,11 @@ def run_form(
     backend: str = "c",
     out: Array | None = None,
     format: Format | str | None = None,
+    skip: Collection[str] = (),
 ) -> Array | Tensor:
     """The result of one line."""
     line = line_of(form, operands, extents)
+    check_skips(line, skip)
     if format is not None:
         return sparse_result(line, Format(format), backend, out)
     return dense_result(line, backend, out)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from zeroskip.einsum_spec.spec import Spec, make_spec
@@ -101,6 +101,7 @@ class Layer:
         out: Any = None,
         format: Any = None,
         backend: str = "c",
+        skip: str | Collection[str] = (),
         **named: object,
     ) -> Any:
         """Compute the layer's (last) result.
@@ -115,6 +116,9 @@ class Layer:
             A format for the result, which is then a `Tensor`; ``{"T": "CSR"}`` keeps the
             result of one line of a cascade sparse on its way to the next.
         backend : ``"c"``, ``"interpreter"`` or ``"numpy"``
+        skip : str or names of operands, optional
+            Refuse to run unless the loops visit only what these store: where an absent value
+            adds something (``A[i,k]*x[k]`` with a fill of 1), they cannot.
 
         Returns
         -------
@@ -129,7 +133,7 @@ class Layer:
         given = name_operands(self.operands, operands, named, self.text)
         last = self.spec.results[-1]
         results = evaluate(
-            self.spec, given, backend=backend, out=out, format=format, wanted=(last,)
+            self.spec, given, backend=backend, out=out, format=format, wanted=(last,), skip=skip
         )
         return like_operands(results[last], given)
 
@@ -168,11 +172,12 @@ class BoundLayer:
         out: Any = None,
         format: Any = None,
         backend: str = "c",
+        skip: str | Collection[str] = (),
         **named: object,
     ) -> Any:
         """As `Layer.__call__`, with the remaining operands."""
         given = name_operands(self.operands, operands, named, self.layer.text)
-        result = self._bound.run(given, backend=backend, out=out, format=format)
+        result = self._bound.run(given, backend=backend, out=out, format=format, skip=skip)
         return like_operands(result, given)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -220,6 +225,7 @@ def einsum(
     format: Any = None,
     backend: str = "c",
     optimize: object = False,
+    skip: str | Collection[str] = (),
     consts: Mapping[str, int | float] | None = None,
     sizes: Mapping[str, int] | None = None,
     pad: PadLike = None,
@@ -242,7 +248,7 @@ def einsum(
     if not named:
         text, operands = as_statement(text, operands)
     made = _layer_of(text, consts, sizes, pad)
-    return made(*operands, out=out, format=format, backend=backend, **named)
+    return made(*operands, out=out, format=format, backend=backend, skip=skip, **named)
 
 
 MOST_TEXTS = 256
@@ -274,6 +280,7 @@ OPTIONS = (
     "out",
     "format",
     "backend",
+    "skip",
     "consts",
     "sizes",
     "pad",
