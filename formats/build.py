@@ -7,6 +7,7 @@ has at the level above.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,13 @@ from zeroskip.formats.levels import (
     Structured,
     Uncompressed,
 )
+from zeroskip.formats.splits import (
+    in_blocks,
+    out_of_blocks,
+    part_coordinates,
+    part_shape,
+    whole_coordinates,
+)
 from zeroskip.formats.structured import structured
 
 # ---- coordinates of axes → sorted, unique coordinates of storage ranks --------------------
@@ -49,7 +57,8 @@ def arrange(
         missing value is then no empty sum.
     """
     extents = storage_extents(shape, bound)
-    stored = [_flatten([coords[a] for a in axes], [shape[a] for a in axes]) for axes in bound.order]
+    parts, sizes = part_coordinates(coords, bound), part_shape(shape, bound)
+    stored = [_flatten([parts[a] for a in axes], [sizes[a] for a in axes]) for axes in bound.order]
     if not stored:
         if len(values) > 1 and fill:
             raise _repeated((), fill)
@@ -112,13 +121,19 @@ def _flatten(coords: Sequence[Indices], extents: Sequence[int]) -> Indices:
     return flat
 
 
+def flattened(array: Array, bound: Format, fill: Any) -> Array:
+    """The values of a dense array in storage order."""
+    order = [part for parts in bound.order for part in parts]
+    return in_blocks(array, bound, fill).transpose(order).reshape(-1)
+
+
 def entries_of(array: Array, bound: Format, fill: Any) -> tuple[list[Indices], Array]:
     """Storage coordinates and values of what is not the fill in a dense array, in storage order.
 
     NaN is not zero; -0.0 is.
     """
     extents = storage_extents(array.shape, bound)
-    flat = array.transpose([a for axes in bound.order for a in axes]).reshape(-1)
+    flat = flattened(array, bound, fill)
     at = places(flat, fill)
     values = flat[at]
     coords: list[Indices] = []
@@ -333,11 +348,12 @@ def axis_coordinates(
 ) -> list[Indices]:
     """Coordinates of storage ranks → coordinates of axes."""
     coords: dict[int, Indices] = {}
+    sizes = part_shape(shape, bound)
     for flat, axes in zip(stored, bound.order, strict=True):
         for axis in axes[:0:-1]:
-            flat, coords[axis] = np.divmod(flat, max(shape[axis], 1))
+            flat, coords[axis] = np.divmod(flat, max(sizes[axis], 1))
         coords[axes[0]] = flat
-    return [coords[axis] for axis in range(len(shape))]
+    return whole_coordinates([coords[part] for part in range(len(sizes))], bound)
 
 
 def densify(
@@ -348,9 +364,8 @@ def densify(
     fill: Any = 0,
 ) -> Array:
     """The dense array, C-contiguous, of the tensor's shape; what is not stored is the fill."""
-    size = 1
-    for extent in shape:
-        size *= extent
+    sizes = part_shape(shape, bound)
+    size = prod(sizes)
     check_room(size, values.dtype.itemsize, "the dense array")
     order = [axis for axes in bound.order for axis in axes]
     if all(level.spec.full for level in levels):
@@ -360,4 +375,5 @@ def densify(
         if len(values):
             flat[_flatten(expand(levels), [level.extent for level in levels])] = values
     back = np.argsort(order)
-    return np.array(flat.reshape([shape[axis] for axis in order]).transpose(back), order="C")
+    parts = np.array(flat.reshape([sizes[part] for part in order]).transpose(back), order="C")
+    return out_of_blocks(parts, shape, bound)

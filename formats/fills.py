@@ -6,12 +6,14 @@ dense array everything that differs from the fill is stored.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zeroskip.errors import TensorError
-from zeroskip.formats.level_data import Array
+
+if TYPE_CHECKING:
+    from zeroskip.formats.level_data import Array
 
 
 def read_fill(given: object, dtype: np.dtype[Any]) -> Any:

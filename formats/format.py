@@ -1,7 +1,9 @@
 """The notation of formats: ``"m:U c*r*s:C(16)"``, ``"[m,c] c:U m:C"``, ``"U C"``, ``"CSR"``.
 
     spec   := [ "[" axis, ... "]" ] rank+   |   name [ "(" bits ")" ]   |   G ":" H
-    rank   := [ axis ( "*" axis )* ":" ] level          outermost first; * flattens, row-major
+            | "BSR(" rows "," columns ")"
+    rank   := [ part ( "*" part )* ":" ] level          outermost first; * flattens, row-major
+    part   := axis | axis "/" size | axis "%" size      a block of so many; the place inside it
     axis   := name | number
     level  := "U" | "B" | "C" | "C(" bits ")" | "R(" bits ")" | "S" | "S(" bits ")"
             | "H(" G ":" H ")"
@@ -13,13 +15,13 @@ without axes takes the next axis in order.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from zeroskip.errors import FormatError
 from zeroskip.formats.levels import LevelFormat, Singleton
 from zeroskip.formats.named import name_of, named_ranks
 from zeroskip.formats.notation import parse
-from zeroskip.formats.ranks import StorageRank, check_ranks
+from zeroskip.formats.ranks import Axis, Part, StorageRank, axis_of, check_ranks
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -52,6 +54,8 @@ class Format:
     Format('0:U 1*2*3:C(16)')
     >>> str(Format("bitmask").bind(3))
     '0:U 1*2:B'
+    >>> Format("m/2:U k/4:C m%2:U k%4:U").bind(2).label
+    'BSR(2,4)'
     >>> Format("[m,c] c:U m:C").bind(2) == Format("CSC").bind(2)
     True
     """
@@ -77,8 +81,9 @@ class Format:
         object.__setattr__(self, "ranks", ranks)
 
     @classmethod
-    def of(cls, ranks: Sequence[tuple[Sequence[int], LevelFormat]]) -> Format:
-        """A bound format from (axes, level) pairs; the axes are 0 .. n-1, each once."""
+    def of(cls, ranks: Sequence[tuple[Sequence[Axis], LevelFormat]]) -> Format:
+        """A bound format from (axes, level) pairs; the axes are 0 .. n-1, each once, or both
+        of its parts."""
         made = cls.__new__(cls)
         made._set(None, (), tuple(StorageRank(tuple(axes), level) for axes, level in ranks))
         check_ranks(made.ranks)
@@ -94,18 +99,36 @@ class Format:
     @property
     def ndim(self) -> int | None:
         """Axes of a tensor of this format; None where a name leaves that open."""
-        return None if self.name is not None else sum(len(rank.axes) for rank in self.ranks)
+        if self.name is not None:
+            return None
+        return len({axis_of(axis) for rank in self.ranks for axis in rank.axes})
 
     @property
     def levels(self) -> tuple[LevelFormat, ...]:
         return tuple(rank.level for rank in self.ranks)
 
     @property
+    def split(self) -> bool:
+        """Whether an axis is stored in two parts."""
+        return any(isinstance(axis, Part) for rank in self.ranks for axis in rank.axes)
+
+    @property
+    def parts(self) -> tuple[int | Part, ...]:
+        """Every axis in order, a split one as its two parts; of a bound format only."""
+        written = [axis for rank in self.ranks for axis in rank.axes]
+        if not self.split:
+            return tuple(range(len(written)))
+        key = {axis: (axis_of(axis), isinstance(axis, Part) and axis.inner) for axis in written}
+        return tuple(a for a in sorted(written, key=key.__getitem__) if not isinstance(a, str))
+
+    @property
     def order(self) -> tuple[tuple[int, ...], ...]:
-        """Axis numbers of each storage rank; of a bound format only."""
+        """Axis numbers of each storage rank, or where axes are split, numbers of `parts`; of a
+        bound format only."""
         if not self.bound:
             raise FormatError(f"format {str(self)!r} is not bound to axes yet: use bind(ndim)")
-        return tuple(tuple(int(axis) for axis in rank.axes) for rank in self.ranks)
+        number: dict[Axis, int] = {part: i for i, part in enumerate(self.parts)}
+        return tuple(tuple(number[axis] for axis in rank.axes) for rank in self.ranks)
 
     def bind(self, ndim: int) -> Format:
         """This format for a tensor of ``ndim`` axes: every axis a number, exactly once."""
@@ -120,9 +143,13 @@ class Format:
         if not self.axes:
             return self
         number = {axis: i for i, axis in enumerate(self.axes)}
-        return Format.of(
-            [([number[str(axis)] for axis in rank.axes], rank.level) for rank in self.ranks]
-        )
+
+        def numbered(axis: Axis) -> Axis:
+            if isinstance(axis, Part):
+                return replace(axis, axis=number[str(axis.axis)])
+            return number[str(axis)]
+
+        return Format.of([([numbered(a) for a in rank.axes], rank.level) for rank in self.ranks])
 
     def unique(self, rank: int) -> bool:
         """Whether a coordinate stands at most once in a fiber of storage rank ``rank``."""
@@ -146,7 +173,8 @@ class Format:
         if flat == tuple(range(len(self.ranks))):
             return " ".join(str(rank.level) for rank in self.ranks)
         text = " ".join(str(rank) for rank in self.ranks)
-        return f"[{','.join(self.axes)}] {text}" if self.axes and flat != self.axes else text
+        names = tuple(dict.fromkeys(axis_of(axis) for axis in flat))
+        return f"[{','.join(self.axes)}] {text}" if self.axes and names != self.axes else text
 
     def __repr__(self) -> str:
         return f"Format({str(self)!r})"

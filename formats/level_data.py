@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from zeroskip.errors import FormatError, TensorError
 from zeroskip.formats.format import Format
 from zeroskip.formats.levels import Compressed, LevelFormat, RunLength, Singleton, Structured
+from zeroskip.formats.splits import part_shape
 
 Array = NDArray[Any]
 Indices = NDArray[np.int64]
@@ -29,7 +30,7 @@ class LevelData:
 
     spec : its level format.
     extent : its number of coordinates, the product of its axes' extents.
-    axes : the tensor's axes that it flattens, row-major.
+    axes : the tensor's axes that it flattens, row-major (of a split format, its `parts`).
     fibers : positions of the rank above (1 at the root).
     entries : positions at this rank.
     arrays : the arrays of ``spec.arrays`` by name: 1-D, C-contiguous, read-only.
@@ -73,7 +74,8 @@ def coordinate_bits(extent: int) -> int:
 
 def storage_extents(shape: Sequence[int], bound: Format) -> tuple[int, ...]:
     """Extent of every storage rank; refuses one that its fields cannot address."""
-    extents = tuple(prod(shape[axis] for axis in axes) for axes in bound.order)
+    sizes = part_shape(shape, bound)
+    extents = tuple(prod(sizes[part] for part in parts) for parts in bound.order)
     for i, (rank, extent) in enumerate(zip(bound.ranks, extents, strict=True)):
         if extent > MAX_POSITIONS:
             raise TensorError(

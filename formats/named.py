@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from zeroskip.errors import FormatError
 from zeroskip.formats.levels import (
     Bitmask,
     Compressed,
@@ -18,9 +19,9 @@ from zeroskip.formats.levels import (
     Structured,
     Uncompressed,
 )
-from zeroskip.formats.ranks import StorageRank
+from zeroskip.formats.ranks import Axis, Part, StorageRank, axis_of
 
-Ranks = list[tuple[Sequence[int], LevelFormat]]
+Ranks = list[tuple[Sequence[Axis], LevelFormat]]
 
 
 def _each(outer: LevelFormat, inner: LevelFormat) -> Callable[[int], Ranks]:
@@ -55,9 +56,20 @@ NAMED: dict[str, Callable[[int], Ranks]] = {
     "CSF": _each(_C, _C),
     "bitmask": _matrix(_U, _B),
 }
-"""Formats by name.  ``RLE(r)`` is one more, which needs its r, and so is ``G:H``."""
+"""Formats by name.  ``RLE(r)`` is one more, which needs its r; so are ``G:H`` and ``BSR(r,c)``."""
 
 RUN_LENGTH = "RLE"
+BLOCKS = "BSR"
+
+
+def _blocks(rows: int, columns: int) -> Ranks:
+    """Blocks of a matrix, each stored whole: rows of blocks U, the blocks of a row C."""
+    return [
+        ((Part(0, rows, False),), _U),
+        ((Part(1, columns, False),), _C),
+        ((Part(0, rows, True),), _U),
+        ((Part(1, columns, True),), _U),
+    ]
 
 
 def canonical(name: str) -> str | None:
@@ -65,13 +77,21 @@ def canonical(name: str) -> str | None:
     return _SPELLING.get(name.lower())
 
 
-_SPELLING = {name.lower(): name for name in (*NAMED, RUN_LENGTH)}
+_SPELLING = {name.lower(): name for name in (*NAMED, RUN_LENGTH, BLOCKS)}
 
 
 def named_ranks(name: str, ndim: int) -> Ranks:
     """The ranks of a format by its canonical name, for ``ndim`` axes."""
     if name.startswith(RUN_LENGTH):
         return _matrix(_U, RunLength(int(name[len(RUN_LENGTH) + 1 : -1])))(ndim)
+    if name.startswith(BLOCKS):
+        if ndim != 2:
+            raise FormatError(
+                f"{name} stores the blocks of a matrix; the tensor has {ndim} axes\n"
+                "Write its ranks out, such as 'm/2:U k/2:C m%2:U k%2:U n:U'."
+            )
+        rows, columns = map(int, name[len(BLOCKS) + 1 : -1].split(","))
+        return _blocks(rows, columns)
     if ":" in name:
         most, group = map(int, name.split(":"))
         return _matrix(_U, Structured(most, group))(ndim)
@@ -83,13 +103,20 @@ def name_of(bound: Sequence[StorageRank]) -> str | None:
 
     The one level of a vector is called dense, bitmask, RLE or G:H, or by its letter.
     """
-    ndim = sum(len(rank.axes) for rank in bound)
-    found = [(rank.axes, rank.level) for rank in bound]
+    ndim = len({axis_of(axis) for rank in bound for axis in rank.axes})
+    found: Ranks = [(rank.axes, rank.level) for rank in bound]
     for name, ranks in NAMED.items():
         if ranks(ndim) == found and (ndim > 1 or name in ("dense", "bitmask")):
             return name
     if not found:
         return None
+    first, last = found[0][0][0], found[-1][0][-1]
+    if isinstance(first, Part) and isinstance(last, Part):
+        return (
+            f"{BLOCKS}({first.size},{last.size})"
+            if found == _blocks(first.size, last.size)
+            else None
+        )
     match found[-1][1]:
         case RunLength(bits):
             name = f"{RUN_LENGTH}({bits})"

@@ -17,13 +17,13 @@ from zeroskip.formats.levels import (
     Structured,
     Uncompressed,
 )
-from zeroskip.formats.named import NAMED, RUN_LENGTH, canonical
-from zeroskip.formats.ranks import StorageRank, check_ranks, refuse
+from zeroskip.formats.named import BLOCKS, NAMED, RUN_LENGTH, canonical
+from zeroskip.formats.ranks import Axis, Part, StorageRank, check_ranks, refuse
 
 MAX_TEXT = 2000
 """Characters of a format; a tensor of 64 axes needs far fewer."""
 
-_TOKEN = re.compile(r"\s*(?:(?P<name>[A-Za-z_]\w*)|(?P<number>\d+)|(?P<mark>[\[\],:*/()]))", re.A)
+_TOKEN = re.compile(r"\s*(?:(?P<name>[A-Za-z_]\w*)|(?P<number>\d+)|(?P<mark>[\[\],:*/%()]))", re.A)
 _LEVELS = "U, C, C(bits), B, R(bits), S, S(bits), H(G:H)"
 
 
@@ -32,6 +32,21 @@ class _Token:
     kind: str
     text: str
     span: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """An axis as it stands in a rank: whole, or split by ``/`` or ``%`` and a size."""
+
+    token: _Token
+    split: str
+    size: int
+
+    @property
+    def axis(self) -> Axis:
+        number = self.token.kind == "number"
+        axis = int(self.token.text) if number else self.token.text
+        return Part(axis, self.size, self.split == "%") if self.split else axis
 
 
 Made = TypeVar("Made", bound=LevelFormat)
@@ -77,7 +92,7 @@ class _Parser:
         if (name := self.whole_name()) is not None:
             return name, (), ()
         declared = self.brackets() if self.peek().text == "[" else None
-        ranks: list[tuple[list[_Token], LevelFormat]] = []
+        ranks: list[tuple[list[_Written], LevelFormat]] = []
         spans: list[tuple[int, int]] = []
         while self.peek().kind != "end":
             start = self.peek().span[0]
@@ -106,6 +121,8 @@ class _Parser:
         if name is None:
             return None
         self.take()
+        if name == BLOCKS:
+            return self.blocks(first)
         bits = self.bits(first) if self.peek().text == "(" else None
         if self.peek().kind != "end":
             raise self.error(f"{name} is a whole format; found more after it", self.peek())
@@ -117,6 +134,24 @@ class _Parser:
             raise self.error("RLE needs the bits of its run field", first, "For example: RLE(5)")
         self.checked(first, lambda: RunLength(bits))
         return f"{name}({bits})"
+
+    def blocks(self, owner: _Token) -> str:
+        """``BSR(rows,columns)``, whole."""
+        sizes = []
+        for mark in "(,":
+            self.expect(mark, "in BSR(rows,columns)")
+            sizes.append(self.size())
+        self.expect(")", "in BSR(rows,columns)")
+        if self.peek().kind != "end":
+            raise self.error(f"{BLOCKS} is a whole format; found more after it", self.peek())
+        return f"{BLOCKS}({sizes[0]},{sizes[1]})"
+
+    def size(self) -> int:
+        """The size of a block: 1 or more."""
+        token = self.take()
+        if token.kind != "number" or int(token.text) < 1:
+            raise self.error(f"expected the size of a block, found {_found(token)}", token)
+        return int(token.text)
 
     def brackets(self) -> list[_Token]:
         self.take()
@@ -132,25 +167,22 @@ class _Parser:
             self.expect("]", "after the names of the axes")
             return names
 
-    def rank_axes(self) -> list[_Token]:
+    def rank_axes(self) -> list[_Written]:
         """The axes before ``:``, or none where a level stands alone."""
-        if self.peek().kind == "name" and self.peek(1).text not in (":", "*", "/"):
+        if self.peek().kind == "name" and self.peek(1).text not in (":", "*", "/", "%"):
             return []
-        axes: list[_Token] = []
+        axes: list[_Written] = []
         while True:
             token = self.take()
             if token.kind not in ("name", "number"):
                 raise self.error(
                     f"expected an axis (name or number) or a level, found {_found(token)}", token
                 )
-            axes.append(token)
+            split, size = "", 0
+            if self.peek().text in ("/", "%"):
+                split, size = self.take().text, self.size()
+            axes.append(_Written(token, split, size))
             mark = self.take()
-            if mark.text == "/":
-                raise self.error(
-                    "splitting an axis is not supported yet",
-                    mark,
-                    "Reshape the array, so that each part is an axis of its own.",
-                )
             if mark.text == ":":
                 return axes
             if mark.text != "*":
@@ -220,14 +252,15 @@ class _Parser:
         return int(token.text)
 
     def resolve(
-        self, declared: list[_Token] | None, ranks: list[tuple[list[_Token], LevelFormat]]
+        self, declared: list[_Token] | None, ranks: list[tuple[list[_Written], LevelFormat]]
     ) -> tuple[tuple[str, ...], tuple[StorageRank, ...]]:
         """Names of the axes, in the tensor's order, and the ranks."""
-        written = [token for tokens, _ in ranks for token in tokens]
+        parts = [part for found, _ in ranks for part in found]
+        written = [part.token for part in parts]
         if not written and declared is None:
             return (), tuple(StorageRank((i,), level) for i, (_, level) in enumerate(ranks))
-        for tokens, _ in ranks:
-            if not tokens:
+        for found, _ in ranks:
+            if not found:
                 raise refuse(
                     "either every rank names its axes or none does",
                     self.text,
@@ -240,26 +273,26 @@ class _Parser:
                 self.text,
                 [t.span for t in written if t.kind == "number"],
             )
+        stored = tuple(StorageRank(tuple(p.axis for p in found), level) for found, level in ranks)
         if kinds == {"number"}:
-            return (), tuple(
-                StorageRank(tuple(int(t.text) for t in tokens), level) for tokens, level in ranks
-            )
-        self.once(written, "stored")
-        order = declared if declared is not None else written
+            return (), stored
+        for split in ("", "/", "%"):
+            self.once([part.token for part in parts if part.split == split], "stored")
+        first = {token.text: token for token in reversed(written)}
+        order = [token for token in written if first[token.text] is token]
+        order = order if declared is None else declared
         self.once(order, "listed")
         names = [token.text for token in order]
         for token in written:
             if token.text not in names:
                 raise self.error(f"axis {token.text} is not in the brackets", token)
-        stored = {token.text for token in written}
+        known = {token.text for token in written}
         for token in order:
-            if token.text not in stored:
+            if token.text not in known:
                 raise self.error(
                     f"axis {token.text} is listed but stored nowhere", token, "Give it a rank."
                 )
-        return tuple(names), tuple(
-            StorageRank(tuple(t.text for t in tokens), level) for tokens, level in ranks
-        )
+        return tuple(names), stored
 
     def once(self, tokens: list[_Token], verb: str) -> None:
         for i, token in enumerate(tokens):

@@ -12,13 +12,32 @@ Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One half of an axis that is split into blocks of ``size``: which block (``k/128``), or
+    the place inside it (``k%128``)."""
+
+    axis: int | str
+    size: int
+    inner: bool
+
+    def __str__(self) -> str:
+        return f"{self.axis}{'%' if self.inner else '/'}{self.size}"
+
+
+Axis = int | str | Part
+"""A whole axis or a part of one: a number in a bound format, else a number or a name."""
+
+
+def axis_of(axis: Axis) -> int | str:
+    """The number or name of an axis, or of the one that a part is of."""
+    return axis.axis if isinstance(axis, Part) else axis
+
+
+@dataclass(frozen=True, slots=True)
 class StorageRank:
-    """Axes stored as one rank, flattened row-major, and how the rank is stored.
+    """Axes, or parts of axes, stored as one rank, flattened row-major, and how it is stored."""
 
-    axes : numbers in a bound format; numbers or names in one as written.
-    """
-
-    axes: tuple[int, ...] | tuple[str, ...]
+    axes: tuple[Axis, ...]
     level: LevelFormat
 
     def __str__(self) -> str:
@@ -46,7 +65,13 @@ def check_ranks(
             )
         if not rank.axes:
             raise refuse("a storage rank needs an axis", text, where)
-    numbers = [axis for rank in ranks for axis in rank.axes if isinstance(axis, int)]
+    _check_parts(ranks, text, spans)
+    written = [axis for rank in ranks for axis in rank.axes]
+    numbers = [
+        number
+        for axis in written
+        if isinstance(number := axis_of(axis), int) and not (isinstance(axis, Part) and axis.inner)
+    ]
     if numbers and sorted(numbers) != list(range(len(numbers))):
         raise refuse(
             f"expected each of the axes 0 .. {len(numbers) - 1} once, "
@@ -54,6 +79,26 @@ def check_ranks(
             text,
             spans,
         )
+
+
+def _check_parts(ranks: Sequence[StorageRank], text: str | None, spans: Sequence[Span]) -> None:
+    """Of a split axis both parts are stored, once each, and in blocks of one size."""
+    axes = [axis for rank in ranks for axis in rank.axes]
+    for part in axes:
+        if not isinstance(part, Part):
+            continue
+        if part.size < 1:
+            raise refuse(f"{part}: expected blocks of 1 or more")
+        found = [other for other in axes if axis_of(other) == part.axis]
+        wanted = [Part(part.axis, part.size, inner) for inner in (False, True)]
+        if sorted(found, key=str) != sorted(wanted, key=str):
+            held = [part.axis in map(axis_of, rank.axes) for rank in ranks]
+            raise refuse(
+                f"{part} is a part of axis {part.axis}: expected {wanted[0]} and {wanted[1]}, once "
+                f"each, found {', '.join(map(str, found))}",
+                text,
+                [span for span, own in zip(spans, held, strict=False) if own],
+            )
 
 
 def refuse(

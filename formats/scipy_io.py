@@ -61,7 +61,7 @@ def to_scipy(tensor: Tensor) -> Any:
     coords, values = tensor.coords()
     limit = max([*tensor.shape, len(values)], default=0)
     index = np.int32 if limit < 2**31 else np.int64
-    if tensor.ndim == 2 and len(tensor.levels) == 2:
+    if tensor.ndim == 2 and len(tensor.levels) == 2 and not tensor.format.split:
         first, second = tensor.format.order[0][0], tensor.format.order[1][0]
         if isinstance(tensor.levels[0].spec, Uncompressed):
             pos = _pointers(coords[first], tensor.shape[first], index)

@@ -18,12 +18,14 @@ from zeroskip.formats.build import (
     densify,
     entries_of,
     expand,
+    flattened,
     full_levels,
 )
 from zeroskip.formats.fills import clean, count, places, read_fill
 from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import Array, Indices, LevelData, check_room, freeze
 from zeroskip.formats.scipy_io import to_scipy
+from zeroskip.formats.splits import check_tails
 from zeroskip.formats.validate import check_levels, check_values, read_levels
 
 if TYPE_CHECKING:
@@ -85,7 +87,7 @@ class Tensor:
         array = native(array)
         fill = read_fill(fill, array.dtype)
         if all(level.full for level in bound.levels):
-            flat = array.transpose([a for axes in bound.order for a in axes]).flatten()
+            flat = np.array(flattened(array, bound, fill))
             return cls(array.shape, bound, full_levels(array.shape, bound), freeze(flat), fill)
         coords, values = entries_of(array, bound, fill)
         return cls(array.shape, bound, *build(coords, values, array.shape, bound, fill), fill)
@@ -154,7 +156,9 @@ class Tensor:
         held = native(held)
         levels = read_levels(extents, bound, parts)
         check_values(held, levels[-1].entries if levels else 1)
-        return cls(extents, bound, levels, freeze(held), read_fill(fill, held.dtype))
+        made = cls(extents, bound, levels, freeze(held), read_fill(fill, held.dtype))
+        made._check_tails()
+        return made
 
     def validate(self) -> Tensor:
         """Check every array against the others; return self.
@@ -165,7 +169,14 @@ class Tensor:
         check_dtype(self.values.dtype)
         check_levels(self.shape, self.format, self.levels)
         check_values(self.values, self.levels[-1].entries if self.levels else 1)
+        self._check_tails()
         return self
+
+    def _check_tails(self) -> None:
+        if self.format.split:
+            coords = axis_coordinates(expand(self.levels), self.shape, self.format)
+            fills = self.levels[-1].spec.fills
+            check_tails(coords, self.values, self.fill, self.shape, fills)
 
     # ---- what it is ---------------------------------------------------------------------
 

@@ -72,10 +72,11 @@ def check_levels(shape: Sequence[int], bound: Format, levels: Sequence[LevelData
     for i, (rank, level) in enumerate(zip(bound.ranks, levels, strict=True)):
         where = f"rank {i} ({rank}, extent {extents[i]})"
         facts = (level.spec, level.axes, level.extent, level.fibers)
-        if facts != (rank.level, rank.axes, extents[i], fibers):
+        expected_facts = (rank.level, bound.order[i], extents[i], fibers)
+        if facts != expected_facts:
             raise TensorError(
-                f"{where}: the level says {facts}, expected "
-                f"{(rank.level, rank.axes, extents[i], fibers)} (spec, axes, extent, fibers)"
+                f"{where}: the level says {facts}, expected {expected_facts} "
+                "(spec, axes, extent, fibers)"
             )
         arrays = _named(rank.level, level.arrays, where)
         for name, array in arrays.items():

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from math import prod
 
 from zeroskip.einsum_spec.walk import single
 from zeroskip.errors import ArchError, FormatError
 from zeroskip.formats.format import Format
-from zeroskip.formats.level_data import coordinate_bits
+from zeroskip.formats.level_data import coordinate_bits, storage_extents
 from zeroskip.formats.levels import (
     Bitmask,
     Compressed,
@@ -190,10 +189,10 @@ def _stored(
             f"{arch.name}: {tensor} is run-length coded in {arch.buffer.name}, where entries are "
             f"picked out one by one\nUse C or B there; RLE is for {arch.off_chip.name}."
         )
-    if any(isinstance(level, Structured) for level in levels):
+    if bound.split or any(isinstance(level, Structured) for level in levels):
         raise ArchError(
-            f"{arch.name}: {tensor} is {bound.label} in {arch.buffer.name}; groups G:H are not "
-            "modelled there yet\nUse C or B."
+            f"{arch.name}: {tensor} is {bound.label} in {arch.buffer.name}; split axes and groups "
+            "G:H are not modelled there yet\nUse C or B."
         )
     last = next((i for i, x in enumerate(levels) if not isinstance(x, Uncompressed)), len(levels))
     inner = levels[last:]
@@ -208,8 +207,7 @@ def _stored(
     if isinstance(inner[0], Bitmask):
         return Stored(bound, 0, 1, kind)
     bits = 0
-    for rank, level in zip(bound.ranks[last:], inner, strict=True):
-        positions = prod(shape[int(axis)] for axis in rank.axes)
+    for positions, level in zip(storage_extents(shape, bound)[last:], inner, strict=True):
         assert isinstance(level, Compressed | Singleton)
         given = level.coordinate_bits
         bits += coordinate_bits(positions) if given is None else given

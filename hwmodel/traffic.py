@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from zeroskip.formats.bits import Storage, layout
 from zeroskip.formats.format import Format
+from zeroskip.formats.level_data import storage_extents
 from zeroskip.formats.levels import Bitmask, Compressed, RunLength, Uncompressed
 from zeroskip.formats.tensor import Tensor
 from zeroskip.hwmodel.arch import Arch, Level
@@ -256,14 +257,14 @@ def storage_bits(operand: Operand, bound: Format, value_bits: int) -> Storage:
     held: Any = operand.value
     simple = isinstance(last, Uncompressed | Compressed | Bitmask)
     simple |= isinstance(last, RunLength) and not isinstance(held, Tensor)
-    if not simple or not all(isinstance(level, Uncompressed) for level in outer):
+    if bound.split or not simple or not all(isinstance(level, Uncompressed) for level in outer):
         if not isinstance(held, Tensor):
             return Tensor.from_dense(operand.nonzero, bound).storage(value_bits)
         return held.asformat(bound).storage(value_bits)
-    sizes = [prod(shape[int(axis)] for axis in rank.axes) for rank in bound.ranks]
+    sizes = storage_extents(shape, bound)
     entries = [prod(sizes[: i + 1]) for i in range(len(sizes))]
     if isinstance(last, RunLength):
-        order = [int(axis) for rank in bound.ranks for axis in rank.axes]
+        order = [axis for axes in bound.order for axis in axes]
         entries[-1] = _runs(operand.nonzero.transpose(order), sizes[-1], last.run_bits)
     elif entries and not isinstance(last, Uncompressed):
         entries[-1] = int(np.count_nonzero(operand.stored))

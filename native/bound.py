@@ -130,7 +130,9 @@ class Bound:
             return None  # something had to be converted, as each call's must be
         extents = self.spec.extents(shapes(operands))
         line = line_of(form, operands, extents)
-        if line.converted or form.reduction in ("|", "&", "*", "max", "min"):
+        if not self.held.keys() >= set(line.converted):
+            return None  # something had to be stored anew, as each call's must be
+        if form.reduction in ("|", "&", "*", "max", "min"):
             return None
         target = target_for(line)
         schedule = schedule_of(line, self.held)

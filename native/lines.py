@@ -1,8 +1,8 @@
-"""`Line`: one form of a spec with its operands, in formats in which they can be looked up."""
+"""`Line`: one form of a spec with its operands, in formats that its loops can follow."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,8 @@ from zeroskip.einsum_spec.tree import Gather
 from zeroskip.einsum_spec.walk import gathers, subscripts
 from zeroskip.errors import KernelError
 from zeroskip.formats.format import Format
+from zeroskip.formats.levels import Compressed
+from zeroskip.formats.ranks import axis_of
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Operand, densify, signature
 from zeroskip.native.dtypes import form_arithmetic
@@ -51,13 +53,17 @@ class Line:
 
 
 def line_of(form: Form, operands: Mapping[str, Operand], extents: Extents) -> Line:
-    """The operands that a form names, in a format in which it can look them up."""
+    """The operands that a form names, in formats in which it can follow and look them up."""
     names = [access.tensor for access in form.reads]
     names += [name for term in form.terms for name in term.bare]
     used = {name: operands[name] for name in dict.fromkeys(names) if name in operands}
     dtype = form_arithmetic(form, {n: x.dtype for n, x in used.items()}, extents.constants)
-    wanted = dict(_looked_up(form, used, dtype.name, extents))
-    used = {name: wanted.get(name, x) for name, x in used.items()}
+    wanted = {
+        name: x.asformat(_by_coordinates(x.format)) for name, x in used.items() if _split(x)
+    }
+    used |= wanted
+    wanted |= _looked_up(form, used, dtype.name, extents)
+    used |= wanted
     signatures = {}
     for name, operand in used.items():
         pads = extents.pads.get(name, ())
@@ -97,8 +103,7 @@ def _looked_up(
         if name not in tensors or name in places:
             continue
         if isinstance(operand, Tensor) and not tensors[name].locatable:
-            order = [axis for level in operand.levels for axis in level.axes]
-            yield name, operand.asformat(Format(_by_coordinates(order)))
+            yield name, operand.asformat(_by_coordinates(operand.format))
 
 
 def _gathers(form: Form) -> Iterator[Gather]:
@@ -111,7 +116,11 @@ def _gathers(form: Form) -> Iterator[Gather]:
                 yield from gathers(part)
 
 
-def _by_coordinates(order: Sequence[int]) -> str:
-    """A format in which every rank is compressed, in this order of axes."""
-    axes = ",".join(f"a{k}" for k in range(len(order)))
-    return f"[{axes}] " + " ".join(f"a{k}:C" for k in order)
+def _split(operand: Operand) -> bool:
+    return isinstance(operand, Tensor) and operand.format.split
+
+
+def _by_coordinates(held: Format) -> Format:
+    """A format in which every axis is compressed, in the order in which they are stored."""
+    axes = dict.fromkeys(axis_of(axis) for rank in held.ranks for axis in rank.axes)
+    return Format.of([((axis,), Compressed()) for axis in axes])

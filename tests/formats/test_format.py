@@ -170,13 +170,17 @@ def test_a_name_that_is_none():
     ]
 
 
-def test_what_comes_later_is_refused_by_name():
+def test_both_parts_of_a_split_axis_are_stored_in_blocks_of_one_size():
     assert refusal("m:U k/128:C") == (
-        "splitting an axis is not supported yet\n"
+        "k/128 is a part of axis k: expected k/128 and k%128, once each, found k/128\n"
         "  m:U k/128:C\n"
-        "       ^\n"
-        "Reshape the array, so that each part is an axis of its own."
+        "      ^^^^^^^"
     )
+    assert "found k/4, k%2\n" in refusal("k/4:C m:U k%2:U")
+    assert "found 0/4, 0" in refusal("0/4:C 0:U")
+    assert "axis k is stored twice" in refusal("k/4:C k/4:U k%4:U")
+    assert "expected the size of a block, found '0'" in refusal("k/0:C k%0:U")
+    assert "expected the size of a block, found ':'" in refusal("k/:C k%2:U")
 
 
 def test_a_singleton_needs_coordinates_above():

@@ -48,7 +48,7 @@ def groupings(ndim: int) -> Iterator[tuple[tuple[int, ...], ...]]:
             yield tuple(map(tuple, groups))
 
 
-def spell(groups: tuple[tuple[int, ...], ...], letters: tuple[str, ...], run_bits: int = 1) -> str:
+def spell(groups: tuple[tuple[Any, ...], ...], letters: tuple[str, ...], run_bits: int = 1) -> str:
     """The notation of a format: ``"1:U 0*2:C"``."""
     widths = {"R": f"({run_bits})", "H": "(3:3)"}
     return " ".join(
@@ -67,19 +67,25 @@ def every_format(ndim: int, run_bits: int = 1) -> list[str]:
     ]
 
 
-def random_format(rng: np.random.Generator, ndim: int) -> str:
-    """One of `every_format`, or with levels H; with a run field of 1 to 4 bits."""
-    order = [int(a) for a in rng.permutation(ndim)]
-    groups: list[list[int]] = []
-    for axis in order:
+def random_format(rng: np.random.Generator, ndim: int, splits: bool = True) -> str:
+    """One of `every_format`, or with levels H and, if wanted, a split axis; with a run field of 1
+    to 4 bits."""
+    parts = [str(axis) for axis in range(ndim)]
+    if splits and ndim and rng.random() < 0.15:
+        axis, size = parts.pop(int(rng.integers(ndim))), int(rng.integers(1, 4))
+        parts += [f"{axis}/{size}", f"{axis}%{size}"]
+    groups: list[list[str]] = []
+    for part in rng.permutation(parts):
         if groups and rng.random() < 0.3:
-            groups[-1].append(axis)
+            groups[-1].append(str(part))
         else:
-            groups.append([axis])
+            groups.append([str(part)])
     letters: list[str] = []
     for _ in groups:
         allowed = [*LETTERS, "S", "S"] if letters and letters[-1] in "CS" else [*LETTERS, "H"]
         letters.append(str(rng.choice(allowed)))
+    if not groups:
+        return "dense"
     return spell(tuple(map(tuple, groups)), tuple(letters), int(rng.integers(1, 5)))
 
 

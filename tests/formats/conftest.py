@@ -1,0 +1,6 @@
+"""Puts the generator of random formats (tests/native/generator.py) where the tests can import it."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "native"))
