@@ -1,4 +1,4 @@
-"""Puts the generator of random formats (tests/native/generator.py) where the tests can import it."""
+"""Puts the generator of random formats (tests/native/generator.py) in reach of the tests."""
 
 import sys
 from pathlib import Path

@@ -49,7 +49,7 @@ def test_any_format_to_any_format_and_its_price(seed, shape, fill):
         assert np.array_equal(pickle.loads(pickle.dumps(held)).toarray(), array)
         assert Format(str(held.format)).bind(len(shape)) == held.format
     coords, values = moved.coords()
-    assert np.array_equal(array[coords], values)
+    assert np.array_equal(np.atleast_1d(array[coords]), values)
     assert all(((crd >= 0) & (crd < n)).all() for crd, n in zip(coords, shape, strict=True))
 
 
