@@ -72,6 +72,20 @@ def _blocks(rows: int, columns: int) -> Ranks:
     ]
 
 
+def _block_size(ranks: Ranks) -> tuple[int, int] | None:
+    """Rows and columns of the blocks, where these are the ranks of `_blocks`."""
+    first, last = ranks[0][0][0], ranks[-1][0][-1]
+    if isinstance(first, Part) and isinstance(last, Part):
+        size = first.size, last.size
+        return size if ranks == _blocks(*size) else None
+    return None
+
+
+def blocks_of(bound: Sequence[StorageRank]) -> tuple[int, int] | None:
+    """Rows and columns of the blocks of a bound ``BSR(rows,columns)``, else None."""
+    return _block_size([(rank.axes, rank.level) for rank in bound]) if bound else None
+
+
 def canonical(name: str) -> str | None:
     """The spelling of a name, whatever its case; None if there is no such format."""
     return _SPELLING.get(name.lower())
@@ -110,13 +124,10 @@ def name_of(bound: Sequence[StorageRank]) -> str | None:
             return name
     if not found:
         return None
-    first, last = found[0][0][0], found[-1][0][-1]
-    if isinstance(first, Part) and isinstance(last, Part):
-        return (
-            f"{BLOCKS}({first.size},{last.size})"
-            if found == _blocks(first.size, last.size)
-            else None
-        )
+    if block := _block_size(found):
+        return f"{BLOCKS}({block[0]},{block[1]})"
+    if any(isinstance(axis, Part) for axes, _ in found for axis in axes):
+        return None
     match found[-1][1]:
         case RunLength(bits):
             name = f"{RUN_LENGTH}({bits})"

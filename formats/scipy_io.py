@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import mod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zeroskip.errors import TensorError
 from zeroskip.formats.levels import Uncompressed
+from zeroskip.formats.named import blocks_of
 from zeroskip.formats.validate import check_pos
 
 if TYPE_CHECKING:
@@ -25,30 +27,44 @@ def from_scipy(x: Any) -> tuple[Sequence[Array], Array, tuple[int, ...]]:
     """(coordinates, values, shape) as they stand: unsorted, repeated and zero ones included."""
     if x.format in ("csr", "csc") and len(x.shape) == 2:
         rows = x.format == "csr"
-        fibers = x.shape[0 if rows else 1]
-        held = int(x.indptr[-1]) if len(x.indptr) else 0
-        if not 0 <= held <= min(len(x.indices), len(x.data)):
-            raise TensorError(
-                f"SciPy {x.format}: indptr ends at {held}; "
-                f"there are {len(x.indices)} indices and {len(x.data)} values"
-            )
-        check_pos(x.indptr, fibers, held, "indices", f"SciPy {x.format}", "indptr")
-        outer = np.repeat(np.arange(fibers, dtype=np.int64), np.diff(x.indptr))
-        inner = x.indices[:held]
+        outer, inner = _by_fibers(x, x.shape[0 if rows else 1], "values")
         coords = (outer, inner) if rows else (inner, outer)
-        return coords, x.data[:held], x.shape
+        return coords, x.data[: len(inner)], x.shape
+    if x.format == "bsr":
+        height, width = x.data.shape[1:]
+        outer, inner = _by_fibers(x, x.shape[0] // height, "blocks")
+        blocks = x.data[: len(inner)]
+        places = (
+            (outer * height)[:, None, None] + np.arange(height)[:, None],
+            (inner.astype(np.int64) * width)[:, None, None] + np.arange(width),
+        )
+        each = [np.broadcast_to(at, blocks.shape).reshape(-1) for at in places]
+        return each, blocks.reshape(-1), x.shape
     coo = x.tocoo()
     coords = coo.coords if hasattr(coo, "coords") else (coo.row, coo.col)
     return coords, coo.data, x.shape
 
 
-def to_scipy(tensor: Tensor) -> Any:
-    """A ``csr_array`` where the rank outside is U over axis 0, ``csc_array`` over axis 1, else
-    a ``coo_array``.
+def _by_fibers(x: Any, fibers: int, held_in: str) -> tuple[Indices, Array]:
+    """Outer and inner coordinate of every value or block of a matrix with ``indptr``."""
+    held = int(x.indptr[-1]) if len(x.indptr) else 0
+    if not 0 <= held <= min(len(x.indices), len(x.data)):
+        raise TensorError(
+            f"SciPy {x.format}: indptr ends at {held}; "
+            f"there are {len(x.indices)} indices and {len(x.data)} {held_in}"
+        )
+    check_pos(x.indptr, fibers, held, "indices", f"SciPy {x.format}", "indptr")
+    outer = np.repeat(np.arange(fibers, dtype=np.int64), np.diff(x.indptr))
+    return outer, x.indices[:held]
 
-    Zeros that the format only keeps to fill a place (U, R) are left out.  A tensor of other
-    than two axes needs a SciPy whose ``coo_array`` takes them.  Raises `TensorError` where the
-    fill is not 0, which is what SciPy takes the rest for.
+
+def to_scipy(tensor: Tensor) -> Any:
+    """A ``csr_array`` where the rank outside is U over axis 0, ``csc_array`` over axis 1, a
+    ``bsr_array`` of a tensor in ``BSR(r,c)`` that its blocks divide, else a ``coo_array``.
+
+    Zeros that the format only keeps to fill a place (U, R) are left out, but of a BSR.  A
+    tensor of other than two axes needs a SciPy whose ``coo_array`` takes them.  Raises
+    `TensorError` where the fill is not 0, which is what SciPy takes the rest for.
     """
     if tensor.fill:
         raise TensorError(
@@ -58,15 +74,20 @@ def to_scipy(tensor: Tensor) -> Any:
     import scipy.sparse
 
     make: Any = scipy.sparse
+    if (block := blocks_of(tensor.format.ranks)) and not any(map(mod, tensor.shape, block)):
+        pos, crd = (tensor.levels[1].arrays[name] for name in ("pos", "crd"))
+        index = np.int32 if max(*tensor.shape, tensor.stored) < 2**31 else np.int64
+        arrays = tensor.values.reshape(-1, *block).copy(), crd.astype(index), pos.astype(index)
+        return make.bsr_array(arrays, shape=tensor.shape)
     coords, values = tensor.coords()
     limit = max([*tensor.shape, len(values)], default=0)
     index = np.int32 if limit < 2**31 else np.int64
     if tensor.ndim == 2 and len(tensor.levels) == 2 and not tensor.format.split:
         first, second = tensor.format.order[0][0], tensor.format.order[1][0]
         if isinstance(tensor.levels[0].spec, Uncompressed):
-            pos = _pointers(coords[first], tensor.shape[first], index)
+            starts = _pointers(coords[first], tensor.shape[first], index)
             kind = make.csc_array if first else make.csr_array
-            return kind((values.copy(), coords[second].astype(index), pos), shape=tensor.shape)
+            return kind((values.copy(), coords[second].astype(index), starts), shape=tensor.shape)
     narrow = tuple(crd.astype(index) for crd in coords)
     try:
         return make.coo_array((values.copy(), narrow), shape=tensor.shape)

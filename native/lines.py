@@ -58,8 +58,10 @@ def line_of(form: Form, operands: Mapping[str, Operand], extents: Extents) -> Li
     names += [name for term in form.terms for name in term.bare]
     used = {name: operands[name] for name in dict.fromkeys(names) if name in operands}
     dtype = form_arithmetic(form, {n: x.dtype for n, x in used.items()}, extents.constants)
-    wanted = {
-        name: x.asformat(_by_coordinates(x.format)) for name, x in used.items() if _split(x)
+    wanted: dict[str, Operand] = {
+        name: x.asformat(_by_coordinates(x.format))
+        for name, x in used.items()
+        if isinstance(x, Tensor) and x.format.split
     }
     used |= wanted
     wanted |= _looked_up(form, used, dtype.name, extents)
@@ -114,10 +116,6 @@ def _gathers(form: Form) -> Iterator[Gather]:
         for factor in term.factors:
             for part in subscripts(factor):
                 yield from gathers(part)
-
-
-def _split(operand: Operand) -> bool:
-    return isinstance(operand, Tensor) and operand.format.split
 
 
 def _by_coordinates(held: Format) -> Format:

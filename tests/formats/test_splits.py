@@ -69,7 +69,27 @@ def test_bsr_is_that_of_scipy():
     assert made.levels[1].arrays["pos"].tolist() == peer.indptr.tolist()
     assert made.levels[1].arrays["crd"].tolist() == peer.indices.tolist()
     assert np.array_equal(made.values.reshape(-1, 2, 4), peer.data)
-    assert np.array_equal(made.to_scipy().toarray(), array)
+    back = made.to_scipy()
+    assert back.format == "bsr"
+    assert back.blocksize == (2, 4)
+    assert np.array_equal(back.toarray(), array)
+    again = tensor(peer, "BSR(2,4)")
+    assert np.array_equal(again.values, made.values)
+    assert np.array_equal(tensor(peer, "COO").toarray(), array)
+    assert tensor(array, "BSR(4,4)").to_scipy().format == "coo"  # 4 does not divide 6
+    assert tensor(np.zeros((0, 4)), "BSR(2,4)").to_scipy().shape == (0, 4)
+
+
+def test_a_block_matrix_of_scipy_may_be_unsorted_and_repeat_blocks():
+    data = np.arange(1, 13).reshape(3, 2, 2)
+    peer = sp.bsr_matrix((data, [1, 0, 1], [0, 3, 3]), shape=(4, 4))
+    assert np.array_equal(tensor(peer, "BSR(2,2)").toarray(), peer.toarray())
+    peer.indptr[1] = 7
+    with pytest.raises(TensorError, match="SciPy bsr: indptr"):
+        tensor(peer)
+    peer.indptr[1], peer.indices[0] = 3, 9
+    with pytest.raises(TensorError, match="is 18; expected 0 "):
+        tensor(peer)
 
 
 def test_the_price_of_a_tail_is_its_whole_block():

@@ -67,9 +67,9 @@ def every_format(ndim: int, run_bits: int = 1) -> list[str]:
     ]
 
 
-def random_format(rng: np.random.Generator, ndim: int, splits: bool = False) -> str:
-    """One of `every_format`, or with levels H and, if wanted, a split axis; with a run field of 1
-    to 4 bits."""
+def random_format(rng: np.random.Generator, ndim: int, splits: bool = True) -> str:
+    """One of `every_format`, or with levels H and, unless refused, a split axis; with a run field
+    of 1 to 4 bits."""
     parts = [str(axis) for axis in range(ndim)]
     if splits and ndim and rng.random() < 0.15:
         axis, size = parts.pop(int(rng.integers(ndim))), int(rng.integers(1, 4))

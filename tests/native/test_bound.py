@@ -48,14 +48,16 @@ def reference(spec, **operands):
         ("y[i] = x[i] + z[i]", {"x": (5,), "z": (5,)}, {}),
     ],
 )
-@pytest.mark.parametrize("kind", ["ndarray", "Tensor", "scipy"])
+@pytest.mark.parametrize("kind", ["ndarray", "Tensor", "scipy", "blocks"])
 def test_a_bound_call_gives_what_an_unbound_one_gives(text, held, fresh, kind):
     spec = make_spec(text)
     arrays = {n: random_array(RNG, s, "float64", 0.6) for n, s in {**held, **fresh}.items()}
 
     def stored(x):
-        if kind == "ndarray" or x.ndim == 0 or (kind == "scipy" and x.ndim != 2):
+        if kind == "ndarray" or x.ndim == 0 or (kind in ("scipy", "blocks") and x.ndim != 2):
             return x
+        if kind == "blocks":
+            return Tensor.from_dense(x, "BSR(2,3)")
         return Tensor.from_dense(x, "CSR") if kind == "Tensor" else sp.csr_array(x)
 
     bound = Bound(spec, {n: stored(arrays[n]) for n in held})

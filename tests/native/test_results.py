@@ -7,6 +7,7 @@ from judges import line_of, prime, stored_mask
 
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.errors import FormatError, KernelError
+from zeroskip.formats.splits import part_coordinates
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import engine, schedules
 
@@ -19,7 +20,8 @@ def named(tensor):
     coords, _ = tensor.coords()
     found = list(zip(*(c.tolist() for c in coords), strict=True))
     assert len(set(found)) == len(found)
-    ordered = [tuple(c[a] for axes in tensor.format.order for a in axes) for c in found]
+    parts = list(zip(*part_coordinates(coords, tensor.format), strict=True))
+    ordered = [tuple(c[a] for axes in tensor.format.order for a in axes) for c in parts]
     assert ordered == sorted(ordered)
     return set(found)
 
