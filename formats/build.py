@@ -43,6 +43,7 @@ from zeroskip.formats.splits import (
     whole_coordinates,
 )
 from zeroskip.formats.structured import structured
+from zeroskip.formats.values import added
 
 # ---- coordinates of axes → sorted, unique coordinates of storage ranks --------------------
 
@@ -63,8 +64,7 @@ def arrange(
         if len(values) > 1 and fill:
             raise _repeated((), fill)
         empty = full(1, values.dtype.type(fill))
-        total = values.sum(keepdims=True, dtype=values.dtype) if len(values) > 1 else values
-        return [], total if len(values) else empty
+        return [], added(values, np.zeros(1, np.int64)) if len(values) else empty
     size = 1
     for extent in extents:
         size *= extent
@@ -86,10 +86,7 @@ def arrange(
             raise _repeated(tuple(int(crd[again]) for crd in coords), fill)
         starts = np.flatnonzero(new)
         stored = [crd[starts] for crd in stored]
-        if values.dtype == np.bool_:
-            values = np.logical_or.reduceat(values, starts)
-        else:
-            values = np.add.reduceat(values, starts, dtype=values.dtype)
+        values = added(values, starts)
     return stored, values
 
 

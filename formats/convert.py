@@ -12,8 +12,9 @@ from zeroskip.formats.bits import smallest_format
 from zeroskip.formats.fills import count, read_fill, same
 from zeroskip.formats.format import Format
 from zeroskip.formats.scipy_io import from_scipy, is_scipy
-from zeroskip.formats.tensor import Tensor, cast, check_dtype, read_dtype
+from zeroskip.formats.tensor import Tensor
 from zeroskip.formats.torch_io import from_torch, is_torch
+from zeroskip.formats.values import cast, check_dtype, read_dtype
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike

@@ -11,7 +11,8 @@ import numpy as np
 
 from zeroskip.errors import TensorError
 from zeroskip.formats.level_data import Array, check_room
-from zeroskip.formats.tensor import check_shape, read_dtype
+from zeroskip.formats.tensor import check_shape
+from zeroskip.formats.values import read_dtype
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
@@ -160,8 +161,10 @@ def _values(generator: np.random.Generator, count: int, dtype: np.dtype[Any]) ->
     """Values none of which is zero."""
     if dtype == np.bool_:
         return np.ones(count, dtype=dtype)
-    if dtype.kind == "i":
+    if dtype.kind in "iu":
         magnitude = generator.integers(1, 128, count)
+        if dtype.kind == "u":
+            return magnitude.astype(dtype)
         return np.asarray(magnitude * generator.choice([-1, 1], count), dtype=dtype)
     drawn = generator.standard_normal(count).astype(dtype)
     drawn[drawn == 0] = 1

@@ -3,7 +3,8 @@
 Level by level, outermost first: the fiber pointers, then the coordinates, runs or mask bits;
 after the levels, the values.  Fields follow each other without gaps.  Bit i of the stream is
 bit i % 8 of byte i // 8, and a field's least significant bit comes first; the last byte is
-filled up with zeros.  Integers are two's complement, floats IEEE 754.
+filled up with zeros.  Integers are two's complement, floats IEEE 754 (bfloat16
+in 16 bits its own).
 """
 
 from __future__ import annotations
@@ -175,10 +176,18 @@ def _encode_values(values: Array, width: int) -> Array:
     """Values as unsigned integers of ``width`` bits."""
     if values.dtype == np.bool_:
         return values.astype(np.uint64)
+    if values.dtype.kind == "u":
+        most = (1 << width) - 1
+        _refuse_first(values > most, values, width, f"0 .. {most}")
+        return values.astype(np.uint64)
     if values.dtype.kind == "i":
         low, high = -(1 << (width - 1)), (1 << (width - 1)) - 1
         _refuse_first((values < low) | (values > high), values, width, f"{low} .. {high}")
         return values.astype(np.int64).view(np.uint64)
+    if values.dtype.name == "bfloat16":
+        if width == 16:
+            return values.view(np.uint16)
+        values = values.astype(np.float32)
     _check_float_width(values.dtype, width)
     with np.errstate(over="ignore", under="ignore"):
         narrow = values.astype(f"<f{width // 8}")
@@ -213,6 +222,12 @@ def _decode_values(fields: Array, dtype: np.dtype[Any], width: int) -> Array:
                 f"packed bool at position {bad[0]} is {fields[bad[0]]}; expected 0 or 1"
             )
         return fields.astype(np.bool_)
+    if dtype.kind == "u":
+        most = np.iinfo(dtype).max
+        bad = np.flatnonzero(fields > most)
+        if len(bad):
+            raise TensorError(f"packed value {fields[bad[0]]} at position {bad[0]} is no {dtype}")
+        return fields.astype(dtype)
     if dtype.kind == "i":
         shift = np.uint64(64 - width)
         signed = (fields.astype(np.uint64) << shift).view(np.int64) >> np.int64(64 - width)
@@ -221,6 +236,8 @@ def _decode_values(fields: Array, dtype: np.dtype[Any], width: int) -> Array:
         if len(bad):
             raise TensorError(f"packed value {signed[bad[0]]} at position {bad[0]} is no {dtype}")
         return signed.astype(dtype)
+    if dtype.name == "bfloat16" and width == 16:
+        return fields.astype(np.uint16).view(dtype)
     _check_float_width(dtype, width)
     return fields.astype(f"<u{width // 8}").view(f"<f{width // 8}").astype(dtype)
 

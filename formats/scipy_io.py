@@ -12,6 +12,7 @@ from zeroskip.errors import TensorError
 from zeroskip.formats.levels import Uncompressed
 from zeroskip.formats.named import blocks_of
 from zeroskip.formats.validate import check_pos
+from zeroskip.formats.values import HALVES
 
 if TYPE_CHECKING:
     from zeroskip.formats.level_data import Array, Indices
@@ -62,9 +63,10 @@ def to_scipy(tensor: Tensor) -> Any:
     """A ``csr_array`` where the rank outside is U over axis 0, ``csc_array`` over axis 1, a
     ``bsr_array`` of a tensor in ``BSR(r,c)`` that its blocks divide, else a ``coo_array``.
 
-    Zeros that the format only keeps to fill a place (U, R) are left out, but of a BSR.  A
-    tensor of other than two axes needs a SciPy whose ``coo_array`` takes them.  Raises
-    `TensorError` where the fill is not 0, which is what SciPy takes the rest for.
+    Zeros that the format only keeps to fill a place (U, R) are left out, but of a BSR; float16
+    and bfloat16, which SciPy lacks, become float32.  A tensor of other than two axes needs a
+    SciPy whose ``coo_array`` takes them.  Raises `TensorError` where the fill is not 0, which is
+    what SciPy takes the rest for.
     """
     if tensor.fill:
         raise TensorError(
@@ -77,9 +79,14 @@ def to_scipy(tensor: Tensor) -> Any:
     if (block := blocks_of(tensor.format.ranks)) and not any(map(mod, tensor.shape, block)):
         pos, crd = (tensor.levels[1].arrays[name] for name in ("pos", "crd"))
         index = np.int32 if max(*tensor.shape, tensor.stored) < 2**31 else np.int64
-        arrays = tensor.values.reshape(-1, *block).copy(), crd.astype(index), pos.astype(index)
+        arrays = (
+            _values(tensor.values).reshape(-1, *block).copy(),
+            crd.astype(index),
+            pos.astype(index),
+        )
         return make.bsr_array(arrays, shape=tensor.shape)
     coords, values = tensor.coords()
+    values = _values(values)
     limit = max([*tensor.shape, len(values)], default=0)
     index = np.int32 if limit < 2**31 else np.int64
     if tensor.ndim == 2 and len(tensor.levels) == 2 and not tensor.format.split:
@@ -96,6 +103,10 @@ def to_scipy(tensor: Tensor) -> Any:
             f"SciPy {scipy.__version__} makes no sparse array of shape {tensor.shape}: {error}\n"
             "Take .coords(), or .toarray()."
         ) from error
+
+
+def _values(values: Array) -> Array:
+    return values.astype(np.float32) if values.dtype.name in HALVES else values
 
 
 def _pointers(outer: Indices, fibers: int, index: type[np.signedinteger[Any]]) -> Array:

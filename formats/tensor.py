@@ -27,14 +27,12 @@ from zeroskip.formats.level_data import Array, Indices, LevelData, check_room, f
 from zeroskip.formats.scipy_io import to_scipy
 from zeroskip.formats.splits import check_tails
 from zeroskip.formats.validate import check_levels, check_values, read_levels
+from zeroskip.formats.values import cast, check_dtype, native, read_dtype
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
     from zeroskip.formats.pack import Packed
-
-DTYPES = ("float64", "float32", "int8", "int16", "int32", "int64", "bool")
-"""Types of the values that a tensor can hold."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False, weakref_slot=True)
@@ -310,60 +308,7 @@ def restored(
     return Tensor(shape, format, levels, freeze(values), fill)
 
 
-def native(array: Array) -> Array:
-    """Values as kernels read them: of native byte order, each bool a byte of 0 or 1.
-
-    NumPy takes any byte but 0 for True (a mask of 0 and 255 viewed as bool), C adds bytes up.
-    """
-    if array.dtype == np.bool_ and array.size:
-        numbers = array.view(np.uint8)
-        return array if numbers.max() <= 1 else numbers != 0
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
-
-
 _NONE: Indices = np.zeros(0, dtype=np.int64)
-
-
-def cast(values: Array, dtype: np.dtype[Any]) -> Array:
-    """Values of another type, as NumPy's ``astype``; but an integer type is refused where it
-    would have to wrap a value round, or hold a NaN or an infinity."""
-    if dtype.kind == "i" and values.dtype.kind in "if":
-        info = np.iinfo(dtype)
-        whole = np.trunc(values)
-        # float(info.max) may round up to 2**63, which int64 cannot hold: hence "<" on max + 1.
-        fits = (whole >= info.min) & (
-            whole < float(info.max) + 1 if values.dtype.kind == "f" else whole <= info.max
-        )
-        bad = np.flatnonzero(~fits)
-        if len(bad):
-            found = values.reshape(-1)[bad[0]]
-            raise TensorError(
-                f"{found} at position {bad[0]} has no value in {dtype} ({info.min} .. {info.max})"
-            )
-    return values.astype(dtype)
-
-
-def read_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    """A type that values can have, from whatever NumPy takes for one."""
-    try:
-        wanted = np.dtype(dtype)
-    except TypeError:
-        raise TensorError(f"dtype: expected one of {', '.join(DTYPES)}; found {dtype!r}") from None
-    check_dtype(wanted)
-    return wanted
-
-
-def check_dtype(dtype: np.dtype[Any]) -> None:
-    """Refuse a type that values cannot have, naming the way out."""
-    if dtype.name in DTYPES:
-        return
-    way_out = {
-        "f": "Convert with .astype('float32').",
-        "u": "Convert with .astype('int16'), or wider.",
-        "c": "Store the real and the imaginary part as two tensors.",
-        "O": "Pass numbers of one type; a ragged or mixed list is no array.",
-    }.get(dtype.kind, "Convert it with .astype(...).")
-    raise TensorError(f"expected values of type {', '.join(DTYPES)}; found {dtype}\n{way_out}")
 
 
 def check_shape(shape: Sequence[int]) -> tuple[int, ...]:

@@ -15,8 +15,9 @@ from zeroskip.formats.density import Density
 from zeroskip.formats.level_data import check_room
 from zeroskip.formats.levels import Singleton, Structured
 from zeroskip.formats.scipy_io import is_scipy
-from zeroskip.formats.tensor import Tensor, check_dtype, native
+from zeroskip.formats.tensor import Tensor
 from zeroskip.formats.torch_io import from_torch, is_torch
+from zeroskip.formats.values import check_dtype, native
 from zeroskip.native.operand import LevelSignature, Signature, dense_signature
 
 Array = NDArray[Any]

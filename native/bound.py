@@ -145,7 +145,7 @@ class Bound:
         at = {key: slot for slot, key in enumerate(prepared.lowered.buffers)}
         slots_of = tuple((n, at[("vals", n)]) for n in self.rest if ("vals", n) in at)
         return Ready(
-            call, slots_of, at[("vals", line.name)], line.shape, line.dtype, (filled, operands)
+            call, slots_of, at[("vals", line.name)], line.shape, line.result, (filled, operands)
         )
 
 

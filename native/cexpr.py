@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from zeroskip.formats.values import HALVES
 from zeroskip.native.nest import (
     Absent,
     Choose,
@@ -30,6 +31,8 @@ from zeroskip.native.nest import (
 C_TYPES = {
     "float64": "double",
     "float32": "float",
+    "float16": "zs_float16",
+    "bfloat16": "zs_bfloat16",
     "int8": "int8_t",
     "int16": "int16_t",
     "int32": "int32_t",
@@ -144,11 +147,18 @@ def place(elem: Elem, ctx: ValueContext) -> str:
     return f"{elem.array}[{integer(elem.index)}]"
 
 
+def stored_as(text: str, dtype: str, computed: str) -> str:
+    """C for a value of the type ``computed`` on its way into an array of ``dtype``."""
+    return f"zs_narrow_{dtype}({text})" if dtype in HALVES and dtype != computed else text
+
+
 def value(node: Value, ctx: ValueContext, outer: int = 0) -> str:
     """C rvalue; ``outer`` is 2 inside a product."""
     if isinstance(node, Elem):
         text = place(node, ctx)
         stored = ctx.dtypes[node.array]
+        if stored in HALVES:
+            text, stored = f"zs_wide_{stored}({text})", "float32"
         if stored != ctx.dtype and C_TYPES[stored] != C_TYPES[ctx.dtype]:
             return f"({C_TYPES[ctx.dtype]}){text}"
         return text.replace("*(zs_vec *)", "*(const zs_vec *)")

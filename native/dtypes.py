@@ -5,9 +5,10 @@
     int32                     int32
     uint32 int64              int64
     uint64                    uint64
-    float16                   float32
+    float16 bfloat16          float32, and the result is rounded once to the operands' type
     float32 float64           themselves
-    several                   as NumPy promotes them, then by the lines above
+    several                   as NumPy promotes them, then by the lines above; bfloat16 as
+                              float16, the two of them to float32
     a float literal           float64 with integers; it does not widen float32
     exp, sqrt, ... of whole numbers    float64
     ``|=`` and ``&=``         computed as above, compared with 0, and a bool result
@@ -17,7 +18,7 @@ Integers wrap around, as NumPy's do; a number written in the line that does not 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ from zeroskip.einsum_spec.tree import (
 )
 from zeroskip.einsum_spec.walk import children
 from zeroskip.errors import TensorError
+from zeroskip.formats.values import HALVES
 
 DType = np.dtype[Any]
 
@@ -54,6 +56,7 @@ _COMPUTED_IN = {
     "uint32": "int64",
     "uint64": "uint64",
     "float16": "float32",
+    "bfloat16": "float32",
     "float32": "float32",
     "float64": "float64",
 }
@@ -72,29 +75,43 @@ def arithmetic(dtypes: Iterable[np.typing.DTypeLike], *, fractions: bool = False
                 f"dtype {dtype} cannot be computed with; expected one of"
                 f" {', '.join(_COMPUTED_IN)}\nConvert it with .astype first."
             )
-    joint = np.result_type(*given) if given else np.dtype(np.int64)
-    computed = np.dtype(_COMPUTED_IN[joint.name])
+    computed = np.dtype(_COMPUTED_IN[promoted(given).name])
     return np.dtype(np.float64) if fractions and computed.kind != "f" else computed
 
 
-def form_arithmetic(
+def promoted(dtypes: Sequence[DType]) -> DType:
+    """The one type that NumPy takes several for; int64 for none.
+
+    NumPy knows no rule for bfloat16 beside most others: it goes as float16 does, which is beside
+    integers of up to 8 bits itself and beside wider ones a float of twice the width; with float16
+    it makes float32.
+    """
+    half = next((dtype for dtype in dtypes if dtype.name == "bfloat16"), None)
+    if half is None:
+        return np.result_type(*dtypes) if dtypes else np.dtype(np.int64)
+    rest = [dtype for dtype in dtypes if dtype != half]
+    joint = np.result_type(np.float16, *rest)
+    if joint != np.float16:
+        return joint
+    return np.dtype(np.float32) if joint in rest else half
+
+
+def exact(dtype: str, computed: str) -> bool:
+    """Whether values of a type are read into vectors of another as they are."""
+    return dtype == computed or (dtype in HALVES and computed == "float32")
+
+
+def form_types(
     form: Form,
     dtypes: Mapping[str, np.typing.DTypeLike],
     constants: Mapping[str, int | float] | None = None,
-) -> DType:
-    """Type that the right side of ``form`` is computed in.
+) -> tuple[DType, DType]:
+    """Types that the right side of ``form`` is computed in, and that its result has.
 
     dtypes : of every operand, by name, those of no axes included; others are passed over.
     constants : values of the named constants that the form holds.
     """
-    made = _Taking(dtypes, constants or {})
-    made.fractions = form.post in FRACTIONAL
-    for term in form.terms:
-        made.numbers.append(term.number)
-        for name in term.scalars:
-            made.scalar(name)
-        for node in (*term.accesses, *term.factors):
-            made.take(node)
+    made = _taken(form, dtypes, constants)
     found = made.arithmetic()
     if found.kind in "iu":
         ends = np.iinfo(found)
@@ -105,7 +122,35 @@ def form_arithmetic(
                     f" computed in ({ends.min} .. {ends.max})\n"
                     "Convert an operand with .astype('int64') or .astype('float64')."
                 )
-    return found
+    if form.reduction in LOGICAL:
+        return found, np.dtype(np.bool_)
+    joint = made.joint()
+    return found, joint if joint.name in HALVES and found == np.float32 else found
+
+
+def form_arithmetic(
+    form: Form,
+    dtypes: Mapping[str, np.typing.DTypeLike],
+    constants: Mapping[str, int | float] | None = None,
+) -> DType:
+    """Type that the right side is computed in; see `form_types`."""
+    return form_types(form, dtypes, constants)[0]
+
+
+def _taken(
+    form: Form,
+    dtypes: Mapping[str, np.typing.DTypeLike],
+    constants: Mapping[str, int | float] | None,
+) -> _Taking:
+    made = _Taking(dtypes, constants or {})
+    made.fractions = form.post in FRACTIONAL
+    for term in form.terms:
+        made.numbers.append(term.number)
+        for name in term.scalars:
+            made.scalar(name)
+        for node in (*term.accesses, *term.factors):
+            made.take(node)
+    return made
 
 
 class _Taking:
@@ -151,6 +196,9 @@ class _Taking:
                 for child in children(node):
                     self.take(child)
 
+    def joint(self) -> DType:
+        return promoted([np.dtype(dtype) for dtype in self.found])
+
     def arithmetic(self) -> DType:
         fractions = self.fractions or any(isinstance(number, float) for number in self.numbers)
         return arithmetic(self.found, fractions=fractions)
@@ -174,10 +222,8 @@ def form_result(
     dtypes: Mapping[str, np.typing.DTypeLike],
     constants: Mapping[str, int | float] | None = None,
 ) -> DType:
-    """Type of the result of ``form``; see `form_arithmetic` for the arguments."""
-    if form.reduction in LOGICAL:
-        return np.dtype(np.bool_)
-    return form_arithmetic(form, dtypes, constants)
+    """Type of the result of ``form``; see `form_types`."""
+    return form_types(form, dtypes, constants)[1]
 
 
 def identity(reduction: str, dtype: np.typing.DTypeLike) -> int | float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from zeroskip.formats.values import HALVES
 from zeroskip.native.cexpr import C_TYPES, ValueContext
 from zeroskip.native.cwriter import CWriter
 from zeroskip.native.emit_stmts import write
@@ -28,6 +29,8 @@ def emit(kernel: Kernel, *, count_work: bool = False) -> str:
     text = ['#include "zs_kernel.h"']
     if any(POINTWISE.search(line) for line in (*out.lines, *out.functions)):
         text.append('#include "zs_pointwise.h"')
+    if any(b.dtype in HALVES for b in kernel.buffers):
+        text.append('#include "zs_half.h"')
     if any("zs_sort_row(" in line for line in out.lines):
         text.append('#include "zs_rows.h"')
     text.append("")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zeroskip.native.cexpr import C_TYPES, integer, value
+from zeroskip.native.cexpr import C_TYPES, integer, stored_as, value
 from zeroskip.native.cwriter import CWriter
 from zeroskip.native.nest import Elem, Func, Gathered, Name, Touch, Value
 
@@ -28,7 +28,8 @@ def gathered(node: Gathered, out: CWriter) -> None:
             with out.block(f"if ({row.count}[0] < {integer(row.room)})"):
                 out.line(f"{row.outers}[{row.count}[0]] = {integer(row.outer)};")
                 out.line(f"{row.inners}[{row.count}[0]] = {at};")
-                out.line(f"{row.out}[{row.count}[0]] = sum;")
+                kept = stored_as("sum", out.values.dtypes[row.out], out.values.dtype)
+                out.line(f"{row.out}[{row.count}[0]] = {kept};")
             out.line(f"{row.count}[0]++;")
 
 

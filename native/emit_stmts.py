@@ -6,7 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import singledispatch
 
-from zeroskip.native.cexpr import C_TYPES, condition, integer, mentions, number, place, value
+from zeroskip.formats.values import HALVES
+from zeroskip.native.cexpr import (
+    C_TYPES,
+    condition,
+    integer,
+    mentions,
+    number,
+    place,
+    stored_as,
+    value,
+)
 from zeroskip.native.cwriter import CWriter
 from zeroskip.native.emit_levels import WALKS, merge
 from zeroskip.native.emit_rows import gathered, touch
@@ -161,7 +171,7 @@ def _(node: Stage, out: CWriter) -> None:
             target.append(mul(padded, axis.row_stride))
         out.line(f"for (int64_t {i} = 0; {i} < {integer(axis.extent)}; {i}++) {{")
         out.depth += 1
-    load = f"{node.source}[{integer(add(*source))}]"
+    load = value(Elem(node.source, add(*source)), out.values)
     out.line(f"{node.target}[{integer(add(*target))}] = {load};")
     for _ in node.axes:
         out.depth -= 1
@@ -203,8 +213,11 @@ def _reduce(node: Reduce, out: CWriter) -> None:
     ctx = out.values
     target = value(node.place, ctx) if isinstance(node.place, Held) else place(node.place, ctx)
     text = value(node.value, ctx)
-    if isinstance(node.place, Elem) and isinstance(node.value, Number):
-        text = number(node.value.value, ctx.dtypes[node.place.array])  # a mark is no float
+    if isinstance(node.place, Elem):
+        stored = ctx.dtypes[node.place.array]
+        if isinstance(node.value, Number) and stored not in HALVES:
+            text = number(node.value.value, stored)  # a mark is no float
+        text = stored_as(text, stored, ctx.dtype)
     if node.op == "=":
         out.line(f"{target} = {text};")
     elif node.op in ("max", "min"):

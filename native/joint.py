@@ -89,11 +89,11 @@ class Joint(Shape):
             for one in whole_passes(form, self.sparse, self.fills(), dtype, cut=cut)
             for stmt in descent.go(State(frozenset(), self.cursors(one), tuple(brackets)))
         )
-        begun = () if self.accumulate else (self.fill(start),)
+        begun = self.widened() if self.accumulate else (self.fill(start),)
         if rest is None:
-            return (*begun, *loops)
+            return (*begun, *loops, *self.narrowed())
         clear = Fill(self.visited().array, self.scheme.size(form.target), Number(0))
-        return (*begun, clear, *loops, *self.fold_in(rest, ranks))
+        return (*begun, clear, *loops, *self.fold_in(rest, ranks), *self.narrowed())
 
     def visited(self) -> Elem:
         """How many points of a place of the result have been visited."""

@@ -19,6 +19,7 @@ from zeroskip.einsum_spec.walk import single, variables
 from zeroskip.formats.levels import Uncompressed
 from zeroskip.native.cursor import State
 from zeroskip.native.descend import Descent, value_at
+from zeroskip.native.dtypes import exact
 from zeroskip.native.lower import Lowered, finish, one_product
 from zeroskip.native.nest import (
     ONE,
@@ -75,7 +76,9 @@ def plan(
         return None
     term, late, ranks = parts
     names = {a.tensor for a in term.accesses}
-    if len(names) != len(term.accesses) or {signatures[n].dtype for n in names} != {dtype}:
+    if len(names) != len(term.accesses):
+        return None
+    if not all(exact(signatures[n].dtype, dtype) for n in names):
         return None
     if not any(signatures[n].skips for n in names):
         return None

@@ -18,7 +18,7 @@ from zeroskip.formats.levels import Compressed
 from zeroskip.formats.ranks import axis_of
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Operand, densify, signature
-from zeroskip.native.dtypes import form_arithmetic
+from zeroskip.native.dtypes import LOGICAL, form_types
 from zeroskip.native.operand import Signature
 from zeroskip.native.passes import every_pass
 
@@ -27,7 +27,7 @@ from zeroskip.native.passes import every_pass
 class Line:
     """One form with its operands: what every way of running it needs.
 
-    used : the operands that it names.  dtype : of its arithmetic.
+    used : the operands that it names.  dtype : of its arithmetic; result : of its result.
     converted : the operands that had to be stored in another way.
     """
 
@@ -36,6 +36,7 @@ class Line:
     extents: Extents
     signatures: Mapping[str, Signature]
     dtype: np.dtype[Any]
+    result: np.dtype[Any]
     converted: tuple[str, ...] = ()
 
     @property
@@ -48,6 +49,11 @@ class Line:
         return self.form.target.tensor
 
     @property
+    def stored(self) -> np.dtype[Any]:
+        """The type that the kernel writes: truth values are told from numbers afterwards."""
+        return self.dtype if self.form.reduction in LOGICAL else self.result
+
+    @property
     def shape(self) -> tuple[int, ...]:
         return self.extents.shapes[self.name]
 
@@ -57,7 +63,8 @@ def line_of(form: Form, operands: Mapping[str, Operand], extents: Extents) -> Li
     names = [access.tensor for access in form.reads]
     names += [name for term in form.terms for name in term.bare]
     used = {name: operands[name] for name in dict.fromkeys(names) if name in operands}
-    dtype = form_arithmetic(form, {n: x.dtype for n, x in used.items()}, extents.constants)
+    dtypes = {name: x.dtype for name, x in used.items()}
+    dtype, result = form_types(form, dtypes, extents.constants)
     wanted: dict[str, Operand] = {
         name: x.asformat(_by_coordinates(x.format))
         for name, x in used.items()
@@ -72,7 +79,7 @@ def line_of(form: Form, operands: Mapping[str, Operand], extents: Extents) -> Li
         padded = tuple(tuple(p) != (0, 0) for p in pads) or (False,) * operand.ndim
         seen = signature(operand, padded)
         signatures[name] = replace(seen, skips_padding=name in extents.skipped)
-    return Line(form, used, extents, signatures, dtype, tuple(wanted))
+    return Line(form, used, extents, signatures, dtype, result, tuple(wanted))
 
 
 def _looked_up(

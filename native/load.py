@@ -20,6 +20,7 @@ from typing import Any, Final
 import numpy as np
 
 from zeroskip.errors import CacheError, KernelError
+from zeroskip.formats.values import as_bits
 from zeroskip.native import settings, toolchain
 from zeroskip.native.cache import Cache, CachedObject, refuses_to_execute
 from zeroskip.native.recent import Recent
@@ -164,9 +165,11 @@ class Invocation:
                 if array is None:
                     buf[slot] = kept[slot] = self._null
                 else:
+                    if array.dtype.kind == "V":
+                        array = as_bits(array)
                     buf[slot] = kept[slot] = point("char[]", array, writable)
                 slot += 1
-        except (TypeError, ValueError, BufferError, IndexError) as cause:
+        except (AttributeError, TypeError, ValueError, BufferError, IndexError) as cause:
             raise self._refused(slot, arrays[slot - first], writable, cause) from cause
 
     def set_dims(self, values: Sequence[int], first: int = 0) -> None:

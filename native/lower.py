@@ -47,7 +47,7 @@ def lower(
     Parameters
     ----------
     signatures : of every operand, by name.
-    dtype : of the result and of all arithmetic.
+    dtype : of all arithmetic; the result is of `Scheme.stored`.
     hits : also mark, in a buffer ``("hit", result)`` of uint8, each place that a stored
         product reaches; for sparse results.
     accumulate : start from what the result holds already (a reduction with ``out=``).

@@ -12,7 +12,7 @@ import numpy as np
 from zeroskip.einsum_spec.tree import Access
 from zeroskip.einsum_spec.walk import accesses, single
 from zeroskip.native.absence import Number, folded
-from zeroskip.native.dtypes import LOGICAL, identity
+from zeroskip.native.dtypes import identity
 from zeroskip.native.forms import is_joint, product_of, right_side
 from zeroskip.native.functions import FUNCTIONS
 from zeroskip.native.lines import Line
@@ -26,7 +26,7 @@ def result_fill(line: Line) -> Any:
     >>> zs.einsum("D[i,j] min= A[i,k] + A[k,j]", A=roads, format="CSR").fill
     np.float64(inf)
     """
-    dtype = np.dtype(np.bool_) if line.form.reduction in LOGICAL else line.dtype
+    dtype = line.result
     found = _whole(line) if is_joint(line.form) else _sums(line)
     if found is None:
         return dtype.type(0)

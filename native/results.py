@@ -14,7 +14,6 @@ from zeroskip.formats.level_data import check_room
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import assemble, rows
 from zeroskip.native.arguments import Array, Operand, densify
-from zeroskip.native.dtypes import LOGICAL
 from zeroskip.native.emit import emit
 from zeroskip.native.forms import is_joint
 from zeroskip.native.lines import Line
@@ -22,8 +21,7 @@ from zeroskip.native.passes import every_pass
 from zeroskip.native.prepared import Prepared, Slots, remember, run, slots
 from zeroskip.native.reference import evaluate_form
 from zeroskip.native.result_fill import after, result_fill
-from zeroskip.native.schedules import plain, scheduled, walk
-from zeroskip.native.scheme import Key
+from zeroskip.native.schedules import plain, scheduled, targets, walk
 
 
 def dense_result(line: Line, backend: str, out: Array | None = None) -> Array:
@@ -35,7 +33,7 @@ def dense_result(line: Line, backend: str, out: Array | None = None) -> Array:
         start = result if accumulate else None
         np.copyto(result, evaluate_form(line.form, dense, line.extents, start))
         return result
-    target = result if result.dtype == line.dtype else result.astype(line.dtype)
+    target = result if result.dtype == line.stored else result.astype(line.stored)
     if accumulate or backend == "interpreter":
         prepared, filled = plain(line, target, accumulate=accumulate)
     else:
@@ -48,13 +46,12 @@ def dense_result(line: Line, backend: str, out: Array | None = None) -> Array:
 
 def target_for(line: Line, out: Array | None = None) -> Array:
     """Where a dense result goes: ``out``, checked, or a fresh array."""
-    dtype = np.dtype(np.bool_) if line.form.reduction in LOGICAL else line.dtype
+    dtype = line.result
     if out is None:
         hint = (
             f"Compute {line.name} in parts: a result is held densely, also on its way to a format."
         )
-        items, itemsize = prod(line.shape), line.dtype.itemsize
-        check_room(items, itemsize, f"the dense result {line.name}", hint)
+        check_room(prod(line.shape), dtype.itemsize, f"the dense result {line.name}", hint)
         return np.empty(line.shape, dtype)
     if not isinstance(out, np.ndarray) or out.shape != line.shape or out.dtype != dtype:
         found = type(out).__name__
@@ -94,7 +91,7 @@ def sparse_result(line: Line, format: Format, backend: str, out: Array | None = 
         return Tensor.from_dense(dense_result(line, backend), format, fill=fill)
     value, hit = target_for(line), np.empty(line.shape, np.uint8)
     prepared = walk(line, hits=True)
-    arrays: dict[Key, Array] = {("vals", line.name): value, ("hit", line.name): hit}
+    arrays = {**targets(line, prepared, value), ("hit", line.name): hit}
     filled = slots(prepared, line.used, line.extents, arrays, {})
     run(prepared, filled, backend)
     coords = np.nonzero(hit)
@@ -153,7 +150,7 @@ def rows_kernel(line: Line, chosen: rows.Assembly, room: int = 0) -> tuple[Prepa
 
     room = room or assemble.first_room(line.used)
     arrays = assemble.scratch(line.name, chosen, line.extents.ranks, line.dtype)
-    arrays |= assemble.appended(line.name, room, line.dtype)
+    arrays |= assemble.appended(line.name, room, line.stored)
     prepared = remember(key, build)
     return prepared, slots(prepared, line.used, line.extents, arrays, {"room": room})
 

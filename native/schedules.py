@@ -63,12 +63,18 @@ def kernel_of(line: Line, schedule: Schedule, target: Array) -> tuple[Prepared, 
 def plain(line: Line, target: Array, *, accumulate: bool = False) -> tuple[Prepared, Slots]:
     """The kernel that walks the operands' own levels."""
     prepared = walk(line, accumulate=accumulate)
-    arrays: dict[Key, Array] = {("vals", line.name): target}
-    if ("mark", line.name) in prepared.lowered.buffers:
-        arrays["mark", line.name] = np.empty(line.shape, np.uint8)
-    if ("visited", line.name) in prepared.lowered.buffers:
-        arrays["visited", line.name] = np.empty(line.shape, np.int64)
+    arrays = targets(line, prepared, target)
     return prepared, slots(prepared, line.used, line.extents, arrays, {})
+
+
+def targets(line: Line, prepared: Prepared, target: Array) -> dict[Key, Array]:
+    """The result, and what a plain walk keeps for each place of it."""
+    arrays: dict[Key, Array] = {("vals", line.name): target}
+    byte, whole = np.dtype(np.uint8), np.dtype(np.int64)
+    for key, dtype in (("mark", byte), ("visited", whole), ("sums", line.dtype)):
+        if (key, line.name) in prepared.lowered.buffers:
+            arrays[key, line.name] = np.empty(line.shape, dtype)
+    return arrays
 
 
 def walk(line: Line, *, hits: bool = False, accumulate: bool = False) -> Prepared:
@@ -121,7 +127,7 @@ def tiled(line: Line, plan: tile.TilePlan, target: Array) -> tuple[Prepared, Slo
         ("rows",): np.empty(geometry.row_elements, line.dtype),
         ("pos",): packed.pos,
         ("offset",): packed.offset,
-        ("packed",): packed.values,
+        ("packed",): packed.values.astype(line.dtype, copy=False),
         ("vals", line.name): target,
     }
     prepared = remember(key, build)

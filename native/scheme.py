@@ -9,6 +9,8 @@ from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.form import Form
 from zeroskip.einsum_spec.tree import Access, Affine, Atom, Gather, Monomial, Var
 from zeroskip.einsum_spec.walk import single
+from zeroskip.formats.values import HALVES
+from zeroskip.native.dtypes import LOGICAL, form_result
 from zeroskip.native.names import Names
 from zeroskip.native.nest import (
     Buffer,
@@ -87,6 +89,14 @@ class Scheme:
         self.parameters, self.scalars = before.parameters, before.scalars
         self.fetched, self.checks = before.fetched, before.checks
 
+    @property
+    def stored(self) -> str:
+        """The type of the result: that of the arithmetic, or a half that is computed in it."""
+        dtypes = {name: signature.dtype for name, signature in self.signatures.items()}
+        if self.form.reduction in LOGICAL or not any(d in HALVES for d in dtypes.values()):
+            return self.dtype
+        return form_result(self.form, dtypes).name if self.dtype == "float32" else self.dtype
+
     # ---- integers -----------------------------------------------------------------------
 
     def dim(self, key: Key, name: str) -> Expr:
@@ -144,7 +154,7 @@ class Scheme:
     def scalar(self, name: str) -> Value:
         """A bare name on the right side: an operand of no axes, or an extent or constant."""
         if name in self.signatures:
-            kind = "real" if self.signatures[name].dtype.startswith("float") else "whole"
+            kind = "real" if "float" in self.signatures[name].dtype else "whole"
             given = self.names.get("scalar", name)
             self.parameters[given] = kind
             self.scalars.setdefault(given, name)
@@ -193,8 +203,7 @@ class Scheme:
     def values(self, tensor: str) -> str:
         """The C name of an operand's values, or of its staged copy."""
         if tensor in self.staged:
-            dtype = self.signatures[tensor].dtype
-            return self.buffer(("staged", tensor), f"{tensor}_staged", dtype, written=True)
+            return self.buffer(("staged", tensor), f"{tensor}_staged", self.dtype, written=True)
         return self.buffer(("vals", tensor), f"{tensor}_vals", self.signatures[tensor].dtype)
 
     def filler(self, value: Elem) -> int | float | None:

@@ -12,10 +12,27 @@ from zeroskip.einsum_spec.explicit import form_text
 from zeroskip.einsum_spec.form import Term
 from zeroskip.einsum_spec.tree import Access, Expr
 from zeroskip.einsum_spec.walk import free, gathers, single, subscripts
+from zeroskip.formats.values import HALVES
 from zeroskip.native.absence import needed
 from zeroskip.native.cursor import Cursor, Leaf, State
 from zeroskip.native.descend import Descent, value_at
-from zeroskip.native.nest import Elem, Fill, Func, Number, Prod, Select, Stmt, Sum, Test, Value
+from zeroskip.native.nest import (
+    ZERO,
+    Elem,
+    Fill,
+    Func,
+    Loop,
+    Name,
+    Number,
+    Prod,
+    Range,
+    Reduce,
+    Select,
+    Stmt,
+    Sum,
+    Test,
+    Value,
+)
 from zeroskip.native.passes import Pass
 from zeroskip.native.pointwise import value_of
 from zeroskip.native.scheme import Scheme
@@ -29,9 +46,9 @@ class Shape:
         self.form = scheme.form
         target = self.form.target
         self.target_ranks = tuple(free(target))
-        self.result = scheme.buffer(
-            ("vals", target.tensor), f"{target.tensor}_vals", scheme.dtype, written=True
-        )
+        name, stored = target.tensor, scheme.stored
+        self.result = scheme.buffer(("vals", name), f"{name}_vals", stored, written=True)
+        self.narrow = stored != scheme.dtype
 
     def title(self) -> tuple[str, ...]:
         """The line, and how each operand is stored."""
@@ -44,8 +61,30 @@ class Shape:
             notes.append(f"{name}: {levels or 'scalar'}, {signature.dtype}{fill}")
         return (form_text(self.form), *notes)
 
+    def sums(self) -> str:
+        """Where sums grow: the result, or beside it in the type of the arithmetic."""
+        name = self.form.target.tensor
+        if not self.narrow:
+            return self.result
+        return self.scheme.buffer(("sums", name), f"{name}_sums", self.scheme.dtype, written=True)
+
     def place(self) -> Elem:
-        return Elem(self.result, self.scheme.row_major(self.form.target))
+        return Elem(self.sums(), self.scheme.row_major(self.form.target))
+
+    def narrowed(self) -> tuple[Stmt, ...]:
+        """Every sum into the result; nothing where the two are one."""
+        return self._copied(self.sums(), self.result, "each sum is rounded once")
+
+    def widened(self) -> tuple[Stmt, ...]:
+        return self._copied(self.result, self.sums(), "sums start from what is there")
+
+    def _copied(self, source: str, target: str, note: str) -> tuple[Stmt, ...]:
+        if not self.narrow:
+            return ()
+        at = self.scheme.names.fresh("at")
+        move = Reduce(Elem(target, Name(at)), "=", Elem(source, Name(at)))
+        count = Range(ZERO, self.scheme.size(self.form.target))
+        return (Loop(at, count, (move,), note=note),)
 
     def scale(self, term: Term) -> list[Value]:
         """The factors of a term that are not accesses."""
@@ -124,7 +163,7 @@ class Shape:
         return value if self.form.post is None else Func(self.form.post, (value,))
 
     def fill(self, value: int | float) -> Stmt:
-        return Fill(self.result, self.scheme.size(self.form.target), Number(value))
+        return Fill(self.sums(), self.scheme.size(self.form.target), Number(value))
 
 
 def product(values: list[Value]) -> Value:
@@ -144,6 +183,7 @@ def _stored(cursor: Cursor, scheme: Scheme) -> Value:
     value, fill = value_at(cursor, scheme), cursor.signature.fill
     if not fill:
         return value
+    dtype = "float32" if cursor.signature.dtype in HALVES else cursor.signature.dtype
     if math.isnan(fill):
-        return Test("==", value, value, cursor.signature.dtype)
-    return Test("!=", value, Number(fill), cursor.signature.dtype)
+        return Test("==", value, value, dtype)
+    return Test("!=", value, Number(fill), dtype)

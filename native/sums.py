@@ -58,7 +58,8 @@ class Sums(Shape):
         if self.hit or not self.plain_target():
             main, late = self.form.terms, ()
         if self.accumulate:
-            return tuple(s for t in self.form.terms for s in self._term(t, None))
+            added = tuple(s for t in self.form.terms for s in self._term(t, None))
+            return (*self.widened(), *added, *self.narrowed())
         if not main:
             main, late = late[:1], late[1:]
         if len(main) == 1 and not self.hit and self.plain_target():
@@ -75,7 +76,7 @@ class Sums(Shape):
             stmts += self._term(term, None)
         if late or self.form.post is not None:
             stmts += self._last_pass(late)
-        return tuple(stmts)
+        return (*stmts, *self.narrowed())
 
     def plain_target(self) -> bool:
         plain = [single(s) for s in self.form.target.subscripts]
@@ -109,10 +110,11 @@ class Sums(Shape):
             values.append(Elem(self.scheme.values(access.tensor), self.scheme.row_major(access)))
         return product(values)
 
-    def store(self, held: Value, late: Iterable[Value]) -> Reduce:
+    def store(self, held: Value, late: Iterable[Value], into: str | None = None) -> Reduce:
         """Into one place of the result: its sum, with the bias and the function."""
-        value = total([held, *late])
-        return Reduce(self.place(), "=", self.post(value))
+        value = self.post(total([held, *late]))
+        at = self.scheme.row_major(self.form.target)
+        return Reduce(Elem(self.result if into is None else into, at), "=", value)
 
     def over_result(self, body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
         """Visit every point of the result's ranks."""
@@ -203,4 +205,5 @@ class Sums(Shape):
 
     def _last_pass(self, late: tuple[Term, ...]) -> tuple[Stmt, ...]:
         """Bias and function at every place that the target writes; the others stay 0."""
-        return self.over_result((self.store(self.place(), map(self.late_value, late)),))
+        place = self.place()
+        return self.over_result((self.store(place, map(self.late_value, late), place.array),))

@@ -25,6 +25,7 @@ from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.tree import Access, Affine, Var
 from zeroskip.einsum_spec.walk import free, single
+from zeroskip.native.dtypes import exact
 from zeroskip.native.lower import Lowered, finish, one_product
 from zeroskip.native.nest import (
     ONE,
@@ -88,9 +89,10 @@ class TilePlan:
 def plan(form: Form, signatures: Mapping[str, Signature], dtype: str) -> TilePlan | None:
     """The tiled schedule of a form, or None where it does not fit.
 
-    It fits a sum of products of two operands of one dtype, where every rank of the result
-    is held by one of the two alone, and every summed rank by both, and where the entries have
-    no padding.  Of two choices the one whose lanes hold the result's last rank is taken.
+    It fits a sum of products of two operands of the arithmetic's dtype (or a half of it), where
+    every rank of the result is held by one of the two alone, and every summed rank by both, and
+    where the entries have no padding.  Of two choices the one whose lanes hold the result's last
+    rank is taken.
     """
     parts = one_product(form, signatures, dtype)
     if parts is None:
@@ -105,7 +107,7 @@ def plan(form: Form, signatures: Mapping[str, Signature], dtype: str) -> TilePla
     for entries, lanes in ((first, second), (second, first)):
         if not signatures[lanes.tensor].dense or any(signatures[entries.tensor].padded):
             continue
-        if {signatures[a.tensor].dtype for a in (entries, lanes)} != {dtype}:
+        if not all(exact(signatures[a.tensor].dtype, dtype) for a in (entries, lanes)):
             continue
         made = _assign(form, term, late, entries, lanes, ranks)
         if made is not None:

@@ -26,6 +26,7 @@ from layout import ROOT
 
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.errors import CompilerError, ZeroskipError
+from zeroskip.formats.values import is_float
 from zeroskip.native import engine, lanes, schedules, settings
 from zeroskip.native.reference import evaluate
 
@@ -96,7 +97,7 @@ class Trial:
         for name, result in got.items():
             if result.dtype != want.dtype or result.shape != want.shape:
                 return f"WRONG {name}: {result.dtype}{result.shape} for {want.dtype}{want.shape}"
-            if not np.array_equal(result, want, equal_nan=want.dtype.kind == "f"):
+            if not np.array_equal(result, want, equal_nan=is_float(want.dtype)):
                 return f"WRONG {name}: {result.tolist()} for {want.tolist()}"
         if self.counted:
             counts = [judges.count(self.kernel, self.filled, b) for b in ("c", "interpreter")]

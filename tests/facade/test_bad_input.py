@@ -59,7 +59,7 @@ def test_operands_missing_extra_or_of_other_axes(given, named, line):
         ([1, "a", 2, 3], "found <U21"),
         (None, "found object"),
         ({"a": 1}, "found object"),
-        (x.astype("u1"), "found uint8"),
+        (x.astype("g"), "found float128"),
         (np.zeros(4, [("a", "f4")]), "found [('a', '<f4')]"),
         (zs.Density((4,), 0.5), "x is a Density, which has no values"),
     ],

@@ -14,7 +14,8 @@ from hypothesis.extra import numpy as hnp
 
 from zeroskip.errors import FormatError, TensorError
 from zeroskip.formats.convert import from_coords, tensor
-from zeroskip.formats.tensor import DTYPES, Tensor
+from zeroskip.formats.tensor import Tensor
+from zeroskip.formats.values import DTYPES, dtype_of
 
 DENSE = np.array([[5, 0, 6, 0], [0, 0, 0, 0], [0, 7, 0, 8]], dtype=np.float32)
 
@@ -31,10 +32,10 @@ def refusal(*args, **named):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("fmt", ["CSR", "bitmask", "RLE(2)", "COO", "dense", "C U"])
 def test_every_type_stays_what_it_is(dtype, fmt):
-    array = DENSE.astype(dtype)
+    array = abs(DENSE).astype(dtype_of(dtype))
     made = tensor(array, fmt)
-    assert made.dtype == dtype
-    assert made.toarray().dtype == dtype
+    assert made.dtype.name == dtype
+    assert made.toarray().dtype == array.dtype
     assert np.array_equal(made.toarray(), array)
 
 
@@ -80,8 +81,7 @@ def test_arrays_out():
     ("bad", "message"),
     [
         ([[1], [1, 2]], "list is no array of numbers: setting an array element with a sequence"),
-        (np.zeros(3, np.float16), "found float16\nConvert with .astype('float32')."),
-        (np.zeros(3, np.uint8), "found uint8\nConvert with .astype('int16'), or wider."),
+        (np.zeros(3, np.longdouble), "found float128\nConvert with .astype('float64')."),
         ([1j], "found complex128\nStore the real and the imaginary part as two tensors."),
         (None, "found object\nPass numbers of one type"),
         ("abc", "found <U3\nConvert it with .astype(...)."),
@@ -304,9 +304,6 @@ def test_torch_that_needs_a_gradient():
 
 def test_torch_that_numpy_lacks():
     torch = pytest.importorskip("torch")
-    assert refusal(torch.zeros(2, dtype=torch.bfloat16)) == (
-        "bfloat16 values are not supported yet; pass x.float()"
-    )
     assert refusal(torch.zeros(2, device="meta")) == (
         "the torch tensor is on device meta; pass x.cpu()"
     )

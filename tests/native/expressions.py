@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 import numpy as np
-from generator import Case, random_array, random_format, store_filled
+from generator import FLOATS, INTEGERS, Case, random_array, random_format, store_filled
 
 RANKS = ("i", "j", "k")
 NODES = ("+", "-", "*", "*", "max", "min", "relu", "abs", "where", "bracket", "test")
@@ -87,7 +87,7 @@ def random_expression(rng: np.random.Generator, longest: int = 4) -> Case:
         text = f"{left} = sum[{','.join(used)}]({body})" if used else f"{left} = {body}"
     else:
         text = f"{left} {kind} {body}"
-    dtype = str(rng.choice(["float32", "float64", "int32", "int64"]))
+    dtype = str(rng.choice(("float32", "float64", "int32", "int64", *FLOATS, *INTEGERS)))
     dense, stored = {}, {}
     names = _words(text)
     for name, ranks in writer.ranks.items():

@@ -16,9 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.formats.tensor import Tensor
+from zeroskip.formats.values import dtype_of
 
 LARGEST = 4000
 """Elements of an operand of a random case."""
+
+FLOATS = ("float32", "float64", "float16", "bfloat16")
+INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "bool")
 
 LETTERS = ("U", "C", "B", "R")
 """Levels that may stand anywhere; S may stand below a C or an S.  H takes any data as H(3:3)."""
@@ -100,8 +104,10 @@ def random_array(
         return np.asarray(rng.random(shape) < density)
     values = rng.integers(1, 8, shape) * rng.choice([-1, 1], shape)
     array = np.where(rng.random(shape) < density, values, 0)
-    if dtype.startswith("float"):
-        return np.asarray((array / 4).astype(dtype))
+    if "float" in dtype:
+        return np.asarray((array / 4).astype(dtype_of(dtype)))
+    if dtype.startswith("u"):
+        array = abs(array)
     return np.asarray(array.astype(dtype))
 
 
@@ -124,7 +130,7 @@ def store_filled(
         fill = float(rng.choice([1, -2, 0.5, np.inf, -np.inf], p=[0.3, 0.2, 0.2, 0.2, 0.1]))
         if array.dtype.kind in "iu":
             ends = np.iinfo(array.dtype)
-            fill = int(rng.choice([1, 2, -1, ends.max], p=[0.4, 0.2, 0.3, 0.1]))
+            fill = int(rng.choice([1, 2, max(ends.min, -1), ends.max], p=[0.4, 0.2, 0.3, 0.1]))
         fill = fill if array.dtype.kind != "b" else 1
         array = np.where(array == 0, array.dtype.type(fill), array)
     return array, store(rng, array, format, fill)
@@ -150,7 +156,7 @@ class Case:
     @property
     def infinite(self) -> bool:
         """Whether a fill is infinite: it absorbs what NumPy makes NaN of."""
-        fills = [x.fill for x in self.stored.values() if isinstance(x, Tensor)]
+        fills = [float(x.fill) for x in self.stored.values() if isinstance(x, Tensor)]
         return not np.isfinite(fills).all()
 
     def __str__(self) -> str:
@@ -281,7 +287,7 @@ def _draw(rng: np.random.Generator, longest: int) -> Case | None:
     if rng.random() < 0.2:
         right = f"{rng.choice(['relu', 'abs', 'sign', 'floor', 'ceil'])}({right})"
     left = f"O[{', '.join(held)}]" if held else "O"
-    types = ["float32", "float64"] if floating else ["int8", "int16", "int32", "int64", "bool"]
+    types = FLOATS if floating else INTEGERS
     dtype = str(rng.choice(types))
     if any(prod(shape) > LARGEST for shape in draft.shapes.values()):
         return None
@@ -343,7 +349,7 @@ def _draw_product(rng: np.random.Generator) -> Case | None:
         right += f" {rng.choice(['+', '-'])} B[{', '.join(held)}]"
     if rng.random() < 0.3:
         right = f"relu({right})"
-    dtype = str(rng.choice(["float32", "float64", "int32", "int64"]))
+    dtype = str(rng.choice(["float32", "float64", "float16", "bfloat16", "int32", "int64"]))
     dense, stored = {}, {}
     for name, wanted in shapes.items():
         if name in right:

@@ -36,7 +36,7 @@ def walk(spec: Spec, operands: Mapping[str, Any], *, hits: bool = False) -> str:
 def schedule(spec: Spec, operands: Mapping[str, Any]) -> str:
     """C of the schedule that the engine takes."""
     line = line_of(spec, operands)
-    return schedules.scheduled(line, np.empty(line.shape, line.dtype))[0].c_text
+    return schedules.scheduled(line, np.empty(line.shape, line.stored))[0].c_text
 
 
 def rows(spec: Spec, operands: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from zeroskip.einsum_spec.spec import Spec
 from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
+from zeroskip.formats.values import dtype_of, is_float
 from zeroskip.native import engine, lines, load, schedules, settings
 from zeroskip.native.arguments import resolve, shapes
 from zeroskip.native.emit import SYMBOL, emit
@@ -29,6 +30,8 @@ Array = NDArray[Any]
 BATCH = 64
 FLOAT64 = 1e-12
 FLOAT32 = 1e-5
+FLOAT16 = 2.0**-11
+BFLOAT16 = 2.0**-8
 """Errors allowed, of the sum of the magnitudes of all products."""
 
 
@@ -75,11 +78,13 @@ def agree(call: Call, got: Any, who: str) -> None:
     """``got`` is the call's result, within the errors that its type allows."""
     assert isinstance(got, np.ndarray), f"{who}: {call}"
     assert got.shape == call.want.shape, f"{who}: {call}: {got.shape} for {call.want.shape}"
-    assert got.dtype.kind == call.want.dtype.kind, f"{who}: {call}: {got.dtype}"
-    if got.dtype.kind != "f":
+    assert is_float(got.dtype) == is_float(call.want.dtype), f"{who}: {call}: {got.dtype}"
+    if not is_float(got.dtype):
         assert np.array_equal(got, call.want), f"{who}: {call}\n{got}\nwant\n{call.want}"
         return
-    relative = FLOAT32 if got.dtype == np.float32 else FLOAT64
+    relative = {"float32": FLOAT32, "float16": FLOAT16, "bfloat16": BFLOAT16}.get(
+        got.dtype.name, FLOAT64
+    )
     with np.errstate(invalid="ignore"):
         wrong = np.abs(got - call.want) > relative * call.scale
     wrong &= ~(np.isnan(got) & np.isnan(call.want))
@@ -100,7 +105,7 @@ def line_of(spec: Spec, operands: Mapping[str, Any]) -> lines.Line:
 def prepare(call: Call) -> tuple[Prepared, Slots]:
     """The kernel that the engine takes for a call, its slots filled."""
     line = line_of(call.spec, call.operands)
-    return schedules.scheduled(line, np.empty(line.shape, line.dtype))
+    return schedules.scheduled(line, np.empty(line.shape, line.stored))
 
 
 def counted(prepared: Prepared) -> Prepared:
@@ -121,7 +126,7 @@ def count(prepared: Prepared, filled: Slots, backend: str) -> int:
 
 def batch(texts: Sequence[str]) -> str:
     """Many kernels as one C file: kernel k is called ``zs_kernel_k``."""
-    parts = [f'#include "{name}"' for name in ("zs_kernel.h", "zs_pointwise.h", "zs_rows.h")]
+    parts = [f'#include "zs_{name}.h"' for name in ("kernel", "pointwise", "half", "rows")]
     for k, text in enumerate(texts):
         text = re.sub(r'^#include "zs_\w+\.h"\n', "", text, flags=re.MULTILINE)
         own = [SYMBOL, "zs_vec", "LANES", *re.findall(r"\bvoid (tile_\w+)\(", text)]
@@ -151,10 +156,14 @@ def sparse(
     shape = tuple(shape)
     if dtype == "bool":
         array: Array = np.ones(shape, bool)
-    elif dtype.startswith("float"):
-        array = (rng.standard_normal(shape) + np.sign(rng.standard_normal(shape))).astype(dtype)
+    elif "float" in dtype:
+        array = rng.standard_normal(shape) + np.sign(rng.standard_normal(shape))
+        array = array.astype(dtype_of(dtype))
     else:
-        array = (rng.integers(1, 9, shape) * rng.choice([-1, 1], shape)).astype(dtype)
+        array = rng.integers(1, 9, shape)
+        if not dtype.startswith("u"):
+            array *= rng.choice([-1, 1], shape)
+        array = array.astype(dtype)
     array[rng.random(shape) >= density] = 0
     for axis, extent in enumerate(shape):
         if extent > 2 and len(shape) > 1:

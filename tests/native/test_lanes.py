@@ -27,7 +27,7 @@ def check(spec, operands, want, rank, interpret=True):
     assert plan is not None
     assert plan.rank == rank
     for backend in ("c", "interpreter") if interpret else ("c",):
-        target = np.full(line.shape, 99, line.dtype)
+        target = np.full(line.shape, 99, line.stored)
         run(*schedules.in_lanes(line, plan, target), backend)
         agree(Call(spec, operands, want, 0.0), target, backend)
 
@@ -130,7 +130,7 @@ def test_the_engine_takes_lanes_for_a_convolution_of_sparse_activations(seed):
     operands = {"I": Tensor.from_dense(image, random_format(rng, 3)), "F": filters}
     spec = make_spec("O[n,m,p] = I[n,c,p+r] * F[m,c,r]")
     line = line_of(spec, operands)
-    prepared, _ = schedules.scheduled(line, np.empty(line.shape, line.dtype))
+    prepared, _ = schedules.scheduled(line, np.empty(line.shape, line.stored))
     skips = line.signatures["I"].skips
     assert ("lanes: m" in prepared.c_text) == skips
     want = np.einsum("ncpr,mcr->nmp", sliding_window_view(image, 3, axis=2), filters)

@@ -35,7 +35,7 @@ def sanitizers(tmp_path_factory):
 def prepare(call):
     """The kernel that the engine takes; its result starts as what no kernel would compute."""
     line = line_of(call.spec, call.operands)
-    target = np.full(line.shape, 99, line.dtype)
+    target = np.full(line.shape, 99, line.stored)
     return schedules.scheduled(line, target), line
 
 

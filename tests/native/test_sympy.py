@@ -64,7 +64,7 @@ def operands(spec, format):
 
 def c_text(spec, given):
     line = line_of(spec, given)
-    return schedules.scheduled(line, np.empty(line.shape, line.dtype))[0].c_text
+    return schedules.scheduled(line, np.empty(line.shape, line.stored))[0].c_text
 
 
 @pytest.mark.parametrize("format", [None, "CSR", "COO"])

@@ -23,7 +23,7 @@ def tiled(spec, operands, backend="c"):
     line = line_of(spec, operands)
     plan = tile.plan(line.form, line.signatures, line.dtype.name)
     assert plan is not None, spec.text
-    target = np.full(line.shape, 99, line.dtype)
+    target = np.full(line.shape, 99, line.stored)
     run(*schedules.tiled(line, plan, target), backend)
     return target
 

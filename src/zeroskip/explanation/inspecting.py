@@ -69,7 +69,9 @@ def choose(
             found.append(Chosen(line, prepared, slots, "rows", why))
         else:
             schedule = schedule_of(line, bound if len(spec.forms) == 1 else ())
-            prepared, slots = kernel_of(line, schedule, target_for(line))
+            result = target_for(line)
+            target = result if result.dtype == line.stored else np.empty(line.shape, line.stored)
+            prepared, slots = kernel_of(line, schedule, target)
             name, why = _name_and_reason(line, schedule)
             if wanted is not None:
                 why += f" {line.name} is computed densely and compressed."
@@ -83,7 +85,7 @@ def _unknown(line: Line, format: Format | str | None) -> Operand:
     if format is None:
         return target_for(line)
     nowhere = tuple(np.empty(0, np.int64) for _ in line.shape)
-    return Tensor.from_coords(nowhere, np.empty(0, line.dtype), line.shape, Format(format))
+    return Tensor.from_coords(nowhere, np.empty(0, line.result), line.shape, Format(format))
 
 
 def _why_rows(line: Line, assembly: Assembly) -> str:
@@ -110,7 +112,7 @@ def result_dtype(spec: Spec, operands: Mapping[str, Operand]) -> np.dtype[Any]:
     extents = spec.extents(shapes(known))
     for form in spec.forms:
         line = line_of(form, known, extents)
-        known[line.name] = np.zeros((0,) * len(line.shape), line.dtype)
+        known[line.name] = np.zeros((0,) * len(line.shape), line.result)
     return line.dtype
 
 
