@@ -9,9 +9,14 @@ PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input
 INSTALLED := $(VENV)/.installed
 DEVELOPED := $(VENV)/.developed
 
+# An environment of their own for the public suites, which bring compilers of theirs.
+PEERS := .venv-peers
+PEERED := $(PEERS)/.peered
+
 # What the caller may add: a data file for the demo, arguments for pytest.
 DATA ?=
 PYTEST_ARGS ?=
+PEERS_ARGS ?=
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -63,6 +68,10 @@ sanitize: $(DEVELOPED) ## runtime and generated C under the address and UB sanit
 fuzz: $(DEVELOPED) ## random Einsums, formats and data: C, interpreter and NumPy compared; SECONDS=60
 	@$(BIN)/python tools/fuzz.py --seconds $(or $(SECONDS),60)
 
+.PHONY: peers
+peers: $(PEERED) ## public suites run through shims, counted and compared with docs/peers.md (needs PyPI)
+	@$(PEERS)/bin/python tools/peers.py $(PEERS_ARGS)
+
 .PHONY: goldens
 goldens: $(DEVELOPED) ## write the golden C of tests/native/goldens anew, to be read before it is committed
 	@$(BIN)/python tools/goldens.py
@@ -77,13 +86,20 @@ install-check: $(DEVELOPED) ## install in every way into fresh environments (nee
 
 .PHONY: clean
 clean: ## remove everything that git does not track and make can make again
-	@rm -rf $(VENV) .typecheck .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	@rm -rf $(VENV) $(PEERS) .typecheck .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 	@rm -rf *.egg-info src/*.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml | $(BIN)/python
 	@echo "Installing zeroskip into $(VENV) (once; less than a minute) ..."
 	@$(PIP) install --progress-bar off --editable '.[bench]'
+	@touch $@
+
+$(PEERED): pyproject.toml | $(BIN)/python
+	@echo "Installing zeroskip and the public suites into $(PEERS) (once; about two minutes) ..."
+	@$(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip -qq --disable-pip-version-check --no-input \
+	  install --progress-bar off --editable '.[dev,peers]'
 	@touch $@
 
 $(DEVELOPED): pyproject.toml | $(BIN)/python
