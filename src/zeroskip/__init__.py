@@ -47,7 +47,7 @@ _WHERE = {
     "CacheError": "zeroskip.errors",
     "ArchError": "zeroskip.errors",
 }
-_MODULES = ("config", "semirings")
+_MODULES = ("config", "layers", "semirings")
 
 __all__ = [
     "Arch",
@@ -76,13 +76,14 @@ __all__ = [
     "einsum",
     "explain",
     "layer",
+    "layers",
     "semirings",
     "storage",
     "tensor",
 ]
 
 if TYPE_CHECKING:
-    from zeroskip import config, semirings
+    from zeroskip import config, layers, semirings
     from zeroskip.benchmark.benching import bench
     from zeroskip.benchmark.breaking_even import break_even
     from zeroskip.charging import charge
