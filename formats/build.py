@@ -45,6 +45,8 @@ from zeroskip.formats.splits import (
 from zeroskip.formats.structured import structured
 from zeroskip.formats.values import added
 
+SMALLER = "Take smaller blocks."
+
 # ---- coordinates of axes → sorted, unique coordinates of storage ranks --------------------
 
 
@@ -118,9 +120,23 @@ def _flatten(coords: Sequence[Indices], extents: Sequence[int]) -> Indices:
     return flat
 
 
+def _unflatten(at: Indices, extents: Sequence[int]) -> list[Indices]:
+    """Coordinates in a box of ``extents`` of row-major positions."""
+    coords: list[Indices] = []
+    for extent in reversed(extents[1:]):
+        at, crd = np.divmod(at, max(extent, 1))
+        coords.append(crd)
+    if extents:
+        coords.append(at)
+    return coords[::-1]
+
+
 def flattened(array: Array, bound: Format, fill: Any) -> Array:
-    """The values of a dense array in storage order."""
+    """The values of a dense array in storage order, filled up to whole blocks."""
     order = [part for parts in bound.order for part in parts]
+    if bound.split:
+        items = 2 * prod(part_shape(array.shape, bound))
+        check_room(items, array.itemsize, "the blocks and their copy in storage order", SMALLER)
     return in_blocks(array, bound, fill).transpose(order).reshape(-1)
 
 
@@ -130,16 +146,13 @@ def entries_of(array: Array, bound: Format, fill: Any) -> tuple[list[Indices], A
     NaN is not zero; -0.0 is.
     """
     extents = storage_extents(array.shape, bound)
+    if bound.split:  # blocks are not filled up first, as they may be far larger than the array
+        flat = array.reshape(-1)
+        at = places(flat, fill)
+        return arrange(_unflatten(at, array.shape), flat[at], array.shape, bound, fill)
     flat = flattened(array, bound, fill)
     at = places(flat, fill)
-    values = flat[at]
-    coords: list[Indices] = []
-    for extent in reversed(extents[1:]):
-        at, crd = np.divmod(at, max(extent, 1))
-        coords.append(crd)
-    if extents:
-        coords.append(at)
-    return coords[::-1], values
+    return _unflatten(at, extents), flat[at]
 
 
 # ---- storage coordinates → levels -----------------------------------------------------------
@@ -361,6 +374,8 @@ def densify(
     fill: Any = 0,
 ) -> Array:
     """The dense array, C-contiguous, of the tensor's shape; what is not stored is the fill."""
+    if bound.split and not all(level.spec.full for level in levels):
+        return _out_of_parts(levels, values, shape, bound, fill)
     sizes = part_shape(shape, bound)
     size = prod(sizes)
     check_room(size, values.dtype.itemsize, "the dense array")
@@ -374,3 +389,15 @@ def densify(
     back = np.argsort(order)
     parts = np.array(flat.reshape([sizes[part] for part in order]).transpose(back), order="C")
     return out_of_blocks(parts, shape, bound)
+
+
+def _out_of_parts(
+    levels: Sequence[LevelData], values: Array, shape: Sequence[int], bound: Format, fill: Any
+) -> Array:
+    """The dense array of a split format, whose blocks may go on far past it."""
+    check_room(prod(shape), values.dtype.itemsize, "the dense array")
+    array = full(prod(shape), values.dtype.type(fill))
+    coords = axis_coordinates(expand(levels), shape, bound)
+    inside = np.logical_and.reduce([crd < n for crd, n in zip(coords, shape, strict=True)])
+    array[_flatten([crd[inside] for crd in coords], shape)] = values[inside]
+    return array.reshape(shape)

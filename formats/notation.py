@@ -24,6 +24,7 @@ MAX_TEXT = 2000
 """Characters of a format; a tensor of 64 axes needs far fewer."""
 
 _TOKEN = re.compile(r"\s*(?:(?P<name>[A-Za-z_]\w*)|(?P<number>\d+)|(?P<mark>[\[\],:*/%()]))", re.A)
+PARAMETRIC = "RLE(bits), BSR(rows,columns), G:H"
 _LEVELS = "U, C, C(bits), B, R(bits), S, S(bits), H(G:H)"
 
 
@@ -84,7 +85,7 @@ class _Parser:
         return token
 
     def error(self, message: str, token: _Token, hint: str | None = None) -> FormatError:
-        return refuse(message, self.text, [token.span], hint)
+        return refuse(message, self.text, [token.span], hint or None)
 
     # ---- the grammar --------------------------------------------------------------------
 
@@ -102,7 +103,7 @@ class _Parser:
             raise self.error(
                 "expected a storage rank such as 'm:U', found the end of the format",
                 self.peek(),
-                f"Formats by name: {', '.join(NAMED)}, RLE(bits).",
+                f"Formats by name: {', '.join(NAMED)}, {PARAMETRIC}.",
             )
         axes, stored = self.resolve(declared, ranks)
         check_ranks(stored, self.text, spans)
@@ -176,7 +177,9 @@ class _Parser:
             token = self.take()
             if token.kind not in ("name", "number"):
                 raise self.error(
-                    f"expected an axis (name or number) or a level, found {_found(token)}", token
+                    f"expected an axis (name or number) or a level, found {_found(token)}",
+                    token,
+                    "Axes are split before they are flattened: m/2*k/2." * (token.text == "("),
                 )
             split, size = "", 0
             if self.peek().text in ("/", "%"):
@@ -219,7 +222,7 @@ class _Parser:
         elif canonical(letter) is not None:
             hint = f"{canonical(letter)} is a whole format: it stands alone, without axes."
         elif len(letter) > 1:
-            hint = f"Formats by name: {', '.join(NAMED)}, RLE(bits)."
+            hint = f"Formats by name: {', '.join(NAMED)}, {PARAMETRIC}."
         raise self.error(f"{letter!r} is no level; expected one of {_LEVELS}", token, hint)
 
     def structured(self, owner: _Token) -> Structured:

@@ -241,7 +241,7 @@ def _bound(text: str, operand: Operand, stepped: set[str]) -> Format:
     one where such a fiber would have a single position."""
     wanted, ndim = Format(text), len(operand.subscripts)
     alone = wanted.name is None and not wanted.axes and len(wanted.ranks) == 1
-    if not alone or ndim == 1:
+    if not alone or wanted.split or ndim == 1:
         try:
             return wanted.bind(ndim)
         except FormatError as cause:

@@ -166,7 +166,8 @@ def test_a_name_that_is_none():
     assert refusal("bitmsk").splitlines()[1:] == [
         "  bitmsk",
         "  ^^^^^^",
-        "Formats by name: dense, CSR, CSC, DCSR, DCSC, COO, CSF, bitmask, RLE(bits).",
+        "Formats by name: dense, CSR, CSC, DCSR, DCSC, COO, CSF, bitmask, RLE(bits), "
+        "BSR(rows,columns), G:H.",
     ]
 
 

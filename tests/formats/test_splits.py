@@ -123,6 +123,39 @@ def test_the_notation():
         assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("BSR(-1,2)", "'-' is no part of a format"),
+        ("BSR(a,2)", "expected the size of a block, found 'a'"),
+        ("m/2.5:U m%2.5:U k:C", "'.' is no part of a format"),
+        ("m/9999999999:U m%9999999999:U k:C", "a number in a format has at most 9 digits"),
+        ("m/2/2:U m%2:U k:C", "expected '*' or ':' after an axis, found '/'"),
+        ("(m*k)/2:U", "Axes are split before they are flattened: m/2*k/2."),
+        ("m*k/2:C m%2:U", "expected k/2 and k%2, once each, found k/2"),
+        ("m/2:U m%2:U m:C k:C", "expected m/2 and m%2, once each, found m/2, m%2, m"),
+        ("0/2:U 2:C 0%2:U", "expected each of the axes 0 .. 1 once, found 0, 2"),
+        ("[m/2,k] m/2:U k:C m%2:U", "expected ']' after the names of the axes, found '/'"),
+        ("m/2:C m%2:C(0) k:C", "rank 1 (0%2:C(0)) has extent 2, whose coordinates need 1 bits"),
+        ("m/2:U k:C m%2:H(1:2)", "holds 2 entries in group 0 (coordinates 0 .. 1)"),
+        ("BSR(999999999,999999999)", "the value array would hold 999999998000000001 items"),
+        ("m/999999999:U m%999999999:U k:U", "more than the"),
+    ],
+)
+def test_what_is_no_split_is_refused(spec, message):
+    with pytest.raises((FormatError, TensorError)) as caught:
+        tensor(np.ones((3, 400)), spec)
+    assert message in str(caught.value)
+
+
+def test_a_block_may_be_far_larger_than_the_axis():
+    array = np.eye(3, 4)
+    held = tensor(array, "m/999999999:C k/999999999:C m%999999999:C k%999999999:C")
+    assert held.stored == 3
+    assert np.array_equal(held.validate().toarray(), array)
+    assert tensor(array, "BSR(64,64)").storage(8).data_bits == 64 * 64 * 8
+
+
 def test_an_entry_past_the_extent_is_refused():
     parts = [{"pos": [0, 2], "crd": [0, 1]}, {}]
     made = Tensor.from_parts((3,), "k/2:C k%2:U", parts, [1, 2, 3, 0])

@@ -141,7 +141,12 @@ def test_run_length_bridges_are_stored_and_moved_off_chip_only() -> None:
     assert short.compute_cycles == long.compute_cycles
 
 
-@pytest.mark.parametrize("text", ["dense", "CSR", "CSC", "bitmask", "RLE(2)", "COO", "CSF", "DCSR"])
+SPLIT = ["m/2:U c*r*s:C m%2:U", "m/3:C c:U m%3:U r*s:B", "[m,c,r,s] c/2:U m:U c%2*r*s:R(3)"]
+
+
+@pytest.mark.parametrize(
+    "text", ["dense", "CSR", "CSC", "bitmask", "RLE(2)", "COO", "CSF", "DCSR", *SPLIT]
+)
 def test_off_chip_bits_are_those_of_the_format(text: str) -> None:
     case = conv_case()
     c = charge(conv_spec(), arch(one_pe(formats={"F": {"DRAM": text, "GLB": "U"}})), case)
