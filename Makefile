@@ -17,6 +17,7 @@ PEERED := $(PEERS)/.peered
 DATA ?=
 PYTEST_ARGS ?=
 PEERS_ARGS ?=
+FUZZ_ARGS ?=
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -65,8 +66,9 @@ sanitize: $(DEVELOPED) ## runtime and generated C under the address and UB sanit
 	@$(BIN)/python -m pytest -m sanitize $(PYTEST_ARGS)
 
 .PHONY: fuzz
-fuzz: $(DEVELOPED) ## random Einsums, formats and data: C, interpreter and NumPy compared; SECONDS=60
-	@$(BIN)/python tools/fuzz.py --seconds $(or $(SECONDS),60)
+fuzz: $(DEVELOPED) ## 20,000 random kernels before all judges (an hour); KERNELS= SECONDS= COUNT= SEED=
+	@$(BIN)/python tools/fuzz.py $(if $(KERNELS),--kernels $(KERNELS)) $(if $(SEED),--seed $(SEED)) \
+	  $(if $(SECONDS),--seconds $(SECONDS)) $(if $(COUNT),--count $(COUNT)) $(FUZZ_ARGS)
 
 .PHONY: peers
 peers: $(PEERED) ## public suites run through shims, counted and compared with docs/peers.md (needs PyPI)

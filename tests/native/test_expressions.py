@@ -1,42 +1,11 @@
-"""A few hundred random pointwise expressions: C, interpreter and NumPy, to the bit.
-
-``make fuzz`` draws as many as there is time for.
-"""
+"""What random expressions (test_trials.py) have found, reduced."""
 
 import numpy as np
-import pytest
-from expressions import random_expression
-from judges import Call, check, prepare, wanted
+from judges import Call, check
 
 from zeroskip.einsum_spec.spec import make_spec
-from zeroskip.errors import ZeroskipError
 from zeroskip.formats.convert import tensor
 from zeroskip.native.reference import evaluate
-
-SEED = 20171113
-BATCH = 64
-
-
-def drawn(seed):
-    """Calls of cases from ``seed`` on; a case that the language refuses is drawn again."""
-    calls, refusals = [], 0
-    while len(calls) < BATCH:
-        case = random_expression(np.random.default_rng(seed + len(calls) + refusals))
-        try:
-            spec = make_spec(case.text, case.consts, case.sizes, case.pad)
-            call = Call(spec, case.stored, wanted(spec, case), 0.0)
-            prepare(call)
-        except ZeroskipError:
-            refusals += 1
-            continue
-        calls.append(call)
-    assert refusals < BATCH
-    return calls
-
-
-@pytest.mark.parametrize("k", range(5))
-def test_random_expressions(k):
-    check(drawn(SEED + 10_000 * k))
 
 
 def test_a_sum_that_is_opened_before_a_rank_of_the_result_is_added_up():

@@ -1,0 +1,278 @@
+"""One random case before its judges: dense NumPy, the interpreter, the C, and C under sanitizers.
+
+    trials = [Trial(seed) for seed in range(64)]
+    judge(trials, sanitized_in=place)
+
+A case goes through the engine twice.  The first time, every kernel that the engine calls, of
+whichever line, schedule or sparse result, is interpreted, and what it was given and left is kept
+(`Record`).  The kernels of a batch are then compiled together, run as a program of their own under
+sanitizers and compared to the bit, and the engine runs the case again in C.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import standalone
+from expressions import random_expression
+from generator import Case, random_case
+from judges import counted, prime
+from numpy.typing import NDArray
+
+from zeroskip.einsum_spec.spec import make_spec
+from zeroskip.errors import CompilerError, ZeroskipError
+from zeroskip.formats.values import is_float
+from zeroskip.native import engine, lanes, load, results, schedules
+from zeroskip.native.interpret import interpret
+from zeroskip.native.prepared import Prepared, Slots, explained, invocation
+from zeroskip.native.reference import evaluate
+
+Array = NDArray[Any]
+
+SPECIFIC = re.compile(r"\b(?:T\d|\d+|[ijkl](?://2)?)\b")
+FORMATS = ("CSR", "COO", "dense", "bitmask", "RLE(2)")
+SCRATCH = ("touched", "rows", "staged")
+"""Buffers that hold no result."""
+
+SANITIZED = (*standalone.SANITIZERS, "-O0")
+"""Whole numbers may wrap around.  Nothing is optimised: it takes a third of the time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One call of a kernel: its slots before, its buffers as the interpreter left them."""
+
+    prepared: Prepared
+    before: Slots
+    after: list[Array]
+    work: int
+
+    @property
+    def title(self) -> str:
+        return self.prepared.lowered.kernel.title[0]
+
+
+class Trial:
+    """One random case on its way to a verdict.
+
+    verdict : None until it is reached; then "ok", why the case is none, or what is wrong.
+    records : the kernels that the engine called.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.case: Case | None = None
+        self.verdict: str | None = None
+        self.records: list[Record] = []
+
+    @property
+    def wrong(self) -> bool:
+        return (self.verdict or "").startswith("WRONG")
+
+    @property
+    def kernels(self) -> set[bytes]:
+        """A digest of each kernel that was judged."""
+        return {digest(r.prepared.c_text) for r in self.records}
+
+    @property
+    def texts(self) -> list[str]:
+        """C of the kernels that the judges will run."""
+        found = [r.prepared.c_text for r in self.records]
+        if self.counts:
+            found += [counted(r.prepared).c_text for r in self.records]
+        return found
+
+    @property
+    def counts(self) -> bool:
+        """Whether multiplications are counted, too."""
+        return self.seed % 5 == 0
+
+    def guarded(self, step: Any) -> None:
+        """Take one step; what it raises is a refusal, or a fault."""
+        if self.verdict is not None:
+            return
+        try:
+            with scheduling(self.seed % 3):
+                self.verdict = step()
+        except CompilerError as error:
+            self.verdict = f"WRONG: {error}"
+        except ZeroskipError as error:
+            self.verdict = f"refused: {SPECIFIC.sub('…', str(error).splitlines()[0])[:48]}"
+        except Exception:
+            self.verdict = "WRONG: " + traceback.format_exc()
+
+    def draw(self) -> None:
+        rng = np.random.default_rng(self.seed)
+        kind = random_expression if rng.random() < 0.5 else random_case
+        self.case = case = kind(rng)
+        self.format = str(rng.choice(FORMATS)) if rng.random() < 0.15 else None
+        self.spec = make_spec(case.text, case.consts, case.sizes, case.pad)
+        with np.errstate(all="ignore"):
+            self.want = evaluate(self.spec, case.dense)["O"]
+        self.clean = rng.random() < 0.9 or not spoil(rng, case)
+        self.finite = self.clean and not case.infinite
+        if not self.want.ndim or not self.clean:
+            self.format = None
+        with recording(self.records):
+            self.interpreted = self.results("c")
+
+    def results(self, backend: str) -> dict[str, Array]:
+        """What the engine makes of the case: dense, and in a format where one was drawn."""
+        assert self.case is not None
+        given = self.case.stored
+        found: dict[str, Any] = {backend: engine.evaluate(self.spec, given, backend=backend)["O"]}
+        if self.format is not None:
+            made: Any = engine.evaluate(self.spec, given, backend=backend, format=self.format)
+            found[f"{backend} {self.format}"] = made["O"].validate().toarray()
+        return found
+
+    def judge(self) -> str:
+        got = self.results("c")
+        got |= {f"interpreted {name}": result for name, result in self.interpreted.items()}
+        if self.way != "plain":
+            got |= self.results("interpreter")
+        # NumPy has no absent values: C and interpreter judge each other
+        want = self.want if self.finite else self.interpreted["c"]
+        for name, result in got.items():
+            if result.dtype != want.dtype or result.shape != want.shape:
+                return f"WRONG {name}: {result.dtype}{result.shape} for {want.dtype}{want.shape}"
+            if not same(result, want):
+                return f"WRONG {name}: {result.tolist()} for {want.tolist()}"
+        if self.counts:
+            for record in self.records:
+                call = invocation(counted(record.prepared), copied(record.before))
+                if call is not None and (found := call.call()) != record.work:
+                    return f"WRONG: {found} multiplications, interpreted {record.work}"
+        return f"ok, {self.way}"
+
+    @property
+    def way(self) -> str:
+        """The schedule of the last line."""
+        text = self.records[0].prepared.c_text if self.records else ""
+        return "tiled" if "tile_" in text else "lanes" if "* lanes: " in text else "plain"
+
+
+def same(a: Array, b: Array) -> bool:
+    return np.array_equal(a, b, equal_nan=is_float(a.dtype))
+
+
+def spoil(rng: np.random.Generator, case: Case) -> bool:
+    """Put infinities and NaN into the dense operands; False where there is no room for any, or
+    padding, to which each schedule gives its own meaning under them."""
+    if case.pad:
+        return False
+    room = [
+        x
+        for x in case.stored.values()
+        if isinstance(x, np.ndarray) and x.dtype.kind == "f" and x.size and x.ndim
+    ]
+    for x in room:
+        x[rng.random(x.shape) < 0.2] = rng.choice([np.inf, -np.inf, np.nan])
+    return bool(room)
+
+
+@contextlib.contextmanager
+def scheduling(kind: int) -> Iterator[None]:
+    """0: as the engine chooses; 1: tiles wherever they fit; 2: lanes wherever they fit."""
+    before = schedules.WORTH_TILING, lanes.FEWEST_LANES
+    schedules.WORTH_TILING = (before[0], 0, 2**62)[kind]
+    lanes.FEWEST_LANES = before[1] if kind == 0 else 1
+    try:
+        yield
+    finally:
+        schedules.WORTH_TILING, lanes.FEWEST_LANES = before
+
+
+def copied(filled: Slots) -> Slots:
+    return replace(filled, buffers=[b.copy() for b in filled.buffers])
+
+
+@contextlib.contextmanager
+def recording(records: list[Record]) -> Iterator[None]:
+    """Kernels of the engine are interpreted, whatever the backend, and kept."""
+
+    def run(prepared: Prepared, filled: Slots, backend: str) -> None:
+        before = copied(filled)
+        kernel = prepared.lowered.kernel
+        try:
+            work = interpret(kernel, filled.buffers, filled.dims, filled.parameters)
+        except load.KernelFailure as cause:
+            raise explained(prepared.lowered, cause, filled.shapes) from cause
+        records.append(Record(prepared, before, [b.copy() for b in filled.buffers], work))
+
+    engines = results.run
+    results.run = run
+    try:
+        yield
+    finally:
+        results.run = engines
+
+
+def digest(c_text: str) -> bytes:
+    """Of the C without comments and with its names numbered: equal where no more differs."""
+    numbers: dict[str, str] = {}
+    text = re.sub(r"/\*.*?\*/", "", c_text, flags=re.DOTALL)
+    text = re.sub(r"\s+", " ", text)
+    named = re.sub(
+        r"\b(?!zs_)[A-Za-z]\w*", lambda m: numbers.setdefault(m[0], f"v{len(numbers)}"), text
+    )
+    return hashlib.sha256(named.encode()).digest()[:12]
+
+
+# ---- batches ----------------------------------------------------------------------------
+
+
+def judge(trials: Sequence[Trial], sanitized_in: Path | None = None) -> None:
+    """Bring every trial to its verdict; under sanitizers where there is a place for them."""
+    for trial in trials:
+        trial.guarded(trial.draw)
+    if sanitized_in is not None:
+        sanitize(sanitized_in, trials)
+    left = [trial for trial in trials if trial.verdict is None]
+    with contextlib.suppress(CompilerError):  # then each is compiled alone, and says so
+        prime(text for trial in left for text in trial.texts)
+    for trial in left:
+        trial.guarded(trial.judge)
+
+
+def sanitize(place: Path, trials: Sequence[Trial]) -> None:
+    """Run the kernels of all trials as one program; a trial with a finding is wrong."""
+    calls = [
+        (trial, record) for trial in trials if trial.verdict is None for record in trial.records
+    ]
+    for whole, flags in ((True, SANITIZED), (False, (*SANITIZED, "-fno-wrapv"))):
+        _sanitize(place, [call for call in calls if _whole(call[1]) == whole], flags)
+
+
+def _whole(record: Record) -> bool:
+    """Whether values are whole numbers, which may wrap around."""
+    return record.prepared.dtype.kind in "iub"
+
+
+def _sanitize(place: Path, calls: Sequence[tuple[Trial, Record]], flags: Sequence[str]) -> None:
+    if not calls:
+        return
+    try:
+        left = standalone.run(place, [(r.prepared, r.before) for _, r in calls], flags)
+    except AssertionError as finding:
+        if len(calls) == 1:
+            calls[0][0].verdict = f"WRONG, sanitized: {finding}"
+            return
+        half = len(calls) // 2
+        for some in (calls[:half], calls[half:]):
+            _sanitize(place, some, flags)
+        return
+    for (trial, record), buffers in zip(calls, left, strict=True):
+        for key, got, want in zip(
+            record.prepared.lowered.buffers, buffers, record.after, strict=True
+        ):
+            if key[0] not in SCRATCH and not same(got, want.reshape(-1)):
+                trial.verdict = f"WRONG, sanitized: {key}: {got.tolist()} for {want.tolist()}"
