@@ -31,6 +31,7 @@ class Ready:
     """A kernel with everything filled in but the fresh operands and the result.
 
     fresh : (operand, slot) of what each call hands in; result : slot of the result.
+    long : as in `Slots`.
     kept : what the struct points at, kept alive.
     """
 
@@ -39,6 +40,7 @@ class Ready:
     result: int
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    long: bool
     kept: object
 
 
@@ -87,7 +89,7 @@ class Bound:
                     for name, slot in ready.fresh:
                         call.set_buffers((fresh[name],), slot)  # type: ignore[arg-type]
                     call.set_buffers((target,), ready.result)
-                    call.call()
+                    call.call(long=ready.long)
                     return target
         results = evaluate(
             self.spec,
@@ -144,9 +146,9 @@ class Bound:
             return None
         at = {key: slot for slot, key in enumerate(prepared.lowered.buffers)}
         slots_of = tuple((n, at[("vals", n)]) for n in self.rest if ("vals", n) in at)
-        return Ready(
-            call, slots_of, at[("vals", line.name)], line.shape, line.result, (filled, operands)
-        )
+        result = at["vals", line.name]
+        kept = filled, operands
+        return Ready(call, slots_of, result, line.shape, line.result, filled.long, kept)
 
 
 def _usable(out: object, ready: Ready, fresh: Mapping[str, object]) -> bool:

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from zeroskip.native.cexpr import ValueContext
-from zeroskip.native.nest import Kernel
+from zeroskip.native.nest import Kernel, Poll
 
 
 @dataclass
@@ -70,6 +70,7 @@ class CWriter:
                 yield
 
     def body(self, stmts: tuple[object, ...]) -> None:
+        alone = sum(not isinstance(stmt, Poll) for stmt in stmts) == 1
         for stmt in stmts:
-            self.alone = len(stmts) == 1
+            self.alone = alone
             self.write(stmt, self)

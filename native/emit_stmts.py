@@ -39,6 +39,7 @@ from zeroskip.native.nest import (
     Name,
     Number,
     Once,
+    Poll,
     Range,
     Reduce,
     Stage,
@@ -234,6 +235,11 @@ def _lanes(out: CWriter) -> Iterator[None]:
     out.line("#pragma GCC unroll 8")
     with out.block("for (int v = 0; v < tile; v++)"):
         yield
+
+
+@write.register
+def _(node: Poll, out: CWriter) -> None:
+    out.line("ZS_POLL(args);")
 
 
 @write.register

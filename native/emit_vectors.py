@@ -51,6 +51,7 @@ def vector_loop(node: Loop, out: CWriter) -> None:
         out.line(f"const int64_t tiles = (vectors + {TILE_VECTORS - 1}) / {TILE_VECTORS};")
         t = out.local("t")
         with out.block(f"for (int64_t {t} = 0; {t} < tiles; {t}++)"):
+            out.line("ZS_POLL(args);")
             start = f"{lo} + " if lo != "0" else ""
             out.line(f"const int64_t {x} = {start}vectors * {t} / tiles * LANES;")
             with out.block(f"switch (vectors * ({t} + 1) / tiles - vectors * {t} / tiles)"):

@@ -23,6 +23,7 @@ from zeroskip.errors import CacheError, KernelError
 from zeroskip.formats.values import as_bits
 from zeroskip.native import settings, toolchain
 from zeroskip.native.cache import Cache, CachedObject, refuses_to_execute
+from zeroskip.native.interruption import StillRunning, can_be_interrupted, interruptible
 from zeroskip.native.recent import Recent
 
 INCLUDE = re.compile(r'^#include "(zs_\w+\.h)"$', re.MULTILINE)
@@ -43,6 +44,7 @@ REASONS: Final = {
     "ZS_EFULL": "the result does not fit into the room that it was given",
     "ZS_EMEMORY": "memory ran out",
     "ZS_EINTERNAL": "it contradicts itself, which is a fault of zeroskip",
+    "ZS_ESTOPPED": "it was stopped",
 }
 
 
@@ -184,8 +186,10 @@ class Invocation:
         """Whole scalars, from slot ``first`` on."""
         self._set("whole", values, first, "ZS_MAX_SCALARS")
 
-    def call(self) -> int:
+    def call(self, *, long: bool = False) -> int:
         """Run the kernel, the GIL released; return the multiplications it counted, if any.
+
+        long : whether Ctrl-C should end it, which costs about 0.1 ms.
 
         Raises KernelError with the kernel's reason.
         """
@@ -193,7 +197,17 @@ class Invocation:
         args.error = 0
         args.where = -1
         args.work = 0
-        if self._entry(args) or args.error:
+        if long and can_be_interrupted():
+            try:
+                status = interruptible(self._entry, args, self._kept)
+            except StillRunning as left:
+                self._args = _ffi().new("zs_args *", args[0])  # the other is the kernel's
+                self._args.stop = 0
+                self._buf = self._args.buf
+                raise left.cause from None
+        else:
+            status = self._entry(args)
+        if status or args.error:
             raise self._failed()
         return int(args.work)
 

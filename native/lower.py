@@ -28,6 +28,7 @@ class Lowered:
     """
 
     kernel: Kernel
+    form: Form
     buffers: tuple[Key, ...]
     dims: tuple[Key, ...]
     scalars: tuple[str, ...]
@@ -93,4 +94,4 @@ def finish(scheme: Scheme, title: tuple[str, ...], body: tuple[Stmt, ...]) -> Lo
     )
     scalars = tuple(scheme.scalars[name] for name in scheme.parameters)
     checks = tuple(scheme.checks)
-    return Lowered(kernel, tuple(scheme.buffers), tuple(scheme.dims), scalars, checks)
+    return Lowered(kernel, scheme.form, tuple(scheme.buffers), tuple(scheme.dims), scalars, checks)

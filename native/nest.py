@@ -493,6 +493,11 @@ class Gathered:
 
 
 @dataclass(frozen=True, slots=True)
+class Poll:
+    """Leave the kernel where the caller has asked for it; put in by `polling`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Fill:
     array: str
     count: Expr
@@ -514,6 +519,7 @@ Stmt = (
     | Touch
     | Gathered
     | Fill
+    | Poll
 )
 
 

@@ -14,6 +14,7 @@ from zeroskip.errors import CompilerError, KernelError
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import load
 from zeroskip.native.arguments import Array, Operand, densify, values
+from zeroskip.native.effort import LONG, points
 from zeroskip.native.emit import SYMBOL
 from zeroskip.native.interpret import interpret
 from zeroskip.native.lower import Lowered
@@ -70,12 +71,16 @@ def check_limits(lowered: Lowered) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """Everything that a kernel is handed, by slot; and the shapes of tensors, for errors."""
+    """Everything that a kernel is handed, by slot; and the shapes of tensors, for errors.
+
+    long : whether it has so much to do that it may be interrupted; see `effort`.
+    """
 
     buffers: list[Array]
     dims: list[int]
     parameters: list[float]
     shapes: Mapping[str, tuple[int, ...]]
+    long: bool = False
 
 
 def slots(
@@ -94,7 +99,8 @@ def slots(
     buffers = [_array(key, operands, arrays) for key in lowered.buffers]
     dims = [_number(key, extents, numbers) for key in lowered.dims]
     scalars = [np.asarray(densify(operands[name])).item() for name in lowered.scalars]
-    return Slots(buffers, dims, scalars, extents.shapes)
+    long = points(lowered.form, operands, extents) >= LONG
+    return Slots(buffers, dims, scalars, extents.shapes, long)
 
 
 def invocation(prepared: Prepared, filled: Slots) -> load.Invocation | None:
@@ -119,7 +125,7 @@ def run(prepared: Prepared, filled: Slots, backend: str) -> None:
         if call is None:
             interpret(prepared.lowered.kernel, filled.buffers, filled.dims, filled.parameters)
         else:
-            call.call()
+            call.call(long=filled.long)
     except load.KernelFailure as cause:
         raise explained(prepared.lowered, cause, filled.shapes) from cause
 

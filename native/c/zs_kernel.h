@@ -19,7 +19,7 @@
 
 /* The loader reads the lines between the two marks: no preprocessor but plain numbers. */
 /* cdef: begin */
-#define ZS_ARGS_VERSION 1
+#define ZS_ARGS_VERSION 2
 #define ZS_MAX_BUFS 32
 #define ZS_MAX_DIMS 64
 #define ZS_MAX_SCALARS 16
@@ -35,11 +35,13 @@
 #define ZS_EFULL 7
 #define ZS_EMEMORY 8
 #define ZS_EINTERNAL 9
+#define ZS_ESTOPPED 10
 
 /*
  * zs_args - the signature of every kernel:  int32_t NAME(zs_args *args).
  *
- * The caller sets 'version' to ZS_ARGS_VERSION, 'error' and 'work' to 0 and 'where' to -1.
+ * The caller sets 'version' to ZS_ARGS_VERSION, 'error', 'work' and 'stop' to 0 and 'where' to
+ * -1.  It may set 'stop' to 1 while the kernel runs, which then soon fails with ZS_ESTOPPED.
  * A kernel that fails returns a ZS_E... code, leaves it in 'error' too, and may leave
  * the operand or the position at fault in 'where'.  Results are then unspecified.
  */
@@ -48,6 +50,7 @@ typedef struct zs_args {
     int32_t error;
     int64_t where;
     int64_t work;      /* multiplications executed, where the kernel counts */
+    int64_t stop;      /* 1 where the caller wants no more of it */
     void *buf[ZS_MAX_BUFS];     /* arrays, in the order that the kernel's prologue names */
     int64_t dim[ZS_MAX_DIMS];   /* extents, padding, constants */
     double real[ZS_MAX_SCALARS];
@@ -56,8 +59,8 @@ typedef struct zs_args {
 /* cdef: end */
 
 _Static_assert(sizeof(void *) == 8, "positions and pointers are 64 bits");
-_Static_assert(offsetof(zs_args, buf) == 24, "zs_args has a hole before buf");
-_Static_assert(sizeof(zs_args) == 24 + 8 * (ZS_MAX_BUFS + ZS_MAX_DIMS + 2 * ZS_MAX_SCALARS),
+_Static_assert(offsetof(zs_args, buf) == 32, "zs_args has a hole before buf");
+_Static_assert(sizeof(zs_args) == 32 + 8 * (ZS_MAX_BUFS + ZS_MAX_DIMS + 2 * ZS_MAX_SCALARS),
                "zs_args has a hole");
 
 /*
@@ -82,6 +85,13 @@ ZS_INLINE int32_t zs_check_version(zs_args *args)
     return args->version == ZS_ARGS_VERSION ? ZS_OK
                                             : zs_fail(args, ZS_EVERSION, args->version);
 }
+
+/* ZS_POLL() - leave a kernel that the caller has stopped; for loops that hold other loops. */
+#define ZS_POLL(args)                                                                       \
+    do {                                                                                    \
+        if (__builtin_expect(__atomic_load_n(&(args)->stop, __ATOMIC_RELAXED) != 0, 0))     \
+            return zs_fail(args, ZS_ESTOPPED, -1);                                          \
+    } while (0)
 
 /* ---- whole numbers ------------------------------------------------------------------ */
 

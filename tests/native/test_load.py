@@ -154,8 +154,8 @@ def test_every_error_code_has_its_sentence():
 def test_the_struct_is_the_one_of_the_design():
     n = constants()
     assert (n["ZS_MAX_BUFS"], n["ZS_MAX_DIMS"], n["ZS_MAX_SCALARS"]) == (32, 64, 16)
-    assert loading._ffi().sizeof("zs_args") == 24 + 8 * (32 + 64 + 16 + 16)
-    assert loading._ffi().offsetof("zs_args", "buf") == 24
+    assert loading._ffi().sizeof("zs_args") == 32 + 8 * (32 + 64 + 16 + 16)
+    assert loading._ffi().offsetof("zs_args", "buf") == 32
 
 
 @needs_cc

@@ -141,6 +141,12 @@ static void test_masks(void)
     }
 }
 
+static int32_t polled(zs_args *args)
+{
+    ZS_POLL(args);
+    return ZS_OK;
+}
+
 static void test_arguments(void)
 {
     zs_args args = {.version = ZS_ARGS_VERSION, .where = -1};
@@ -154,6 +160,10 @@ static void test_arguments(void)
     CHECK(zs_fail(&args, ZS_ERANGE, INT64_MAX), ZS_ERANGE);
     CHECK(args.error, ZS_ERANGE);
     CHECK(args.where, INT64_MAX);
+    CHECK(polled(&args), ZS_OK);
+    args.stop = 1;
+    CHECK(polled(&args), ZS_ESTOPPED);
+    CHECK(args.error, ZS_ESTOPPED);
 }
 
 int main(void)

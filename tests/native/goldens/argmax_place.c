@@ -22,6 +22,7 @@ int32_t zs_kernel(zs_args *args)
         O_vals[i] = INT64_C(9223372036854775807);
     }
     for (int64_t i = 0; i < I; i++) {
+        ZS_POLL(args);
         for (int64_t k = 0; k < K; k++) {
             O_vals[i] = zs_min_int64(O_vals[i], ((A_vals[i * K + k] == M_vals[i]) ? (int64_t)(k) : (int64_t)(K_)));
         }

@@ -17,6 +17,7 @@ int32_t zs_kernel(zs_args *args)
     const int64_t K = args->dim[1];
 
     for (int64_t m = 0; m < M; m++) {
+        ZS_POLL(args);
         float acc = 0.0f;
         for (int64_t k = 0; k < zs_min(K, m + 1); k++) {
             acc += A_vals[m * K + k] * x_vals[k];

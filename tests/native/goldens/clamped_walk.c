@@ -23,6 +23,7 @@ int32_t zs_kernel(zs_args *args)
         Y_vals[i] = 0.0f;
     }
     for (int64_t i = 0; i < I; i++) {
+        ZS_POLL(args);
         for (int64_t pT_k = T_k_pos[i]; pT_k < T_k_pos[i + 1]; pT_k++) {
             const int64_t k = T_k_crd[pT_k];
             Y_vals[i * K + k] += zs_min_float32(32.0f, zs_relu_float32(T_vals[pT_k] + (float)b * (T_vals[pT_k] != 0.0f)));

@@ -36,8 +36,10 @@ int32_t zs_kernel(zs_args *args)
         O_vals[i] = 0.0f;
     }
     for (int64_t c = 0; c < C; c++) {
+        ZS_POLL(args);
         for (int64_t pF_mrs = F_mrs_pos[c]; pF_mrs < F_mrs_pos[c + 1]; pF_mrs++) {
             const int64_t F_mrs_at = F_mrs_crd[pF_mrs];
+            ZS_POLL(args);
             const int64_t m = F_mrs_at / (R * S);
             const int64_t r = (F_mrs_at / S) % R;
             const int64_t s = F_mrs_at % S;
@@ -64,7 +66,9 @@ int32_t zs_kernel(zs_args *args)
         }
     }
     for (int64_t n = 0; n < N; n++) {
+        ZS_POLL(args);
         for (int64_t m = 0; m < M; m++) {
+            ZS_POLL(args);
             for (int64_t p = 0; p < P; p++) {
                 for (int64_t q = 0; q < Q; q++) {
                     O_vals[((n * M + m) * P + p) * Q + q] = zs_relu_float32(O_vals[((n * M + m) * P + p) * Q + q] + B_vals[m]);

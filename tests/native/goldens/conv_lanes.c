@@ -66,16 +66,21 @@ int32_t zs_kernel(zs_args *args)
     }
     for (int64_t pI_n = I_n_pos[0]; pI_n < I_n_pos[1]; pI_n++) {
         const int64_t n = I_n_crd[pI_n];
+        ZS_POLL(args);
         for (int64_t pI_c = I_c_pos[pI_n]; pI_c < I_c_pos[pI_n + 1]; pI_c++) {
             const int64_t c = I_c_crd[pI_c];
+            ZS_POLL(args);
             for (int64_t r = 0; r < R; r++) {
+                ZS_POLL(args);
                 for (int64_t pI_level2 = I_level2_pos[pI_c]; pI_level2 < I_level2_pos[pI_c + 1]; pI_level2++) {
                     const int64_t I_level2_at = I_level2_crd[pI_level2];
+                    ZS_POLL(args);
                     const int64_t p_by_2 = I_level2_at + I_pad2 - r;
                     if (p_by_2 >= 0 && p_by_2 % 2 == 0) {
                         const int64_t p = p_by_2 / 2;
                         if (p < P) {
                             for (int64_t s = 0; s < S; s++) {
+                                ZS_POLL(args);
                                 for (int64_t pI_level3 = I_level3_pos[pI_level2]; pI_level3 < I_level3_pos[pI_level2 + 1]; pI_level3++) {
                                     const int64_t I_level3_at = I_level3_crd[pI_level3];
                                     const int64_t q = I_level3_at + I_pad3 - s;
@@ -93,7 +98,9 @@ int32_t zs_kernel(zs_args *args)
         }
     }
     for (int64_t n = 0; n < N; n++) {
+        ZS_POLL(args);
         for (int64_t m = 0; m < M; m++) {
+            ZS_POLL(args);
             for (int64_t p = 0; p < P; p++) {
                 for (int64_t q = 0; q < Q; q++) {
                     O_vals[((n * M + m) * P + p) * Q + q] = zs_relu_float32(row_sums[((n * P + p) * Q + q) * row_pitch + m] + B_vals[m]);

@@ -94,6 +94,7 @@ int32_t zs_kernel(zs_args *args)
         const int64_t vectors = (line + LANES - 1) / LANES;
         const int64_t tiles = (vectors + 7) / 8;
         for (int64_t t = 0; t < tiles; t++) {
+            ZS_POLL(args);
             const int64_t x = vectors * t / tiles * LANES;
             switch (vectors * (t + 1) / tiles - vectors * t / tiles) {
                 case 1: tile_x(1, x, I_staged, F_pos, F_offset, F_packed, row_sums, rows, row_pitch); break;
@@ -109,7 +110,9 @@ int32_t zs_kernel(zs_args *args)
         }
     }
     for (int64_t n = 0; n < N; n++) {
+        ZS_POLL(args);
         for (int64_t m = 0; m < M; m++) {
+            ZS_POLL(args);
             for (int64_t p = 0; p < P; p++) {
                 for (int64_t q = 0; q < Q; q++) {
                     O_vals[((n * M + m) * P + p) * Q + q] = zs_relu_float32(row_sums[m * row_pitch + n * pitch_n + p * pitch_p + q] + B_vals[m]);

@@ -34,12 +34,15 @@ int32_t zs_kernel(zs_args *args)
         O_vals[i] = 0.0f;
     }
     for (int64_t m = 0; m < M; m++) {
+        ZS_POLL(args);
         for (int64_t pF_crs = F_crs_pos[m]; pF_crs < F_crs_pos[m + 1]; pF_crs++) {
             const int64_t F_crs_at = F_crs_crd[pF_crs];
+            ZS_POLL(args);
             const int64_t c = F_crs_at / (R * S);
             const int64_t r = (F_crs_at / S) % R;
             const int64_t s = F_crs_at % S;
             for (int64_t n = 0; n < N; n++) {
+                ZS_POLL(args);
                 for (int64_t p = zs_max(0, zs_ceil_div(I_pad2 - r, 2)); p < zs_min(P, zs_floor_div(I_dim2 + I_pad2 - r - 1, 2) + 1); p++) {
                     for (int64_t q = zs_max(0, I_pad3 - s); q < zs_min(Q, I_dim3 + I_pad3 - s); q++) {
                         O_vals[((n * M + m) * P + p) * Q + q] += F_vals[pF_crs] * I_vals[((n * C + c) * I_dim2 + 2 * p + r - I_pad2) * I_dim3 + q + s - I_pad3];
@@ -49,7 +52,9 @@ int32_t zs_kernel(zs_args *args)
         }
     }
     for (int64_t n = 0; n < N; n++) {
+        ZS_POLL(args);
         for (int64_t m = 0; m < M; m++) {
+            ZS_POLL(args);
             for (int64_t p = 0; p < P; p++) {
                 for (int64_t q = 0; q < Q; q++) {
                     O_vals[((n * M + m) * P + p) * Q + q] = zs_relu_float32(O_vals[((n * M + m) * P + p) * Q + q] + B_vals[m]);

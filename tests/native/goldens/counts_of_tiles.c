@@ -28,8 +28,10 @@ int32_t zs_kernel(zs_args *args)
         W_vals[i] = 0;
     }
     for (int64_t m = 0; m < M; m++) {
+        ZS_POLL(args);
         for (int64_t pF_cr = F_cr_pos[m]; pF_cr < F_cr_pos[m + 1]; pF_cr++) {
             const int64_t F_cr_at = F_cr_crd[pF_cr];
+            ZS_POLL(args);
             const int64_t c = F_cr_at / R;
             const int64_t r = F_cr_at % R;
             for (int64_t w_I_level1_at = 0; w_I_level1_at < zs_bit_words(I_dim1); w_I_level1_at++) {

@@ -18,6 +18,7 @@ int32_t zs_kernel(zs_args *args)
     const int64_t E = args->dim[2];
 
     for (int64_t n = 0; n < N; n++) {
+        ZS_POLL(args);
         const int64_t X_at = X_vals[n];
         if (X_at < 0 || X_at >= W_dim0) {
             return zs_fail(args, ZS_ERANGE, 0);

@@ -21,7 +21,9 @@ int32_t zs_kernel(zs_args *args)
     const int64_t C = args->dim[2];
 
     for (int64_t m = 0; m < M; m++) {
+        ZS_POLL(args);
         for (int64_t p = 0; p < P; p++) {
+            ZS_POLL(args);
             float acc = 0.0f;
             for (int64_t c = 0; c < C; c++) {
                 acc += I_vals[c * P + p] * W_vals[m * C + c];

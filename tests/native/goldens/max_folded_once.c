@@ -27,6 +27,7 @@ int32_t zs_kernel(zs_args *args)
         O_visited[i] = 0;
     }
     for (int64_t i = 0; i < I; i++) {
+        ZS_POLL(args);
         for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
             const int64_t k = A_k_crd[pA_k];
             O_vals[i] = zs_max_float32(O_vals[i], A_vals[pA_k] * x_vals[k]);

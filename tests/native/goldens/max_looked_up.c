@@ -20,6 +20,7 @@ int32_t zs_kernel(zs_args *args)
     const int64_t K = args->dim[1];
 
     for (int64_t i = 0; i < I; i++) {
+        ZS_POLL(args);
         float acc = 0.0f;
         for (int64_t k = 0; k < K; k++) {
             const int64_t pA_k = zs_locate_uint16(A_k_crd, A_k_pos[i], A_k_pos[i + 1], k);

@@ -25,6 +25,7 @@ int32_t zs_kernel(zs_args *args)
         O_vals[i] = 0.0f;
     }
     for (int64_t i = 0; i < I; i++) {
+        ZS_POLL(args);
         for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
             const int64_t k = A_k_crd[pA_k];
             const int64_t pB_k = zs_bit_locate(B_k_words + i * zs_bit_words(K), B_k_rank + i * zs_bit_words(K), k);
@@ -32,6 +33,7 @@ int32_t zs_kernel(zs_args *args)
         }
     }
     for (int64_t i = 0; i < I; i++) {
+        ZS_POLL(args);
         for (int64_t w_k = 0; w_k < zs_bit_words(K); w_k++) {
             uint64_t bits_k = B_k_words[i * zs_bit_words(K) + w_k];
             int64_t pB_k__next = B_k_rank[i * zs_bit_words(K) + w_k];

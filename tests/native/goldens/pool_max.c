@@ -24,8 +24,11 @@ int32_t zs_kernel(zs_args *args)
         O_vals[i] = -__builtin_inff();
     }
     for (int64_t c = 0; c < C; c++) {
+        ZS_POLL(args);
         for (int64_t p = 0; p < P; p++) {
+            ZS_POLL(args);
             for (int64_t q = 0; q < Q; q++) {
+                ZS_POLL(args);
                 for (int64_t r = 0; r < R; r++) {
                     for (int64_t s = 0; s < S; s++) {
                         O_vals[(c * P + p) * Q + q] = zs_max_float32(O_vals[(c * P + p) * Q + q], I_vals[(c * I_dim1 + 2 * p + r) * I_dim2 + 2 * q + s]);

@@ -22,7 +22,9 @@ int32_t zs_kernel(zs_args *args)
         O_vals[i] = -__builtin_inff();
     }
     for (int64_t c = 0; c < C; c++) {
+        ZS_POLL(args);
         for (int64_t p = 0; p < P; p++) {
+            ZS_POLL(args);
             for (int64_t r = zs_max(0, I_pad1 - 2 * p); r < zs_min(R, I_dim1 + I_pad1 - 2 * p); r++) {
                 O_vals[c * P + p] = zs_max_float32(O_vals[c * P + p], I_vals[c * I_dim1 + 2 * p + r - I_pad1]);
             }

@@ -31,9 +31,11 @@ int32_t zs_kernel(zs_args *args)
     const int64_t K = args->dim[3];
 
     for (int64_t i = 0; i < I; i++) {
+        ZS_POLL(args);
         int64_t n_row = 0;
         for (int64_t pM_j = M_j_pos[i]; pM_j < M_j_pos[i + 1]; pM_j++) {
             const int64_t j = M_j_crd[pM_j];
+            ZS_POLL(args);
             float acc = 0.0f;
             for (int64_t k = 0; k < K; k++) {
                 acc += A_vals[i * K + k] * B_vals[j * K + k] * M_vals[pM_j];

@@ -25,6 +25,7 @@ int32_t zs_kernel(zs_args *args)
         D_vals[i] = __builtin_inff();
     }
     for (int64_t i = 0; i < I; i++) {
+        ZS_POLL(args);
         int64_t pA_k = A_k_pos[i];
         const int64_t pA_k_end = A_k_pos[i + 1];
         int64_t pB_k = B_k_pos[0];
@@ -33,6 +34,7 @@ int32_t zs_kernel(zs_args *args)
             const int64_t pA_k_at = A_k_crd[pA_k];
             const int64_t pB_k_at = B_k_crd[pB_k];
             if (pA_k_at == pB_k_at) {
+                ZS_POLL(args);
                 for (int64_t j = 0; j < J; j++) {
                     D_vals[i * J + j] = zs_min_float32(D_vals[i * J + j], (B_vals[pB_k * J + j] != __builtin_inff() ? A_vals[pA_k] + B_vals[pB_k * J + j] : __builtin_inff()));
                 }

@@ -17,6 +17,7 @@ int32_t zs_kernel(zs_args *args)
     const int64_t P = args->dim[1];
 
     for (int64_t m = 0; m < M; m++) {
+        ZS_POLL(args);
         for (int64_t p = 0; p < P; p++) {
             float acc = 0.0f;
             acc += __builtin_expf(S_vals[m * P + p]) / D_vals[p];

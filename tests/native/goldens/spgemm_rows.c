@@ -30,9 +30,11 @@ int32_t zs_kernel(zs_args *args)
     const int64_t room = args->dim[2];
 
     for (int64_t i = 0; i < I; i++) {
+        ZS_POLL(args);
         int64_t n_row = 0;
         for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
             const int64_t k = A_k_crd[pA_k];
+            ZS_POLL(args);
             for (int64_t pB_j = B_j_pos[k]; pB_j < B_j_pos[k + 1]; pB_j++) {
                 const int64_t j = B_j_crd[pB_j];
                 const int64_t place = j;

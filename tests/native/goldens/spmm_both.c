@@ -24,8 +24,10 @@ int32_t zs_kernel(zs_args *args)
         C_vals[i] = 0.0f;
     }
     for (int64_t i = 0; i < I; i++) {
+        ZS_POLL(args);
         for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
             const int64_t k = A_k_crd[pA_k];
+            ZS_POLL(args);
             for (int64_t j = 0; j < J; j++) {
                 const int64_t pB_k = zs_locate_uint16(B_k_crd, B_k_pos[j], B_k_pos[j + 1], k);
                 if (pB_k >= 0) {

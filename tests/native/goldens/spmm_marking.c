@@ -28,8 +28,10 @@ int32_t zs_kernel(zs_args *args)
         C_hit[i] = 0;
     }
     for (int64_t i = 0; i < I; i++) {
+        ZS_POLL(args);
         for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
             const int64_t k = A_k_crd[pA_k];
+            ZS_POLL(args);
             for (int64_t pB_j = B_j_pos[k]; pB_j < B_j_pos[k + 1]; pB_j++) {
                 const int64_t j = B_j_crd[pB_j];
                 C_vals[i * J + j] += A_vals[pA_k] * B_vals[pB_j];

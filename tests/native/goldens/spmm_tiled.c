@@ -74,6 +74,7 @@ int32_t zs_kernel(zs_args *args)
         const int64_t vectors = (line + LANES - 1) / LANES;
         const int64_t tiles = (vectors + 7) / 8;
         for (int64_t t = 0; t < tiles; t++) {
+            ZS_POLL(args);
             const int64_t x = vectors * t / tiles * LANES;
             switch (vectors * (t + 1) / tiles - vectors * t / tiles) {
                 case 1: tile_x(1, x, B_staged, A_pos, A_offset, A_packed, row_sums, rows, row_pitch); break;
@@ -89,6 +90,7 @@ int32_t zs_kernel(zs_args *args)
         }
     }
     for (int64_t i = 0; i < I; i++) {
+        ZS_POLL(args);
         for (int64_t j = 0; j < J; j++) {
             C_vals[i * J + j] = row_sums[i * row_pitch + j];
         }

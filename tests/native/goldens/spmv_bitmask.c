@@ -19,6 +19,7 @@ int32_t zs_kernel(zs_args *args)
     const int64_t J = args->dim[1];
 
     for (int64_t i = 0; i < I; i++) {
+        ZS_POLL(args);
         float acc = 0.0f;
         for (int64_t w_j = 0; w_j < zs_bit_words(J); w_j++) {
             uint64_t bits_j = A_j_words[i * zs_bit_words(J) + w_j];

@@ -22,6 +22,7 @@ int32_t zs_kernel(zs_args *args)
         y_vals[i] = 0.0f;
     }
     for (int64_t j = 0; j < J; j++) {
+        ZS_POLL(args);
         for (int64_t pA_i = A_i_pos[j]; pA_i < A_i_pos[j + 1]; pA_i++) {
             const int64_t i = A_i_crd[pA_i];
             y_vals[i] += A_vals[pA_i] * x_vals[j];

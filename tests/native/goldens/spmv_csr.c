@@ -18,6 +18,7 @@ int32_t zs_kernel(zs_args *args)
     const int64_t I = args->dim[0];
 
     for (int64_t i = 0; i < I; i++) {
+        ZS_POLL(args);
         float acc = 0.0f;
         for (int64_t pA_j = A_j_pos[i]; pA_j < A_j_pos[i + 1]; pA_j++) {
             const int64_t j = A_j_crd[pA_j];

@@ -24,6 +24,7 @@ int32_t zs_kernel(zs_args *args)
     }
     for (int64_t pA_i = A_i_pos[0]; pA_i < A_i_pos[1]; pA_i++) {
         const int64_t i = A_i_crd[pA_i];
+        ZS_POLL(args);
         for (int64_t pA_j = A_j_pos[pA_i]; pA_j < A_j_pos[pA_i + 1]; pA_j++) {
             const int64_t j = A_j_crd[pA_j];
             y_vals[i] += A_vals[pA_j] * x_vals[j];

@@ -42,22 +42,26 @@ int32_t zs_kernel(zs_args *args)
     const int64_t C = args->dim[10];
 
     for (int64_t x = 0; x < X; x++) {
+        ZS_POLL(args);
         int64_t n_row = 0;
         const int64_t pV_x = zs_locate_uint16(V_x_crd, V_x_pos[0], V_x_pos[1], x);
         if (pV_x >= 0) {
             for (int64_t pV_y = V_y_pos[pV_x]; pV_y < V_y_pos[pV_x + 1]; pV_y++) {
                 const int64_t y = V_y_crd[pV_y];
+                ZS_POLL(args);
                 for (int64_t pI_level0 = zs_lower_bound_uint16(I_level0_crd, I_level0_pos[0], I_level0_pos[1], x - I_pad0); pI_level0 < I_level0_pos[1]; pI_level0++) {
                     const int64_t I_level0_at = I_level0_crd[pI_level0];
                     if (I_level0_at >= x - I_pad0 + R) {
                         break;
                     }
+                    ZS_POLL(args);
                     const int64_t r = I_level0_at + I_pad0 - x;
                     for (int64_t pI_level1 = zs_lower_bound_uint16(I_level1_crd, I_level1_pos[pI_level0], I_level1_pos[pI_level0 + 1], y - I_pad1); pI_level1 < I_level1_pos[pI_level0 + 1]; pI_level1++) {
                         const int64_t I_level1_at = I_level1_crd[pI_level1];
                         if (I_level1_at >= y - I_pad1 + S) {
                             break;
                         }
+                        ZS_POLL(args);
                         const int64_t s = I_level1_at + I_pad1 - y;
                         for (int64_t c = 0; c < C; c++) {
                             for (int64_t m = 0; m < M; m++) {

@@ -30,6 +30,7 @@ int32_t zs_kernel(zs_args *args)
     const int64_t room = args->dim[2];
 
     for (int64_t i = 0; i < I; i++) {
+        ZS_POLL(args);
         int64_t n_row = 0;
         for (int64_t pA_j = A_j_pos[i]; pA_j < A_j_pos[i + 1]; pA_j++) {
             const int64_t j = A_j_crd[pA_j];

@@ -25,6 +25,7 @@ int32_t zs_kernel(zs_args *args)
         O_mark[i] = 0;
     }
     for (int64_t n = 0; n < N; n++) {
+        ZS_POLL(args);
         for (int64_t p = 0; p < P; p++) {
             const int64_t X_at = X_vals[n * P + p];
             if (X_at < 0 || X_at >= O_dim1) {

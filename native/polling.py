@@ -1,0 +1,42 @@
+"""Where a kernel looks whether it is to stop: in outer loops, seldom enough to cost nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from zeroskip.native.nest import Gathered, Loop, Poll, Stmt
+
+OUTER = 2
+"""Loops, from outside in, that look once for each walk of a loop inside them; deeper ones only
+where two loops lie inside, and innermost loops never, which would no longer become vectors."""
+
+
+def with_polls(body: tuple[Stmt, ...], depth: int = 0) -> tuple[Stmt, ...]:
+    """The statements with a `Poll` at the head of loops that hold others.
+
+    Vector loops are left as they are: their tiles are functions, called from a loop that the
+    emitter writes and that looks for itself.
+    """
+    return tuple(_with_polls(stmt, depth) for stmt in body)
+
+
+def _with_polls(stmt: Any, depth: int) -> Any:
+    if isinstance(stmt, Loop):
+        if stmt.kind == "vec":
+            return stmt
+        inside = _height(stmt.body)
+        body = with_polls(stmt.body, depth + 1)
+        looks = inside >= (1 if depth < OUTER else 2)
+        return replace(stmt, body=(Poll(), *body) if looks else body)
+    inner = getattr(stmt, "body", ())
+    return replace(stmt, body=with_polls(inner, depth)) if inner else stmt
+
+
+def _height(body: tuple[Stmt, ...]) -> int:
+    """Loops in each other below a statement; the rows of a sparse result end in one."""
+    tallest = 0
+    for stmt in body:
+        inner: tuple[Stmt, ...] = getattr(stmt, "body", ())
+        tallest = max(tallest, _height(inner) + isinstance(stmt, Loop | Gathered))
+    return tallest
