@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroskip.errors import TensorError
+from zeroskip.formats.arraylike import ArrayLike
 from zeroskip.formats.bits import Storage, storage_of
 from zeroskip.formats.build import (
     arrange,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False, weakref_slot=True)
-class Tensor:
+class Tensor(ArrayLike):
     """A tensor in a format; immutable.
 
     Make one with `zeroskip.tensor`, `from_dense`, `from_coords` or `from_parts`; the

@@ -17,6 +17,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from zeroskip.formats.arraylike import provide as _provide
+
 __version__ = "0.1.0"
 
 _WHERE = {
@@ -28,6 +30,8 @@ _WHERE = {
     "Format": "zeroskip.formats.format",
     "storage": "zeroskip.formats.storage",
     "Density": "zeroskip.formats.density",
+    "save": "zeroskip.formats.files",
+    "load": "zeroskip.formats.files",
     "Table": "zeroskip.table",
     "arch": "zeroskip.hwmodel.arch",
     "Arch": "zeroskip.hwmodel.arch",
@@ -46,8 +50,10 @@ _WHERE = {
     "CompilerError": "zeroskip.errors",
     "CacheError": "zeroskip.errors",
     "ArchError": "zeroskip.errors",
+    "IndexingError": "zeroskip.errors",
 }
 _MODULES = ("config", "layers", "semirings")
+_provide(lambda: import_module("zeroskip.arrays"))
 
 __all__ = [
     "Arch",
@@ -59,6 +65,7 @@ __all__ = [
     "EinsumError",
     "Format",
     "FormatError",
+    "IndexingError",
     "KernelError",
     "Layer",
     "Mapping",
@@ -77,6 +84,8 @@ __all__ = [
     "explain",
     "layer",
     "layers",
+    "load",
+    "save",
     "semirings",
     "storage",
     "tensor",
@@ -94,6 +103,7 @@ if TYPE_CHECKING:
         CompilerError,
         EinsumError,
         FormatError,
+        IndexingError,
         KernelError,
         TensorError,
         ZeroskipError,
@@ -101,6 +111,7 @@ if TYPE_CHECKING:
     from zeroskip.explanation.explaining import explain
     from zeroskip.formats.convert import tensor
     from zeroskip.formats.density import Density
+    from zeroskip.formats.files import load, save
     from zeroskip.formats.format import Format
     from zeroskip.formats.storage import storage
     from zeroskip.formats.tensor import Tensor

@@ -56,6 +56,10 @@ class TensorError(ZeroskipError):
     """Tensor data that contradicts itself: coordinates, positions, dtype or shape."""
 
 
+class IndexingError(TensorError, IndexError):
+    """An index or an axis that a tensor does not have; also an IndexError."""
+
+
 class KernelError(ZeroskipError):
     """A loop nest that cannot be lowered, or a kernel that reported a fault."""
 

@@ -1,0 +1,128 @@
+"""Parts of tensors, against NumPy's on dense copies."""
+
+import numpy as np
+import pytest
+
+from zeroskip.errors import IndexingError, TensorError
+from zeroskip.formats.convert import from_coords, tensor
+from zeroskip.formats.tensor import Tensor
+
+FORMATS = ["CSR", "COO", "CSC", "bitmask", "RLE(2)", "dense", "CSF", "DCSR", "4:4", "BSR(2,2)"]
+SHAPES = [(3, 4), (5,), (2, 3, 4), (4, 1, 2, 3), (0, 3), ()]
+SEED = 30
+
+
+def draw(rng, shape=None):
+    shape = SHAPES[rng.integers(len(SHAPES))] if shape is None else shape
+    x = rng.integers(-3, 4, shape) * (rng.random(shape) < 0.5)
+    formats = FORMATS if len(shape) == 2 else FORMATS[:-1] if shape else FORMATS[1:4]
+    t = tensor(x, formats[rng.integers(len(formats))])
+    return (x + 1, t + 1) if shape and rng.random() < 0.2 else (x, t)
+
+
+def draw_index(rng, extent, axes):
+    def bound():
+        return None if rng.random() < 0.3 else int(rng.integers(-extent - 1, extent + 2))
+
+    kind = rng.integers(7)
+    if kind == 0:
+        return int(rng.integers(-extent - 1, extent + 1)) if extent else 0
+    if kind <= 2:
+        return slice(bound(), bound(), [None, 1, 2, -1, -2, 3][rng.integers(6)])
+    if kind == 3 and extent:
+        shape = [(2,), (1,), (3,), (2, 1), (0,)][rng.integers(5)]
+        return rng.integers(-extent, extent, shape)
+    if kind == 4 and axes > 1:
+        return rng.random(axes) < 0.5
+    return None if kind == 5 else slice(None)
+
+
+def draw_key(rng, shape):
+    key = [draw_index(rng, extent, extent) for extent in shape[: rng.integers(len(shape) + 1)]]
+    if rng.random() < 0.3:
+        key.insert(int(rng.integers(len(key) + 1)), Ellipsis)
+    return key[0] if len(key) == 1 and rng.random() < 0.5 else tuple(key)
+
+
+def test_random_keys():
+    rng = np.random.default_rng(SEED)
+    compared = 0
+    for trial in range(1500):
+        x, t = draw(rng)
+        key = draw_key(rng, x.shape)
+        where = f"seed {SEED}, trial {trial}: {t} [{key}]"
+        try:
+            expected = x[key]
+        except IndexError:
+            with pytest.raises(IndexingError):
+                t[key]
+            continue
+        found = t[key]
+        if isinstance(found, Tensor):
+            found = found.validate().toarray()
+        assert found.dtype == expected.dtype, where
+        assert found.shape == expected.shape, where
+        assert np.array_equal(found, expected), where
+        compared += 1
+    assert compared > 1000
+
+
+def test_masks_pick_values_stored_or_not():
+    rng = np.random.default_rng(SEED)
+    x, t = draw(rng, (4, 5))
+    for mask in (x >= 0, x > 5):
+        assert np.array_equal(t[mask].toarray(), x[mask])
+    assert np.array_equal(t[t >= 0].toarray(), x[x >= 0])
+
+
+def test_the_format_loses_the_axes_that_go():
+    t = tensor(np.eye(6).reshape(2, 3, 6), "m:U c:U k:C(16)")
+    assert str(t[0].format) == "U C(16)"
+    assert str(t[:, 1:, ::2].format) == "U U C(16)"
+    assert t[0, 0].format.label == "C(16)"
+    assert str(tensor(np.eye(4), "2:4")[::-1].format) == "U C"
+
+
+def test_long_axes_take_the_room_of_their_entries():
+    n = 2**40
+    t = from_coords([[3, n - 1], [n - 1, 5]], [1.0, 2.0], (n, n), "COO")
+    assert t[n - 1, 5] == 2.0
+    assert t[-1, 6] == 0.0
+    assert t[::-1][0].coords()[0][0].tolist() == [5]
+    assert t[[3, n - 1], [n - 1, 5]].toarray().tolist() == [1.0, 2.0]
+
+
+def test_rows():
+    x = np.arange(6).reshape(2, 3) % 3
+    for t in (tensor(x, "CSC"), tensor(x, "CSR")):
+        assert [row.toarray().tolist() for row in t] == x.tolist()
+    assert list(tensor([0, 2, 1], "C")) == [0, 2, 1]
+    assert len(tensor(x, "CSR")) == 2
+    with pytest.raises(TypeError, match="no axes has no len"):
+        iter(tensor(1.0))
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        (7, "index 7 is out of bounds for axis 0 with extent 3"),
+        ((0, -5), "index -5 is out of bounds for axis 1 with extent 4"),
+        ((0, 0, 0), "too many indices: the tensor has 2 axes, and 3 were indexed"),
+        ((..., ...), "only have a single ellipsis"),
+        (1.5, "only integers, slices"),
+        ("a", "only integers, slices"),
+        (np.array([0.5]), "an index of type float64; expected integers or bools"),
+        ([0, 9], "index 9 is out of bounds for axis 0"),
+        (np.ones((3, 3), bool), r"a mask of shape \(3, 3\) on axes of shape \(3, 4\), from axis 0"),
+        (([0, 1], [0, 1, 2]), r"index arrays of shapes \(2,\) \(3,\) cannot be broadcast"),
+        (slice(0, 2, 0), "slice step cannot be zero"),
+        (True, "a single truth is no index"),
+    ],
+    ids=str,
+)
+def test_errors_are_index_errors(key, text):
+    t = tensor(np.eye(3, 4), "CSR")
+    with pytest.raises(IndexError, match=text):
+        t[key]
+    with pytest.raises(TensorError, match=text):
+        t[key]
