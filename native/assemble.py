@@ -31,6 +31,8 @@ from zeroskip.formats.level_data import check_room
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Array, Operand, signature
 from zeroskip.native.cursor import State
+from zeroskip.native.forms import is_joint
+from zeroskip.native.joint import Joint
 from zeroskip.native.lower import Lowered, finish
 from zeroskip.native.nest import (
     ONE,
@@ -52,7 +54,7 @@ from zeroskip.native.operand import Signature
 from zeroskip.native.result_fill import after
 from zeroskip.native.rows import Assembly
 from zeroskip.native.scheme import Key, Scheme
-from zeroskip.native.shape import stored_values
+from zeroskip.native.shape import Shape, stored_values
 from zeroskip.native.sums import Sums
 
 FIRST_ROOM = 1024
@@ -73,34 +75,12 @@ class _Rows(Sums):
     def __init__(self, scheme: Scheme, chosen: Assembly) -> None:
         super().__init__(scheme)
         self.bound = chosen.outer
-        name, dtype = self.form.target.tensor, scheme.dtype
-        size = mul(ONE, *(scheme.extent(rank) for rank in chosen.inner))
-
-        def buffer(key: str, wanted: str, kind: str) -> str:
-            return scheme.buffer((key,), wanted, kind, written=True)
-
         self.inner = chosen.inner
-        self.row = Row(
-            buffer("row", f"{name}_row", dtype),
-            buffer("seen", f"{name}_seen", "uint8"),
-            buffer("touched", f"{name}_touched", "int64"),
-            size,
-            scheme.point(chosen.outer),
-            buffer("outers", f"{name}_rows", "int64"),
-            buffer("inners", f"{name}_places", "int64"),
-            self.result,
-            buffer("count", f"{name}_count", "int64"),
-            scheme.number("room"),
-            self.form.post,
-            drops_zeros(self.form),
-        )
+        self.row = replace(_row(self, chosen), post=self.form.post, drops=drops_zeros(self.form))
 
     def body(self) -> tuple[Stmt, ...]:
         terms = tuple(s for term in self.form.terms for s in self._summed(term))
-        made: tuple[Stmt, ...] = (Gathered(self.row, terms),)
-        for rank in reversed(self.bound):
-            made = (Loop(self.scheme.rank(rank), Range(ZERO, self.scheme.extent(rank)), made),)
-        return made
+        return _over_rows(self, self.row, terms, self.bound)
 
     def _summed(self, term: Term) -> tuple[Stmt, ...]:
         """The loops of a term; a sum over dense ranks alone is held in a register, and touches
@@ -136,6 +116,59 @@ class _Rows(Sums):
         return (Guard((), (touch,), stored),) if stored else (touch,)
 
 
+class _WholeRows(Joint):
+    """Values of a maximum, a minimum or the like that touch places of a row."""
+
+    def __init__(self, scheme: Scheme, chosen: Assembly) -> None:
+        super().__init__(scheme)
+        self.bound = chosen.outer
+        self.inner = chosen.inner
+        self.row = replace(_row(self, chosen), op=self.op, start=self.start)
+
+    def body(self) -> tuple[Stmt, ...]:
+        return _over_rows(self, self.row, self.loops(), self.bound)
+
+    def put(self, value: Value, work: int, state: State) -> tuple[Stmt, ...]:
+        touch = Touch(self.row, self.scheme.point(self.inner), value, work)
+        stored = stored_values(state, self.scheme)
+        return (Guard((), (touch,), stored),) if stored else (touch,)
+
+
+def _row(shape: Shape, chosen: Assembly) -> Row:
+    """The row of a result, of which the arrays are named here."""
+    scheme = shape.scheme
+    name, dtype = shape.form.target.tensor, scheme.dtype
+    size = mul(ONE, *(scheme.extent(rank) for rank in chosen.inner))
+
+    def buffer(key: str, wanted: str, kind: str) -> str:
+        return scheme.buffer((key,), wanted, kind, written=True)
+
+    return Row(
+        buffer("row", f"{name}_row", dtype),
+        buffer("seen", f"{name}_seen", "uint8"),
+        buffer("touched", f"{name}_touched", "int64"),
+        size,
+        scheme.point(chosen.outer),
+        buffer("outers", f"{name}_rows", "int64"),
+        buffer("inners", f"{name}_places", "int64"),
+        shape.result,
+        buffer("count", f"{name}_count", "int64"),
+        scheme.number("room"),
+        None,
+        False,
+    )
+
+
+def _over_rows(
+    shape: Shape, row: Row, body: tuple[Stmt, ...], outer: tuple[str, ...]
+) -> tuple[Stmt, ...]:
+    """One row after the other."""
+    made: tuple[Stmt, ...] = (Gathered(row, body),)
+    for rank in reversed(outer):
+        made = (Loop(shape.scheme.rank(rank), Range(ZERO, shape.scheme.extent(rank)), made),)
+    return made
+
+
 def _whole(of: Signature) -> bool:
     """Whether an operand has a value wherever it is read."""
     return not of.skips and not any(of.padded)
@@ -146,7 +179,7 @@ def lower_rows(
 ) -> Lowered:
     """Loop nest that appends the rows of a sparse result; its buffers are `arrays`."""
     scheme = Scheme(form, signatures, dtype)
-    rows = _Rows(scheme, chosen)
+    rows = _WholeRows(scheme, chosen) if is_joint(form) else _Rows(scheme, chosen)
     body = rows.body()
     return finish(scheme, (*rows.title(), f"rows: {','.join(chosen.outer) or 'one'}"), body)
 

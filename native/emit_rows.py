@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zeroskip.native.cexpr import C_TYPES, integer, stored_as, value
+from zeroskip.native.cexpr import C_TYPES, integer, number, stored_as, value
 from zeroskip.native.cwriter import CWriter
 from zeroskip.native.nest import Elem, Func, Gathered, Name, Touch, Value
 
@@ -41,7 +41,12 @@ def touch(node: Touch, out: CWriter) -> None:
         with out.block(f"if (!{row.seen}[{place}])"):
             out.line(f"{row.seen}[{place}] = 1;")
             out.line(f"{row.touched}[{found}++] = {place};")
-            out.line(f"{row.vals}[{place}] = 0;")
-        out.line(f"{row.vals}[{place}] += {value(node.value, out.values)};")
+            start = number(row.start, out.values.dtype) if row.start else "0"
+            out.line(f"{row.vals}[{place}] = {start};")
+        target, new = f"{row.vals}[{place}]", value(node.value, out.values)
+        if row.op in ("max", "min"):
+            out.line(f"{target} = zs_{row.op}_{out.values.dtype}({target}, {new});")
+        else:
+            out.line(f"{target} {row.op}= {new};")
         if out.count_work and node.work:
             out.line(f"work += {node.work};")

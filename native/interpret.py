@@ -425,9 +425,9 @@ def _(node: Touch, m: Machine) -> None:
     at = m.address(Elem(node.row.vals, node.index))
     vals, seen = m.arrays[node.row.vals], m.arrays[node.row.seen]
     if not seen[at]:
-        seen[at], vals[at] = 1, 0
+        seen[at], vals[at] = 1, node.row.start
         m.touched.append(at)
-    vals[at] = m.scalar(vals[at]) + m.value(node.value)
+    vals[at] = _combine(node.row.op, m.scalar(vals[at]), m.value(node.value))
     m.work += node.work
 
 

@@ -40,22 +40,32 @@ _OPERATOR = {"+": "+", "*": "*", "max": "max", "min": "min", "|": "max", "&": "m
 class Joint(Shape):
     """The right side whole, at every point: reductions that are no sum, and sums of functions."""
 
+    bound: tuple[str, ...] = ()
+    """Ranks of the result that loops around have bound already."""
+
     def __init__(self, scheme: Scheme, accumulate: bool = False) -> None:
         super().__init__(scheme)
         self.accumulate = accumulate
+        self.op = _OPERATOR[self.form.reduction or "+"]
+        self.start = identity(self.form.reduction or "+", scheme.dtype)
+        self.cut = any(s.skips_padding for s in scheme.signatures.values())
+        self.rest = left_over(self.form, self.sparse, self.fills(), scheme.dtype, cut=self.cut)
 
     def body(self) -> tuple[Stmt, ...]:
+        loops = self.loops()
+        begun = self.widened() if self.accumulate else (self.fill(self.start),)
+        if self.rest is None:
+            return (*begun, *loops, *self.narrowed())
+        clear = Fill(self.visited().array, self.scheme.size(self.form.target), Number(0))
+        return (*begun, clear, *loops, *self.fold_in(self.rest), *self.narrowed())
+
+    def loops(self) -> tuple[Stmt, ...]:
+        """Every pass over the right side."""
         form, dtype = self.form, self.scheme.dtype
-        reduction = form.reduction or "+"
-        start = identity(reduction, dtype)
         whole = right_side(form)
         for access in accesses(whole):
             self.check_padding(access)
-        ranks = tuple(dict.fromkeys(r for t in form.terms for r in self.ranks(t)))
-        ranks = ranks or self.target_ranks
-        cut = any(s.skips_padding for s in self.scheme.signatures.values())
-        rest = left_over(form, self.sparse, self.fills(), dtype, cut=cut)
-        begin = start if rest is None else rest
+        begin = self.start if self.rest is None else self.rest
         brackets = []
         for node in dict.fromkeys(n for n in expressions(whole) if is_bracket(n)):
             assert isinstance(node, Compare)
@@ -75,25 +85,29 @@ class Joint(Shape):
                 sums.append(times(values or [Number(1)], self.scheme, dtype))
             work = sum(max(len(t.accesses) + len(t.factors) - 1, 0) for t in form.terms)
             value = self.post(plus(sums, self.scheme, dtype))
-            if reduction in LOGICAL:
+            if form.reduction in LOGICAL:
                 value = Func("truth", (value,))
             value = self.absent_skipped(value, whole, begin, state)
-            stmts: tuple[Stmt, ...] = (Reduce(self.place(), _OPERATOR[reduction], value, work),)
-            if rest is not None:
-                stmts = (*stmts, Reduce(self.visited(), "+", Number(1)))
-            return stmts
+            return self.put(value, work, state)
 
-        descent = Descent(self.scheme, ranks, leaf, lambda state: None, None)
-        loops = tuple(
+        descent = Descent(self.scheme, self.every_rank(), leaf, lambda state: None, None)
+        bound = frozenset(self.bound)
+        return tuple(
             stmt
-            for one in whole_passes(form, self.sparse, self.fills(), dtype, cut=cut)
-            for stmt in descent.go(State(frozenset(), self.cursors(one), tuple(brackets)))
+            for one in whole_passes(form, self.sparse, self.fills(), dtype, cut=self.cut)
+            for stmt in descent.go(State(bound, self.cursors(one), tuple(brackets)))
         )
-        begun = self.widened() if self.accumulate else (self.fill(start),)
-        if rest is None:
-            return (*begun, *loops, *self.narrowed())
-        clear = Fill(self.visited().array, self.scheme.size(form.target), Number(0))
-        return (*begun, clear, *loops, *self.fold_in(rest, ranks), *self.narrowed())
+
+    def put(self, value: Value, work: int, state: State) -> tuple[Stmt, ...]:
+        """Reduce a value into its place."""
+        stmts: tuple[Stmt, ...] = (Reduce(self.place(), self.op, value, work),)
+        if self.rest is not None:
+            stmts = (*stmts, Reduce(self.visited(), "+", Number(1)))
+        return stmts
+
+    def every_rank(self) -> tuple[str, ...]:
+        ranks = dict.fromkeys(rank for term in self.form.terms for rank in self.ranks(term))
+        return tuple(ranks) or self.target_ranks
 
     def visited(self) -> Elem:
         """How many points of a place of the result have been visited."""
@@ -101,12 +115,14 @@ class Joint(Shape):
         array = self.scheme.buffer(("visited", name), f"{name}_visited", "int64", written=True)
         return Elem(array, self.scheme.row_major(self.form.target))
 
-    def fold_in(self, rest: int | float, ranks: tuple[str, ...]) -> tuple[Stmt, ...]:
+    def fold_in(self, rest: int | float) -> tuple[Stmt, ...]:
         """The value of what was left out, once, where anything was."""
-        scheme, op = self.scheme, _OPERATOR[self.form.reduction or "+"]
+        scheme, ranks = self.scheme, self.every_rank()
         seen, place = scheme.names.fresh("seen"), self.visited()
         every = mul(*(scheme.extent(rank) for rank in ranks if rank not in self.target_ranks))
-        once = Guard((Cond("<", Name(seen), every),), (Reduce(self.place(), op, Number(rest)),))
+        once = Guard(
+            (Cond("<", Name(seen), every),), (Reduce(self.place(), self.op, Number(rest)),)
+        )
         body: tuple[Stmt, ...] = (Fetch(seen, place.array, place.index, (once,)),)
         for rank in reversed(self.target_ranks):
             body = (Loop(scheme.rank(rank), Range(ZERO, scheme.extent(rank)), body),)

@@ -451,7 +451,7 @@ class Reduce:
 
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """``vals[index] += value`` in the row around; a place that is new is put on its list."""
+    """``vals[index] op= value`` in the row around; a place that is new is put on its list."""
 
     row: Row
     index: Expr
@@ -468,6 +468,7 @@ class Row:
     outer : number of the row.  outers, inners, out : where (row, place, value) are appended, as
         long as fewer than ``room`` are there; count : one integer, how many there would be.
     post : function of each sum, or None; drops : whether a 0 is left out then.
+    op, start : how values combine at a place, and what they start from.
     """
 
     vals: str
@@ -482,6 +483,8 @@ class Row:
     room: Expr
     post: str | None
     drops: bool
+    op: str = "+"
+    start: int | float = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from zeroskip.formats.level_data import check_room
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import assemble, rows
 from zeroskip.native.arguments import Array, Operand, densify
+from zeroskip.native.dtypes import LOGICAL, identity
 from zeroskip.native.emit import emit
 from zeroskip.native.forms import is_joint
 from zeroskip.native.lines import Line
@@ -121,7 +122,9 @@ def _of_products(line: Line) -> bool:
 def assembly_of(line: Line) -> rows.Assembly | None:
     """How the result is assembled in the memory of its entries; None where it is computed
     densely and compressed."""
-    if not _of_products(line):
+    form = line.form
+    start = identity(form.reduction or "+", line.dtype) if is_joint(form) else after(form.post, 0)
+    if not line.shape or result_fill(line) != start:
         return None
     stored = sum(x.stored for x in line.used.values() if isinstance(x, Tensor))
     chosen = rows.plan(line.form, line.signatures, line.shape, line.dtype.name, stored)
@@ -171,4 +174,6 @@ def _assembled(
         room = count
     coords = assemble.coordinates(chosen, held, count, line.extents.ranks)
     values = held["vals", line.name][:count]
+    if line.form.reduction in LOGICAL:
+        values = values != 0
     return Tensor.from_coords(coords, values, line.shape, format, fill=fill)

@@ -16,7 +16,7 @@ from zeroskip.einsum_spec.walk import by_data, free, single
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Operand
 from zeroskip.native.operand import Signature
-from zeroskip.native.passes import every_pass
+from zeroskip.native.passes import every_pass, left_over
 
 SMALL_RESULT = 2**16
 """Places of a result that are one row, whatever the order of the operands."""
@@ -57,12 +57,19 @@ def plan(
     """
     ranks = [single(part) for part in form.target.subscripts]
     target = tuple(rank for rank in ranks if rank is not None)
-    if form.reduction is not None or len(set(target)) < len(ranks) or by_data(form.target):
+    if len(set(target)) < len(ranks) or by_data(form.target):
         return None
+    cut = any(of.skips_padding for of in signatures.values())
     fills = {name: of.fill for name, of in signatures.items()}
+
+    def sparse(name: str) -> bool:
+        return signatures[name].skips
+
+    if left_over(form, sparse, fills, dtype, cut=cut) is not None:
+        return None  # what it is worth must be folded into places that nothing reaches
     followed = [
         [a for a in one.follow if signatures[a.tensor].skips]
-        for one in every_pass(form, lambda name: signatures[name].skips, fills, dtype, cut=False)
+        for one in every_pass(form, sparse, fills, dtype, cut=cut)
     ]
     if not all(followed):
         return None

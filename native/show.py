@@ -228,7 +228,9 @@ def _(node: Gathered, kernel: Kernel) -> Iterator[str]:
 
 @_lines.register
 def _(node: Touch, kernel: Kernel) -> Iterator[str]:
-    yield f"{node.row.vals}[{_index(node.index, kernel)}] += {_value(node.value, kernel)}"
+    op = node.row.op if len(node.row.op) == 1 else f" {node.row.op}"
+    place = f"{node.row.vals}[{_index(node.index, kernel)}]"
+    yield f"{place} {op.strip()}= {_value(node.value, kernel)}"
 
 
 @_lines.register

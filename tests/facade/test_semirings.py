@@ -5,6 +5,7 @@ import pytest
 from scipy.sparse import csgraph, csr_array
 
 import zeroskip as zs
+from zeroskip.formats.convert import from_coords
 from zeroskip.formats.tensor import Tensor
 from zeroskip.semirings import Semiring
 
@@ -107,6 +108,23 @@ def test_shortest_paths_between_all_nodes_stay_sparse(spec):
     assert paths.fill == INF
     assert np.array_equal(paths.toarray(), wanted)
     assert paths.nnz == np.isfinite(wanted).sum() < wanted.size
+
+
+def test_paths_of_two_edges_in_a_graph_whose_matrix_would_not_fit():
+    """A ring of a million nodes: dense, 8 TB."""
+    n = 1_000_000
+    node = np.arange(n)
+    edges = from_coords([node, (node + 1) % n], np.full(n, 2.0), (n, n), "CSR", fill=INF)
+    two = zs.einsum(zs.semirings.min_plus.matmul, A=edges, B=edges, format="CSR")
+    assert two.stored == n
+    assert two.fill == INF
+    (rows, columns), values = two.coords()
+    assert np.array_equal(columns, (rows + 2) % n)
+    assert (values == 4).all()
+    there = from_coords([node, (node + 1) % n], np.ones(n, bool), (n, n), "CSR")
+    reach = zs.einsum(zs.semirings.or_and.matmul, A=there, B=there, format="CSR")
+    assert reach.dtype == np.bool_
+    assert reach.nnz == n
 
 
 def test_floyd_and_warshall_by_pivots():

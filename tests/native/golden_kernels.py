@@ -139,6 +139,10 @@ def kernels() -> dict[str, str]:
                 "B": Tensor.from_dense(ones(5, 6), "0:C 1:U", fill=np.inf),
             },
         ),
+        "shortest_paths_rows": rows(
+            make_spec("D[i,j] min= A[i,k] + A[k,j]"),
+            {"A": Tensor.from_dense(ones(5, 5), "CSR", fill=np.inf)},
+        ),
         "max_union": walk(
             looked_up, {"A": ones(4, 5, format="CSR"), "B": ones(4, 5, format="bitmask")}
         ),

@@ -6,6 +6,7 @@ from judges import Call, check, prepare
 
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.formats.convert import from_coords, tensor
+from zeroskip.formats.tensor import Tensor
 from zeroskip.native import engine
 from zeroskip.native.absence import folded
 from zeroskip.native.forms import right_side
@@ -253,3 +254,31 @@ def test_windows_that_leave_padding_out_are_looked_up(spec):
     )
     assert "visited" not in prepare(call)[0].c_text
     check([call])
+
+
+ROWS = [
+    ("D[i,j] min= A[i,k] + B[k,j]", INF, "float64"),
+    ("D[j,i] max= A[i,k] + B[k,j]", -INF, "float32"),
+    ("D[i,j] min= A[i,j]", np.iinfo("int32").max, "int32"),
+    ("D[i,j] |= A[i,k]*B[k,j]", 0, "int64"),
+    ("D[i,j] *= A[i,j]", 1, "float64"),
+    ("D[i,j] min= min(A[i,j], B[j,i])", INF, "float64"),
+    ("D[i,k] += relu(A[i,j]*B[j,k])", 0, "float64"),
+    ("D[i,k] += A[i,j]*B[j,k]", 0, "int32"),
+]
+
+
+@pytest.mark.parametrize("spec", FORMATS)
+@pytest.mark.parametrize(("text", "fill", "dtype"), ROWS)
+def test_sparse_results_of_other_reductions_are_assembled(text, fill, dtype, spec, monkeypatch):
+    rng = np.random.default_rng(9)
+    a, b = filled(rng, (6, 6), fill, dtype), filled(rng, (6, 6), fill, dtype)
+    given = {"A": a, "B": b} if "B[" in text else {"A": a}
+    stored = {name: tensor(x, spec, fill=fill) for name, x in given.items()}
+    want = evaluate(make_spec(text), given)["D"]
+    monkeypatch.setattr(Tensor, "from_dense", None)  # nothing is computed densely and compressed
+    for backend in ("c", "interpreter"):
+        made = engine.evaluate(make_spec(text), stored, format="CSR", backend=backend)["D"]
+        assert made.fill == fill
+        assert made.stored < made.size
+        assert np.array_equal(made.toarray(), want)
