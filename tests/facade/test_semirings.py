@@ -184,3 +184,9 @@ def test_the_loops_follow_what_is_stored(ring):
     shown = str(zs.explain(ring.matmul, A=a, B=a).nest)
     assert "in A.k[i]:  # compressed" in shown
     assert "in B.j[k]:  # compressed" in shown
+
+
+def test_explain_names_the_fill():
+    a = zs.tensor(np.full((3, 3), INF), "CSR", fill=INF)
+    shown = str(zs.explain(zs.semirings.min_plus.matmul, A=a, B=a))
+    assert "A  3×3 float64, CSR (U C), 0 stored, density 0, fill inf" in shown

@@ -239,4 +239,5 @@ def _describe(operand: Operand, guessed: bool) -> str:
     text = f"{shape} {operand.dtype}, {form}"
     if isinstance(operand, Tensor):
         text += f", {operand.stored:,} stored, density {operand.density:.4g}"
+        text += f", fill {operand.fill}" if operand.fill else ""
     return text
