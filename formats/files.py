@@ -20,6 +20,8 @@ KINDS = {
     ".npz": "npz",
     ".mtx": "matrix_market",
     ".tns": "frostt",
+    ".h5": "binsparse",
+    ".hdf5": "binsparse",
 }
 """Ending of a file's name -> the module of this package that writes and reads such files."""
 
@@ -32,7 +34,8 @@ def save(path: str | os.PathLike[str], x: Any) -> None:
     path : str or path
         ``.npz`` keeps everything: format, level arrays, fill, type (`zeroskip.formats.npz`).
         ``.mtx`` is Matrix Market, for matrices; ``.tns`` is FROSTT's text, for any number of
-        axes.  Both keep coordinates and values only, and want the fill 0.
+        axes.  Both keep coordinates and values only, and want the fill 0.  ``.h5`` is HDF5 in
+        the Binsparse layout, and needs ``pip install zeroskip[hdf5]``.
     x : Tensor, or whatever `zeroskip.tensor` takes
 
     The file is written beside its place and then renamed, so that what was there before

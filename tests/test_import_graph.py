@@ -41,7 +41,7 @@ MAY_IMPORT = {
 }
 """Room -> prefixes of what it may import of zeroskip, beside itself."""
 
-LAZY = {"sympy", "scipy", "rich", "pandas", "matplotlib", "ruamel", "torch"}
+LAZY = {"sympy", "scipy", "rich", "pandas", "matplotlib", "ruamel", "torch", "h5py"}
 """Imported inside the functions that need them."""
 
 EAGER = {
