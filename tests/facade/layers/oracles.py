@@ -1,7 +1,7 @@
 """What a layer should give: plain NumPy, and torch where it is installed.
 
 NumPy's version visits windows one by one, and knows nothing of the layer's text.  Every layer is
-run dense and with its floating-point operands in several formats, in C and in the interpreter.
+run dense and with its floating-point operands in several formats in C, and once in the interpreter.
 """
 
 from collections.abc import Callable, Iterator
@@ -45,7 +45,7 @@ def agree(
         np.testing.assert_allclose(said.numpy(), want, rtol=1e-9, atol=1e-12, err_msg="torch")
     for format in (None, *FORMATS):
         given = {n: stored(x, format) if format else x for n, x in operands.items()}
-        for backend in ("c", "interpreter"):
+        for backend in ("c", "interpreter") if format == "COO" else ("c",):
             got = layer(**given, backend=backend)
             message = f"{layer.text} {format} {backend}"
             assert got.shape == want.shape, message
