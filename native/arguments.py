@@ -14,6 +14,7 @@ from zeroskip.formats.convert import as_array, tensor
 from zeroskip.formats.density import Density
 from zeroskip.formats.level_data import check_room
 from zeroskip.formats.levels import Singleton, Structured
+from zeroskip.formats.ranks import Part, axis_of
 from zeroskip.formats.scipy_io import is_scipy
 from zeroskip.formats.tensor import Tensor
 from zeroskip.formats.torch_io import from_torch, is_torch
@@ -71,13 +72,16 @@ def signature(operand: Operand, padded: tuple[bool, ...]) -> Signature:
     if isinstance(operand, np.ndarray):
         return dense_signature(operand.dtype.name, padded)
     levels = []
+    parts = operand.format.parts
     for k, level in enumerate(operand.levels):
         below = operand.levels[k + 1].spec if k + 1 < len(operand.levels) else None
         arrays = tuple((name, level.arrays[name].dtype.name) for name in level.spec.arrays)
         unique = not isinstance(below, Singleton)
         spec = level.spec
         group = (spec.most, spec.group) if isinstance(spec, Structured) else ()
-        levels.append(LevelSignature(type(spec), level.axes, arrays, unique, group))
+        axes = tuple(int(axis_of(parts[axis])) for axis in level.axes)
+        part = next((p for axis in level.axes if isinstance(p := parts[axis], Part)), None)
+        levels.append(LevelSignature(type(spec), axes, arrays, unique, group, part))
     return Signature(operand.dtype.name, tuple(levels), padded, fill=fill_of(operand))
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from zeroskip.einsum_spec.tree import Access, Affine, Compare
-from zeroskip.einsum_spec.walk import variables
-from zeroskip.native.nest import ZERO, Expr, Stmt
+from zeroskip.einsum_spec.walk import single, variables
+from zeroskip.native.nest import ZERO, Const, Expr, Stmt, mul
 from zeroskip.native.operand import LevelSignature, Signature
 
 
@@ -44,11 +44,28 @@ class Cursor:
     def level(self) -> LevelSignature:
         return self.signature.levels[self.depth]
 
+    def deeper(self, position: Expr) -> Cursor:
+        """One level further down."""
+        return replace(self, depth=self.depth + 1, position=position)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Block ``at`` of ``size`` coordinates, to which the loops over a rank are confined."""
+
+    size: int
+    at: Expr
+
+    @property
+    def first(self) -> Expr:
+        return mul(Const(self.size), self.at)
+
 
 @dataclass(frozen=True, slots=True)
 class State:
     """What is known at one depth of the nest.
 
+    blocks : of a rank that an operand stores in blocks, the one that is walked.
     whole : so far only whole ranges have been looped over, so that every point of the bound
         ranks is visited exactly once.
     """
@@ -59,10 +76,25 @@ class State:
     whole: bool = True
     fetched: frozenset[Access] = frozenset()
     verified: frozenset[tuple[Access, int]] = frozenset()
+    blocks: Mapping[str, Block] = field(default_factory=dict)
 
     def unbound(self, subscript: Affine) -> list[str]:
         """The ranks of a subscript that are still to be bound."""
         return [v for v in dict.fromkeys(variables(subscript)) if v not in self.bound]
+
+    def lacking(self, cursor: Cursor) -> dict[int, list[str]]:
+        """The ranks that each axis of an operand's next level still wants bound."""
+        level, subscripts = cursor.level, cursor.access.subscripts
+        if level.part is not None and not level.part.inner and self.block(cursor) is not None:
+            return {axis: [] for axis in level.axes}
+        return {axis: self.unbound(subscripts[axis]) for axis in level.axes}
+
+    def block(self, cursor: Cursor) -> Block | None:
+        """The block of the rank whose part the operand stores next, where it is known."""
+        level = cursor.level
+        assert level.part is not None
+        found = self.blocks.get(single(cursor.access.subscripts[level.axes[0]]) or "")
+        return found if found is not None and found.size == level.part.size else None
 
     def with_cursor(self, i: int, cursor: Cursor) -> State:
         return replace(self, cursors=(*self.cursors[:i], cursor, *self.cursors[i + 1 :]))

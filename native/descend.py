@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from zeroskip.einsum_spec.tree import Access
 from zeroskip.einsum_spec.walk import free, gathers, single, variables
+from zeroskip.native.blocks import in_block
 from zeroskip.native.brackets import bounds, condition, open_ranks
 from zeroskip.native.cursor import Cursor, Hook, Leaf, Place, State
 from zeroskip.native.nest import (
@@ -44,6 +45,7 @@ from zeroskip.native.nest import (
     ceildiv,
     floordiv,
     least,
+    mod,
     most,
     mul,
     neg,
@@ -102,7 +104,7 @@ class Descent:
             if cursor.done:
                 continue
             level = cursor.level
-            if any(state.unbound(cursor.access.subscripts[a]) for a in level.axes):
+            if any(state.lacking(cursor).values()):
                 continue
             places = self._places(state, cursor.access, level.axes)
             if places:
@@ -112,7 +114,7 @@ class Descent:
                 checked = replace(cursor, checked=cursor.checked | set(level.axes))
                 narrowed = replace(state.with_cursor(i, checked), whole=False)
                 return (Guard(tuple(guards), self.go(narrowed)),)
-            coordinate = self._flatten(cursor.access, level.axes)
+            coordinate = self._coordinate(state, cursor)
             if cursor.optional:
                 return self._find(state, i, coordinate, guards)
             if level.kind.full:
@@ -120,11 +122,11 @@ class Descent:
                     mul(cursor.position, self.scheme.level(cursor.access, cursor.depth).extent),
                     coordinate,
                 )
-                return self.go(state.with_cursor(i, self._deeper(cursor, at)))
+                return self.go(state.with_cursor(i, cursor.deeper(at)))
             found = replace(state, whole=False)
             node = self.scheme.level(cursor.access, cursor.depth)
             pos = self.scheme.names.fresh(f"p{cursor.tag}_{node.label}")
-            below = found.with_cursor(i, self._deeper(cursor, Name(pos)))
+            below = found.with_cursor(i, cursor.deeper(Name(pos)))
             if level.kind.locate and level.unique:
                 return (Locate(node, cursor.position, coordinate, pos, self.go(below)),)
             return self._walk_for(cursor, node, pos, coordinate, self.go(below))
@@ -139,9 +141,9 @@ class Descent:
         full = cursor.level.kind.full
         at = add(mul(cursor.position, node.extent), coordinate)
         if full and not conditions:
-            return self.go(state.with_cursor(i, self._deeper(cursor, at)))
+            return self.go(state.with_cursor(i, cursor.deeper(at)))
         pos = self.scheme.names.fresh(f"p{cursor.tag}_{node.label}")
-        deeper = replace(self._deeper(cursor, Name(pos)), absent=True)
+        deeper = replace(cursor.deeper(Name(pos)), absent=True)
         body = self.go(state.with_cursor(i, deeper))
         if full:
             return (Bind(pos, Pick(tuple(conditions), at, Const(-1)), body),)
@@ -197,7 +199,12 @@ class Descent:
         """Open the loop that brings sparse operand ``i`` one step nearer to its next level."""
         cursor = state.cursors[i]
         level = cursor.level
-        unbound = {axis: state.unbound(cursor.access.subscripts[axis]) for axis in level.axes}
+        unbound = state.lacking(cursor)
+        if level.part is not None:
+            (rank,) = next(iter(unbound.values()))
+            if level.kind.full and level.part.inner:
+                return self._range(state, rank)
+            return in_block(self, state, i, rank)
         if level.kind.full:
             rank = next(names[0] for names in unbound.values() if names)
             return self._range(state, rank)
@@ -217,6 +224,8 @@ class Descent:
         for cursor in (state.cursors[i], state.cursors[k]):
             if cursor.done or cursor.level.letter != "C" or not cursor.level.unique:
                 return False
+            if cursor.level.part is not None:
+                return False
             axis = cursor.level.axes[0]
             if len(cursor.level.axes) > 1 or cursor.signature.padded[axis]:
                 return False
@@ -232,7 +241,7 @@ class Descent:
             node = self.scheme.level(cursor.access, cursor.depth)
             pos = self.scheme.names.fresh(f"p{cursor.tag}_{node.label}")
             sides.append(Stored(node, cursor.position, pos))
-            below = below.with_cursor(at, self._deeper(cursor, Name(pos)))
+            below = below.with_cursor(at, cursor.deeper(Name(pos)))
         rank = single(state.cursors[i].access.subscripts[state.cursors[i].level.axes[0]])
         assert rank is not None
         below = replace(below, bound=state.bound | {rank})
@@ -258,6 +267,9 @@ class Descent:
         los: list[Expr] = [ZERO]
         his: list[Expr] = [scheme.extent(rank)]
         after = state
+        if rank in state.blocks:
+            block = state.blocks[rank]
+            los, his = [block.first], [*his, add(block.first, Const(block.size))]
         for bracket in state.brackets:
             cut = bounds(scheme, bracket, rank) if open_ranks(state, bracket) == [rank] else None
             if cut is not None:
@@ -317,7 +329,7 @@ class Descent:
             window = (mul(first, span), mul(add(first, ONE), span))
         rank = single(access.subscripts[level.axes[0]]) if len(level.axes) == 1 else None
         bound = state.bound | {v for a in level.axes for v in variables(access.subscripts[a])}
-        deeper = self._deeper(cursor, Name(pos))
+        deeper = cursor.deeper(Name(pos))
         below = replace(state, bound=frozenset(bound), whole=False).with_cursor(i, deeper)
         near = None if window is not None else self._near(state, cursor)
         over = Stored(node, cursor.position, pos, window or near)
@@ -363,8 +375,18 @@ class Descent:
 
     # ---- subscripts ---------------------------------------------------------------------
 
-    def _deeper(self, cursor: Cursor, position: Expr) -> Cursor:
-        return replace(cursor, depth=cursor.depth + 1, position=position)
+    def _coordinate(self, state: State, cursor: Cursor) -> Expr:
+        """Where bound ranks come to in an operand's next level."""
+        access, level = cursor.access, cursor.level
+        if level.part is None:
+            return self._flatten(access, level.axes)
+        block, size = state.block(cursor), Const(level.part.size)
+        if not level.part.inner and block is not None:
+            return block.at
+        index = self.scheme.index(access, level.axes[0])
+        if not level.part.inner:
+            return floordiv(index, size)
+        return mod(index, size) if block is None else sub(index, block.first)
 
     def _flatten(self, access: Access, axes: tuple[int, ...]) -> Expr:
         at: Expr = ZERO

@@ -124,7 +124,7 @@ def run_form(
     skip: Collection[str] = (),
 ) -> Array | Tensor:
     """The result of one line."""
-    line = line_of(form, operands, extents)
+    line = line_of(form, operands, extents, blocks=format is None)
     check_skips(line, skip)
     if format is not None:
         return sparse_result(line, Format(format), backend, out)

@@ -18,6 +18,7 @@ from zeroskip.formats.levels import Compressed
 from zeroskip.formats.ranks import axis_of
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Operand, densify, signature
+from zeroskip.native.blocks import walkable
 from zeroskip.native.dtypes import LOGICAL, form_types
 from zeroskip.native.operand import Signature
 from zeroskip.native.passes import every_pass
@@ -58,8 +59,13 @@ class Line:
         return self.extents.shapes[self.name]
 
 
-def line_of(form: Form, operands: Mapping[str, Operand], extents: Extents) -> Line:
-    """The operands that a form names, in formats in which it can follow and look them up."""
+def line_of(
+    form: Form, operands: Mapping[str, Operand], extents: Extents, *, blocks: bool = True
+) -> Line:
+    """The operands that a form names, in formats in which it can follow and look them up.
+
+    blocks : whether loops may walk the blocks of a split format; else it is compressed by axes.
+    """
     names = [access.tensor for access in form.reads]
     names += [name for term in form.terms for name in term.bare]
     used = {name: operands[name] for name in dict.fromkeys(names) if name in operands}
@@ -68,7 +74,9 @@ def line_of(form: Form, operands: Mapping[str, Operand], extents: Extents) -> Li
     wanted: dict[str, Operand] = {
         name: x.asformat(_by_coordinates(x.format))
         for name, x in used.items()
-        if isinstance(x, Tensor) and x.format.split
+        if isinstance(x, Tensor)
+        and x.format.split
+        and not (blocks and _walkable(name, x, form, extents))
     }
     used |= wanted
     wanted |= _looked_up(form, used, dtype.name, extents)
@@ -113,6 +121,11 @@ def _looked_up(
             continue
         if isinstance(operand, Tensor) and not tensors[name].locatable:
             yield name, operand.asformat(_by_coordinates(operand.format))
+
+
+def _walkable(name: str, operand: Tensor, form: Form, extents: Extents) -> bool:
+    reads = [access for access in form.reads if access.tensor == name]
+    return walkable(operand.format, reads, any(map(any, extents.pads.get(name, ()))))
 
 
 def _gathers(form: Form) -> Iterator[Gather]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import dropwhile
 
 from zeroskip.formats.levels import LevelFormat, Uncompressed
+from zeroskip.formats.ranks import Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,7 @@ class LevelSignature:
 
     unique : whether a coordinate occurs once in a fiber (not in the upper rank of COO).
     group : of a structured level, (G, H).
+    part : of a level that stores one part of a split axis, which.
     """
 
     kind: type[LevelFormat]
@@ -22,6 +24,11 @@ class LevelSignature:
     arrays: tuple[tuple[str, str], ...]
     unique: bool = True
     group: tuple[int, ...] = ()
+    part: Part | None = None
+
+    def __str__(self) -> str:
+        axes = "*".join(map(str, self.axes)) if self.part is None else str(self.part)
+        return f"{axes}:{self.letter}"
 
     @property
     def letter(self) -> str:

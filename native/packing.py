@@ -136,6 +136,8 @@ def _dense(places: _Places, array: Array) -> tuple[Array, Array]:
 
 def _by_tables(places: _Places, operand: Tensor) -> bool:
     """Whether tables of the storage ranks are right, and short enough."""
+    if operand.format.split:
+        return False
     together: Sequence[set[int]] = [set(level.axes) for level in operand.levels]
     for axes in places.strided():
         if not any(axes <= level for level in together):

@@ -23,6 +23,7 @@ from zeroskip.native.nest import (
     Value,
     Whole,
     add,
+    ceildiv,
     floordiv,
     mul,
 )
@@ -225,6 +226,9 @@ class Scheme:
             for array, dtype in level.arrays
         )
         extent = mul(*(self.axis_extent(access, axis) for axis in level.axes))
+        if level.part is not None:
+            size = Const(level.part.size)
+            extent = size if level.part.inner else ceildiv(extent, size)
         return Level(access.tensor, label, level.letter, arrays, extent, level.group)
 
     def _label(self, tensor: str, k: int) -> str:
@@ -234,6 +238,8 @@ class Scheme:
         labels = []
         for level in self.signatures[tensor].levels:
             ranks = [single(first.subscripts[axis]) or "" for axis in level.axes]
+            if level.part is not None:
+                ranks.append("_in" if level.part.inner else "_block")
             plain = all(ranks) and len(set(ranks)) == len(ranks)
             labels.append("".join(ranks) if plain else "")
         return labels[k] if labels[k] and labels.count(labels[k]) == 1 else f"level{k}"

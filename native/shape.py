@@ -54,9 +54,7 @@ class Shape:
         """The line, and how each operand is stored."""
         notes = []
         for name, signature in self.scheme.signatures.items():
-            levels = " ".join(
-                "*".join(map(str, level.axes)) + ":" + level.letter for level in signature.levels
-            )
+            levels = " ".join(map(str, signature.levels))
             fill = f", fill {signature.fill}" if signature.fill else ""
             notes.append(f"{name}: {levels or 'scalar'}, {signature.dtype}{fill}")
         return (form_text(self.form), *notes)

@@ -218,8 +218,7 @@ def explain(
 
 def _stages(chosen: Chosen) -> Stages:
     formats = {
-        name: " ".join(f"{'*'.join(map(str, level.axes))}:{level.letter}" for level in given.levels)
-        for name, given in chosen.line.signatures.items()
+        name: " ".join(map(str, given.levels)) for name, given in chosen.line.signatures.items()
     }
     prepared = chosen.prepared
     nest, c_text = show(prepared.lowered.kernel), prepared.c_text

@@ -59,8 +59,8 @@ def choose(
     formats = formats_by_result(spec, format)
     found = []
     for form in spec.forms:
-        line = line_of(form, known, extents)
-        wanted = formats.get(line.name)
+        wanted = formats.get(form.target.tensor)
+        line = line_of(form, known, extents, blocks=wanted is None)
         assembly = None if wanted is None else assembly_of(line)
         if assembly is not None:
             line = rearranged(line, assembly)
