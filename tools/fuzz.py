@@ -69,7 +69,7 @@ class Campaign:
 
     def __init__(self, args: argparse.Namespace, sanitized: bool) -> None:
         self.args, self.sanitized = args, sanitized
-        self.start = time.monotonic()
+        self.start = self.shown = time.monotonic()
         self.verdicts: Counter[str] = Counter()
         self.kernels: set[bytes] = set()
         self.handed = 0
@@ -89,9 +89,14 @@ class Campaign:
             print(text, flush=True)
 
     def show(self, text: str) -> None:
+        """Progress: on one line of a terminal, or a line a minute."""
+        now = time.monotonic()
         if sys.stderr.isatty():
             sys.stderr.write(f"\r{text:70}\r{text}")
             sys.stderr.flush()
+        elif text and now - self.shown > 60:
+            print(text, file=sys.stderr, flush=True)
+            self.shown = now
 
     def run(self) -> None:
         context = multiprocessing.get_context("spawn")

@@ -7,21 +7,24 @@ Functions are those that are exact on small multiples of 1/4, so that the judges
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
-from generator import FLOATS, INTEGERS, Case, random_array, random_format, store_filled
+from generator import FLOATS, INTEGERS, Case, random_array, random_format, store_filled, words
 
 RANKS = ("i", "j", "k")
 NODES = ("+", "-", "*", "*", "max", "min", "relu", "abs", "where", "bracket", "test")
 OPERATORS = ("<", "<=", "==", "!=", ">=", ">")
 
 
-class _Writer:
+class Writer:
     """Text of an expression, and the operands that it has named."""
 
-    def __init__(self, rng: np.random.Generator, extents: dict[str, int]) -> None:
-        self.rng, self.extents = rng, extents
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        extents: dict[str, int],
+        names: tuple[str, ...] = ("A", "B", "D"),
+    ) -> None:
+        self.rng, self.extents, self.names = rng, extents, names
         self.ranks: dict[str, tuple[str, ...]] = {}
 
     def pick(self, *kinds: str) -> str:
@@ -29,7 +32,7 @@ class _Writer:
 
     def access(self) -> str:
         rng = self.rng
-        name = self.pick("A", "B", "D")
+        name = self.pick(*self.names)
         if name not in self.ranks:
             count = int(rng.integers(1, len(self.extents) + 1))
             self.ranks[name] = tuple(map(str, rng.permutation(list(self.extents))[:count]))
@@ -70,26 +73,28 @@ class _Writer:
             case _:
                 return f"{self.bracket()}*({a})"
 
+    def line(self, name: str, target: list[str], body: str) -> str:
+        """An assignment of the body, its other ranks reduced."""
+        left = f"{name}[{','.join(target)}]" if target else name
+        kind = self.pick("sum", "max=", "min=", "+=", "|=", "&=")
+        used = [rank for rank in RANKS if rank not in target and rank in words(body)]
+        if kind != "sum":
+            return f"{left} {kind} {body}"
+        return f"{left} = sum[{','.join(used)}]({body})" if used else f"{left} = {body}"
+
 
 def random_expression(rng: np.random.Generator, longest: int = 4) -> Case:
     """One line of pointwise expressions, with its operands."""
     extents = {
         rank: int(rng.integers(0 if rng.random() < 0.1 else 1, longest + 1)) for rank in RANKS
     }
-    writer = _Writer(rng, extents)
+    writer = Writer(rng, extents)
     body = writer.expression(int(rng.integers(1, 4)))
     target = [str(rank) for rank in rng.permutation(RANKS)[: int(rng.integers(0, 3))]]
-    summed = [rank for rank in RANKS if rank not in target]
-    left = f"O[{','.join(target)}]" if target else "O"
-    kind = writer.pick("sum", "max=", "min=", "+=", "|=", "&=")
-    used = [rank for rank in summed if rank in _words(body)]
-    if kind == "sum":
-        text = f"{left} = sum[{','.join(used)}]({body})" if used else f"{left} = {body}"
-    else:
-        text = f"{left} {kind} {body}"
+    text = writer.line("O", target, body)
     dtype = str(rng.choice(("float32", "float64", "int32", "int64", *FLOATS, *INTEGERS)))
     dense, stored = {}, {}
-    names = _words(text)
+    names = words(text)
     for name, ranks in writer.ranks.items():
         if name in names:
             shape = tuple(extents[rank] for rank in ranks)
@@ -100,7 +105,3 @@ def random_expression(rng: np.random.Generator, longest: int = 4) -> Case:
                 dense[name], stored[name] = store_filled(rng, array, format)
     sizes = {rank: extent for rank, extent in extents.items() if rank in names}
     return Case(text, sizes, {}, {}, dense, stored)
-
-
-def _words(text: str) -> set[str]:
-    return set(re.findall(r"[A-Za-z]\w*", text))

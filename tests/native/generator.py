@@ -7,6 +7,7 @@ in float32 and two kernels that are right agree to the bit, whatever the order o
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import prod
@@ -93,6 +94,11 @@ def random_format(rng: np.random.Generator, ndim: int, splits: bool = True) -> s
     return spell(tuple(map(tuple, groups)), tuple(letters), int(rng.integers(1, 5)))
 
 
+def words(text: str) -> set[str]:
+    """The names in a text: operands, ranks, functions."""
+    return set(re.findall(r"[A-Za-z]\w*", text))
+
+
 # ---- data -------------------------------------------------------------------------------
 
 
@@ -144,6 +150,7 @@ class Case:
     """An Einsum with everything that a call needs.
 
     dense : the operands as arrays; stored : the same as the kernel is handed them.
+    formats : of results, in which the case is run once more.  out : where the last result starts.
     """
 
     text: str
@@ -152,6 +159,8 @@ class Case:
     pad: dict[str, dict[int, tuple[int, int]]]
     dense: dict[str, NDArray[Any]]
     stored: dict[str, Any]
+    formats: dict[str, str] = field(default_factory=dict)
+    out: NDArray[Any] | None = None
 
     @property
     def infinite(self) -> bool:
@@ -165,7 +174,9 @@ class Case:
             + (f"{x.format} fill {x.fill}" if isinstance(x, Tensor) else "-")
             for name, x in self.stored.items()
         }
-        return f"{self.text!r} sizes={self.sizes} consts={self.consts} pad={self.pad} {formats}"
+        given = f"sizes={self.sizes} consts={self.consts} pad={self.pad} {formats}"
+        out = "" if self.out is None else f" out={self.out.tolist()}"
+        return f"{self.text!r} {given} format={self.formats}{out}"
 
 
 @dataclass
@@ -300,7 +311,7 @@ def _draw(rng: np.random.Generator, longest: int) -> Case | None:
         if array.ndim and rng.random() < 0.7:
             dense[name], stored[name] = store_filled(rng, array, random_format(rng, array.ndim))
     text = f"{left} {op} {right}"
-    sizes = {name: extent for name, extent in extents.items() if name in text.replace("min", "")}
+    sizes = {name: extent for name, extent in extents.items() if name in words(text)}
     return Case(text, sizes, draft.consts, draft.pad, dense, stored)
 
 
@@ -360,7 +371,7 @@ def _draw_product(rng: np.random.Generator) -> Case | None:
             if format:
                 dense[name], stored[name] = store_filled(rng, dense[name], format)
     pad = {"I": {order.index(k): pair for k, pair in pads.items()}} if pads else {}
-    sizes = {n: e for n, e in extent.items() if n in target or n in right.replace("relu", "")}
+    sizes = {n: e for n, e in extent.items() if n in target or n in words(right)}
     if any(x.size > LARGEST for x in dense.values()) or prod(extent.values()) > 4 * LARGEST:
         return None
     return Case(f"O[{', '.join(target)}] = {right}", sizes, {}, pad, dense, stored)

@@ -56,6 +56,6 @@ def test_a_wrong_result_is_found(monkeypatch, tmp_path):
         trials.sanitize(tmp_path, [trial])
         assert "WRONG, sanitized: ('vals', 'O')" in trial.verdict
     trial.verdict = None
-    trial.want = trial.want + 1
+    trial.want = {name: x + 1 for name, x in trial.want.items()}
     trial.guarded(trial.judge)
     assert trial.wrong

@@ -17,28 +17,29 @@ import re
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import standalone
-from expressions import random_expression
-from generator import Case, random_case
+from families import random_trial
+from generator import Case, random_array
 from judges import counted, prime
 from numpy.typing import NDArray
 
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.errors import CompilerError, ZeroskipError
+from zeroskip.formats.tensor import Tensor
 from zeroskip.formats.values import is_float
 from zeroskip.native import engine, lanes, load, results, schedules
 from zeroskip.native.interpret import interpret
 from zeroskip.native.prepared import Prepared, Slots, explained, invocation
-from zeroskip.native.reference import evaluate
+from zeroskip.native.reference import evaluate_form, evaluate_forms
 
 Array = NDArray[Any]
 
 SPECIFIC = re.compile(r"\b(?:T\d|\d+|[ijkl](?://2)?)\b")
-FORMATS = ("CSR", "COO", "dense", "bitmask", "RLE(2)")
 SCRATCH = ("touched", "rows", "staged")
 """Buffers that hold no result."""
 
@@ -111,41 +112,56 @@ class Trial:
 
     def draw(self) -> None:
         rng = np.random.default_rng(self.seed)
-        kind = random_expression if rng.random() < 0.5 else random_case
-        self.case = case = kind(rng)
-        self.format = str(rng.choice(FORMATS)) if rng.random() < 0.15 else None
-        self.spec = make_spec(case.text, case.consts, case.sizes, case.pad)
-        with np.errstate(all="ignore"):
-            self.want = evaluate(self.spec, case.dense)["O"]
+        self.case = case = random_trial(rng)
+        self.spec = spec = make_spec(case.text, case.consts, case.sizes, case.pad)
         self.clean = rng.random() < 0.9 or not spoil(rng, case)
-        self.finite = self.clean and not case.infinite
-        if not self.want.ndim or not self.clean:
-            self.format = None
+        self.want = self.dense_results()
+        last = self.want[spec.results[-1]]
+        if spec.forms[-1].reduction and spec.results[-1] not in case.formats and rng.random() < 0.2:
+            out = random_array(rng, last.shape, last.dtype.name, 0.8)
+            self.case = case = replace(case, out=out)
+            self.want = self.dense_results()
+        self.finite = self.clean and not case.infinite and all(map(finite, self.want.values()))
         with recording(self.records):
             self.interpreted = self.results("c")
 
-    def results(self, backend: str) -> dict[str, Array]:
-        """What the engine makes of the case: dense, and in a format where one was drawn."""
+    def dense_results(self) -> dict[str, Array]:
+        """What NumPy says of each line."""
+        case, forms = self.case, self.spec.forms
+        assert case is not None
+        extents = self.spec.extents({name: x.shape for name, x in case.dense.items()})
+        with np.errstate(all="ignore"):
+            found = evaluate_forms(forms[:-1], case.dense, extents)
+            name, known = forms[-1].target.tensor, {**case.dense, **found}
+            found[name] = evaluate_form(forms[-1], known, extents, case.out)
+        return found
+
+    def results(self, backend: str) -> dict[str, dict[str, Array]]:
+        """What the engine makes of each line: dense, and in formats where some were drawn."""
         assert self.case is not None
-        given = self.case.stored
-        found: dict[str, Any] = {backend: engine.evaluate(self.spec, given, backend=backend)["O"]}
-        if self.format is not None:
-            made: Any = engine.evaluate(self.spec, given, backend=backend, format=self.format)
-            found[f"{backend} {self.format}"] = made["O"].validate().toarray()
+        given, formats, out = self.case.stored, self.case.formats, self.case.out
+        evaluate = partial(engine.evaluate, self.spec, given, backend=backend)
+        found: dict[str, Any] = {backend: evaluate(out=None if out is None else out.copy())}
+        if formats and self.clean:
+            start = None if out is None else out.copy()
+            made: dict[str, Any] = evaluate(out=start, format=formats)
+            found[f"{backend} {formats}"] = {
+                name: x.validate().toarray() if isinstance(x, Tensor) else x
+                for name, x in made.items()
+            }
         return found
 
     def judge(self) -> str:
         got = self.results("c")
-        got |= {f"interpreted {name}": result for name, result in self.interpreted.items()}
+        got |= {f"interpreted {way}": found for way, found in self.interpreted.items()}
         if self.way != "plain":
             got |= self.results("interpreter")
         # NumPy has no absent values: C and interpreter judge each other
-        want = self.want if self.finite else self.interpreted["c"]
-        for name, result in got.items():
-            if result.dtype != want.dtype or result.shape != want.shape:
-                return f"WRONG {name}: {result.dtype}{result.shape} for {want.dtype}{want.shape}"
-            if not same(result, want):
-                return f"WRONG {name}: {result.tolist()} for {want.tolist()}"
+        wanted = self.want if self.finite else self.interpreted["c"]
+        for way, found in got.items():
+            for name, want in wanted.items():
+                if wrong := difference(found[name], want):
+                    return f"WRONG {name} in {way}: {wrong}"
         if self.counts:
             for record in self.records:
                 call = invocation(counted(record.prepared), copied(record.before))
@@ -160,8 +176,20 @@ class Trial:
         return "tiled" if "tile_" in text else "lanes" if "* lanes: " in text else "plain"
 
 
+def difference(got: Array, want: Array) -> str:
+    """What is wrong with a result; nothing where it is right to the bit."""
+    if got.dtype != want.dtype or got.shape != want.shape:
+        return f"{got.dtype}{got.shape} for {want.dtype}{want.shape}"
+    return "" if same(got, want) else f"{got.tolist()} for {want.tolist()}"
+
+
+def finite(x: Array) -> bool:
+    return not is_float(x.dtype) or bool(np.isfinite(x.astype(np.float64)).all())
+
+
 def same(a: Array, b: Array) -> bool:
-    return np.array_equal(a, b, equal_nan=is_float(a.dtype))
+    with np.errstate(all="ignore"):  # what was never written may be a NaN that signals
+        return np.array_equal(a, b, equal_nan=is_float(a.dtype))
 
 
 def spoil(rng: np.random.Generator, case: Case) -> bool:
