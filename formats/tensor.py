@@ -271,6 +271,13 @@ class Tensor(ArrayLike):
         """A SciPy sparse array: CSR where rows are U outside, CSC where columns are, else COO."""
         return to_scipy(self)
 
+    def to_torch(self) -> Any:
+        """A torch tensor: strided where all ranks are U, CSR, CSC or BSR where the format is that
+        one, else COO.  Everything is copied."""
+        from zeroskip.formats.torch_io import sparse_to_torch
+
+        return sparse_to_torch(self)
+
     def asformat(self, format: Format | str) -> Tensor:
         """The same tensor in another format (this one, where it is the same)."""
         bound = Format(format).bind(self.ndim)
