@@ -213,8 +213,8 @@ def make_spec(
     _check_names(program, known)
     _check_extents(forms, text)
     _check_order(forms, text)
-    check_sizes(forms, extents, text)
     forms = hoist(forms)
+    check_sizes(forms, extents, text)
     pads = normalise(pad, forms)
     return Spec(text, program, known, extents, pads, forms, skipped_tensors(pad))
 

@@ -19,8 +19,8 @@
 
 /* The loader reads the lines between the two marks: no preprocessor but plain numbers. */
 /* cdef: begin */
-#define ZS_ARGS_VERSION 2
-#define ZS_MAX_BUFS 32
+#define ZS_ARGS_VERSION 3
+#define ZS_MAX_BUFS 96
 #define ZS_MAX_DIMS 64
 #define ZS_MAX_SCALARS 16
 

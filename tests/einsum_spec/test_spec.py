@@ -241,3 +241,8 @@ def test_numbers_of_numpy_are_numbers():
     np = pytest.importorskip("numpy")
     spec = make_spec("O[p] = a*I[U*p]", {"U": np.int32(2), "a": np.float32(0.5)})
     assert spec == make_spec("O[p] = 0.5*I[2*p]")
+
+
+def test_a_size_may_be_that_of_a_reduction_inside_a_function():
+    spec = make_spec("O[p] = sqrt(sum[r](I[p+r]*I[p+r]))", sizes={"r": 3})
+    assert spec.extents({"I": (10,)}).shapes["O"] == (8,)

@@ -68,9 +68,9 @@ def test_an_unknown_backend_is_named():
     ("text", "operands", "message"),
     [
         (
-            "y[i] = " + " + ".join(f"a{k}[i]" for k in range(40)),
-            {f"a{k}": np.ones(2) for k in range(40)},
-            r"at most 32 arrays, and this line has 41\n  y\[i\] = a0\[i\] .*\.\.\.\nCompute part",
+            "y[i] = " + " + ".join(f"a{k}[i]" for k in range(100)),
+            {f"a{k}": np.ones(2) for k in range(100)},
+            r"at most 96 arrays, and this line has 101\n  y\[i\] = a0\[i\] .*\.\.\.\nCompute part",
         ),
         (
             "y[i] = x[i]*" + "*".join(f"a{k}" for k in range(17)),

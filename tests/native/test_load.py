@@ -153,8 +153,8 @@ def test_every_error_code_has_its_sentence():
 
 def test_the_struct_is_the_one_of_the_design():
     n = constants()
-    assert (n["ZS_MAX_BUFS"], n["ZS_MAX_DIMS"], n["ZS_MAX_SCALARS"]) == (32, 64, 16)
-    assert loading._ffi().sizeof("zs_args") == 32 + 8 * (32 + 64 + 16 + 16)
+    assert (n["ZS_MAX_BUFS"], n["ZS_MAX_DIMS"], n["ZS_MAX_SCALARS"]) == (96, 64, 16)
+    assert loading._ffi().sizeof("zs_args") == 32 + 8 * (96 + 64 + 16 + 16)
     assert loading._ffi().offsetof("zs_args", "buf") == 32
 
 
@@ -168,7 +168,7 @@ def test_the_struct_is_the_one_of_the_design():
         ),
         ([None, np.zeros(6)[::2]], r"buffer 1: expected a C-contiguous array, found shape \(3,\)"),
         ([[1.0, 2.0]], "buffer 0: expected an ndarray, found list"),
-        ([None] * 33, r"buffer 32: the argument struct has 32 \(ZS_MAX_BUFS\)"),
+        ([None] * 97, r"buffer 96: the argument struct has 96 \(ZS_MAX_BUFS\)"),
     ],
 )
 def test_arrays_that_cannot_be_pointed_at_are_refused(scale, arrays, message):

@@ -10,7 +10,7 @@ from numpy_calls import Case, operands_of, recorded
 from peering import agree, leave_out, thorough
 
 import zeroskip as zs
-from zeroskip.formats.tensor import DTYPES
+from zeroskip.formats.values import DTYPES
 
 FORMATS = ("COO", "CSR", "bitmask", "RLE(3)")
 CASES = recorded()
