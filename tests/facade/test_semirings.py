@@ -5,6 +5,7 @@ import pytest
 from scipy.sparse import csgraph, csr_array
 
 import zeroskip as zs
+from zeroskip.benchmark.cases import has_compiler
 from zeroskip.formats.convert import from_coords
 from zeroskip.formats.tensor import Tensor
 from zeroskip.semirings import Semiring
@@ -190,3 +191,12 @@ def test_explain_names_the_fill():
     a = zs.tensor(np.full((3, 3), INF), "CSR", fill=INF)
     shown = str(zs.explain(zs.semirings.min_plus.matmul, A=a, B=a))
     assert "A  3×3 float64, CSR (U C), 0 stored, density 0, fill inf" in shown
+
+
+@pytest.mark.skipif(not has_compiler(), reason="nothing is timed without a compiler")
+def test_bench_checks_answers_that_hold_infinities():
+    lengths = graph(1, nodes=20)
+    edges = zs.tensor(lengths, "CSR", fill=INF)
+    shown = str(zs.bench(zs.semirings.min_plus.matmul, A=edges, B=edges))
+    assert "zeroskip A CSR, B CSR (A bound)" in shown
+    assert "checked against the dense reference: 4 answers" in shown

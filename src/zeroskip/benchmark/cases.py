@@ -65,6 +65,8 @@ class Case:
         return self.layer.ops(**shapes).multiplications
 
     def density(self, name: str) -> float:
+        if name in self.held and self.held[name].fill:
+            return self.held[name].density
         array = self.operands[name]
         return np.count_nonzero(array) / array.size if array.size else 0.0
 
@@ -90,7 +92,7 @@ class Case:
         sizes = {name: np.abs(x) for name, x in self.operands.items()}
         product = self.product
         if product is None:
-            return float(np.abs(self.reference).max(initial=0))
+            return _largest(self.reference)
         wide = {name: x.astype(np.float64) for name, x in sizes.items()}
         left, right = product.matrices(wide)
         return float(np.matmul(left, right).max(initial=0))
@@ -110,9 +112,11 @@ class Case:
                 f"{way.name} answers with shape {found.shape}, the reference with {expected.shape}"
                 "\nThis is a fault of zeroskip; nothing was timed."
             )
-        difference = np.abs(found.astype(np.float64) - expected.astype(np.float64))
+        with np.errstate(invalid="ignore"):  # where both are inf there is no difference
+            apart = np.abs(found.astype(np.float64) - expected.astype(np.float64))
+        difference = np.where(found == expected, 0.0, apart)
         worst = float(difference.max(initial=0))
-        largest = float(np.abs(expected).max(initial=0)) or 1.0
+        largest = _largest(expected) or 1.0
         limit = TOLERANCE.get(self.dtype.name, 0.0)
         if not worst <= limit * largest and not worst <= limit * self.scale:
             place = np.unravel_index(int(np.argmax(difference)), difference.shape)
@@ -211,6 +215,11 @@ class Case:
     def factors(self) -> tuple[str, ...]:
         """Operands that are multiplied with others."""
         return factors(self.layer)
+
+
+def _largest(array: Array) -> float:
+    """The largest magnitude, infinities aside: those of a fill, as in shortest paths."""
+    return float(np.abs(array[np.isfinite(array)]).max(initial=0))
 
 
 def factors(layer: Layer) -> tuple[str, ...]:
