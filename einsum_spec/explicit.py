@@ -8,12 +8,14 @@ from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.elaborate import elaborate
 from zeroskip.einsum_spec.form import Form, summed
 from zeroskip.einsum_spec.tree import (
+    Access,
     Add,
     Call,
     Expr,
     Program,
     Statement,
 )
+from zeroskip.errors import underline
 
 
 def make_explicit(program: Program, consts: Mapping[str, int | float] | None = None) -> Program:
@@ -44,3 +46,10 @@ def statement_of(form: Form) -> Statement:
 def form_text(form: Form) -> str:
     """One line of Einsum that means ``form``."""
     return deparse(statement_of(form))
+
+
+def pointed_out(form: Form, access: Access) -> list[str]:
+    """The line of a form, and carets under one access of its right side."""
+    text, part = form_text(form), deparse(access)
+    at = text.find(part, text.find("=") + 1)
+    return underline(text, [] if at < 0 else [(at, at + len(part))])

@@ -257,7 +257,7 @@ class _Solver:
     def refuse_gathered(self, target: Access) -> None:
         for axis, part in enumerate(target.subscripts):
             shape = ["..."] * len(target.subscripts)
-            shape[axis] = "9"
+            shape[axis] = "9" if len(shape) > 1 else "9,"
             for gather in gathers(part):
                 raise self.error(
                     f"axis {axis} of {target.tensor} is addressed by {gather.access.tensor}, so its"

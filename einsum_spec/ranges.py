@@ -29,7 +29,8 @@ def check_space(form: Form, ranks: Mapping[str, int], text: str | None = None) -
         else:
             continue
         span = form.target.span
-        raise EinsumError(message, text=text, spans=[span] if span else [])
+        hint = "Take smaller extents."
+        raise EinsumError(message, text=text, spans=[span] if span else [], hint=hint)
 
 
 def check_read(

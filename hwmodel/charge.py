@@ -339,6 +339,11 @@ def _charge(
     policy = policy_of(layer, schedule, arch, zeros)
     cascade = write_accounting(layer, schedule, policy, effectual=effectual is None)
     counts = evaluate_counts(cascade, operands)
+    formats = {
+        name: operand.value.format
+        for name, operand in operands.items()
+        if isinstance(operand.value, Tensor)
+    }
     found = tuple(int(counts[plan.effectual].sum()) for plan in cascade.terms)
     ops, multiplications = classes_of(cascade, counts, effectual or found)
     target = layer.target.tensor
@@ -373,7 +378,7 @@ def _charge(
         energy=energy_of(arch, cascade, counts, multiplications, additions, traffic),
         capacity=capacities(arch, cascade, counts),
         assumptions=assumptions_of(layer, arch, schedule),
-        missing=missing_of(layer, arch),
+        missing=missing_of(layer, arch, schedule, formats),
         beside=Baseline(spec, shapes, effectual or found, zero),
     )
 

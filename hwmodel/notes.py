@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from zeroskip.formats.format import Format
+from zeroskip.formats.ranks import axis_of
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.mapping import Schedule
@@ -112,9 +114,39 @@ def _of_energy(arch: Arch) -> Iterator[str]:
             )
 
 
-def missing_of(layer: Layer, arch: Arch) -> tuple[str, ...]:
-    """Costs that are not charged."""
-    missing = []
+def _of_orders(
+    layer: Layer, arch: Arch, schedule: Schedule, given: Mapping[str, Format]
+) -> Iterator[str]:
+    """Operands that come in another order of axes than the one in which they are charged."""
+    for term in (*layer.work, *layer.additions):
+        for operand in term.operands:
+            if operand.tensor not in given:
+                continue
+            text = arch.format(operand.tensor, layer.roles[operand.tensor], arch.off_chip.name)
+            charged = bound_format(text, operand, schedule)
+            if all(rank.level.full for rank in charged.ranks):
+                continue
+            held, wanted = _order(given[operand.tensor]), _order(charged)
+            if held != wanted:
+                yield (
+                    f"storing {operand.tensor} in another order: it is given by axes "
+                    f"{','.join(map(str, held))} and charged by axes {','.join(map(str, wanted))}"
+                )
+
+
+def _order(format: Format) -> tuple[int | str, ...]:
+    """The axes, outermost first."""
+    return tuple(dict.fromkeys(axis_of(axis) for rank in format.ranks for axis in rank.axes))
+
+
+def missing_of(
+    layer: Layer, arch: Arch, schedule: Schedule, given: Mapping[str, Format]
+) -> tuple[str, ...]:
+    """Costs that are not charged.
+
+    given : formats of the operands that came in one.
+    """
+    missing = list(_of_orders(layer, arch, schedule, given))
     if arch.energy.action("network") is None:
         missing.append(f"energy of the network: {arch.energy.name} has none")
     for level in arch.levels:

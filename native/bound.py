@@ -78,6 +78,7 @@ class Bound:
         out: Array | None = None,
         format: Formats = None,
         skip: str | Collection[str] = (),
+        convert: bool = True,
     ) -> Array | Tensor:
         """The last result for these fresh operands; arguments as `engine.evaluate`."""
         if format is None and backend == "c" and not skip:
@@ -99,6 +100,7 @@ class Bound:
             format=format,
             wanted=self.spec.results[-1:],
             skip=skip,
+            convert=convert,
         )
         return results[self.spec.results[-1]]
 

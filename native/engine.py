@@ -29,6 +29,7 @@ def evaluate(
     format: Formats = None,
     wanted: Collection[str] | None = None,
     skip: str | Collection[str] = (),
+    convert: bool = True,
 ) -> dict[str, Array | Tensor]:
     """Every result of a spec, in the order of its lines.
 
@@ -47,6 +48,7 @@ def evaluate(
         Lines that neither these nor a named format need are left out.
     skip : names of operands
         Loops must visit only what these store; refused where a fill or the line forbids it.
+    convert : whether operands may be stored anew, in an order or levels that loops can follow
 
     Returns
     -------
@@ -77,6 +79,7 @@ def evaluate(
             out=out if last else None,
             format=formats.get(name),
             skip=skipped,
+            convert=convert,
         )
         results[form.target.tensor] = known[form.target.tensor] = result
     return results
@@ -122,10 +125,11 @@ def run_form(
     out: Array | None = None,
     format: Format | str | None = None,
     skip: Collection[str] = (),
+    convert: bool = True,
 ) -> Array | Tensor:
     """The result of one line."""
-    line = line_of(form, operands, extents, blocks=format is None)
+    line = line_of(form, operands, extents, blocks=format is None, convert=convert)
     check_skips(line, skip)
     if format is not None:
-        return sparse_result(line, Format(format), backend, out)
+        return sparse_result(line, Format(format), backend, out, convert=convert)
     return dense_result(line, backend, out)

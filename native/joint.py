@@ -3,6 +3,7 @@ and a function under a sum."""
 
 from __future__ import annotations
 
+from zeroskip.einsum_spec.explicit import pointed_out
 from zeroskip.einsum_spec.tree import Access, Compare
 from zeroskip.einsum_spec.walk import accesses, expressions
 from zeroskip.errors import KernelError
@@ -132,9 +133,10 @@ class Joint(Shape):
         signature = self.scheme.signatures[access.tensor]
         open_to_doubt = any(signature.padded) and not signature.skips_padding
         if open_to_doubt and self.form.reduction not in ("+", "|"):
+            line = "\n".join(pointed_out(self.form, access))
             raise KernelError(
                 f"padding of {access.tensor} under {self.form.reduction}= has no value "
-                "that is right for every layer\n"
+                f"that is right for every layer\n{line}\n"
                 f'Leave it out: pad={{"{access.tensor}": {{..., "value": "skip"}}}}, or pad '
                 f"{access.tensor} yourself with the value that you mean."
             )

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from zeroskip.einsum_spec.explicit import pointed_out
 from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.form import Form
 from zeroskip.einsum_spec.tree import Gather
@@ -19,6 +20,7 @@ from zeroskip.formats.ranks import axis_of
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Operand, densify, signature
 from zeroskip.native.blocks import walkable
+from zeroskip.native.conversions import refused
 from zeroskip.native.dtypes import LOGICAL, form_types
 from zeroskip.native.operand import Signature
 from zeroskip.native.passes import every_pass
@@ -60,54 +62,67 @@ class Line:
 
 
 def line_of(
-    form: Form, operands: Mapping[str, Operand], extents: Extents, *, blocks: bool = True
+    form: Form,
+    operands: Mapping[str, Operand],
+    extents: Extents,
+    *,
+    blocks: bool = True,
+    convert: bool = True,
 ) -> Line:
     """The operands that a form names, in formats in which it can follow and look them up.
 
     blocks : whether loops may walk the blocks of a split format; else it is compressed by axes.
+    convert : whether operands may be stored anew for that; KernelError where one would be.
     """
     names = [access.tensor for access in form.reads]
     names += [name for term in form.terms for name in term.bare]
     used = {name: operands[name] for name in dict.fromkeys(names) if name in operands}
     dtypes = {name: x.dtype for name, x in used.items()}
     dtype, result = form_types(form, dtypes, extents.constants)
-    wanted: dict[str, Operand] = {
-        name: x.asformat(_by_coordinates(x.format))
-        for name, x in used.items()
-        if isinstance(x, Tensor)
-        and x.format.split
-        and not (blocks and _walkable(name, x, form, extents))
-    }
-    used |= wanted
-    wanted |= _looked_up(form, used, dtype.name, extents)
-    used |= wanted
+    converted: dict[str, Operand] = {}
+
+    def store(name: str, layout: Format | None, why: str) -> None:
+        if not convert:
+            raise refused(form, name, used[name], layout, why)
+        converted[name] = used[name] = _stored_as(used[name], layout)
+
+    for name, x in used.items():
+        if not isinstance(x, Tensor) or not x.format.split:
+            continue
+        if not blocks or not _walkable(name, x, form, extents):
+            store(name, _by_coordinates(x.format), "its blocks cannot be walked here")
+    for name, layout in list(_looked_up(form, used, dtype.name, extents)):
+        store(name, layout, "has to be looked up at single places")
     signatures = {}
     for name, operand in used.items():
         pads = extents.pads.get(name, ())
         padded = tuple(tuple(p) != (0, 0) for p in pads) or (False,) * operand.ndim
         seen = signature(operand, padded)
         signatures[name] = replace(seen, skips_padding=name in extents.skipped)
-    return Line(form, used, extents, signatures, dtype, result, tuple(wanted))
+    return Line(form, used, extents, signatures, dtype, result, tuple(converted))
 
 
 def _looked_up(
     form: Form, used: Mapping[str, Operand], dtype: str, extents: Extents
-) -> Iterator[tuple[str, Operand]]:
-    """Operands that must be stored in another way to be looked up, and that way."""
-    places = {gather.access.tensor for gather in _gathers(form)}
-    for name in places:
+) -> Iterator[tuple[str, Format | None]]:
+    """Operands that must be stored in another way to be looked up, and that format: None for an
+    ndarray."""
+    places = {gather.access.tensor: gather.access for gather in _gathers(form)}
+    for name, access in places.items():
         index = used[name]
         if index.dtype.kind not in "iu":
-            raise KernelError(
-                f"{name} names places, and holds {index.dtype}\n"
-                f"Pass integers: {name}.astype('int64')."
+            lines = (
+                f"{name} names places, and holds {index.dtype}",
+                *pointed_out(form, access),
+                f"Pass integers: {name}.astype('int64').",
             )
+            raise KernelError("\n".join(lines))
         if isinstance(index, Tensor):
-            yield name, densify(index)
+            yield name, None
     tensors = {name: signature(x, ()) for name, x in used.items() if isinstance(x, Tensor)}
     for name in [name for name, of in tensors.items() if of.fill and name not in places]:
         if name not in extents.skipped and any(map(any, extents.pads.get(name, ()))):
-            yield name, densify(used[name])  # which tells padding, 0, from what is absent
+            yield name, None  # which tells padding, 0, from what is absent
             del tensors[name]
     fills = {name: of.fill for name, of in tensors.items()}
     cut = any(name in extents.skipped for name in used)
@@ -120,7 +135,13 @@ def _looked_up(
         if name not in tensors or name in places:
             continue
         if isinstance(operand, Tensor) and not tensors[name].locatable:
-            yield name, operand.asformat(_by_coordinates(operand.format))
+            yield name, _by_coordinates(operand.format)
+
+
+def _stored_as(operand: Operand, layout: Format | None) -> Operand:
+    if layout is None or isinstance(operand, np.ndarray):
+        return densify(operand)
+    return operand.asformat(layout)
 
 
 def _walkable(name: str, operand: Tensor, form: Form, extents: Extents) -> bool:

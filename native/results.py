@@ -14,6 +14,7 @@ from zeroskip.formats.level_data import check_room
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import assemble, rows
 from zeroskip.native.arguments import Array, Operand, densify
+from zeroskip.native.conversions import refused
 from zeroskip.native.dtypes import LOGICAL, identity
 from zeroskip.native.emit import emit
 from zeroskip.native.forms import is_joint
@@ -76,7 +77,9 @@ def _values(operand: Operand) -> Array:
     return operand if isinstance(operand, np.ndarray) else operand.values
 
 
-def sparse_result(line: Line, format: Format, backend: str, out: Array | None = None) -> Tensor:
+def sparse_result(
+    line: Line, format: Format, backend: str, out: Array | None = None, *, convert: bool = True
+) -> Tensor:
     """A result in a format: what stored products reach, or after functions what is not zero; other
     reductions and values, what is not the fill."""
     form = line.form
@@ -86,6 +89,10 @@ def sparse_result(line: Line, format: Format, backend: str, out: Array | None = 
     fill = result_fill(line)
     chosen = None if backend == "numpy" else assembly_of(line)
     if chosen is not None:
+        if not convert:
+            for name, layout in chosen.reordered.items():
+                why = f"the rows of {line.name} are found in the order {','.join(chosen.outer)}"
+                raise refused(form, name, line.used[name], Format(layout), why)
         return _assembled(line, chosen, format, backend, fill)
     by_points = backend == "numpy" or not _of_products(line)
     if by_points or assemble.drops_zeros(form) or _everywhere(line):

@@ -102,6 +102,7 @@ class Layer:
         format: Any = None,
         backend: str = "c",
         skip: str | Collection[str] = (),
+        convert: bool = True,
         **named: object,
     ) -> Any:
         """Compute the layer's (last) result.
@@ -119,6 +120,9 @@ class Layer:
         skip : str or names of operands, optional
             Refuse to run unless the loops visit only what these store: where an absent value
             adds something (``A[i,k]*x[k]`` with a fill of 1), they cannot.
+        convert : bool
+            Whether an operand whose order or levels the loops cannot follow is stored anew at
+            every call, which `explain` shows; False refuses, and says which order is wanted.
 
         Returns
         -------
@@ -133,7 +137,14 @@ class Layer:
         given = name_operands(self.operands, operands, named, self.text)
         last = self.spec.results[-1]
         results = evaluate(
-            self.spec, given, backend=backend, out=out, format=format, wanted=(last,), skip=skip
+            self.spec,
+            given,
+            backend=backend,
+            out=out,
+            format=format,
+            wanted=(last,),
+            skip=skip,
+            convert=convert,
         )
         return like_operands(results[last], given)
 
@@ -173,11 +184,14 @@ class BoundLayer:
         format: Any = None,
         backend: str = "c",
         skip: str | Collection[str] = (),
+        convert: bool = True,
         **named: object,
     ) -> Any:
         """As `Layer.__call__`, with the remaining operands."""
         given = name_operands(self.operands, operands, named, self.layer.text)
-        result = self._bound.run(given, backend=backend, out=out, format=format, skip=skip)
+        result = self._bound.run(
+            given, backend=backend, out=out, format=format, skip=skip, convert=convert
+        )
         return like_operands(result, given)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -226,6 +240,7 @@ def einsum(
     backend: str = "c",
     optimize: object = False,
     skip: str | Collection[str] = (),
+    convert: bool = True,
     consts: Mapping[str, int | float] | None = None,
     sizes: Mapping[str, int] | None = None,
     pad: PadLike = None,
@@ -248,7 +263,15 @@ def einsum(
     if not named:
         text, operands = as_statement(text, operands)
     made = _layer_of(text, consts, sizes, pad)
-    return made(*operands, out=out, format=format, backend=backend, skip=skip, **named)
+    return made(
+        *operands,
+        out=out,
+        format=format,
+        backend=backend,
+        skip=skip,
+        convert=convert,
+        **named,
+    )
 
 
 MOST_TEXTS = 256
@@ -281,6 +304,7 @@ OPTIONS = (
     "format",
     "backend",
     "skip",
+    "convert",
     "consts",
     "sizes",
     "pad",

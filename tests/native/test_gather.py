@@ -79,5 +79,6 @@ def test_places_are_integers():
     with pytest.raises(KernelError) as caught:
         evaluate(spec, {"W": np.ones(3), "X": np.ones(2)})
     assert str(caught.value) == (
-        "X names places, and holds float64\nPass integers: X.astype('int64')."
+        "X names places, and holds float64\n  Y[n] = W[X[n]]\n           ^^^^\n"
+        "Pass integers: X.astype('int64')."
     )

@@ -77,14 +77,18 @@ class Case:
         """The dense answer: in float64 by BLAS where the layer is a matrix product."""
         product = self.product
         if product is None or any(x.dtype == np.bool_ for x in self.operands.values()):
-            return np.asarray(self.layer(**self.operands, backend="numpy"))
+            return self._by_numpy()
         wide = {name: x.astype(np.float64) for name, x in self.operands.items()}
         left, right = product.matrices(wide)
         if product.dtype(self.operands).kind != "f":
             largest = np.abs(left).max(initial=0) * np.abs(right).max(initial=0)
             if largest * left.shape[-1] >= EXACT or product.form.post or product.late:
-                return np.asarray(self.layer(**self.operands, backend="numpy"))
+                return self._by_numpy()
         return product.finish(np.matmul(left, right), wide)
+
+    def _by_numpy(self) -> Array:
+        given: dict[str, Any] = dict(self.operands)
+        return np.asarray(self.layer(**given, backend="numpy"))
 
     @cached_property
     def scale(self) -> float:
