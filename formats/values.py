@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 DTYPES = (
     *("float64", "float32", "float16", "bfloat16"),
-    *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "bool"),
+    *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool"),
 )
 """Types of the values that a tensor can hold."""
 

@@ -187,6 +187,12 @@ def value(node: Value, ctx: ValueContext, outer: int = 0) -> str:
         text = f"{value(node.top, ctx, 2)} / {value(node.bottom, ctx, 3)}"
         return f"({text})" if outer else text
     if isinstance(node, Test):
+        if node.sides:
+            left, right = (
+                f"(__int128)({side(part, replace(ctx, dtype=own))})"
+                for part, own in zip((node.left, node.right), node.sides, strict=True)
+            )
+            return f"({left} {node.op} {right})"
         inner = replace(ctx, dtype=node.dtype)
         return f"({side(node.left, inner)} {node.op} {side(node.right, inner)})"
     if isinstance(node, Choose):
@@ -220,6 +226,8 @@ def number(x: int | float, dtype: str) -> str:
         return f"{float(x)!r}{suffix}"
     if x == -(2**63):
         return "INT64_MIN"
+    if x >= 2**63:
+        return f"UINT64_C({int(x)})"
     return f"INT64_C({int(x)})" if abs(int(x)) >= 2**31 else str(int(x))
 
 

@@ -115,8 +115,9 @@ def form_types(
     found = made.arithmetic()
     if found.kind in "iu":
         ends = np.iinfo(found)
+        least = ends.min if found.kind == "i" else -ends.max  # a difference wraps around
         for number in made.numbers:
-            if not ends.min <= number <= ends.max:
+            if not least <= number <= ends.max:
                 raise TensorError(
                     f"the number {number} has no value in {found}, which this line is"
                     f" computed in ({ends.min} .. {ends.max})\n"
@@ -215,6 +216,27 @@ def compared_in(
         if not isinstance(side, Affine):
             made.take(side)
     return made.arithmetic()
+
+
+def compared_apart(
+    node: Compare,
+    dtypes: Mapping[str, np.typing.DTypeLike],
+    constants: Mapping[str, int | float] | None = None,
+) -> tuple[str, ...]:
+    """Types of the two sides where one is uint64 and the other a signed integer; else nothing.
+
+    NumPy has no integer type for both, and compares their values exactly.
+    """
+    found = []
+    for side in (node.left, node.right):
+        made = _Taking(dtypes, constants or {})
+        if isinstance(side, Literal) and side.value >= 0:
+            return ()
+        if not isinstance(side, Affine):
+            made.take(side)
+        found.append(made.arithmetic())
+    kinds = {dtype.kind for dtype in found}
+    return tuple(dtype.name for dtype in found) if kinds == {"i", "u"} else ()
 
 
 def form_result(

@@ -73,8 +73,9 @@ def _prologue(kernel: Kernel, lines: list[str]) -> list[str]:
             text.append(f"const int64_t {name} = args->dim[{slot}];")
     slots = {"real": 0, "whole": 0}
     for name, kind in kernel.parameters:
+        held = "real" if kind == "real" else "whole"
         if name in used:
-            ctype = "double" if kind == "real" else "int64_t"
-            text.append(f"const {ctype} {name} = args->{kind}[{slots[kind]}];")
-        slots[kind] += 1
+            ctype = {"real": "double", "whole": "int64_t", "unsigned": "uint64_t"}[kind]
+            text.append(f"const {ctype} {name} = args->{held}[{slots[held]}];")
+        slots[held] += 1
     return text

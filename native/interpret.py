@@ -76,7 +76,7 @@ class Machine:
         self.ints: dict[str, int] = dict(zip(kernel.dims, dims, strict=True))
         names = [name for name, _ in kernel.parameters]
         self.parameters = dict(zip(names, parameters, strict=True))
-        self.scalar: Callable[[Any], Any] = np.dtype(kernel.dtype).type
+        self.scalar: type[Any] = np.dtype(kernel.dtype).type
         self.lanes = LANE_BYTES // np.dtype(kernel.dtype).itemsize
         self.held: dict[str, Any] = {}
         self.work = 0
@@ -103,11 +103,11 @@ class Machine:
         if isinstance(node, Held):
             return self.held[node.name]
         if isinstance(node, Number):
-            return self.scalar(node.value)
+            return self.number(node.value)
         if isinstance(node, Parameter):
-            return self.scalar(self.parameters[node.name])
+            return self.number(self.parameters[node.name])
         if isinstance(node, Whole):
-            return self.scalar(self.integer(node.expr))
+            return self.number(self.integer(node.expr))
         if isinstance(node, Ratio):
             return self.scalar(np.true_divide(self.value(node.top), self.value(node.bottom)))
         if isinstance(node, Func):
@@ -128,6 +128,13 @@ class Machine:
             total = total * v if isinstance(node, Prod) else total + v
         return total
 
+    def number(self, x: float) -> Any:
+        """A number in the arithmetic: integers wrap around, as in C."""
+        try:
+            return self.scalar(x)
+        except OverflowError:
+            return np.array(int(x) % 2**64, np.uint64).astype(self.scalar)[()]
+
     def function(self, node: Func) -> Any:
         args = [self.value(arg) for arg in node.args]
         if node.name in SEVERAL:
@@ -139,10 +146,13 @@ class Machine:
 
     def compare(self, node: Test) -> bool:
         """Both sides in their own type."""
-        before, self.scalar = self.scalar, np.dtype(node.dtype).type
-        left, right = self.value(node.left), self.value(node.right)
+        before, values = self.scalar, []
+        own = node.sides or (node.dtype, node.dtype)
+        for side, dtype in zip((node.left, node.right), own, strict=True):
+            self.scalar = np.dtype(dtype).type
+            values.append(int(self.value(side)) if node.sides else self.value(side))
         self.scalar = before
-        return bool(_COMPARE[node.op](left, right))
+        return bool(_COMPARE[node.op](*values))
 
     def address(self, elem: Elem) -> int:
         """An address inside its buffer; anything else is a fault of the compiler."""

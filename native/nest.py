@@ -202,12 +202,17 @@ class Func:
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """1 where ``left op right``, else 0; both sides are computed in ``dtype``."""
+    """1 where ``left op right``, else 0; both sides are computed in ``dtype``.
+
+    sides : types that the two are computed in where these have no integer type in common: their
+        values are then compared as what they are, whatever ``dtype``.
+    """
 
     op: str
     left: Value
     right: Value
     dtype: str
+    sides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from zeroskip.einsum_spec.tree import (
     Place,
     Scalar,
 )
-from zeroskip.native.dtypes import compared_in
+from zeroskip.native.dtypes import compared_apart, compared_in
 from zeroskip.native.nest import (
     Absent,
     Choose,
@@ -165,8 +165,9 @@ def _absorbed(
 def _compare(node: Compare, scheme: Scheme, read: Read) -> Value:
     dtypes = {name: s.dtype for name, s in scheme.signatures.items()}
     dtype = compared_in(node, dtypes, {}).name
+    apart = compared_apart(node, dtypes)
     sides: list[Value] = [
-        Whole(scheme.affine(s)) if isinstance(s, Affine) else value_of(s, scheme, read, dtype)
-        for s in (node.left, node.right)
+        Whole(scheme.affine(s)) if isinstance(s, Affine) else value_of(s, scheme, read, own)
+        for s, own in zip((node.left, node.right), apart or (dtype, dtype), strict=True)
     ]
-    return Test(node.op, sides[0], sides[1], dtype)
+    return Test(node.op, sides[0], sides[1], dtype, apart)

@@ -58,7 +58,7 @@ def check_limits(lowered: Lowered) -> None:
         (len(kernel.buffers), most["ZS_MAX_BUFS"], "arrays"),
         (len(kernel.dims), most["ZS_MAX_DIMS"], "extents and constants"),
         (kinds.count("real"), most["ZS_MAX_SCALARS"], "operands of no axes"),
-        (kinds.count("whole"), most["ZS_MAX_SCALARS"], "whole operands of no axes"),
+        (len(kinds) - kinds.count("real"), most["ZS_MAX_SCALARS"], "whole operands of no axes"),
     ):
         if count > limit:
             line = kernel.title[0]
@@ -111,7 +111,7 @@ def invocation(prepared: Prepared, filled: Slots) -> load.Invocation | None:
     kinds = [kind for _, kind in prepared.lowered.kernel.parameters]
     pairs = list(zip(filled.parameters, kinds, strict=True))
     reals = [x for x, kind in pairs if kind == "real"]
-    wholes = [int(x) for x, kind in pairs if kind == "whole"]
+    wholes = [(int(x) + 2**63) % 2**64 - 2**63 for x, kind in pairs if kind != "real"]
     return kernel.prepare(filled.buffers, filled.dims, reals, wholes)
 
 

@@ -40,7 +40,13 @@ from zeroskip.einsum_spec.tree import (
 )
 from zeroskip.einsum_spec.walk import variables
 from zeroskip.errors import EinsumError
-from zeroskip.native.dtypes import compared_in, form_arithmetic, form_result, identity
+from zeroskip.native.dtypes import (
+    compared_apart,
+    compared_in,
+    form_arithmetic,
+    form_result,
+    identity,
+)
 
 if TYPE_CHECKING:
     from zeroskip.einsum_spec.spec import Spec
@@ -215,10 +221,9 @@ class _Judge:
             case Div(numerator=top, denominator=bottom):
                 return np.asarray(np.true_divide(go(top), go(bottom))).astype(dtype)
             case Compare(op=op, left=left, right=right):
-                kind = self._compared_in(node)
                 sides = [
                     self._affine(s, grid) if isinstance(s, Affine) else self._value(s, grid, kind)
-                    for s in (left, right)
+                    for s, kind in zip((left, right), self._compared_in(node), strict=True)
                 ]
                 return np.asarray(COMPARE[op](*sides)).astype(dtype)
             case Call(function="where", args=(test, yes, no)):
@@ -234,10 +239,14 @@ class _Judge:
             case _:
                 raise TypeError(f"{type(node).__name__} is hoisted before anything is evaluated")
 
-    def _compared_in(self, node: Compare) -> np.dtype[Any]:
+    def _compared_in(self, node: Compare) -> tuple[np.dtype[Any], np.dtype[Any]]:
         names = {name: array.dtype for name, array in self.arrays.items()}
+        apart = compared_apart(node, names, self.extents.constants)
+        if apart:  # NumPy compares uint64 with int64 exactly
+            return np.dtype(apart[0]), np.dtype(apart[1])
         found = compared_in(node, names, self.extents.constants)
-        return np.dtype(np.float64) if found.kind == "f" else found
+        kind = np.dtype(np.float64) if found.kind == "f" else found
+        return kind, kind
 
     def _read(self, access: Access, grid: Grid, dtype: np.dtype[Any] | None = None) -> Array:
         """The operand at every point of the grid, 0 in the padding.

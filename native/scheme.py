@@ -155,7 +155,8 @@ class Scheme:
     def scalar(self, name: str) -> Value:
         """A bare name on the right side: an operand of no axes, or an extent or constant."""
         if name in self.signatures:
-            kind = "real" if "float" in self.signatures[name].dtype else "whole"
+            dtype = self.signatures[name].dtype
+            kind = "unsigned" if dtype == "uint64" else "real" if "float" in dtype else "whole"
             given = self.names.get("scalar", name)
             self.parameters[given] = kind
             self.scalars.setdefault(given, name)

@@ -19,6 +19,7 @@ ZS_DEFINE_ARITHMETIC(float64, double)
 ZS_DEFINE_ARITHMETIC(float32, float)
 ZS_DEFINE_ARITHMETIC(int32, int32_t)
 ZS_DEFINE_ARITHMETIC(int64, int64_t)
+ZS_DEFINE_ARITHMETIC(uint64, uint64_t)
 #undef ZS_DEFINE_ARITHMETIC
 
 /* zs_sigmoid_TYPE() - 1 / (1 + exp(-x)). */

@@ -106,7 +106,7 @@ def test_what_overflows_64_bits_is_refused():
         "Store the long ranks as C, so that only their entries take room."
     )
     square = Tensor.from_coords(one, np.ones(1), (2**32, 2**32), "COO")
-    with pytest.raises(EinsumError, match=r"an iteration space of more than 2\*\*62 points: i=4294"):
+    with pytest.raises(EinsumError, match=r"an iteration space of more than 2\*\*62 points: i"):
         run("O = A[i,j]", A=square)
     with pytest.raises(EinsumError, match=r"shape of x: extent 2199023255552; at most 2\*\*40 are"):
         run("O = x[i]", x=vector({1: 1.0}, 2**41))
