@@ -105,7 +105,7 @@ class _Rows(Sums):
 
             return wrap
 
-        stmts = () if len(self.passes(term)) > 1 else self._term(term, hook, acc)
+        stmts = () if len(self.visits(term).passes) > 1 else self._term(term, hook, acc)
         if held:
             return stmts
         self.scheme.restore(before)

@@ -12,27 +12,11 @@ from zeroskip.native.cursor import State
 from zeroskip.native.descend import Descent
 from zeroskip.native.dtypes import LOGICAL, identity
 from zeroskip.native.forms import is_bracket, right_side
-from zeroskip.native.nest import (
-    ZERO,
-    Cond,
-    Elem,
-    Fetch,
-    Fill,
-    Func,
-    Guard,
-    Loop,
-    Name,
-    Number,
-    Range,
-    Reduce,
-    Stmt,
-    Value,
-    mul,
-)
-from zeroskip.native.passes import left_over, whole_passes
+from zeroskip.native.nest import Fill, Func, Number, Reduce, Stmt, Value
+from zeroskip.native.passes import whole_visits
 from zeroskip.native.pointwise import plus, times
 from zeroskip.native.scheme import Scheme
-from zeroskip.native.shape import Shape
+from zeroskip.native.shape import Shape, product, unless_one
 
 _OPERATOR = {"+": "+", "*": "*", "max": "max", "min": "min", "|": "max", "&": "min"}
 """``|`` and ``&`` are the maximum and the minimum of truth values."""
@@ -49,15 +33,15 @@ class Joint(Shape):
         self.accumulate = accumulate
         self.op = _OPERATOR[self.form.reduction or "+"]
         self.start = identity(self.form.reduction or "+", scheme.dtype)
-        self.cut = any(s.skips_padding for s in scheme.signatures.values())
-        self.rest = left_over(self.form, self.sparse, self.fills(), scheme.dtype, cut=self.cut)
+        self.visits = whole_visits(self.form, self.known, scheme.dtype)
+        self.rest = self.visits.rest
 
     def body(self) -> tuple[Stmt, ...]:
         loops = self.loops()
         begun = self.widened() if self.accumulate else (self.fill(self.start),)
         if self.rest is None:
             return (*begun, *loops, *self.narrowed())
-        clear = Fill(self.visited().array, self.scheme.size(self.form.target), Number(0))
+        clear = Fill(self.visit().array, self.scheme.size(self.form.target), Number(0))
         return (*begun, clear, *loops, *self.fold_in(self.rest), *self.narrowed())
 
     def loops(self) -> tuple[Stmt, ...]:
@@ -95,7 +79,7 @@ class Joint(Shape):
         bound = frozenset(self.bound)
         return tuple(
             stmt
-            for one in whole_passes(form, self.sparse, self.fills(), dtype, cut=self.cut)
+            for one in self.visits.passes
             for stmt in descent.go(State(bound, self.cursors(one), tuple(brackets)))
         )
 
@@ -103,31 +87,21 @@ class Joint(Shape):
         """Reduce a value into its place."""
         stmts: tuple[Stmt, ...] = (Reduce(self.place(), self.op, value, work),)
         if self.rest is not None:
-            stmts = (*stmts, Reduce(self.visited(), "+", Number(1)))
+            stmts = (*stmts, Reduce(self.visit(), "+", Number(1)))
         return stmts
 
     def every_rank(self) -> tuple[str, ...]:
         ranks = dict.fromkeys(rank for term in self.form.terms for rank in self.ranks(term))
         return tuple(ranks) or self.target_ranks
 
-    def visited(self) -> Elem:
-        """How many points of a place of the result have been visited."""
-        name = self.form.target.tensor
-        array = self.scheme.buffer(("visited", name), f"{name}_visited", "int64", written=True)
-        return Elem(array, self.scheme.row_major(self.form.target))
-
     def fold_in(self, rest: int | float) -> tuple[Stmt, ...]:
-        """The value of what was left out, once, where anything was."""
-        scheme, ranks = self.scheme, self.every_rank()
-        seen, place = scheme.names.fresh("seen"), self.visited()
-        every = mul(*(scheme.extent(rank) for rank in ranks if rank not in self.target_ranks))
-        once = Guard(
-            (Cond("<", Name(seen), every),), (Reduce(self.place(), self.op, Number(rest)),)
-        )
-        body: tuple[Stmt, ...] = (Fetch(seen, place.array, place.index, (once,)),)
-        for rank in reversed(self.target_ranks):
-            body = (Loop(scheme.rank(rank), Range(ZERO, scheme.extent(rank)), body),)
-        return body
+        """The value of what was left out, where anything was: once, or in a sum so many times."""
+
+        def fold(missing: Value) -> Stmt:
+            value = Number(rest) if self.op != "+" else product([*unless_one(rest), missing])
+            return Reduce(self.place(), self.op, value)
+
+        return self.unvisited(self.every_rank(), fold)
 
     def check_padding(self, access: Access) -> None:
         signature = self.scheme.signatures[access.tensor]

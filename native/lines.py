@@ -23,7 +23,7 @@ from zeroskip.native.blocks import walkable
 from zeroskip.native.conversions import refused
 from zeroskip.native.dtypes import LOGICAL, form_types
 from zeroskip.native.operand import Signature
-from zeroskip.native.passes import every_pass
+from zeroskip.native.passes import every_visit, seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +124,9 @@ def _looked_up(
         if name not in extents.skipped and any(map(any, extents.pads.get(name, ()))):
             yield name, None  # which tells padding, 0, from what is absent
             del tensors[name]
-    fills = {name: of.fill for name, of in tensors.items()}
-    cut = any(name in extents.skipped for name in used)
-    found = every_pass(
-        form, lambda name: name in tensors and tensors[name].skips, fills, dtype, cut=cut
-    )
-    optional = dict.fromkeys(access.tensor for one in found for access in one.optional)
+    known = replace(seen(tensors), skips_padding=any(name in extents.skipped for name in used))
+    passes = (one for visits in every_visit(form, known, dtype) for one in visits.passes)
+    optional = dict.fromkeys(access.tensor for one in passes for access in one.optional)
     for name in optional:
         operand = used[name]
         if name not in tensors or name in places:

@@ -4,18 +4,19 @@ A loop may visit only what an operand stores where the value without it is what 
 starts from (`absence.needed`): ``A[i,k]*relu(B[k,j])`` is one pass that follows both.  The value
 ``max(A[i,k], B[i,k])`` has no such operand, and is nothing where both are absent: one pass
 follows A and looks B up, a second follows B where A stores nothing.  Each point is visited by
-one pass; a value that is something where nothing is stored takes one pass over every point.
+one pass.
 
-A maximum or minimum may do better: `left_over` is what the value is where nothing is stored, and is
-folded in once wherever a place of the result has points that no pass visited.
+Where a value is a constant without its operands, as ``exp(A[i,k])`` is 1, the passes visit what
+is stored all the same, if every place of the result reduces as many points as any other: what
+was not visited is folded in at the end (`Visits.rest`).  A value that is something else where
+nothing is stored takes one pass over every point.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from math import isinf, isnan
 
 import numpy as np
 
@@ -25,11 +26,7 @@ from zeroskip.einsum_spec.walk import accesses, single
 from zeroskip.native.absence import folded
 from zeroskip.native.dtypes import identity
 from zeroskip.native.forms import is_joint, product_of, right_side
-
-Fills = Mapping[str, int | float]
-
-IDEMPOTENT = ("max", "min", "|", "&")
-"""Reductions to which a value may be given twice."""
+from zeroskip.native.operand import Signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,80 +43,91 @@ class Pass:
     missing: tuple[Access, ...] = ()
 
 
-def term_passes(term: Term, sparse: Callable[[str], bool], fills: Fills) -> tuple[Pass, ...]:
-    """The passes over one term of a sum.
+@dataclass(frozen=True, slots=True)
+class Visits:
+    """passes : over the points of a value.
+    rest : the value at every point that no pass visits; None where it adds nothing there."""
 
-    sparse : whether an operand leaves coordinates out.
+    passes: tuple[Pass, ...]
+    rest: int | float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is known of the operands.
+
+    sparse : those that leave coordinates out.
+    fills : what is read of each where nothing is stored.
+    skips_padding : whether points in some padding are left out of the reduction.
     """
-    return passes(product_of(term), sparse, fills, 0)
+
+    sparse: frozenset[str]
+    fills: Mapping[str, int | float]
+    skips_padding: bool
 
 
-def whole_passes(
-    form: Form,
-    sparse: Callable[[str], bool],
-    fills: Fills,
-    dtype: str,
-    *,
-    cut: bool,
-) -> tuple[Pass, ...]:
-    """The passes over a right side that is evaluated whole; ``cut`` as in `left_over`."""
-    rest = left_over(form, sparse, fills, dtype, cut=cut)
-    start = identity(form.reduction or "+", dtype) if rest is None else rest
-    return passes(right_side(form), sparse, fills, start)
+def seen(signatures: Mapping[str, Signature]) -> Seen:
+    """What signatures tell."""
+    return Seen(
+        frozenset(name for name, of in signatures.items() if of.skips),
+        {name: of.fill for name, of in signatures.items()},
+        any(of.skips_padding for of in signatures.values()),
+    )
 
 
-def left_over(
-    form: Form, sparse: Callable[[str], bool], fills: Fills, dtype: str, *, cut: bool
-) -> int | float | None:
-    """What the value is at the points that the passes leave out, where that is not what the
-    reduction starts from but may be folded in once; else None.
-
-    cut : whether points are left out as padding, so that places of the result differ in how
-        many they have.
-    """
-    plain = [single(part) for part in form.target.subscripts]
-    if cut or form.reduction not in IDEMPOTENT or None in plain or len(set(plain)) < len(plain):
-        return None
-    whole, start = right_side(form), identity(form.reduction, dtype)
-    if _lead(passes(whole, sparse, fills, start), sparse):
-        return None
-    rest = folded(whole, [a for a in accesses(whole) if sparse(a.tensor)], fills)
-    if rest is None or rest == start or not _holds(np.dtype(dtype), rest):
-        return None
-    return rest if _lead(passes(whole, sparse, fills, rest), sparse) else None
+def term_visits(form: Form, term: Term, known: Seen, dtype: str) -> Visits:
+    """The passes over one term of a sum."""
+    return _visits(product_of(term), known, 0, _even(form, known), dtype)
 
 
-def _lead(found: tuple[Pass, ...], sparse: Callable[[str], bool]) -> bool:
-    """Whether every pass follows what some operand stores."""
-    return all(any(sparse(a.tensor) for a in one.follow) for one in found)
+def whole_visits(form: Form, known: Seen, dtype: str) -> Visits:
+    """The passes over a right side that is evaluated whole."""
+    reduction = form.reduction or "+"
+    even = reduction != "*" and _even(form, known)
+    return _visits(right_side(form), known, identity(reduction, dtype), even, dtype)
 
 
-def _holds(dtype: np.dtype[Any], number: int | float) -> bool:
-    if dtype.kind == "f":
-        return math.isinf(number) or abs(number) <= float(np.finfo(dtype).max)
-    ends = identity("max", dtype), identity("min", dtype)
-    return math.isfinite(number) and ends[0] <= number <= ends[1] and number == int(number)
-
-
-def every_pass(
-    form: Form, sparse: Callable[[str], bool], fills: Fills, dtype: str, *, cut: bool
-) -> Iterator[Pass]:
-    """Those of every term, or of the whole; ``cut`` as in `left_over`."""
+def every_visit(form: Form, known: Seen, dtype: str) -> Iterator[Visits]:
+    """Those of every term, or of the whole."""
     if is_joint(form):
-        yield from whole_passes(form, sparse, fills, dtype, cut=cut)
+        yield whole_visits(form, known, dtype)
         return
     for term in form.terms:
-        yield from term_passes(term, sparse, fills)
+        yield term_visits(form, term, known, dtype)
 
 
-def passes(
-    value: Expr, sparse: Callable[[str], bool], fills: Fills, start: int | float
-) -> tuple[Pass, ...]:
-    """The fewest passes that leave out what they can.
+def _even(form: Form, known: Seen) -> bool:
+    """Whether every place of the result reduces the same number of points."""
+    target = [single(part) for part in form.target.subscripts]
+    return None not in target and len(set(target)) == len(target) and not known.skips_padding
 
-    start : what the value is where there is nothing to do.
-    """
+
+def _visits(value: Expr, known: Seen, start: int | float, even: bool, dtype: str) -> Visits:
+    """The fewest passes that leave out what they can."""
+    found = passes(value, known, start)
+    sparse = [a for a in dict.fromkeys(accesses(value)) if a.tensor in known.sparse]
+    if not even or not sparse or any(a in one.follow for one in found for a in sparse):
+        return Visits(found)
+    rest = folded(value, sparse, known.fills)
+    if rest is None or isnan(rest) or rest == start or not _holds(dtype, rest):
+        return Visits(found)
+    return Visits(passes(value, known, rest), rest)
+
+
+def _holds(dtype: str, number: int | float) -> bool:
+    """Whether a type has room for a number; integers that wrap around are computed point by
+    point."""
+    kind = np.dtype(dtype)
+    if kind.kind == "f":
+        return isinf(number) or abs(number) <= float(np.finfo(kind).max)
+    ends = identity("max", dtype), identity("min", dtype)
+    return not isinf(number) and ends[0] <= number <= ends[1] and number == int(number)
+
+
+def passes(value: Expr, known: Seen, start: int | float) -> tuple[Pass, ...]:
+    """The passes over the points at which a value is not ``start``; or over all of them."""
     reads = tuple(dict.fromkeys(accesses(value)))
+    fills = known.fills
 
     def after(missing: tuple[Access, ...]) -> tuple[Pass, ...] | None:
         """The passes over points where these are absent; None where that is every point."""
@@ -128,9 +136,9 @@ def passes(
         left = [a for a in reads if a not in missing]
         follow = tuple(a for a in left if folded(value, (*missing, a), fills) == start)
         others = tuple(a for a in reads if a not in follow)
-        if any(sparse(a.tensor) for a in follow):
+        if any(a.tensor in known.sparse for a in follow):
             return (Pass(follow, others, missing),)
-        lead = next((a for a in left if sparse(a.tensor)), None)
+        lead = next((a for a in left if a.tensor in known.sparse), None)
         rest = None if lead is None else after((*missing, lead))
         if lead is None or rest is None:
             return None if missing else (Pass(follow, others),)

@@ -19,7 +19,7 @@ from zeroskip.native.dtypes import LOGICAL, identity
 from zeroskip.native.emit import emit
 from zeroskip.native.forms import is_joint
 from zeroskip.native.lines import Line
-from zeroskip.native.passes import every_pass
+from zeroskip.native.passes import every_visit, seen
 from zeroskip.native.prepared import Prepared, Slots, remember, run, slots
 from zeroskip.native.reference import evaluate_form
 from zeroskip.native.result_fill import after, result_fill
@@ -107,15 +107,16 @@ def sparse_result(
 
 
 def _everywhere(line: Line) -> bool:
-    """Whether some term looks sparse operands up at every point, not following any."""
-
-    def sparse(name: str) -> bool:
-        return line.signatures[name].skips
-
+    """Whether some term is something where no sparse operand that it reads stores anything."""
+    known = seen(line.signatures)
     return any(
-        any(sparse(a.tensor) for a in one.optional)
-        and not any(sparse(a.tensor) for a in one.follow)
-        for one in every_pass(line.form, sparse, line.fills, line.dtype.name, cut=False)
+        visits.rest is not None
+        or any(
+            any(a.tensor in known.sparse for a in one.optional)
+            and not any(a.tensor in known.sparse for a in one.follow)
+            for one in visits.passes
+        )
+        for visits in every_visit(line.form, known, line.dtype.name)
     )
 
 

@@ -16,7 +16,7 @@ from zeroskip.einsum_spec.walk import by_data, free, single
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Operand
 from zeroskip.native.operand import Signature
-from zeroskip.native.passes import every_pass, left_over
+from zeroskip.native.passes import every_visit, seen
 
 SMALL_RESULT = 2**16
 """Places of a result that are one row, whatever the order of the operands."""
@@ -59,19 +59,11 @@ def plan(
     target = tuple(rank for rank in ranks if rank is not None)
     if len(set(target)) < len(ranks) or by_data(form.target):
         return None
-    cut = any(of.skips_padding for of in signatures.values())
-    fills = {name: of.fill for name, of in signatures.items()}
-
-    def sparse(name: str) -> bool:
-        return signatures[name].skips
-
-    if left_over(form, sparse, fills, dtype, cut=cut) is not None:
-        return None  # what it is worth must be folded into places that nothing reaches
+    visits = list(every_visit(form, seen(signatures), dtype))
     followed = [
-        [a for a in one.follow if signatures[a.tensor].skips]
-        for one in every_pass(form, sparse, fills, dtype, cut=cut)
+        [a for a in one.follow if signatures[a.tensor].skips] for v in visits for one in v.passes
     ]
-    if not all(followed):
+    if not all(followed) or any(v.rest is not None for v in visits):
         return None
     outer = _outer(followed, signatures, dict(zip(target, shape, strict=True)), stored)
     if not outer and prod(shape) > SMALL_RESULT:

@@ -71,7 +71,7 @@ def targets(line: Line, prepared: Prepared, target: Array) -> dict[Key, Array]:
     """The result, and what a plain walk keeps for each place of it."""
     arrays: dict[Key, Array] = {("vals", line.name): target}
     byte, whole = np.dtype(np.uint8), np.dtype(np.int64)
-    for key, dtype in (("mark", byte), ("visited", whole), ("sums", line.dtype)):
+    for key, dtype in (("mark", byte), ("visits", whole), ("sums", line.dtype)):
         if (key, line.name) in prepared.lowered.buffers:
             arrays[key, line.name] = np.empty(line.shape, dtype)
     return arrays

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +21,7 @@ from zeroskip.native.nest import (
     Elem,
     Fill,
     Func,
+    Guard,
     Loop,
     Name,
     Number,
@@ -32,8 +33,10 @@ from zeroskip.native.nest import (
     Sum,
     Test,
     Value,
+    Whole,
+    mul,
 )
-from zeroskip.native.passes import Pass
+from zeroskip.native.passes import Pass, Seen, seen
 from zeroskip.native.pointwise import value_of
 from zeroskip.native.scheme import Scheme
 
@@ -115,9 +118,10 @@ class Shape:
         plain = {c.tag: all(single(s) is not None for s in c.access.subscripts) for c in made}
         return tuple(sorted(made, key=lambda c: not plain[c.tag]))
 
-    def sparse(self, tensor: str) -> bool:
-        """Whether an operand leaves coordinates out."""
-        return self.scheme.signatures[tensor].skips
+    @property
+    def known(self) -> Seen:
+        """What is known of the operands."""
+        return seen(self.scheme.signatures)
 
     def fills(self) -> dict[str, int | float]:
         """What stands for nothing, by operand."""
@@ -157,11 +161,37 @@ class Shape:
         wanted += descent.places_of(state, self.form.target)
         return descent.fetch(state, list(dict.fromkeys(wanted)), make)
 
+    def over_result(self, body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
+        """Visit every point of the result's ranks."""
+        for rank in reversed(self.target_ranks):
+            body = (Loop(self.scheme.rank(rank), Range(ZERO, self.scheme.extent(rank)), body),)
+        return body
+
+    def visit(self) -> Elem:
+        """How many points a place of the result was given so far."""
+        tensor = self.form.target.tensor
+        array = self.scheme.buffer(("visits", tensor), f"{tensor}_visits", "int64", written=True)
+        return Elem(array, self.scheme.row_major(self.form.target))
+
+    def unvisited(self, ranks: Iterable[str], fold: Callable[[Value], Stmt]) -> tuple[Stmt, ...]:
+        """What ``fold`` does at every place that was given fewer points than the ranks have; it
+        is handed how many are missing."""
+        points = mul(*(self.scheme.extent(r) for r in ranks if r not in self.target_ranks))
+        visits = self.visit()
+        missing = Sum((Whole(points), Prod((Number(-1), visits))))
+        fewer = Test("<", visits, Whole(points), "int64")
+        return self.over_result((Guard((), (fold(missing),), (fewer,)),))
+
     def post(self, value: Value) -> Value:
         return value if self.form.post is None else Func(self.form.post, (value,))
 
     def fill(self, value: int | float) -> Stmt:
         return Fill(self.sums(), self.scheme.size(self.form.target), Number(value))
+
+
+def unless_one(factor: int | float) -> list[Value]:
+    """A factor of a product, left out where it changes nothing."""
+    return [] if factor == 1 else [Number(factor)]
 
 
 def product(values: list[Value]) -> Value:

@@ -13,7 +13,7 @@ from zeroskip.native.absence import Number, folded
 from zeroskip.native.dtypes import identity
 from zeroskip.native.forms import is_joint, product_of, right_side
 from zeroskip.native.lines import Line
-from zeroskip.native.passes import Pass, term_passes, whole_passes
+from zeroskip.native.passes import Pass, seen, term_visits, whole_visits
 
 
 def names_of(skip: str | Collection[str], spec: Spec) -> tuple[str, ...]:
@@ -59,15 +59,10 @@ def check_skips(line: Line, skip: Collection[str]) -> None:
 
 def _values(line: Line) -> Iterator[tuple[Expr, Number, tuple[Pass, ...]]]:
     """Every value that is reduced, what its reduction starts from, and the passes over it."""
-    form, dtype = line.form, line.dtype.name
-
-    def sparse(name: str) -> bool:
-        return line.signatures[name].skips
-
+    form, dtype, known = line.form, line.dtype.name, seen(line.signatures)
     if is_joint(form):
-        cut = any(signature.skips_padding for signature in line.signatures.values())
         start = identity(form.reduction or "+", dtype)
-        yield right_side(form), start, whole_passes(form, sparse, line.fills, dtype, cut=cut)
+        yield right_side(form), start, whole_visits(form, known, dtype).passes
         return
     for term in form.terms:
-        yield product_of(term), 0, term_passes(term, sparse, line.fills)
+        yield product_of(term), 0, term_visits(form, term, known, dtype).passes

@@ -17,21 +17,18 @@ from zeroskip.native.cursor import State
 from zeroskip.native.descend import Descent
 from zeroskip.native.forms import form_scatters, is_bracket, product_of
 from zeroskip.native.nest import (
-    ZERO,
     Acc,
     Elem,
     Fill,
     Guard,
     Held,
-    Loop,
     Number,
     Once,
-    Range,
     Reduce,
     Stmt,
     Value,
 )
-from zeroskip.native.passes import Pass, term_passes
+from zeroskip.native.passes import Visits, term_visits
 from zeroskip.native.pointwise import times
 from zeroskip.native.scheme import Scheme
 from zeroskip.native.shape import Shape, product, stored_values, total
@@ -41,9 +38,11 @@ class Sums(Shape):
     """``=`` and ``+=`` over sums of products.
 
     bound : ranks of the result that loops around have bound already.
+    counting : whether the points that a place is given are counted.
     """
 
     bound: tuple[str, ...] = ()
+    counting: bool = False
 
     def __init__(self, scheme: Scheme, hits: bool = False, accumulate: bool = False) -> None:
         super().__init__(scheme)
@@ -116,15 +115,10 @@ class Sums(Shape):
         at = self.scheme.row_major(self.form.target)
         return Reduce(Elem(self.result if into is None else into, at), "=", value)
 
-    def over_result(self, body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
-        """Visit every point of the result's ranks."""
-        for rank in reversed(self.target_ranks):
-            body = (Loop(self.scheme.rank(rank), Range(ZERO, self.scheme.extent(rank)), body),)
-        return body
-
     def _direct(self, term: Term, late: tuple[Term, ...]) -> tuple[Stmt, ...] | None:
         """Accumulate in a register and store once; None where a point is not visited once."""
-        if len(self.passes(term)) > 1:
+        visits = self.visits(term)
+        if len(visits.passes) > 1 or visits.rest is not None:
             return None
         targets = set(self.target_ranks)
         held = False
@@ -176,14 +170,28 @@ class Sums(Shape):
             return self.fetched(descent, state, factors, reduce)
 
         descent = Descent(self.scheme, self.ranks(term), leaf, hook or (lambda state: None), None)
-        return tuple(
+        visits = self.visits(term)
+        self.counting = visits.rest is not None
+        loops = tuple(
             stmt
-            for one in self.passes(term)
+            for one in visits.passes
             for stmt in descent.go(State(frozenset(self.bound), self.cursors(one), brackets))
         )
+        return loops if visits.rest is None else self._with_rest(term, loops, visits.rest)
 
-    def passes(self, term: Term) -> tuple[Pass, ...]:
-        return term_passes(term, self.sparse, self.fills())
+    def _with_rest(
+        self, term: Term, loops: tuple[Stmt, ...], rest: int | float
+    ) -> tuple[Stmt, ...]:
+        """The loops, and what the points add that these do not visit."""
+        start = Fill(self.visit().array, self.scheme.size(self.form.target), Number(0))
+
+        def fold(missing: Value) -> Stmt:
+            return Reduce(self.place(), "+", product([*self.scale(term), Number(rest), missing]))
+
+        return (start, *loops, *self.unvisited(self.ranks(term), fold))
+
+    def visits(self, term: Term) -> Visits:
+        return term_visits(self.form, term, self.known, self.scheme.dtype)
 
     def put(self, value: Value, work: int, stored: tuple[Value, ...]) -> tuple[Stmt, ...]:
         """Add a product to its place, with what is noted of the place.
@@ -192,6 +200,8 @@ class Sums(Shape):
         """
         place = self.place()
         stmts: tuple[Stmt, ...] = (Reduce(place, "+", value, work),)
+        if self.counting:
+            stmts += (Reduce(self.visit(), "+", Number(1)),)
         if form_scatters(self.form):
             stmts = (Once(Elem(self.mark(), place.index)), *stmts)
         if self.hit:

@@ -128,6 +128,9 @@ def kernels() -> dict[str, str]:
                 "F": ones(3, 3, 4, 5),
             },
         ),
+        "sum_folded_once": walk(
+            make_spec("s[i] = sum[k](exp(A[i,k]))"), {"A": ones(4, 5, format="CSR")}
+        ),
         "max_looked_up": walk(looked_up, {"A": ones(4, 5, format="CSR"), "B": ones(4, 5)}),
         "max_folded_once": walk(
             make_spec("O[i] max= A[i,k]*x[k]"), {"A": ones(4, 5, format="CSR"), "x": vector}

@@ -16,7 +16,7 @@ int32_t zs_kernel(zs_args *args)
     const uint16_t *restrict A_k_crd = args->buf[2];
     const float *restrict A_vals = args->buf[3];
     const float *restrict x_vals = args->buf[4];
-    int64_t *restrict O_visited = args->buf[5];
+    int64_t *restrict O_visits = args->buf[5];
     const int64_t I = args->dim[0];
     const int64_t K = args->dim[1];
 
@@ -24,19 +24,18 @@ int32_t zs_kernel(zs_args *args)
         O_vals[i] = -__builtin_inff();
     }
     for (int64_t i = 0; i < I; i++) {
-        O_visited[i] = 0;
+        O_visits[i] = 0;
     }
     for (int64_t i = 0; i < I; i++) {
         ZS_POLL(args);
         for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
             const int64_t k = A_k_crd[pA_k];
             O_vals[i] = zs_max_float32(O_vals[i], A_vals[pA_k] * x_vals[k]);
-            O_visited[i] += 1;
+            O_visits[i] += 1;
         }
     }
     for (int64_t i = 0; i < I; i++) {
-        const int64_t seen = O_visited[i];
-        if (seen < K) {
+        if ((O_visits[i] < (int64_t)(K)) != 0) {
             O_vals[i] = zs_max_float32(O_vals[i], 0.0f);
         }
     }

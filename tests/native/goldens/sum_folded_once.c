@@ -1,0 +1,38 @@
+#include "zs_kernel.h"
+
+/*
+ * s[i] += exp(A[i,k])
+ * A: 0:U 1:C, float32
+ */
+int32_t zs_kernel(zs_args *args)
+{
+    if (zs_check_version(args) != ZS_OK) {
+        return args->error;
+    }
+    float *restrict s_vals = args->buf[0];
+    const int64_t *restrict A_k_pos = args->buf[1];
+    const float *restrict A_vals = args->buf[3];
+    int64_t *restrict s_visits = args->buf[4];
+    const int64_t I = args->dim[0];
+    const int64_t K = args->dim[1];
+
+    for (int64_t i = 0; i < I; i++) {
+        s_vals[i] = 0.0f;
+    }
+    for (int64_t i = 0; i < I; i++) {
+        s_visits[i] = 0;
+    }
+    for (int64_t i = 0; i < I; i++) {
+        ZS_POLL(args);
+        for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
+            s_vals[i] += __builtin_expf(A_vals[pA_k]);
+            s_visits[i] += 1;
+        }
+    }
+    for (int64_t i = 0; i < I; i++) {
+        if ((s_visits[i] < (int64_t)(K)) != 0) {
+            s_vals[i] += (float)(K) + -1.0f * (float)s_visits[i];
+        }
+    }
+    return ZS_OK;
+}
