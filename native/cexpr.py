@@ -169,7 +169,8 @@ def value(node: Value, ctx: ValueContext, outer: int = 0) -> str:
     if isinstance(node, Parameter):
         return f"({C_TYPES[ctx.dtype]}){ctx.parameters[node.name]}"
     if isinstance(node, Whole):
-        return f"({C_TYPES[ctx.dtype]})({integer(node.expr)})"
+        text = integer(node.expr, 3)
+        return text if ctx.dtype == "int64" else f"({C_TYPES[ctx.dtype]}){text}"
     if isinstance(node, Prod):
         text = " * ".join(value(a, ctx, 2) for a in node.args)
         return f"({text})" if outer == 3 else text
@@ -187,14 +188,7 @@ def value(node: Value, ctx: ValueContext, outer: int = 0) -> str:
         text = f"{value(node.top, ctx, 2)} / {value(node.bottom, ctx, 3)}"
         return f"({text})" if outer else text
     if isinstance(node, Test):
-        if node.sides:
-            left, right = (
-                f"(__int128)({side(part, replace(ctx, dtype=own))})"
-                for part, own in zip((node.left, node.right), node.sides, strict=True)
-            )
-            return f"({left} {node.op} {right})"
-        inner = replace(ctx, dtype=node.dtype)
-        return f"({side(node.left, inner)} {node.op} {side(node.right, inner)})"
+        return f"({comparison(node, ctx)})"
     if isinstance(node, Choose):
         parts = (truth(node.test, ctx), value(node.yes, ctx, 1), value(node.no, ctx, 1))
         return f"({parts[0]} ? {parts[1]} : {parts[2]})"
@@ -209,10 +203,21 @@ def side(node: Value, ctx: ValueContext) -> str:
     return f"({value(node, ctx)} ? 1 : 0)" if isinstance(node, Test) else value(node, ctx, 1)
 
 
+def comparison(node: Test, ctx: ValueContext) -> str:
+    """C for the comparison of two values, in its own type."""
+    if node.sides:
+        left, right = (
+            f"(__int128)({side(part, replace(ctx, dtype=own))})"
+            for part, own in zip((node.left, node.right), node.sides, strict=True)
+        )
+        return f"{left} {node.op} {right}"
+    inner = replace(ctx, dtype=node.dtype)
+    return f"{side(node.left, inner)} {node.op} {side(node.right, inner)}"
+
+
 def truth(node: Value, ctx: ValueContext) -> str:
     """C for "is not 0"."""
-    text = value(node, ctx, 1)
-    return text if isinstance(node, Test) else f"{text} != 0"
+    return comparison(node, ctx) if isinstance(node, Test) else f"{value(node, ctx, 1)} != 0"
 
 
 def number(x: int | float, dtype: str) -> str:

@@ -15,6 +15,7 @@ from zeroskip.native.cexpr import (
     number,
     place,
     stored_as,
+    truth,
     value,
 )
 from zeroskip.native.cwriter import CWriter
@@ -82,7 +83,7 @@ def _(node: Bind, out: CWriter) -> None:
 @write.register
 def _(node: Guard, out: CWriter) -> None:
     tests = [condition(c) for c in node.conditions]
-    tests += [f"{value(v, out.values)} != 0" for v in node.nonzero]
+    tests += [truth(v, out.values) for v in node.nonzero]
     with out.block(f"if ({' && '.join(tests)})"):
         out.body(node.body)
 

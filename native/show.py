@@ -142,7 +142,7 @@ def _(node: Bind, kernel: Kernel) -> Iterator[str]:
 
 @_lines.register
 def _(node: Guard, kernel: Kernel) -> Iterator[str]:
-    tests = [*_conditions(node.conditions), *(f"{_value(v, kernel)} != 0" for v in node.nonzero)]
+    tests = [*_conditions(node.conditions), *(_holds(v, kernel) for v in node.nonzero)]
     yield from _block(f"if {' and '.join(tests)}:", node.body, kernel)
 
 
@@ -255,6 +255,13 @@ def _level(level: Level, parent: Expr) -> str:
 # ---- values -----------------------------------------------------------------------------
 
 
+def _holds(node: Value, kernel: Kernel) -> str:
+    """A value as a condition: that it is not 0."""
+    if not isinstance(node, Test):
+        return f"{_value(node, kernel)} != 0"
+    return f"{_value(node.left, kernel)} {node.op} {_value(node.right, kernel)}"
+
+
 def _value(node: Value, kernel: Kernel, outer: int = 0) -> str:
     """``outer`` is 2 inside a product."""
     match node:
@@ -271,8 +278,8 @@ def _value(node: Value, kernel: Kernel, outer: int = 0) -> str:
         case Ratio(top, bottom):
             text = f"{_value(top, kernel, 2)} / {_value(bottom, kernel, 3)}"
             return f"({text})" if outer > 1 else text
-        case Test(op, left, right):
-            return f"({_value(left, kernel)} {op} {_value(right, kernel)})"
+        case Test():
+            return f"({_holds(node, kernel)})"
         case Choose(test, yes, no):
             shown = (_value(part, kernel) for part in (test, yes, no))
             return f"where({', '.join(shown)})"

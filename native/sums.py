@@ -186,7 +186,9 @@ class Sums(Shape):
         start = Fill(self.visit().array, self.scheme.size(self.form.target), Number(0))
 
         def fold(missing: Value) -> Stmt:
-            return Reduce(self.place(), "+", product([*self.scale(term), Number(rest), missing]))
+            times_each = [Number(rest)] if rest != 1 else []
+            value = product([*self.scale(term), *times_each, missing])
+            return Reduce(self.place(), "+", value)
 
         return (start, *loops, *self.unvisited(self.ranks(term), fold))
 

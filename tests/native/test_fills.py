@@ -225,10 +225,10 @@ def test_loops_follow_what_a_maximum_folds():
     a = tensor(np.eye(4), "CSR")
     shown = nest("D[i] max= A[i,k]", A=a)
     assert "in A.k[i]:  # compressed" in shown
-    assert "D_visited[i] += 1" in shown
-    assert "if seen < K:\n    D[i] max= 0" in shown
-    assert "visited" not in nest("D[i] max= A[i,k]", A=np.eye(4))
-    assert "visited" not in nest(
+    assert "D_visits[i] += 1" in shown
+    assert "if D_visits[i] < K:\n    D[i] max= 0" in shown
+    assert "visits" not in nest("D[i] max= A[i,k]", A=np.eye(4))
+    assert "visits" not in nest(
         "D[i] max= relu(A[i,k])*x[k] + y[k]", A=a, x=np.ones(4), y=np.ones(4)
     )
 
@@ -252,7 +252,7 @@ def test_windows_that_leave_padding_out_are_looked_up(spec):
         sizes={"r": 3},
         pad={"x": {0: (1, 1), "value": "skip"}},
     )
-    assert "visited" not in prepare(call)[0].c_text
+    assert "visits" not in prepare(call)[0].c_text
     check([call])
 
 

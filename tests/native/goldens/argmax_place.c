@@ -24,7 +24,7 @@ int32_t zs_kernel(zs_args *args)
     for (int64_t i = 0; i < I; i++) {
         ZS_POLL(args);
         for (int64_t k = 0; k < K; k++) {
-            O_vals[i] = zs_min_int64(O_vals[i], ((A_vals[i * K + k] == M_vals[i]) ? (int64_t)(k) : (int64_t)(K_)));
+            O_vals[i] = zs_min_int64(O_vals[i], (A_vals[i * K + k] == M_vals[i] ? k : K_));
         }
     }
     return ZS_OK;

@@ -35,7 +35,7 @@ int32_t zs_kernel(zs_args *args)
         }
     }
     for (int64_t i = 0; i < I; i++) {
-        if ((O_visits[i] < (int64_t)(K)) != 0) {
+        if (O_visits[i] < K) {
             O_vals[i] = zs_max_float32(O_vals[i], 0.0f);
         }
     }

@@ -30,8 +30,8 @@ int32_t zs_kernel(zs_args *args)
         }
     }
     for (int64_t i = 0; i < I; i++) {
-        if ((s_visits[i] < (int64_t)(K)) != 0) {
-            s_vals[i] += (float)(K) + -1.0f * (float)s_visits[i];
+        if (s_visits[i] < K) {
+            s_vals[i] += (float)K + -1.0f * (float)s_visits[i];
         }
     }
     return ZS_OK;
