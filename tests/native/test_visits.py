@@ -63,7 +63,7 @@ def test_loops_visit_what_is_stored():
 @pytest.mark.parametrize(
     "text",
     [
-        "m[k-i] max= A[i,k]",  # fewer points for some places than for others
+        "m[k+i] max= A[i,k]",  # fewer points for some places than for others
         "m[i] max= A[i,k] + b[k]",  # no constant where nothing is stored
         "m[i] *= A[i,k] + 2",
     ],
