@@ -27,6 +27,7 @@ SUITES = {
     "opt_einsum": ("opt_einsum", "contraction strings"),
     "sparse": ("sparse", "test_einsum"),
     "onnx": ("onnx", "node cases of 20 operators"),
+    "tensora": ("tensora", "expressions × formats"),
 }
 """Suite -> its distribution, and what is run of it; tests/peers/test_SUITE_*.py holds the shim."""
 

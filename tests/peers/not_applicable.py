@@ -21,4 +21,5 @@ REASONS: dict[str, dict[str, str]] = {
         "test_einsum_dtype*": "dtype= casts a result to what its operands do not promote to",
     },
     "onnx": {},
+    "tensora": {},
 }
