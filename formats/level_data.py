@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zeroskip.errors import FormatError, TensorError
+from zeroskip.errors import FormatError, RoomError, TensorError
 from zeroskip.formats.format import Format
 from zeroskip.formats.levels import Compressed, LevelFormat, RunLength, Singleton, Structured
+from zeroskip.formats.memory import available_bytes
 from zeroskip.formats.splits import part_shape
 
 Array = NDArray[Any]
@@ -22,6 +21,9 @@ Indices = NDArray[np.int64]
 
 MAX_POSITIONS = 2**62
 """Positions of one rank; above, position arithmetic in 64 bits could overflow."""
+
+SMALL_BYTES = 2**24
+"""Arrays below are asked for as they are: to ask the system takes longer than a small kernel."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,20 +102,19 @@ def check_room(
     what: str,
     hint: str = "Store the long ranks as C, so that only their entries take room.",
 ) -> None:
-    """Refuse an array that this machine cannot hold, before asking for it."""
-    if items * itemsize > _memory_bytes():
-        raise TensorError(
-            f"{what} would hold {items} items of {itemsize} bytes, more than the "
-            f"{_memory_bytes()} bytes of this machine's memory\n{hint}"
+    """Refuse an array for which there is no memory, before asking for it.
+
+    Raises RoomError with the bytes needed and those available; ``hint`` says what to do.
+    """
+    needed = items * itemsize
+    if needed < SMALL_BYTES:
+        return
+    available = available_bytes()
+    if needed > available:
+        raise RoomError(
+            f"{what} would hold {items} items of {itemsize} bytes, {needed} bytes, more than the "
+            f"{available} bytes of memory that are available\n{hint}"
         )
-
-
-@cache
-def _memory_bytes() -> int:
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return 2**40
 
 
 def freeze(array: Array) -> Array:

@@ -7,6 +7,7 @@ from math import prod
 
 import numpy as np
 
+from zeroskip.formats.level_data import check_room
 from zeroskip.native import lanes, tile
 from zeroskip.native.arguments import Array
 from zeroskip.native.emit import emit
@@ -23,6 +24,8 @@ WORTH_TILING = 2**14
 REUSE = 1
 """Multiplications for each staged element, up to which staging costs more than it saves: a dense
 matrix times one vector uses each of its elements once."""
+
+IN_PARTS = "Compute it in parts, or free memory first."
 
 Schedule = tile.TilePlan | lanes.LanePlan | None
 """None is the plain walk."""
@@ -73,6 +76,8 @@ def targets(line: Line, prepared: Prepared, target: Array) -> dict[Key, Array]:
     byte, whole = np.dtype(np.uint8), np.dtype(np.int64)
     for key, dtype in (("mark", byte), ("visits", whole), ("sums", line.dtype)):
         if (key, line.name) in prepared.lowered.buffers:
+            what = key if key == "sums" else "marks"
+            check_room(prod(line.shape), dtype.itemsize, f"the {what} of {line.name}", IN_PARTS)
             arrays[key, line.name] = np.empty(line.shape, dtype)
     return arrays
 
@@ -100,6 +105,9 @@ def in_lanes(line: Line, plan: lanes.LanePlan, target: Array) -> tuple[Prepared,
 
     numbers = lanes.numbers(plan, line.extents, LANE_BYTES // line.dtype.itemsize)
     rows = prod(line.extents.ranks[rank] for rank in plan.rows)
+    scratch = rows * numbers["row_pitch"]
+    scratch += sum(prod(line.extents.shapes[access.tensor]) for access in plan.staged)
+    check_room(scratch, line.dtype.itemsize, f"the workspace for {line.name}", IN_PARTS)
     arrays: dict[Key, Array] = {
         ("rows",): np.empty(rows * numbers["row_pitch"], line.dtype),
         ("vals", line.name): target,
@@ -121,6 +129,8 @@ def tiled(line: Line, plan: tile.TilePlan, target: Array) -> tuple[Prepared, Slo
         lowered = tile.lower_tile(plan, line.signatures, line.dtype.name, offsets)
         return Prepared(lowered, emit(lowered.kernel), line.dtype)
 
+    scratch = geometry.staged_elements + geometry.row_elements
+    check_room(scratch, line.dtype.itemsize, f"the workspace for {line.name}", IN_PARTS)
     packed = pack(plan, line.used[plan.entries.tensor], line.extents, geometry)
     arrays: dict[Key, Array] = {
         ("staged",): np.zeros(geometry.staged_elements, line.dtype),

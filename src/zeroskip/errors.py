@@ -60,6 +60,10 @@ class IndexingError(TensorError, IndexError):
     """An index or an axis that a tensor does not have; also an IndexError."""
 
 
+class RoomError(TensorError, MemoryError):
+    """An array that would take more memory than is available; also a MemoryError."""
+
+
 class KernelError(ZeroskipError):
     """A loop nest that cannot be lowered, or a kernel that reported a fault."""
 
