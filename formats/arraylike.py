@@ -22,8 +22,9 @@ _load: Callable[[], Any] | None = None
 def provide(load: Callable[[], Any]) -> None:
     """Say where arithmetic comes from.
 
-    load : gives an object with ``apply(ufunc, method, operands, options)`` and
-        ``reduce(name, tensor, axis, …)``; called at each use.
+    load : gives an object with ``apply(ufunc, method, operands, options)``,
+        ``call(function, operands, options)`` and ``reduce(name, tensor, axis, …)``; called at
+        each use.
     """
     global _load
     _load = load
@@ -53,6 +54,11 @@ class ArrayLike:
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *operands: Any, **options: Any) -> Any:
         return arithmetic().apply(ufunc, method, operands, options)
+
+    def __array_function__(
+        self, function: Callable[..., Any], types: Any, operands: Any, options: Any
+    ) -> Any:
+        return arithmetic().call(function, operands, options)
 
     def _with(self, ufunc: np.ufunc, *operands: Any) -> Any:
         return arithmetic().apply(ufunc, "__call__", operands, {})
@@ -275,6 +281,12 @@ class ArrayLike:
     def ravel(self) -> Tensor:
         """The elements in row-major order, along one axis."""
         return self.reshape(-1)
+
+    def squeeze(self, axis: Axes = None) -> Tensor:
+        """The tensor without its axes of extent 1, or without these of them."""
+        from zeroskip.formats.reshaping import squeezed
+
+        return self.reshape(squeezed(self.shape, axis))
 
     def copy(self) -> Tensor:
         """The tensor itself: nothing about it ever changes."""

@@ -69,6 +69,17 @@ def reshape(tensor: Tensor, shape: int | Sequence[int]) -> Tensor:
     return in_format(made[::-1], values, wanted, tensor, tensor.format.label)
 
 
+def squeezed(shape: Sequence[int], axis: int | Sequence[int] | None) -> list[int]:
+    """A shape without its extents of 1, or without those of these axes."""
+    if axis is None:
+        return [extent for extent in shape if extent != 1]
+    away = [_axis(each, len(shape)) for each in (axis if isinstance(axis, Sequence) else [axis])]
+    for each in away:
+        if shape[each] != 1:
+            raise TensorError(f"axis {each} has extent {shape[each]}; only one of 1 can go")
+    return [extent for each, extent in enumerate(shape) if each not in away]
+
+
 def in_format(
     coords: Sequence[Array],
     values: Array,
