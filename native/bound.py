@@ -15,8 +15,9 @@ from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Array, Operand, resolve, shapes
 from zeroskip.native.engine import Formats, evaluate
 from zeroskip.native.lines import line_of
-from zeroskip.native.load import Invocation
-from zeroskip.native.prepared import invocation
+from zeroskip.native.load import Invocation, KernelFailure
+from zeroskip.native.lower import Lowered
+from zeroskip.native.prepared import Slots, explained, invocation
 from zeroskip.native.recent import Recent
 from zeroskip.native.results import target_for
 from zeroskip.native.schedules import kernel_of, schedule_of
@@ -31,8 +32,8 @@ class Ready:
     """A kernel with everything filled in but the fresh operands and the result.
 
     fresh : (operand, slot) of what each call hands in; result : slot of the result.
-    long : as in `Slots`.
-    kept : what the struct points at, kept alive.
+    lowered, slots : what the struct points at, kept alive; they tell what a failure means.
+    kept : the operands, kept alive too.
     """
 
     call: Invocation
@@ -40,8 +41,16 @@ class Ready:
     result: int
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    long: bool
+    lowered: Lowered
+    slots: Slots
     kept: object
+
+    def run(self) -> None:
+        """Call the kernel; KernelError where data names a place that is not there, or one twice."""
+        try:
+            self.call.call(long=self.slots.long)
+        except KernelFailure as cause:
+            raise explained(self.lowered, cause, self.slots.shapes) from cause
 
 
 class Bound:
@@ -90,7 +99,7 @@ class Bound:
                     for name, slot in ready.fresh:
                         call.set_buffers((fresh[name],), slot)  # type: ignore[arg-type]
                     call.set_buffers((target,), ready.result)
-                    call.call(long=ready.long)
+                    ready.run()
                     return target
         results = evaluate(
             self.spec,
@@ -149,8 +158,8 @@ class Bound:
         at = {key: slot for slot, key in enumerate(prepared.lowered.buffers)}
         slots_of = tuple((n, at[("vals", n)]) for n in self.rest if ("vals", n) in at)
         result = at["vals", line.name]
-        kept = filled, operands
-        return Ready(call, slots_of, result, line.shape, line.result, filled.long, kept)
+        lowered, shape = prepared.lowered, line.shape
+        return Ready(call, slots_of, result, shape, line.result, lowered, filled, operands)
 
 
 def _usable(out: object, ready: Ready, fresh: Mapping[str, object]) -> bool:

@@ -211,6 +211,20 @@ def test_an_assignment_that_data_sends_to_a_place_twice(backend):
     )
 
 
+def test_bound_layers_say_the_same_of_what_data_names():
+    assign = zs.layer("y[X[i]] = v[i]", sizes={"y": (3,)})
+    once, twice = np.array([0, 2, 1]), PLACES
+    said = refusal(lambda: assign(X=twice, v=x[:3]), zs.KernelError)
+    bound = assign.bind(v=x[:3])
+    assert refusal(lambda: bound(X=twice), zs.KernelError) == said
+    assert bound(X=once).tolist() == [1, 1, 1]
+    gather = zs.layer("y[i] = A[X[i],0]")
+    said = refusal(lambda: gather(A=A, X=PLACES + 1), zs.KernelError)
+    held = gather.bind(A=A)
+    assert refusal(lambda: held(X=PLACES + 1), zs.KernelError) == said
+    assert np.array_equal(held(X=PLACES), A[PLACES, 0])
+
+
 @pytest.mark.parametrize("backend", ["c", "interpreter"])
 @pytest.mark.parametrize("place", [3, -1, 2**62, -(2**63)])
 def test_a_place_that_is_not_there(backend, place):
