@@ -11,7 +11,7 @@ import pytest
 
 import zeroskip as zs
 
-LATER = {"sweep", "layers"}
+LATER = {"sweep"}
 
 LAYER = 'L = zs.layer("O[b,o] = relu(B[o] + sum[i](W[o,i]*X[b,i]))"); y = L(W=w, B=b, X=x)'
 TENSOR = 'F = zs.tensor(module.weight.detach(), "m:U c*r*s:C")                      # torch in'
