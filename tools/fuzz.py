@@ -3,9 +3,10 @@
     python tools/fuzz.py [--kernels 20000] [--seconds S] [--count N] [--seed N] [--jobs N]
                          [--no-sanitize]
 
-Dense NumPy, the interpreter of the loop nest, the C, and the C under ASan and UBSan agree to the
-bit.  Kernels are distinct where their C differs in more than comments and names.  Each failure is
-printed with the seed that makes its case again: tools/fuzz.py --seed N --count 1
+Dense NumPy, the interpreter of the loop nest, the C, the C under ASan and UBSan and, at tiny
+extents, SymPy's doit() agree to the bit.  Kernels are distinct where their C
+differs in more than comments and names.  Each failure is printed with the seed that makes its case
+again: tools/fuzz.py --seed N --count 1
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from layout import ROOT
 
 from zeroskip.native import settings
 
-sys.path.insert(0, str(ROOT / "tests" / "native"))
+for room in ("einsum_spec", "native"):
+    sys.path.insert(0, str(ROOT / "tests" / room))
 trials, standalone = (importlib.import_module(name) for name in ("trials", "standalone"))
 
 BATCH = 64
@@ -42,6 +44,7 @@ class Report:
     verdicts: Counter[str]
     kernels: set[bytes]
     wrong: list[str]
+    symbolic: int
 
 
 def run(first: int, count: int, sanitized: bool) -> Report:
@@ -52,7 +55,7 @@ def run(first: int, count: int, sanitized: bool) -> Report:
         place = Path(name)
         with settings.using(cache_dir=place / "cache"):
             trials.judge(batch, place if sanitized else None)
-    report = Report(Counter(), set(), [])
+    report = Report(Counter(), set(), [], sum(trial.symbolic for trial in batch))
     for trial in batch:
         report.verdicts["wrong" if trial.wrong else trial.verdict] += 1
         if trial.wrong:
@@ -72,7 +75,7 @@ class Campaign:
         self.start = self.shown = time.monotonic()
         self.verdicts: Counter[str] = Counter()
         self.kernels: set[bytes] = set()
-        self.handed = 0
+        self.handed = self.symbolic = 0
 
     @property
     def done(self) -> bool:
@@ -84,6 +87,7 @@ class Campaign:
     def take(self, report: Report) -> None:
         self.verdicts += report.verdicts
         self.kernels |= report.kernels
+        self.symbolic += report.symbolic
         for text in report.wrong:
             self.show("")
             print(text, flush=True)
@@ -148,6 +152,7 @@ def main() -> int:
     for what, count in campaign.verdicts.most_common():
         print(f"{count:8} {what}")
     judges = "NumPy, interpreter, C" + (", C under ASan and UBSan" if sanitized else "")
+    print(f"{campaign.symbolic:8} cases judged by SymPy, too")
     seconds = time.monotonic() - campaign.start
     print(f"{len(campaign.kernels):8} distinct kernels judged by {judges}")
     print(f"{seconds:8.0f} s, seeds {args.seed} to {args.seed + campaign.handed - 1}")

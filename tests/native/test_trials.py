@@ -26,6 +26,7 @@ def test_random_kernels(k):
     batch = judged(k)
     kernels = set().union(*(t.kernels for t in batch if t.verdict.startswith("ok")))
     assert len(kernels) > BATCH * 2 // 3
+    assert any(trial.symbolic for trial in batch)
 
 
 @pytest.mark.sanitize

@@ -18,9 +18,11 @@ import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import Any
 
+import doit
 import numpy as np
 import standalone
 from families import random_trial
@@ -28,11 +30,14 @@ from generator import Case, random_array
 from judges import counted, prime
 from numpy.typing import NDArray
 
+from zeroskip.einsum_spec.form import Form
 from zeroskip.einsum_spec.spec import make_spec
+from zeroskip.einsum_spec.walk import single
 from zeroskip.errors import CompilerError, ZeroskipError
 from zeroskip.formats.tensor import Tensor
 from zeroskip.formats.values import is_float
 from zeroskip.native import engine, lanes, load, results, schedules
+from zeroskip.native.arguments import shapes
 from zeroskip.native.interpret import interpret
 from zeroskip.native.prepared import Prepared, Slots, explained, invocation
 from zeroskip.native.reference import evaluate_form, evaluate_forms
@@ -40,6 +45,9 @@ from zeroskip.native.reference import evaluate_form, evaluate_forms
 Array = NDArray[Any]
 
 SPECIFIC = re.compile(r"\b(?:T\d|\d+|[ijkl](?://2)?)\b")
+TINY = 64
+"""Points of an iteration space that SymPy visits."""
+
 SCRATCH = ("touched", "rows", "staged")
 """Buffers that hold no result."""
 
@@ -65,7 +73,7 @@ class Trial:
     """One random case on its way to a verdict.
 
     verdict : None until it is reached; then "ok", why the case is none, or what is wrong.
-    records : the kernels that the engine called.
+    records : the kernels that the engine called.  symbolic : whether SymPy judged, too.
     """
 
     def __init__(self, seed: int) -> None:
@@ -73,6 +81,7 @@ class Trial:
         self.case: Case | None = None
         self.verdict: str | None = None
         self.records: list[Record] = []
+        self.symbolic = False
 
     @property
     def wrong(self) -> bool:
@@ -129,7 +138,7 @@ class Trial:
         """What NumPy says of each line."""
         case, forms = self.case, self.spec.forms
         assert case is not None
-        extents = self.spec.extents({name: x.shape for name, x in case.dense.items()})
+        extents = self.spec.extents(shapes(case.dense))
         with np.errstate(all="ignore"):
             found = evaluate_forms(forms[:-1], case.dense, extents)
             name, known = forms[-1].target.tensor, {**case.dense, **found}
@@ -162,6 +171,8 @@ class Trial:
             for name, want in wanted.items():
                 if wrong := difference(found[name], want):
                     return f"WRONG {name} in {way}: {wrong}"
+        if self.finite and (wrong := self.by_sympy()):
+            return f"WRONG, SymPy: {wrong}"
         if self.counts:
             for record in self.records:
                 call = invocation(counted(record.prepared), copied(record.before))
@@ -169,11 +180,41 @@ class Trial:
                     return f"WRONG: {found} multiplications, interpreted {record.work}"
         return f"ok, {self.way}"
 
+    def by_sympy(self) -> str:
+        """What differs from what SymPy's ``doit()`` makes of a tiny case; nothing for others.
+
+        SymPy computes with rationals: integers that may wrap around are left to NumPy, and so are
+        results with computed places.
+        """
+        case, spec = self.case, self.spec
+        assert case is not None
+        extents, want = spec.extents(shapes(case.dense)), self.want[spec.results[-1]]
+        if "\n" in case.text or case.out is not None or not _plain(spec.forms[-1]):
+            return ""
+        if not 0 < prod(extents.ranks.values()) <= TINY or self.seed % 4:
+            return ""
+        if any(x.dtype.kind in "ub" for x in case.dense.values()):
+            return ""
+        if any(x.size and abs(x.astype(np.float64)).max() > 100 for x in case.dense.values()):
+            return ""
+        self.symbolic = True
+        numbers = {rank.upper(): n for rank, n in extents.ranks.items()}
+        numbers |= extents.constants | case.consts
+        found = doit.computed(spec.expr, case.dense, numbers, want.shape, extents.pads)
+        exact = np.array([float(x) for x in found.reshape(-1)]).reshape(want.shape)
+        return difference(exact.astype(want.dtype), want)
+
     @property
     def way(self) -> str:
         """The schedule of the last line."""
         text = self.records[0].prepared.c_text if self.records else ""
         return "tiled" if "tile_" in text else "lanes" if "* lanes: " in text else "plain"
+
+
+def _plain(form: Form) -> bool:
+    """Whether every subscript of the result is a rank of its own."""
+    axes = [single(part) for part in form.target.subscripts]
+    return None not in axes and len(set(axes)) == len(axes)
 
 
 def difference(got: Array, want: Array) -> str:
