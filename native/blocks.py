@@ -21,8 +21,25 @@ from zeroskip.einsum_spec.tree import Access
 from zeroskip.einsum_spec.walk import single
 from zeroskip.formats.format import Format
 from zeroskip.formats.ranks import Part
-from zeroskip.native.cursor import Block, State
-from zeroskip.native.nest import ZERO, Bind, Cond, Guard, Loop, Name, Range, Stmt, Stored, add
+from zeroskip.native.cursor import Block, Cursor, State
+from zeroskip.native.nest import (
+    ZERO,
+    Bind,
+    Cond,
+    Const,
+    Expr,
+    Guard,
+    Loop,
+    Name,
+    Range,
+    Stmt,
+    Stored,
+    add,
+    floordiv,
+    mod,
+    sub,
+)
+from zeroskip.native.scheme import Scheme
 
 if TYPE_CHECKING:
     from zeroskip.native.descend import Descent
@@ -42,6 +59,18 @@ def walkable(format: Format, accesses: Iterable[Access], padded: bool) -> bool:
     names = [[single(subscript) for subscript in access.subscripts] for access in accesses]
     plain = all(None not in ranks and len(set(ranks)) == len(ranks) for ranks in names)
     return plain and not padded
+
+
+def part_coordinate(scheme: Scheme, state: State, cursor: Cursor) -> Expr:
+    """Where bound ranks come to in an operand's next level, which stores a part of an axis."""
+    part, block = cursor.level.part, state.block(cursor)
+    assert part is not None
+    if not part.inner and block is not None:
+        return block.at
+    index, size = scheme.index(cursor.access, cursor.level.axes[0]), Const(part.size)
+    if not part.inner:
+        return floordiv(index, size)
+    return mod(index, size) if block is None else sub(index, block.first)
 
 
 def in_block(descent: Descent, state: State, i: int, rank: str) -> tuple[Stmt, ...]:

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from zeroskip.einsum_spec.tree import Access
 from zeroskip.einsum_spec.walk import free, gathers, single, variables
-from zeroskip.native.blocks import in_block
+from zeroskip.native.blocks import in_block, part_coordinate
 from zeroskip.native.brackets import bounds, condition, open_ranks
 from zeroskip.native.cursor import Cursor, Hook, Leaf, Place, State
 from zeroskip.native.nest import (
@@ -45,7 +45,6 @@ from zeroskip.native.nest import (
     ceildiv,
     floordiv,
     least,
-    mod,
     most,
     mul,
     neg,
@@ -114,7 +113,10 @@ class Descent:
                 checked = replace(cursor, checked=cursor.checked | set(level.axes))
                 narrowed = replace(state.with_cursor(i, checked), whole=False)
                 return (Guard(tuple(guards), self.go(narrowed)),)
-            coordinate = self._coordinate(state, cursor)
+            if level.part is None:
+                coordinate = self._flatten(cursor.access, level.axes)
+            else:
+                coordinate = part_coordinate(self.scheme, state, cursor)
             if cursor.optional:
                 return self._find(state, i, coordinate, guards)
             if level.kind.full:
@@ -374,19 +376,6 @@ class Descent:
         return n
 
     # ---- subscripts ---------------------------------------------------------------------
-
-    def _coordinate(self, state: State, cursor: Cursor) -> Expr:
-        """Where bound ranks come to in an operand's next level."""
-        access, level = cursor.access, cursor.level
-        if level.part is None:
-            return self._flatten(access, level.axes)
-        block, size = state.block(cursor), Const(level.part.size)
-        if not level.part.inner and block is not None:
-            return block.at
-        index = self.scheme.index(access, level.axes[0])
-        if not level.part.inner:
-            return floordiv(index, size)
-        return mod(index, size) if block is None else sub(index, block.first)
 
     def _flatten(self, access: Access, axes: tuple[int, ...]) -> Expr:
         at: Expr = ZERO

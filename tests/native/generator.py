@@ -76,11 +76,17 @@ def random_format(rng: np.random.Generator, ndim: int, splits: bool = True) -> s
     """One of `every_format`, or with levels H and, unless refused, a split axis; with a run field
     of 1 to 4 bits."""
     parts = [str(axis) for axis in range(ndim)]
-    if splits and ndim and rng.random() < 0.15:
-        axis, size = parts.pop(int(rng.integers(ndim))), int(rng.integers(1, 4))
-        parts += [f"{axis}/{size}", f"{axis}%{size}"]
+    split = ""
+    if splits and ndim and rng.random() < 0.25:
+        axis, size = parts.pop(int(rng.integers(ndim))), int(rng.integers(1, 5))
+        split = f"{axis}/{size}"
+        parts += [split, f"{axis}%{size}"]
+    parts = [str(part) for part in rng.permutation(parts)]
+    if split and rng.random() < 0.7:  # blocks outside, as loops can walk them
+        parts.remove(split)
+        parts.insert(0, split)
     groups: list[list[str]] = []
-    for part in rng.permutation(parts):
+    for part in parts:
         if groups and rng.random() < 0.3:
             groups[-1].append(str(part))
         else:
