@@ -1,8 +1,4 @@
-"""What a `Tensor` shares with ``ndarray``: operators, reductions, conversions to a number.
-
-Arithmetic is Einsums, which this room knows nothing of: the package hands it in with `provide`
-when it is imported, and it is loaded when it is first used.
-"""
+"""What a `Tensor` shares with ``ndarray``: operators, reductions, conversions to a number."""
 
 from __future__ import annotations
 
@@ -12,28 +8,10 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from zeroskip.errors import TensorError
+from zeroskip.formats.provided import arithmetic
 
 if TYPE_CHECKING:
     from zeroskip.formats.tensor import Tensor
-
-_load: Callable[[], Any] | None = None
-
-
-def provide(load: Callable[[], Any]) -> None:
-    """Say where arithmetic comes from.
-
-    load : gives an object with ``apply(ufunc, method, operands, options)``,
-        ``call(function, operands, options)`` and ``reduce(name, tensor, axis, …)``; called at
-        each use.
-    """
-    global _load
-    _load = load
-
-
-def arithmetic() -> Any:
-    assert _load is not None, "zeroskip/__init__.py provides it"
-    return _load()
-
 
 Axes = int | Sequence[int] | None
 

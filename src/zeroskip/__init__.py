@@ -17,7 +17,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from zeroskip.formats.arraylike import provide as _provide
+from zeroskip.formats.provided import provide as _provide
 
 __version__ = "0.1.0"
 
