@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from math import prod
 from typing import Protocol
 
+from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.explicit import form_text
 from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.subscripts import fold
 from zeroskip.einsum_spec.tree import Access, Affine
-from zeroskip.einsum_spec.walk import bounds, single, variables
+from zeroskip.einsum_spec.walk import bounds, by_data, single, variables
 from zeroskip.errors import ArchError, EinsumError
 from zeroskip.hwmodel.rings import as_product
 
@@ -112,6 +113,23 @@ class Layer:
         return self.target
 
 
+def _check_counted(form: Form) -> None:
+    """Refuse what the accounting has no line for: a wrong count would be a silent one."""
+    expressions = [factor for term in form.terms for factor in term.factors]
+    if expressions:
+        raise EinsumError(
+            "the hardware model charges for products of operands; it does not count functions, "
+            f"quotients or comparisons inside a sum: {deparse(expressions[0])}",
+            hint="Charge the product without it; one function around the whole is free of charge.",
+        )
+    if any(map(by_data, (form.target, *form.reads))):
+        raise EinsumError(
+            "the hardware model charges for places that subscripts give; here they are read from "
+            "an index tensor",
+            hint="Charge the layer for the operand that was gathered already.",
+        )
+
+
 def layer_of(
     spec: LayerSpec,
     shapes: Mapping[str, tuple[int, ...]],
@@ -135,6 +153,7 @@ def layer_of(
             hint="Charge each line on its own.",
         )
     form = spec.forms[0]
+    _check_counted(form)
     extents = spec.extents(shapes)
     values = {rank.upper(): n for rank, n in extents.ranks.items()} | extents.constants
     written = as_product(form) if zero else form.terms

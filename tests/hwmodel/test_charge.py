@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from layers import CONV, conv_case, conv_spec, one_pe
 
 from zeroskip.einsum_spec import make_spec
-from zeroskip.errors import TensorError
+from zeroskip.errors import EinsumError, TensorError
 from zeroskip.formats.tensor import Tensor
 from zeroskip.hwmodel import arch, charge
 
@@ -215,3 +217,18 @@ def test_slices_of_one_position_are_one_fiber() -> None:
     assert c.at("DRAM", "I").metadata_bits == 3 * 4
     assert c.at("DRAM", "F").metadata_bits == 32 * 1 + 17 * 6
     assert c.at("GLB", "I").read_metadata_bits == 3 * 4
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("S[i] = A[i,j]*(j <= i)*C[i,j]", "comparisons inside a sum: (j <= i)"),
+        ("S[i] = sum[j](A[i,j]*relu(C[i,j]))", "comparisons inside a sum: relu(C[i,j])"),
+        ("S[n,j] = A[X[n],j]*C[n,j]", "here they are read from an index tensor"),
+    ],
+)
+def test_what_the_accounting_has_no_line_for_is_refused(text, said):
+    operands = {"A": np.eye(3), "C": np.eye(3), "X": np.zeros(3, np.int64)}
+    spec = make_spec(text)
+    with pytest.raises(EinsumError, match=re.escape(said)):
+        charge(spec, arch("eyeriss"), {name: operands[name] for name in spec.operands})
