@@ -6,6 +6,7 @@ spec, operands ──► extents ──► for each line: signatures ──► k
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import partial
 
 from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.form import Form
@@ -14,6 +15,7 @@ from zeroskip.errors import KernelError
 from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Array, Operand, resolve, shapes
+from zeroskip.native.halves import halves_of
 from zeroskip.native.lines import line_of
 from zeroskip.native.prepared import BACKENDS
 from zeroskip.native.results import dense_result, sparse_result
@@ -66,22 +68,23 @@ def evaluate(
     skipped = names_of(skip, spec)
     alive = None if wanted is None else needed_results(spec, {*wanted, *formats})
     results: dict[str, Array | Tensor] = {}
+    halves = halves_of(spec, known, extents.constants)
     for line, form in enumerate(spec.forms):
         name = form.target.tensor
         if alive is not None and name not in alive:
             continue
-        last = line == len(spec.forms) - 1
-        result = run_form(
+        run = partial(
+            run_form,
             form,
-            known,
-            extents,
+            extents=extents,
             backend=backend,
-            out=out if last else None,
             format=formats.get(name),
             skip=skipped,
             convert=convert,
         )
-        results[form.target.tensor] = known[form.target.tensor] = result
+        into = out if line == len(spec.forms) - 1 else None
+        result = halves.run(form, known, run, into) if halves else run(known, out=into)
+        results[name] = known[name] = result
     return results
 
 

@@ -6,6 +6,7 @@ from generator import every_format, random_array, store
 from judges import Call, check, count, prepare
 
 from zeroskip.einsum_spec.spec import make_spec
+from zeroskip.errors import KernelError
 from zeroskip.formats.tensor import Tensor
 from zeroskip.formats.values import HALVES, dtype_of
 from zeroskip.native import engine, lanes, load, schedules
@@ -201,3 +202,26 @@ def test_too_large_a_result_is_infinite_and_nan_stays(half):
         got = got.astype(np.float64)
         assert np.isnan(got[1])
         assert np.allclose(got[[0, 2, 3]], [far, -far, np.inf], rtol=2**-6)
+
+
+@pytest.mark.parametrize("half", HALVES)
+@pytest.mark.parametrize("format", [None, "CSR"])
+def test_a_sum_inside_an_expression_is_rounded_with_it_alone(half, format):
+    """float16 ends at 65,504, and bfloat16 has 8 bits: neither holds the sum of 70,000 ones."""
+    S = np.zeros((1, 70_001)).astype(dtype_of(half))
+    S[0, 7] = 2
+    spec = make_spec("P[m,k] = exp(S[m,k])/sum[j](exp(S[m,j]))")
+    exact = np.exp(S.astype(np.float64))
+    want = (exact / exact.sum()).astype(np.float32).astype(S.dtype).astype(np.float64)
+    given = {"S": S if format is None else Tensor.from_dense(S, format)}
+    for backend in ("c", "numpy"):
+        out = np.ones(S.shape, S.dtype)
+        for got in (
+            engine.evaluate(spec, given, backend=backend)["P"],
+            engine.evaluate(spec, given, backend=backend, out=out)["P"],
+        ):
+            assert got.dtype == half
+            assert np.allclose(got.astype(np.float64), want, rtol=2.0**-7, atol=0)
+        assert got is out
+    with pytest.raises(KernelError, match=f"out= for P: expected a {half} array, found float32"):
+        engine.evaluate(spec, given, out=np.ones(S.shape, np.float32))
