@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from zeroskip.einsum_spec.deparse import deparse
+from zeroskip.einsum_spec.explicit import form_text
 from zeroskip.einsum_spec.form import Form, Term, summed
 from zeroskip.einsum_spec.tree import Add, Affine, Call, Compare, Expr, Literal, Mul
-from zeroskip.einsum_spec.walk import by_data, gathers
+from zeroskip.einsum_spec.walk import by_data, free, gathers
+from zeroskip.errors import KernelError
 from zeroskip.native.dtypes import LOGICAL
 
 
@@ -36,6 +41,27 @@ def is_bracket(node: Expr) -> bool:
         and isinstance(node.right, Affine)
         and not any(True for side in sides_of(node) for _ in gathers(side))
     )
+
+
+def check_left_out(form: Form, skipped: Collection[str]) -> None:
+    """Raise KernelError where padding that is left out of a sum would be left out of some of its
+    terms alone.
+
+    skipped : operands whose padding is left out.
+    """
+    if is_joint(form):
+        return
+    for access in (a for a in form.reads if a.tensor in skipped):
+        for term in form.terms:
+            window = free(access).keys() & {*term.ranks, *form.reduced}
+            if window and all(a.tensor != access.tensor for a in term.reads):
+                raise KernelError(
+                    f"padding of {access.tensor} is left out of a sum over "
+                    f"{', '.join(sorted(window))} of which a term does not read {access.tensor}: "
+                    f"{deparse(summed(term))}\n"
+                    f"  {form_text(form)}\n"
+                    f"Multiply that term by pow({deparse(access)}, 0), or sum it on its own."
+                )
 
 
 def form_scatters(form: Form) -> bool:

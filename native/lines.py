@@ -22,6 +22,7 @@ from zeroskip.native.arguments import Operand, densify, signature
 from zeroskip.native.blocks import walkable
 from zeroskip.native.conversions import refused
 from zeroskip.native.dtypes import LOGICAL, form_types
+from zeroskip.native.forms import check_left_out
 from zeroskip.native.operand import Signature
 from zeroskip.native.passes import every_visit, seen
 
@@ -79,6 +80,7 @@ def line_of(
     used = {name: operands[name] for name in dict.fromkeys(names) if name in operands}
     dtypes = {name: x.dtype for name, x in used.items()}
     dtype, result = form_types(form, dtypes, extents.constants)
+    check_left_out(form, extents.skipped)
     converted: dict[str, Operand] = {}
 
     def store(name: str, layout: Format | None, why: str) -> None:

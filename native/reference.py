@@ -175,7 +175,10 @@ class _Judge:
             names = (*self.outer, *term.ranks)
             summed = tuple(range(len(self.outer), len(names)))
             for inner in self._boxes(term.ranks, max(1, POINTS // max(prod(shape), 1))):
+                self.left: Array = np.asarray(True)
                 product = self._product(term, _grid(names, (*box, *inner)))
+                if self.form.reduction is None and not self.left.all():
+                    product = np.where(self.left, product, np.zeros((), self.work))
                 full = np.broadcast_to(product, (*shape, *(len(r) for r in inner)))
                 total += np.add.reduce(full, axis=summed, dtype=self.work)
         return total
@@ -265,8 +268,8 @@ class _Judge:
             inside = inside & (place >= 0) & (place < size)
             places.append(np.clip(place, 0, max(size - 1, 0)))
         dtype = dtype or self.work
-        if access.tensor in self.extents.skipped and self.form.reduction is not None:
-            self.kept = self.kept & inside
+        if access.tensor in self.extents.skipped:
+            self.kept, self.left = self.kept & inside, self.left & inside
         if array.size == 0:
             return np.zeros(np.broadcast_shapes(*(p.shape for p in places)), dtype)
         return np.where(inside, array[tuple(places)].astype(dtype), np.zeros((), dtype))
