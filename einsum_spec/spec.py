@@ -15,13 +15,14 @@ from zeroskip.einsum_spec.elaborate import elaborate
 from zeroskip.einsum_spec.explicit import make_explicit
 from zeroskip.einsum_spec.extents import Extents, solve
 from zeroskip.einsum_spec.form import Form
+from zeroskip.einsum_spec.functions import PLACES
 from zeroskip.einsum_spec.hoist import hoist
 from zeroskip.einsum_spec.operands import check_sizes, mentioned
 from zeroskip.einsum_spec.padding import PadLike, Pads, normalise, skipped_tensors
 from zeroskip.einsum_spec.parse import parse
 from zeroskip.einsum_spec.ranges import MAX_EXTENT
 from zeroskip.einsum_spec.subscript_string import translate
-from zeroskip.einsum_spec.tree import Access, Program, Scalar
+from zeroskip.einsum_spec.tree import Access, Program, Reduce, Scalar
 from zeroskip.einsum_spec.walk import constants, expressions, reads_of, subscripts
 from zeroskip.errors import EinsumError
 
@@ -120,10 +121,26 @@ class Spec:
         if found is None:
             pad = by_axis(self.pads, self.skipped)
             found = solve(self.forms, dict(key), self.sizes, self.consts, pad, text=self.text)
+            self._check_places(found)
             for oldest in list(self._solved)[: 1 - _CACHED_EXTENTS]:
                 self._solved.pop(oldest, None)
             self._solved[key] = found
         return found
+
+    def _check_places(self, extents: Extents) -> None:
+        """An argmax of nothing is no place."""
+        for statement in self.program.statements:
+            for node in expressions(statement.value):
+                if not isinstance(node, Reduce) or node.op not in PLACES:
+                    continue
+                for rank in node.ranks:
+                    if extents.ranks.get(rank) == 0:
+                        raise EinsumError(
+                            f"{node.op} over {rank}, which has extent 0, has no place to give",
+                            text=self.text,
+                            spans=[node.span] if node.span else [],
+                            hint=f"Give {rank} at least one coordinate, or leave the line out.",
+                        )
 
     def ops(self, shapes: Mapping[str, Sequence[int]] | None = None) -> Ops:
         """Multiplications and additions on dense operands of these shapes."""

@@ -372,3 +372,16 @@ def test_a_charge_says_that_another_order_is_not_charged():
     said = "storing I in another order: it is given by axes 1,0 and charged by axes 0,1"
     assert said in by_columns.missing
     assert set(by_columns.missing) - {said} == set(by_rows.missing)
+
+
+@pytest.mark.parametrize("name", ["argmax", "argmin"])
+def test_the_place_of_nothing(name):
+    with pytest.raises(zs.ZeroskipError) as caught:
+        zs.einsum(f"y[i] = {name}[k](A[i,k])", np.ones((2, 0)))
+    assert str(caught.value) == (
+        f"{name} over k, which has extent 0, has no place to give\n"
+        f"  y[i] = {name}[k](A[i,k])\n"
+        "         ^^^^^^^^^^^^^^^^^\n"
+        "Give k at least one coordinate, or leave the line out."
+    )
+    assert zs.einsum(f"y[i] = {name}[k](A[i,k])", np.ones((0, 2))).shape == (0,)
