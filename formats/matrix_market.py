@@ -44,6 +44,11 @@ def write(file: IO[bytes], tensor: Tensor) -> None:
         )
     coords, values = tensor.coords()
     whole = values.dtype.kind in "biu"
+    if values.dtype == np.uint64 and values.size and values.max() > np.iinfo(np.int64).max:
+        raise TensorError(
+            f"the tensor holds {values.max()}, and whole numbers of a Matrix Market file are read "
+            f"as int64, which ends at {np.iinfo(np.int64).max}\nSave it as .npz or .tns."
+        )
     header = f"{BANNER} coordinate {'integer' if whole else 'real'} general\n"
     file.write(
         f"{header}{MARK.decode()}{tensor.shape[0]} {tensor.shape[1]} {len(values)}\n".encode()

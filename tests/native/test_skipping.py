@@ -51,8 +51,8 @@ def test_a_fill_that_adds_something_cannot_be_skipped():
     assert "with fill 0, the value under min depends on what else it reads; only inf adds" in (
         refusal("y[i] min= A[i,k] + x[k]", "A", A=eye(0), x=X)
     )
-    assert "with fill 1, the value under + is 2.71828; only 0 adds nothing" in (
-        refusal("y[i] = sum[k](exp(A[i,k]))", "A", A=eye(1))
+    assert "with fill 1, the value under * is 2.71828; only 1 adds nothing" in (
+        refusal("y[i] *= exp(A[i,k])", "A", A=eye(1))
     )
 
 
