@@ -8,7 +8,7 @@ from math import prod
 from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.form import Form
 from zeroskip.einsum_spec.padding import Pads
-from zeroskip.einsum_spec.tree import Access
+from zeroskip.einsum_spec.tree import Access, Affine, Monomial, Var
 from zeroskip.einsum_spec.walk import bounds, free, gathers
 from zeroskip.errors import EinsumError
 
@@ -50,9 +50,12 @@ def check_read(
             continue  # checked where the place is read
         low, high = bounds(part, ranks, values)
         lo, hi = pads[name][axis]
-        if low >= 0 and high < shape[axis] + lo + hi:
+        end = shape[axis] + lo + hi
+        if low >= 0 and (high == end - 1 or (high < end and not _flattens(part))):
             continue
-        if low < 0:
+        if low >= 0 and high < end:
+            hint = f"It counts blocks and places in a block, which must fill the axis: {high + 1}."
+        elif low < 0:
             hint = "Subscripts start at 0, the first padded place: write p+r and pad, not p+r-1."
         else:
             missing = high - (shape[axis] + lo + hi - 1)
@@ -65,6 +68,17 @@ def check_read(
             spans=[part.span] if part.span else [],
             hint=hint,
         )
+
+
+def _flattens(part: Affine) -> bool:
+    """Whether a subscript counts blocks and places in a block, as ``C*g+c`` does, where C is the
+    extent of c; unlike a window's, its tail means something."""
+    single = {
+        atom.name.upper()
+        for coefficient, atom in part.terms
+        if isinstance(atom, Var) and coefficient == Monomial(1)
+    }
+    return any(single & set(coefficient.names) for coefficient, _ in part.terms)
 
 
 def check_write(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import reduce
+from functools import partial, reduce
 from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -47,6 +47,7 @@ from zeroskip.native.dtypes import (
     form_result,
     identity,
 )
+from zeroskip.native.halves import halves_of
 
 if TYPE_CHECKING:
     from zeroskip.einsum_spec.spec import Spec
@@ -112,13 +113,34 @@ def evaluate_forms(
     return results
 
 
-def evaluate(spec: Spec, operands: Mapping[str, npt.ArrayLike]) -> dict[str, Array]:
+def evaluate(
+    spec: Spec, operands: Mapping[str, npt.ArrayLike], out: npt.ArrayLike | None = None
+) -> dict[str, Array]:
     """Every result of a spec at dense operands, by name, in the order of its lines.
 
+    out : what a reduction at the last assignment starts from.
     Raises EinsumError where the operands do not fit the spec.
     """
-    extents = spec.extents({name: np.shape(value) for name, value in operands.items()})
-    return evaluate_forms(spec.forms, operands, extents)
+    known = {name: np.asarray(value) for name, value in operands.items()}
+    extents = spec.extents({name: value.shape for name, value in known.items()})
+    halves = halves_of(spec, known, extents.constants)
+    if halves is None:
+        found = evaluate_forms(spec.forms[:-1], known, extents)
+        last = spec.forms[-1]
+        return found | {last.target.tensor: evaluate_form(last, known | found, extents, out)}
+    results: dict[str, Array] = {}
+    for form in spec.forms:
+        start = np.asarray(out) if out is not None and form is spec.forms[-1] else None
+        run = partial(_with_operands, form, extents)
+        name = form.target.tensor
+        results[name] = known[name] = np.asarray(halves.run(form, known, run, start))
+    return results
+
+
+def _with_operands(
+    form: Form, extents: ExtentsLike, operands: Mapping[str, Array], out: Array | None
+) -> Array:
+    return evaluate_form(form, operands, extents, out)
 
 
 class _Judge:

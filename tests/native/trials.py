@@ -40,7 +40,7 @@ from zeroskip.native import engine, lanes, load, results, schedules
 from zeroskip.native.arguments import shapes
 from zeroskip.native.interpret import interpret
 from zeroskip.native.prepared import Prepared, Slots, explained, invocation
-from zeroskip.native.reference import evaluate_form, evaluate_forms
+from zeroskip.native.reference import evaluate
 
 Array = NDArray[Any]
 
@@ -136,24 +136,19 @@ class Trial:
 
     def dense_results(self) -> dict[str, Array]:
         """What NumPy says of each line."""
-        case, forms = self.case, self.spec.forms
-        assert case is not None
-        extents = self.spec.extents(shapes(case.dense))
+        assert self.case is not None
         with np.errstate(all="ignore"):
-            found = evaluate_forms(forms[:-1], case.dense, extents)
-            name, known = forms[-1].target.tensor, {**case.dense, **found}
-            found[name] = evaluate_form(forms[-1], known, extents, case.out)
-        return found
+            return evaluate(self.spec, self.case.dense, self.case.out)
 
     def results(self, backend: str) -> dict[str, dict[str, Array]]:
         """What the engine makes of each line: dense, and in formats where some were drawn."""
         assert self.case is not None
         given, formats, out = self.case.stored, self.case.formats, self.case.out
-        evaluate = partial(engine.evaluate, self.spec, given, backend=backend)
-        found: dict[str, Any] = {backend: evaluate(out=None if out is None else out.copy())}
+        run = partial(engine.evaluate, self.spec, given, backend=backend)
+        found: dict[str, Any] = {backend: run(out=None if out is None else out.copy())}
         if formats and self.clean:
             start = None if out is None else out.copy()
-            made: dict[str, Any] = evaluate(out=start, format=formats)
+            made: dict[str, Any] = run(out=start, format=formats)
             found[f"{backend} {formats}"] = {
                 name: x.validate().toarray() if isinstance(x, Tensor) else x
                 for name, x in made.items()
