@@ -48,7 +48,7 @@ SPECIFIC = re.compile(r"\b(?:T\d|\d+|[ijkl](?://2)?)\b")
 TINY = 64
 """Points of an iteration space that SymPy visits."""
 
-SCRATCH = ("touched", "rows", "staged")
+SCRATCH = ("touched", "row", "rows", "staged")
 """Buffers that hold no result."""
 
 SANITIZED = (*standalone.SANITIZERS, "-O0")
