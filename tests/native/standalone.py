@@ -137,9 +137,9 @@ def _arguments(prepared: Prepared, filled: Slots) -> bytes:
     given = list(zip(filled.parameters, kinds, strict=True))
     dims, reals, wholes = np.zeros(64, np.int64), np.zeros(16), np.zeros(16, np.int64)
     dims[: len(filled.dims)] = filled.dims
-    for array, kind in ((reals, "real"), (wholes, "whole")):
-        values = [x for x, k in given if k == kind]
-        array[: len(values)] = values
+    real = [x for x, kind in given if kind == "real"]
+    whole = [(int(x) + 2**63) % 2**64 - 2**63 for x, kind in given if kind != "real"]
+    reals[: len(real)], wholes[: len(whole)] = real, whole
     return b"".join([*parts, dims.tobytes(), reals.tobytes(), wholes.tobytes()])
 
 
