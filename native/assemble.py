@@ -26,7 +26,6 @@ import numpy as np
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.tree import Call
 from zeroskip.einsum_spec.walk import expressions
-from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import check_room
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Array, Operand, signature
@@ -192,7 +191,7 @@ def reordered(
     for name, format in chosen.reordered.items():
         held = operands[name]
         assert isinstance(held, Tensor)
-        operands[name] = held.asformat(Format(format))
+        operands[name] = held.asformat(format)
         known[name] = replace(
             signature(operands[name], known[name].padded),
             skips_padding=known[name].skips_padding,

@@ -6,14 +6,23 @@ at every call (`Line.converted`), which ``explain`` shows.  ``convert=False`` re
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from zeroskip.einsum_spec.explicit import pointed_out
 from zeroskip.einsum_spec.form import Form
 from zeroskip.einsum_spec.walk import single
 from zeroskip.errors import KernelError
 from zeroskip.formats.format import Format
+from zeroskip.formats.levels import Compressed
 from zeroskip.formats.ranks import axis_of
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Operand
+
+
+def compressed(order: Iterable[int | str]) -> Format:
+    """The format in which every axis is compressed, in this order: it can be followed in the order,
+    and looked up."""
+    return Format.of([((axis,), Compressed()) for axis in order])
 
 
 def refused(

@@ -9,25 +9,23 @@ its subscripts, or else a range over a rank that nothing stored can bind.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from zeroskip.einsum_spec.tree import Access
-from zeroskip.einsum_spec.walk import free, gathers, single, variables
+from zeroskip.einsum_spec.walk import free, single, variables
 from zeroskip.native.blocks import in_block, part_coordinate
 from zeroskip.native.brackets import bounds, condition, open_ranks
-from zeroskip.native.cursor import Cursor, Hook, Leaf, Place, State
+from zeroskip.native.cursor import Cursor, Hook, Leaf, State
+from zeroskip.native.gathering import fetch, wanted_places
 from zeroskip.native.nest import (
     ONE,
     ZERO,
     Absent,
     Bind,
-    Check,
     Cond,
     Const,
     Elem,
     Expr,
-    Fetch,
     Find,
     Guard,
     Level,
@@ -105,9 +103,9 @@ class Descent:
             level = cursor.level
             if any(state.lacking(cursor).values()):
                 continue
-            places = self._places(state, cursor.access, level.axes)
+            places = wanted_places(state, cursor.access, level.axes)
             if places:
-                return self.fetch(state, places, self.go)
+                return fetch(self.scheme, state, places, self.go)
             guards = self._padding_guards(cursor, level.axes)
             if guards and cursor.cuts:
                 checked = replace(cursor, checked=cursor.checked | set(level.axes))
@@ -150,41 +148,6 @@ class Descent:
         if full:
             return (Bind(pos, Pick(tuple(conditions), at, Const(-1)), body),)
         return (Find(node, cursor.position, coordinate, pos, tuple(conditions), body),)
-
-    # ---- places read from data, and comparisons of places -------------------------------
-
-    def _places(self, state: State, access: Access, axes: tuple[int, ...]) -> list[Place]:
-        """Reads of index tensors, and checks of what they give, that these axes still want."""
-        found: list[Place] = []
-        for axis in axes:
-            wanted = list(gathers(access.subscripts[axis]))
-            found += [g.access for g in wanted if g.access not in state.fetched]
-            if wanted and (access, axis) not in state.verified:
-                found.append((access, axis))
-        return found
-
-    def fetch(
-        self, state: State, places: list[Place], then: Callable[[State], tuple[Stmt, ...]]
-    ) -> tuple[Stmt, ...]:
-        """Read index tensors and check their places, in order; ``then`` comes inside."""
-        if not places:
-            return then(state)
-        place, *rest = places
-        scheme = self.scheme
-        if isinstance(place, Access):
-            var = scheme.fetch(place)
-            after = replace(state, fetched=state.fetched | {place})
-            array, index = scheme.values(place.tensor), scheme.row_major(place)
-            return (Fetch(var, array, index, self.fetch(after, rest, then)),)
-        access, axis = place
-        after = replace(state, verified=state.verified | {place})
-        coordinate, extent = scheme.index(access, axis), scheme.axis_extent(access, axis)
-        number = scheme.check(access, axis)
-        return (Check(coordinate, extent, number, self.fetch(after, rest, then)),)
-
-    def places_of(self, state: State, access: Access) -> list[Place]:
-        """What a target wants read before it is addressed."""
-        return self._places(state, access, tuple(range(len(access.subscripts))))
 
     def _walk_for(
         self, cursor: Cursor, node: Level, pos: str, coordinate: Expr, body: tuple[Stmt, ...]
@@ -312,9 +275,9 @@ class Descent:
         cursor = state.cursors[i]
         level, access = cursor.level, cursor.access
         known = [a for a in level.axes if not state.unbound(access.subscripts[a])]
-        places = self._places(state, access, tuple(known))
+        places = wanted_places(state, access, known)
         if places:
-            return self.fetch(state, places, self.go)
+            return fetch(self.scheme, state, places, self.go)
         prefix = self._bound_prefix(state, cursor)
         guards = self._padding_guards(cursor, level.axes[:prefix])
         if guards:

@@ -8,7 +8,7 @@ from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.explicit import form_text
 from zeroskip.einsum_spec.form import Form, Term, summed
 from zeroskip.einsum_spec.tree import Add, Affine, Call, Compare, Expr, Literal, Mul
-from zeroskip.einsum_spec.walk import by_data, free, gathers
+from zeroskip.einsum_spec.walk import by_data, free, gathers, single
 from zeroskip.errors import KernelError
 from zeroskip.native.dtypes import LOGICAL
 
@@ -62,6 +62,12 @@ def check_left_out(form: Form, skipped: Collection[str]) -> None:
                     f"  {form_text(form)}\n"
                     f"Multiply that term by pow({deparse(access)}, 0), or sum it on its own."
                 )
+
+
+def plain_target(form: Form) -> bool:
+    """Whether each axis of the result is a rank of its own, with no arithmetic."""
+    ranks = [single(part) for part in form.target.subscripts]
+    return None not in ranks and len(set(ranks)) == len(ranks)
 
 
 def form_scatters(form: Form) -> bool:

@@ -54,12 +54,12 @@ class Joint(Shape):
         brackets = []
         for node in dict.fromkeys(n for n in expressions(whole) if is_bracket(n)):
             assert isinstance(node, Compare)
-            if needed(whole, node, self.fills(), begin):
+            if needed(whole, node, self.known.fills, begin):
                 brackets.append(node)
         factors = [f for t in form.terms for f in t.factors]
 
         def leaf(state: State) -> tuple[Stmt, ...]:
-            return self.fetched(descent, state, factors, reduce)
+            return self.fetched(state, factors, reduce)
 
         def reduce(state: State) -> tuple[Stmt, ...]:
             found = {c.access: descent.read(c) for c in state.cursors}

@@ -15,12 +15,11 @@ from zeroskip.einsum_spec.tree import Gather
 from zeroskip.einsum_spec.walk import gathers, subscripts
 from zeroskip.errors import KernelError
 from zeroskip.formats.format import Format
-from zeroskip.formats.levels import Compressed
 from zeroskip.formats.ranks import axis_of
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Operand, densify, signature
 from zeroskip.native.blocks import walkable
-from zeroskip.native.conversions import refused
+from zeroskip.native.conversions import compressed, refused
 from zeroskip.native.dtypes import LOGICAL, form_types
 from zeroskip.native.forms import check_left_out
 from zeroskip.native.operand import Signature
@@ -159,6 +158,5 @@ def _gathers(form: Form) -> Iterator[Gather]:
 
 
 def _by_coordinates(held: Format) -> Format:
-    """A format in which every axis is compressed, in the order in which they are stored."""
-    axes = dict.fromkeys(axis_of(axis) for rank in held.ranks for axis in rank.axes)
-    return Format.of([((axis,), Compressed()) for axis in axes])
+    """Every axis compressed, in the order in which they are stored."""
+    return compressed(dict.fromkeys(axis_of(axis) for rank in held.ranks for axis in rank.axes))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.walk import by_data
-from zeroskip.native.forms import is_joint
+from zeroskip.native.forms import is_joint, plain_target
 from zeroskip.native.joint import Joint
 from zeroskip.native.nest import Kernel, Stmt
 from zeroskip.native.operand import Signature
@@ -77,7 +77,7 @@ def one_product(
         return None
     sums = Sums(Scheme(form, signatures, dtype))
     main, late = sums.parts()
-    if len(main) != 1 or not sums.plain_target():
+    if len(main) != 1 or not plain_target(form):
         return None
     return main[0], late, sums.target_ranks
 

@@ -22,10 +22,10 @@ import numpy as np
 
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.tree import Access, Expr
-from zeroskip.einsum_spec.walk import accesses, single
+from zeroskip.einsum_spec.walk import accesses
 from zeroskip.native.absence import folded
 from zeroskip.native.dtypes import identity
-from zeroskip.native.forms import is_joint, product_of, right_side
+from zeroskip.native.forms import is_joint, plain_target, product_of, right_side
 from zeroskip.native.operand import Signature
 
 
@@ -98,8 +98,7 @@ def every_visit(form: Form, known: Seen, dtype: str) -> Iterator[Visits]:
 
 def _even(form: Form, known: Seen) -> bool:
     """Whether every place of the result reduces the same number of points."""
-    target = [single(part) for part in form.target.subscripts]
-    return None not in target and len(set(target)) == len(target) and not known.skips_padding
+    return plain_target(form) and not known.skips_padding
 
 
 def _visits(value: Expr, known: Seen, start: int | float, even: bool, dtype: str) -> Visits:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from zeroskip.einsum_spec.tree import Access
-from zeroskip.einsum_spec.walk import accesses, single
+from zeroskip.einsum_spec.walk import accesses, free
 from zeroskip.native.absence import Number, folded
 from zeroskip.native.dtypes import identity
-from zeroskip.native.forms import is_joint, product_of, right_side
+from zeroskip.native.forms import is_joint, plain_target, product_of, right_side
 from zeroskip.native.functions import FUNCTIONS
 from zeroskip.native.lines import Line
 
@@ -87,7 +87,6 @@ def _sparse(line: Line, reads: Iterable[Access]) -> list[Access]:
 def _points(line: Line, ranks: set[str]) -> int | None:
     """How many points are reduced to one place of the result; None where these are not the same
     everywhere."""
-    target = [single(part) for part in line.form.target.subscripts]
-    if None in target or len(set(target)) < len(target):
+    if not plain_target(line.form):
         return None
-    return prod(line.extents.ranks[rank] for rank in ranks - set(target))
+    return prod(line.extents.ranks[rank] for rank in ranks - set(free(line.form.target)))

@@ -92,7 +92,7 @@ def sparse_result(
         if not convert:
             for name, layout in chosen.reordered.items():
                 why = f"the rows of {line.name} are found in the order {','.join(chosen.outer)}"
-                raise refused(form, name, line.used[name], Format(layout), why)
+                raise refused(form, name, line.used[name], layout, why)
         return _assembled(line, chosen, format, backend, fill)
     by_points = backend == "numpy" or not _of_products(line)
     if by_points or assemble.drops_zeros(form) or _everywhere(line):

@@ -12,9 +12,12 @@ from math import prod
 
 from zeroskip.einsum_spec.form import Form
 from zeroskip.einsum_spec.tree import Access
-from zeroskip.einsum_spec.walk import by_data, free, single
+from zeroskip.einsum_spec.walk import free, single
+from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Operand
+from zeroskip.native.conversions import compressed
+from zeroskip.native.forms import plain_target
 from zeroskip.native.operand import Signature
 from zeroskip.native.passes import every_visit, seen
 
@@ -36,7 +39,7 @@ class Assembly:
 
     target: tuple[str, ...]
     outer: tuple[str, ...]
-    reordered: Mapping[str, str]
+    reordered: Mapping[str, Format]
 
     @property
     def inner(self) -> tuple[str, ...]:
@@ -55,10 +58,9 @@ def plan(
 
     stored : entries of the sparse operands: rows of which each costs a look-up are no more.
     """
-    ranks = [single(part) for part in form.target.subscripts]
-    target = tuple(rank for rank in ranks if rank is not None)
-    if len(set(target)) < len(ranks) or by_data(form.target):
+    if not plain_target(form):
         return None
+    target = tuple(free(form.target))
     visits = list(every_visit(form, seen(signatures), dtype))
     followed = [
         [a for a in one.follow if signatures[a.tensor].skips] for v in visits for one in v.passes
@@ -69,14 +71,16 @@ def plan(
     if not outer and prod(shape) > SMALL_RESULT:
         outer = target[:1]
     chosen = Assembly(target, outer, {})
-    reordered: dict[str, str] = {}
+    reordered: dict[str, Format] = {}
     for together in followed:
         for access in together:
             order = _order(access, signatures[access.tensor], chosen)
-            if order is None or (order and reordered.get(access.tensor, order) != order):
+            if order is None:
                 return None
-            if order:
-                reordered[access.tensor] = order
+            if order and reordered.setdefault(access.tensor, compressed(order)) != compressed(
+                order
+            ):
+                return None
     return replace(chosen, reordered=reordered)
 
 
@@ -138,11 +142,11 @@ def _comes(access: Access, of: Signature, rank: str, outer: Sequence[str]) -> st
     return ""
 
 
-def _order(access: Access, of: Signature, chosen: Assembly) -> str | None:
-    """The format in which loops in the chosen order follow an operand; "" where they do
+def _order(access: Access, of: Signature, chosen: Assembly) -> tuple[int, ...] | None:
+    """The order of axes in which loops in the chosen order follow an operand; none where they do
     already; None where it cannot be."""
     if not chosen.outer:
-        return ""
+        return ()
     names = [single(part) for part in access.subscripts]
 
     def turn(axis: int) -> int:
@@ -156,7 +160,7 @@ def _order(access: Access, of: Signature, chosen: Assembly) -> str | None:
     apart = all(len({turn(a) for a in level.axes}) == 1 for level in of.levels)
     held = set(free(access)) & set(chosen.outer)
     if ranks == sorted(ranks) and apart and (not held or of.locatable or ranks[0] != 0):
-        return ""
+        return ()
     if None in names or len(set(names)) < len(names) or any(of.padded):
         leading = [level for level in of.levels if level.kind.full]
         axes = {axis for level in leading for axis in level.axes}
@@ -165,9 +169,8 @@ def _order(access: Access, of: Signature, chosen: Assembly) -> str | None:
             for axis, part in enumerate(access.subscripts)
             if held & set(free(Access("", (part,))))
         )
-        return "" if follows else None
-    order = sorted(stored, key=lambda axis: (turn(axis), stored.index(axis)))
-    return f"[{','.join(f'a{k}' for k in range(len(order)))}] " + " ".join(f"a{k}:C" for k in order)
+        return () if follows else None
+    return tuple(sorted(stored, key=lambda axis: (turn(axis), stored.index(axis))))
 
 
 def mostly_empty(chosen: Assembly, used: Mapping[str, Operand], extents: Mapping[str, int]) -> bool:

@@ -14,11 +14,14 @@ from zeroskip.einsum_spec.tree import Access, Expr
 from zeroskip.einsum_spec.walk import free, gathers, single, subscripts
 from zeroskip.formats.values import HALVES
 from zeroskip.native.absence import needed
-from zeroskip.native.cursor import Cursor, Leaf, State
-from zeroskip.native.descend import Descent, value_at
+from zeroskip.native.cursor import Cursor, Leaf, Place, State
+from zeroskip.native.descend import value_at
+from zeroskip.native.gathering import fetch, wanted_places
 from zeroskip.native.nest import (
     ZERO,
+    Cond,
     Elem,
+    Fetch,
     Fill,
     Func,
     Guard,
@@ -35,18 +38,23 @@ from zeroskip.native.nest import (
     Value,
     Whole,
     mul,
+    sub,
 )
-from zeroskip.native.passes import Pass, Seen, seen
+from zeroskip.native.passes import Pass, seen
 from zeroskip.native.pointwise import value_of
 from zeroskip.native.scheme import Scheme
 
 
 class Shape:
-    """What every kernel of a form needs: its title, its place, its values."""
+    """What every kernel of a form needs: its title, its place, its values.
+
+    known : what its signatures tell of the operands.
+    """
 
     def __init__(self, scheme: Scheme) -> None:
         self.scheme = scheme
         self.form = scheme.form
+        self.known = seen(scheme.signatures)
         target = self.form.target
         self.target_ranks = tuple(free(target))
         name, stored = target.tensor, scheme.stored
@@ -118,15 +126,6 @@ class Shape:
         plain = {c.tag: all(single(s) is not None for s in c.access.subscripts) for c in made}
         return tuple(sorted(made, key=lambda c: not plain[c.tag]))
 
-    @property
-    def known(self) -> Seen:
-        """What is known of the operands."""
-        return seen(self.scheme.signatures)
-
-    def fills(self) -> dict[str, int | float]:
-        """What stands for nothing, by operand."""
-        return {name: of.fill for name, of in self.scheme.signatures.items()}
-
     def absent_skipped(self, value: Value, whole: Expr, start: int | float, state: State) -> Value:
         """``value``, but ``start`` where an operand holds no more than a fill without which there
         is nothing to do: what loops leave out in one format adds nothing in another."""
@@ -140,26 +139,25 @@ class Shape:
             stored, fill = value_at(cursor, self.scheme), cursor.signature.fill
             if stored in known or not cursor.signature.fills or (fill and math.isfinite(fill)):
                 continue
-            if needed(whole, cursor.access, self.fills(), start):
+            if needed(whole, cursor.access, self.known.fills, start):
                 value = Select(stored, value, fill, start)
         return value
 
     def factor(self, node: Expr, found: Mapping[Access, Value]) -> Value:
         return value_of(node, self.scheme, found.__getitem__, self.scheme.dtype)
 
-    def fetched(
-        self, descent: Descent, state: State, factors: Iterable[Expr], make: Leaf
-    ) -> tuple[Stmt, ...]:
+    def fetched(self, state: State, factors: Iterable[Expr], make: Leaf) -> tuple[Stmt, ...]:
         """What ``make`` gives once the places that values and the target name are read."""
-        wanted: list[Access | tuple[Access, int]] = [
+        target = self.form.target
+        wanted: list[Place] = [
             gather.access
             for factor in factors
             for part in subscripts(factor)
             for gather in gathers(part)
             if gather.access not in state.fetched
         ]
-        wanted += descent.places_of(state, self.form.target)
-        return descent.fetch(state, list(dict.fromkeys(wanted)), make)
+        wanted += wanted_places(state, target, range(len(target.subscripts)))
+        return fetch(self.scheme, state, list(dict.fromkeys(wanted)), make)
 
     def over_result(self, body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
         """Visit every point of the result's ranks."""
@@ -177,10 +175,10 @@ class Shape:
         """What ``fold`` does at every place that was given fewer points than the ranks have; it
         is handed how many are missing."""
         points = mul(*(self.scheme.extent(r) for r in ranks if r not in self.target_ranks))
-        visits = self.visit()
-        missing = Sum((Whole(points), Prod((Number(-1), visits))))
-        fewer = Test("<", visits, Whole(points), "int64")
-        return self.over_result((Guard((), (fold(missing),), (fewer,)),))
+        given, visit = self.scheme.names.fresh("given"), self.visit()
+        missing = Whole(sub(points, Name(given)))
+        guarded = Guard((Cond("<", Name(given), points),), (fold(missing),))
+        return self.over_result((Fetch(given, visit.array, visit.index, (guarded,)),))
 
     def post(self, value: Value) -> Value:
         return value if self.form.post is None else Func(self.form.post, (value,))

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable
 
 from zeroskip.einsum_spec.form import Term
 from zeroskip.einsum_spec.tree import Compare
-from zeroskip.einsum_spec.walk import by_data, free, single
+from zeroskip.einsum_spec.walk import by_data, free
 from zeroskip.native.cursor import State
 from zeroskip.native.descend import Descent
-from zeroskip.native.forms import form_scatters, is_bracket, product_of
+from zeroskip.native.forms import form_scatters, is_bracket, plain_target, product_of
 from zeroskip.native.nest import (
     Acc,
     Elem,
@@ -54,14 +54,14 @@ class Sums(Shape):
 
     def body(self) -> tuple[Stmt, ...]:
         main, late = self.parts()
-        if self.hit or not self.plain_target():
+        if self.hit or not plain_target(self.form):
             main, late = self.form.terms, ()
         if self.accumulate:
             added = tuple(s for t in self.form.terms for s in self._term(t, None))
             return (*self.widened(), *added, *self.narrowed())
         if not main:
             main, late = late[:1], late[1:]
-        if len(main) == 1 and not self.hit and self.plain_target():
+        if len(main) == 1 and not self.hit and plain_target(self.form):
             direct = self._direct(main[0], late)
             if direct is not None:
                 return direct
@@ -76,10 +76,6 @@ class Sums(Shape):
         if late or self.form.post is not None:
             stmts += self._last_pass(late)
         return (*stmts, *self.narrowed())
-
-    def plain_target(self) -> bool:
-        plain = [single(s) for s in self.form.target.subscripts]
-        return all(plain) and len(set(plain)) == len(plain)
 
     def parts(self) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
         """The terms to sum up, and those to add when a sum is stored."""
@@ -167,7 +163,7 @@ class Sums(Shape):
             return self.put(value, work, stored_values(state, self.scheme))
 
         def leaf(state: State) -> tuple[Stmt, ...]:
-            return self.fetched(descent, state, factors, reduce)
+            return self.fetched(state, factors, reduce)
 
         descent = Descent(self.scheme, self.ranks(term), leaf, hook or (lambda state: None), None)
         visits = self.visits(term)

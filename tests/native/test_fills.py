@@ -226,7 +226,7 @@ def test_loops_follow_what_a_maximum_folds():
     shown = nest("D[i] max= A[i,k]", A=a)
     assert "in A.k[i]:  # compressed" in shown
     assert "D_visits[i] += 1" in shown
-    assert "if D_visits[i] < K:\n    D[i] max= 0" in shown
+    assert "if given < K:\n    D[i] max= 0" in shown
     assert "visits" not in nest("D[i] max= A[i,k]", A=np.eye(4))
     assert "visits" not in nest(
         "D[i] max= relu(A[i,k])*x[k] + y[k]", A=a, x=np.ones(4), y=np.ones(4)

@@ -57,7 +57,7 @@ def test_loops_visit_what_is_stored():
     assert "for k, pA_k in A.k[i]:" in found
     assert "range" not in found
     assert "for k in [0, K)" not in found
-    assert "if m_visits[i] < K:\n    m[i] max= 0" in found
+    assert "if given < K:\n    m[i] max= 0" in found
 
 
 @pytest.mark.parametrize(

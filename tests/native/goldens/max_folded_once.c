@@ -35,7 +35,8 @@ int32_t zs_kernel(zs_args *args)
         }
     }
     for (int64_t i = 0; i < I; i++) {
-        if (O_visits[i] < K) {
+        const int64_t given = O_visits[i];
+        if (given < K) {
             O_vals[i] = zs_max_float32(O_vals[i], 0.0f);
         }
     }

@@ -30,8 +30,9 @@ int32_t zs_kernel(zs_args *args)
         }
     }
     for (int64_t i = 0; i < I; i++) {
-        if (s_visits[i] < K) {
-            s_vals[i] += (float)K + -1.0f * (float)s_visits[i];
+        const int64_t given = s_visits[i];
+        if (given < K) {
+            s_vals[i] += (float)(K - given);
         }
     }
     return ZS_OK;
