@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from zeroskip.formats.values import HALVES
 from zeroskip.native.nest import (
@@ -147,6 +150,18 @@ def place(elem: Elem, ctx: ValueContext) -> str:
     return f"{elem.array}[{integer(elem.index)}]"
 
 
+def _folded(node: Prod | Sum, dtype: str) -> tuple[Value, ...]:
+    """The arguments, whole numbers among them made one that wraps around in its type: C would
+    compute ``3 * 1000000000`` in an int."""
+    known = [a.value for a in node.args if isinstance(a, Number)]
+    if np.dtype(dtype).kind not in "iu" or len(known) < 2:
+        return node.args
+    ends = np.iinfo(dtype)
+    found = math.prod(map(int, known)) if isinstance(node, Prod) else sum(map(int, known))
+    number = Number((found - int(ends.min)) % 2**ends.bits + int(ends.min))
+    return (number, *(a for a in node.args if not isinstance(a, Number)))
+
+
 def stored_as(text: str, dtype: str, computed: str) -> str:
     """C for a value of the type ``computed`` on its way into an array of ``dtype``."""
     return f"zs_narrow_{dtype}({text})" if dtype in HALVES and dtype != computed else text
@@ -172,11 +187,13 @@ def value(node: Value, ctx: ValueContext, outer: int = 0) -> str:
         text = integer(node.expr, 3)
         return text if ctx.dtype == "int64" else f"({C_TYPES[ctx.dtype]}){text}"
     if isinstance(node, Prod):
-        text = " * ".join(value(a, ctx, 2) for a in node.args)
-        return f"({text})" if outer == 3 else text
+        args = _folded(node, ctx.dtype)
+        text = " * ".join(value(a, ctx, 2) for a in args)
+        return f"({text})" if outer == 3 and len(args) > 1 else text
     if isinstance(node, Sum):
-        text = " + ".join(value(a, ctx, 1) for a in node.args)
-        return f"({text})" if outer >= 2 else text
+        args = _folded(node, ctx.dtype)
+        text = " + ".join(value(a, ctx, 1) for a in args)
+        return f"({text})" if outer >= 2 and len(args) > 1 else text
     if isinstance(node, Select):
         fill, otherwise = (number(x, ctx.dtype) if x else "0" for x in (node.fill, node.otherwise))
         test, chosen = f"{value(node.test, ctx)} != {fill}", value(node.value, ctx)
@@ -190,8 +207,10 @@ def value(node: Value, ctx: ValueContext, outer: int = 0) -> str:
     if isinstance(node, Test):
         return f"({comparison(node, ctx)})"
     if isinstance(node, Choose):
-        parts = (truth(node.test, ctx), value(node.yes, ctx, 1), value(node.no, ctx, 1))
-        return f"({parts[0]} ? {parts[1]} : {parts[2]})"
+        yes, no = (value(branch, ctx, 1) for branch in (node.yes, node.no))
+        if ctx.dtype == "uint64":  # of comparisons alone a branch is an int
+            yes, no = f"(uint64_t)({yes})", f"(uint64_t)({no})"
+        return f"({truth(node.test, ctx)} ? {yes} : {no})"
     if isinstance(node, Absent):
         here, missing = value(node.value, ctx, 1), value(node.otherwise, ctx, 1)
         return f"({integer(node.position)} >= 0 ? {here} : {missing})"

@@ -84,7 +84,7 @@ def _swish(x: float) -> float:
 
 
 def _whole(rounded: Callable[[float], int]) -> Callable[[float], float]:
-    return lambda x: rounded(x) if math.isfinite(x) else x
+    return lambda x: x if isinstance(x, np.integer) or not math.isfinite(x) else rounded(x)
 
 
 def _rounding(name: str) -> Callable[[str, str], str]:

@@ -102,3 +102,35 @@ def test_a_number_that_does_not_fit_the_arithmetic_is_refused(backend):
         "(-2147483648 .. 2147483647)\n"
         "Convert an operand with .astype('int64') or .astype('float64')."
     )
+
+
+@pytest.mark.parametrize("backend", ["c", "interpreter"])
+@pytest.mark.parametrize(
+    ("text", "dtype", "wanted"),
+    [
+        ("y[i] = 3*1000000000*x[i]", "int64", 3_000_000_000),
+        ("y[i] = x[i] + 2000000000 + 2000000000", "int64", 4_000_000_001),
+        ("y[i] = 4*1500000000*x[i]", "int32", 1_705_032_704),
+        ("y[i] = 3*4000000000000000000*x[i]", "int64", -6_446_744_073_709_551_616),
+    ],
+)
+def test_numbers_among_themselves_wrap_around_in_the_arithmetic(text, dtype, wanted, backend):
+    found = evaluate(make_spec(text), {"x": np.ones(2, dtype)}, backend=backend)["y"]
+    assert found.dtype == dtype
+    assert found.tolist() == [wanted] * 2
+
+
+@pytest.mark.parametrize("backend", ["c", "interpreter", "numpy"])
+def test_unsigned_branches_of_comparisons_alone(backend):
+    x = np.array([3, 0, 2**63], np.uint64)
+    spec = make_spec("y[i] = where(x[i] != 0, (i <= 1)*((i <= 2) - (i != 7)), x[i])")
+    assert evaluate(spec, {"x": x}, backend=backend)["y"].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("backend", ["c", "interpreter", "numpy"])
+def test_rounding_leaves_whole_numbers_of_any_size(backend):
+    x = np.array([2**64 - 1, 2**63 + 1, 0], np.uint64)
+    for name in ("floor", "ceil"):
+        found = evaluate(make_spec(f"y[i] = {name}(x[i])"), {"x": x}, backend=backend)["y"]
+        assert found.dtype == np.uint64
+        assert found.tolist() == x.tolist()
