@@ -110,11 +110,9 @@ def test_a_number_that_does_not_fit_the_arithmetic_is_refused(backend):
     [
         ("y[i] = 3*1000000000*x[i]", "int64", 3_000_000_000),
         ("y[i] = x[i] + 2000000000 + 2000000000", "int64", 4_000_000_001),
-        ("y[i] = 4*1500000000*x[i]", "int32", 1_705_032_704),
-        ("y[i] = 3*4000000000000000000*x[i]", "int64", -6_446_744_073_709_551_616),
     ],
 )
-def test_numbers_among_themselves_wrap_around_in_the_arithmetic(text, dtype, wanted, backend):
+def test_numbers_among_themselves_are_computed_in_the_arithmetic(text, dtype, wanted, backend):
     found = evaluate(make_spec(text), {"x": np.ones(2, dtype)}, backend=backend)["y"]
     assert found.dtype == dtype
     assert found.tolist() == [wanted] * 2

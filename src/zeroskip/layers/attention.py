@@ -67,30 +67,29 @@ def multi_head_attention(
     Examples
     --------
     >>> print(multi_head_attention(64, 4, bias=False))
-    T[n,y,h,p,e] = I[n,p,c]*F[64*y+16*h+e,c]
+    T[n,y,h,p,e] = I[n,p,c]*F[H*E*y+E*h+e,c]
     S[n,h,p,m] = T[n,0,h,p,e]*T[n,1,h,m,e]/sqrt(E)
     X[n,h,p] = max[m](S[n,h,p,m])
     A[n,h,p,m] = exp(S[n,h,p,m] - X[n,h,p])
     D[n,h,p] = sum[m](A[n,h,p,m])
     Z[n,h,p,e] = A[n,h,p,m]*T[n,2,h,m,e]/D[n,h,p]
-    O[n,p,k] = Z[n,h,p,e]*W[k,16*h+e]
+    O[n,p,k] = Z[n,h,p,e]*W[k,E*h+e]
     """
     (width,), (heads,) = each("embed_dim", embed_dim, 1), each("num_heads", num_heads, 1)
     if width % heads:
         raise EinsumError(
             f"embed_dim: expected a multiple of num_heads, found {width} for {heads} heads"
         )
-    size = width // heads
-    rows = f"{width}*y+{size}*h+e"
+    rows = "H*E*y+E*h+e"
     scores, weights = _softmax("n,h,p", causal, False)
     lines = (
         f"T[n,y,h,p,e] = I[n,p,c]*F[{rows},c]" + (f" + B[{rows}]" if bias else ""),
         f"S[n,h,p,m] = {scores}T[n,0,h,p,e]*T[n,1,h,m,e]/sqrt(E)",
         weights,
         "Z[n,h,p,e] = A[n,h,p,m]*T[n,2,h,m,e]/D[n,h,p]",
-        f"O[n,p,k] = Z[n,h,p,e]*W[k,{size}*h+e]" + (" + b[k]" if bias else ""),
+        "O[n,p,k] = Z[n,h,p,e]*W[k,E*h+e]" + (" + b[k]" if bias else ""),
     )
-    return layer("\n".join(lines), sizes={"y": 3, "h": heads, "e": size})
+    return layer("\n".join(lines), sizes={"y": 3, "h": heads, "e": width // heads})
 
 
 def _softmax(query: str, causal: bool, mask: bool) -> tuple[str, str]:

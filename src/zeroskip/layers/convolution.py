@@ -148,12 +148,12 @@ def depthwise_conv2d(
     >>> print(depthwise_conv2d())
     O[n,c,p,q] = I[n,c,p+r,q+s] * F[c,z,r,s]
     >>> print(depthwise_conv2d(multiplier=2))
-    O[n,2*c+k,p,q] = I[n,c,p+r,q+s] * F[2*c+k,z,r,s]
+    O[n,K*c+k,p,q] = I[n,c,p+r,q+s] * F[K*c+k,z,r,s]
     """
     of = window(2, stride, padding, dilation)
     (several,) = each("multiplier", multiplier, 1)
     sizes = {"z": 1} | ({"k": several} if several > 1 else {})
-    filters = f"{several}*c+k" if several > 1 else "c"
+    filters = "K*c+k" if several > 1 else "c"
     products = f"I[n,c,{of.read()}] * F[{filters},z,r,s]"
     text = f"O[n,{filters},p,q] = " + wrapped(activation, products + _bias(bias, filters))
     return layer(text, sizes=sizes, pad=of.pad())

@@ -74,7 +74,7 @@ def conv_transpose2d(
     form : str
         ``"scatter"``: every input is multiplied with the filter and added where it falls.
         ``"zero-insertion"`` (fractionally strided): zeros between the inputs, then CONV with the
-        filter turned around.
+        filter turned around, which here reads the inputs backward.
         ``"sub-pixel"``: a filter for each place in a block of stride×stride outputs, and then the
         blocks side by side; without dilation.
     kernel_size : int or one for each axis
@@ -94,9 +94,9 @@ def conv_transpose2d(
     O[n,m,p,q] = (y == 0)*(x == 0)*T[n,m,p+y+1,q+x+1]
     >>> print(conv_transpose2d(stride=2, form="zero-insertion", kernel_size=3))
     Z[n,c,2*h,2*w] = I[n,c,h,w]
-    O[n,m,p,q] = Z[n,c,p+r,q+s] * F[c,m,2-r,2-s]
+    O[n,m,p,q] = Z[n,c,p+2-r,q+2-s] * F[c,m,r,s]
     >>> print(conv_transpose2d(stride=2, form="sub-pixel", kernel_size=4))
-    O[n,m,2*i+y,2*j+x] = I[n,c,i+u,j+v] * F[c,m,2-2*u+y,2-2*v+x]
+    O[n,m,2*i+y,2*j+x] = I[n,c,i+1-u,j+1-v] * F[c,m,Y*u+y,X*v+x]
     """
     of = window(2, stride, padding, dilation)
     return _transposed(of, output_padding, groups, bias, form, kernel_size)
@@ -147,12 +147,12 @@ def pixel_shuffle(upscale_factor: int) -> Layer:
     With a `conv2d` before it, up-CONV in sub-pixel form.
 
     >>> print(pixel_shuffle(2))
-    O[n,c,2*h+y,2*w+x] = I[n,4*c+2*y+x,h,w]
+    O[n,c,2*h+y,2*w+x] = I[n,Y*X*c+X*y+x,h,w]
     """
     (up,) = each("upscale_factor", upscale_factor, 1)
     if up == 1:
         return layer("O[n,c,h,w] = I[n,c,h,w]")
-    text = f"O[n,c,{up}*h+y,{up}*w+x] = I[n,{up * up}*c+{up}*y+x,h,w]"
+    text = f"O[n,c,{up}*h+y,{up}*w+x] = I[n,Y*X*c+X*y+x,h,w]"
     return layer(text, sizes={"y": up, "x": up})
 
 
@@ -201,9 +201,12 @@ def _zero_insertion(
     inserted = any(u > 1 for u in of.stride)
     name = "Z" if inserted else "I"
     dense = Window((1,) * of.ndim, tuple(sides), of.dilation)
-    flipped = ",".join(f"{size - 1}-{rank}" for size, rank in zip(taps, of.taps, strict=True))
+    backward = ",".join(
+        f"{plus(place, far)}-{times(step, rank)}"
+        for place, far, step, rank in zip(of.places, reach, of.dilation, of.taps, strict=True)
+    )
     text = (
-        f"O[n,m,{listed(of.places)}] = {name}[n,c,{dense.read()}] * F[c,m,{flipped}]"
+        f"O[n,m,{listed(of.places)}] = {name}[n,c,{backward}] * F[c,m,{listed(of.taps)}]"
         f"{' + B[m]' if bias else ''}"
     )
     if inserted:
@@ -226,10 +229,9 @@ def _sub_pixel(of: Window, cut: list[tuple[int, int]], taps: tuple[int, ...], bi
     for axis, (tile, phase, step) in enumerate(letters, 2):
         up, size = of.stride[axis - 2], taps[axis - 2]
         blocks = -(-size // up)  # taps of each place in a block, the last ones of padding
-        read.append(f"{tile}+{step}")
-        last = f"{up * (blocks - 1)}-{times(up, step)}"
+        read.append(f"{plus(tile, blocks - 1)}-{step}")
         written.append(f"{times(up, tile)}+{phase}" if up > 1 else tile)
-        filters.append(f"{last}+{phase}" if up > 1 else last)
+        filters.append(f"{phase.upper()}*{step}+{phase}" if up > 1 else step)
         sizes |= {step: blocks} | ({phase: up} if up > 1 else {})
         beyond = up * blocks - size
         longer.append(beyond)
