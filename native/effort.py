@@ -15,6 +15,13 @@ LONG = 2**24
 """Points from which a kernel runs so that it can be interrupted; some 0.02 s of products."""
 
 
+def is_long(form: Form, operands: Mapping[str, Operand], extents: Extents) -> bool:
+    """Whether the kernel of a form may be interrupted."""
+    most = prod(extents.shapes[form.target.tensor])
+    most += len(form.terms) * prod(extents.ranks.values())
+    return most >= LONG and points(form, operands, extents) >= LONG
+
+
 def points(form: Form, operands: Mapping[str, Operand], extents: Extents) -> float:
     """Points that the kernel of a form visits, at most: of each term those of its ranks, by the
     share that its emptiest operand stores; and every place of the result."""

@@ -66,7 +66,9 @@ def evaluate(
     extents = spec.extents(shapes(known))
     formats = formats_by_result(spec, format)
     skipped = names_of(skip, spec)
-    alive = None if wanted is None else needed_results(spec, {*wanted, *formats})
+    alive = None
+    if wanted is not None and len(spec.forms) > 1:
+        alive = needed_results(spec, {*wanted, *formats})
     results: dict[str, Array | Tensor] = {}
     halves = halves_of(spec, known, extents.constants)
     for line, form in enumerate(spec.forms):

@@ -9,7 +9,7 @@ with it innermost; so are the sums, whose rows are padded to whole vectors.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from zeroskip.einsum_spec.extents import Extents
@@ -63,31 +63,31 @@ class LanePlan:
         return tuple(r for r in ranks if r is not None and r != self.rank)
 
 
-def plan(
-    form: Form, signatures: Mapping[str, Signature], dtype: str, extents: Extents
-) -> LanePlan | None:
-    """The lane schedule with the longest lanes, or None where it does not fit.
+def plans(form: Form, signatures: Mapping[str, Signature], dtype: str) -> tuple[LanePlan, ...]:
+    """The lane schedules of a form, one for each rank that can be the lanes.
 
-    It fits one product with a sparse operand, all of one dtype, and a rank of the result that
+    They fit one product with a sparse operand, all of one dtype, and a rank of the result that
     no sparse operand holds and that every dense one holds plainly or not at all.
     """
     parts = one_product(form, signatures, dtype)
     if parts is None:
-        return None
+        return ()
     term, late, ranks = parts
     names = {a.tensor for a in term.accesses}
     if len(names) != len(term.accesses):
-        return None
+        return ()
     if not all(exact(signatures[n].dtype, dtype) for n in names):
-        return None
+        return ()
     if not any(signatures[n].skips for n in names):
-        return None
-    found = []
-    for rank in ranks:
-        staged = _staged(term, rank, signatures)
-        if staged and extents.ranks[rank] >= FEWEST_LANES:
-            found.append(LanePlan(form, rank, term, late, staged))
-    return max(found, key=lambda p: extents.ranks[p.rank], default=None)
+        return ()
+    staged = {rank: _staged(term, rank, signatures) for rank in ranks}
+    return tuple(LanePlan(form, rank, term, late, of) for rank, of in staged.items() if of)
+
+
+def longest(found: Sequence[LanePlan], extents: Extents) -> LanePlan | None:
+    """The schedule with the longest lanes; None where they are few."""
+    long = [one for one in found if extents.ranks[one.rank] >= FEWEST_LANES]
+    return max(long, key=lambda p: extents.ranks[p.rank], default=None)
 
 
 def _staged(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,13 +17,16 @@ from zeroskip.errors import KernelError
 from zeroskip.formats.format import Format
 from zeroskip.formats.ranks import axis_of
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native.arguments import Operand, densify, signature
+from zeroskip.native import load
+from zeroskip.native.arguments import Operand, densify, fill_of, signature
 from zeroskip.native.blocks import walkable
 from zeroskip.native.conversions import compressed, refused
 from zeroskip.native.dtypes import LOGICAL, form_types
 from zeroskip.native.forms import check_left_out
 from zeroskip.native.operand import Signature
 from zeroskip.native.passes import every_visit, seen
+from zeroskip.native.recent import Recent
+from zeroskip.native.scheme import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,11 @@ class Line:
     dtype: np.dtype[Any]
     result: np.dtype[Any]
     converted: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        """Lines of equal keys have the same kernels."""
+        return self.form, *self.signatures.items(), self.dtype.name
 
     @property
     def fills(self) -> dict[str, int | float]:
@@ -74,9 +82,11 @@ def line_of(
     blocks : whether loops may walk the blocks of a split format; else it is compressed by axes.
     convert : whether operands may be stored anew for that; KernelError where one would be.
     """
-    names = [access.tensor for access in form.reads]
-    names += [name for term in form.terms for name in term.bare]
-    used = {name: operands[name] for name in dict.fromkeys(names) if name in operands}
+    used = {name: operands[name] for name in _named(form) if name in operands}
+    key = (id(form), *map(_key, used.values()), *_surroundings(used, extents), blocks)
+    fit = _fits.get(key)
+    if fit is not None:
+        return Line(form, used, extents, *fit[1:])
     dtypes = {name: x.dtype for name, x in used.items()}
     dtype, result = form_types(form, dtypes, extents.constants)
     check_left_out(form, extents.skipped)
@@ -100,7 +110,37 @@ def line_of(
         padded = tuple(tuple(p) != (0, 0) for p in pads) or (False,) * operand.ndim
         seen = signature(operand, padded)
         signatures[name] = replace(seen, skips_padding=name in extents.skipped)
+    if not converted:
+        _fits.keep(key, (form, signatures, dtype, result))
     return Line(form, used, extents, signatures, dtype, result, tuple(converted))
+
+
+_fits: Recent[Hashable, tuple[Form, dict[str, Signature], np.dtype[Any], np.dtype[Any]]]
+_fits = Recent(load.MOST_KERNELS)
+"""Of forms over operands that need no conversion: signatures, and types of `Line`.  A form goes by
+its identity, for 2*x and 2.0*x are equal and not of one type; it is kept, so that no other has it.
+"""
+
+
+def _named(form: Form) -> dict[str, None]:
+    """The operands and constants that a form names, in order."""
+    names = [access.tensor for access in form.reads]
+    return dict.fromkeys([*names, *(name for term in form.terms for name in term.bare)])
+
+
+def _key(operand: Operand) -> Hashable:
+    """Operands of equal keys are read by the same loops."""
+    if isinstance(operand, np.ndarray):
+        return operand.dtype, operand.ndim
+    widths = tuple(x.dtype for level in operand.levels for x in level.arrays.values())
+    return operand.dtype, operand.format, fill_of(operand), widths
+
+
+def _surroundings(used: Mapping[str, Operand], extents: Extents) -> Iterator[Hashable]:
+    """What a line depends on beside form and operands: padding, and values of constants."""
+    for name in used:
+        yield extents.pads.get(name), name in extents.skipped
+    yield tuple(extents.constants.items())
 
 
 def _looked_up(

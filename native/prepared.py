@@ -14,7 +14,7 @@ from zeroskip.errors import CompilerError, KernelError
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import load
 from zeroskip.native.arguments import Array, Operand, densify, values
-from zeroskip.native.effort import LONG, points
+from zeroskip.native.effort import is_long
 from zeroskip.native.emit import SYMBOL
 from zeroskip.native.interpret import interpret
 from zeroskip.native.lower import Lowered
@@ -99,7 +99,7 @@ def slots(
     buffers = [_array(key, operands, arrays) for key in lowered.buffers]
     dims = [_number(key, extents, numbers) for key in lowered.dims]
     scalars = [np.asarray(densify(operands[name])).item() for name in lowered.scalars]
-    long = points(lowered.form, operands, extents) >= LONG
+    long = is_long(lowered.form, operands, extents)
     return Slots(buffers, dims, scalars, extents.shapes, long)
 
 

@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 
 from zeroskip.formats.level_data import check_room
-from zeroskip.native import lanes, tile
+from zeroskip.native import lanes, load, tile
 from zeroskip.native.arguments import Array
 from zeroskip.native.emit import emit
 from zeroskip.native.lines import Line
@@ -16,6 +16,7 @@ from zeroskip.native.lower import lower
 from zeroskip.native.nest import LANE_BYTES
 from zeroskip.native.packing import pack
 from zeroskip.native.prepared import Prepared, Slots, remember, slots
+from zeroskip.native.recent import Recent
 from zeroskip.native.scheme import Key
 
 WORTH_TILING = 2**14
@@ -41,15 +42,29 @@ def schedule_of(line: Line, bound: Collection[str] = ()) -> Schedule:
 
     bound : operands that are packed once for many calls.
     """
-    tiles = tile.plan(line.form, line.signatures, line.dtype.name)
+    tiles, in_lanes = _plans(line)
     if tiles is None:
-        return lanes.plan(line.form, line.signatures, line.dtype.name, line.extents)
+        return lanes.longest(in_lanes, line.extents)
     entries = line.used[tiles.entries.tensor]
     work = entries.size if isinstance(entries, np.ndarray) else entries.stored
     work *= prod(line.extents.ranks[rank] for rank in tiles.lanes)
     if work <= REUSE * prod(line.extents.shapes[tiles.lane_access.tensor]):
         return None
     return tiles if tiles.entries.tensor in bound or work >= WORTH_TILING else None
+
+
+_planned: Recent[Key, tuple[tile.TilePlan | None, tuple[lanes.LanePlan, ...]]]
+_planned = Recent(load.MOST_KERNELS)
+
+
+def _plans(line: Line) -> tuple[tile.TilePlan | None, tuple[lanes.LanePlan, ...]]:
+    """The tiled schedule of a line, or else those in lanes."""
+    found = _planned.get(line.key)
+    if found is None:
+        what = line.form, line.signatures, line.dtype.name
+        tiles = tile.plan(*what)
+        found = _planned.keep(line.key, (tiles, lanes.plans(*what) if tiles is None else ()))
+    return found
 
 
 def kernel_of(line: Line, schedule: Schedule, target: Array) -> tuple[Prepared, Slots]:
@@ -84,7 +99,7 @@ def targets(line: Line, prepared: Prepared, target: Array) -> dict[Key, Array]:
 
 def walk(line: Line, *, hits: bool = False, accumulate: bool = False) -> Prepared:
     """The plain walk; ``hits``: with marks of what it wrote."""
-    key = (line.form, tuple(line.signatures.items()), line.dtype.name, hits, accumulate)
+    key = (*line.key, hits, accumulate)
 
     def build() -> Prepared:
         lowered = lower(
@@ -97,7 +112,7 @@ def walk(line: Line, *, hits: bool = False, accumulate: bool = False) -> Prepare
 
 def in_lanes(line: Line, plan: lanes.LanePlan, target: Array) -> tuple[Prepared, Slots]:
     """The kernel of the lane schedule, its scratch made."""
-    key = ("lanes", plan, tuple(line.signatures.items()), line.dtype.name)
+    key = ("lanes", plan.rank, *line.key)
 
     def build() -> Prepared:
         lowered = lanes.lower_lanes(plan, line.signatures, line.dtype.name)
@@ -123,7 +138,7 @@ def tiled(line: Line, plan: tile.TilePlan, target: Array) -> tuple[Prepared, Slo
     """The kernel of the tiled schedule, its entries packed and its scratch made."""
     geometry = tile.geometry(plan, line.extents, LANE_BYTES // line.dtype.itemsize)
     offsets = tile.offset_dtype(geometry)
-    key = ("tile", plan, tuple(line.signatures.items()), line.dtype.name, offsets)
+    key = ("tile", offsets, *line.key)
 
     def build() -> Prepared:
         lowered = tile.lower_tile(plan, line.signatures, line.dtype.name, offsets)

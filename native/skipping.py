@@ -22,6 +22,8 @@ def names_of(skip: str | Collection[str], spec: Spec) -> tuple[str, ...]:
     Raises KernelError for a name that no line reads.
     """
     names = (skip,) if isinstance(skip, str) else tuple(skip)
+    if not names:
+        return ()
     read = {access.tensor for form in spec.forms for access in form.reads}
     for name in names:
         if name not in read:
@@ -35,6 +37,8 @@ def check_skips(line: Line, skip: Collection[str]) -> None:
     """Raise KernelError unless every point that a loop visits is stored by one of the operands
     ``skip``, wherever the line reads any of them."""
     names = [name for name in skip if name in line.used]
+    if not names:
+        return
     for name in names:
         if not line.signatures[name].skips:
             raise KernelError(

@@ -12,7 +12,7 @@ from judges import Call, line_of, prepare
 
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native import effort, engine, interruption, load, prepared, schedules
+from zeroskip.native import effort, engine, interruption, load, schedules
 from zeroskip.native.bound import Bound
 from zeroskip.native.emit import emit
 from zeroskip.native.nest import Loop, Poll
@@ -143,7 +143,7 @@ def test_a_kernel_that_does_not_stop_is_left_with_memory_of_its_own(monkeypatch)
 
 
 def test_another_thread_calls_the_kernel_itself(monkeypatch):
-    monkeypatch.setattr(prepared, "LONG", 0)
+    monkeypatch.setattr(effort, "LONG", 0)
     monkeypatch.setattr(load, "interruptible", None)
     found = []
     spec = make_spec(ENDLESS)

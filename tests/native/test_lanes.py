@@ -19,7 +19,8 @@ seeds = st.integers(0, 2**32 - 1)
 
 def plan_of(spec, operands):
     line = line_of(spec, operands)
-    return line, lanes.plan(line.form, line.signatures, line.dtype.name, line.extents)
+    plans = lanes.plans(line.form, line.signatures, line.dtype.name)
+    return line, lanes.longest(plans, line.extents)
 
 
 def check(spec, operands, want, rank, interpret=True):
