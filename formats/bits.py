@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from zeroskip.errors import FormatError, TensorError
+from zeroskip.errors import FormatError
 from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import LevelData, coordinate_bits, storage_extents
 from zeroskip.formats.levels import (
@@ -33,9 +33,6 @@ from zeroskip.formats.levels import (
     Structured,
     Uncompressed,
 )
-
-AUTO = ("dense", "bitmask", "CSR", "COO")
-"""The formats that ``"auto"`` chooses among."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,25 +204,3 @@ def value_width(dtype: np.dtype[Any], value_bits: int | None = None) -> int:
     if not 1 <= value_bits <= 64:
         raise FormatError(f"expected value_bits in 1 .. 64, found {value_bits}")
     return int(value_bits)
-
-
-def smallest_format(shape: Sequence[int], stored: int, dtype: np.dtype[Any]) -> Format:
-    """The cheapest of `AUTO` for ``stored`` entries, by ``total_bits``; ties to the first.
-
-    One whose flattened ranks pass 64-bit positions is left out.
-    """
-    best, least = Format("COO").bind(len(shape)), None
-    for name in AUTO:
-        bound = Format(name).bind(len(shape))
-        try:
-            extents = storage_extents(shape, bound)
-        except TensorError:
-            continue
-        entries = [1]
-        for rank, extent in zip(bound.ranks, extents, strict=True):
-            entries.append(entries[-1] * extent if rank.level.full else stored)
-        metadata = sum(level.metadata_bits for level in layout(shape, bound, entries[1:]))
-        total = metadata + entries[-1] * value_width(dtype)
-        if least is None or total < least:
-            best, least = bound, total
-    return best

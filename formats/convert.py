@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroskip.errors import TensorError
-from zeroskip.formats.bits import smallest_format
+from zeroskip.formats.auto import is_auto, smallest_format
 from zeroskip.formats.fills import count, read_fill, same
 from zeroskip.formats.format import Format
 from zeroskip.formats.scipy_io import from_scipy, is_scipy
@@ -66,16 +66,16 @@ def tensor(
     if isinstance(x, Tensor):
         held = x if dtype is None else x.astype(dtype)
         if fill is not None and not same(held.fill, read_fill(fill, held.dtype)):
-            wanted = held.format if _is_auto(format) else format
+            wanted = held.format if is_auto(format) else format
             return Tensor.from_dense(held.toarray(), wanted, fill=fill)
-        return held if _is_auto(format) else held.asformat(format)
+        return held if is_auto(format) else held.asformat(format)
     fill = 0 if fill is None else fill
     source = from_torch(x) if is_torch(x) else from_scipy(x) if is_scipy(x) else as_array(x)
     if isinstance(source, tuple):
         coords, values, shape = source
         return from_coords(coords, _typed(values, dtype), shape, format, fill=fill)
     dense = _typed(source, dtype)
-    if _is_auto(format):
+    if is_auto(format):
         stored = count(dense, read_fill(fill, dense.dtype))
         format = smallest_format(dense.shape, stored, dense.dtype)
     return Tensor.from_dense(dense, format, fill=fill)
@@ -104,7 +104,7 @@ def from_coords(
            [0, 0],
            [0, 5]])
     """
-    if not _is_auto(format):
+    if not is_auto(format):
         return Tensor.from_coords(coords, values, shape, format, fill=fill)
     merged = Tensor.from_coords(coords, values, shape, "COO", fill=fill)
     return merged.asformat(smallest_format(merged.shape, merged.stored, merged.dtype))
@@ -126,7 +126,3 @@ def _typed(values: Array, dtype: DTypeLike | None) -> Array:
         return values
     wanted = read_dtype(dtype)
     return values if values.dtype == wanted else cast(values, wanted)
-
-
-def _is_auto(format: Format | str) -> bool:
-    return isinstance(format, str) and format.strip().lower() == "auto"

@@ -12,6 +12,7 @@ from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.form import Form
 from zeroskip.einsum_spec.spec import Spec
 from zeroskip.errors import KernelError
+from zeroskip.formats.auto import is_auto
 from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Array, Operand, resolve, shapes
@@ -45,7 +46,8 @@ def evaluate(
     out : ndarray, optional
         Where the last result goes; a reduction (``+=``, ``max=`` …) starts from what it holds.
     format : Format or str, or a mapping of them by result, optional
-        Format of the last result, or of each that is named; others are ndarrays.
+        Format of the last result, or of each that is named; others are ndarrays.  ``"auto"``
+        is the cheapest in bits for as many entries as the result has.
     wanted : names of results, optional
         Lines that neither these nor a named format need are left out.
     skip : names of operands
@@ -136,5 +138,6 @@ def run_form(
     line = line_of(form, operands, extents, blocks=format is None, convert=convert)
     check_skips(line, skip)
     if format is not None:
-        return sparse_result(line, Format(format), backend, out, convert=convert)
+        wanted = None if is_auto(format) else Format(format)
+        return sparse_result(line, wanted, backend, out, convert=convert)
     return dense_result(line, backend, out)

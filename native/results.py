@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from zeroskip.errors import KernelError
+from zeroskip.formats.auto import smallest_format
+from zeroskip.formats.fills import count
 from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import check_room
 from zeroskip.formats.tensor import Tensor
@@ -78,14 +80,23 @@ def _values(operand: Operand) -> Array:
 
 
 def sparse_result(
-    line: Line, format: Format, backend: str, out: Array | None = None, *, convert: bool = True
+    line: Line,
+    format: Format | None,
+    backend: str,
+    out: Array | None = None,
+    *,
+    convert: bool = True,
 ) -> Tensor:
     """A result in a format: what stored products reach, or after functions what is not zero; other
-    reductions and values, what is not the fill."""
+    reductions and values, what is not the fill.
+
+    format : None for the cheapest in bits of those that ``"auto"`` chooses among, once the entries
+        are counted.
+    """
     form = line.form
     if out is not None:
         raise KernelError(f"{line.name}: out= and format= cannot both be given")
-    format = format.bind(len(line.shape))
+    format = None if format is None else format.bind(len(line.shape))
     fill = result_fill(line)
     chosen = None if backend == "numpy" else assembly_of(line)
     if chosen is not None:
@@ -96,14 +107,26 @@ def sparse_result(
         return _assembled(line, chosen, format, backend, fill)
     by_points = backend == "numpy" or not _of_products(line)
     if by_points or assemble.drops_zeros(form) or _everywhere(line):
-        return Tensor.from_dense(dense_result(line, backend), format, fill=fill)
+        dense = dense_result(line, backend)
+        if format is None:
+            format = smallest_format(dense.shape, count(dense, fill), dense.dtype)
+        return Tensor.from_dense(dense, format, fill=fill)
     value, hit = target_for(line), np.empty(line.shape, np.uint8)
     prepared = walk(line, hits=True)
     arrays = {**targets(line, prepared, value), ("hit", line.name): hit}
     filled = slots(prepared, line.used, line.extents, arrays, {})
     run(prepared, filled, backend)
     coords = np.nonzero(hit)
-    return Tensor.from_coords(coords, value[coords], line.shape, format, fill=fill)
+    return _stored(coords, value[coords], line, format, fill)
+
+
+def _stored(
+    coords: tuple[Array, ...], values: Array, line: Line, format: Format | None, fill: Any
+) -> Tensor:
+    """Entries of a result, each at a place of its own, as a tensor."""
+    if format is None:
+        format = smallest_format(line.shape, len(values), values.dtype)
+    return Tensor.from_coords(coords, values, line.shape, format, fill=fill)
 
 
 def _everywhere(line: Line) -> bool:
@@ -167,7 +190,7 @@ def rows_kernel(line: Line, chosen: rows.Assembly, room: int = 0) -> tuple[Prepa
 
 
 def _assembled(
-    line: Line, chosen: rows.Assembly, format: Format, backend: str, fill: Any
+    line: Line, chosen: rows.Assembly, format: Format | None, backend: str, fill: Any
 ) -> Tensor:
     """A sparse result, row by row, without a dense copy."""
     line = rearranged(line, chosen)
@@ -176,12 +199,12 @@ def _assembled(
         prepared, filled = rows_kernel(line, chosen, room)
         run(prepared, filled, backend)
         held = dict(zip(prepared.lowered.buffers, filled.buffers, strict=True))
-        count = int(held["count",][0])
-        if count <= len(held["outers",]):
+        entries = int(held["count",][0])
+        if entries <= len(held["outers",]):
             break
-        room = count
-    coords = assemble.coordinates(chosen, held, count, line.extents.ranks)
-    values = held["vals", line.name][:count]
+        room = entries
+    coords = assemble.coordinates(chosen, held, entries, line.extents.ranks)
+    values = held["vals", line.name][:entries]
     if line.form.reduction in LOGICAL:
         values = values != 0
-    return Tensor.from_coords(coords, values, line.shape, format, fill=fill)
+    return _stored(coords, values, line, format, fill)

@@ -115,7 +115,9 @@ class Layer:
             Where the result goes; under ``+=`` it is added to.
         format : Format or str, or a mapping of them by result, optional
             A format for the result, which is then a `Tensor`; ``{"T": "CSR"}`` keeps the
-            result of one line of a cascade sparse on its way to the next.
+            result of one line of a cascade sparse on its way to the next.  ``"auto"`` counts
+            the entries and takes the one of dense, bitmask, CSR and COO that costs the
+            fewest bits for as many (a `Tensor` all the same), which `explain` foretells.
         backend : ``"c"``, ``"interpreter"`` or ``"numpy"``
         skip : str or names of operands, optional
             Refuse to run unless the loops visit only what these store: where an absent value

@@ -95,7 +95,9 @@ def random_cascade(rng: np.random.Generator) -> Case:
     dense, stored = _operands(rng, operands, str(rng.choice(EXACT)))
     sizes = {rank: extent for rank, extent in extents.items() if rank in words(text)}
     formats = {
-        name: random_format(rng, len(shapes[name])) for name in results if rng.random() < 0.6
+        name: "auto" if rng.random() < 0.1 else random_format(rng, len(shapes[name]))
+        for name in results
+        if rng.random() < 0.6
     }
     return Case(text, sizes, {}, {}, dense, stored, formats)
 
@@ -154,7 +156,7 @@ def handed_over(rng: np.random.Generator, case: Case) -> Case:
     last = case.text.splitlines()[-1]
     axes = _axes(last)
     if axes and rng.random() < 0.3:
-        formats["O"] = random_format(rng, axes)
+        formats["O"] = "auto" if rng.random() < 0.1 else random_format(rng, axes)
     return replace(case, dense=dense, stored=stored, formats=formats)
 
 

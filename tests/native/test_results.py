@@ -7,6 +7,7 @@ from judges import line_of, prime, stored_mask
 
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.errors import FormatError, KernelError
+from zeroskip.formats.auto import smallest_format
 from zeroskip.formats.splits import part_coordinates
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import engine, schedules
@@ -210,3 +211,32 @@ def test_a_marking_kernel_is_not_the_plain_one():
     assert "C_hit" not in plain.c_text
     assert "C_hit[" in marking.c_text
     prime([plain.c_text, marking.c_text])
+
+
+@pytest.mark.parametrize("backend", ["c", "interpreter", "numpy"])
+@pytest.mark.parametrize("density", [0.0, 0.05, 0.4, 1.0])
+@pytest.mark.parametrize(
+    "text", ["C[i,j] = A[i,k]*B[k,j]", "C[i,j] = relu(A[i,k]*B[k,j] - 1)", "C[j,i] max= A[i,j]"]
+)
+def test_auto_is_the_smallest_for_what_the_result_stores(text, density, backend):
+    rng = np.random.default_rng(2)
+    a, b = (random_array(rng, (20, 20), "float64", density) for _ in "ab")
+    given = {"A": Tensor.from_dense(a, "CSR"), "B": Tensor.from_dense(b, "CSR")}
+    spec = make_spec(text)
+    operands = {name: given[name] for name in spec.operands}
+    made = run(spec, operands, "auto", backend)
+    listed = run(spec, operands, "COO", backend)
+    assert made.format == smallest_format((20, 20), listed.stored, listed.dtype)
+    assert np.array_equal(made.toarray(), listed.toarray())
+
+
+def test_auto_of_a_line_is_read_by_the_next():
+    rng = np.random.default_rng(3)
+    spec = make_spec("T[i,j] = A[i,k]*A[k,j]\ny[i] = T[i,j]*x[j]")
+    x = np.ones(30)
+    for density, label in ((0.02, "COO"), (0.06, "CSR"), (0.3, "bitmask"), (0.8, "dense")):
+        a = random_array(rng, (30, 30), "float64", density)
+        operands = {"A": Tensor.from_dense(a, "CSR"), "x": x}
+        made = engine.evaluate(spec, operands, format={"T": "auto"})
+        assert made["T"].format.label == label
+        assert np.array_equal(made["y"], a @ a @ x)

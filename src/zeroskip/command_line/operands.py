@@ -16,6 +16,7 @@ import numpy as np
 
 from zeroskip.computing import Layer, layer
 from zeroskip.errors import ZeroskipError
+from zeroskip.formats.auto import is_auto
 from zeroskip.formats.convert import tensor
 from zeroskip.formats.density import Density
 from zeroskip.formats.format import Format
@@ -137,7 +138,8 @@ def read_formats(words: Sequence[str]) -> tuple[list[str], dict[str, list[str]]]
             by_operand.setdefault(name, []).append(wanted)
         else:
             for_all.append(word)
-        Format(wanted if sign else word)
+        if not is_auto(wanted if sign else word):
+            Format(wanted if sign else word)
     return for_all, by_operand
 
 

@@ -173,7 +173,8 @@ def explain(
     arch : Arch, name, path or dict, optional
         Adds the accounting Einsums of `charge`.
     format : Format or str, or a mapping of them by result, optional
-        Format of the result, as in a call of the layer.
+        Format of the result, as in a call of the layer; of ``"auto"``, up to how many entries
+        each format is taken, and which is expected.
 
     Returns
     -------
@@ -206,7 +207,7 @@ def explain(
         head = f"Accounting on {charged.arch.name} ({charged.mapping})"
     return Explanation(
         layer=made,
-        lines=tuple(_stages(chosen) for chosen in choose(spec, known, format=format)),
+        lines=tuple(map(_stages, choose(spec, known, format=format, sized=not guessed))),
         extents=dict(extents.ranks),
         ops=spec.ops(shapes(known)),
         operands=described,

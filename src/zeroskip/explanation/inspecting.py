@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from zeroskip.einsum_spec.spec import Spec
+from zeroskip.explanation.choosing import expected_format, why_auto
+from zeroskip.formats.auto import is_auto
 from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import tile
@@ -47,12 +49,14 @@ def choose(
     operands: Mapping[str, Operand],
     bound: Collection[str] = (),
     format: Formats = None,
+    sized: bool = True,
 ) -> tuple[Chosen, ...]:
     """The kernel of every line.
 
     operands : results of earlier lines are left out.
     bound : operands that are bound; of a single line, they are packed whatever its size.
     format : of the last result, or of each that is named; the others are dense.
+    sized : whether extents are those of operands, and not guessed.
     """
     known = dict(operands)
     extents = spec.extents(shapes(known))
@@ -65,7 +69,7 @@ def choose(
         if assembly is not None:
             line = rearranged(line, assembly)
             prepared, slots = rows_kernel(line, assembly)
-            why = _why_rows(line, assembly) + _conversions(line)
+            why = _why_rows(line, assembly) + _stored_as(line, wanted, sized) + _conversions(line)
             found.append(Chosen(line, prepared, slots, "rows", why))
         else:
             schedule = schedule_of(line, bound if len(spec.forms) == 1 else ())
@@ -75,6 +79,7 @@ def choose(
             name, why = _name_and_reason(line, schedule)
             if wanted is not None:
                 why += f" {line.name} is computed densely and compressed."
+                why += _stored_as(line, wanted, sized)
             found.append(Chosen(line, prepared, slots, name, why + _conversions(line)))
         known[line.name] = _unknown(line, wanted)
     return tuple(found)
@@ -85,7 +90,12 @@ def _unknown(line: Line, format: Format | str | None) -> Operand:
     if format is None:
         return target_for(line)
     nowhere = tuple(np.empty(0, np.int64) for _ in line.shape)
-    return Tensor.from_coords(nowhere, np.empty(0, line.result), line.shape, Format(format))
+    wanted = expected_format(line) if is_auto(format) else Format(format)
+    return Tensor.from_coords(nowhere, np.empty(0, line.result), line.shape, wanted)
+
+
+def _stored_as(line: Line, format: Format | str | None, sized: bool) -> str:
+    return why_auto(line, sized) if is_auto(format) else ""
 
 
 def _why_rows(line: Line, assembly: Assembly) -> str:

@@ -159,3 +159,29 @@ def test_the_lines_of_a_reduction_inside_are_explained_too():
     found = zs.explain("P[m,k] = exp(S[m,k])/sum[j](exp(S[m,j]))", S=(2, 3))
     assert [line.result for line in found.lines] == ["P_1", "P"]
     assert found.schedule.startswith("P_1, plain: ")
+
+
+def test_a_format_left_open_is_foretold():
+    a = np.zeros((100, 100), np.float32)
+    a[np.arange(100), np.arange(100)] = 1
+    listed = zs.tensor(a, "CSR")
+    said = explain("C[i,j] = A[i,k]*B[k,j]", listed, listed, format="auto").schedule
+    assert (
+        "C is stored in the fewest bits once its entries are counted: COO up to 100 entries, "
+        "CSR up to 1,269 entries, bitmask up to 9,687 entries, dense beyond. About 100 are "
+        "expected, were operands independent: COO." in said
+    )
+    got = zs.einsum("C[i,j] = A[i,k]*B[k,j]", listed, listed, format="auto")
+    assert got.format.label == "COO"
+    layer = zs.layer("T[i,j] = A[i,k]*B[k,j]\ny[i] = T[i,j]*x[j]")
+    found = explain(layer, listed, listed, np.ones(100, np.float32), format={"T": "auto"})
+    assert found.formats["T"] == "0:C 1:S"
+    assert "T is stored in the fewest bits once" in found.lines[0].why
+    said = explain(layer, zs.Format("CSR"), format={"T": "auto"}).lines[0].why
+    assert "T is stored in the fewest bits once its entries are counted." in said
+    assert "expected" not in said
+
+
+def test_a_scalar_is_dense_whatever_it_holds():
+    said = explain("y = A[i,k]", np.ones((2, 2)), format="auto").schedule
+    assert "y is dense: nothing takes fewer bits, whatever it holds." in said
