@@ -43,8 +43,23 @@ def computed(
     found = np.zeros(shape, object)
     for place in product(*map(range, shape)):
         at = symbols | dict(zip(names, place, strict=True))
-        found[place] = sp.nsimplify(right.subs(at).doit(), rational=True)
+        found[place] = sp.nsimplify(_done(right.subs(at)), rational=True)
     return found
+
+
+def _done(expr: Any) -> Any:
+    """``doit()``; where SymPy fails to sum comparisons by symbols, with its sums written out."""
+    try:
+        value = expr.doit()
+    except TypeError:
+        return expr.replace(sp.Sum, _written_out).doit()
+    return value if value.is_real else expr.replace(sp.Sum, _written_out).doit()
+
+
+def _written_out(body: Any, *limits: tuple[Any, Any, Any]) -> Any:
+    ranges = [range(int(low), int(high) + 1) for _, low, high in limits]
+    names = [name for name, _, _ in limits]
+    return sp.Add(*(body.subs(dict(zip(names, at, strict=True))) for at in product(*ranges)))
 
 
 def _operand(name: str, array: Any, pads: tuple[tuple[int, int], ...]) -> Any:
