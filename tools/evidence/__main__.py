@@ -13,6 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import charging
+import compiling
 import kernels
 import networks
 import packing
@@ -29,7 +30,7 @@ def main() -> int:
         return 1
     failed = []
     start = time.perf_counter()
-    for section in (charging, kernels, networks, packing, speed, refusing):
+    for section in (charging, kernels, compiling, networks, packing, speed, refusing):
         print(f"\n{(section.__doc__ or '').strip().splitlines()[0]}")
         for claim in section.claims(folder):
             print(claim, flush=True)
