@@ -31,30 +31,17 @@ from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Array, Operand, signature
 from zeroskip.native.cursor import State
 from zeroskip.native.forms import is_joint
+from zeroskip.native.integers import ONE, ZERO, mul
 from zeroskip.native.joint import Joint
 from zeroskip.native.lower import Lowered, finish
-from zeroskip.native.nest import (
-    ONE,
-    ZERO,
-    Acc,
-    Gathered,
-    Guard,
-    Held,
-    Loop,
-    Number,
-    Range,
-    Row,
-    Stmt,
-    Touch,
-    Value,
-    mul,
-)
+from zeroskip.native.nest import Acc, Gathered, Guard, Loop, Range, Row, Stmt, Touch
 from zeroskip.native.operand import Signature
 from zeroskip.native.result_fill import after
 from zeroskip.native.rows import Assembly
 from zeroskip.native.scheme import Key, Scheme
 from zeroskip.native.shape import Shape, stored_values
 from zeroskip.native.sums import Sums
+from zeroskip.native.values import Held, Number, Value
 
 FIRST_ROOM = 1024
 

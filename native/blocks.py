@@ -22,23 +22,8 @@ from zeroskip.einsum_spec.walk import single
 from zeroskip.formats.format import Format
 from zeroskip.formats.ranks import Part
 from zeroskip.native.cursor import Block, Cursor, State
-from zeroskip.native.nest import (
-    ZERO,
-    Bind,
-    Cond,
-    Const,
-    Expr,
-    Guard,
-    Loop,
-    Name,
-    Range,
-    Stmt,
-    Stored,
-    add,
-    floordiv,
-    mod,
-    sub,
-)
+from zeroskip.native.integers import ZERO, Cond, Const, Expr, Name, add, floordiv, mod, sub
+from zeroskip.native.nest import Bind, Guard, Loop, Range, Stmt, Stored
 from zeroskip.native.scheme import Scheme
 
 if TYPE_CHECKING:

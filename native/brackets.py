@@ -5,7 +5,7 @@ from __future__ import annotations
 from zeroskip.einsum_spec.tree import Compare
 from zeroskip.native.cursor import State
 from zeroskip.native.forms import sides_of
-from zeroskip.native.nest import ONE, Cond, Const, Expr, add, ceildiv, floordiv, neg, sub
+from zeroskip.native.integers import ONE, Cond, Const, Expr, add, ceildiv, floordiv, neg, sub
 from zeroskip.native.scheme import Scheme
 from zeroskip.native.solve import solvable
 

@@ -8,20 +8,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from zeroskip.formats.values import HALVES
-from zeroskip.native.nest import (
+from zeroskip.native.integers import Cond, Const, Expr, Name, Op, Pick
+from zeroskip.native.values import (
     Absent,
     Choose,
-    Cond,
-    Const,
     Elem,
-    Expr,
     Func,
     Held,
-    Name,
     Number,
-    Op,
     Parameter,
-    Pick,
     Prod,
     Ratio,
     Select,

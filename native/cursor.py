@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from zeroskip.einsum_spec.tree import Access, Affine, Compare
 from zeroskip.einsum_spec.walk import single, variables
-from zeroskip.native.nest import ZERO, Const, Expr, Stmt, mul
+from zeroskip.native.integers import ZERO, Const, Expr, mul
+from zeroskip.native.nest import Stmt
 from zeroskip.native.operand import LevelSignature, Signature
 
 

@@ -17,28 +17,14 @@ from zeroskip.native.blocks import in_block, part_coordinate
 from zeroskip.native.brackets import bounds, condition, open_ranks
 from zeroskip.native.cursor import Cursor, Hook, Leaf, State
 from zeroskip.native.gathering import fetch, wanted_places
-from zeroskip.native.nest import (
+from zeroskip.native.integers import (
     ONE,
     ZERO,
-    Absent,
-    Bind,
     Cond,
     Const,
-    Elem,
     Expr,
-    Find,
-    Guard,
-    Level,
-    Locate,
-    Loop,
-    Merge,
     Name,
-    Number,
     Pick,
-    Range,
-    Stmt,
-    Stored,
-    Value,
     add,
     ceildiv,
     floordiv,
@@ -48,8 +34,10 @@ from zeroskip.native.nest import (
     neg,
     sub,
 )
+from zeroskip.native.nest import Bind, Find, Guard, Level, Locate, Loop, Merge, Range, Stmt, Stored
 from zeroskip.native.scheme import Scheme
 from zeroskip.native.solve import solvable, solve
+from zeroskip.native.values import Absent, Elem, Number, Value
 
 
 class Descent:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from zeroskip.native.cexpr import integer
 from zeroskip.native.cwriter import CWriter
-from zeroskip.native.nest import ONE, Loop, Merge, Stored, add
+from zeroskip.native.integers import ONE, add
+from zeroskip.native.nest import Loop, Merge, Stored
 
 
 def _walk_compressed(node: Loop, over: Stored, out: CWriter) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from zeroskip.native.cexpr import C_TYPES, integer, number, stored_as, value
 from zeroskip.native.cwriter import CWriter
-from zeroskip.native.nest import Elem, Func, Gathered, Name, Touch, Value
+from zeroskip.native.integers import Name
+from zeroskip.native.nest import Gathered, Touch
+from zeroskip.native.values import Elem, Func, Value
 
 
 def gathered(node: Gathered, out: CWriter) -> None:

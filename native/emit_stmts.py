@@ -22,23 +22,18 @@ from zeroskip.native.cwriter import CWriter
 from zeroskip.native.emit_levels import WALKS, merge
 from zeroskip.native.emit_rows import gathered, touch
 from zeroskip.native.emit_vectors import TILE_VECTORS, vector_loop
+from zeroskip.native.integers import ONE, Const, Name, add, floordiv, mod, mul
 from zeroskip.native.nest import (
-    ONE,
     Acc,
     Bind,
     Check,
-    Const,
-    Elem,
     Fetch,
     Fill,
     Find,
     Gathered,
     Guard,
-    Held,
     Locate,
     Loop,
-    Name,
-    Number,
     Once,
     Poll,
     Range,
@@ -46,11 +41,8 @@ from zeroskip.native.nest import (
     Stage,
     Stored,
     Touch,
-    add,
-    floordiv,
-    mod,
-    mul,
 )
+from zeroskip.native.values import Elem, Held, Number
 
 
 @singledispatch

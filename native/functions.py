@@ -126,4 +126,4 @@ SEVERAL: dict[str, Several] = {
         _pow, lambda a, b, dtype: f"__builtin_pow{'f' if dtype == 'float32' else ''}({a}, {b})"
     ),
 }
-"""But ``where``, which is `nest.Choose`."""
+"""But ``where``, which is `values.Choose`."""

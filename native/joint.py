@@ -12,11 +12,12 @@ from zeroskip.native.cursor import State
 from zeroskip.native.descend import Descent
 from zeroskip.native.dtypes import LOGICAL, identity
 from zeroskip.native.forms import is_bracket, right_side
-from zeroskip.native.nest import Fill, Func, Number, Reduce, Stmt, Value
+from zeroskip.native.nest import Fill, Reduce, Stmt
 from zeroskip.native.passes import whole_visits
 from zeroskip.native.pointwise import plus, times
 from zeroskip.native.scheme import Scheme
 from zeroskip.native.shape import Shape, product, unless_one
+from zeroskip.native.values import Func, Number, Value
 
 _OPERATOR = {"+": "+", "*": "*", "max": "max", "min": "min", "|": "max", "&": "min"}
 """``|`` and ``&`` are the maximum and the minimum of truth values."""

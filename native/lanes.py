@@ -20,26 +20,15 @@ from zeroskip.formats.levels import Uncompressed
 from zeroskip.native.cursor import State
 from zeroskip.native.descend import Descent, value_at
 from zeroskip.native.dtypes import exact
+from zeroskip.native.integers import ONE, ZERO, Name, add, mul
 from zeroskip.native.lower import Lowered, finish, one_product
-from zeroskip.native.nest import (
-    ONE,
-    ZERO,
-    Elem,
-    Fill,
-    Name,
-    Number,
-    Reduce,
-    Stage,
-    StageAxis,
-    Stmt,
-    add,
-    mul,
-)
+from zeroskip.native.nest import Fill, Reduce, Stage, StageAxis, Stmt
 from zeroskip.native.operand import LevelSignature, Signature
 from zeroskip.native.passes import Pass
 from zeroskip.native.pointwise import times
 from zeroskip.native.scheme import Scheme
 from zeroskip.native.sums import Sums
+from zeroskip.native.values import Elem, Number
 
 FEWEST_LANES = 8
 """Extent of a lane rank below which its vectors would be mostly padding."""

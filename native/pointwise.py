@@ -22,7 +22,8 @@ from zeroskip.einsum_spec.tree import (
     Scalar,
 )
 from zeroskip.native.dtypes import compared_apart, compared_in
-from zeroskip.native.nest import (
+from zeroskip.native.scheme import Scheme
+from zeroskip.native.values import (
     Absent,
     Choose,
     Elem,
@@ -36,7 +37,6 @@ from zeroskip.native.nest import (
     Value,
     Whole,
 )
-from zeroskip.native.scheme import Scheme
 
 Read = Callable[[Access], Value]
 

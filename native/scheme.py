@@ -11,23 +11,11 @@ from zeroskip.einsum_spec.tree import Access, Affine, Atom, Gather, Monomial, Va
 from zeroskip.einsum_spec.walk import single
 from zeroskip.formats.values import HALVES
 from zeroskip.native.dtypes import LOGICAL, form_result
+from zeroskip.native.integers import Const, Expr, Name, add, ceildiv, floordiv, mul
 from zeroskip.native.names import Names
-from zeroskip.native.nest import (
-    Buffer,
-    Const,
-    Elem,
-    Expr,
-    Level,
-    Name,
-    Parameter,
-    Value,
-    Whole,
-    add,
-    ceildiv,
-    floordiv,
-    mul,
-)
+from zeroskip.native.nest import Buffer, Level
 from zeroskip.native.operand import Signature
+from zeroskip.native.values import Elem, Parameter, Value, Whole
 
 Key = tuple[object, ...]
 

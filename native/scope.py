@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
 
-from zeroskip.native.nest import (
-    Bind,
-    Elem,
-    Fetch,
-    Fill,
-    Find,
-    Level,
-    Locate,
-    Loop,
-    Name,
-    Stage,
-    Stored,
-)
+from zeroskip.native.integers import Name
+from zeroskip.native.nest import Bind, Fetch, Fill, Find, Level, Locate, Loop, Stage, Stored
+from zeroskip.native.values import Elem
 
 
 def free_names(body: tuple[object, ...], bound: set[str]) -> tuple[set[str], list[str]]:

@@ -17,32 +17,12 @@ from zeroskip.native.absence import needed
 from zeroskip.native.cursor import Cursor, Leaf, Place, State
 from zeroskip.native.descend import value_at
 from zeroskip.native.gathering import fetch, wanted_places
-from zeroskip.native.nest import (
-    ZERO,
-    Cond,
-    Elem,
-    Fetch,
-    Fill,
-    Func,
-    Guard,
-    Loop,
-    Name,
-    Number,
-    Prod,
-    Range,
-    Reduce,
-    Select,
-    Stmt,
-    Sum,
-    Test,
-    Value,
-    Whole,
-    mul,
-    sub,
-)
+from zeroskip.native.integers import ZERO, Cond, Name, mul, sub
+from zeroskip.native.nest import Fetch, Fill, Guard, Loop, Range, Reduce, Stmt
 from zeroskip.native.passes import Pass, seen
 from zeroskip.native.pointwise import value_of
 from zeroskip.native.scheme import Scheme
+from zeroskip.native.values import Elem, Func, Number, Prod, Select, Sum, Test, Value, Whole
 
 
 class Shape:

@@ -14,51 +14,46 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import singledispatch
 
+from zeroskip.native.integers import Cond, Const, Expr, Name, Op, Pick, add, mul
 from zeroskip.native.nest import (
-    Absent,
     Acc,
     Bind,
     Check,
-    Choose,
-    Cond,
-    Const,
-    Elem,
-    Expr,
     Fetch,
     Fill,
     Find,
-    Func,
     Gathered,
     Guard,
-    Held,
     Kernel,
     Level,
     Locate,
     Loop,
     Merge,
-    Name,
-    Number,
     Once,
-    Op,
-    Parameter,
-    Pick,
-    Prod,
     Range,
-    Ratio,
     Reduce,
-    Select,
     Stage,
     Stmt,
     Stored,
-    Sum,
-    Test,
     Touch,
-    Value,
-    Whole,
-    add,
-    mul,
 )
 from zeroskip.native.scope import free_names
+from zeroskip.native.values import (
+    Absent,
+    Choose,
+    Elem,
+    Func,
+    Held,
+    Number,
+    Parameter,
+    Prod,
+    Ratio,
+    Select,
+    Sum,
+    Test,
+    Value,
+    Whole,
+)
 
 INDENT = "  "
 WALKS = {

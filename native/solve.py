@@ -7,15 +7,12 @@ from collections.abc import Callable
 from zeroskip.einsum_spec.tree import Affine, Var
 from zeroskip.einsum_spec.walk import single, variables
 from zeroskip.native.cursor import Cursor, State
-from zeroskip.native.nest import (
+from zeroskip.native.integers import (
     ZERO,
-    Bind,
     Cond,
     Const,
     Expr,
-    Guard,
     Name,
-    Stmt,
     add,
     floordiv,
     mod,
@@ -23,6 +20,7 @@ from zeroskip.native.nest import (
     neg,
     sub,
 )
+from zeroskip.native.nest import Bind, Guard, Stmt
 from zeroskip.native.scheme import Scheme
 
 

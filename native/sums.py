@@ -16,22 +16,12 @@ from zeroskip.einsum_spec.walk import by_data, free
 from zeroskip.native.cursor import State
 from zeroskip.native.descend import Descent
 from zeroskip.native.forms import form_scatters, is_bracket, plain_target, product_of
-from zeroskip.native.nest import (
-    Acc,
-    Elem,
-    Fill,
-    Guard,
-    Held,
-    Number,
-    Once,
-    Reduce,
-    Stmt,
-    Value,
-)
+from zeroskip.native.nest import Acc, Fill, Guard, Once, Reduce, Stmt
 from zeroskip.native.passes import Visits, term_visits
 from zeroskip.native.pointwise import times
 from zeroskip.native.scheme import Scheme
 from zeroskip.native.shape import Shape, product, stored_values, total
+from zeroskip.native.values import Elem, Held, Number, Value
 
 
 class Sums(Shape):

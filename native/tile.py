@@ -26,30 +26,13 @@ from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.tree import Access, Affine, Var
 from zeroskip.einsum_spec.walk import free, single
 from zeroskip.native.dtypes import exact
+from zeroskip.native.integers import ONE, ZERO, Name, add, mul
 from zeroskip.native.lower import Lowered, finish, one_product
-from zeroskip.native.nest import (
-    ONE,
-    ZERO,
-    Acc,
-    Elem,
-    Held,
-    Level,
-    Loop,
-    Name,
-    Number,
-    Prod,
-    Range,
-    Reduce,
-    Stage,
-    StageAxis,
-    Stmt,
-    Stored,
-    add,
-    mul,
-)
+from zeroskip.native.nest import Acc, Level, Loop, Range, Reduce, Stage, StageAxis, Stmt, Stored
 from zeroskip.native.operand import Signature
 from zeroskip.native.scheme import Scheme
 from zeroskip.native.sums import Sums
+from zeroskip.native.values import Elem, Held, Number, Prod
 
 SLACK = 64
 """Elements behind the staged copy: a vector that starts at its last element stays inside."""

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.formats.convert import tensor
+from zeroskip.native.integers import Const, Name, Op, add, mul
 from zeroskip.native.lines import line_of
-from zeroskip.native.nest import Const, Name, Op, add, mul
 from zeroskip.native.results import target_for
 from zeroskip.native.schedules import plain, scheduled
 from zeroskip.native.show import axes_of, show
