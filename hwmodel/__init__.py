@@ -10,6 +10,7 @@ runs the layer.
 
 from zeroskip.hwmodel.arch import Arch, arch, presets
 from zeroskip.hwmodel.charge import Charge, charge
+from zeroskip.hwmodel.conversion import Conversion, transpose
 from zeroskip.hwmodel.energy_tables import EnergyTable, energy_table
 from zeroskip.hwmodel.mapping import Mapping
 from zeroskip.hwmodel.report import compare
@@ -17,6 +18,7 @@ from zeroskip.hwmodel.report import compare
 __all__ = [
     "Arch",
     "Charge",
+    "Conversion",
     "EnergyTable",
     "Mapping",
     "arch",
@@ -24,4 +26,5 @@ __all__ = [
     "compare",
     "energy_table",
     "presets",
+    "transpose",
 ]

@@ -2,7 +2,7 @@
 
 layer, arch, mapping ──► accounting Einsums ──► counts ──► cycles, bits, energy
 
-cycles         the most of: compute, off chip, buffer, local store
+cycles         transposes, then the most of: compute, off chip, buffer, local store
 compute        sum over steps of the busiest PE's cycles, gated operations included
 energy         operations and bits, each times its cost in the energy table
 """
@@ -26,6 +26,7 @@ from zeroskip.hwmodel import mapping as maps
 from zeroskip.hwmodel.accounting import write_accounting
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.arch import arch as make_arch
+from zeroskip.hwmodel.conversion import Conversion, conversions_of
 from zeroskip.hwmodel.costs import (
     bandwidth_cycles_of,
     classes_of,
@@ -92,9 +93,12 @@ class Charge:
         Cycles that multipliers spend on points, all PEs together; ``worked`` without those
         in which the point is gated.  A line without products spends them on additions.
     bandwidth_cycles : dict
-        Cycles that each level needs to move its bits; levels without a limit are left out.
+        Cycles that each level needs to move the layer's bits; levels without a limit are left
+        out.
     traffic : dict
-        (level, tensor) -> `Moves`.
+        (level, tensor) -> `Moves`; a transpose of A is the tensor ``transpose of A``.
+    conversions : tuple of Conversion
+        Operands that are transposed first: they come in another order than they are charged in.
     energy : dict
         Picojoules by component: ``multiply``, ``add``, ``network``, and each level.
     capacity : tuple of Capacity
@@ -116,6 +120,7 @@ class Charge:
     worked: int
     bandwidth_cycles: dict[str, int]
     traffic: Traffic
+    conversions: tuple[Conversion, ...]
     energy: dict[str, float]
     capacity: tuple[Capacity, ...]
     assumptions: tuple[str, ...]
@@ -126,13 +131,21 @@ class Charge:
 
     @property
     def cycles(self) -> int:
-        """The slowest of compute and every level's bandwidth; all overlap."""
-        return max(self.compute_cycles, *self.bandwidth_cycles.values(), 0)
+        """The transposes, then the slowest of compute and every level's bandwidth, which
+        overlap."""
+        return self.conversion_cycles + max(self.compute_cycles, *self.bandwidth_cycles.values(), 0)
+
+    @property
+    def conversion_cycles(self) -> int:
+        """Cycles before the layer, one transpose after the other."""
+        return sum(conversion.cycles for conversion in self.conversions)
 
     @property
     def bound_by(self) -> str:
-        """What `cycles` is set by: ``compute`` or a level."""
+        """What takes the most of `cycles`: ``compute``, a level, or ``transposes``."""
         times = {"compute": self.compute_cycles, **self.bandwidth_cycles}
+        if self.conversions:
+            times["transposes"] = self.conversion_cycles
         return max(times, key=lambda name: times[name])
 
     @property
@@ -157,19 +170,19 @@ class Charge:
     # ---- movement and energy ------------------------------------------------------------
 
     def at(self, level: str, tensor: str) -> Moves:
-        """What moves at a level (or ``network``) for one tensor.
+        """What moves at a level (or ``network``) for one tensor, or for ``transpose of A``.
 
         Raises `ArchError` for a level, `TensorError` for a tensor that is not there.
         """
         if level != NETWORK:
             self.arch.level(level)
-        tensors = (*self.layer.tensors, self.layer.target.tensor)
+        tensors = dict.fromkeys(name for _, name in self.traffic)
         if tensor not in tensors:
             raise TensorError(f"no tensor {tensor!r} in this layer: it has {', '.join(tensors)}")
         return self.traffic.get((level, tensor), Moves())
 
     def level(self, level: str) -> Moves:
-        """What moves at a level, all tensors together."""
+        """What moves at a level, all tensors together, transposes among them."""
         if level != NETWORK:
             self.arch.level(level)
         return sum((m for (at, _), m in self.traffic.items() if at == level), Moves())
@@ -339,11 +352,6 @@ def _charge(
     policy = policy_of(layer, schedule, arch, zeros)
     cascade = write_accounting(layer, schedule, policy, effectual=effectual is None)
     counts = evaluate_counts(cascade, operands)
-    formats = {
-        name: operand.value.format
-        for name, operand in operands.items()
-        if isinstance(operand.value, Tensor)
-    }
     found = tuple(int(counts[plan.effectual].sum()) for plan in cascade.terms)
     ops, multiplications = classes_of(cascade, counts, effectual or found)
     target = layer.target.tensor
@@ -360,6 +368,8 @@ def _charge(
         result_storage(layer, arch, outcome),
     )
     additions = sum(term.points for term in layer.additions)
+    conversions = conversions_of(layer, arch, schedule, operands)
+    everything = traffic | {(arch.off_chip.name, c.label): c.moves for c in conversions}
     busy, worked = cycles_of_points(cascade, counts)
     return Charge(
         arch=arch,
@@ -374,11 +384,12 @@ def _charge(
         busy=busy,
         worked=worked,
         bandwidth_cycles=bandwidth_cycles_of(arch, traffic),
-        traffic=traffic,
-        energy=energy_of(arch, cascade, counts, multiplications, additions, traffic),
+        traffic=everything,
+        conversions=conversions,
+        energy=energy_of(arch, cascade, counts, multiplications, additions, everything),
         capacity=capacities(arch, cascade, counts),
-        assumptions=assumptions_of(layer, arch, schedule),
-        missing=missing_of(layer, arch, schedule, formats),
+        assumptions=assumptions_of(layer, arch, schedule, conversions),
+        missing=missing_of(layer, arch),
         beside=Baseline(spec, shapes, effectual or found, zero),
     )
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.formats.format import Format
-from zeroskip.formats.ranks import axis_of
+from zeroskip.formats.ranks import Axis, Part, axis_of
 from zeroskip.hwmodel.arch import Arch
+from zeroskip.hwmodel.conversion import Conversion
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.policy import bound_format
 
 
-def assumptions_of(layer: Layer, arch: Arch, schedule: Schedule) -> tuple[str, ...]:
+def assumptions_of(
+    layer: Layer, arch: Arch, schedule: Schedule, conversions: Sequence[Conversion]
+) -> tuple[str, ...]:
     """Assumptions behind the figures of this charge."""
     return (
         *_of_moves(arch),
+        *_of_conversions(layer, arch, conversions),
         *_of_time(layer, arch, schedule),
         *_of_zeros(layer, arch),
         *_of_terms(layer),
@@ -114,39 +120,35 @@ def _of_energy(arch: Arch) -> Iterator[str]:
             )
 
 
-def _of_orders(
-    layer: Layer, arch: Arch, schedule: Schedule, given: Mapping[str, Format]
-) -> Iterator[str]:
-    """Operands that come in another order of axes than the one in which they are charged."""
-    for term in (*layer.work, *layer.additions):
-        for operand in term.operands:
-            if operand.tensor not in given:
-                continue
-            text = arch.format(operand.tensor, layer.roles[operand.tensor], arch.off_chip.name)
-            charged = bound_format(text, operand, schedule)
-            if all(rank.level.full for rank in charged.ranks):
-                continue
-            held, wanted = _order(given[operand.tensor]), _order(charged)
-            if held != wanted:
-                yield (
-                    f"storing {operand.tensor} in another order: it is given by axes "
-                    f"{','.join(map(str, held))} and charged by axes {','.join(map(str, wanted))}"
-                )
+def _of_conversions(layer: Layer, arch: Arch, conversions: Sequence[Conversion]) -> Iterator[str]:
+    """How the operands that come in another order are brought into that of their format."""
+    for made in conversions:
+        ranks = [deparse(subscript) for subscript in layer.first(made.tensor).subscripts]
+        passes = " and ".join(_named(axis, ranks) for axis in made.sorts)
+        sorts = "a stable counting sort" if len(made.sorts) == 1 else "stable counting sorts"
+        yield (
+            f"{made.label}: it comes as {_ordered(made.source.format, ranks)}, is wanted as "
+            f"{_ordered(made.target.format, ranks)}, and is stored anew in {arch.off_chip.name} "
+            f"before the layer, by {sorts} by {passes}; its cycles come on top, its bits and "
+            f"energy are among those of {arch.off_chip.name}; counters cost nothing, and single "
+            "entries are written at the full bandwidth"
+        )
 
 
-def _order(format: Format) -> tuple[int | str, ...]:
-    """The axes, outermost first."""
-    return tuple(dict.fromkeys(axis_of(axis) for rank in format.ranks for axis in rank.axes))
+def _ordered(format: Format, ranks: Sequence[str]) -> str:
+    order = (_named(axis, ranks) for rank in format.ranks for axis in rank.axes)
+    return f"{format.label} (order {','.join(order)})"
 
 
-def missing_of(
-    layer: Layer, arch: Arch, schedule: Schedule, given: Mapping[str, Format]
-) -> tuple[str, ...]:
-    """Costs that are not charged.
+def _named(axis: Axis, ranks: Sequence[str]) -> str:
+    """An axis or a part of one, by the subscript that reads it."""
+    name = ranks[int(axis_of(axis))]
+    return str(replace(axis, axis=name)) if isinstance(axis, Part) else name
 
-    given : formats of the operands that came in one.
-    """
-    missing = list(_of_orders(layer, arch, schedule, given))
+
+def missing_of(layer: Layer, arch: Arch) -> tuple[str, ...]:
+    """Costs that are not charged."""
+    missing: list[str] = []
     if arch.energy.action("network") is None:
         missing.append(f"energy of the network: {arch.energy.name} has none")
     for level in arch.levels:

@@ -16,7 +16,7 @@ Figures = dict[tuple[str, str], float]
 
 
 def figures_of(charge: Charge) -> Figures:
-    """(figure, unit) -> number."""
+    """(figure, unit) -> number.  Bits and energy of a transpose are among those of its level."""
     found: Figures = {}
     for name in ("dense", "effectual", "gated", "skipped", "never_fetched", "ineffectual"):
         label = "all" if name == "dense" else name.replace("_", " ")
@@ -27,15 +27,23 @@ def figures_of(charge: Charge) -> Figures:
     found["cycles, compute", ""] = charge.compute_cycles
     for name, cycles in charge.bandwidth_cycles.items():
         found[f"cycles, {name}", ""] = cycles
+    for made in charge.conversions:
+        found[f"cycles, {made.label}", ""] = made.cycles
     found["utilisation", ""] = charge.utilisation
     found["imbalance", ""] = charge.imbalance
     for level in charge.arch.levels:
         moved = charge.level(level.name)
         found[f"{level.name}, data", "bits"] = moved.data_bits
         found[f"{level.name}, metadata", "bits"] = moved.metadata_bits
+    for made in charge.conversions:
+        found[f"{made.label}, data", "bits"] = made.moves.data_bits
+        found[f"{made.label}, metadata", "bits"] = made.moves.metadata_bits
+        found[f"{made.label}, stored copy", "bits"] = made.target.total_bits
     found["energy", "pJ"] = charge.energy_pj
     for name, energy in charge.energy.items():
         found[f"energy, {name}", "pJ"] = energy
+    for made in charge.conversions:
+        found[f"energy, {made.label}", "pJ"] = made.energy_pj
     return found
 
 
@@ -43,8 +51,8 @@ def summary_table(charge: Charge) -> Table:
     """One row a figure: here, on the dense baseline, and the ratio."""
     here, there = figures_of(charge), figures_of(charge.baseline)
     rows = [
-        (figure, unit, value, there[figure, unit], _ratio(value, there[figure, unit]))
-        for (figure, unit), value in here.items()
+        (*key, value, there.get(key, 0), _ratio(value, there.get(key, 0)))
+        for key, value in here.items()
     ]
     columns = [
         Column("figure"),

@@ -364,14 +364,19 @@ def test_an_index_tensor_that_is_compressed():
     )
 
 
-def test_a_charge_says_that_another_order_is_not_charged():
+def test_a_charge_includes_the_transpose_of_another_order():
     _, columns = column_major()
     layer, other = zs.layer("C[i,k] = F[i,j]*I[j,k]"), np.ones((1, 300))
     by_rows = zs.charge(layer, "eyeriss", other, columns.asformat("CSR"))
     by_columns = zs.charge(layer, "eyeriss", other, columns)
-    said = "storing I in another order: it is given by axes 1,0 and charged by axes 0,1"
-    assert said in by_columns.missing
-    assert set(by_columns.missing) - {said} == set(by_rows.missing)
+    assert by_columns.missing == by_rows.missing
+    assert [made.label for made in by_columns.conversions] == ["transpose of I"]
+    assert by_rows.conversions == ()
+    assert by_columns.energy_pj > by_rows.energy_pj
+    assert by_columns.cycles == by_rows.cycles + by_columns.conversions[0].cycles > by_rows.cycles
+    said = [text for text in by_columns.assumptions if text.startswith("transpose of I: ")]
+    assert [("CSC (order k,j)" in text, "(order j,k)" in text) for text in said] == [(True, True)]
+    assert not any("transpose" in text for text in by_rows.assumptions)
 
 
 @pytest.mark.parametrize("name", ["argmax", "argmin"])

@@ -1,0 +1,133 @@
+"""What a tensor of a `Density` costs in a format: the mean over every way to place its non-zeros.
+
+    entries of a level    P * (1 - probability that nothing lies behind a place of it)
+
+for a level with P places above and in it; each has the same chance.  z non-zeros among N places
+leave t given ones empty with probability C(N - t, z) / C(N, z) (hypergeometric).  Of G:H, each
+group of H neighbours leaves u of its places empty with C(H - u, G) / C(H, G), and groups do not
+depend on each other.  Run-length bridges: of a fiber of n places, an entry of place x has a bridge
+for every k with k * 2**r <= x, if the k * 2**r places before it are empty.
+
+Means of sums are exact.  Entries are rounded to whole ones, and the width of a pointer is that of
+the mean: approximate where entries of a level are not the same for all.
+"""
+
+from __future__ import annotations
+
+from math import exp, expm1, inf, log1p, prod
+
+import numpy as np
+
+from zeroskip.errors import TensorError
+from zeroskip.formats.bits import Storage, layout
+from zeroskip.formats.density import Density
+from zeroskip.formats.format import Format
+from zeroskip.formats.level_data import storage_extents
+from zeroskip.formats.levels import RunLength, Structured, Uncompressed
+
+TERMS = 2**20
+"""Factors that a probability is multiplied out of at most."""
+
+
+def expected_storage(density: Density, bound: Format, value_bits: int) -> Storage:
+    """Expected bits of a density in a bound format, `Tensor.storage` of the mean.
+
+    Raises
+    ------
+    TensorError
+        For blocks, groups G:H, and run lengths below a compressed level or of a structure.
+    """
+    entries = expected_entries(density, bound)
+    whole = [round(number) for number in entries]
+    return Storage(
+        bound,
+        value_bits,
+        whole[-1] if whole else 1,
+        layout(density.shape, bound, whole),
+        density.size * value_bits,
+    )
+
+
+def expected_entries(density: Density, bound: Format) -> list[float]:
+    """Expected entries of each level, outermost first.
+
+    Examples
+    --------
+    One of four places: one row holds it.
+
+    >>> expected_entries(Density((2, 2), 0.25), Format("C U").bind(2))
+    [1.0, 2.0]
+    """
+    if bound.split or any(isinstance(level, Structured) for level in bound.levels):
+        raise _refused(density, bound, "split axes and groups G:H have")
+    found: list[float] = []
+    above = 1.0  # fibers of the level at hand
+    taken: list[int] = []
+    for number, (extent, rank) in enumerate(
+        zip(storage_extents(density.shape, bound), bound.ranks, strict=True)
+    ):
+        taken += bound.order[number]
+        match rank.level:
+            case Uncompressed():
+                above *= extent
+            case RunLength(run_bits):
+                full = all(isinstance(level, Uncompressed) for level in bound.levels[:number])
+                if not full or number + 1 < len(bound.ranks) or density.structure is not None:
+                    raise _refused(density, bound, "run lengths there have")
+                above = density.nnz + above * _bridges(density, extent, run_bits)
+            case _ if not bound.unique(number):
+                above = density.nnz  # COO: a coordinate for every entry
+            case _:
+                places = prod(density.shape[axis] for axis in taken)
+                above = places * _occupied(density, taken)
+        found.append(above)
+    return found
+
+
+def _refused(density: Density, bound: Format, what: str) -> TensorError:
+    return TensorError(
+        f"{density!r} in format {bound.label}: {what} no closed expectation here\n"
+        "Draw an array from it: density.sample(rng)."
+    )
+
+
+def _occupied(density: Density, axes: list[int]) -> float:
+    """Probability that something lies behind one place of these axes."""
+    behind = [axis for axis in range(density.ndim) if axis not in axes]
+    places = prod(density.shape[axis] for axis in behind)
+    if density.structure is None or not density.nnz:
+        return -expm1(_log_missed(density.size, density.nnz, places))
+    group, of = (int(part) for part in density.structure.split(":"))
+    if density.ndim - 1 in behind:
+        return float(places > 0)  # whole groups, each of which holds some
+    return float(1 - (1 - group / of) ** places)  # one place of a group each
+
+
+def _log_missed(size: int, nonzeros: int, places: int) -> float:
+    """Logarithm of the probability that so many given places of ``size`` hold no non-zero.
+
+    C(N-t, z) / C(N, z) is the product of 1 - z/(N-i) over i < t, and the same with t and z
+    exchanged; of more than `TERMS` factors the logarithm is that of the middle one, times
+    their number.
+    """
+    few, many = sorted((nonzeros, places))
+    if not few:
+        return 0.0
+    if few + many > size:
+        return -inf
+    if few > TERMS:
+        return few * log1p(-many / (size - (few - 1) / 2))
+    return float(np.log1p(-many / (size - np.arange(few))).sum())
+
+
+def _bridges(density: Density, places: int, run_bits: int) -> float:
+    """Expected bridges of a fiber of so many places."""
+    size, nonzeros = density.size, density.nnz
+    if not nonzeros:
+        return 0.0
+    step, found = 2**run_bits, 0.0
+    for empty in range(step, places, step):
+        found += (
+            (places - empty) * nonzeros / size * exp(_log_missed(size - 1, nonzeros - 1, empty))
+        )
+    return found

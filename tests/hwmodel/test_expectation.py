@@ -1,0 +1,114 @@
+"""Expected entries of a density, against the mean over every placement there is."""
+
+from __future__ import annotations
+
+from itertools import chain, combinations, product
+
+import numpy as np
+import pytest
+
+from zeroskip.errors import TensorError
+from zeroskip.formats.density import Density
+from zeroskip.formats.format import Format
+from zeroskip.formats.tensor import Tensor
+from zeroskip.hwmodel.expectation import expected_entries, expected_storage
+
+
+def placements(density: Density) -> list[np.ndarray]:
+    """Every mask that a density can be."""
+    if density.structure is None:
+        choices = combinations(range(density.size), density.nnz)
+        filled = [list(places) for places in choices]
+    else:
+        group, of = map(int, density.structure.split(":"))
+        blocks = range(0, density.size, of)
+        each = [
+            [[first + i for i in c] for c in combinations(range(of), group)] for first in blocks
+        ]
+        filled = [list(chain(*chosen)) for chosen in product(*each)]
+    masks = np.zeros((len(filled), density.size), np.float32)
+    for mask, places in zip(masks, filled, strict=True):
+        mask[places] = 1
+    return list(masks.reshape(-1, *density.shape))
+
+
+def mean_entries(density: Density, bound: Format) -> list[float]:
+    drawn = [
+        [level.entries for level in Tensor.from_dense(mask, bound).levels]
+        for mask in placements(density)
+    ]
+    return list(np.mean(drawn, axis=0))
+
+
+DENSITIES = [
+    Density((2, 4), 3 / 8),
+    Density((3, 4), 2 / 12),
+    Density((2, 5), 0.0),
+    Density((2, 3), 1.0),
+    Density((2, 4), None, structure="2:4"),
+    Density((3, 4), None, structure="1:4"),
+]
+
+
+@pytest.mark.parametrize("density", DENSITIES, ids=str)
+@pytest.mark.parametrize(
+    "text",
+    ["dense", "CSR", "CSC", "COO", "C C", "[a,b] b:C a:C", "bitmask", "B B", "a:C b:U", "B C"],
+)
+def test_expected_entries_are_the_mean_over_all_placements(density: Density, text: str) -> None:
+    bound = Format(text).bind(2)
+    assert expected_entries(density, bound) == pytest.approx(mean_entries(density, bound))
+
+
+@pytest.mark.parametrize("density", DENSITIES[:4], ids=str)
+@pytest.mark.parametrize("text", ["U R(1)", "a*b:R(1)", "[a,b] b*a:R(2)", "a:U b:R(2)"])
+def test_expected_bridges_are_the_mean_over_all_placements(density: Density, text: str) -> None:
+    bound = Format(text).bind(2)
+    assert expected_entries(density, bound) == pytest.approx(mean_entries(density, bound))
+
+
+def test_three_axes_and_flattened_ranks() -> None:
+    density = Density((2, 2, 3), 3 / 12)
+    for text in ("a:C b*c:C", "[a,b,c] c:C a:C b:C", "COO", "a*b:B c:C", "[a,b,c] b*c:R(1) a:U"):
+        bound = Format(text).bind(3)
+        if "R" in text and bound.ranks[-1].axes == (0,):
+            continue
+        assert expected_entries(density, bound) == pytest.approx(mean_entries(density, bound))
+
+
+def test_large_densities_are_as_exact_as_small_ones() -> None:
+    """Rows of 1,000 places at one non-zero a row on average: empty with about 1/e."""
+    density = Density((100_000, 1000), 0.001)
+    rows, entries = expected_entries(density, Format("C C").bind(2))
+    assert rows == pytest.approx(100_000 * (1 - 0.999**1000), rel=1e-5)
+    assert entries == pytest.approx(density.nnz)
+    huge = Density((2**30, 2**12), 2**-12)  # 2**30 non-zeros in 2**42 places: one a row
+    rows, entries = expected_entries(huge, Format("C C").bind(2))
+    assert rows == pytest.approx(2**30 * (1 - np.exp(-1)), rel=1e-3)
+    assert entries == pytest.approx(huge.nnz)
+    (columns, _) = expected_entries(Density((2**11, 2**11), 0.75), Format("C C").bind(2))
+    assert columns == 2**11
+
+
+def test_storage_is_that_of_the_mean() -> None:
+    density = Density((8, 6), 0.25)
+    price = Tensor.from_dense(density.sample(0), "CSC").storage(16)
+    assert expected_storage(density, Format("CSC").bind(2), 16) == price
+
+
+@pytest.mark.parametrize(
+    ("density", "text", "said"),
+    [
+        (Density((4, 4), 0.5), "BSR(2,2)", "split axes and groups G:H have no closed expectation"),
+        (Density((4, 4), 0.5), "U H(2:4)", "split axes and groups G:H have no closed expectation"),
+        (Density((4, 4), 0.5), "C R(1)", "run lengths there have no closed expectation"),
+        (Density((4, 4), None, structure="2:4"), "U R(1)", "run lengths there have no closed"),
+    ],
+)
+def test_formats_without_a_closed_expectation_are_refused(
+    density: Density, text: str, said: str
+) -> None:
+    with pytest.raises(TensorError) as caught:
+        expected_entries(density, Format(text).bind(2))
+    assert said in str(caught.value)
+    assert str(caught.value).endswith("Draw an array from it: density.sample(rng).")
