@@ -164,7 +164,7 @@ def lower_rows(
     form: Form, signatures: Mapping[str, Signature], dtype: str, chosen: Assembly
 ) -> Lowered:
     """Loop nest that appends the rows of a sparse result; its buffers are `arrays`."""
-    scheme = Scheme(form, signatures, dtype)
+    scheme = Scheme(form, signatures, dtype, order=chosen.order)
     rows = _WholeRows(scheme, chosen) if is_joint(form) else _Rows(scheme, chosen)
     body = rows.body()
     return finish(scheme, (*rows.title(), f"rows: {','.join(chosen.outer) or 'one'}"), body)

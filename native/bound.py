@@ -17,6 +17,7 @@ from zeroskip.native.engine import Formats, evaluate
 from zeroskip.native.lines import line_of
 from zeroskip.native.load import Invocation, KernelFailure
 from zeroskip.native.lower import Lowered
+from zeroskip.native.order import Order, Orders, orders_by_result
 from zeroskip.native.prepared import Slots, explained, invocation
 from zeroskip.native.recent import Recent
 from zeroskip.native.results import target_for
@@ -88,10 +89,12 @@ class Bound:
         format: Formats = None,
         skip: str | Collection[str] = (),
         convert: bool = True,
+        order: Orders = None,
     ) -> Array | Tensor:
         """The last result for these fresh operands; arguments as `engine.evaluate`."""
-        if format is None and backend == "c" and not skip:
-            ready = self._ready(fresh)
+        if format is None and backend == "c" and not skip and (convert or order is None):
+            fixed = () if order is None else self._fixed(order)
+            ready = self._ready(fresh, fixed)
             if ready is not None:
                 target = np.empty(ready.shape, ready.dtype) if out is None else out
                 if out is None or (not self._reduces and _usable(out, ready, fresh)):
@@ -110,12 +113,17 @@ class Bound:
             wanted=self.spec.results[-1:],
             skip=skip,
             convert=convert,
+            order=order,
         )
         return results[self.spec.results[-1]]
 
-    def _ready(self, fresh: Mapping[str, object]) -> Ready | None:
+    def _fixed(self, order: Orders) -> Order:
+        """The order of the loops of the last line, where one is given."""
+        return orders_by_result(self.spec, order).get(self.spec.results[-1], ())
+
+    def _ready(self, fresh: Mapping[str, object], order: Order = ()) -> Ready | None:
         """The filled kernel for these shapes; None where a call must go the long way."""
-        key: list[object] = []
+        key: list[object] = [order]
         for name in self.rest:
             given = fresh.get(name)
             if type(given) is not np.ndarray or not given.flags.c_contiguous:
@@ -132,9 +140,9 @@ class Bound:
         found = tuple(key)
         if found in known:
             return known[found]
-        return known.keep(found, self._fill(fresh))
+        return known.keep(found, self._fill(fresh, order))
 
-    def _fill(self, fresh: Mapping[str, object]) -> Ready | None:
+    def _fill(self, fresh: Mapping[str, object], order: Order) -> Ready | None:
         if len(self.spec.forms) != 1:
             return None
         form = self.spec.forms[0]
@@ -142,7 +150,7 @@ class Bound:
         if any(operands[name] is not x for name, x in fresh.items()):
             return None  # something had to be converted, as each call's must be
         extents = self.spec.extents(shapes(operands))
-        line = line_of(form, operands, extents)
+        line = line_of(form, operands, extents, order=order)
         if not self.held.keys() >= set(line.converted):
             return None  # something had to be stored anew, as each call's must be
         if form.reduction in ("|", "&", "*", "max", "min"):

@@ -71,6 +71,8 @@ class Descent:
         wrap = self.hook(state)
         if wrap is not None:
             return wrap(self.go(state))
+        if self.scheme.order:
+            return self._in_order(state)
         for i, cursor in enumerate(state.cursors):
             if not cursor.done and cursor.signature.skips and not cursor.optional:
                 return self._toward(state, i)
@@ -78,6 +80,34 @@ class Descent:
         if rank is None:
             return self._at_point(state)
         return self._range(state, rank)
+
+    def _in_order(self, state: State) -> tuple[Stmt, ...]:
+        """Open the loop over the next rank of a given order: a walk where an operand's next level
+        binds that rank, or that and those that follow it, and no other."""
+        left = [r for r in self.scheme.order if r in self.ranks and r not in state.bound]
+        if not left:
+            return self._at_point(state)
+        for i, cursor in enumerate(state.cursors):
+            if cursor.done or cursor.optional or not cursor.signature.skips:
+                continue
+            ranks = self._binds(state, cursor)
+            if ranks and ranks == left[: len(ranks)]:
+                return self._follow(state, i)
+        return self._range(state, left[0])
+
+    def _binds(self, state: State, cursor: Cursor) -> list[str]:
+        """The ranks that a walk over an operand's next level binds, outermost first; none where
+        there is nothing to walk."""
+        if cursor.level.kind.full or cursor.level.part is not None:
+            return []
+        found: dict[str, None] = {}
+        for axis, names in state.lacking(cursor).items():
+            if len(names) > 1 or not all(
+                solvable(cursor.access.subscripts[axis], name) for name in names
+            ):
+                return []
+            found.update(dict.fromkeys(names))
+        return list(found)
 
     def _at_point(self, state: State) -> tuple[Stmt, ...]:
         absent = tuple(Cond("<", c.position, ZERO) for c in state.cursors if c.missing)
@@ -166,6 +196,10 @@ class Descent:
                 continue
             if len(names) > 1 or not solvable(cursor.access.subscripts[axis], names[0]):
                 return self._range(state, self._to_loop(names))
+        return self._follow(state, i)
+
+    def _follow(self, state: State, i: int) -> tuple[Stmt, ...]:
+        """Walk the next level of sparse operand ``i``, with another where both come to one rank."""
         for k in range(len(state.cursors)):
             if k != i and not state.cursors[k].optional and self._mergeable(state, i, k):
                 return self._merge(state, i, k)

@@ -18,6 +18,7 @@ from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Array, Operand, resolve, shapes
 from zeroskip.native.halves import halves_of
 from zeroskip.native.lines import line_of
+from zeroskip.native.order import Order, Orders, orders_by_result
 from zeroskip.native.prepared import BACKENDS
 from zeroskip.native.results import dense_result, sparse_result
 from zeroskip.native.skipping import check_skips, names_of
@@ -33,6 +34,7 @@ def evaluate(
     wanted: Collection[str] | None = None,
     skip: str | Collection[str] = (),
     convert: bool = True,
+    order: Orders = None,
 ) -> dict[str, Array | Tensor]:
     """Every result of a spec, in the order of its lines.
 
@@ -53,6 +55,8 @@ def evaluate(
     skip : names of operands
         Loops must visit only what these store; refused where a fill or the line forbids it.
     convert : whether operands may be stored anew, in an order or levels that loops can follow
+    order : every rank of the last line, outermost first, or a mapping of such texts by result:
+        the loops of a line keep to it
 
     Returns
     -------
@@ -68,6 +72,7 @@ def evaluate(
     extents = spec.extents(shapes(known))
     formats = formats_by_result(spec, format)
     skipped = names_of(skip, spec)
+    orders = orders_by_result(spec, order)
     alive = None
     if wanted is not None and len(spec.forms) > 1:
         alive = needed_results(spec, {*wanted, *formats})
@@ -85,6 +90,7 @@ def evaluate(
             format=formats.get(name),
             skip=skipped,
             convert=convert,
+            order=orders.get(name, ()),
         )
         into = out if line == len(spec.forms) - 1 else None
         result = halves.run(form, known, run, into) if halves else run(known, out=into)
@@ -133,9 +139,10 @@ def run_form(
     format: Format | str | None = None,
     skip: Collection[str] = (),
     convert: bool = True,
+    order: Order = (),
 ) -> Array | Tensor:
     """The result of one line."""
-    line = line_of(form, operands, extents, blocks=format is None, convert=convert)
+    line = line_of(form, operands, extents, blocks=format is None, convert=convert, order=order)
     check_skips(line, skip)
     if format is not None:
         wanted = None if is_auto(format) else Format(format)

@@ -24,6 +24,7 @@ from zeroskip.native.conversions import compressed, refused
 from zeroskip.native.dtypes import LOGICAL, form_types
 from zeroskip.native.forms import check_left_out
 from zeroskip.native.operand import Signature
+from zeroskip.native.order import Order, discordant
 from zeroskip.native.passes import every_visit, seen
 from zeroskip.native.recent import Recent
 from zeroskip.native.scheme import Key
@@ -35,6 +36,7 @@ class Line:
 
     used : the operands that it names.  dtype : of its arithmetic; result : of its result.
     converted : the operands that had to be stored in another way.
+    order : of the loops over ranks, outermost first; empty where operands lead the way.
     """
 
     form: Form
@@ -44,11 +46,12 @@ class Line:
     dtype: np.dtype[Any]
     result: np.dtype[Any]
     converted: tuple[str, ...] = ()
+    order: Order = ()
 
     @property
     def key(self) -> Key:
         """Lines of equal keys have the same kernels."""
-        return self.form, *self.signatures.items(), self.dtype.name
+        return self.form, *self.signatures.items(), self.dtype.name, self.order
 
     @property
     def fills(self) -> dict[str, int | float]:
@@ -76,17 +79,19 @@ def line_of(
     *,
     blocks: bool = True,
     convert: bool = True,
+    order: Order = (),
 ) -> Line:
     """The operands that a form names, in formats in which it can follow and look them up.
 
     blocks : whether loops may walk the blocks of a split format; else it is compressed by axes.
     convert : whether operands may be stored anew for that; KernelError where one would be.
+    order : of the loops over ranks; operands that store another are stored anew.
     """
     used = {name: operands[name] for name in _named(form) if name in operands}
-    key = (id(form), *map(_key, used.values()), *_surroundings(used, extents), blocks)
+    key = (id(form), *map(_key, used.values()), *_surroundings(used, extents), blocks, order)
     fit = _fits.get(key)
     if fit is not None:
-        return Line(form, used, extents, *fit[1:])
+        return Line(form, used, extents, *fit[1:], order=order)
     dtypes = {name: x.dtype for name, x in used.items()}
     dtype, result = form_types(form, dtypes, extents.constants)
     check_left_out(form, extents.skipped)
@@ -100,19 +105,24 @@ def line_of(
     for name, x in used.items():
         if not isinstance(x, Tensor) or not x.format.split:
             continue
-        if not blocks or not _walkable(name, x, form, extents):
+        if order or not blocks or not _walkable(name, x, form, extents):
             store(name, _by_coordinates(x.format), "its blocks cannot be walked here")
     for name, layout in list(_looked_up(form, used, dtype.name, extents)):
         store(name, layout, "has to be looked up at single places")
-    signatures = {}
-    for name, operand in used.items():
-        pads = extents.pads.get(name, ())
-        padded = tuple(tuple(p) != (0, 0) for p in pads) or (False,) * operand.ndim
-        seen = signature(operand, padded)
-        signatures[name] = replace(seen, skips_padding=name in extents.skipped)
+    signatures = {name: _signature(name, x, extents) for name, x in used.items()}
+    if order:
+        for name, layout, why in list(discordant(form, used, signatures, dtype.name, order)):
+            store(name, layout, why)
+            signatures[name] = _signature(name, used[name], extents)
     if not converted:
         _fits.keep(key, (form, signatures, dtype, result))
-    return Line(form, used, extents, signatures, dtype, result, tuple(converted))
+    return Line(form, used, extents, signatures, dtype, result, tuple(converted), order)
+
+
+def _signature(name: str, operand: Operand, extents: Extents) -> Signature:
+    pads = extents.pads.get(name, ())
+    padded = tuple(tuple(p) != (0, 0) for p in pads) or (False,) * operand.ndim
+    return replace(signature(operand, padded), skips_padding=name in extents.skipped)
 
 
 _fits: Recent[Hashable, tuple[Form, dict[str, Signature], np.dtype[Any], np.dtype[Any]]]

@@ -42,6 +42,7 @@ def lower(
     *,
     hits: bool = False,
     accumulate: bool = False,
+    order: tuple[str, ...] = (),
 ) -> Lowered:
     """Loop nest for ``form``.
 
@@ -52,13 +53,14 @@ def lower(
     hits : also mark, in a buffer ``("hit", result)`` of uint8, each place that a stored
         product reaches; for sparse results.
     accumulate : start from what the result holds already (a reduction with ``out=``).
+    order : of the loops over ranks, outermost first; empty where operands lead the way.
 
     Raises
     ------
     KernelError
         Where the form cannot be lowered; names the term.
     """
-    scheme = Scheme(form, signatures, dtype)
+    scheme = Scheme(form, signatures, dtype, order=order)
     work = Joint(scheme, accumulate) if is_joint(form) else Sums(scheme, hits, accumulate)
     body = work.body()
     return finish(scheme, work.title(), body)

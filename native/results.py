@@ -158,7 +158,7 @@ def assembly_of(line: Line) -> rows.Assembly | None:
     if not line.shape or result_fill(line) != start:
         return None
     stored = sum(x.stored for x in line.used.values() if isinstance(x, Tensor))
-    chosen = rows.plan(line.form, line.signatures, line.shape, line.dtype.name, stored)
+    chosen = rows.plan(line.form, line.signatures, line.shape, line.dtype.name, stored, line.order)
     if chosen is None or rows.mostly_empty(chosen, line.used, line.extents.ranks):
         return None
     return chosen
@@ -176,7 +176,7 @@ def rows_kernel(line: Line, chosen: rows.Assembly, room: int = 0) -> tuple[Prepa
 
     room : entries that there is room for; 0 for a guess.
     """
-    key = ("rows", line.form, tuple(line.signatures.items()), line.dtype.name, chosen.outer)
+    key = ("rows", chosen.outer, *line.key)
 
     def build() -> Prepared:
         lowered = assemble.lower_rows(line.form, line.signatures, line.dtype.name, chosen)

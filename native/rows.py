@@ -35,11 +35,13 @@ MANY_ROWS = 2**24
 class Assembly:
     """target : ranks of the result, by axis.
     outer : those that number the rows; inner : those of a row's places.
-    reordered : operand -> the format in which the loops can follow it."""
+    reordered : operand -> the format in which the loops can follow it.
+    order : of all loops, where it is given; it begins with ``outer``."""
 
     target: tuple[str, ...]
     outer: tuple[str, ...]
     reordered: Mapping[str, Format]
+    order: tuple[str, ...] = ()
 
     @property
     def inner(self) -> tuple[str, ...]:
@@ -52,11 +54,13 @@ def plan(
     shape: tuple[int, ...],
     dtype: str,
     stored: int = 0,
+    order: tuple[str, ...] = (),
 ) -> Assembly | None:
     """How to assemble a result, or None where its ranks are not plain, no order fits, or
     a term without a sparse operand to follow would fill it.
 
     stored : entries of the sparse operands: rows of which each costs a look-up are no more.
+    order : of all loops; empty where operands lead the way.
     """
     if not plain_target(form):
         return None
@@ -67,19 +71,21 @@ def plan(
     ]
     if not all(followed) or any(v.rest is not None for v in visits):
         return None
-    outer = _outer(followed, signatures, dict(zip(target, shape, strict=True)), stored)
+    outer = _outer(followed, signatures, dict(zip(target, shape, strict=True)), stored, order)
     if not outer and prod(shape) > SMALL_RESULT:
-        outer = target[:1]
-    chosen = Assembly(target, outer, {})
+        outer = (order or target)[:1]
+        if outer[0] not in target:
+            return None
+    chosen = Assembly(target, outer, {}, order)
+    if order:
+        return chosen
     reordered: dict[str, Format] = {}
     for together in followed:
         for access in together:
-            order = _order(access, signatures[access.tensor], chosen)
-            if order is None:
+            axes = _order(access, signatures[access.tensor], chosen)
+            if axes is None:
                 return None
-            if order and reordered.setdefault(access.tensor, compressed(order)) != compressed(
-                order
-            ):
+            if axes and reordered.setdefault(access.tensor, compressed(axes)) != compressed(axes):
                 return None
     return replace(chosen, reordered=reordered)
 
@@ -89,13 +95,14 @@ def _outer(
     signatures: Mapping[str, Signature],
     extents: Mapping[str, int],
     stored: int,
+    order: tuple[str, ...],
 ) -> tuple[str, ...]:
     """The ranks that every pass has outermost."""
     outer: list[str] = []
     rows, looked_up = 1, False
     while len(outer) < len(extents):
-        for rank in extents:
-            if rank in outer:
+        for rank in order[len(outer) :][:1] or extents:
+            if rank in outer or rank not in extents:
                 continue
             ways = {_leads(of, signatures, rank, outer) for of in followed}
             cheap = ways == {"full"} and not looked_up

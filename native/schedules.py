@@ -38,10 +38,12 @@ def scheduled(line: Line, target: Array, bound: Collection[str] = ()) -> tuple[P
 
 
 def schedule_of(line: Line, bound: Collection[str] = ()) -> Schedule:
-    """The schedule that pays: tiled, lanes, or the plain walk.
+    """The schedule that pays: tiled, lanes, or the plain walk; this one where the order is given.
 
     bound : operands that are packed once for many calls.
     """
+    if line.order:
+        return None
     tiles, in_lanes = _plans(line)
     if tiles is None:
         return lanes.longest(in_lanes, line.extents)
@@ -103,7 +105,12 @@ def walk(line: Line, *, hits: bool = False, accumulate: bool = False) -> Prepare
 
     def build() -> Prepared:
         lowered = lower(
-            line.form, line.signatures, line.dtype.name, hits=hits, accumulate=accumulate
+            line.form,
+            line.signatures,
+            line.dtype.name,
+            hits=hits,
+            accumulate=accumulate,
+            order=line.order,
         )
         return Prepared(lowered, emit(lowered.kernel), line.dtype)
 

@@ -30,6 +30,7 @@ class Scheme:
     ``("hit", tensor)``, ``("mark", tensor)``, ``("level", tensor, storage rank, array)`` or a
     schedule's own.
     staged : dense operands that are read from a copy with other strides.
+    order : of the loops over ranks, outermost first; empty where operands lead the way.
     fetched : read of an index tensor -> name of the place; checks : tensor, axis and
         subscript of each check.
     """
@@ -38,6 +39,7 @@ class Scheme:
     signatures: Mapping[str, Signature]
     dtype: str
     staged: frozenset[str] = frozenset()
+    order: tuple[str, ...] = ()
     names: Names = field(default_factory=Names)
     dims: dict[Key, str] = field(default_factory=dict)
     buffers: dict[Key, Buffer] = field(default_factory=dict)

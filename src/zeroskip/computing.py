@@ -103,6 +103,7 @@ class Layer:
         backend: str = "c",
         skip: str | Collection[str] = (),
         convert: bool = True,
+        order: Any = None,
         **named: object,
     ) -> Any:
         """Compute the layer's (last) result.
@@ -125,6 +126,10 @@ class Layer:
         convert : bool
             Whether an operand whose order or levels the loops cannot follow is stored anew at
             every call, which `explain` shows; False refuses, and says which order is wanted.
+        order : str, or a mapping of them by result, optional
+            Every rank of the last line, the outermost loop first (``"m,k,n"``): loops keep to
+            it.  An operand that stores its axes in another order is converted, or refused with
+            ``convert=False``.
 
         Returns
         -------
@@ -147,6 +152,7 @@ class Layer:
             wanted=(last,),
             skip=skip,
             convert=convert,
+            order=order,
         )
         return like_operands(results[last], given)
 
@@ -187,12 +193,19 @@ class BoundLayer:
         backend: str = "c",
         skip: str | Collection[str] = (),
         convert: bool = True,
+        order: Any = None,
         **named: object,
     ) -> Any:
         """As `Layer.__call__`, with the remaining operands."""
         given = name_operands(self.operands, operands, named, self.layer.text)
         result = self._bound.run(
-            given, backend=backend, out=out, format=format, skip=skip, convert=convert
+            given,
+            backend=backend,
+            out=out,
+            format=format,
+            skip=skip,
+            convert=convert,
+            order=order,
         )
         return like_operands(result, given)
 
@@ -243,6 +256,7 @@ def einsum(
     optimize: object = False,
     skip: str | Collection[str] = (),
     convert: bool = True,
+    order: Any = None,
     consts: Mapping[str, int | float] | None = None,
     sizes: Mapping[str, int] | None = None,
     pad: PadLike = None,
@@ -252,7 +266,7 @@ def einsum(
 
     What `numpy.einsum` takes means what it means there: ``"ij,jk->ik"``, ``"...ij,jk"``, the
     interleaved form, axes of extent 1 that are repeated.  ``optimize=`` is accepted and
-    changes nothing: the order of loops is the engine's.
+    changes nothing: the order of loops is the engine's, or that of ``order=``.
 
     >>> import numpy as np
     >>> einsum("y[i] = A[i,j]*x[j]", np.array([[1.0, 2.0], [0.0, 3.0]]), np.array([1.0, 1.0]))
@@ -272,6 +286,7 @@ def einsum(
         backend=backend,
         skip=skip,
         convert=convert,
+        order=order,
         **named,
     )
 
@@ -307,6 +322,7 @@ OPTIONS = (
     "backend",
     "skip",
     "convert",
+    "order",
     "consts",
     "sizes",
     "pad",

@@ -31,7 +31,7 @@ from judges import counted, prime
 from numpy.typing import NDArray
 
 from zeroskip.einsum_spec.form import Form
-from zeroskip.einsum_spec.spec import make_spec
+from zeroskip.einsum_spec.spec import Spec, make_spec
 from zeroskip.einsum_spec.walk import single
 from zeroskip.errors import CompilerError, ZeroskipError
 from zeroskip.formats.tensor import Tensor
@@ -73,6 +73,7 @@ class Trial:
     """One random case on its way to a verdict.
 
     verdict : None until it is reached; then "ok", why the case is none, or what is wrong.
+    order : of the loops of some lines, the ranks of each.
     records : the kernels that the engine called.  symbolic : whether SymPy judged, too.
     """
 
@@ -80,6 +81,7 @@ class Trial:
         self.seed = seed
         self.case: Case | None = None
         self.verdict: str | None = None
+        self.order: dict[str, str] = {}
         self.records: list[Record] = []
         self.symbolic = False
 
@@ -123,6 +125,7 @@ class Trial:
         rng = np.random.default_rng(self.seed)
         self.case = case = random_trial(rng)
         self.spec = spec = make_spec(case.text, case.consts, case.sizes, case.pad)
+        self.order = random_orders(rng, spec)
         self.clean = rng.random() < 0.9 or not spoil(rng, case)
         self.want = self.dense_results()
         last = self.want[spec.results[-1]]
@@ -144,7 +147,7 @@ class Trial:
         """What the engine makes of each line: dense, and in formats where some were drawn."""
         assert self.case is not None
         given, formats, out = self.case.stored, self.case.formats, self.case.out
-        run = partial(engine.evaluate, self.spec, given, backend=backend)
+        run = partial(engine.evaluate, self.spec, given, backend=backend, order=self.order)
         found: dict[str, Any] = {backend: run(out=None if out is None else out.copy())}
         if formats and self.clean:
             start = None if out is None else out.copy()
@@ -236,6 +239,17 @@ def finite(x: Array) -> bool:
 def same(a: Array, b: Array) -> bool:
     with np.errstate(all="ignore"):  # what was never written may be a NaN that signals
         return np.array_equal(a, b, equal_nan=is_float(a.dtype))
+
+
+def random_orders(rng: np.random.Generator, spec: Spec) -> dict[str, str]:
+    """Orders of the loops for some lines of a quarter of all cases."""
+    if rng.random() < 0.75:
+        return {}
+    return {
+        form.target.tensor: ",".join(map(str, rng.permutation(form.ranks)))
+        for form in spec.forms
+        if form.ranks and rng.random() < 0.8
+    }
 
 
 def spoil(rng: np.random.Generator, case: Case) -> bool:

@@ -17,6 +17,7 @@ from zeroskip.formats.tensor import Tensor
 from zeroskip.given import as_layer
 from zeroskip.native.arguments import Operand, shapes
 from zeroskip.native.engine import Formats
+from zeroskip.native.order import Orders
 from zeroskip.native.show import show
 
 if TYPE_CHECKING:
@@ -158,6 +159,7 @@ def explain(
     *operands: object,
     arch: Arch | str | Path | Mapping[str, Any] | None = None,
     format: Formats = None,
+    order: Orders = None,
     **named: object,
 ) -> Explanation:
     """Everything that zeroskip makes of a layer: meaning, kernel, C, and how it is charged.
@@ -175,6 +177,8 @@ def explain(
     format : Format or str, or a mapping of them by result, optional
         Format of the result, as in a call of the layer; of ``"auto"``, up to how many entries
         each format is taken, and which is expected.
+    order : str, or a mapping of them by result, optional
+        Order of the loops, as in a call of the layer.
 
     Returns
     -------
@@ -207,7 +211,9 @@ def explain(
         head = f"Accounting on {charged.arch.name} ({charged.mapping})"
     return Explanation(
         layer=made,
-        lines=tuple(map(_stages, choose(spec, known, format=format, sized=not guessed))),
+        lines=tuple(
+            map(_stages, choose(spec, known, format=format, sized=not guessed, order=order))
+        ),
         extents=dict(extents.ranks),
         ops=spec.ops(shapes(known)),
         operands=described,

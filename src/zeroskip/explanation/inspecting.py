@@ -23,6 +23,7 @@ from zeroskip.native.engine import Formats, formats_by_result
 from zeroskip.native.forms import is_joint
 from zeroskip.native.lanes import LanePlan
 from zeroskip.native.lines import Line, line_of
+from zeroskip.native.order import Orders, orders_by_result
 from zeroskip.native.prepared import Prepared, Slots, invocation
 from zeroskip.native.results import assembly_of, rearranged, rows_kernel, target_for
 from zeroskip.native.rows import Assembly
@@ -50,6 +51,7 @@ def choose(
     bound: Collection[str] = (),
     format: Formats = None,
     sized: bool = True,
+    order: Orders = None,
 ) -> tuple[Chosen, ...]:
     """The kernel of every line.
 
@@ -57,14 +59,16 @@ def choose(
     bound : operands that are bound; of a single line, they are packed whatever its size.
     format : of the last result, or of each that is named; the others are dense.
     sized : whether extents are those of operands, and not guessed.
+    order : of the loops of the last line, or by result.
     """
     known = dict(operands)
     extents = spec.extents(shapes(known))
-    formats = formats_by_result(spec, format)
+    formats, orders = formats_by_result(spec, format), orders_by_result(spec, order)
     found = []
     for form in spec.forms:
         wanted = formats.get(form.target.tensor)
-        line = line_of(form, known, extents, blocks=wanted is None)
+        fixed = orders.get(form.target.tensor, ())
+        line = line_of(form, known, extents, blocks=wanted is None, order=fixed)
         assembly = None if wanted is None else assembly_of(line)
         if assembly is not None:
             line = rearranged(line, assembly)
@@ -163,6 +167,8 @@ def _name_and_reason(line: Line, schedule: Schedule) -> tuple[str, str]:
 
 
 def _why_plain(line: Line) -> str:
+    if line.order:
+        return f"in the order {','.join(line.order)}, which is given."
     if is_joint(line.form):
         op = line.form.reduction or "+"
         return f"under {op}= the right side is evaluated whole, point by point."
