@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from zeroskip.errors import FormatError, IndexingError
-from zeroskip.formats.build import storage_order
+from zeroskip.formats.arrange import storage_order
 from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import Array, Indices
 from zeroskip.formats.reshaping import in_format, renamed

@@ -10,18 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroskip.errors import TensorError
+from zeroskip.formats.arrange import arrange, entries_of, flattened
 from zeroskip.formats.arraylike import ArrayLike
 from zeroskip.formats.bits import Storage, storage_of
-from zeroskip.formats.build import (
-    arrange,
-    axis_coordinates,
-    build,
-    densify,
-    entries_of,
-    expand,
-    flattened,
-    full_levels,
-)
+from zeroskip.formats.build import build, full_levels
+from zeroskip.formats.expand import axis_coordinates, densify, expand
 from zeroskip.formats.fills import clean, count, places, read_fill
 from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import Array, Indices, LevelData, check_room, freeze

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from zeroskip.errors import TensorError
-from zeroskip.formats.build import level_coordinates, popcounts_before
+from zeroskip.formats.build import popcounts_before
+from zeroskip.formats.expand import level_coordinates
 from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import (
     MAX_POSITIONS,

@@ -15,7 +15,7 @@ import numpy as np
 from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.tree import Var
 from zeroskip.einsum_spec.walk import single
-from zeroskip.formats.build import level_coordinates
+from zeroskip.formats.expand import level_coordinates
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Array, Operand
 from zeroskip.native.tile import Geometry, TilePlan, offset_dtype

@@ -179,7 +179,7 @@ def stored_mask(x: Array | Tensor) -> Array:
     """1 where an operand stores something, bridges and explicit zeros included."""
     if not isinstance(x, Tensor):
         return np.ones(x.shape, np.int64)
-    from zeroskip.formats.build import axis_coordinates, expand
+    from zeroskip.formats.expand import axis_coordinates, expand
 
     mask = np.zeros(x.shape, np.int64)
     coords = axis_coordinates(expand(x.levels), x.shape, Format(x.format))

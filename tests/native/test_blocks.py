@@ -6,8 +6,8 @@ from generator import random_array
 
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.explanation.inspecting import choose, executed
-from zeroskip.formats.build import axis_coordinates, expand
 from zeroskip.formats.convert import tensor
+from zeroskip.formats.expand import axis_coordinates, expand
 from zeroskip.native import engine
 from zeroskip.native.lines import line_of
 from zeroskip.native.show import show
