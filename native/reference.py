@@ -10,8 +10,7 @@ in their own type (`zeroskip.native.dtypes`).
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial, reduce
 from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
@@ -48,6 +47,7 @@ from zeroskip.native.dtypes import (
     identity,
 )
 from zeroskip.native.halves import halves_of
+from zeroskip.native.numpy_functions import COMPARE, POST, REDUCE, SEVERAL
 
 if TYPE_CHECKING:
     from zeroskip.einsum_spec.spec import Spec
@@ -373,52 +373,3 @@ def _grid(names: Sequence[str], box: Sequence[range]) -> Grid:
         shape[axis] = len(values)
         grid[name] = np.arange(values.start, values.stop, dtype=np.int64).reshape(shape)
     return grid
-
-
-REDUCE: dict[str, np.ufunc] = {
-    "+": np.add,
-    "*": np.multiply,
-    "max": np.maximum,
-    "min": np.minimum,
-    "|": np.logical_or,
-    "&": np.logical_and,
-}
-
-
-COMPARE: dict[str, np.ufunc] = {
-    "<": np.less,
-    "<=": np.less_equal,
-    "==": np.equal,
-    "!=": np.not_equal,
-    ">=": np.greater_equal,
-    ">": np.greater,
-}
-
-#: Functions of several arguments, but ``where``.
-SEVERAL: dict[str, np.ufunc] = {"max": np.maximum, "min": np.minimum, "pow": np.power}
-
-
-def _sigmoid(x: Array) -> Array:
-    return np.asarray(1 / (1 + np.exp(-x)))
-
-
-def _gelu(x: Array) -> Array:
-    erf = np.frompyfunc(math.erf, 1, 1)(x / math.sqrt(2))
-    return np.asarray(x * (1 + np.asarray(erf).astype(np.float64)) / 2)
-
-
-POST: dict[str | None, Callable[[Array], Array]] = {
-    None: lambda x: x,
-    "relu": lambda x: np.maximum(x, np.zeros((), x.dtype)),
-    "exp": np.exp,
-    "log": np.log,
-    "sqrt": np.sqrt,
-    "tanh": np.tanh,
-    "sigmoid": _sigmoid,
-    "abs": np.abs,
-    "sign": np.sign,
-    "gelu": _gelu,
-    "swish": lambda x: x * _sigmoid(x),
-    "floor": np.floor,
-    "ceil": np.ceil,
-}

@@ -22,7 +22,7 @@ from zeroskip.einsum_spec.names import monomial_value
 from zeroskip.einsum_spec.tree import Access, Var
 from zeroskip.einsum_spec.walk import single
 from zeroskip.errors import ZeroskipError
-from zeroskip.native.reference import POST
+from zeroskip.native.numpy_functions import POST
 
 Array = NDArray[Any]
 FREE = ", im2col free"

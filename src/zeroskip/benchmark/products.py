@@ -22,7 +22,7 @@ from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.names import monomial_value
 from zeroskip.einsum_spec.tree import Access, Affine, Floor, Var
 from zeroskip.einsum_spec.walk import free, single
-from zeroskip.native.reference import POST
+from zeroskip.native.numpy_functions import POST
 
 Array = NDArray[Any]
 Reader = Callable[[], Array]
