@@ -25,7 +25,7 @@ from zeroskip.native.dtypes import LOGICAL, form_types
 from zeroskip.native.forms import check_left_out
 from zeroskip.native.operand import Signature
 from zeroskip.native.order import Order, discordant
-from zeroskip.native.passes import every_visit, seen
+from zeroskip.native.passes import every_visit, scanned, seen
 from zeroskip.native.recent import Recent
 from zeroskip.native.scheme import Key
 
@@ -176,9 +176,10 @@ def _looked_up(
             yield name, None  # which tells padding, 0, from what is absent
             del tensors[name]
     known = replace(seen(tensors), skips_padding=any(name in extents.skipped for name in used))
-    passes = (one for visits in every_visit(form, known, dtype) for one in visits.passes)
-    optional = dict.fromkeys(access.tensor for one in passes for access in one.optional)
-    for name in optional:
+    passes = [one for visits in every_visit(form, known, dtype) for one in visits.passes]
+    wanted = [access for one in passes for access in one.optional]
+    wanted += [access for one in passes for access in scanned(one, tensors)]
+    for name in dict.fromkeys(access.tensor for access in wanted):
         operand = used[name]
         if name not in tensors or name in places:
             continue

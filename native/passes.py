@@ -22,7 +22,7 @@ import numpy as np
 
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.tree import Access, Expr
-from zeroskip.einsum_spec.walk import accesses
+from zeroskip.einsum_spec.walk import accesses, free, single
 from zeroskip.native.absence import folded
 from zeroskip.native.dtypes import identity
 from zeroskip.native.forms import is_joint, plain_target, product_of, right_side
@@ -147,3 +147,23 @@ def passes(value: Expr, known: Seen, start: int | float) -> tuple[Pass, ...]:
     found = after(())
     assert found is not None
     return found
+
+
+def is_plain(access: Access) -> bool:
+    """Whether every axis is read at a rank of its own: loops follow such operands first."""
+    return all(single(part) is not None for part in access.subscripts)
+
+
+def scanned(one: Pass, tensors: Mapping[str, Signature]) -> Iterator[Access]:
+    """What a pass follows and comes to in a listed level (S) whose place others have bound: each
+    time, every entry of the fiber above it would be looked at.
+
+    tensors : the operands that may leave coordinates out."""
+    bound: set[str] = set()
+    followed = [a for a in one.follow if a.tensor in tensors and tensors[a.tensor].skips]
+    for turn, access in enumerate(sorted(followed, key=lambda a: not is_plain(a))):
+        ranks = [set(free(Access("", (part,)))) for part in access.subscripts]
+        listed = (level for level in tensors[access.tensor].levels if level.letter == "S")
+        if turn and any(ranks[axis] <= bound for level in listed for axis in level.axes):
+            yield access
+        bound.update(free(access))

@@ -11,7 +11,7 @@ import numpy as np
 from zeroskip.einsum_spec.explicit import form_text
 from zeroskip.einsum_spec.form import Term
 from zeroskip.einsum_spec.tree import Access, Expr
-from zeroskip.einsum_spec.walk import free, gathers, single, subscripts
+from zeroskip.einsum_spec.walk import free, gathers, subscripts
 from zeroskip.formats.values import HALVES
 from zeroskip.native.absence import needed
 from zeroskip.native.cursor import Cursor, Leaf, Place, State
@@ -19,7 +19,7 @@ from zeroskip.native.descend import value_at
 from zeroskip.native.gathering import fetch, wanted_places
 from zeroskip.native.integers import ZERO, Cond, Name, mul, sub
 from zeroskip.native.nest import Fetch, Fill, Guard, Loop, Range, Reduce, Stmt
-from zeroskip.native.passes import Pass, seen
+from zeroskip.native.passes import Pass, is_plain, seen
 from zeroskip.native.pointwise import value_of
 from zeroskip.native.scheme import Scheme
 from zeroskip.native.values import Elem, Func, Number, Prod, Select, Sum, Test, Value, Whole
@@ -103,8 +103,7 @@ class Shape:
             optional = access not in one.follow
             cursor = Cursor(access, signature, tag, optional=optional)
             made.append(replace(cursor, missing=access in one.missing))
-        plain = {c.tag: all(single(s) is not None for s in c.access.subscripts) for c in made}
-        return tuple(sorted(made, key=lambda c: not plain[c.tag]))
+        return tuple(sorted(made, key=lambda c: not is_plain(c.access)))
 
     def absent_skipped(self, value: Value, whole: Expr, start: int | float, state: State) -> Value:
         """``value``, but ``start`` where an operand holds no more than a fill without which there

@@ -331,6 +331,23 @@ def test_an_operand_that_cannot_be_looked_up_is_not_converted_without_permission
     assert np.array_equal(call(B=listed.asformat("C C"), convert=False), want)
 
 
+@pytest.mark.parametrize("bound", [False, True])
+def test_a_listed_operand_that_others_bind_is_not_converted_without_permission(bound):
+    layer = zs.layer("s[i] = A[i,k]*B[i,k]")
+    listed = zs.tensor(A, "COO")
+    call = layer.bind(A=listed) if bound else lambda **given: layer(A=listed, **given)
+    assert refusal(lambda: call(B=listed, convert=False), zs.KernelError) == lines(
+        "B is stored as 'C S' (order i,k), and has to be looked up at single places: "
+        "expected 'C C' (order i,k)",
+        "  s[i] = sum[k](A[i,k]*B[i,k])",
+        "                       ^^^^^^",
+        "Pass B.asformat('C C'), or allow it to be stored anew at every call: convert=True.",
+    )
+    want = (A * A).sum(1)
+    assert np.allclose(call(B=listed), want)
+    assert np.allclose(call(B=listed.asformat("C C"), convert=False), want)
+
+
 def test_an_operand_in_a_discordant_order_is_not_converted_without_permission():
     tall, columns = column_major()
     other = zs.tensor(tall.T.copy(), "CSR")
