@@ -12,12 +12,12 @@ from math import prod
 from zeroskip.computing import Layer, layer
 from zeroskip.layers.spelling import (
     Axes,
-    Padding,
+    NamedPadding,
     Window,
     each,
+    filtered,
     listed,
     times,
-    window,
     wrapped,
 )
 
@@ -46,8 +46,9 @@ def linear(*, bias: bool = False, activation: str | None = None) -> Layer:
 def conv1d(
     *,
     stride: Axes = 1,
-    padding: Padding = 0,
+    padding: NamedPadding = 0,
     dilation: Axes = 1,
+    kernel_size: Axes | None = None,
     groups: int = 1,
     bias: bool = False,
     activation: str | None = None,
@@ -57,14 +58,16 @@ def conv1d(
     >>> conv1d(stride=2, dilation=3).text
     'O[n,m,q] = I[n,c,2*q+3*s] * F[m,c,s]'
     """
-    return _convolution(window(1, stride, padding, dilation), groups, bias, activation)
+    of = filtered(1, stride, padding, dilation, kernel_size)
+    return _convolution(*of, groups, bias, activation)
 
 
 def conv2d(
     *,
     stride: Axes = 1,
-    padding: Padding = 0,
+    padding: NamedPadding = 0,
     dilation: Axes = 1,
+    kernel_size: Axes | None = None,
     groups: int = 1,
     bias: bool = False,
     activation: str | None = None,
@@ -78,8 +81,12 @@ def conv2d(
     Parameters
     ----------
     stride, dilation : int or one for each axis
-    padding : int, or for each axis an int or (before, behind)
+    padding : int, or for each axis an int or (before, behind), or "valid" or "same"
         Places of value 0 around the image: ``((1, 2), 0)`` is one row above, two below.
+        ``"same"``: as many that P = H and Q = W, of an odd number one more behind; it takes
+        ``kernel_size`` and a stride of 1.
+    kernel_size : int or one for each axis, optional
+        (R, S), where it is to be known before F is; another F is then refused.
     groups : int
         Filters come in so many groups, each of which reads its own share of the channels.
         M and C are multiples of it.
@@ -99,17 +106,21 @@ def conv2d(
     O[n,m,p,q] = relu(I[n,c,2*p+r,2*q+s] * F[m,c,r,s] + B[m])
     >>> conv2d(stride=2, padding=1).extents(I=(1, 3, 224, 224), F=(64, 3, 3, 3))["p"]
     112
+    >>> conv2d(padding="same", kernel_size=(3, 4)).spec.pads["I"]
+    ((0, 0), (0, 0), (1, 1), (1, 2))
     >>> print(conv2d(groups=4))
     O[n,m,p,q] = I[n,C*(4*m//M)+c,p+r,q+s] * F[m,c,r,s]
     """
-    return _convolution(window(2, stride, padding, dilation), groups, bias, activation)
+    of = filtered(2, stride, padding, dilation, kernel_size)
+    return _convolution(*of, groups, bias, activation)
 
 
 def conv3d(
     *,
     stride: Axes = 1,
-    padding: Padding = 0,
+    padding: NamedPadding = 0,
     dilation: Axes = 1,
+    kernel_size: Axes | None = None,
     groups: int = 1,
     bias: bool = False,
     activation: str | None = None,
@@ -119,22 +130,27 @@ def conv3d(
     >>> print(conv3d(stride=(1, 2, 2)))
     O[n,m,l,p,q] = I[n,c,l+k,2*p+r,2*q+s] * F[m,c,k,r,s]
     """
-    return _convolution(window(3, stride, padding, dilation), groups, bias, activation)
+    of = filtered(3, stride, padding, dilation, kernel_size)
+    return _convolution(*of, groups, bias, activation)
 
 
-def _convolution(of: Window, groups: int, bias: bool, activation: str | None) -> Layer:
+def _convolution(
+    sizes: dict[str, int], of: Window, groups: int, bias: bool, activation: str | None
+) -> Layer:
     (parts,) = each("groups", groups, 1)
     channel = "c" if parts == 1 else f"C*({parts}*m//M)+c"
     products = f"I[n,{channel},{of.read()}] * F[m,c,{listed(of.taps)}]"
     target = f"O[n,m,{listed(of.places)}]"
-    return layer(f"{target} = " + wrapped(activation, products + _bias(bias)), pad=of.pad())
+    text = f"{target} = " + wrapped(activation, products + _bias(bias))
+    return layer(text, sizes=sizes, pad=of.pad())
 
 
 def depthwise_conv2d(
     *,
     stride: Axes = 1,
-    padding: Padding = 0,
+    padding: NamedPadding = 0,
     dilation: Axes = 1,
+    kernel_size: Axes | None = None,
     multiplier: int = 1,
     bias: bool = False,
     activation: str | None = None,
@@ -150,9 +166,9 @@ def depthwise_conv2d(
     >>> print(depthwise_conv2d(multiplier=2))
     O[n,K*c+k,p,q] = I[n,c,p+r,q+s] * F[K*c+k,z,r,s]
     """
-    of = window(2, stride, padding, dilation)
+    sizes, of = filtered(2, stride, padding, dilation, kernel_size)
     (several,) = each("multiplier", multiplier, 1)
-    sizes = {"z": 1} | ({"k": several} if several > 1 else {})
+    sizes |= {"z": 1} | ({"k": several} if several > 1 else {})
     filters = "K*c+k" if several > 1 else "c"
     products = f"I[n,c,{of.read()}] * F[{filters},z,r,s]"
     text = f"O[n,{filters},p,q] = " + wrapped(activation, products + _bias(bias, filters))
@@ -173,7 +189,7 @@ def pointwise_conv2d(*, bias: bool = False, activation: str | None = None) -> La
 
 
 def im2col(
-    kernel_size: Axes, *, stride: Axes = 1, padding: Padding = 0, dilation: Axes = 1
+    kernel_size: Axes, *, stride: Axes = 1, padding: NamedPadding = 0, dilation: Axes = 1
 ) -> Layer:
     """The matrix whose product with flattened filters is the convolution (Toeplitz form).
 
@@ -184,12 +200,12 @@ def im2col(
     >>> print(im2col(3, padding=1))
     O[n,9*c+3*r+s,Q*p+q] = I[n,c,p+r,q+s]
     """
-    of = window(2, stride, padding, dilation)
-    taps = each("kernel_size", kernel_size, 2)
+    sizes, of = filtered(2, stride, padding, dilation, kernel_size)
+    taps = tuple(sizes.values())
     parts = [(prod(taps), "c"), (taps[1] if taps[0] > 1 else 0, "r"), (int(taps[1] > 1), "s")]
     rows = "+".join(times(factor, rank) for factor, rank in parts if factor)
     text = f"O[n,{rows},Q*p+q] = I[n,c,{of.read()}]"
-    return layer(text, sizes=dict(zip("rs", taps, strict=True)), pad=of.pad())
+    return layer(text, sizes=sizes, pad=of.pad())
 
 
 def duplication(of: Layer, /, **shapes: tuple[int, ...]) -> float:

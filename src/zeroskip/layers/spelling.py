@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import index
 from typing import Any
 
@@ -15,6 +15,9 @@ Axes = int | Sequence[int]
 
 Padding = int | Sequence[int | tuple[int, int]]
 """Places on both sides of every axis, or for each axis: on both sides, or (before, behind)."""
+
+NamedPadding = Padding | str
+"""The same, or ``"valid"`` for none, or ``"same"`` for as many outputs as inputs."""
 
 PLACES, TAPS, INPUTS = "lpq", "krs", "dhw"
 """Letters of the output's, the filter's and the input's axes; the last are those of fewer axes."""
@@ -101,6 +104,40 @@ def window(ndim: int, stride: Axes, padding: Padding, dilation: Axes) -> Window:
     )
 
 
+def filtered(
+    ndim: int, stride: Axes, padding: NamedPadding, dilation: Axes, kernel_size: Axes | None
+) -> tuple[dict[str, int], Window]:
+    """Extents of a filter's axes, as far as they are given, and its window.
+
+    padding : also ``"valid"``, and ``"same"``, which takes kernel_size and a stride of 1: D·(R-1)
+        places around an axis, an odd one behind.
+    """
+    taps = () if kernel_size is None else each("kernel_size", kernel_size, ndim)
+    valid = window(ndim, stride, 0, dilation)
+    sizes = dict(zip(valid.taps, taps, strict=False))
+    if not isinstance(padding, str):
+        return sizes, window(ndim, stride, padding, dilation)
+    if padding == "valid":
+        return sizes, valid
+    if padding != "same":
+        raise EinsumError(
+            f"padding: expected numbers of places, 'same' or 'valid', found {padding!r}"
+        )
+    if max(valid.stride) > 1:
+        raise EinsumError(
+            f"padding='same': expected a stride of 1, found {stride!r}",
+            hint="With strides, give numbers of places: (before, behind) for each axis.",
+        )
+    if not taps:
+        raise EinsumError(
+            "padding='same' needs kernel_size, the extents of F behind its channels",
+            hint="Give it, or the numbers: (before, behind) = (D*(R-1)//2, D*(R-1) - D*(R-1)//2).",
+        )
+    around = [step * (size - 1) for step, size in zip(valid.dilation, taps, strict=True)]
+    pads = tuple((total // 2, total - total // 2) for total in around)
+    return sizes, replace(valid, pads=pads)
+
+
 def each(name: str, value: Axes, ndim: int, least: int = 1) -> tuple[int, ...]:
     """A number for each of ``ndim`` axes."""
     given = value if isinstance(value, Sequence) and not isinstance(value, str) else [value] * ndim
@@ -130,7 +167,6 @@ def both_sides(padding: Padding, ndim: int) -> tuple[tuple[int, int], ...]:
         raise EinsumError(
             f"padding: expected a whole number from 0 on, or for each of {ndim} axes a number or "
             f"(before, behind), found {padding!r}",
-            hint="Give numbers for 'same': (before, behind) = (D*(R-1)//2, D*(R-1) - D*(R-1)//2).",
         )
     return found
 

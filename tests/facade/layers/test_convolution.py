@@ -39,6 +39,44 @@ def test_padding_may_differ_on_each_side(options):
     agree(layers.conv2d(**options), convolved(x, F, **options), I=x, F=F)
 
 
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+@pytest.mark.parametrize(("kernel", "dilation"), [(4, 1), (3, 2), (2, 3), (1, 1)])
+def test_same_padding_is_torchs(kernel, dilation, ndim):
+    x, F = drawn(30, 2, 2, *(5, 4, 6)[:ndim]), drawn(31, 3, 2, *(kernel,) * ndim)
+    around = dilation * (kernel - 1)
+    pads = [(around // 2, around - around // 2)] * ndim
+    named = {1: layers.conv1d, 2: layers.conv2d, 3: layers.conv3d}[ndim]
+    want = convolved(x, F, padding=pads, dilation=dilation)
+    assert want.shape[2:] == x.shape[2:]
+    agree(
+        named(padding="same", dilation=dilation, kernel_size=kernel),
+        want,
+        lambda torch, t: getattr(torch.nn.functional, f"conv{ndim}d")(
+            t["I"], t["F"], padding="same", dilation=dilation
+        ),
+        I=x,
+        F=F,
+    )
+
+
+def test_same_and_valid_padding_of_the_relatives():
+    x, F = drawn(32, 2, 3, 6, 5), drawn(33, 3, 1, 4, 3)
+    same = convolved(x, F, padding=[(1, 2), (1, 1)], groups=3)
+    agree(layers.depthwise_conv2d(padding="same", kernel_size=(4, 3)), same, I=x, F=F)
+    agree(layers.depthwise_conv2d(padding="valid"), convolved(x, F, groups=3), I=x, F=F)
+    assert layers.conv2d(padding="valid", stride=2) == layers.conv2d(stride=2)
+    seen = windows(padded(x, [(1, 2), (1, 1)]), (4, 3), 1)
+    unfolded = np.stack([window.reshape(2, -1) for _, window in seen], -1)
+    agree(layers.im2col((4, 3), padding="same"), unfolded, I=x)
+
+
+def test_a_filter_of_another_size_than_said_is_refused():
+    with pytest.raises(zs.EinsumError, match="rank r has two sizes: 3 in sizes, 2 in F"):
+        layers.conv2d(padding="same", kernel_size=3)(
+            I=np.ones((1, 1, 5, 5)), F=np.ones((1, 1, 2, 3))
+        )
+
+
 @pytest.mark.parametrize(("ndim", "kernel"), [(1, (4,)), (3, (2, 1, 3))])
 def test_other_numbers_of_axes(ndim, kernel):
     x, F = drawn(6, 2, 2, *(5, 4, 6)[:ndim]), drawn(7, 3, 2, *kernel)
@@ -165,9 +203,19 @@ PADDING = f"padding: expected a whole number from 0 on, {EACH}, "
         ({"groups": 1.5}, f"groups: {COUNT}, found 1.5"),
         (
             {"padding": "same"},
-            PADDING + "found 'same'\n"
-            "Give numbers for 'same': (before, behind) = (D*(R-1)//2, D*(R-1) - D*(R-1)//2).",
+            "padding='same' needs kernel_size, the extents of F behind its channels\n"
+            "Give it, or the numbers: (before, behind) = (D*(R-1)//2, D*(R-1) - D*(R-1)//2).",
         ),
+        (
+            {"padding": "same", "kernel_size": 3, "stride": (1, 2)},
+            "padding='same': expected a stride of 1, found (1, 2)\n"
+            "With strides, give numbers of places: (before, behind) for each axis.",
+        ),
+        (
+            {"padding": "full"},
+            "padding: expected numbers of places, 'same' or 'valid', found 'full'",
+        ),
+        ({"kernel_size": 0}, f"kernel_size: {COUNT} or 2 of them, found 0"),
         ({"padding": (1, -1)}, PADDING + "found (1, -1)"),
         ({"activation": "softmax"}, "activation: expected one of abs,"),
     ],

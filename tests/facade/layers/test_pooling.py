@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from oracles import agree, drawn, gathered, padded, windows
+from oracles import agree, drawn, every, gathered, padded, pairs, windows
 
 import zeroskip as zs
 from zeroskip import layers
@@ -19,13 +19,25 @@ def taps(kernel, ndim=2):
     return (kernel,) * ndim if isinstance(kernel, int) else kernel
 
 
-def pooled(x, kernel, reduce, value=0.0, stride=None, padding=0, dilation=1):
-    """Each window reduced over its places."""
+def pooled(
+    x, kernel, reduce, value=0.0, stride=None, padding=0, dilation=1, ceil_mode=False, beyond=0.0
+):
+    """Each window reduced over its places; ``beyond`` is what stands behind the padding."""
     kernel = taps(kernel, x.ndim - 2)
     image = padded(x, padding, value)
     axes = tuple(range(2, x.ndim))
-    seen = windows(image, kernel, stride or kernel, dilation)
-    return gathered([(place, reduce(window, axes)) for place, window in seen])
+    stride = every(stride or kernel, x.ndim - 2)
+    if ceil_mode:
+        image = padded(image, [(0, u - 1) for u in stride], beyond)
+    seen = windows(image, kernel, stride, dilation)
+    ends = [n + low for n, (low, _) in zip(x.shape[2:], pairs(padding, x.ndim - 2), strict=True)]
+    return gathered(
+        [
+            (place, reduce(window, axes))
+            for place, window in seen
+            if all(u * p < end for u, p, end in zip(stride, place, ends, strict=True))
+        ]
+    )
 
 
 @pytest.mark.parametrize(("kernel", "options"), [*WINDOWS, (2, {"stride": 1, "dilation": 3})])
@@ -51,6 +63,63 @@ def test_avg_pool_counts_padding_or_not(kernel, options, count_include_pad):
         lambda torch, t: torch.nn.functional.avg_pool2d(t["I"], kernel, **counted),
         I=x,
     )
+
+
+CEILED = [
+    (2, {}),
+    (2, {"stride": 3}),
+    (3, {"stride": (2, 3), "padding": 1}),
+    (3, {"stride": 4, "padding": (1, 0)}),
+    ((1, 4), {"stride": (3, 1), "padding": (0, 2)}),
+    ((4, 3), {"stride": (5, 2), "padding": (2, 1)}),
+]
+
+
+@pytest.mark.parametrize("shape", [(7, 6), (8, 9), (5, 10), (4, 4)])
+@pytest.mark.parametrize(("kernel", "options"), CEILED)
+def test_ceil_mode_is_torchs(kernel, options, shape):
+    x = drawn(9, 1, 2, *shape, density=0.8) - 1.5
+    options = options | {"ceil_mode": True}
+    agree(
+        layers.max_pool2d(kernel, **options),
+        pooled(x, kernel, np.max, -np.inf, **options, beyond=-np.inf),
+        lambda torch, t: torch.nn.functional.max_pool2d(t["I"], kernel, **options),
+        I=x,
+    )
+    for counted, value in ((True, 0.0), (False, np.nan)):
+        agree(
+            layers.avg_pool2d(kernel, **options, count_include_pad=counted),
+            pooled(x, kernel, np.nanmean, value, **options, beyond=np.nan),
+            lambda torch, t, counted=counted: torch.nn.functional.avg_pool2d(
+                t["I"], kernel, **options, count_include_pad=counted
+            ),
+            I=x,
+        )
+
+
+@pytest.mark.parametrize("ndim", [1, 3])
+def test_ceil_mode_on_other_numbers_of_axes(ndim):
+    x = drawn(10, 1, 2, *(6, 4, 7)[:ndim]) - 0.1
+    options = {"stride": 3, "padding": 1, "ceil_mode": True}
+    named = {1: (layers.max_pool1d, layers.avg_pool1d), 3: (layers.max_pool3d, layers.avg_pool3d)}
+    largest, mean = (layer(2, **options) for layer in named[ndim])
+    agree(largest, pooled(x, 2, np.max, -np.inf, **options, beyond=-np.inf), I=x)
+    agree(mean, pooled(x, 2, np.nanmean, 0.0, **options, beyond=np.nan), I=x)
+
+
+def test_ceil_mode_of_dilated_windows_and_their_places():
+    x = drawn(11, 1, 2, 7, 6, density=1)
+    options = {"stride": 3, "dilation": 2, "padding": 1, "ceil_mode": True}
+    want = pooled(x, 2, np.max, -np.inf, **options, beyond=-np.inf)
+    agree(layers.max_pool2d(2, **options), want, I=x)
+    at = layers.max_pool2d_indices(2, **options)(I=x).astype(int)
+    assert np.array_equal(np.take_along_axis(x.reshape(1, 2, -1), at.reshape(1, 2, -1), -1).ravel(),
+                          want.ravel())  # fmt: skip
+
+
+def test_windows_that_never_start_behind_the_image_take_no_line():
+    assert layers.max_pool2d(3, stride=2, padding=1, ceil_mode=True).text.count("\n") == 0
+    assert layers.max_pool2d(2, stride=1, ceil_mode=True) == layers.max_pool2d(2, stride=1)
 
 
 def test_an_average_without_padding_of_infinite_values():
