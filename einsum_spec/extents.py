@@ -14,30 +14,26 @@ operand, and what lies outside the operand is 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import index
 from typing import Any
 
 from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.form import Form
+from zeroskip.einsum_spec.known import Known, Source
 from zeroskip.einsum_spec.names import monomial_value
 from zeroskip.einsum_spec.operands import (
     Shape,
-    accesses_of,
-    article,
     axes,
     check_operands,
     check_sizes,
-    places_of,
-    scalars_of,
 )
 from zeroskip.einsum_spec.padding import PadLike, Pads, normalise, skipped_tensors
 from zeroskip.einsum_spec.ranges import MAX_EXTENT, check_read, check_space, check_write
-from zeroskip.einsum_spec.subscripts import rename
 from zeroskip.einsum_spec.targets import check_target_extents
-from zeroskip.einsum_spec.tree import Access, Affine, Atom, Floor, Monomial, Span, Var
-from zeroskip.einsum_spec.walk import bounds, constants, free, gathers, single, variables
+from zeroskip.einsum_spec.tree import Access, Affine, Atom, Floor, Monomial, Var
+from zeroskip.einsum_spec.walk import bounds, free, gathers, single, variables
 from zeroskip.errors import EinsumError
 
 
@@ -94,20 +90,6 @@ def solve(
     return _Solver(forms, shapes, sizes or {}, consts or {}, pad, text).solve()
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """Where an extent comes from: an axis of a tensor, or ``sizes``."""
-
-    extent: int
-    access: Access | None = None
-    axis: int = 0
-    what: str = "sizes"
-
-    @property
-    def span(self) -> Span | None:
-        return self.access.subscripts[self.axis].span if self.access else None
-
-
 class _Solver:
     def __init__(
         self,
@@ -118,46 +100,36 @@ class _Solver:
         pad: PadLike,
         text: str | None,
     ) -> None:
-        self.forms, self.text, self.consts = forms, text, consts
-        self.accesses = list(accesses_of(forms))
-        self.targets = {id(form.target) for form in forms}
-        self.ranks: dict[str, int] = {}
-        self.sources: dict[str, _Source] = {}
-        self.names = dict.fromkeys(name for form in forms for name in form.ranks)
-        self.extent_of = {name.upper(): name for name in reversed(self.names)}
+        self.forms, self.text, self.known = forms, text, Known(forms, consts, text)
         self.pads: Pads = normalise(pad, forms)
         self.skipped = skipped_tensors(pad)
         self.shapes = {name: _shape(name, shape) for name, shape in shapes.items()}
         self.take_sizes(sizes)
 
-    def error(
-        self, message: str, spans: Iterable[Span | None] = (), hint: str | None = None
-    ) -> EinsumError:
-        kept = [span for span in spans if span]
-        return EinsumError(message, text=self.text, spans=kept, hint=hint)
-
     # ---- the way through ----------------------------------------------------------------
 
     def solve(self) -> Extents:
-        check_operands(self.forms, self.shapes, {*self.consts, *self.extent_of}, self.text)
+        check_operands(
+            self.forms, self.shapes, {*self.known.consts, *self.known.extent_of}, self.text
+        )
         for name in list(self.shapes):
             self.learn_plain(name)
         while self.one_more_result() or self.one_more_affine():
             pass
-        for name in self.names:
-            if name not in self.ranks:
-                raise self.unknown_rank(name)
-        values = self.all_constants()
-        self.check_divisors(values)
+        for name in self.known.names:
+            if name not in self.known.ranks:
+                raise self.known.unknown_rank(name)
+        values = self.known.all_constants()
+        self.known.check_divisors(values)
         for form in self.forms:
-            check_space(form, self.ranks, self.text)
+            check_space(form, self.known.ranks, self.text)
             for access in form.reads:
                 shape = self.shapes[access.tensor]
-                check_read(access, shape, self.pads, self.ranks, values, self.text)
+                check_read(access, shape, self.pads, self.known.ranks, values, self.text)
             shape = self.shapes[form.target.tensor]
-            check_write(form.target, shape, self.ranks, values, self.text)
-            check_target_extents(form, self.ranks, values, self.text)
-        ranks = {name: self.ranks[name] for name in self.names}
+            check_write(form.target, shape, self.known.ranks, values, self.text)
+            check_target_extents(form, self.known.ranks, values, self.text)
+        ranks = {name: self.known.ranks[name] for name in self.known.names}
         return Extents(ranks, self.shapes, self.pads, values, self.skipped)
 
     def take_sizes(self, sizes: Mapping[str, int]) -> None:
@@ -166,7 +138,7 @@ class _Solver:
         for name, value in sizes.items():
             if isinstance(value, tuple):
                 if len(value) != results[name]:
-                    raise self.error(
+                    raise self.known.error(
                         f"sizes gives {name} the shape {value}, and {name} has"
                         f" {axes(results[name])}",
                         [],
@@ -175,42 +147,12 @@ class _Solver:
                 self.shapes[name] = _shape(name, value)
                 continue
             extent = _extent(value, f"size of {name}")
-            rank = name if name in self.names else self.extent_of.get(name, name)
-            self.names.setdefault(rank)
-            self.extent_of.setdefault(rank.upper(), rank)
-            self.learn(rank, _Source(extent))
+            rank = name if name in self.known.names else self.known.extent_of.get(name, name)
+            self.known.names.setdefault(rank)
+            self.known.extent_of.setdefault(rank.upper(), rank)
+            self.known.learn(rank, Source(extent))
 
     # ---- learning extents ---------------------------------------------------------------
-
-    def learn(self, rank: str, source: _Source) -> None:
-        old = self.sources.setdefault(rank, source)
-        self.ranks[rank] = old.extent
-        if old.extent == source.extent:
-            return
-        access = source.access or old.access
-        hint = "Give one size."
-        if access is not None and source.access is not None:
-            tensor, wanted = access.tensor, old.extent
-            if len(access.subscripts) == 1:
-                fit = f"Pass {article(tensor)} {tensor} of length {wanted}"
-            else:
-                fit = f"Pass {article(tensor)} {tensor} with {wanted} on axis {source.axis}"
-            hint = f"{fit}, or rename its rank: {self.renamed(access, rank)}."
-        raise self.error(
-            f"rank {rank} has two sizes: {old.extent} in {old.what}, "
-            f"{source.extent} in {source.what}",
-            [old.span, source.span],
-            hint,
-        )
-
-    def renamed(self, access: Access, rank: str) -> str:
-        """The access with ``rank`` under a name that is free, for a hint."""
-        fresh = next(n for n in (*"klhtuvwxyz", rank + "1", rank + "_1") if n not in self.names)
-        parts = (
-            rename(part, lambda n: fresh if n == rank else n, lambda n: n)
-            for part in access.subscripts
-        )
-        return deparse(Access(access.tensor, tuple(parts)))
 
     def describe(self, access: Access, axis: int) -> str:
         lo, hi = self.pad(access, axis)
@@ -223,31 +165,31 @@ class _Solver:
 
     def pad(self, access: Access, axis: int) -> tuple[int, int]:
         """Padding that the access sees; a target is never padded."""
-        read = access.tensor in self.pads and id(access) not in self.targets
+        read = access.tensor in self.pads and id(access) not in self.known.targets
         return self.pads[access.tensor][axis] if read else (0, 0)
 
     def learn_plain(self, tensor: str) -> None:
         """Learn from every subscript of ``tensor`` that is one index variable."""
-        for access in self.accesses:
+        for access in self.known.accesses:
             if access.tensor == tensor:
                 for axis, part in enumerate(access.subscripts):
                     rank = single(part)
                     if rank is not None:
                         extent, what = self.length(access, axis), self.describe(access, axis)
-                        self.learn(rank, _Source(extent, access, axis, what))
+                        self.known.learn(rank, Source(extent, access, axis, what))
 
     def one_more_result(self) -> bool:
         """Fix the shape of one result whose ranks are all known."""
         for form in self.forms:
             target = form.target
-            if target.tensor in self.shapes or not self.ready(target, free(target)):
+            if target.tensor in self.shapes or not self.known.ready(target, free(target)):
                 continue
             self.refuse_gathered(target)
-            values = self.constants_in(target)
+            values = self.known.constants_in(target)
             self.shapes[target.tensor] = tuple(
                 0
-                if any(self.ranks[name] == 0 for name in variables(part))
-                else max(bounds(part, self.ranks, values)[1] + 1, 0)
+                if any(self.known.ranks[name] == 0 for name in variables(part))
+                else max(bounds(part, self.known.ranks, values)[1] + 1, 0)
                 for part in target.subscripts
             )
             self.learn_plain(target.tensor)
@@ -259,7 +201,7 @@ class _Solver:
             shape = ["..."] * len(target.subscripts)
             shape[axis] = "9" if len(shape) > 1 else "9,"
             for gather in gathers(part):
-                raise self.error(
+                raise self.known.error(
                     f"axis {axis} of {target.tensor} is addressed by {gather.access.tensor}, so its"
                     " extent would depend on data",
                     [part.span],
@@ -267,27 +209,21 @@ class _Solver:
                     f'sizes={{"{target.tensor}": ({", ".join(shape)})}}.',
                 )
 
-    def ready(self, access: Access, ranks: Iterable[str]) -> bool:
-        """Whether ``ranks``, and the extents that the access names, are known."""
-        named = [n for part in access.subscripts for n in constants(part) if n not in self.consts]
-        extents = [self.extent_of[name] for name in named if name in self.extent_of]
-        return all(name in self.ranks for name in (*ranks, *extents))
-
     def one_more_affine(self) -> bool:
         """Fix one rank that is the only unknown of an affine subscript of known length.
 
         Where several accesses would give it an extent, the smallest: every read fits.
         """
-        found: dict[str, _Source] = {}
-        for access in self.accesses:
-            if access.tensor not in self.shapes or id(access) in self.targets:
+        found: dict[str, Source] = {}
+        for access in self.known.accesses:
+            if access.tensor not in self.shapes or id(access) in self.known.targets:
                 continue
             for axis, part in enumerate(access.subscripts):
-                unknown = {v for v in variables(part) if v not in self.ranks}
-                if len(unknown) != 1 or not self.ready(access, ()):
+                unknown = {v for v in variables(part) if v not in self.known.ranks}
+                if len(unknown) != 1 or not self.known.ready(access, ()):
                     continue
                 (rank,) = unknown
-                limit, values = self.length(access, axis) - 1, self.constants_in(access)
+                limit, values = self.length(access, axis) - 1, self.known.constants_in(access)
                 extent = self.largest(part, limit, rank, values)
                 if extent is None:
                     continue
@@ -295,9 +231,9 @@ class _Solver:
                     raise self.no_place(access, axis, rank)
                 if rank not in found or extent < found[rank].extent:
                     what = self.describe(access, axis)
-                    found[rank] = _Source(max(extent, 0), access, axis, what)
+                    found[rank] = Source(max(extent, 0), access, axis, what)
         for rank, source in found.items():
-            self.learn(rank, source)
+            self.known.learn(rank, source)
             return True
         return False
 
@@ -313,7 +249,7 @@ class _Solver:
         factor = monomial_value(monomial, values)
         if factor <= 0:
             return None
-        reach = bounds(Affine(others, part.offset), self.ranks, values)[1]
+        reach = bounds(Affine(others, part.offset), self.known.ranks, values)[1]
         limit = (limit - reach) // factor
         if isinstance(atom, Var):
             return limit + 1
@@ -324,83 +260,17 @@ class _Solver:
     def no_place(self, access: Access, axis: int, rank: str) -> EinsumError:
         part, name = access.subscripts[axis], access.tensor
         others = dict.fromkeys(n for n in variables(part) if n != rank)
-        sizes = " and ".join(f"{n} of extent {self.ranks[n]}" for n in others)
-        return self.error(
+        sizes = " and ".join(f"{n} of extent {self.known.ranks[n]}" for n in others)
+        return self.known.error(
             f"no {rank} fits: {deparse(part)}{' with ' if sizes else ''}{sizes} reaches past the "
             f"end of {self.describe(access, axis)}",
             [part.span],
             f'Pad it: pad={{"{name}": {{{axis}: 1}}}}, or take a smaller window.',
         )
 
-    def unknown_rank(self, name: str) -> EinsumError:
-        places = [(a, p) for a in self.accesses for p in a.subscripts if name in variables(p)]
-        left_only = bool(places) and all(id(access) in self.targets for access, _ in places)
-        why = "stands on the left only" if left_only else "follows from no operand"
-        return self.error(
-            f"rank {name} has no size: it {why}",
-            [part.span for _, part in places],
-            f'Give it: sizes={{"{name}": 3}}.',
-        )
-
-    # ---- constants ----------------------------------------------------------------------
-
-    def constants_in(self, access: Access) -> dict[str, int]:
-        """Values of the named constants of one access."""
-        return {
-            name: self.constant(name, part)
-            for part in access.subscripts
-            for name in constants(part)
-        }
-
-    def all_constants(self) -> dict[str, int]:
-        """Values of every named constant, bare extents included."""
-        values: dict[str, int] = {}
-        for access in self.accesses:
-            values.update(self.constants_in(access))
-        for part in places_of(self.forms):
-            values.update({name: self.constant(name, part) for name in constants(part)})
-        for name in scalars_of(self.forms):
-            value = self.consts.get(name)
-            if isinstance(value, int) or (value is None and name in self.extent_of):
-                values[name] = self.constant(name, None)
-        return values
-
-    def constant(self, name: str, part: Affine | None) -> int:
-        span = part.span if part is not None else None
-        if name in self.consts:
-            value = self.consts[name]
-            if value != int(value):
-                raise self.error(f"constant {name} is {value}; a subscript takes integers", [span])
-            return int(value)
-        rank = self.extent_of.get(name)
-        if rank is None:
-            hint = f'Give it: consts={{"{name}": 2}}.'
-            raise self.error(f"constant {name} has no value", [span], hint)
-        if rank not in self.ranks:
-            raise self.unknown_rank(rank)
-        return self.ranks[rank]
-
-    def check_divisors(self, values: Mapping[str, int]) -> None:
-        for part in (part for access in self.accesses for part in access.subscripts):
-            empty = any(self.ranks[v] == 0 for v in variables(part))
-            for floor in _floors(part):
-                divisor = monomial_value(floor.divisor, values)
-                if divisor < 0 or (divisor == 0 and not empty):
-                    raise self.error(
-                        f"{deparse(floor.divisor)} divides in a subscript and is {divisor}",
-                        [floor.span],
-                    )
-
 
 def _names(atom: Atom) -> set[str]:
     return set(variables(Affine(((Monomial(1), atom),))))
-
-
-def _floors(part: Affine) -> Iterator[Floor]:
-    for _, atom in part.terms:
-        if isinstance(atom, Floor):
-            yield atom
-            yield from _floors(atom.inner)
 
 
 def _shape(name: str, shape: Sequence[int]) -> Shape:

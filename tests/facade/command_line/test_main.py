@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 import subprocess
 import sys
 
@@ -12,39 +11,11 @@ import pytest
 import scipy.sparse as sp
 
 import zeroskip as zs
-from zeroskip.command_line import output
 from zeroskip.command_line.main import main
-from zeroskip.command_line.operands import (
-    UsageError,
-    read_formats,
-    read_names,
-    read_pad,
-    read_value,
-    read_whole,
-)
-from zeroskip.command_line.output import as_text, fit, save, without_constants
-from zeroskip.table import Column, Table
+from zeroskip.table import Table
 
 MATVEC = "y[i] = A[i,j]*x[j]"
 CONV = "O[n,m,p,q] = relu(I[n,c,U*p+r,U*q+s]*F[m,c,r,s])"
-
-
-@pytest.fixture
-def files(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    rng = np.random.default_rng(0)
-    a = zs.Density((6, 8), 0.5).sample(0)
-    np.save("a.npy", a)
-    np.save("x.npy", rng.random(8, np.float32))
-    np.savez("many.npz", a=a, b=np.arange(24).reshape(2, 3, 4))
-    np.savez("one.npz", a=a)
-    np.savez("sly.npz", a=np.array([{}], object))
-    sp.save_npz("csr.npz", sp.csr_array(a))
-    import scipy.io
-
-    scipy.io.mmwrite("a.mtx", sp.coo_array(a))
-    (tmp_path / "layer.txt").write_text(MATVEC + "\n")
-    return tmp_path
 
 
 def told(capsys):
@@ -105,18 +76,6 @@ def test_a_file_is_not_replaced_unasked(files, capsys):
     assert np.array_equal(np.load("x.npy"), before)
     assert main([*words, "--force"]) == 0
     assert np.load("x.npy").shape == (6,)
-
-
-def test_a_write_that_fails_leaves_the_old_file_and_no_other(files, monkeypatch):
-    def fail(*_, **__):
-        raise OSError("disk full")
-
-    monkeypatch.setattr(np, "save", fail)
-    before = sorted(os.listdir())
-    with pytest.raises(OSError, match="disk full"):
-        save(files / "x.npy", "y", np.ones(3))
-    assert sorted(os.listdir()) == before
-    assert np.load("x.npy").shape == (8,)
 
 
 # ---- exit codes -------------------------------------------------------------------------
@@ -315,92 +274,6 @@ def test_doctor(files, capsys, monkeypatch):
     assert told(capsys)[0] == "broken  numpy  ?\n               → pip\n\n"
     assert main(["doctor", "--json"]) == 1
     assert json.loads(told(capsys)[0])["rows"][0]["state"] == "broken"
-
-
-# ---- words ------------------------------------------------------------------------------
-
-
-def test_padding_words():
-    assert read_pad([]) is None
-    assert read_pad(["0,1"]) == (0, 1)
-    assert read_pad(["I=2"]) == {"I": 2}
-    assert read_pad(["I.h=1", "I.3=0,2", "J=1"]) == {"I": {"h": 1, 3: (0, 2)}, "J": 1}
-    for words in (["1", "I=1"], ["I=1", "I.h=1"], ["I.=1"], ["1x"]):
-        with pytest.raises(UsageError):
-            read_pad(words)
-
-
-def test_values():
-    assert read_value("a", "-2.5") == -2.5
-    assert read_value("a", "3") == 3
-    assert read_value("F", "shape()") == ()
-    assert read_value("F", "random(2,8;2:4)").structure == "2:4"
-    assert len(read_value("F", "random(8;0.1,0.5,1)")) == 3
-    with pytest.raises(UsageError, match=r"found '1\.0'"):
-        read_names(["r=1.0"], "a size", read_whole)
-
-
-def test_formats_hold_commas_and_spaces():
-    assert read_formats(["[m,c] c:U m:C", "F=m:U c*r*s:C", "F=CSR"]) == (
-        ["[m,c] c:U m:C"],
-        {"F": ["m:U c*r*s:C", "CSR"]},
-    )
-
-
-def test_slices_are_slices_and_nothing_else(files):
-    assert read_value("B", "many.npz:b[1]").shape == (3, 4)
-    assert read_value("B", "many.npz:b[0:1,::2,-1]").tolist() == [[3, 11]]
-    for text in ("[0;1]", "[__import__]", "[1:2:3:4]", "[,]", "[...]"):
-        with pytest.raises(UsageError, match="expected slices"):
-            read_value("B", f"many.npz:b{text}")
-    with pytest.raises(zs.ZeroskipError, match="index 5 is out of bounds"):
-        read_value("B", "many.npz:b[5]")
-
-
-# ---- tables that fit --------------------------------------------------------------------
-
-WIDE = Table(
-    "a title of some length that is wrapped",
-    ["kernel", Column("time_s"), "constant", "remark"],
-    [(f"kernel {n}", n, 7, "x" * 20 + str(n)) for n in range(3)],
-    ["a note that is longer than the terminal is wide, so that it is wrapped"],
-)
-
-
-def test_a_narrow_terminal_drops_the_least_important_and_says_so():
-    text = as_text(WIDE, 30, ["kernel", "time_s"])
-    assert max(map(len, text.splitlines())) <= 30
-    assert "remark" not in text.partition("in every row")[0]
-    assert "in every row: constant 7" in text
-    assert "left out for want of width" in text.replace("\n  ", " ")
-    full = as_text(WIDE, 200)
-    assert "left out" not in full
-    assert "xxx2" in full
-
-
-def test_without_a_terminal_nothing_is_cut():
-    text = as_text(WIDE, None)
-    assert text.splitlines()[-1] == WIDE.notes[0]
-    assert "constant" in text.splitlines()[1]
-
-
-def test_what_fits_and_what_is_constant():
-    kept, dropped = fit(WIDE, 20, ["time_s"])
-    assert kept.names == ("kernel", "time_s")
-    assert dropped == ("constant", "remark")
-    assert without_constants(WIDE)[1] == ["in every row: constant 7"]
-    short = Table("", ["a", "b"], [(1, 2)])
-    assert without_constants(short) == (short, [])
-
-
-def test_findings_are_wrapped_in_a_terminal(monkeypatch, capsys):
-    monkeypatch.setattr(output, "width", lambda: 40)
-    found = Table("", ["check", "state", "found", "remedy"],
-                  [("flags", "ok", "-O2 " * 20, "do " * 20)], ["done"])  # fmt: skip
-    output.write_findings(found, "text")
-    lines = told(capsys)[0].splitlines()
-    assert max(map(len, lines)) <= 40
-    assert sum("→" in line for line in lines) == 1
 
 
 # ---- refused before anything is measured ------------------------------------------------
