@@ -255,6 +255,8 @@ class _Solver:
             return limit + 1
         assert isinstance(atom, Floor)
         divisor = monomial_value(atom.divisor, values)
+        if limit >= 0:
+            self.known.check_divisor(atom, divisor)
         return self.largest(atom.inner, (limit + 1) * divisor - 1, rank, values)
 
     def no_place(self, access: Access, axis: int, rank: str) -> EinsumError:

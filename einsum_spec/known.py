@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 
 from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.form import Form
@@ -79,7 +80,8 @@ class Known:
 
     def renamed(self, access: Access, rank: str) -> str:
         """The access with ``rank`` under a name that is free, for a hint."""
-        fresh = next(n for n in (*"klhtuvwxyz", rank + "1", rank + "_1") if n not in self.names)
+        numbered = (f"{rank}{n}" for n in count(1))
+        fresh = next(n for n in chain("klhtuvwxyz", numbered) if n not in self.names)
         parts = (
             rename(part, lambda n: fresh if n == rank else n, lambda n: n)
             for part in access.subscripts
@@ -141,15 +143,22 @@ class Known:
         return self.ranks[rank]
 
     def check_divisors(self, values: Mapping[str, int]) -> None:
-        for part in (part for access in self.accesses for part in access.subscripts):
+        """Refuse a divisor below 1 wherever there is a point to divide at."""
+        parts = (part for access in self.accesses for part in access.subscripts)
+        for part in (*parts, *places_of(self.forms)):
             empty = any(self.ranks[v] == 0 for v in variables(part))
             for floor in _floors(part):
                 divisor = monomial_value(floor.divisor, values)
-                if divisor < 0 or (divisor == 0 and not empty):
-                    raise self.error(
-                        f"{deparse(floor.divisor)} divides in a subscript and is {divisor}",
-                        [floor.span],
-                    )
+                if divisor or not empty:
+                    self.check_divisor(floor, divisor)
+
+    def check_divisor(self, floor: Floor, divisor: int) -> None:
+        if divisor < 1:
+            raise self.error(
+                f"{deparse(floor.divisor)} divides in a subscript and is {divisor}",
+                [floor.span],
+                "Give it 1 or more.",
+            )
 
 
 def _floors(part: Affine) -> Iterator[Floor]:

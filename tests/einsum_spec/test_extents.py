@@ -325,7 +325,29 @@ def test_a_conflict_names_both_tensors_axes_shapes_and_sizes():
             "O[p//V] += A[p]",
             {"A": (3,)},
             {"sizes": {"v": 0}},
-            "V divides in a subscript and is 0\n  O[p//V] += A[p]\n    ^^^^",
+            "V divides in a subscript and is 0\n  O[p//V] += A[p]\n    ^^^^\nGive it 1 or more.",
+        ),
+        (
+            "O[p] = A[p//V]",
+            {"A": (3,)},
+            {"sizes": {"v": 0}},
+            "V divides in a subscript and is 0\n  O[p] = A[p//V]\n           ^^^^",
+        ),
+        (
+            "O[p] = A[p] * (p//V == 1)",
+            {"A": (3,)},
+            {"sizes": {"v": 0}},
+            "V divides in a subscript and is 0\n  O[p] = A[p] * (p//V == 1)\n                 ^^^^",
+        ),
+        (
+            "O[j] = A[k,l,h,t,u,v] * B[w,x,y,z,j1,j] * C[j]",
+            {"A": (1,) * 6, "B": (1,) * 6, "C": (3,)},
+            {},
+            "rank j has two sizes: 1 in B (axis 5 of shape (1, 1, 1, 1, 1, 1)), "
+            "3 in C (axis 0 of shape (3,))\n"
+            "  O[j] = A[k,l,h,t,u,v] * B[w,x,y,z,j1,j] * C[j]\n"
+            "                                       ^      ^\n"
+            "Pass a C of length 1, or rename its rank: C[j2].",
         ),
         ("O[i] = A[i]", {"A": (10**30,)}, {}, f"shape of A: extent {10**30}; at most 2**40"),
         ("O[i] = A[i]", {"A": (-1,)}, {}, "shape of A: expected 0 or more, found -1"),
