@@ -6,7 +6,8 @@ extent at which every read stays inside the padded axis:
     P = (H + lo + hi - 1 - largest value of the other atoms) // coefficient + 1
 
 so that the unread tail of an axis is legal.  A window that does not fit the padded axis at
-all is an error, as in PyTorch; it is never an empty result.
+all is an error, as in PyTorch; it is never an empty result.  Of ``C*g+c``, where C is the extent of
+c, either extent follows from the other, and the axis must be filled.
 
 A subscript addresses the padded axis: place ``x`` of the subscript is place ``x - lo`` of the
 operand, and what lies outside the operand is 0.
@@ -30,10 +31,16 @@ from zeroskip.einsum_spec.operands import (
     check_sizes,
 )
 from zeroskip.einsum_spec.padding import PadLike, Pads, normalise, skipped_tensors
-from zeroskip.einsum_spec.ranges import MAX_EXTENT, check_read, check_space, check_write
+from zeroskip.einsum_spec.ranges import (
+    MAX_EXTENT,
+    block_extent,
+    check_read,
+    check_space,
+    check_write,
+)
 from zeroskip.einsum_spec.targets import check_target_extents
 from zeroskip.einsum_spec.tree import Access, Affine, Atom, Floor, Monomial, Var
-from zeroskip.einsum_spec.walk import bounds, free, gathers, single, variables
+from zeroskip.einsum_spec.walk import bounds, constants, free, gathers, single, variables
 from zeroskip.errors import EinsumError
 
 
@@ -220,11 +227,16 @@ class _Solver:
                 continue
             for axis, part in enumerate(access.subscripts):
                 unknown = {v for v in variables(part) if v not in self.known.ranks}
-                if len(unknown) != 1 or not self.known.ready(access, ()):
+                unnamed = self.known.unmeasured(part)
+                if len(unknown) != 1 or unnamed - unknown:
                     continue
                 (rank,) = unknown
-                limit, values = self.length(access, axis) - 1, self.known.constants_in(access)
-                extent = self.largest(part, limit, rank, values)
+                limit, own = self.length(access, axis) - 1, rank.upper() if unnamed else None
+                values = {n: self.known.constant(n, part) for n in constants(part) if n != own}
+                if own is None:
+                    extent = self.largest(part, limit, rank, values)
+                else:
+                    extent = block_extent(part, limit, rank, self.known.ranks, values)
                 if extent is None:
                     continue
                 if extent <= 0 <= limit:

@@ -100,9 +100,14 @@ class Known:
 
     def ready(self, access: Access, ranks: Iterable[str]) -> bool:
         """Whether ``ranks``, and the extents that the access names, are known."""
-        named = [n for part in access.subscripts for n in constants(part) if n not in self.consts]
-        extents = [self.extent_of[name] for name in named if name in self.extent_of]
-        return all(name in self.ranks for name in (*ranks, *extents))
+        named = (self.unmeasured(part) for part in access.subscripts)
+        return all(name in self.ranks for name in ranks) and not any(named)
+
+    def unmeasured(self, part: Affine) -> set[str]:
+        """The ranks of which a subscript names the extents, but these are not known yet."""
+        named = (name for name in constants(part) if name not in self.consts)
+        ranks = {self.extent_of[name] for name in named if name in self.extent_of}
+        return ranks - self.ranks.keys()
 
     # ---- constants ----------------------------------------------------------------------
 

@@ -53,10 +53,10 @@ def check_read(
         end = shape[axis] + lo + hi
         if low >= 0 and (high == end - 1 or (high < end and not _flattens(part))):
             continue
-        if low >= 0 and high < end:
-            hint = f"It counts blocks and places in a block, which must fill the axis: {high + 1}."
-        elif low < 0:
+        if low < 0:
             hint = "Subscripts start at 0, the first padded place: write p+r and pad, not p+r-1."
+        elif _flattens(part):
+            hint = f"It counts blocks and places in a block, which must fill the axis: {high + 1}."
         else:
             missing = high - (shape[axis] + lo + hi - 1)
             hint = f'Pad it: pad={{"{name}": {{{axis}: ({lo}, {hi + missing})}}}}.'
@@ -79,6 +79,30 @@ def _flattens(part: Affine) -> bool:
         if isinstance(atom, Var) and coefficient == Monomial(1)
     }
     return any(single & set(coefficient.names) for coefficient, _ in part.terms)
+
+
+def block_extent(
+    part: Affine,
+    limit: int,
+    rank: str,
+    ranks: Mapping[str, int],
+    values: Mapping[str, int],
+) -> int | None:
+    """Extent of ``rank``, the place in a block as c is in ``C*g+c``, with which ``part`` comes
+    nearest to ``limit``; None where it counts no blocks of it.
+
+    ranks, values : of the other index variables and named constants.
+    """
+    if not _flattens(part) or not all(isinstance(atom, Var) for _, atom in part.terms):
+        return None
+    tops = [
+        bounds(part, {**ranks, rank: extent}, {**values, rank.upper(): extent})[1]
+        for extent in (1, 2, 3)
+    ]
+    step = tops[1] - tops[0]
+    if step <= 0 or tops[2] - tops[1] != step:
+        return None  # its square, say
+    return (limit - tops[0]) // step + 1
 
 
 def check_write(

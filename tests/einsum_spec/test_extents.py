@@ -69,6 +69,49 @@ def test_a_floor_takes_every_place_that_it_can_read(length, factor, divisor):
     assert found.ranks["p"] == len(fits)
 
 
+BLOCKS = "O[M*g+m,q] = F[M*g+m,c]*I[C*g+c,q]"
+
+
+@given(st.integers(1, 5), st.integers(0, 14), st.integers(1, 4), st.integers(0, 1))
+def test_blocks_fill_their_axis_or_are_refused(groups, filters, channels, more):
+    shapes = {"F": (filters, channels), "I": (groups * channels + more, 3)}
+    if more or filters % groups:
+        failure(BLOCKS, shapes, sizes={"g": groups})
+        return
+    found = solved(BLOCKS, shapes, sizes={"g": groups})
+    assert found.ranks == {"g": groups, "m": filters // groups, "q": 3, "c": channels}
+    assert found.shapes["O"] == (filters, 3)
+    assert found.constants == {"M": filters // groups, "C": channels}
+
+
+def test_blocks_of_two_axes_and_of_blocks():
+    text = "O[n,p] = T[M*g+m,Y*X*c+X*y+x]*A[g,x,y]*B[n,p]"
+    found = solved(text, {"T": (6, 24), "A": (3, 2, 4), "B": (1, 1)})
+    assert found.ranks == {"n": 1, "p": 1, "m": 2, "g": 3, "c": 3, "x": 2, "y": 4}
+
+
+def test_filters_that_are_no_blocks_are_named():
+    shapes = {"F": (5, 3), "I": (6, 3)}
+    assert failure(BLOCKS, shapes, sizes={"g": 2}) == (
+        "M*g+m reads places 0 to 3 of axis 0 of F, which has 5\n"
+        "  O[M*g+m,q] = F[M*g+m,c]*I[C*g+c,q]\n"
+        "                 ^^^^^\n"
+        "It counts blocks and places in a block, which must fill the axis: 4."
+    )
+    assert failure(BLOCKS, {"F": (4, 3), "I": (5, 3)}, sizes={"g": 2}).endswith(
+        "It counts blocks and places in a block, which must fill the axis: 6."
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["O = A[m+M]", "O = A[M*g+2*m]", "O = A[M*M*g+m]", "O = A[M*(g//2)+m]", "O = A[M*g]"]
+)
+def test_an_extent_does_not_follow_from_its_own_name_elsewhere(text):
+    sizes = {"g": 2} if "g" in text else None
+    with pytest.raises(EinsumError, match="rank m has no size|constant M has no value"):
+        make_spec(text, sizes=sizes).extents({"A": (8,)})
+
+
 @given(st.integers(0, 9), st.integers(0, 9), st.integers(1, 9))
 def test_a_result_holds_every_place_that_is_written(p, r, tiles):
     found = solved("O[3*p+r,t*p//P] += A[p,r]", {"A": (p, r)}, consts={"t": tiles})

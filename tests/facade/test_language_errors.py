@@ -414,8 +414,8 @@ def test_blocks_that_do_not_fill_an_axis():
     with pytest.raises(zs.ZeroskipError) as caught:
         grouped(I=np.ones((1, 9, 3, 3)), F=np.ones((4, 4, 1, 1)))
     assert str(caught.value) == (
-        "c+C*(2*m//M) reads places 0 to 7 of axis 1 of I, which has 9\n"
-        "  O[n,m,p,q] = I[n,C*(2*m//M)+c,p+r,q+s] * F[m,c,r,s]\n"
-        "                   ^^^^^^^^^^^^\n"
+        "c+C*g reads places 0 to 7 of axis 1 of I, which has 9\n"
+        "  O[n,M*g+m,p,q] = I[n,C*g+c,p+r,q+s] * F[M*g+m,c,r,s]\n"
+        "                       ^^^^^\n"
         "It counts blocks and places in a block, which must fill the axis: 8."
     )

@@ -89,7 +89,7 @@ def conv2d(
         (R, S), where it is to be known before F is; another F is then refused.
     groups : int
         Filters come in so many groups, each of which reads its own share of the channels.
-        M and C are multiples of it.
+        M and C are multiples of it, or refused.
     bias : bool
         Whether there is an operand B, one value for each filter.
     activation : str, optional
@@ -109,7 +109,7 @@ def conv2d(
     >>> conv2d(padding="same", kernel_size=(3, 4)).spec.pads["I"]
     ((0, 0), (0, 0), (1, 1), (1, 2))
     >>> print(conv2d(groups=4))
-    O[n,m,p,q] = I[n,C*(4*m//M)+c,p+r,q+s] * F[m,c,r,s]
+    O[n,M*g+m,p,q] = I[n,C*g+c,p+r,q+s] * F[M*g+m,c,r,s]
     """
     of = filtered(2, stride, padding, dilation, kernel_size)
     return _convolution(*of, groups, bias, activation)
@@ -137,11 +137,12 @@ def conv3d(
 def _convolution(
     sizes: dict[str, int], of: Window, groups: int, bias: bool, activation: str | None
 ) -> Layer:
-    (parts,) = each("groups", groups, 1)
-    channel = "c" if parts == 1 else f"C*({parts}*m//M)+c"
-    products = f"I[n,{channel},{of.read()}] * F[m,c,{listed(of.taps)}]"
-    target = f"O[n,m,{listed(of.places)}]"
-    text = f"{target} = " + wrapped(activation, products + _bias(bias))
+    (several,) = each("groups", groups, 1)
+    channel, filters = ("C*g+c", "M*g+m") if several > 1 else ("c", "m")
+    sizes |= {"g": several} if several > 1 else {}
+    products = f"I[n,{channel},{of.read()}] * F[{filters},c,{listed(of.taps)}]"
+    target = f"O[n,{filters},{listed(of.places)}]"
+    text = f"{target} = " + wrapped(activation, products + _bias(bias, filters))
     return layer(text, sizes=sizes, pad=of.pad())
 
 

@@ -168,10 +168,11 @@ def _transposed(
     (parts,) = each("groups", groups, 1)
     cut = [(low, high - more) for (low, high), more in zip(of.pads, extra, strict=True)]
     if form == "scatter":
-        filters = "m" if parts == 1 else f"M*({parts}*c//C)+m"
-        products = f"I[n,c,{listed(of.inputs)}] * F[c,m,{listed(of.taps)}]"
-        channel = "m" if parts == 1 else "g"
-        return _cut(of, f"[n,{filters},{of.written()}] += {products}", cut, channel, bias)
+        inputs, filters = ("C*g+c", "M*g+m") if parts > 1 else ("c", "m")
+        products = f"I[n,{inputs},{listed(of.inputs)}] * F[{inputs},m,{listed(of.taps)}]"
+        made = f"[n,{filters},{of.written()}] += {products}"
+        sizes = {"g": parts} if parts > 1 else {}
+        return _cut(of, made, cut, "m" if parts == 1 else "b", bias, sizes)
     if form not in FORMS:
         forms = ", ".join(("scatter", *FORMS))
         raise EinsumError(f"form: expected one of {forms}, found {form!r}")

@@ -103,6 +103,40 @@ def test_groups_read_their_own_channels(groups):
     )
 
 
+def test_groups_on_other_numbers_of_axes_with_bias():
+    x, F, B = drawn(34, 2, 4, 5), drawn(35, 6, 2, 3), drawn(36, 6)
+    want = np.maximum(convolved(x, F, groups=2) + B[:, None], 0)
+    agree(layers.conv1d(groups=2, bias=True, activation="relu"), want, I=x, F=F, B=B)
+
+
+REFUSED = "which must fill the axis: {}."
+
+
+@pytest.mark.parametrize(
+    ("layer", "channels", "filters", "said"),
+    [
+        (layers.conv2d(groups=2), 6, (5, 3), REFUSED.format(4)),
+        (layers.conv2d(groups=2), 7, (4, 3), REFUSED.format(6)),
+        (layers.conv2d(groups=2), 5, (4, 3), REFUSED.format(6)),
+        (layers.conv2d(groups=2), 6, (1, 3), "or take a smaller window."),
+        (layers.depthwise_conv2d(multiplier=2), 3, (7, 1), REFUSED.format(6)),
+        (layers.depthwise_conv2d(multiplier=2), 3, (5, 1), REFUSED.format(6)),
+        (layers.depthwise_conv2d(), 3, (4, 1), "or rename its rank: F[k,z,r,s]."),
+        (layers.conv_transpose2d(groups=2), 5, (5, 3), REFUSED.format(4)),
+    ],
+)
+def test_channels_and_filters_that_groups_do_not_divide_are_refused(layer, channels, filters, said):
+    with pytest.raises(zs.EinsumError) as caught:
+        layer(I=np.ones((1, channels, 4, 4)), F=np.ones((*filters, 2, 2)))
+    assert str(caught.value).endswith(said)
+
+
+def test_a_bias_of_another_length_than_filters_is_refused():
+    given = {"I": np.ones((1, 4, 3, 3)), "F": np.ones((4, 2, 2, 2)), "B": np.ones(6)}
+    with pytest.raises(zs.EinsumError, match="of axis 0 of B, which has 6"):
+        layers.conv2d(groups=2, bias=True)(**given)
+
+
 @pytest.mark.parametrize("multiplier", [1, 2])
 def test_depthwise_is_one_group_a_channel(multiplier):
     x, F, B = drawn(10, 2, 3, 6, 5), drawn(11, 3 * multiplier, 1, 3, 3), drawn(12, 3 * multiplier)
