@@ -108,7 +108,7 @@ def test_filters_that_are_no_blocks_are_named():
 )
 def test_an_extent_does_not_follow_from_its_own_name_elsewhere(text):
     sizes = {"g": 2} if "g" in text else None
-    with pytest.raises(EinsumError, match="rank m has no size|constant M has no value"):
+    with pytest.raises(EinsumError, match=r"rank m has no size|constant M has no value"):
         make_spec(text, sizes=sizes).extents({"A": (8,)})
 
 
