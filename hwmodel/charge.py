@@ -389,7 +389,7 @@ def _charge(
         energy=energy_of(arch, cascade, counts, multiplications, additions, everything),
         capacity=capacities(arch, cascade, counts),
         assumptions=assumptions_of(layer, arch, schedule, conversions),
-        missing=missing_of(layer, arch),
+        missing=missing_of(layer, arch, schedule),
         beside=Baseline(spec, shapes, effectual or found, zero),
     )
 

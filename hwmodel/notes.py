@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from zeroskip.einsum_spec.deparse import deparse
+from zeroskip.einsum_spec.walk import single
 from zeroskip.formats.format import Format
+from zeroskip.formats.levels import Bitmask, Uncompressed
 from zeroskip.formats.ranks import Axis, Part, axis_of
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.conversion import Conversion
@@ -146,9 +148,27 @@ def _named(axis: Axis, ranks: Sequence[str]) -> str:
     return str(replace(axis, axis=name)) if isinstance(axis, Part) else name
 
 
-def missing_of(layer: Layer, arch: Arch) -> tuple[str, ...]:
+def _of_steps(layer: Layer, arch: Arch, schedule: Schedule) -> Iterator[str]:
+    """Operands whose format in the buffer is in another order than the loops outside the sync."""
+    for operand in (o for term in (*layer.work, *layer.additions) for o in term.operands):
+        text = arch.format(operand.tensor, layer.roles[operand.tensor], arch.buffer.name)
+        bound = bound_format(text, operand, schedule)
+        ranks = [single(subscript) for subscript in operand.subscripts]
+        wide = [axis for axis, length in enumerate(operand.lengths) if length > 1]
+        stepped = [a for step in schedule.steps for a in wide if ranks[a] == step.rank]
+        order = [a for rank in bound.ranks for a in map(axis_of, rank.axes) if a in wide]
+        found = all(isinstance(level, Uncompressed | Bitmask) for level in bound.levels)
+        if not found and order[: len(stepped)] != stepped:
+            names = [deparse(subscript) for subscript in operand.subscripts]
+            yield (
+                f"finding the entries of a step ({', '.join(names[a] for a in stepped)}) of "
+                f"{operand.tensor}, which {arch.buffer.name} holds as {_ordered(bound, names)}"
+            )
+
+
+def missing_of(layer: Layer, arch: Arch, schedule: Schedule) -> tuple[str, ...]:
     """Costs that are not charged."""
-    missing: list[str] = []
+    missing = list(dict.fromkeys(_of_steps(layer, arch, schedule)))
     if arch.energy.action("network") is None:
         missing.append(f"energy of the network: {arch.energy.name} has none")
     for level in arch.levels:

@@ -77,6 +77,27 @@ def test_a_tensor_that_is_read_in_two_orders_is_named() -> None:
     assert any(text.startswith("A is read in two orders, as ") for text in c.assumptions)
 
 
+def test_an_order_that_steps_cannot_follow_on_chip_is_left_out_and_said() -> None:
+    """Rows of A, and columns of B, one after the other: where PEs wait after each k, no."""
+    case = {"A": np.eye(4), "B": np.eye(4)}
+    design = arch(one_pe(formats={"A": {"GLB": "CSR"}, "B": {"GLB": "CSR"}}))
+    said = {}
+    for order in ("m k n", "k m n", "n k m"):
+        mapping = Mapping(order, space={}, sync=order[0])
+        missing = charge(make_spec("Z[m,n] = A[m,k]*B[k,n]"), design, case, mapping).missing
+        said[order[0]] = [text for text in missing if text.startswith("finding the entries")]
+    end = "which GLB holds as CSR (order"
+    assert said == {
+        "m": [],
+        "k": [f"finding the entries of a step (k) of A, {end} m,k)"],
+        "n": [f"finding the entries of a step (n) of B, {end} k,n)"],
+    }
+    masks = arch(one_pe(formats={"A": {"GLB": "bitmask"}}))
+    mapping = Mapping("k m n", space={}, sync="k")
+    missing = charge(make_spec("Z[m,n] = A[m,k]*B[k,n]"), masks, case, mapping).missing
+    assert not any(text.startswith("finding the entries") for text in missing)
+
+
 # ---- errors -----------------------------------------------------------------------------
 
 
