@@ -14,13 +14,14 @@ from workloads import Step, Workload
 
 import zeroskip as zs
 from zeroskip.formats.pack import unpack
+from zeroskip.hwmodel import CascadeCharge
 
 ARCHES = ("dense", "eyeriss", "scnn")
 STORED = ("dense", "CSR", "COO", "bitmask", "RLE(4)")
 VALUE_BITS = 16
 BUDGET_S = 6.0
 
-Charges = dict[str, list[zs.Charge]]
+Charges = dict[str, list[zs.Charge | CascadeCharge]]
 
 
 def facts(work: Workload) -> Iterator[str]:
@@ -279,7 +280,7 @@ def checks(work: Workload, charges: Charges) -> Iterator[str]:
         for charge in own:
             classes = sum(n for name, n in charge.ops.items() if name != "dense")
             if classes != charge.ops["dense"]:
-                raise SystemExit(f"operations of {charge.layer} do not add up")
+                raise SystemExit(f"operations of {charge.text} do not add up")
             total += 1
     yield f"counts    operations by class add up to all of them in {total} charges"
     streams = 0

@@ -9,6 +9,7 @@ runs the layer.
 """
 
 from zeroskip.hwmodel.arch import Arch, arch, presets
+from zeroskip.hwmodel.cascade import CascadeCharge, charge_cascade
 from zeroskip.hwmodel.charge import Charge, charge
 from zeroskip.hwmodel.conversion import Conversion, transpose
 from zeroskip.hwmodel.energy_tables import EnergyTable, energy_table
@@ -17,12 +18,14 @@ from zeroskip.hwmodel.report import compare
 
 __all__ = [
     "Arch",
+    "CascadeCharge",
     "Charge",
     "Conversion",
     "EnergyTable",
     "Mapping",
     "arch",
     "charge",
+    "charge_cascade",
     "compare",
     "energy_table",
     "presets",

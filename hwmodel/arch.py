@@ -127,8 +127,9 @@ class Arch:
 
     def format(self, tensor: str, role: str, level: str) -> str:
         """The format of a tensor at a level: by its name, else by its role; as at the next
-        level outside where none is given; U where none is given at all."""
-        for key in (tensor, role):
+        level outside where none is given; U where none is given at all.  A name that is a role's
+        is the role's: a result O that a later line reads is an input there."""
+        for key in (role,) if tensor in ROLES else (tensor, role):
             if key in self.formats:
                 found = "U"
                 for outer in self.levels:

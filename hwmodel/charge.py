@@ -10,7 +10,7 @@ energy         operations and bits, each times its cost in the energy table
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -41,19 +41,10 @@ from zeroskip.hwmodel.layer import Layer, LayerSpec, layer_of
 from zeroskip.hwmodel.notes import assumptions_of, missing_of
 from zeroskip.hwmodel.plan import Accounting
 from zeroskip.hwmodel.policy import policy_of
-from zeroskip.hwmodel.report import energy_table, moves_table, summary_table
 from zeroskip.hwmodel.rings import zero_of
-from zeroskip.hwmodel.traffic import (
-    NETWORK,
-    Capacity,
-    Moves,
-    Traffic,
-    capacities,
-    result_storage,
-    traffic_of,
-)
+from zeroskip.hwmodel.totals import Totals
+from zeroskip.hwmodel.traffic import Capacity, Traffic, capacities, result_storage, traffic_of
 from zeroskip.native.engine import evaluate
-from zeroskip.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +61,8 @@ class Baseline:
     zero: float = 0
 
 
-@dataclass(frozen=True, eq=False)
-class Charge:
+@dataclass(frozen=True, eq=False, repr=False)
+class Charge(Totals):
     """What one layer costs on one architecture.
 
     Attributes
@@ -125,7 +116,7 @@ class Charge:
     capacity: tuple[Capacity, ...]
     assumptions: tuple[str, ...]
     missing: tuple[str, ...]
-    beside: Baseline = field(repr=False)
+    beside: Baseline
 
     # ---- time ---------------------------------------------------------------------------
 
@@ -136,11 +127,6 @@ class Charge:
         return self.conversion_cycles + max(self.compute_cycles, *self.bandwidth_cycles.values(), 0)
 
     @property
-    def conversion_cycles(self) -> int:
-        """Cycles before the layer, one transpose after the other."""
-        return sum(conversion.cycles for conversion in self.conversions)
-
-    @property
     def bound_by(self) -> str:
         """What takes the most of `cycles`: ``compute``, a level, or ``transposes``."""
         times = {"compute": self.compute_cycles, **self.bandwidth_cycles}
@@ -148,48 +134,7 @@ class Charge:
             times["transposes"] = self.conversion_cycles
         return max(times, key=lambda name: times[name])
 
-    @property
-    def seconds(self) -> float:
-        return self.cycles / self.arch.clock_hz
-
-    @property
-    def executed(self) -> int:
-        """Multiplications done: effectual, and ineffectual ones that nothing prevented."""
-        return self.multiplications["effectual"] + self.multiplications["ineffectual"]
-
-    @property
-    def utilisation(self) -> float:
-        """Share of the multipliers' cycles, in all of `cycles`, in which they do work."""
-        return self.worked / max(self.arch.pes * self.arch.multipliers * self.cycles, 1)
-
-    @property
-    def imbalance(self) -> float:
-        """`compute_cycles` over what they would be with the work spread evenly; 1 or more."""
-        return _ratio(self.compute_cycles * self.arch.pes * self.arch.multipliers, self.busy)
-
-    # ---- movement and energy ------------------------------------------------------------
-
-    def at(self, level: str, tensor: str) -> Moves:
-        """What moves at a level (or ``network``) for one tensor, or for ``transpose of A``.
-
-        Raises `ArchError` for a level, `TensorError` for a tensor that is not there.
-        """
-        if level != NETWORK:
-            self.arch.level(level)
-        tensors = dict.fromkeys(name for _, name in self.traffic)
-        if tensor not in tensors:
-            raise TensorError(f"no tensor {tensor!r} in this layer: it has {', '.join(tensors)}")
-        return self.traffic.get((level, tensor), Moves())
-
-    def level(self, level: str) -> Moves:
-        """What moves at a level, all tensors together, transposes among them."""
-        if level != NETWORK:
-            self.arch.level(level)
-        return sum((m for (at, _), m in self.traffic.items() if at == level), Moves())
-
-    @property
-    def energy_pj(self) -> float:
-        return sum(self.energy.values())
+    # ---- what does not fit --------------------------------------------------------------
 
     @property
     def overflow(self) -> tuple[str, ...]:
@@ -214,17 +159,22 @@ class Charge:
             self.beside.spec, plain, bare, self.mapping, _everything, known, self.beside.zero
         )
 
-    @property
-    def speedup(self) -> float:
-        """Cycles of the baseline over those here."""
-        return _ratio(self.baseline.cycles, self.cycles)
-
-    @property
-    def energy_ratio(self) -> float:
-        """Energy here over that of the baseline."""
-        return _ratio(self.energy_pj, self.baseline.energy_pj)
-
     # ---- print --------------------------------------------------------------------------
+
+    @property
+    def text(self) -> str:
+        """The line, with every sum written out."""
+        return self.layer.form_text
+
+    @property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Shape of every operand and of the result."""
+        return self.layer.extents.shapes
+
+    @property
+    def mapped(self) -> str:
+        """The complete mapping, as text."""
+        return str(self.schedule)
 
     @property
     def mapping(self) -> maps.Mapping:
@@ -240,30 +190,6 @@ class Charge:
     def factored_accounting(self) -> str:
         """The same as it is evaluated: sums pushed into products."""
         return structure(self.cascade.text).factored.text
-
-    def table(self) -> Table:
-        """Operations, cycles, bits and energy, beside the dense baseline."""
-        return summary_table(self)
-
-    def moves(self) -> Table:
-        """Reads, writes and bits of every level and tensor."""
-        return moves_table(self)
-
-    def to_pandas(self) -> Any:
-        return self.table().to_pandas()
-
-    def plot(self, **options: Any) -> Any:
-        """Energy by component, as bars."""
-        return energy_table(self).plot(**options)
-
-    def __repr__(self) -> str:
-        return str(self.table())
-
-    def __rich__(self) -> Any:
-        return self.table().__rich__()
-
-    def _repr_html_(self) -> str:
-        return self.table()._repr_html_()
 
 
 def charge(
@@ -295,15 +221,9 @@ def charge(
             'Write Mapping(order="c m p q", sync="c"), or leave it out.'
         )
     given = dict(operands)
-    for name, value in given.items():
-        if isinstance(value, Density):
-            raise TensorError(
-                f"{name} is a Density; only real tensors can be charged as yet\n"
-                "Draw one from it: .sample(rng)."
-            )
     target = spec.forms[-1].target.tensor
     result = given.pop(target, None)
-    held = {name: _resolved(value) for name, value in given.items()}
+    held = known_operands(given)
     fills = {name: value.fill for name, value in held.items() if isinstance(value, Tensor)}
     zero = zero_of(spec.forms[0], fills)
     made = {name: Operand(value.shape, value, zero) for name, value in held.items()}
@@ -320,6 +240,17 @@ def charge(
         return Operand(known.shape, known, zero)
 
     return _charge(spec, make_arch(arch), made, mapping, computed, None, zero)
+
+
+def known_operands(given: Mapping[str, Any]) -> dict[str, NDArray[Any] | Tensor]:
+    """Operands as arrays and tensors.  Raises `TensorError` for a `Density`."""
+    for name, value in given.items():
+        if isinstance(value, Density):
+            raise TensorError(
+                f"{name} is a Density; only real tensors can be charged as yet\n"
+                "Draw one from it: .sample(rng)."
+            )
+    return {name: _resolved(value) for name, value in given.items()}
 
 
 def _resolved(value: Any) -> NDArray[Any] | Tensor:
@@ -397,10 +328,3 @@ def _charge(
 def _everything(shape: tuple[int, ...]) -> Operand:
     """A result without zeros."""
     return Operand(shape, None)
-
-
-def _ratio(top: float, bottom: float) -> float:
-    """0/0 is 1: nothing on both sides."""
-    if bottom:
-        return top / bottom
-    return 1.0 if not top else float("inf")

@@ -10,7 +10,7 @@ from zeroskip.einsum_spec.walk import single
 from zeroskip.formats.format import Format
 from zeroskip.formats.levels import Bitmask, Uncompressed
 from zeroskip.formats.ranks import Axis, Part, axis_of
-from zeroskip.hwmodel.arch import Arch
+from zeroskip.hwmodel.arch import ROLES, Arch
 from zeroskip.hwmodel.conversion import Conversion
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.mapping import Schedule
@@ -73,8 +73,8 @@ def _of_zeros(layer: Layer, arch: Arch) -> Iterator[str]:
         yield "a gated operation costs the reads of the operands that are not its targets"
     if any(f.kind == "skip" for f in arch.features):
         yield "an operation is skipped whole: none of its operands is read, whatever the targets"
-    names = {o.tensor for term in layer.work for o in term.operands}
-    names |= {layer.roles[name] for name in names}
+    tensors = {o.tensor for term in layer.work for o in term.operands}
+    names = tensors - {*ROLES} | {layer.roles[name] for name in tensors}
     for feature in arch.features:
         if not names & set(feature.conditions):
             yield f'"{feature}" changes nothing: no product has {" or ".join(feature.conditions)}'

@@ -95,7 +95,7 @@ def _check_names(layer: Layer, arch: Arch) -> None:
                     f"layer ({names}) nor a role ({', '.join(ROLES)})"
                 )
         for name in feature.conditions:
-            if name in (layer.target.tensor, "O"):
+            if name in _results(layer):
                 raise ArchError(f'{arch.name}: "{feature}" goes by the result: it is not there yet')
     for name in arch.formats:
         if name not in known:
@@ -114,6 +114,11 @@ def _check_names(layer: Layer, arch: Arch) -> None:
             )
 
 
+def _results(layer: Layer) -> set[str]:
+    """Names by which features mean the result; one that is an operand's role is the role's."""
+    return {"O", layer.target.tensor} - ({*ROLES} - {"O"})
+
+
 def _rules(
     term: WorkTerm,
     layer: Layer,
@@ -129,7 +134,7 @@ def _rules(
         return {
             i
             for i, o in enumerate(operands)
-            if o.tensor in chosen or layer.roles[o.tensor] in chosen
+            if o.tensor in chosen - {*ROLES} or layer.roles[o.tensor] in chosen
         }
 
     skips: set[int] = set()
@@ -142,7 +147,7 @@ def _rules(
             continue
         gated |= conditions
         targets = matching(feature.targets)
-        if {"O", layer.target.tensor} & set(feature.targets):
+        if _results(layer) & set(feature.targets):
             targets.add(-1)
         for target in targets:
             gates[target] |= conditions

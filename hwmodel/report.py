@@ -10,12 +10,12 @@ from zeroskip.hwmodel.traffic import NETWORK
 from zeroskip.table import Column, Table, with_prefix
 
 if TYPE_CHECKING:
-    from zeroskip.hwmodel.charge import Charge
+    from zeroskip.hwmodel.totals import Totals
 
 Figures = dict[tuple[str, str], float]
 
 
-def figures_of(charge: Charge) -> Figures:
+def figures_of(charge: Totals) -> Figures:
     """(figure, unit) -> number.  Bits and energy of a transpose are among those of its level."""
     found: Figures = {}
     for name in ("dense", "effectual", "gated", "skipped", "never_fetched", "ineffectual"):
@@ -28,7 +28,7 @@ def figures_of(charge: Charge) -> Figures:
     for name, cycles in charge.bandwidth_cycles.items():
         found[f"cycles, {name}", ""] = cycles
     for made in charge.conversions:
-        found[f"cycles, {made.label}", ""] = made.cycles
+        _add(found, f"cycles, {made.label}", "", made.cycles)
     found["utilisation", ""] = charge.utilisation
     found["imbalance", ""] = charge.imbalance
     for level in charge.arch.levels:
@@ -36,18 +36,23 @@ def figures_of(charge: Charge) -> Figures:
         found[f"{level.name}, data", "bits"] = moved.data_bits
         found[f"{level.name}, metadata", "bits"] = moved.metadata_bits
     for made in charge.conversions:
-        found[f"{made.label}, data", "bits"] = made.moves.data_bits
-        found[f"{made.label}, metadata", "bits"] = made.moves.metadata_bits
-        found[f"{made.label}, stored copy", "bits"] = made.target.total_bits
+        _add(found, f"{made.label}, data", "bits", made.moves.data_bits)
+        _add(found, f"{made.label}, metadata", "bits", made.moves.metadata_bits)
+        _add(found, f"{made.label}, stored copy", "bits", made.target.total_bits)
     found["energy", "pJ"] = charge.energy_pj
     for name, energy in charge.energy.items():
         found[f"energy, {name}", "pJ"] = energy
     for made in charge.conversions:
-        found[f"energy, {made.label}", "pJ"] = made.energy_pj
+        _add(found, f"energy, {made.label}", "pJ", made.energy_pj)
     return found
 
 
-def summary_table(charge: Charge) -> Table:
+def _add(found: Figures, figure: str, unit: str, value: float) -> None:
+    """Lines of a cascade may transpose one operand each."""
+    found[figure, unit] = found.get((figure, unit), 0) + value
+
+
+def summary_table(charge: Totals) -> Table:
     """One row a figure: here, on the dense baseline, and the ratio."""
     here, there = figures_of(charge), figures_of(charge.baseline)
     rows = [
@@ -61,18 +66,18 @@ def summary_table(charge: Charge) -> Table:
         Column("dense baseline", format="by size"),
         Column("ratio", format=".3f"),
     ]
-    return Table(f"{charge.layer.form_text} on {charge.arch.name}", columns, rows, _notes(charge))
+    return Table(f"{charge.text} on {charge.arch.name}", columns, rows, _notes(charge))
 
 
 _TAKEN = ("figure", "unit", "dense baseline", "ratio")
 
 
-def compare(*charges: Charge) -> Table:
+def compare(*charges: Totals) -> Table:
     """Charges side by side: a row a figure, a column a charge, and its ratio to the first.
 
     Parameters
     ----------
-    *charges : Charge
+    *charges : Totals
         Of one layer on several architectures, or of several operands, mappings or layers.
 
     Returns
@@ -120,16 +125,16 @@ def compare(*charges: Charge) -> Table:
         for figures in found[1:]:
             cells += [figures.get(key), _ratio(figures.get(key), first)]
         rows.append(tuple(cells))
-    lines = list(dict.fromkeys(charge.layer.form_text for charge in charges))
+    lines = list(dict.fromkeys(charge.text for charge in charges))
     return Table("; ".join(lines), columns, rows, _differences(charges, names))
 
 
-def _differences(charges: Sequence[Charge], names: Sequence[str]) -> list[str]:
+def _differences(charges: Sequence[Totals], names: Sequence[str]) -> list[str]:
     """What is not the same for all: layer, mapping, bound, overflow, assumptions."""
     notes = []
     for name, charge in zip(names, charges, strict=True):
-        shapes = ", ".join(f"{t}{list(s)}" for t, s in charge.layer.extents.shapes.items())
-        notes.append(f"{name}: {shapes}; mapping: {charge.schedule}; {_headline(charge)}")
+        shapes = ", ".join(f"{t}{list(s)}" for t, s in charge.shapes.items())
+        notes.append(f"{name}: {shapes}; mapping: {charge.mapped}; {_headline(charge)}")
         notes += [f"{name}: {text}" for text in _overflows(charge)]
     sides = [
         {f"assumes {t}" for t in c.assumptions} | {f"leaves out {t}" for t in c.missing}
@@ -154,27 +159,27 @@ def _ratio(here: float | None, there: float | None) -> float | None:
     return here / there if here is not None and there else None
 
 
-def _headline(charge: Charge) -> str:
+def _headline(charge: Totals) -> str:
     seconds, joules = with_prefix(charge.seconds, "s"), with_prefix(charge.energy_pj / 1e12, "J")
     return f"{seconds} and {joules}, bound by {charge.bound_by}"
 
 
-def _overflows(charge: Charge) -> list[str]:
+def _overflows(charge: Totals) -> list[str]:
     return [
         f"overflow: {text}; what that moves again is not counted: a lower bound"
         for text in charge.overflow
     ]
 
 
-def _notes(charge: Charge) -> list[str]:
-    notes = [f"mapping: {charge.schedule}", f"{charge.arch.name}: {_headline(charge)}"]
+def _notes(charge: Totals) -> list[str]:
+    notes = [f"mapping: {charge.mapped}", f"{charge.arch.name}: {_headline(charge)}"]
     notes += [f"dense baseline: {_headline(charge.baseline)}", *_overflows(charge)]
     notes += [f"assumes {text}" for text in charge.assumptions]
     notes += [f"leaves out {text}" for text in charge.missing]
     return notes
 
 
-def moves_table(charge: Charge) -> Table:
+def moves_table(charge: Totals) -> Table:
     """One row for each level and tensor."""
     arch = charge.arch
     bits = {level.name: (level.pj_per_bit, level.metadata_pj_per_bit) for level in arch.levels}
@@ -207,10 +212,10 @@ def moves_table(charge: Charge) -> Table:
         Column("metadata", "bits"),
         Column("energy", "pJ", format="by size"),
     ]
-    return Table(f"{charge.layer.form_text} on {arch.name}: what moves", columns, rows)
+    return Table(f"{charge.text} on {arch.name}: what moves", columns, rows)
 
 
-def energy_table(charge: Charge) -> Table:
+def energy_table(charge: Totals) -> Table:
     """One row a component."""
     rows = [(name, energy, charge.baseline.energy[name]) for name, energy in charge.energy.items()]
     columns = [
@@ -218,4 +223,4 @@ def energy_table(charge: Charge) -> Table:
         Column("energy", "pJ", format="by size"),
         Column("dense baseline", "pJ", format="by size"),
     ]
-    return Table(f"{charge.layer.form_text} on {charge.arch.name}: energy", columns, rows)
+    return Table(f"{charge.text} on {charge.arch.name}: energy", columns, rows)

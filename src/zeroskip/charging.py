@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping as Dict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from zeroskip.errors import ArchError, TensorError
+from zeroskip.errors import TensorError
 from zeroskip.formats.density import Density
 from zeroskip.given import as_layer, take_operands
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.arch import arch as find_arch
+from zeroskip.hwmodel.cascade import CascadeCharge, charge_cascade
 from zeroskip.hwmodel.charge import Charge
 from zeroskip.hwmodel.charge import charge as charge_spec
 
@@ -23,32 +24,35 @@ def charge(
     arch: Arch | str | Path | Dict[str, Any],
     /,
     *operands: object,
-    mapping: Mapping | None = None,
+    mapping: Mapping | Dict[str, Mapping] | None = None,
     **named: object,
-) -> Charge:
+) -> Charge | CascadeCharge:
     """What a layer costs on an architecture: operations, cycles, bits and energy, exactly.
 
     Parameters
     ----------
     layer : Layer, text or SymPy `Eq`
-        One line.
+        One line, or a cascade of lines each of which can be charged.
     arch : Arch, name of a preset, path of a YAML file, or dict
     *operands, **named : array, Tensor, SciPy matrix or torch tensor
         In the order of ``layer.operands``, or by name.  The result may be given by its name:
         it is then not computed where the architecture compresses results.
     mapping : Mapping, optional
-        What it leaves open is derived, and printed by ``charge.mapping``.
+        What it leaves open is derived, and printed by ``charge.mapping``.  Of a cascade, a dict
+        of them by result.
 
     Returns
     -------
-    Charge
+    Charge, or of a cascade `zeroskip.hwmodel.CascadeCharge`
         Counts of the real operands' zeros; ``print`` shows them beside the dense baseline,
-        ``.accounting`` the Einsums that made them.
+        ``.accounting`` the Einsums that made them.  A cascade is the sum of its lines, one after
+        the other, none fused; ``.lines`` has the charge of each.
 
     Raises
     ------
     EinsumError
-        For operands missing or of shapes that contradict each other.
+        For operands missing or of shapes that contradict each other, and for what the accounting
+        has no line for, naming the line: functions, quotients, comparisons and gathers in a sum.
     ArchError
         For an architecture or mapping that cannot be read or does not fit.
     TensorError
@@ -61,15 +65,13 @@ def charge(
     >>> c = charge("y[i] = A[i,j]*x[j]", "scnn", A=w, x=np.array([0.0, 3.0]))
     >>> c.ops["effectual"], c.ops["skipped"]
     (1, 3)
+    >>> c = charge("T[i] = relu(A[i,j]*x[j]); y[k] = B[k,i]*T[i]", "scnn",
+    ...            A=w, x=np.array([0.0, 3.0]), B=w)
+    >>> {name: line.ops["effectual"] for name, line in c.lines.items()}, c.ops["effectual"]
+    ({'T': 1, 'y': 1}, 2)
     """
     made = as_layer(layer)
     design = find_arch(arch)
-    if len(made.spec.forms) != 1:
-        raise ArchError(
-            f"charge() takes one line, found {len(made.spec.forms)}: "
-            f"{', '.join(made.spec.results)}\n"
-            "Charge each line as a layer of its own, with the results of those before it."
-        )
     target = made.spec.results[-1]
     result = {target: named.pop(target)} if target in named else {}
     given = take_operands(made, operands, named)
@@ -80,4 +82,6 @@ def charge(
                 "ones\n"
                 f"Draw an array from it: {name}=density.sample(rng)."
             )
-    return charge_spec(made.spec, design, {**given, **result}, mapping)
+    if len(made.spec.forms) > 1:
+        return charge_cascade(made.spec, design, {**given, **result}, mapping)
+    return charge_spec(made.spec, design, {**given, **result}, cast("Mapping | None", mapping))

@@ -81,9 +81,25 @@ def test_a_density_is_refused_with_the_way_out(operands):
     )
 
 
-def test_a_cascade_is_refused():
-    with pytest.raises(zs.ArchError, match=r"charge\(\) takes one line, found 2: S, Z"):
-        charge("S[i,j] = Q[i,k]*K[j,k]\nZ[i] += S[i,j]", "scnn", np.eye(2), np.eye(2))
+def test_a_cascade_is_charged_line_by_line(operands):
+    layer = zs.layer(f"{LINE}\nZ[n,m] += relu(O[n,m,p,q])", pad={"I": {"h": 1, "w": 1}})
+    whole = charge(layer, "scnn", **operands)
+    first = charge(zs.layer(LINE, pad=1), "scnn", **operands)
+    assert list(whole.lines) == ["O", "Z"]
+    assert whole.lines["O"].table().rows == first.table().rows
+    assert whole.cycles == first.cycles + whole.lines["Z"].cycles
+    explained = zs.explain(layer, **operands, arch="scnn")
+    assert "# ---- Z[n,m]" in explained.accounting
+    assert "O: order c n m r s p q; sync c;" in str(explained)
+
+
+def test_a_cascade_is_refused_by_the_line_that_cannot_be_charged():
+    with pytest.raises(zs.EinsumError) as error:
+        charge("S[i,j] = Q[i,k]*K[j,k]; Z[i] = argmax[j](S[i,j])", "scnn", np.eye(2), np.eye(2))
+    assert "the line of Z cannot be charged, and so the cascade cannot" in str(error.value)
+    mapping = zs.Mapping("i j k")
+    with pytest.raises(zs.ArchError, match="mapping: expected one for each line, found Mapping"):
+        charge("S[i] = A[i]; T[i] = S[i]", "scnn", np.ones(2), mapping=mapping)
 
 
 def test_what_is_missing_or_unknown_is_named(operands):

@@ -234,7 +234,7 @@ def charge(args: Namespace) -> int:
             charges.append(charge_layer(made, design, *in_order(made, given), mapping=mapping))
             bar.spend(1)
     if args.accounting:
-        heads = [f"{c.arch.name}: {c.mapping}" for c in charges]
+        heads = [f"{c.arch.name}: {c.mapped}" for c in charges]
         write_sections(
             {h: c.accounting for h, c in zip(heads, charges, strict=True)}, kind_of(args)
         )
@@ -262,7 +262,7 @@ def side_by_side(charges: Sequence[Any]) -> Table:
         note if len(by) == len(names) else f"{', '.join(by)}: {note}" for note, by in said.items()
     ]
     columns = [Column("figure"), Column("unit"), *(Column(n) for n in names)]
-    return Table(charges[0].layer.form_text, columns, rows, notes)
+    return Table(charges[0].text, columns, rows, notes)
 
 
 def whole_if_large(value: Any) -> Any:

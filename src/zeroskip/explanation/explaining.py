@@ -208,7 +208,7 @@ def explain(
     if arch is not None:
         charged = charge(made, arch, *known.values())
         accounting = charged.accounting
-        head = f"Accounting on {charged.arch.name} ({charged.mapping})"
+        head = f"Accounting on {charged.arch.name} ({charged.mapped})"
     return Explanation(
         layer=made,
         lines=tuple(

@@ -1,0 +1,275 @@
+"""A cascade, charged line by line: each line a charge, one after the other.
+
+    S[i,j] = Q[i,k]*K[j,k] ──► Charge ─┐
+    Z[i,c] = S[i,j]*V[j,c] ──► Charge ─┴─► sums
+
+Nothing is fused: a result is written off chip by its line, and read from there by every line that
+reads it, with the zeros that it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zeroskip.einsum_spec.explicit import form_text
+from zeroskip.einsum_spec.extents import Extents
+from zeroskip.einsum_spec.form import Form
+from zeroskip.einsum_spec.spec import Spec
+from zeroskip.errors import ArchError, ZeroskipError
+from zeroskip.formats.tensor import Tensor
+from zeroskip.hwmodel import mapping as maps
+from zeroskip.hwmodel.arch import Arch
+from zeroskip.hwmodel.arch import arch as make_arch
+from zeroskip.hwmodel.charge import Charge, charge, known_operands
+from zeroskip.hwmodel.conversion import Conversion
+from zeroskip.hwmodel.layer import layer_of
+from zeroskip.hwmodel.policy import policy_of
+from zeroskip.hwmodel.report import figures_of
+from zeroskip.hwmodel.rings import zero_of
+from zeroskip.hwmodel.totals import Totals
+from zeroskip.hwmodel.traffic import Moves, Traffic
+from zeroskip.native.engine import evaluate
+from zeroskip.table import Column, Table
+
+Number = TypeVar("Number", int, float)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a cascade, as a layer of its own."""
+
+    forms: tuple[Form, ...]
+    whole: Extents
+
+    @property
+    def form(self) -> Form:
+        return self.forms[0]
+
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(access.tensor for access in self.form.reads))
+
+    def extents(self, shapes: Mapping[str, tuple[int, ...]]) -> Extents:
+        """What of the cascade's extents belongs to this line."""
+        names = {*self.tensors, self.form.target.tensor}
+        return replace(
+            self.whole,
+            ranks={rank: n for rank, n in self.whole.ranks.items() if rank in self.form.ranks},
+            shapes={name: s for name, s in self.whole.shapes.items() if name in names},
+            pads={name: pads for name, pads in self.whole.pads.items() if name in names},
+            skipped=self.whole.skipped & names,
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CascadeCharge(Totals):
+    """What a cascade costs on one architecture: its lines one after the other.
+
+    Every figure is the sum over the lines; see `Charge` for each.
+
+    Attributes
+    ----------
+    lines : dict
+        Result -> `Charge` of the line that computes it, in order.
+    """
+
+    arch: Arch
+    lines: dict[str, Charge]
+    ops: dict[str, int]
+    multiplications: dict[str, int]
+    additions: int
+    work_per_pe: NDArray[np.int64]
+    compute_cycles: int
+    busy: int
+    worked: int
+    bandwidth_cycles: dict[str, int]
+    traffic: Traffic
+    conversions: tuple[Conversion, ...]
+    energy: dict[str, float]
+    assumptions: tuple[str, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The lines, with every sum written out."""
+        return "; ".join(line.text for line in self.lines.values())
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every operand and every result."""
+        return {name: s for line in self.lines.values() for name, s in line.shapes.items()}
+
+    @property
+    def mapping(self) -> dict[str, maps.Mapping]:
+        """The complete mapping of each line."""
+        return {name: line.mapping for name, line in self.lines.items()}
+
+    @property
+    def mapped(self) -> str:
+        return " | ".join(f"{name}: {line.mapped}" for name, line in self.lines.items())
+
+    @property
+    def accounting(self) -> str:
+        """The accounting Einsums line by line, each under a comment that names it; each parses
+        and evaluates on its own."""
+        return "\n\n".join(
+            f"# ---- {line.text} ----\n{line.accounting}" for line in self.lines.values()
+        )
+
+    @property
+    def cycles(self) -> int:
+        """Those of the lines, one after the other."""
+        return sum(line.cycles for line in self.lines.values())
+
+    @property
+    def bound_by(self) -> str:
+        """The line that takes most of `cycles`, and what takes most of that line's."""
+        name, line = max(self.lines.items(), key=lambda item: item[1].cycles)
+        return f"{line.bound_by} of {name}"
+
+    @property
+    def overflow(self) -> tuple[str, ...]:
+        """What does not fit, line by line, in bits."""
+        return tuple(f"{n}: {text}" for n, line in self.lines.items() for text in line.overflow)
+
+    @cached_property
+    def baseline(self) -> CascadeCharge:
+        """The same cascade on the same array and memories, without gating, skipping and
+        compression."""
+        return _summed({name: line.baseline for name, line in self.lines.items()})
+
+    def by_line(self) -> Table:
+        """A row a figure, a column a line, and their sum."""
+        found = [figures_of(made) for made in (*self.lines.values(), self)]
+        keys = dict.fromkeys(key for figures in found for key in figures)
+        heads = [*self.lines, "all" if "all" not in self.lines else "all lines"]
+        return Table(
+            f"{self.text} on {self.arch.name}, line by line",
+            [Column("figure"), Column("unit"), *(Column(name, format="by size") for name in heads)],
+            [(*key, *(figures.get(key) for figures in found)) for key in keys],
+        )
+
+
+def charge_cascade(
+    spec: Spec,
+    arch: Arch | str | Path | Mapping[str, Any],
+    operands: Mapping[str, Any],
+    mapping: maps.Mapping | Mapping[str, maps.Mapping] | None = None,
+) -> CascadeCharge:
+    """What a cascade costs on an architecture, line by line, exactly.
+
+    Parameters
+    ----------
+    spec : Spec
+        Lines each of which `charge` takes.  All are computed: the zeros of a result are what
+        the lines that read it are charged by.
+    arch, operands
+        As `zeroskip.hwmodel.charge`; the last result may be given.
+    mapping : result -> Mapping, optional
+        Of the lines that are not to have the default.
+
+    Raises
+    ------
+    EinsumError, ArchError, TensorError
+        Naming the line, before anything is computed, where one cannot be charged.
+    """
+    design, given = make_arch(arch), dict(operands)
+    names = [form.target.tensor for form in spec.forms]
+    last = {names[-1]: given.pop(names[-1])} if names[-1] in given else {}
+    held = known_operands(given)
+    chosen = _mappings(mapping, names)
+    extents = spec.extents({name: value.shape for name, value in held.items()})
+    lines = {form.target.tensor: Line((form,), extents) for form in spec.forms}
+    for name, line in lines.items():
+        _check(line, design, held, chosen.get(name))
+    known = {**held, **evaluate(spec, held), **last}
+    charges = {
+        name: charge(line, design, {n: known[n] for n in (*line.tensors, name)}, chosen.get(name))
+        for name, line in lines.items()
+    }
+    return _summed(charges)
+
+
+def _mappings(
+    mapping: maps.Mapping | Mapping[str, maps.Mapping] | None, names: Sequence[str]
+) -> Mapping[str, maps.Mapping]:
+    if mapping is None:
+        return {}
+    if not isinstance(mapping, Mapping):
+        raise ArchError(
+            f"mapping: expected one for each line, found {mapping!r}\n"
+            f"Write mapping={{{names[0]!r}: Mapping(...)}}; lines without one have the default."
+        )
+    for name in mapping:
+        if name not in names:
+            raise ArchError(f"mapping names {name}, which no line computes: {', '.join(names)}")
+    return mapping
+
+
+def _check(
+    line: Line,
+    arch: Arch,
+    held: Mapping[str, NDArray[Any] | Tensor],
+    mapping: maps.Mapping | None,
+) -> None:
+    """Refuse a line that cannot be charged, naming it."""
+    fills = {n: x.fill for n in line.tensors if isinstance(x := held.get(n), Tensor)}
+    try:
+        roles = mapping.roles if mapping is not None else None
+        layer = layer_of(line, line.whole.shapes, roles, zero_of(line.form, fills))
+        policy_of(layer, maps.complete(mapping, layer, arch), arch)
+    except ZeroskipError as error:
+        raise type(error)(
+            f"the line of {line.form.target.tensor} cannot be charged, and so the cascade cannot\n"
+            f"  {form_text(line.form)}\n{error}"
+        ) from error
+
+
+def _summed(lines: dict[str, Charge]) -> CascadeCharge:
+    every = list(lines.values())
+    traffic: Traffic = {}
+    for line in every:
+        for place, moves in line.traffic.items():
+            traffic[place] = traffic.get(place, Moves()) + moves
+    arch = every[0].arch
+    return CascadeCharge(
+        arch=arch,
+        lines=lines,
+        ops=_added([line.ops for line in every]),
+        multiplications=_added([line.multiplications for line in every]),
+        additions=sum(line.additions for line in every),
+        work_per_pe=np.sum([line.work_per_pe for line in every], axis=0),
+        compute_cycles=sum(line.compute_cycles for line in every),
+        busy=sum(line.busy for line in every),
+        worked=sum(line.worked for line in every),
+        bandwidth_cycles=_added([line.bandwidth_cycles for line in every]),
+        traffic=traffic,
+        conversions=tuple(made for line in every for made in line.conversions),
+        energy=_added([line.energy for line in every]),
+        assumptions=(
+            f"lines run one after the other, none fused: each result is written to "
+            f"{arch.off_chip.name} once, and read from there by every line that reads it, in the "
+            "format and order that the line wants",
+            *_said({name: line.assumptions for name, line in lines.items()}),
+        ),
+        missing=tuple(_said({name: line.missing for name, line in lines.items()})),
+    )
+
+
+def _added(tables: Sequence[Mapping[str, Number]]) -> dict[str, Number]:
+    names = dict.fromkeys(name for table in tables for name in table)
+    return {name: sum(table[name] for table in tables if name in table) for name in names}
+
+
+def _said(texts: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Sentences of all lines once, those of some under their names."""
+    for text in dict.fromkeys(text for said in texts.values() for text in said):
+        by = [name for name, said in texts.items() if text in said]
+        yield text if len(by) == len(texts) else f"{', '.join(by)}: {text}"

@@ -1,0 +1,179 @@
+"""Cascades: the sum of their lines, each charged as a layer of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from layers import one_pe
+
+from zeroskip.einsum_spec import make_spec
+from zeroskip.errors import ArchError, EinsumError, TensorError, ZeroskipError
+from zeroskip.formats.density import Density
+from zeroskip.formats.tensor import Tensor
+from zeroskip.hwmodel import Mapping, arch, cascade, charge, charge_cascade
+
+LINES = (
+    "S[i,j] = relu(Q[i,k]*K[j,k])",
+    "M[i] max= S[i,j]",
+    "Z[i,c] = S[i,j]*V[j,c]",
+)
+
+
+def operands() -> dict[str, np.ndarray]:
+    shapes = {"Q": (6, 4), "K": (6, 4), "V": (6, 5)}
+    return {n: Density(s, 0.5).sample(seed) for seed, (n, s) in enumerate(shapes.items())}
+
+
+def one_by_one(name: str, given: dict[str, Any]) -> list[Any]:
+    """Each line as a layer, on results that NumPy computes."""
+    plain = {n: np.asarray(x) for n, x in given.items()}
+    s = np.maximum(plain["Q"] @ plain["K"].T, 0)
+    known = {**given, "S": s, "M": s.max(1), "Z": s @ plain["V"]}
+    specs = [make_spec(line) for line in LINES]
+    reads = [{*spec.operands, *spec.results} for spec in specs]
+    return [
+        charge(spec, arch(name), {n: x for n, x in known.items() if n in names})
+        for spec, names in zip(specs, reads, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("name", ["dense", "eyeriss", "scnn"])
+def test_a_cascade_is_the_sum_of_its_lines(name: str) -> None:
+    given: dict[str, Any] = operands()
+    given["K"] = Tensor.from_dense(given["K"], "CSR")
+    whole = charge_cascade(make_spec("; ".join(LINES)), name, given)
+    parts = one_by_one(name, given)
+    for made, line in zip(whole.lines.values(), parts, strict=True):
+        assert made.table().rows == line.table().rows
+        assert made.moves().rows == line.moves().rows
+        assert (made.accounting, made.assumptions) == (line.accounting, line.assumptions)
+    for figure in ("cycles", "compute_cycles", "energy_pj", "busy", "worked", "additions"):
+        assert getattr(whole, figure) == pytest.approx(sum(getattr(p, figure) for p in parts))
+    for key, number in whole.ops.items():
+        assert number == sum(p.ops[key] for p in parts)
+    assert np.array_equal(whole.work_per_pe, sum(p.work_per_pe for p in parts))
+    for level in ("DRAM", "GLB", "PE", "network"):
+        assert whole.level(level).bits == sum(p.level(level).bits for p in parts)
+    assert whole.baseline.cycles == sum(p.baseline.cycles for p in parts)
+    assert whole.speedup == whole.baseline.cycles / whole.cycles
+    assert whole.conversions == tuple(made for p in parts for made in p.conversions)
+    slowest = max(parts, key=lambda p: p.cycles)
+    assert whole.bound_by == f"{slowest.bound_by} of {slowest.layer.target.tensor}"
+
+
+def test_an_intermediate_is_spilled_with_its_real_zeros() -> None:
+    """S is written once, and read by two lines; only what relu leaves of it."""
+    given = operands()
+    whole = charge_cascade(make_spec("; ".join(LINES)), "scnn", given)
+    left = np.count_nonzero(np.maximum(given["Q"] @ given["K"].T, 0))
+    moved = whole.at("DRAM", "S")
+    assert (moved.writes, moved.reads) == (left, 2 * left)
+    assert 0 < left < 36
+    assert whole.lines["Z"].at("DRAM", "S").reads == left
+    assert any(
+        text.startswith("lines run one after the other, none fused: each result is written to DRAM")
+        for text in whole.assumptions
+    )
+    assert "S: relu of each result" in whole.missing
+    assert "control, clock, leakage, area" in whole.missing
+
+
+def test_a_cascade_in_print() -> None:
+    whole = charge_cascade(make_spec("; ".join(LINES)), "scnn", operands())
+    rows = {row["figure"]: row for row in whole.table()}
+    assert rows["cycles"]["scnn"] == whole.cycles
+    assert rows["cycles"]["dense baseline"] == whole.baseline.cycles
+    by_line = {row["figure"]: row for row in whole.by_line()}
+    parts = [by_line["cycles"][name] for name in "SMZ"]
+    assert sum(parts) == by_line["cycles"]["all"] == whole.cycles
+    assert "S: order k i j; sync k;" in repr(whole)
+    assert sum(row["energy"] for row in whole.moves()) == pytest.approx(
+        whole.energy_pj - whole.energy["multiply"] - whole.energy["add"]
+    )
+    assert whole.accounting.count("# ---- ") == 3
+    for line in whole.lines.values():
+        assert line.accounting in whole.accounting
+
+
+def test_an_operand_that_two_lines_transpose_counts_twice() -> None:
+    a = Tensor.from_dense(Density((6, 6), 0.5).sample(0), "CSC")
+    design = arch(one_pe(formats={"A": {"DRAM": "CSR", "GLB": "U"}}))
+    spec = make_spec("T[i] = A[i,k]*x[k]; y[i] = A[i,k]*T[k]")
+    whole = charge_cascade(spec, design, {"A": a, "x": np.ones(6)})
+    assert len(whole.conversions) == 2
+    rows = {row["figure"]: row["one PE"] for row in whole.table()}
+    each = whole.lines["y"].conversions[0]
+    assert rows["transpose of A, data"] == 2 * each.moves.data_bits
+    assert rows["energy, transpose of A"] == 2 * each.energy_pj
+    assert whole.at("DRAM", "transpose of A") == each.moves + each.moves
+
+
+def test_each_line_takes_a_mapping_of_its_own() -> None:
+    spec, given = make_spec("; ".join(LINES)), operands()
+    mapping = Mapping("i k j", space={}, sync="i")
+    whole = charge_cascade(spec, "scnn", given, {"S": mapping})
+    assert whole.mapping["S"].order == ("i", "k", "j")
+    default = charge_cascade(spec, "scnn", given)
+    assert whole.lines["Z"].table().rows == default.lines["Z"].table().rows
+    with pytest.raises(ArchError, match="mapping names Q, which no line computes: S, M, Z"):
+        charge_cascade(spec, "scnn", given, {"Q": mapping})
+
+
+def test_padding_belongs_to_the_line_that_reads_it() -> None:
+    spec = make_spec("T[p] = I[p+r]*F[r]; O[p] = T[p]*T[p]", pad={"I": 1})
+    whole = charge_cascade(spec, "dense", {"I": np.ones(6), "F": np.ones(3)})
+    said = "a padding tap is an operation on a zero"
+    assert any(text.startswith(said) for text in whole.lines["T"].assumptions)
+    assert not any(text.startswith(said) for text in whole.lines["O"].assumptions)
+    assert (whole.lines["T"].ops["dense"], whole.lines["O"].ops["dense"]) == (18, 6)
+
+
+@pytest.mark.parametrize("name", ["eyeriss", "scnn"])
+def test_a_name_that_is_a_role_means_the_role(name: str) -> None:
+    """O is a result, then an input; the next result is named I, and its input is not."""
+    given = {"A": Density((4, 4), 0.5).sample(0), "F": Density((4, 4), 0.5).sample(1)}
+    given["G"] = Density((4, 4), 0.5).sample(2)
+    texts = "{}[n,m] = A[n,c]*F[m,c]; {}[n,k] = {}[n,m]*G[k,m]"
+    found = []
+    for first, last in (("O", "I"), ("S", "Z")):
+        spec = make_spec(texts.format(first, last, first))
+        mappings = {
+            first: Mapping(roles={"A": "I", "F": "F"}),
+            last: Mapping(roles={first: "I", "G": "F"}),
+        }
+        found.append(charge_cascade(spec, name, given, mappings))
+    assert found[0].table().rows == found[1].table().rows
+    for a, b in zip(found[0].lines.values(), found[1].lines.values(), strict=True):
+        assert [m for _, m in a.traffic.items()] == [m for _, m in b.traffic.items()]
+        assert sorted(a.missing) == sorted(b.missing)
+
+
+@pytest.mark.parametrize(
+    ("last", "kind", "said"),
+    [
+        ("Z[i] = argmax[j](S[i,j])", EinsumError, "quotients or comparisons inside a sum: where("),
+        ("Z[i,j] = S[i,j]/sum[l](S[i,l])", EinsumError, "does not count functions, quotients"),
+        ("Z[i] = S[i,j]*S[i,j]*S[i,j]*S[i,j]", EinsumError, "a product of 4 operands"),
+        ("Z[i,c] = S[i,j]*W[j,c]", TensorError, "W has fill 1"),
+    ],
+)
+def test_a_line_that_cannot_be_charged_is_named_before_anything_runs(
+    last: str, kind: type[ZeroskipError], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cascade, "evaluate", lambda *_: pytest.fail("the cascade was run"))
+    given: dict[str, Any] = {"Q": np.eye(3), "K": np.eye(3)}
+    if "W" in last:
+        given["W"] = Tensor.from_dense(np.eye(3), "CSR", fill=1)
+    with pytest.raises(kind) as caught:
+        charge_cascade(make_spec(f"{LINES[0]}; {last}"), "scnn", given)
+    message = str(caught.value)
+    assert message.startswith("the line of Z cannot be charged, and so the cascade cannot\n  Z[i")
+    assert said in message
+
+
+def test_a_density_is_refused_in_a_cascade_too() -> None:
+    given = {**operands(), "V": Density((6, 5), 0.5)}
+    with pytest.raises(TensorError, match="V is a Density"):
+        charge_cascade(make_spec("; ".join(LINES)), "scnn", given)
