@@ -46,11 +46,11 @@ _BINDS = {"+": 1, "*": 2}
 
 
 def nonnegative(expr: Expr) -> bool:
-    """True where the expression cannot be negative: names never are where they are used."""
+    """True where the expression cannot be negative where it is used."""
     if isinstance(expr, Const):
         return expr.value >= 0
     if isinstance(expr, Name):
-        return True
+        return not expr.signed
     if isinstance(expr, Pick):
         return nonnegative(expr.then) and nonnegative(expr.other)
     if expr.op == "max":

@@ -19,9 +19,13 @@ class Const:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A loop variable, a bound name, a position or an entry of `Kernel.dims`."""
+    """A loop variable, a bound name, a position or an entry of `Kernel.dims`.
+
+    signed : it may be negative where it is used, as what data names may be until it is checked.
+    """
 
     name: str
+    signed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

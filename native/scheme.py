@@ -117,7 +117,7 @@ class Scheme:
         if isinstance(atom, Var):
             return Name(self.rank(atom.name))
         if isinstance(atom, Gather):
-            return Name(self.fetched[atom.access])
+            return Name(self.fetched[atom.access], signed=True)
         return floordiv(self.affine(atom.inner), self.monomial(atom.divisor))
 
     def split(self, subscript: Affine, rank: str) -> tuple[int, Expr]:

@@ -50,6 +50,24 @@ def test_a_place_that_is_not_there_is_named(backend, place):
     )
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("format", [None, "C", "B"])
+def test_a_place_that_is_divided_is_rounded_down(backend, format):
+    spec = make_spec("Y[n] = W[2+X[n]//2]")
+    W = np.arange(1.0, 6.0)
+    given = {"W": W if format is None else tensor(W, format), "X": np.arange(-4, 6)}
+    want = W[[0, 0, 1, 1, 2, 2, 3, 3, 4, 4]]
+    assert np.array_equal(evaluate(spec, given, backend=backend)["Y"], want)
+
+
+@pytest.mark.parametrize("backend", BACKENDS[:2])
+@pytest.mark.parametrize("text", ["Y[n] = W[X[n]//2]", "Y[X[n]//2] += W[n]"])
+def test_a_place_just_below_0_is_not_there_where_it_is_divided(backend, text):
+    spec = make_spec(text, sizes={"Y": (2,)})
+    with pytest.raises(KernelError, match=r"names a place that axis 0 of [WY], of extent 2, does"):
+        evaluate(spec, {"W": np.ones(2), "X": np.array([0, -1])}, backend=backend)
+
+
 @pytest.mark.parametrize("backend", BACKENDS[:2])
 def test_a_place_that_is_written_twice_is_named(backend):
     spec = make_spec("O[X[n]] = w[n]", sizes={"O": (4,)})
