@@ -16,7 +16,7 @@ from zeroskip.formats.auto import is_auto
 from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Array, Operand, resolve, shapes
-from zeroskip.native.halves import halves_of
+from zeroskip.native.halves import widened_lines
 from zeroskip.native.lines import line_of
 from zeroskip.native.order import Order, Orders, orders_by_result
 from zeroskip.native.prepared import BACKENDS
@@ -77,8 +77,8 @@ def evaluate(
     if wanted is not None and len(spec.forms) > 1:
         alive = needed_results(spec, {*wanted, *formats})
     results: dict[str, Array | Tensor] = {}
-    halves = halves_of(spec, known, extents.constants)
-    for line, form in enumerate(spec.forms):
+    widened = widened_lines(spec, known, extents.constants)
+    for line, (form, wide) in enumerate(zip(spec.forms, widened, strict=True)):
         name = form.target.tensor
         if alive is not None and name not in alive:
             continue
@@ -93,7 +93,7 @@ def evaluate(
             order=orders.get(name, ()),
         )
         into = out if line == len(spec.forms) - 1 else None
-        result = halves.run(form, known, run, into) if halves else run(known, out=into)
+        result = wide.run(known, run, into) if wide else run(known, out=into)
         results[name] = known[name] = result
     return results
 

@@ -7,12 +7,11 @@ sum of float16 that is rounded between them would be infinite from 65,520 on.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from zeroskip.einsum_spec.form import Form
 from zeroskip.einsum_spec.spec import Spec
 from zeroskip.errors import KernelError
 from zeroskip.formats.tensor import Tensor
@@ -21,58 +20,74 @@ from zeroskip.native.arguments import Array, Operand
 from zeroskip.native.dtypes import form_types
 
 
-@dataclass(slots=True)
-class Halves:
-    """inner : results that are no line of the user's.
-    types : of every operand and result, as the user counts them."""
+@dataclass(frozen=True, slots=True)
+class Widened:
+    """A line of halves that is computed from operands in float32.
 
-    inner: frozenset[str]
-    types: dict[str, np.dtype[Any]]
-    constants: Mapping[str, int | float] = field(default_factory=dict)
+    name : its result.  stored : the half type that this has, as the user counts types.
+    inner : whether it is no line of the user's; it then stays in float32.
+    """
+
+    name: str
+    stored: np.dtype[Any]
+    inner: bool
+
+    @property
+    def becomes(self) -> np.dtype[Any]:
+        """The type in which the lines below find the result."""
+        return np.dtype(np.float32) if self.inner else self.stored
+
+    def operands(self, known: Mapping[str, Operand]) -> dict[str, Operand]:
+        """What the line is computed from."""
+        return {n: x.astype(np.float32) if _half(x) else x for n, x in known.items()}
+
+    def result(self, computed: Array | Tensor) -> Array | Tensor:
+        """What becomes of the result in float32: of the user's own, rounded once."""
+        if self.inner:
+            return computed
+        if isinstance(computed, Tensor):
+            return computed.astype(self.stored)
+        return cast(computed, self.stored)
 
     def run(
         self,
-        form: Form,
         known: Mapping[str, Operand],
         run: Callable[..., Array | Tensor],
         out: Array | None,
     ) -> Array | Tensor:
-        """The result of a line; of the user's own, rounded once.
+        """The result of the line.
 
         run : called with the operands and ``out=``.
         """
-        name = form.target.tensor
-        read = {access.tensor for access in form.reads}
-        _, stored = form_types(form, self.types, self.constants)
-        self.types[name] = stored
-        if stored.name not in HALVES or (name not in self.inner and not read & self.inner):
-            return run(known, out=out)
-        wide = {n: x.astype(np.float32) if _half(x) else x for n, x in known.items()}
+        wide = self.operands(known)
         if out is None:
-            result = run(wide, out=None)
-            return result if name in self.inner else _rounded(result, stored)
-        if not isinstance(out, np.ndarray) or out.dtype != stored:
+            return self.result(run(wide, out=None))
+        if not isinstance(out, np.ndarray) or out.dtype != self.stored:
             raise KernelError(
-                f"out= for {name}: expected a {stored} array, found "
+                f"out= for {self.name}: expected a {self.stored} array, found "
                 f"{getattr(out, 'dtype', type(out).__name__)}"
             )
-        out[...] = _rounded(run(wide, out=out.astype(np.float32)), stored)
+        out[...] = self.result(run(wide, out=out.astype(np.float32)))
         return out
 
 
-def halves_of(
+def widened_lines(
     spec: Spec, known: Mapping[str, Operand], constants: Mapping[str, int | float]
-) -> Halves | None:
-    """None where no reduction stands inside an expression, or nothing is a half."""
+) -> tuple[Widened | None, ...]:
+    """For each line, how it is widened; None where it runs on its operands as they are."""
     inner = frozenset(form.target.tensor for form in spec.forms) - set(spec.results)
     if not inner or not any(map(_half, known.values())):
-        return None
-    return Halves(inner, {name: x.dtype for name, x in known.items()}, constants)
+        return (None,) * len(spec.forms)
+    types = {name: x.dtype for name, x in known.items()}
+    found = []
+    for form in spec.forms:
+        name = form.target.tensor
+        types[name] = stored = form_types(form, types, constants)[1]
+        meets = name in inner or any(access.tensor in inner for access in form.reads)
+        half = stored.name in HALVES
+        found.append(Widened(name, stored, name in inner) if half and meets else None)
+    return tuple(found)
 
 
 def _half(operand: Operand) -> bool:
     return operand.dtype.name in HALVES
-
-
-def _rounded(result: Array | Tensor, dtype: np.dtype[Any]) -> Array | Tensor:
-    return result.astype(dtype) if isinstance(result, Tensor) else cast(result, dtype)

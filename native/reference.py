@@ -46,7 +46,7 @@ from zeroskip.native.dtypes import (
     form_result,
     identity,
 )
-from zeroskip.native.halves import halves_of
+from zeroskip.native.halves import widened_lines
 from zeroskip.native.numpy_functions import COMPARE, POST, REDUCE, SEVERAL
 
 if TYPE_CHECKING:
@@ -123,17 +123,14 @@ def evaluate(
     """
     known = {name: np.asarray(value) for name, value in operands.items()}
     extents = spec.extents({name: value.shape for name, value in known.items()})
-    halves = halves_of(spec, known, extents.constants)
-    if halves is None:
-        found = evaluate_forms(spec.forms[:-1], known, extents)
-        last = spec.forms[-1]
-        return found | {last.target.tensor: evaluate_form(last, known | found, extents, out)}
     results: dict[str, Array] = {}
-    for form in spec.forms:
-        start = np.asarray(out) if out is not None and form is spec.forms[-1] else None
-        run = partial(_with_operands, form, extents)
+    widened = widened_lines(spec, known, extents.constants)
+    for line, (form, wide) in enumerate(zip(spec.forms, widened, strict=True)):
         name = form.target.tensor
-        results[name] = known[name] = np.asarray(halves.run(form, known, run, start))
+        start = np.asarray(out) if out is not None and line == len(spec.forms) - 1 else None
+        run = partial(_with_operands, form, extents)
+        found = wide.run(known, run, start) if wide else run(known, start)
+        results[name] = known[name] = np.asarray(found)
     return results
 
 

@@ -21,6 +21,7 @@ from zeroskip.native.arguments import Operand, shapes
 from zeroskip.native.emit import emit
 from zeroskip.native.engine import Formats, formats_by_result
 from zeroskip.native.forms import is_joint
+from zeroskip.native.halves import Widened, widened_lines
 from zeroskip.native.lanes import LanePlan
 from zeroskip.native.lines import Line, line_of
 from zeroskip.native.order import Orders, orders_by_result
@@ -65,37 +66,40 @@ def choose(
     extents = spec.extents(shapes(known))
     formats, orders = formats_by_result(spec, format), orders_by_result(spec, order)
     found = []
-    for form in spec.forms:
+    widened = widened_lines(spec, known, extents.constants)
+    for form, wide in zip(spec.forms, widened, strict=True):
         wanted = formats.get(form.target.tensor)
         fixed = orders.get(form.target.tensor, ())
-        line = line_of(form, known, extents, blocks=wanted is None, order=fixed)
+        read = wide.operands(known) if wide else known
+        line = line_of(form, read, extents, blocks=wanted is None, order=fixed)
         assembly = None if wanted is None else assembly_of(line)
         if assembly is not None:
             line = rearranged(line, assembly)
             prepared, slots = rows_kernel(line, assembly)
-            why = _why_rows(line, assembly) + _stored_as(line, wanted, sized) + _conversions(line)
-            found.append(Chosen(line, prepared, slots, "rows", why))
+            name, why = "rows", _why_rows(line, assembly) + _stored_as(line, wanted, sized)
         else:
             schedule = schedule_of(line, bound if len(spec.forms) == 1 else ())
-            result = target_for(line)
-            target = result if result.dtype == line.stored else np.empty(line.shape, line.stored)
+            target = target_for(line)
+            if target.dtype != line.stored:
+                target = np.empty(line.shape, line.stored)
             prepared, slots = kernel_of(line, schedule, target)
             name, why = _name_and_reason(line, schedule)
             if wanted is not None:
                 why += f" {line.name} is computed densely and compressed."
                 why += _stored_as(line, wanted, sized)
-            found.append(Chosen(line, prepared, slots, name, why + _conversions(line)))
-        known[line.name] = _unknown(line, wanted)
+        why += _conversions(line) + _kept_wide(wide)
+        found.append(Chosen(line, prepared, slots, name, why))
+        known[line.name] = _unknown(line, wanted, wide.becomes if wide else line.result)
     return tuple(found)
 
 
-def _unknown(line: Line, format: Format | str | None) -> Operand:
+def _unknown(line: Line, format: Format | str | None, dtype: np.dtype[Any]) -> Operand:
     """Something of the type and format of a result, to compile the lines that read it."""
     if format is None:
-        return target_for(line)
+        return np.empty(line.shape, dtype)
     nowhere = tuple(np.empty(0, np.int64) for _ in line.shape)
     wanted = expected_format(line) if is_auto(format) else Format(format)
-    return Tensor.from_coords(nowhere, np.empty(0, line.result), line.shape, wanted)
+    return Tensor.from_coords(nowhere, np.empty(0, dtype), line.shape, wanted)
 
 
 def _stored_as(line: Line, format: Format | str | None, sized: bool) -> str:
@@ -118,6 +122,15 @@ def _conversions(line: Line) -> str:
         form = stored.format if isinstance(stored, Tensor) else "dense"
         said.append(f" {name} is converted to {form} first, at every call.")
     return "".join(said)
+
+
+def _kept_wide(wide: Widened | None) -> str:
+    """What is computed in float32 beside its kernel, so that a half is rounded once."""
+    if wide is None:
+        return ""
+    if wide.inner:
+        return f" It stays in float32, as it stands inside an expression of {wide.stored}."
+    return f" Halves are widened to float32 first; {wide.name} is rounded to {wide.stored} last."
 
 
 def result_dtype(spec: Spec, operands: Mapping[str, Operand]) -> np.dtype[Any]:
