@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.form import Form, Term, summed
-from zeroskip.einsum_spec.functions import PLACES, POINTWISE, REDUCTIONS
+from zeroskip.einsum_spec.functions import POINTWISE, REDUCTIONS
 from zeroskip.einsum_spec.ordering import canonical_order
 from zeroskip.einsum_spec.subscripts import fold
 from zeroskip.einsum_spec.targets import check_target
@@ -327,20 +327,11 @@ class _Elaboration:
                 return Compare(op, sides[0], sides[1], node.span)
             case Reduce(op=op, ranks=ranks, body=body):
                 self.check_explicit(ranks, node)
-                self.check_places(node)
                 before, self.covered = self.covered, self.covered | set(ranks)
                 self.refuse_under(f"{op}[{','.join(ranks)}]", node, body)
                 inner = self.pointwise(body)
                 self.covered = before
                 return Reduce(op, ranks, inner, node.span)
-
-    def check_places(self, node: Reduce) -> None:
-        if node.op in PLACES and len(node.ranks) != 1:
-            raise self.error(
-                f"{node.op} over {len(node.ranks)} ranks has no one place",
-                node,
-                f"Give it one rank: {node.op}[{node.ranks[0]}](...).",
-            )
 
     def quotient_of(self, node: Div, whole: bool) -> Term:
         """A quotient by what is no number; an implicit sum of a whole term is its numerator's."""

@@ -10,7 +10,7 @@ becomes
 so that what the compiler sees is, line by line, one reduction over products of reads and
 pointwise expressions.  A temporary holds one value for every place of the ranks that the
 reduction leaves free, and is computed once.  An argmax is two lines: the largest value, and
-the first place that has it.
+the first place that has it; over several ranks, the place among all of them, flattened.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ from zeroskip.einsum_spec.functions import PLACES
 from zeroskip.einsum_spec.ordering import canonical_order
 from zeroskip.einsum_spec.tree import (
     Access,
+    Add,
     Affine,
     Call,
     Compare,
     Expr,
     Monomial,
+    Mul,
     Place,
     Reduce,
     Scalar,
@@ -106,16 +108,27 @@ class _Hoisting:
         if node.op not in PLACES:
             return self.lines_of(elaborate(Statement(target, None, node)))
         made: list[Form] = []
-        (rank,) = node.ranks
         best = Reduce(PLACES[node.op], node.ranks, node.body)
         extreme = self.temporary(target.tensor, best, made)
         if isinstance(extreme, Access):
             extreme = Access(extreme.tensor, extreme.subscripts)
-        place = Place(_rank(rank))
+        place, beyond = _flat_place(node.ranks)
         # A NaN is the extreme where there is one, as in NumPy, and equals nothing.
-        nan = Call("where", (Compare("!=", node.body, node.body), place, Scalar(rank.upper())))
+        nan = Call("where", (Compare("!=", node.body, node.body), place, beyond))
         first = Call("where", (Compare("==", node.body, extreme), place, nan))
         return [*made, *self.lines_of(elaborate(Statement(target, "min", first)))]
+
+
+def _flat_place(ranks: Sequence[str]) -> tuple[Expr, Expr]:
+    """The place among all of these ranks, flattened in this order, and how many places there are:
+    ``J*i + j`` and ``I*J``."""
+    place: Expr = Place(_rank(ranks[0]))
+    count: Expr = Scalar(ranks[0].upper())
+    for rank in ranks[1:]:
+        extent = Scalar(rank.upper())
+        place = Add((Mul((extent, place)), Place(_rank(rank))))
+        count = Mul((count, extent))
+    return place, count
 
 
 def _reduces(node: Expr) -> bool:

@@ -263,13 +263,6 @@ def test_a_product_of_sums_is_taken_where_every_part_is_summed_alike(text):
             "O[i] = (A[i] > B[k]) * C[i]",
             "ambiguous sum: k under a comparison is not on the left",
         ),
-        (
-            "O[i] = argmax[j,k](A[i,j,k])",
-            "argmax over 2 ranks has no one place\n"
-            "  O[i] = argmax[j,k](A[i,j,k])\n"
-            "         ^^^^^^^^^^^^^^^^^^^^^\n"
-            "Give it one rank: argmax[j](...).",
-        ),
         ("O[i] = A[i] / (2 - 2)", "division by zero"),
         (
             "O[c] = sum[c](A[c])",

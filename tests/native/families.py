@@ -44,6 +44,7 @@ GATHERS: tuple[tuple[str, dict[str, str], dict[str, str]], ...] = (
     ("O[X[i],k] = A[i,k]", {"A": "ik"}, {"X": "i"}),
     ("O[i] = argmax[k](A[i,k])", {"A": "ik"}, {}),
     ("O[i] = argmin[k](A[i,k]*B[k])", {"A": "ik", "B": "k"}, {}),
+    ("O[i] = argmax[j,k](A[i,k]*B[j,k])", {"A": "ik", "B": "jk"}, {}),
     ("O[i,j] = argmax[k](max(A[i,k], B[k,j]))", {"A": "ik", "B": "kj"}, {}),
 )
 """Text, the ranks of each operand, and of each index tensor; g is the rank that they address."""

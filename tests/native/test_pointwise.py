@@ -20,6 +20,7 @@ LINES = [
     ("y[i] = A[i,k]*B[k]/D[i]", {"A": (4, 5), "B": (5,), "D": (4,)}),
     ("O[i] = argmax[k](A[i,k])", {"A": (4, 5)}),
     ("O[i] = argmin[k](abs(A[i,k])) + B[i]", {"A": (4, 5), "B": (4,)}),
+    ("O = argmin[k,i](A[i,k]*B[k])", {"A": (4, 5), "B": (5,)}),
     ("O[m,n] = (m <= n)*A[m,n]", {"A": (4, 5)}),
     ("O[m] = (2*m <= n)*A[m,n]*x[n]", {"A": (4, 5), "x": (5,)}),
     ("O[m] = (n - m == 1)*A[m,n]", {"A": (4, 5)}),
@@ -109,6 +110,27 @@ def test_argmax_of_nan_is_its_place_as_in_numpy():
     for backend in ("c", "interpreter", "numpy"):
         got = evaluate(spec, {"A": x}, backend=backend)["O"]
         assert got.tolist() == np.argmax(x, axis=1).tolist()
+
+
+@pytest.mark.parametrize("format", [None, "COO", "CSF", "RLE(2)"])
+@pytest.mark.parametrize("name", ["argmax", "argmin"])
+def test_argmax_over_several_ranks_is_the_place_in_the_order_written(name, format):
+    rng = np.random.default_rng(12)
+    x = rng.integers(-2, 3, (3, 4, 5)) * (rng.random((3, 4, 5)) < 0.6) * 1.0  # ties, and zeros
+    x[1, 2, 3] = x[1, 3, 0] = np.nan
+    held = x if format is None else tensor(x, format)
+    find = getattr(np, name)
+    for ranks, target, want in (
+        ("j,k", "O[i]", find(x.reshape(3, -1), axis=1)),
+        ("k,j", "O[i]", find(x.transpose(0, 2, 1).reshape(3, -1), axis=1)),
+        ("k,i,j", "O", find(x.transpose(2, 0, 1))),
+    ):
+        spec = make_spec(f"{target} = {name}[{ranks}](A[i,j,k])")
+        assert make_spec(spec.expr) == spec
+        for backend in ("c", "interpreter", "numpy"):
+            got = evaluate(spec, {"A": held}, backend=backend)["O"]
+            assert got.dtype == np.int64
+            assert np.array_equal(got, want), (ranks, backend)
 
 
 def test_max_pooling_leaves_its_padding_out():
