@@ -37,15 +37,58 @@ def test_small_arrays_are_not_looked_at(monkeypatch):
     assert tensor([1.0, 0], "C").toarray().tolist() == [1, 0]
 
 
-def test_the_least_of_machine_and_container_counts(monkeypatch, tmp_path):
+@pytest.fixture
+def system(monkeypatch, tmp_path):
+    """A system that tells nothing until files are written."""
     monkeypatch.setattr(memory, "CGROUP", tmp_path)
     monkeypatch.setattr(memory, "MEMINFO", tmp_path / "meminfo")
-    whole = memory.available_bytes()
-    assert whole == memory._whole_memory()
-    (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:      7 kB\n")
+    monkeypatch.setattr(memory, "OWN_GROUPS", tmp_path / "groups")
+
+    def write(name, text):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+
+    return write
+
+
+def test_the_least_of_machine_and_container_counts(system):
+    assert memory.available_bytes() == memory._whole_memory()
+    system("meminfo", "MemTotal: 9 kB\nMemAvailable:      7 kB\n")
     assert memory.available_bytes() == 7 * 1024
-    (tmp_path / "memory.max").write_text("max\n")
-    (tmp_path / "memory.current").write_text("1000\n")
+    system("memory.max", "max\n")
+    system("memory.current", "1000\n")
     assert memory.available_bytes() == 7 * 1024
-    (tmp_path / "memory.max").write_text("5000\n")
+    system("memory.max", "5000\n")
     assert memory.available_bytes() == 4000
+    system("memory.stat", "anon 900\ninactive_file 30\nactive_file 50\n")
+    assert memory.available_bytes() == 4030
+    system("memory.current", "6000\n")
+    assert memory.available_bytes() == 0
+
+
+def test_every_group_around_the_process_counts(system):
+    system("groups", "0::/jobs/7\n")
+    system("jobs/7/memory.max", "9000\n")
+    system("jobs/7/memory.current", "1000\n")
+    assert memory.available_bytes() == 8000
+    system("jobs/memory.max", "10000\n")
+    system("jobs/memory.current", "6000\n")
+    assert memory.available_bytes() == 4000
+
+
+def test_groups_of_the_first_version(system):
+    system("groups", "9:cpu:/\n5:hugetlb,memory:/docker/ab\n0::/\n")
+    system("memory/memory.limit_in_bytes", "9223372036854771712\n")
+    system("memory/memory.usage_in_bytes", "800\n")
+    assert memory.available_bytes() == memory._whole_memory()
+    system("memory/memory.limit_in_bytes", "2000\n")  # a container sees its own as the root
+    assert memory.available_bytes() == 1200
+    system("memory/docker/ab/memory.limit_in_bytes", "1000\n")
+    system("memory/docker/ab/memory.usage_in_bytes", "700\n")
+    system("memory/docker/ab/memory.stat", "inactive_file 1\ntotal_inactive_file 100\n")
+    assert memory.available_bytes() == 400
+
+
+def test_a_machine_whose_whole_memory_is_not_told(system, monkeypatch):
+    monkeypatch.setattr(memory.os, "sysconf", lambda name: int(name))
+    assert memory.available_bytes() == 2**40
