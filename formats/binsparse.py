@@ -18,6 +18,7 @@ from zeroskip.errors import TensorError
 from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import Array, check_room
 from zeroskip.formats.levels import Compressed, LevelFormat, Singleton, Uncompressed
+from zeroskip.formats.mirrored import mirrored
 from zeroskip.formats.tensor import Tensor
 
 VERSION = "0.1"
@@ -161,7 +162,8 @@ def _format(described: Any, swizzle: Any, ndim: int) -> Format:
             f"found {str(described)[:200]}"
         )
     order = list(range(ndim)) if swizzle is None else swizzle
-    if not isinstance(order, list) or sorted(order, key=str) != list(range(ndim)):
+    numbers = isinstance(order, list) and all(type(axis) is int for axis in order)
+    if not numbers or sorted(order) != list(range(ndim)):
         raise TensorError(f"swizzle {str(order)[:80]} is no order of {ndim} axes")
     return Format.of([([axis], level) for axis, level in zip(order, letters, strict=True)])
 
@@ -238,7 +240,5 @@ def _mirrored(tensor: Tensor, structure: Any) -> Tensor:
     if kind not in MIRRORED or tensor.ndim != 2 or tensor.fill or len(set(tensor.shape)) > 1:
         raise TensorError(f"structure {str(structure)[:80]!r} of shape {tensor.shape} is not read")
     (row, column), values = tensor.coords()
-    off = row != column
-    coords = [np.append(row, column[off]), np.append(column, row[off])]
-    both = np.append(values, MIRRORED[kind] * values[off])
+    coords, both = mirrored(row, column, values, MIRRORED[kind])
     return Tensor.from_coords(coords, both, tensor.shape, tensor.format)

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from zeroskip.errors import TensorError
 from zeroskip.formats.convert import tensor
-from zeroskip.formats.tensor import Tensor
+from zeroskip.formats.tensor import Tensor, check_shape
 
 if TYPE_CHECKING:
     from zeroskip.formats.format import Format
@@ -91,12 +91,12 @@ def load(
     OSError
         If it cannot be opened.
     """
-    kind = _kind(path)
+    kind, wanted = _kind(path), None if shape is None else check_shape(shape)
     with open(path, "rb") as file:
         try:
-            found: Tensor = kind.read(file, None if shape is None else tuple(shape))
-            if shape is not None and found.shape != tuple(shape):
-                raise TensorError(f"expected shape {tuple(shape)}, found {found.shape}")
+            found: Tensor = kind.read(file, wanted)
+            if wanted is not None and found.shape != wanted:
+                raise TensorError(f"expected shape {wanted}, found {found.shape}")
         except TensorError as cause:
             raise TensorError(f"{os.fspath(path)}: {cause}") from cause
     return found if format is None else tensor(found, format)

@@ -18,6 +18,7 @@ import numpy as np
 from zeroskip.errors import TensorError
 from zeroskip.formats.convert import from_coords, tensor
 from zeroskip.formats.level_data import Array
+from zeroskip.formats.mirrored import mirrored
 from zeroskip.formats.tensor import Tensor
 from zeroskip.formats.text_table import check_end, read_entries, write_entries
 
@@ -78,9 +79,7 @@ def read(file: IO[bytes], shape: tuple[int, ...] | None = None) -> Tensor:
     (row, column), values = read_entries(file, 2, FIELDS[field], "%")
     _count(len(values), sizes[2])
     if symmetry != "general":
-        off = row != column
-        row, column = np.append(row, column[off]), np.append(column, row[off])
-        values = np.append(values, MIRRORED[symmetry] * values[off])
+        (row, column), values = mirrored(row, column, values, MIRRORED[symmetry])
     return from_coords([row, column], values, (rows, columns))
 
 

@@ -122,6 +122,34 @@ def test_what_others_write(tmp_path, change, expected):
 
 
 @pytest.mark.parametrize(
+    ("kind", "held", "dtype"),
+    [("bint8", "uint8", bool), ("uint8", "uint8", "uint8"), ("int8", "int8", "int8")],
+)
+def test_a_symmetric_matrix_keeps_its_type(tmp_path, kind, held, dtype):
+    change = {"data_types": {"values": kind}, "structure": "symmetric_lower"}
+    put(tmp_path / "x.h5", change, values=np.array([1, 1], held))
+    found = load(tmp_path / "x.h5")
+    assert found.dtype == dtype
+    assert found.toarray().tolist() == [[1, 1], [1, 0]]
+    put(tmp_path / "x.h5", change | {"structure": "skew_symmetric_lower"},
+        values=np.array([0, 1], held))  # fmt: skip
+    if held == "int8":
+        assert load(tmp_path / "x.h5").toarray().tolist() == [[0, -1], [1, 0]]
+        return
+    with pytest.raises(TensorError, match=f"has negative values, and {np.dtype(dtype)} none"):
+        load(tmp_path / "x.h5")
+
+
+def test_axes_in_another_order_may_be_many(tmp_path):
+    n = 11
+    x = np.zeros((2,) * n)
+    x[(1, *[0] * (n - 1))] = 5
+    levels = " ".join(f"{axis}:{'C' if axis == n - 1 else 'S'}" for axis in range(n)[::-1])
+    save(tmp_path / "x.h5", tensor(x, levels))
+    assert np.array_equal(load(tmp_path / "x.h5").toarray(), x)
+
+
+@pytest.mark.parametrize(
     ("change", "arrays", "text"),
     [
         ({"version": "1.0"}, {}, "version 1.0 is not read; expected 0.1"),

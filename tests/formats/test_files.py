@@ -250,6 +250,10 @@ def test_archives_of_others(tmp_path):
         ("%%MatrixMarket matrix coordinate real general\n2 2 1\n3 1 3\n", "expected 0 .. 1"),
         ("%%MatrixMarket matrix coordinate integer general\n2 2 1\n1 1 x\n", "cannot be read"),
         ("%%MatrixMarket matrix coordinate real symmetric\n2 3 0\n", "2 rows and 3 columns"),
+        (
+            "%%MatrixMarket matrix coordinate real symmetric\n2 2 2\n1 2 3\n2 1 3\n",
+            "above and below the diagonal; expected those of one half",
+        ),
         ("%%MatrixMarket matrix array real general\n99999999 99999999\n1\n", "promises 9"),
         ("%%MatrixMarket matrix coordinate real general\n9 9 999999999999\n1 1 1\n", "found 1"),
     ],
@@ -298,6 +302,9 @@ def test_refusals(tmp_path):
         load(tmp_path / "x")
     with pytest.raises(TensorError, match="expected the path of a file, found 3"):
         load(3)
+    save(tmp_path / "x.npz", t)
+    with pytest.raises(TensorError, match=r"expected a shape such as \(2, 3\), found 40"):
+        load(tmp_path / "x.npz", shape=40)
     (tmp_path / "d.npz").mkdir()
     with pytest.raises(TensorError, match="is not written: there is something that is no regular"):
         save(tmp_path / "d.npz", t)
