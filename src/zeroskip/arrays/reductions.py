@@ -12,6 +12,7 @@ from zeroskip.arrays.operands import put_out, retyped
 from zeroskip.computing import einsum
 from zeroskip.errors import IndexingError, TensorError
 from zeroskip.formats.tensor import Tensor
+from zeroskip.formats.values import HALVES
 
 ASSIGNED_BY = {
     "sum": "+=", "mean": "+=", "prod": "*=", "max": "max=", "min": "min=", "any": "|=", "all": "&="
@@ -63,18 +64,21 @@ def reduce(
         result = einsum(f"{target} = {name}[i{axes[0]}](A[{every}])", A=held, format=format)
     else:
         result = einsum(f"{target} {ASSIGNED_BY[name]} A[{every}]", A=held, format=format)
-    result = retyped(result, given)
     if name == "mean":
         with np.errstate(all="ignore"):
-            result = result / given.type(prod(reduced))
+            result = result / held.dtype.type(prod(reduced))
+    result = retyped(result, given)
     shape = tuple(1 if a in axes else extent for a, extent in enumerate(tensor.shape))
     return _finished(result, shape if keepdims else tuple(tensor.shape[a] for a in left), out)
 
 
 def _types(name: str, tensor: Tensor, dtype: Any) -> tuple[Tensor, np.dtype[Any]]:
-    """What is reduced, and the type of the result."""
+    """What is reduced, and the type of the result; the sum of a mean of halves may be infinite
+    in their own type."""
     one = np.ones(1, tensor.dtype)
     given = getattr(np, name)(one, **({} if dtype is None else {"dtype": dtype})).dtype
+    if name == "mean" and given.name in HALVES:
+        return retyped(tensor, np.dtype(np.float32)), given
     return (retyped(tensor, given) if name in ("sum", "prod", "mean") else tensor), given
 
 

@@ -32,6 +32,13 @@ def test_reductions(name, dtype):
     agree(getattr(np, name)(t, axis=0), getattr(np, name)(x, axis=0))
 
 
+@pytest.mark.parametrize("axis", [None, 0, 1])
+def test_the_mean_of_halves_is_one_where_their_sum_is_not(axis):
+    x = np.full((3, 40_000), 3, np.float16)
+    agree(zs.tensor(x, "CSR").mean(axis=axis), x.mean(axis=axis))
+    assert zs.tensor(x, "CSR").mean(dtype="float16") == 3
+
+
 @pytest.mark.parametrize("name", ["argmax", "argmin"])
 def test_places(name):
     x, t = draw((4, 5), "f8", "COO")
