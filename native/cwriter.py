@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -32,7 +32,7 @@ class CWriter:
 
     @cached_property
     def _names(self) -> frozenset[str]:
-        return frozenset(re.findall(r"\w+", repr(self.kernel)))
+        return frozenset(re.findall(r"\w+", repr(replace(self.kernel, title=()))))
 
     def local(self, wanted: str) -> str:
         """A name for something of the emitter's own that nothing in the nest is called."""

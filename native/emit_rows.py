@@ -11,7 +11,7 @@ from zeroskip.native.values import Elem, Func, Value
 
 def gathered(node: Gathered, out: CWriter) -> None:
     row = node.row
-    found, k, at = out.local("n_row"), out.local("k"), out.local("at")
+    found, k, at, total = map(out.local, ("n_row", "k", "at", "sum"))
     with out.scope():
         out.line(f"int64_t {found} = 0;")
         out.body(node.body)
@@ -22,15 +22,15 @@ def gathered(node: Gathered, out: CWriter) -> None:
             if row.post is not None:
                 stored = Func(row.post, (stored,))
             ctype = C_TYPES[out.values.dtype]
-            out.line(f"const {ctype} sum = {value(stored, out.values)};")
+            out.line(f"const {ctype} {total} = {value(stored, out.values)};")
             out.line(f"{row.seen}[{at}] = 0;")
             if row.drops:
-                with out.block("if (sum == 0)"):
+                with out.block(f"if ({total} == 0)"):
                     out.line("continue;")
             with out.block(f"if ({row.count}[0] < {integer(row.room)})"):
                 out.line(f"{row.outers}[{row.count}[0]] = {integer(row.outer)};")
                 out.line(f"{row.inners}[{row.count}[0]] = {at};")
-                kept = stored_as("sum", out.values.dtypes[row.out], out.values.dtype)
+                kept = stored_as(total, out.values.dtypes[row.out], out.values.dtype)
                 out.line(f"{row.out}[{row.count}[0]] = {kept};")
             out.line(f"{row.count}[0]++;")
 

@@ -52,7 +52,10 @@ def interruptible(entry: Callable[[Any], int], args: Any, kept: Sequence[object]
 
     worker = threading.Thread(target=work, args=(tuple(kept),), name="zeroskip", daemon=True)
     try:
-        worker.start()
+        try:
+            worker.start()
+        except RuntimeError:  # no thread is to be had, as when Python ends
+            ended.set()
         while not ended.wait(GLANCE_S):
             pass
     except BaseException as cause:
@@ -64,4 +67,4 @@ def interruptible(entry: Callable[[Any], int], args: Any, kept: Sequence[object]
                 raise StillRunning(cause) from None
             args.stop = 0
         raise
-    return found[0]
+    return found[0] if found else entry(args)

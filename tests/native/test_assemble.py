@@ -38,6 +38,15 @@ def drawn(rng, shape):
     return x
 
 
+@pytest.mark.parametrize("name", ["sum", "k", "at", "n_row", "place"])
+def test_a_rank_may_be_called_as_the_kernel_s_own_names(name):
+    rng = np.random.default_rng(3)
+    A, B = drawn(rng, (7, 8)), drawn(rng, (8, 5))
+    line = f"C[{name},j] = A[{name},l]*B[l,j]"
+    made = zs.einsum(line, A=zs.tensor(A, "CSR"), B=B, format="CSR")
+    assert np.array_equal(made.toarray(), A @ B)
+
+
 @pytest.mark.parametrize("one_row", [True, False])
 @pytest.mark.parametrize(("text", "shapes"), LINES)
 def test_every_format_of_operands_and_result(monkeypatch, text, shapes, one_row):

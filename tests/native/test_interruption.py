@@ -55,6 +55,15 @@ def test_an_interrupt_ends_a_long_kernel_and_the_next_call_works(how):
     assert engine.evaluate(spec, vectors(5))["O"] == 5.0**4
 
 
+def test_without_threads_a_long_kernel_runs_where_it_is_called(monkeypatch):
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(effort, "LONG", 1)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert engine.evaluate(make_spec(ENDLESS), vectors(3))["O"] == 3.0**4
+
+
 def test_a_bound_layer_can_be_called_again():
     spec = make_spec("O[i] = x[i]*y[j]*z[k]*w[l]")
     bound = Bound(spec, {name: v for name, v in vectors().items() if name != "x"})
