@@ -17,7 +17,7 @@ from zeroskip.errors import KernelError
 from zeroskip.formats.format import Format
 from zeroskip.formats.ranks import axis_of
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native import load
+from zeroskip.native import choice, load
 from zeroskip.native.arguments import Operand, densify, fill_of, signature
 from zeroskip.native.blocks import walkable
 from zeroskip.native.conversions import compressed, refused
@@ -89,6 +89,9 @@ def line_of(
     """
     used = {name: operands[name] for name in _named(form) if name in operands}
     key = (id(form), *map(_key, used.values()), *_surroundings(used, extents), blocks, order)
+    if not order and choice.candidates(used):
+        order = _cheapest(form, used, extents, (*key, convert), blocks, convert)
+        key = (*key, order)
     fit = _fits.get(key)
     if fit is not None:
         return Line(form, used, extents, *fit[1:], order=order)
@@ -117,6 +120,53 @@ def line_of(
     if not converted:
         _fits.keep(key, (form, signatures, dtype, result))
     return Line(form, used, extents, signatures, dtype, result, tuple(converted), order)
+
+
+def _cheapest(
+    form: Form,
+    used: Mapping[str, Operand],
+    extents: Extents,
+    key: tuple[Hashable, ...],
+    blocks: bool,
+    convert: bool,
+) -> Order:
+    """The order of loops that costs least; empty where operands lead the way.
+
+    key : what lines of equal kernels have in common, but for the order.
+    """
+    known = (*key, choice.class_of(used, extents.ranks))
+    found = choice.remembered(known)
+    if found is None:
+        estimates = estimates_of(form, used, extents, blocks=blocks, convert=convert)
+        found = choice.remember(known, form, estimates[0].order if estimates else ())
+    return found
+
+
+def estimates_of(
+    form: Form,
+    operands: Mapping[str, Operand],
+    extents: Extents,
+    *,
+    blocks: bool = True,
+    convert: bool = True,
+    order: Order | None = None,
+) -> tuple[choice.Estimate, choice.Estimate | None] | None:
+    """The order of loops that costs least, and the best of the others; None where nothing can be
+    said of it.
+
+    order : the one to take; empty where operands lead the way, None for the cheapest.
+    """
+    used = {name: operands[name] for name in _named(form) if name in operands}
+    dtype, _ = form_types(form, {name: x.dtype for name, x in used.items()}, extents.constants)
+    return choice.cheapest(
+        form,
+        {name: _signature(name, x, extents) for name, x in used.items()},
+        dtype.name,
+        choice.sizes_of(used, extents.ranks),
+        in_rows=not blocks,
+        convert=convert,
+        order=order,
+    )
 
 
 def _signature(name: str, operand: Operand, extents: Extents) -> Signature:

@@ -86,7 +86,7 @@ def discordant(
                 of = signatures[access.tensor]
                 if not of.skips:
                     continue
-                ranks = _plain(access, of)
+                ranks = plain_ranks(access, of)
                 if ranks is None:
                     wanted.setdefault(access.tensor, set()).add(())
                     continue
@@ -113,7 +113,7 @@ def in_turn(ranks: list[str], place: Mapping[str, int]) -> tuple[int, ...]:
     return tuple(sorted(range(len(ranks)), key=lambda axis: place[ranks[axis]]))
 
 
-def _plain(access: Access, of: Signature) -> list[str] | None:
+def plain_ranks(access: Access, of: Signature) -> list[str] | None:
     """The rank of each axis; None where some subscript is more than a rank of its own."""
     ranks = [single(part) for part in access.subscripts]
     if None in ranks or len(set(ranks)) < len(ranks) or any(of.padded):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from zeroskip.einsum_spec.spec import Spec
-from zeroskip.explanation.choosing import expected_format, why_auto
+from zeroskip.explanation.choosing import expected_format, why_auto, why_order
 from zeroskip.formats.auto import is_auto
 from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
@@ -72,11 +72,13 @@ def choose(
         fixed = orders.get(form.target.tensor, ())
         read = wide.operands(known) if wide else known
         line = line_of(form, read, extents, blocks=wanted is None, order=fixed)
+        loops = why_order(line, read, fixed, sparse=wanted is not None) if sized else ""
         assembly = None if wanted is None else assembly_of(line)
         if assembly is not None:
             line = rearranged(line, assembly)
             prepared, slots = rows_kernel(line, assembly)
-            name, why = "rows", _why_rows(line, assembly) + _stored_as(line, wanted, sized)
+            why = _why_rows(line, assembly) + loops + _stored_as(line, wanted, sized)
+            name = "rows"
         else:
             schedule = schedule_of(line, bound if len(spec.forms) == 1 else ())
             target = target_for(line)
@@ -84,6 +86,7 @@ def choose(
                 target = np.empty(line.shape, line.stored)
             prepared, slots = kernel_of(line, schedule, target)
             name, why = _name_and_reason(line, schedule)
+            why += loops if schedule is None else ""
             if wanted is not None:
                 why += f" {line.name} is computed densely and compressed."
                 why += _stored_as(line, wanted, sized)
@@ -181,7 +184,7 @@ def _name_and_reason(line: Line, schedule: Schedule) -> tuple[str, str]:
 
 def _why_plain(line: Line) -> str:
     if line.order:
-        return f"in the order {','.join(line.order)}, which is given."
+        return f"in the order {','.join(line.order)}."
     if is_joint(line.form):
         op = line.form.reduction or "+"
         return f"under {op}= the right side is evaluated whole, point by point."
