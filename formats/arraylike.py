@@ -310,4 +310,4 @@ class ArrayLike:
         return self.shape[0]
 
     def __contains__(self, value: Any) -> bool:
-        return bool((self == value).any())
+        return bool(np.any(self == value))  # a bool where nothing can be equal

@@ -172,7 +172,10 @@ def _read(item: Any) -> Any:
         except TypeError:
             pass
     if isinstance(item, Tensor | np.ndarray | list):
-        array = np.asarray(item)
+        try:
+            array = np.asarray(item)
+        except ValueError as error:  # a ragged list
+            raise IndexingError(f"{item!r:.80} is no array of indices: {error}") from None
         if array.dtype == bool and array.ndim:
             return array
         if array.dtype.kind in "iu" or (not array.size and isinstance(item, list)):

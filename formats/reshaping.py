@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import prod
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -48,12 +49,15 @@ def reshape(tensor: Tensor, shape: int | Sequence[int]) -> Tensor:
 
     In the same format where it is a named one, or stores as many axes; else COO.
     """
-    wanted = [shape] if isinstance(shape, int | np.integer) else list(shape)
+    try:
+        wanted = [index(extent) for extent in (shape if isinstance(shape, Iterable) else [shape])]
+    except TypeError:
+        raise TensorError(f"expected a shape such as (2, 3), found {shape!r}") from None
     known = prod(extent for extent in wanted if extent != -1)
     if wanted.count(-1) == 1 and known and not tensor.size % known:
         wanted[wanted.index(-1)] = tensor.size // known
     if prod(wanted) != tensor.size or any(extent < 0 for extent in wanted):
-        raise TensorError(f"a tensor of shape {tensor.shape} has no shape {tuple(shape)}")  # type: ignore[arg-type]
+        raise TensorError(f"a tensor of shape {tensor.shape} has no shape {tuple(wanted)}")
     if tuple(wanted) == tensor.shape:
         return tensor
     if tensor.size > MAX_POSITIONS:

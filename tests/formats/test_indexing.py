@@ -126,3 +126,8 @@ def test_errors_are_index_errors(key, text):
         t[key]
     with pytest.raises(TensorError, match=text):
         t[key]
+
+
+def test_a_ragged_list_is_no_index():
+    with pytest.raises(IndexingError, match=r"\[\[1\], \[0, 1\]\] is no array of indices"):
+        tensor(np.eye(3), "CSR")[[[1], [0, 1]]]

@@ -58,6 +58,9 @@ def test_refusals():
         t.reshape(2, 4)
     with pytest.raises(TensorError, match=r"has no shape \(-1, 4\)"):
         t.reshape(-1, 4)
+    for shape in (9.0, "ab", None, [[3, 3]]):
+        with pytest.raises(TensorError, match="expected a shape such as"):
+            t.reshape(shape)
     with pytest.raises(TensorError, match=r"axes \(0, 0\) are no order of 2 axes"):
         t.transpose(0, 0)
     with pytest.raises(IndexingError, match="2 is no axis of a tensor of 2 axes"):

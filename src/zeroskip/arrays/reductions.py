@@ -98,7 +98,7 @@ def read_axes(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
     for each in given:
         try:
             number = each.__index__()
-        except AttributeError:
+        except (AttributeError, TypeError):
             raise TensorError(f"an axis is an integer, found {each!r}") from None
         if not -ndim <= number < ndim:
             raise IndexingError(f"axis {number} of a tensor of {ndim} axes")

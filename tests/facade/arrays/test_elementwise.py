@@ -191,6 +191,15 @@ def test_refusals():
         hash(t)
 
 
+def test_what_a_tensor_contains():
+    t = zs.tensor(np.eye(3), "CSR")
+    assert 1 in t
+    assert 0 in t
+    assert 2 not in t
+    assert None not in t
+    assert "a" not in t
+
+
 def test_out():
     x, t = draw((3, 4))
     out = np.empty((3, 4))

@@ -92,6 +92,8 @@ def test_refusals():
         t.sum(axis=(0, 0))
     with pytest.raises(zs.TensorError, match="an axis is an integer, found 'x'"):
         t.sum(axis="x")
+    with pytest.raises(zs.TensorError, match=r"an axis is an integer, found array\(\[0, 1\]\)"):
+        t.sum(axis=np.array([0, 1]))
     with pytest.raises(zs.TensorError, match=r"argmax runs along one axis, found \(0, 1\)"):
         t.argmax(axis=(0, 1))
     empty = zs.tensor(np.zeros((0, 3)), "CSR")
