@@ -16,12 +16,6 @@ def solved(text: str, shapes: dict[str, tuple[int, ...]], **options: object) -> 
     return make_spec(text, **options).extents(shapes)
 
 
-def failure(text: str, shapes: dict[str, tuple[int, ...]], **options: object) -> str:
-    with pytest.raises(EinsumError) as caught:
-        make_spec(text, **options).extents(shapes)
-    return str(caught.value)
-
-
 @pytest.mark.parametrize(
     "pad",
     [
