@@ -159,7 +159,7 @@ class Bound:
         schedule = schedule_of(line, self.held)
         if isinstance(schedule, TilePlan) and schedule.entries.tensor not in self.held:
             return None  # the entries are fresh, and packed anew by every call
-        prepared, filled = kernel_of(line, schedule, target)
+        prepared, filled = kernel_of(line, schedule, target, self.held)
         call = invocation(prepared, filled)
         if call is None or prepared.lowered.scalars:
             return None

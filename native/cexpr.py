@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from zeroskip.formats.values import HALVES
-from zeroskip.native.integers import Cond, Const, Expr, Name, Op, Pick
+from zeroskip.native.integers import Cond, Const, Expr, Name, Op, Pick, without
 from zeroskip.native.values import (
     Absent,
     Choose,
@@ -118,6 +118,7 @@ class ValueContext:
     dtype : NumPy name of the kernel's arithmetic; dtypes : of each buffer.
     lane : the vector loop's variable, or None in scalar code.
     lane_index : C text of the vector's number where accumulators are arrays of vectors.
+    tile : most vectors of the tile around; 0 outside of tiles.
     """
 
     dtype: str
@@ -125,6 +126,7 @@ class ValueContext:
     parameters: dict[str, str]
     lane: str | None = None
     lane_index: str | None = None
+    tile: int = 0
     tiled: set[str] = field(default_factory=set)
 
 
@@ -140,9 +142,18 @@ def mentions(expr: Expr, name: str) -> bool:
 def place(elem: Elem, ctx: ValueContext) -> str:
     """C lvalue of an element: a vector where the address moves with the lane."""
     if ctx.lane is not None and mentions(elem.index, ctx.lane):
-        offset = f" + {ctx.lane_index}" if ctx.lane_index else ""
-        return f"*(zs_vec *)({elem.array} + {integer(elem.index, 1)}{offset})"
+        if not ctx.lane_index:
+            return f"*(zs_vec *)({elem.array} + {integer(elem.index, 1)})"
+        at, there = part(elem, ctx)
+        return f"*(zs_vec *)({at})" if elem.lanes is None else f"zs_load_part({at}, {there})"
     return f"{elem.array}[{integer(elem.index)}]"
+
+
+def part(elem: Elem, ctx: ValueContext) -> tuple[str, str]:
+    """C for the address of a tile's vector, and for how many lanes are there from it on."""
+    first = without(elem.index, ctx.lane or "")
+    there = "" if elem.lanes is None else f"{integer(elem.lanes, 1)} - {ctx.lane_index}"
+    return f"{elem.array} + {integer(first, 1)} + {ctx.lane_index}", there
 
 
 def _folded(node: Prod | Sum, dtype: str) -> tuple[Value, ...]:
@@ -173,7 +184,8 @@ def value(node: Value, ctx: ValueContext, outer: int = 0) -> str:
             return f"({C_TYPES[ctx.dtype]}){text}"
         return text.replace("*(zs_vec *)", "*(const zs_vec *)")
     if isinstance(node, Held):
-        return f"{node.name}[v]" if node.name in ctx.tiled else node.name
+        which = "" if node.member is None else f"[{integer(node.member)}]"
+        return f"{node.name}{which}[v]" if node.name in ctx.tiled else node.name
     if isinstance(node, Number):
         return number(node.value, ctx.dtype)
     if isinstance(node, Parameter):
@@ -208,6 +220,8 @@ def value(node: Value, ctx: ValueContext, outer: int = 0) -> str:
         return f"({truth(node.test, ctx)} ? {yes} : {no})"
     if isinstance(node, Absent):
         here, missing = value(node.value, ctx, 1), value(node.otherwise, ctx, 1)
+        if ctx.lane is not None:
+            missing = "(zs_vec){}" if node.otherwise == Number(0) else f"(zs_vec){{}} + {missing}"
         return f"({integer(node.position)} >= 0 ? {here} : {missing})"
     return function(node, ctx)
 

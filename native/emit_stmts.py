@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import singledispatch
 
 from zeroskip.formats.values import HALVES
@@ -13,6 +11,7 @@ from zeroskip.native.cexpr import (
     integer,
     mentions,
     number,
+    part,
     place,
     stored_as,
     truth,
@@ -21,7 +20,7 @@ from zeroskip.native.cexpr import (
 from zeroskip.native.cwriter import CWriter
 from zeroskip.native.emit_levels import WALKS, merge
 from zeroskip.native.emit_rows import gathered, touch
-from zeroskip.native.emit_vectors import TILE_VECTORS, vector_loop
+from zeroskip.native.emit_vectors import accumulators, lanes, tiles, together, vector_loop
 from zeroskip.native.integers import ONE, Const, Name, add, floordiv, mod, mul
 from zeroskip.native.nest import (
     Acc,
@@ -40,6 +39,8 @@ from zeroskip.native.nest import (
     Reduce,
     Stage,
     Stored,
+    Tiles,
+    Together,
     Touch,
 )
 from zeroskip.native.values import Elem, Held, Number
@@ -56,6 +57,8 @@ def _(node: Loop, out: CWriter) -> None:
         out.line(f"/* {node.note} */")
     if node.kind == "vec":
         vector_loop(node, out)
+    elif isinstance(node.over, Together):
+        together(node, node.over, out)
     elif isinstance(node.over, Range):
         lo, hi = integer(node.over.lo), integer(node.over.hi)
         with out.block(f"for (int64_t {node.var} = {lo}; {node.var} < {hi}; {node.var}++)"):
@@ -165,7 +168,7 @@ def _(node: Stage, out: CWriter) -> None:
             target.append(mul(padded, axis.row_stride))
         out.line(f"for (int64_t {i} = 0; {i} < {integer(axis.extent)}; {i}++) {{")
         out.depth += 1
-    load = value(Elem(node.source, add(*source)), out.values)
+    load = value(Elem(node.source, add(node.start, *source)), out.values)
     out.line(f"{node.target}[{integer(add(*target))}] = {load};")
     for _ in node.axes:
         out.depth -= 1
@@ -173,22 +176,19 @@ def _(node: Stage, out: CWriter) -> None:
 
 
 @write.register
+def _(node: Tiles, out: CWriter) -> None:
+    tiles(node, out)
+
+
+@write.register
 def _(node: Acc, out: CWriter) -> None:
-    ctype = C_TYPES[node.dtype]
-    tiled = out.values.lane is not None
+    if out.values.lane is not None:
+        accumulators(node, out)
+        return
     with out.scope():
-        if tiled:
-            out.values.tiled.add(node.name)
-            out.line(f"zs_vec {node.name}[{TILE_VECTORS}];")
-            with _lanes(out):
-                start = value(node.init, out.values)
-                zero = f"(zs_vec){{}} + {start}" if start not in ("0", "0.0f", "0.0") else ""
-                out.line(f"{node.name}[v] = {zero or '(zs_vec){}'};")
-        else:
-            out.line(f"{ctype} {node.name} = {value(node.init, out.values)};")
+        out.line(f"{C_TYPES[node.dtype]} {node.name} = {value(node.init, out.values)};")
         out.body(node.body)
         out.body(node.flush)
-        out.values.tiled.discard(node.name)
 
 
 @write.register
@@ -197,7 +197,7 @@ def _(node: Reduce, out: CWriter) -> None:
     if vector and (
         isinstance(node.place, Held) or mentions(node.place.index, out.values.lane or "")
     ):
-        with _lanes(out):
+        with lanes(out):
             _reduce(node, out)
     else:
         _reduce(node, out)
@@ -212,7 +212,11 @@ def _reduce(node: Reduce, out: CWriter) -> None:
         if isinstance(node.value, Number) and stored not in HALVES:
             text = number(node.value.value, stored)  # a mark is no float
         text = stored_as(text, stored, ctx.dtype)
-    if node.op == "=":
+    if isinstance(node.place, Elem) and node.place.lanes is not None:
+        assert node.op == "="
+        at, there = part(node.place, ctx)
+        out.line(f"zs_store_part({at}, {there}, {text});")
+    elif node.op == "=":
         out.line(f"{target} = {text};")
     elif node.op in ("max", "min"):
         out.line(f"{target} = zs_{node.op}_{ctx.dtype}({target}, {text});")
@@ -221,13 +225,6 @@ def _reduce(node: Reduce, out: CWriter) -> None:
     if out.count_work and node.work:
         lanes = " * LANES" if ctx.lane is not None else ""
         out.line(f"work += {node.work}{lanes};")
-
-
-@contextmanager
-def _lanes(out: CWriter) -> Iterator[None]:
-    out.line("#pragma GCC unroll 8")
-    with out.block("for (int v = 0; v < tile; v++)"):
-        yield
 
 
 @write.register

@@ -3,66 +3,153 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from zeroskip.native.cexpr import C_TYPES, integer
+from zeroskip.native.cexpr import C_TYPES, integer, value
 from zeroskip.native.cwriter import CWriter
-from zeroskip.native.nest import Acc, Loop, Range
+from zeroskip.native.integers import ONE, Const, add, mul
+from zeroskip.native.nest import Acc, Loop, Range, Tiles, Together
 from zeroskip.native.scope import free_names
-
-TILE_VECTORS = 8
-"""Accumulators of a register tile: 8 hide the latency of a fused multiply-add (4 cycles, two a
-cycle) and leave room in 32 registers for operands."""
 
 
 def vector_loop(node: Loop, out: CWriter) -> None:
+    """The lanes of a loop, a vector at a time; inside a tile, all its vectors at once."""
     assert isinstance(node.over, Range)
     x, ctx = node.var, out.values
-    lo, hi = integer(node.over.lo), integer(node.over.hi)
-    if not _holds(node.body):
-        ctx.lane = x
+    ctx.lane = x
+    if ctx.tile:
+        ctx.lane_index = "v * LANES"
+        out.body(node.body)
+    else:
+        lo, hi = integer(node.over.lo), integer(node.over.hi)
         with out.block(f"for (int64_t {x} = {lo}; {x} < {hi}; {x} += LANES)"):
             out.body(node.body)
-        ctx.lane = None
-        return
-    # Tiles of up to TILE_VECTORS accumulators, as even as they come, in a function of their
-    # own, so that the number of accumulators is a constant wherever it runs.
+    ctx.lane = ctx.lane_index = None
+
+
+def tiles(node: Tiles, out: CWriter) -> None:
+    """A function for a tile, in which the number of its vectors is a constant wherever it is
+    called, and the loop that calls it."""
     out.tiles += 1
-    name = f"tile_{x}" if out.tiles == 1 else f"tile_{x}{out.tiles}"
+    name = f"tile_{node.var}" if out.tiles == 1 else f"tile_{node.var}{out.tiles}"
+    ctx, x = out.values, node.var
     inner = CWriter(
         out.kernel, ctx, out.write, out.count_work, functions=out.functions, tiles=out.tiles
     )
-    ctx.lane, ctx.lane_index = x, "v * LANES"
+    ctx.tile = max(node.vectors, default=1)
     if out.count_work:
         inner.line("int64_t work = 0;")
-    inner.body(node.body)
+    with inner.constant(node.width, "tile * LANES"):
+        inner.body(node.body)
     if out.count_work:
         inner.line("*work_out += work;")
-    ctx.lane = ctx.lane_index = None
+    ctx.tile = 0
     params = ["const int tile", f"const int64_t {x}", *_parameters(node, inner)]
     head = f"static inline __attribute__((always_inline)) void {name}("
-    out.functions.append(f"/* {TILE_VECTORS} vectors of {x} at most, from {x} on */")
+    out.functions.append(f"/* {_vectors(node)} of {x}, from {x} on */")
     out.functions.append(head + "\n    " + ",\n    ".join(params) + ")")
     out.functions += ["{", *inner.lines, "}", ""]
     args = ", ".join(p.split()[-1].lstrip("*") for p in params[1:])
     args = args.replace("work_out", "&work")
+    if node.note:
+        out.line(f"/* {node.note} */")
     with out.block(""):
-        span = hi if lo == "0" else f"{hi} - {lo}"
-        out.line(f"const int64_t vectors = ({span} + LANES - 1) / LANES;")
-        out.line(f"const int64_t tiles = (vectors + {TILE_VECTORS - 1}) / {TILE_VECTORS};")
+        count = integer(node.tiles, 2)
+        out.line(f"const int64_t vectors = ({integer(node.line)} + LANES - 1) / LANES;")
         t = out.local("t")
-        with out.block(f"for (int64_t {t} = 0; {t} < tiles; {t}++)"):
+        with out.block(f"for (int64_t {t} = 0; {t} < {count}; {t}++)"):
             out.line("ZS_POLL(args);")
-            start = f"{lo} + " if lo != "0" else ""
-            out.line(f"const int64_t {x} = {start}vectors * {t} / tiles * LANES;")
-            with out.block(f"switch (vectors * ({t} + 1) / tiles - vectors * {t} / tiles)"):
-                for n in range(1, TILE_VECTORS + 1):
+            out.line(f"const int64_t {x} = vectors * {t} / {count} * LANES;")
+            with out.block(f"switch (vectors * ({t} + 1) / {count} - vectors * {t} / {count})"):
+                for n in node.vectors:
                     out.line(f"case {n}: {name}({n}, {args}); break;")
-                out.line("default: break;")
+                out.line("default: return zs_fail(args, ZS_EINTERNAL, -1);")
 
 
-def _parameters(node: Loop, inner: CWriter) -> list[str]:
+def _vectors(node: Tiles) -> str:
+    """How many vectors a tile has, in words."""
+    most = max(node.vectors, default=1)
+    if node.vectors == tuple(range(1, most + 1)):
+        return f"{most} vectors at most"
+    return " or ".join(map(str, node.vectors)) + " vectors"
+
+
+def accumulators(node: Acc, out: CWriter) -> None:
+    """Vectors that stay in registers while the body runs, of one row or of several."""
+    ctx = out.values
+    ctx.tiled.add(node.name)
+    several = f"[{node.members}]" if node.members > 1 else ""
+    with out.scope():
+        out.line(f"zs_vec {node.name}{several}[{ctx.tile}];")
+        which = f"[{node.member}]" if node.members > 1 else ""
+        with _members(node, out), lanes(out):
+            start = value(node.init, ctx)
+            if start in ("0", "0.0f", "0.0"):
+                start = "(zs_vec){}"
+            out.line(f"{node.name}{which}[v] = {start};")
+        out.body(node.body)
+        with _members(node, out):
+            out.body(node.flush)
+    ctx.tiled.discard(node.name)
+
+
+@contextmanager
+def _members(node: Acc, out: CWriter) -> Iterator[None]:
+    if node.members == 1:
+        yield
+        return
+    out.line(f"#pragma GCC unroll {node.members}")
+    i = node.member
+    with out.block(f"for (int64_t {i} = 0; {i} < {node.members}; {i}++)"):
+        yield
+
+
+@contextmanager
+def lanes(out: CWriter) -> Iterator[None]:
+    """The vectors of a tile, each a constant once the loop is unrolled."""
+    out.line(f"#pragma GCC unroll {out.values.tile}")
+    with out.block("for (int v = 0; v < tile; v++)"):
+        yield
+
+
+def together(node: Loop, over: Together, out: CWriter) -> None:
+    """The columns of a block, pattern after pattern: which rows store one is a constant."""
+    if over.rows == 1:
+        e, of = over.pos, over.columns
+        first, end = integer(over.block), integer(add(over.block, ONE))
+        with (
+            out.block(f"for (int64_t {e} = {of}[{first}]; {e} < {of}[{end}]; {e}++)"),
+            out.constant(node.var, f"{over.coordinates}[{e}]"),
+        ):
+            out.body(node.body)
+        return
+    patterns = 2**over.rows - 1
+    pattern, e, column = (out.local(name) for name in ("pattern", "e", "column"))
+    start = mul(over.block, Const(patterns))
+    with out.scope():
+        out.line(f"int64_t {e} = {over.first}[{integer(over.block)}];")
+        out.line(f"int64_t {column} = {over.columns}[{integer(start)}];")
+        out.line(f"#pragma GCC unroll {patterns}")
+        with out.block(f"for (int {pattern} = 1; {pattern} <= {patterns}; {pattern}++)"):
+            last = f"{over.columns}[{integer(start, 1)} + {pattern}]"
+            with (
+                out.block(f"for (; {column} < {last}; {column}++)"),
+                out.constant(node.var, f"{over.coordinates}[{column}]"),
+            ):
+                out.line(f"#pragma GCC unroll {over.rows}")
+                row = over.row
+                with (
+                    out.block(f"for (int64_t {row} = 0; {row} < {over.rows}; {row}++)"),
+                    out.block(f"if ({pattern} >> {row} & 1)"),
+                ):
+                    out.line(f"const int64_t {over.pos} = {e}++;")
+                    out.body(node.body)
+
+
+def _parameters(node: Tiles, inner: CWriter) -> list[str]:
     """What a split-off tile is handed: the buffers and integers that its lines use."""
-    arrays, scalars = free_names(node.body, {node.var})
+    arrays, scalars = free_names(node.body, {node.var, node.width})
     used = set(re.findall(r"[A-Za-z_]\w*", "\n".join(inner.lines)))
     params = []
     for buffer in inner.kernel.buffers:
@@ -73,14 +160,3 @@ def _parameters(node: Loop, inner: CWriter) -> list[str]:
     if inner.count_work:
         params.append("int64_t *work_out")
     return params
-
-
-def _holds(body: tuple[object, ...]) -> bool:
-    """Whether the body keeps accumulators."""
-    for stmt in body:
-        if isinstance(stmt, Acc):
-            return True
-        inner = getattr(stmt, "body", ())
-        if inner and _holds(inner):
-            return True
-    return False

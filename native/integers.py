@@ -111,6 +111,16 @@ def ceildiv(a: Expr, b: Expr) -> Expr:
     return a if b == ONE else Op("ceil", (a, b))
 
 
+def without(expr: Expr, name: str) -> Expr:
+    """A sum or product with a name in it at 0."""
+    if expr == Name(name):
+        return ZERO
+    if isinstance(expr, Op) and expr.op in ("+", "*"):
+        args = [without(part, name) for part in expr.args]
+        return add(*args) if expr.op == "+" else mul(*args)
+    return expr
+
+
 def least(*args: Expr) -> Expr:
     return args[0] if len(args) == 1 else Op("min", args)
 

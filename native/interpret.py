@@ -34,6 +34,8 @@ from zeroskip.native.nest import (
     Reduce,
     Stage,
     Stored,
+    Tiles,
+    Together,
     Touch,
 )
 from zeroskip.native.values import (
@@ -78,6 +80,12 @@ def _(node: Loop, m: Machine) -> None:
             hi = lo + -(-max(hi - lo, 0) // m.lanes) * m.lanes
         for i in range(lo, hi):
             m.ints[node.var] = i
+            m.lane = i if node.kind == "vec" else m.lane
+            _run(node.body, m)
+    elif isinstance(node.over, Together):
+        for coordinate, row, position in _together(node.over, m):
+            m.ints[node.var], m.ints[node.over.row] = coordinate, row
+            m.ints[node.over.pos] = position
             _run(node.body, m)
     elif isinstance(node.over, Stored):
         for coordinate, position in _entries(node.over, m):
@@ -94,6 +102,19 @@ def _merge(node: Loop, over: Merge, m: Machine) -> None:
             m.ints[node.var] = coordinate
             m.ints[over.left.pos], m.ints[over.right.pos] = position, right[coordinate]
             _run(node.body, m)
+
+
+def _together(over: Together, m: Machine) -> Iterator[tuple[int, int, int]]:
+    """(coordinate, row, position) of every entry of a block of rows."""
+    block, patterns = m.integer(over.block), 2**over.rows - 1
+    entry = int(m.arrays[over.first][block])
+    starts = m.arrays[over.columns][block * patterns : (block + 1) * patterns + 1]
+    for pattern in range(1, patterns + 1):
+        for coordinate in m.arrays[over.coordinates][starts[pattern - 1] : starts[pattern]]:
+            for row in range(over.rows):
+                if pattern >> row & 1:
+                    yield int(coordinate), row, entry
+                    entry += 1
 
 
 def _entries(over: Stored, m: Machine) -> Iterator[tuple[int, int]]:
@@ -228,8 +249,9 @@ def _(node: Stage, m: Machine) -> None:
         )
         for a in node.axes
     ]
+    start = m.integer(node.start)
     for index in np.ndindex(*(a[0] for a in axes)):
-        at = to = 0
+        at, to = start, 0
         for i, (_, lo, stride, source_stride, phase_stride, row_stride) in zip(
             index, axes, strict=True
         ):
@@ -239,18 +261,34 @@ def _(node: Stage, m: Machine) -> None:
 
 
 @execute.register
+def _(node: Tiles, m: Machine) -> None:
+    vectors = -(-m.integer(node.line) // m.lanes)
+    tiles = m.integer(node.tiles)
+    for t in range(tiles):
+        first, end = vectors * t // tiles, vectors * (t + 1) // tiles
+        assert end - first in node.vectors
+        m.ints[node.var], m.ints[node.width] = first * m.lanes, (end - first) * m.lanes
+        _run(node.body, m)
+
+
+@execute.register
 def _(node: Acc, m: Machine) -> None:
-    m.held[node.name] = m.value(node.init)
+    for member in range(node.members):
+        m.ints |= {node.member: member} if node.member else {}
+        m.held[node.name, member] = m.value(node.init)
     _run(node.body, m)
-    _run(node.flush, m)
+    for member in range(node.members):
+        m.ints |= {node.member: member} if node.member else {}
+        _run(node.flush, m)
 
 
 @execute.register
 def _(node: Reduce, m: Machine) -> None:
     new = m.value(node.value)
     if isinstance(node.place, Held):
-        m.held[node.place.name] = _combine(node.op, m.held[node.place.name], new)
-    else:
+        held = m.accumulator(node.place)
+        m.held[held] = _combine(node.op, m.held[held], new)
+    elif not m.beyond(node.place):
         array, at = m.arrays[node.place.array], m.address(node.place)
         array[at] = new if node.op == "=" else _combine(node.op, m.scalar(array[at]), new)
     m.work += node.work

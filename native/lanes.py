@@ -97,7 +97,9 @@ def _staged(
     return tuple(found)
 
 
-def lower_lanes(plan: LanePlan, signatures: Mapping[str, Signature], dtype: str) -> Lowered:
+def lower_lanes(
+    plan: LanePlan, signatures: Mapping[str, Signature], dtype: str, vector_bytes: int
+) -> Lowered:
     """Loop nest of the lane schedule; its integers come from `numbers`."""
     turned = dict(signatures)
     for access in plan.staged:
@@ -120,7 +122,7 @@ def lower_lanes(plan: LanePlan, signatures: Mapping[str, Signature], dtype: str)
     loops = descent.go(State(frozenset(), sums.cursors(Pass(plan.term.accesses))))
     last = sums.over_result((sums.store(place, map(sums.late_value, plan.late)),))
     body = (*stages, Fill(rows, size, Number(0)), *loops, *last)
-    return finish(scheme, (*sums.title(), f"lanes: {plan.rank}"), body)
+    return finish(scheme, (*sums.title(), f"lanes: {plan.rank}"), body, vector_bytes)
 
 
 def _axis(access: Access, rank: str) -> int:

@@ -84,8 +84,13 @@ def one_product(
     return main[0], late, sums.target_ranks
 
 
-def finish(scheme: Scheme, title: tuple[str, ...], body: tuple[Stmt, ...]) -> Lowered:
-    """A kernel of the statements and of everything that the scheme has named."""
+def finish(
+    scheme: Scheme, title: tuple[str, ...], body: tuple[Stmt, ...], vector_bytes: int = 0
+) -> Lowered:
+    """A kernel of the statements and of everything that the scheme has named.
+
+    vector_bytes : width of its vectors, where it has any.
+    """
     kernel = Kernel(
         title,
         tuple(scheme.buffers.values()),
@@ -93,6 +98,7 @@ def finish(scheme: Scheme, title: tuple[str, ...], body: tuple[Stmt, ...]) -> Lo
         tuple(scheme.parameters.items()),
         scheme.dtype,
         body,
+        vector_bytes,
     )
     scalars = tuple(scheme.scalars[name] for name in scheme.parameters)
     checks = tuple(scheme.checks)

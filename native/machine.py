@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from zeroskip.native.functions import FUNCTIONS, SEVERAL
 from zeroskip.native.integers import Cond, Const, Expr, Name, Pick
-from zeroskip.native.nest import LANE_BYTES, Kernel
+from zeroskip.native.nest import Kernel
 from zeroskip.native.values import (
     Absent,
     Choose,
@@ -51,8 +51,9 @@ class Machine:
         names = [name for name, _ in kernel.parameters]
         self.parameters = dict(zip(names, parameters, strict=True))
         self.scalar: type[Any] = np.dtype(kernel.dtype).type
-        self.lanes = LANE_BYTES // np.dtype(kernel.dtype).itemsize
-        self.held: dict[str, Any] = {}
+        self.lanes = kernel.vector_bytes // np.dtype(kernel.dtype).itemsize
+        self.lane = 0
+        self.held: dict[tuple[str, int], Any] = {}
         self.work = 0
         self.touched: list[int] = []
 
@@ -73,9 +74,11 @@ class Machine:
 
     def value(self, node: Value) -> Any:
         if isinstance(node, Elem):
+            if self.beyond(node):
+                return self.scalar(0)
             return self.scalar(self.arrays[node.array][self.address(node)])
         if isinstance(node, Held):
-            return self.held[node.name]
+            return self.held[self.accumulator(node)]
         if isinstance(node, Number):
             return self.number(node.value)
         if isinstance(node, Parameter):
@@ -101,6 +104,14 @@ class Machine:
         for v in values[1:]:
             total = total * v if isinstance(node, Prod) else total + v
         return total
+
+    def beyond(self, elem: Elem) -> bool:
+        """Whether the lane that is run is none of those that are there."""
+        return elem.lanes is not None and self.lane >= self.integer(elem.lanes)
+
+    def accumulator(self, node: Held) -> tuple[str, int]:
+        """Name and number of an accumulator."""
+        return node.name, 0 if node.member is None else self.integer(node.member)
 
     def number(self, x: float) -> Any:
         """A number in the arithmetic: integers wrap around, as in C."""

@@ -8,6 +8,7 @@
             | Fetch(var = element)                  read a place from an index tensor
             | Check(coordinate) | Once(place)       fail where data names a wrong place
             | Stage(dense tensor -> layout)         copy with halo, phases and padding
+            | Tiles(x, width; body)                 parts of a line, a few vectors each
             | Acc(name; body; flush)                accumulate in registers
             | Reduce(place op= value)               the work
             | Gathered(row; body) | Touch(row, place, value)   one row of a sparse result
@@ -24,7 +25,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from zeroskip.native.integers import Cond, Expr
+from zeroskip.native.integers import ZERO, Cond, Expr
 from zeroskip.native.values import Elem, Held, Value
 
 
@@ -79,13 +80,32 @@ class Merge:
 
 
 @dataclass(frozen=True, slots=True)
+class Together:
+    """The entries of ``rows`` rows at once, by which of the rows store them.
+
+    Columns of a block come in the order of their pattern, from 1 on: bit i of it says that row i
+    stores the column.  ``columns`` holds where those of each pattern of each block start, and the
+    end; ``first`` the first entry of each block.  The loop's variable is a column's coordinate; for
+    each row that stores it ``row`` is the row's number and ``pos`` that of the entry.
+    """
+
+    columns: str
+    coordinates: str
+    first: str
+    block: Expr
+    rows: int
+    row: str
+    pos: str
+
+
+@dataclass(frozen=True, slots=True)
 class Loop:
     """kind ``vec``: the iterations are the lanes of vectors.  The body touches, for lane x,
     only elements at addresses whose coefficient of x is 1 or 0, in an order of lanes that
-    does not matter; buffers reach up to the next multiple of `LANE_BYTES`."""
+    does not matter; buffers reach up to the next multiple of the kernel's vectors."""
 
     var: str
-    over: Range | Stored | Merge
+    over: Range | Stored | Merge | Together
     body: tuple[Stmt, ...]
     kind: Literal["seq", "vec"] = "seq"
     note: str = ""
@@ -186,22 +206,48 @@ class Stage:
     """Copy a dense tensor into a layout that was handed over full of zeros.
 
     What the copy does not reach (halo, padding, the ends of rows) stays 0, call after call.
+    start : first element of the source.
     """
 
     target: str
     source: str
     axes: tuple[StageAxis, ...]
+    start: Expr = ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class Tiles:
+    """A line of lanes in tiles as even as they come, each of whole vectors.
+
+    var : first lane of a tile; width : how many lanes it has, up to the next multiple of a vector.
+    line : lanes; tiles : how many tiles, none of them empty.
+    vectors : how many vectors a tile may have.
+    """
+
+    var: str
+    width: str
+    line: Expr
+    tiles: Expr
+    vectors: tuple[int, ...]
+    body: tuple[Stmt, ...]
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Acc:
-    """``name`` starts at ``init``; the body reduces into it; the flush stores it."""
+    """``name`` starts at ``init``; the body reduces into it; the flush stores it.
+
+    members : how many accumulators there are; init and flush are done for each, its number bound
+        to ``member``.
+    """
 
     name: str
     dtype: str
     init: Value
     body: tuple[Stmt, ...]
     flush: tuple[Stmt, ...]
+    member: str = ""
+    members: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +331,7 @@ Stmt = (
     | Check
     | Once
     | Stage
+    | Tiles
     | Acc
     | Reduce
     | Touch
@@ -309,6 +356,7 @@ class Kernel:
 
     title is the comment at its head.  dims name the slots of ``zs_args.dim``; parameters
     those of ``zs_args.real`` (floating point) or ``zs_args.whole`` (integers), by dtype.
+    vector_bytes : width of its vectors; 0 where it has none.
     """
 
     title: tuple[str, ...]
@@ -317,6 +365,4 @@ class Kernel:
     parameters: tuple[tuple[str, str], ...]
     dtype: str
     body: tuple[Stmt, ...]
-
-
-LANE_BYTES = 64
+    vector_bytes: int = 0

@@ -18,7 +18,9 @@ from zeroskip.einsum_spec.walk import single
 from zeroskip.formats.expand import level_coordinates
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Array, Operand
-from zeroskip.native.tile import Geometry, TilePlan, offset_dtype
+from zeroskip.native.geometry import Geometry
+from zeroskip.native.tile import TilePlan
+from zeroskip.native.tile_shape import TileShape
 
 LONG_TABLE = 4
 """Coordinates of a rank for each entry, above which tables cost more than they save."""
@@ -26,15 +28,22 @@ LONG_TABLE = 4
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """The entries by rows: ``pos`` (rows + 1), ``offset`` and ``values`` (an entry each)."""
+    """The entries by blocks, rows that go together, and which of them store a column.
 
-    pos: Array
+    columns : where the columns of each pattern of each such group of rows start, and the end.
+    offset : of each column.  first : the first entry of each group.  values : of each entry.
+    """
+
+    columns: Array
     offset: Array
+    first: Array
     values: Array
 
 
-def pack(plan: TilePlan, operand: Operand, extents: Extents, geometry: Geometry) -> Packed:
-    """Order the entries by row, and turn their coordinates into offsets of the staged copy.
+def pack(
+    plan: TilePlan, operand: Operand, extents: Extents, geometry: Geometry, shape: TileShape
+) -> Packed:
+    """Order the entries, and turn their coordinates into offsets of a block of the staged copy.
 
     Zeros that only fill a place are left out; an ndarray has none, all of it is packed.
     """
@@ -50,9 +59,47 @@ def pack(plan: TilePlan, operand: Operand, extents: Extents, geometry: Geometry)
     if len(rows) and np.any(rows[1:] < rows[:-1]):
         order = np.argsort(rows, kind="stable")
         rows, offset, values = rows[order], offset[order], values[order]
-    pos = np.zeros(geometry.numbers["rows"] + 1, np.int64)
-    np.cumsum(np.bincount(rows, minlength=geometry.numbers["rows"]), out=pos[1:])
-    return Packed(pos, np.ascontiguousarray(offset), np.ascontiguousarray(values))
+    groups = geometry.numbers["row_blocks"]
+    if geometry.blocks > 1:
+        block = offset // geometry.span
+        offset = offset % geometry.span
+        order = np.argsort(block, kind="stable")
+        rows = block[order] * (groups * shape.rows) + rows[order]
+        offset, values = offset[order], values[order]
+    offset = offset.astype(geometry.offset_dtype, copy=False)
+    values = np.ascontiguousarray(values)
+    groups *= geometry.blocks
+    if shape.rows == 1:
+        columns = _starts(rows, groups)
+        return Packed(columns, np.ascontiguousarray(offset), columns[:-1], values)
+    return _by_patterns(rows, offset, values, groups, shape.rows)
+
+
+def _by_patterns(rows: Array, offset: Array, values: Array, groups: int, together: int) -> Packed:
+    """Columns of each group of rows, in the order of which of the rows store them."""
+    group, member = np.divmod(rows, together)
+    order = np.lexsort((member, offset, group))
+    group, member, offset, values = (x[order] for x in (group, member, offset, values))
+    fresh = np.ones(len(group), bool)
+    fresh[1:] = (group[1:] != group[:-1]) | (offset[1:] != offset[:-1])
+    column = np.cumsum(fresh) - 1
+    pattern = np.zeros(int(fresh.sum()), np.int64)
+    np.bitwise_or.at(pattern, column, 1 << member)
+    patterns = 2**together - 1
+    rank = group[fresh] * patterns + pattern - 1
+    turned = np.argsort(rank, kind="stable")
+    place = np.empty_like(turned)
+    place[turned] = np.arange(len(turned))
+    values = values[np.argsort(place[column], kind="stable")]
+    columns = _starts(rank, groups * patterns)
+    return Packed(columns, offset[fresh][turned], _starts(group, groups)[:-1], values)
+
+
+def _starts(numbers: Array, count: int) -> Array:
+    """Where each number starts among sorted ones, and the end."""
+    starts = np.zeros(count + 1, np.int64)
+    np.cumsum(np.bincount(numbers, minlength=count), out=starts[1:])
+    return starts
 
 
 class _Places:
@@ -69,7 +116,8 @@ class _Places:
             step *= extents.ranks[rank]
         self.strides = geometry.strides
         self.row_dtype = np.dtype(np.int32 if step <= 2**31 else np.int64)
-        self.offset_dtype = np.dtype(offset_dtype(geometry))
+        span = geometry.span * geometry.blocks
+        self.offset_dtype = np.dtype(np.int32 if span <= 2**31 else np.int64)
 
     def strided(self) -> list[set[int]]:
         """The operand's axes that meet in each strided subscript of the lanes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from zeroskip.native.nest import Gathered, Loop, Poll, Stmt
+from zeroskip.native.nest import Gathered, Loop, Poll, Stmt, Tiles
 
 OUTER = 2
 """Loops, from outside in, that look once for each walk of a loop inside them; deeper ones only
@@ -15,13 +15,15 @@ where two loops lie inside, and innermost loops never, which would no longer bec
 def with_polls(body: tuple[Stmt, ...], depth: int = 0) -> tuple[Stmt, ...]:
     """The statements with a `Poll` at the head of loops that hold others.
 
-    Vector loops are left as they are: their tiles are functions, called from a loop that the
+    Vector loops and tiles are left as they are: tiles are functions, called from a loop that the
     emitter writes and that looks for itself.
     """
     return tuple(_with_polls(stmt, depth) for stmt in body)
 
 
 def _with_polls(stmt: Any, depth: int) -> Any:
+    if isinstance(stmt, Tiles):
+        return stmt
     if isinstance(stmt, Loop):
         if stmt.kind == "vec":
             return stmt
@@ -38,5 +40,5 @@ def _height(body: tuple[Stmt, ...]) -> int:
     tallest = 0
     for stmt in body:
         inner: tuple[Stmt, ...] = getattr(stmt, "body", ())
-        tallest = max(tallest, _height(inner) + isinstance(stmt, Loop | Gathered))
+        tallest = max(tallest, _height(inner) + isinstance(stmt, Loop | Gathered | Tiles))
     return tallest

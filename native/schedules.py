@@ -11,13 +11,15 @@ from zeroskip.formats.level_data import check_room
 from zeroskip.native import lanes, load, tile
 from zeroskip.native.arguments import Array
 from zeroskip.native.emit import emit
+from zeroskip.native.geometry import SLACK, geometry, line_of_lanes
 from zeroskip.native.lines import Line
 from zeroskip.native.lower import lower
-from zeroskip.native.nest import LANE_BYTES
 from zeroskip.native.packing import pack
 from zeroskip.native.prepared import Prepared, Slots, remember, slots
 from zeroskip.native.recent import Recent
 from zeroskip.native.scheme import Key
+from zeroskip.native.tile_shape import TileShape, shape_of
+from zeroskip.native.vectors import vector_bytes
 
 WORTH_TILING = 2**14
 """Multiplications below which packing the entries costs more than the plain loops do."""
@@ -34,7 +36,7 @@ Schedule = tile.TilePlan | lanes.LanePlan | None
 
 def scheduled(line: Line, target: Array, bound: Collection[str] = ()) -> tuple[Prepared, Slots]:
     """The kernel of the schedule that pays, with its slots filled; see `schedule_of`."""
-    return kernel_of(line, schedule_of(line, bound), target)
+    return kernel_of(line, schedule_of(line, bound), target, bound)
 
 
 def schedule_of(line: Line, bound: Collection[str] = ()) -> Schedule:
@@ -69,11 +71,17 @@ def _plans(line: Line) -> tuple[tile.TilePlan | None, tuple[lanes.LanePlan, ...]
     return found
 
 
-def kernel_of(line: Line, schedule: Schedule, target: Array) -> tuple[Prepared, Slots]:
-    """The kernel of a line under a schedule, with its slots filled."""
+def kernel_of(
+    line: Line, schedule: Schedule, target: Array, bound: Collection[str] = ()
+) -> tuple[Prepared, Slots]:
+    """The kernel of a line under a schedule, with its slots filled.
+
+    bound : operands that are packed once for many calls.
+    """
     match schedule:
         case tile.TilePlan():
-            return tiled(line, schedule, target)
+            shape = _shape(line, schedule, schedule.entries.tensor in bound)
+            return tiled(line, schedule, target, shape)
         case lanes.LanePlan():
             return in_lanes(line, schedule, target)
         case None:
@@ -119,13 +127,14 @@ def walk(line: Line, *, hits: bool = False, accumulate: bool = False) -> Prepare
 
 def in_lanes(line: Line, plan: lanes.LanePlan, target: Array) -> tuple[Prepared, Slots]:
     """The kernel of the lane schedule, its scratch made."""
-    key = ("lanes", plan.rank, *line.key)
+    width = vector_bytes()
+    key = ("lanes", plan.rank, width, *line.key)
 
     def build() -> Prepared:
-        lowered = lanes.lower_lanes(plan, line.signatures, line.dtype.name)
+        lowered = lanes.lower_lanes(plan, line.signatures, line.dtype.name, width)
         return Prepared(lowered, emit(lowered.kernel), line.dtype)
 
-    numbers = lanes.numbers(plan, line.extents, LANE_BYTES // line.dtype.itemsize)
+    numbers = lanes.numbers(plan, line.extents, width // line.dtype.itemsize)
     rows = prod(line.extents.ranks[rank] for rank in plan.rows)
     scratch = rows * numbers["row_pitch"]
     scratch += sum(prod(line.extents.shapes[access.tensor]) for access in plan.staged)
@@ -136,31 +145,51 @@ def in_lanes(line: Line, plan: lanes.LanePlan, target: Array) -> tuple[Prepared,
     }
     for access in plan.staged:
         size = prod(line.extents.shapes[access.tensor])
-        arrays["staged", access.tensor] = np.zeros(size + tile.SLACK, line.dtype)
+        arrays["staged", access.tensor] = np.zeros(size + SLACK, line.dtype)
     prepared = remember(key, build)
     return prepared, slots(prepared, line.used, line.extents, arrays, numbers)
 
 
-def tiled(line: Line, plan: tile.TilePlan, target: Array) -> tuple[Prepared, Slots]:
+def tiled(
+    line: Line, plan: tile.TilePlan, target: Array, shape: TileShape
+) -> tuple[Prepared, Slots]:
     """The kernel of the tiled schedule, its entries packed and its scratch made."""
-    geometry = tile.geometry(plan, line.extents, LANE_BYTES // line.dtype.itemsize)
-    offsets = tile.offset_dtype(geometry)
-    key = ("tile", offsets, *line.key)
+    made = geometry(plan, line.extents, shape, line.dtype.itemsize)
+    key = ("tile", shape.kernel, made.offset_dtype, *line.key)
 
     def build() -> Prepared:
-        lowered = tile.lower_tile(plan, line.signatures, line.dtype.name, offsets)
+        lowered = tile.lower_tile(plan, line.signatures, line.dtype.name, shape, made.offset_dtype)
         return Prepared(lowered, emit(lowered.kernel), line.dtype)
 
-    scratch = geometry.staged_elements + geometry.row_elements
+    staged = 0 if plan.in_place else made.staged_elements
+    rows = 0 if plan.direct and line.stored == line.dtype else made.row_elements
+    scratch = staged + made.panel_elements + rows
     check_room(scratch, line.dtype.itemsize, f"the workspace for {line.name}", IN_PARTS)
-    packed = pack(plan, line.used[plan.entries.tensor], line.extents, geometry)
+    packed = pack(plan, line.used[plan.entries.tensor], line.extents, made, shape)
     arrays: dict[Key, Array] = {
-        ("staged",): np.zeros(geometry.staged_elements, line.dtype),
-        ("rows",): np.empty(geometry.row_elements, line.dtype),
-        ("pos",): packed.pos,
+        ("staged",): np.zeros(staged, line.dtype),
+        ("panel",): np.zeros(made.panel_elements, line.dtype),
+        ("rows",): np.empty(rows, line.dtype),
+        ("columns",): packed.columns,
+        ("first",): packed.first,
         ("offset",): packed.offset,
         ("packed",): packed.values.astype(line.dtype, copy=False),
         ("vals", line.name): target,
     }
     prepared = remember(key, build)
-    return prepared, slots(prepared, line.used, line.extents, arrays, geometry.numbers)
+    return prepared, slots(prepared, line.used, line.extents, arrays, made.numbers)
+
+
+def _shape(line: Line, plan: tile.TilePlan, bound: bool) -> TileShape:
+    """How the tiled schedule cuts this line up."""
+    width = vector_bytes()
+    lanes = width // line.dtype.itemsize
+    operand = line.used[plan.entries.tensor]
+    stored = operand.size if isinstance(operand, np.ndarray) else operand.stored
+    return shape_of(
+        width,
+        -(-line_of_lanes(plan, line.extents) // lanes),
+        prod(line.extents.ranks[rank] for rank in plan.rows),
+        stored / max(operand.size, 1),
+        bound=bound,
+    )

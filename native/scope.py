@@ -5,7 +5,20 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 
 from zeroskip.native.integers import Name
-from zeroskip.native.nest import Bind, Fetch, Fill, Find, Level, Locate, Loop, Stage, Stored
+from zeroskip.native.nest import (
+    Acc,
+    Bind,
+    Fetch,
+    Fill,
+    Find,
+    Level,
+    Locate,
+    Loop,
+    Stage,
+    Stored,
+    Tiles,
+    Together,
+)
 from zeroskip.native.values import Elem
 
 
@@ -21,8 +34,15 @@ def free_names(body: tuple[object, ...], bound: set[str]) -> tuple[set[str], lis
             return
         if isinstance(node, Loop | Bind | Fetch):
             defined.add(node.var)
-        if isinstance(node, Stored | Locate | Find):
+        if isinstance(node, Stored | Locate | Find | Together):
             defined.add(node.pos)
+        if isinstance(node, Together):
+            defined.add(node.row)
+            arrays.update((node.columns, node.coordinates, node.first))
+        if isinstance(node, Tiles):
+            defined.update((node.var, node.width))
+        if isinstance(node, Acc):
+            defined.add(node.member)
         if isinstance(node, Elem | Fill | Fetch):
             arrays.add(node.array)
         if isinstance(node, Stage):

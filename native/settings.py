@@ -8,6 +8,7 @@ The environment is read once, when a setting is first asked for.
     ZEROSKIP_CACHE_MB           size that the directory is kept under, in MiB
     ZEROSKIP_THREADS            most threads that a kernel may use; so far each uses one
     ZEROSKIP_COMPILE_TIMEOUT    seconds after which a compiler is taken to hang
+    ZEROSKIP_VECTOR_BYTES       width of the kernels' vectors: 16, 32 or 64
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Settings:
     cache_bytes : size that ``cache_dir`` is kept under; at least 1 MiB.
     threads : most threads that a kernel may use, 1 to 1024; so far each uses one.
     compile_timeout_s : seconds after which a compiler is taken to hang; positive.
+    vector_bytes : width of the kernels' vectors, 16, 32 or 64; None for the widest of the machine.
 
     Raises SettingError where a value is of the wrong type or out of its range.
     """
@@ -49,6 +51,7 @@ class Settings:
     cache_bytes: int
     threads: int
     compile_timeout_s: float
+    vector_bytes: int | None = None
 
     def __post_init__(self) -> None:
         if self.compiler is not None:
@@ -83,6 +86,12 @@ class Settings:
             "compile_timeout_s",
             "a positive number of seconds",
             self.compile_timeout_s,
+        )
+        _expect(
+            self.vector_bytes in (None, 16, 32, 64) and self.vector_bytes is not True,
+            "vector_bytes",
+            "16, 32, 64, or None for the widest of the machine",
+            self.vector_bytes,
         )
 
 
@@ -137,6 +146,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
     timeout = _number(environ, "ZEROSKIP_COMPILE_TIMEOUT", float, "a number of seconds")
     megabytes = _number(environ, "ZEROSKIP_CACHE_MB", int, "a whole number of MiB")
     threads = _number(environ, "ZEROSKIP_THREADS", int, "a whole number")
+    vectors = _number(environ, "ZEROSKIP_VECTOR_BYTES", int, "16, 32 or 64")
     directory = environ.get("ZEROSKIP_CACHE_DIR")
     return Settings(
         compiler=environ.get("ZEROSKIP_CC") or None,
@@ -148,6 +158,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         cache_bytes=DEFAULT_CACHE_BYTES if megabytes is None else megabytes * 2**20,
         threads=usable_cpus() if threads is None else threads,
         compile_timeout_s=DEFAULT_TIMEOUT_S if timeout is None else timeout,
+        vector_bytes=vectors,
     )
 
 

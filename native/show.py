@@ -35,6 +35,8 @@ from zeroskip.native.nest import (
     Stage,
     Stmt,
     Stored,
+    Tiles,
+    Together,
     Touch,
 )
 from zeroskip.native.scope import free_names
@@ -99,6 +101,12 @@ def _(node: Loop, kernel: Kernel) -> Iterator[str]:
             var, body = _taken_apart(node, kernel)
             head = f"for {var}, {over.pos} in {_fiber(over)}:"
             notes = [WALKS[over.level.letter]]
+        case Together() as over:
+            of = over.coordinates.removesuffix("_offset")
+            fiber = f"{of}.packed[{_int(over.block)}]"
+            which = over.pos if over.rows == 1 else f"({over.row}, {over.pos})"
+            head = f"for {var}, {which} in {fiber}:"
+            notes = ["packed"] if over.rows == 1 else [f"{over.rows} rows together"]
         case Merge(left, right):
             head = f"for {var}, ({left.pos}, {right.pos}) in {_fiber(left)} & {_fiber(right)}:"
             notes = ["merged"]
@@ -200,10 +208,21 @@ def _(node: Stage, kernel: Kernel) -> Iterator[str]:
 
 
 @_lines.register
+def _(node: Tiles, kernel: Kernel) -> Iterator[str]:
+    head = f"for {node.var} in [0, {_int(node.line)}) by {node.width}:  # {node.note or 'tiles'}"
+    yield from _block(head, node.body, kernel)
+
+
+@_lines.register
 def _(node: Acc, kernel: Kernel) -> Iterator[str]:
-    yield f"{node.name} = {_value(node.init, kernel)}"
-    for stmt in (*node.body, *node.flush):
+    each = f"[{node.member}]" if node.members > 1 else ""
+    of = f" for {node.member} in [0, {node.members})" if each else ""
+    yield f"{node.name}{each} = {_value(node.init, kernel)}{of}"
+    for stmt in node.body:
         yield from _lines(stmt, kernel)
+    for stmt in node.flush:
+        for line in _lines(stmt, kernel):
+            yield line + of
 
 
 @_lines.register
@@ -262,7 +281,9 @@ def _value(node: Value, kernel: Kernel, outer: int = 0) -> str:
     match node:
         case Elem(array, index):
             return f"{array.removesuffix('_vals')}[{_index(index, kernel)}]"
-        case Held(name) | Parameter(name):
+        case Held(name, member):
+            return name if member is None else f"{name}[{_int(member)}]"
+        case Parameter(name):
             return name
         case Number(value):
             return f"{value:g}" if isinstance(value, float) else str(value)

@@ -13,29 +13,42 @@ Then, for a tile of lanes x and a row m,
 
 and what lies between the rows of the line (the halo) is cropped when the result is stored.
 A matrix product, a fully connected layer and a convolution of any stride are one kernel.
+
+Where no window reaches from one lane into the next, a tile's lanes are copied into a *panel*, in
+which its vectors lie one behind the other, and an offset counts vectors of it.  `tile_shape` says
+how many rows share each load of the lanes, and how much of the staged copy is gone through before
+the next row is taken up (a *block*, which the first-level cache holds); `geometry` turns both into
+integers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import prod
 
-from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.tree import Access, Affine, Var
 from zeroskip.einsum_spec.walk import free, single
 from zeroskip.native.dtypes import exact
-from zeroskip.native.integers import ONE, ZERO, Name, add, mul
+from zeroskip.native.integers import ONE, ZERO, Cond, Const, Expr, Name, add, least, mul, sub
 from zeroskip.native.lower import Lowered, finish, one_product
-from zeroskip.native.nest import Acc, Level, Loop, Range, Reduce, Stage, StageAxis, Stmt, Stored
+from zeroskip.native.nest import (
+    Acc,
+    Guard,
+    Loop,
+    Range,
+    Reduce,
+    Stage,
+    StageAxis,
+    Stmt,
+    Tiles,
+    Together,
+)
 from zeroskip.native.operand import Signature
 from zeroskip.native.scheme import Scheme
 from zeroskip.native.sums import Sums
-from zeroskip.native.values import Elem, Held, Number, Prod
-
-SLACK = 64
-"""Elements behind the staged copy: a vector that starts at its last element stays inside."""
+from zeroskip.native.tile_shape import TileShape
+from zeroskip.native.values import Absent, Elem, Held, Number, Prod
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +70,9 @@ class TilePlan:
     term : the product; late : the terms that are added when the result is stored.
     rows : ranks of the result that the entries hold, in the result's order.
     lanes : ranks of the result that the lanes hold, in the result's order.
+    panels : whether no summed rank shares an axis with a lane rank, and nothing is padded.
+    in_place : whether the operand already lies as the staged copy would.
+    direct : whether the rows of lanes are those of the result, as it lies.
     """
 
     form: Form
@@ -67,6 +83,9 @@ class TilePlan:
     axes: tuple[LaneAxis, ...]
     rows: tuple[str, ...]
     lanes: tuple[str, ...]
+    panels: bool
+    in_place: bool
+    direct: bool
 
 
 def plan(form: Form, signatures: Mapping[str, Signature], dtype: str) -> TilePlan | None:
@@ -92,7 +111,7 @@ def plan(form: Form, signatures: Mapping[str, Signature], dtype: str) -> TilePla
             continue
         if not all(exact(signatures[a.tensor].dtype, dtype) for a in (entries, lanes)):
             continue
-        made = _assign(form, term, late, entries, lanes, ranks)
+        made = _assign(form, term, late, entries, lanes, ranks, signatures)
         if made is not None:
             found.append(made)
     last = ranks[-1:]
@@ -106,6 +125,7 @@ def _assign(
     entries: Access,
     lane_access: Access,
     target: tuple[str, ...],
+    signatures: Mapping[str, Signature],
 ) -> TilePlan | None:
     held = [single(s) for s in entries.subscripts]
     if None in held or len(set(held)) != len(held):
@@ -125,7 +145,16 @@ def _assign(
             return None
         seen.add(made.rank)
         axes.append(made)
-    return TilePlan(form, term, late, entries, lane_access, tuple(axes), rows, lanes)
+    shared = zip(axes, lane_access.subscripts, strict=True)
+    plain = all(a.rank is None or a.rank == single(s) for a, s in shared)
+    panels = plain and not any(signatures[lane_access.tensor].padded)
+    order = [a.rank for a in axes if a.rank is not None]
+    behind = [a.rank is not None for a in axes]
+    in_place = panels and tuple(order) == lanes and behind == sorted(behind)
+    direct = panels and rows + lanes == target
+    return TilePlan(
+        form, term, late, entries, lane_access, tuple(axes), rows, lanes, panels, in_place, direct
+    )
 
 
 def _lane_axis(axis: int, subscript: Affine, lanes: set[str]) -> LaneAxis | None:
@@ -148,37 +177,88 @@ def _lane_axis(axis: int, subscript: Affine, lanes: set[str]) -> LaneAxis | None
 
 
 def lower_tile(
-    plan: TilePlan, signatures: Mapping[str, Signature], dtype: str, offset_dtype: str
+    plan: TilePlan,
+    signatures: Mapping[str, Signature],
+    dtype: str,
+    shape: TileShape,
+    offset_dtype: str,
 ) -> Lowered:
-    """Loop nest of the tiled schedule; its integers come from `Geometry`."""
+    """Loop nest of the tiled schedule; its integers come from `geometry`."""
     scheme = Scheme(plan.form, signatures, dtype)
-    sums = Sums(scheme)
+    sums, fresh = Sums(scheme), scheme.names.fresh
     number = scheme.number
-    source = scheme.values(plan.lane_access.tensor)
-    lanes, entries = plan.lane_access.tensor, plan.entries.tensor
-    staged = scheme.buffer(("staged",), f"{lanes}_staged", dtype, written=True)
-    pos = scheme.buffer(("pos",), f"{entries}_pos", "int64")
-    offsets = scheme.buffer(("offset",), f"{entries}_offset", offset_dtype)
+    source, staging = _staged(plan, scheme)
+    entries = plan.entries.tensor
+    x, width, lane = fresh("x"), fresh("width"), fresh("lane")
+    block, row, offset, e, member = (fresh(n) for n in ("block", "row", "offset", "e", "member"))
+    acc = fresh("acc")
+    panel: tuple[Stmt, ...] = ()
+    at: list[Expr] = [Name(x), Name(lane), Name(offset)]
+    if plan.panels:
+        held = scheme.buffer(("panel",), f"{plan.lane_access.tensor}_panel", dtype, written=True)
+        panel = (_panel(held, source, number, Name(x), Name(width)),)
+        source, at = held, [Name(lane), mul(Name(offset), Name(width))]
+    if shape.block:
+        start = mul(Name(block), number("block_span"))
+        at.append(mul(start, Name(width)) if plan.panels else start)
+    columns = scheme.buffer(("columns",), f"{entries}_columns", "int64")
+    rows_together = Together(
+        columns,
+        scheme.buffer(("offset",), f"{entries}_offset", offset_dtype),
+        scheme.buffer(("first",), f"{entries}_first", "int64") if shape.rows > 1 else columns,
+        add(mul(Name(block), number("row_blocks")) if shape.block else ZERO, Name(row)),
+        shape.rows,
+        member,
+        e,
+    )
     packed = scheme.buffer(("packed",), f"{entries}_packed", dtype)
-    sums_of_rows = scheme.buffer(("rows",), "row_sums", dtype, written=True)
+    which = Name(member) if shape.rows > 1 else None
+    of_row = add(mul(Name(row), Const(shape.rows)), which or ZERO)
+    direct = plan.direct and scheme.stored == dtype
+    result, crop = _result(plan, scheme, sums, direct)
+    pitch = number("line" if direct else "row_pitch")
+    there = sub(pitch, Name(x)) if direct else None
+    place = Elem(result, add(mul(of_row, pitch), Name(x), Name(lane)), there)
+    store: Stmt = Reduce(place, "=", Held(acc, which))
+    if direct and shape.rows > 1:  # the last rows may be fewer
+        store = Guard((Cond("<", of_row, number("rows")),), (store,))
+        last = least(of_row, sub(number("rows"), ONE))
+        place = Elem(result, add(mul(last, pitch), Name(x), Name(lane)), there)
+    started = Absent(sub(Name(block), ONE), place, Number(0)) if shape.block else Number(0)
+    update = Reduce(Held(acc, which), "+", Prod((Elem(packed, Name(e)), Elem(source, add(*at)))), 1)
+    work = Acc(
+        acc,
+        dtype,
+        started,
+        (Loop(offset, rows_together, (update,)),),
+        (store,),
+        member if shape.rows > 1 else "",
+        shape.rows,
+    )
+    vectors = Loop(lane, Range(ZERO, Name(width)), (work,), "vec")
+    body: Stmt = Loop(row, Range(ZERO, number("row_blocks")), (vectors,))
+    if shape.block:
+        body = Loop(block, Range(ZERO, number("blocks")), (body,))
+    note, line, count = "register tiles of the line", number("line"), number("line_tiles")
+    tiles = Tiles(x, width, line, count, shape.vectors, (*panel, body), note)
+    made = (*staging, tiles, *crop)
+    return finish(scheme, sums.title(), made, shape.vector_bytes)
 
-    stage = Stage(staged, source, tuple(_stage_axis(plan, scheme, a) for a in plan.axes))
-    x, row, offset, e = (scheme.names.fresh(n) for n in ("x", "row", "offset", "e"))
-    acc = scheme.names.fresh("acc")
-    level = Level(entries, "packed", "C", (pos, offsets), number("staged_size"))
-    update = Reduce(
-        Held(acc),
-        "+",
-        Prod((Elem(packed, Name(e)), Elem(staged, add(Name(x), Name(offset))))),
-        1,
-    )
-    store = Reduce(
-        Elem(sums_of_rows, add(mul(Name(row), number("row_pitch")), Name(x))), "=", Held(acc)
-    )
-    walk = Loop(offset, Stored(level, Name(row), e), (update,))
-    rows = Loop(row, Range(ZERO, number("rows")), (Acc(acc, dtype, Number(0), (walk,), (store,)),))
-    tiles = Loop(x, Range(ZERO, number("line")), (rows,), "vec", "register tiles of the line")
-    return finish(scheme, sums.title(), (stage, tiles, *_crop(plan, scheme, sums, sums_of_rows)))
+
+def _staged(plan: TilePlan, scheme: Scheme) -> tuple[str, tuple[Stmt, ...]]:
+    """The array in which the lanes lie on one line, and the copy that puts them there."""
+    source, lanes = scheme.values(plan.lane_access.tensor), plan.lane_access.tensor
+    if plan.in_place:
+        return source, ()
+    staged = scheme.buffer(("staged",), f"{lanes}_staged", scheme.dtype, written=True)
+    return staged, (Stage(staged, source, tuple(_stage_axis(plan, scheme, a) for a in plan.axes)),)
+
+
+def _panel(panel: str, source: str, number: Callable[[str], Expr], x: Expr, width: Expr) -> Stage:
+    """The lanes of a tile, those of each summed place behind those of the one before."""
+    places = StageAxis(number("places"), ZERO, 1, number("line"), ZERO, width)
+    lanes = StageAxis(least(sub(number("line"), x), width), ZERO, 1, ONE, ZERO, ONE)
+    return Stage(panel, source, (places, lanes), x)
 
 
 def _stage_axis(plan: TilePlan, scheme: Scheme, at: LaneAxis) -> StageAxis:
@@ -194,82 +274,19 @@ def _stage_axis(plan: TilePlan, scheme: Scheme, at: LaneAxis) -> StageAxis:
     )
 
 
-def _crop(plan: TilePlan, scheme: Scheme, sums: Sums, rows: str) -> tuple[Stmt, ...]:
-    """Take the result out of the line, with the bias and the function."""
+def _result(
+    plan: TilePlan, scheme: Scheme, sums: Sums, direct: bool
+) -> tuple[str, tuple[Stmt, ...]]:
+    """The array that the tiles write, and what takes the result out of it, with the bias and the
+    function."""
+    if direct:
+        result, held = sums.result, Elem(sums.result, scheme.row_major(plan.form.target))
+        if not plan.late and plan.form.post is None:
+            return result, ()
+        return result, sums.over_result((sums.store(held, map(sums.late_value, plan.late)),))
+    rows = scheme.buffer(("rows",), "row_sums", scheme.dtype, written=True)
     row = scheme.point(plan.rows)
     line = [mul(Name(scheme.rank(r)), scheme.number(f"pitch_{r}")) for r in plan.lanes[:-1]]
     line.append(Name(scheme.rank(plan.lanes[-1])))
     held = Elem(rows, add(mul(row, scheme.number("row_pitch")), *line))
-    return sums.over_result((sums.store(held, map(sums.late_value, plan.late)),))
-
-
-# ---- numbers ----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Geometry:
-    """Sizes of the staged line for given extents.
-
-    numbers : every integer that the kernel is handed beyond extents, by name.
-    strides : elements that a step along each axis of the lanes' operand moves in the staged
-        copy, as (per row, per phase).
-    """
-
-    numbers: dict[str, int]
-    strides: tuple[tuple[int, int], ...]
-
-    @property
-    def staged_elements(self) -> int:
-        return self.numbers["staged_size"] + SLACK
-
-    @property
-    def row_elements(self) -> int:
-        return self.numbers["rows"] * self.numbers["row_pitch"] + SLACK
-
-
-def geometry(plan: TilePlan, extents: Extents, lanes_per_vector: int) -> Geometry:
-    """Lay the staged copy out: summed axes, then phases, then the lane axes innermost."""
-    access = plan.lane_access
-    shape, pads = extents.shapes[access.tensor], extents.pads[access.tensor]
-    padded = [n + lo + hi for n, (lo, hi) in zip(shape, pads, strict=True)]
-    by_rank = {a.rank: a for a in plan.axes if a.rank is not None}
-    row: dict[int, int] = {}
-    phase: dict[int, int] = {}
-    numbers: dict[str, int] = {}
-    step = 1
-    for rank in reversed(plan.lanes):
-        axis = by_rank[rank]
-        row[axis.axis] = numbers[f"pitch_{rank}"] = step
-        step *= max(-(-padded[axis.axis] // axis.stride), 1)
-    for axis in reversed(plan.axes):
-        if axis.rank is not None and axis.stride > 1:
-            phase[axis.axis] = step
-            step *= axis.stride
-    for axis in reversed(plan.axes):
-        if axis.rank is None:
-            row[axis.axis] = step
-            step *= max(padded[axis.axis], 1)
-    line = sum((extents.ranks[r] - 1) * numbers[f"pitch_{r}"] for r in plan.lanes) + 1
-    if any(extents.ranks[r] == 0 for r in plan.lanes):
-        line = 0
-    source = 1
-    for k in reversed(range(len(shape))):
-        numbers[f"source_extent{k}"] = shape[k]
-        numbers[f"source_stride{k}"] = source
-        numbers[f"row_stride{k}"] = row[k]
-        numbers[f"phase_stride{k}"] = phase.get(k, 0)
-        source *= shape[k]
-    numbers["staged_size"] = step
-    numbers["line"] = line
-    numbers["row_pitch"] = -(-line // lanes_per_vector) * lanes_per_vector
-    numbers["rows"] = prod(extents.ranks[r] for r in plan.rows)
-    strides = tuple((row[k], phase.get(k, 0)) for k in range(len(shape)))
-    return Geometry(numbers, strides)
-
-
-def offset_dtype(geometry: Geometry) -> str:
-    """uint16 where every offset fits, as cache lines of offsets cost as much as values."""
-    size = geometry.numbers["staged_size"]
-    if size <= 2**16:
-        return "uint16"
-    return "int32" if size <= 2**31 else "int64"
+    return rows, sums.over_result((sums.store(held, map(sums.late_value, plan.late)),))

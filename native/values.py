@@ -14,17 +14,22 @@ from zeroskip.native.integers import Expr
 
 @dataclass(frozen=True, slots=True)
 class Elem:
-    """One element of a buffer."""
+    """One element of a buffer.
+
+    lanes : of vectors, how many lanes are there; others are read as 0, and not written.
+    """
 
     array: str
     index: Expr
+    lanes: Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The accumulator of that name."""
+    """The accumulator of that name; of several, the one of that number."""
 
     name: str
+    member: Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ after reading it as C.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from judges import line_of
 
 from zeroskip.einsum_spec.spec import Spec, make_spec
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native import assemble, schedules
+from zeroskip.native import assemble, schedules, settings
 from zeroskip.native.emit import emit
 from zeroskip.native.results import assembly_of
 
@@ -33,10 +33,10 @@ def walk(spec: Spec, operands: Mapping[str, Any], *, hits: bool = False) -> str:
     return schedules.walk(line_of(spec, operands), hits=hits).c_text
 
 
-def schedule(spec: Spec, operands: Mapping[str, Any]) -> str:
+def schedule(spec: Spec, operands: Mapping[str, Any], bound: Collection[str] = ()) -> str:
     """C of the schedule that the engine takes."""
     line = line_of(spec, operands)
-    return schedules.scheduled(line, np.empty(line.shape, line.stored))[0].c_text
+    return schedules.scheduled(line, np.empty(line.shape, line.stored), bound)[0].c_text
 
 
 def rows(spec: Spec, operands: Mapping[str, Any]) -> str:
@@ -50,7 +50,12 @@ def rows(spec: Spec, operands: Mapping[str, Any]) -> str:
 
 
 def kernels() -> dict[str, str]:
-    """Name of the file -> C text, headers not pasted in."""
+    """Name of the file -> C text, headers not pasted in; with vectors of 64 bytes."""
+    with settings.using(vector_bytes=64):
+        return _kernels()
+
+
+def _kernels() -> dict[str, str]:
     spmv, spmm = make_spec(SPMV), make_spec(SPMM)
     conv = make_spec(CONV, pad={"I": {2: (1, 1), 3: (1, 1)}})
     image, filters, bias = (2, 3, 8, 8), (4, 3, 3, 3), ones(4)
@@ -59,6 +64,7 @@ def kernels() -> dict[str, str]:
     layer = make_spec("O[m,p] = relu(B[m] + W[m,c]*I[c,p])")
     wide = {"I": ones(2, 3, 32, 32), "F": ones(16, 3, 3, 3, format="CSR"), "B": ones(16)}
     vector = ones(5)
+    square = ones(40, 40, format="CSR")
     sparse = {"A": ones(4, 5, format="CSR"), "B": ones(5, 6, format="CSR")}
     sampled = make_spec("S[i,j] = M[i,j] * A[i,k] * B[j,k]")
     union = make_spec("C[i,j] = A[i,j] + B[i,j]")
@@ -87,6 +93,8 @@ def kernels() -> dict[str, str]:
         "spmm_marking": walk(
             spmm, {"A": ones(4, 5, format="CSR"), "B": ones(5, 6, format="CSR")}, hits=True
         ),
+        "spmm_bound": schedule(spmm, {"A": square, "B": ones(40, 40)}, bound=("A",)),
+        "conv_bound": schedule(conv, wide, bound=("F",)),
         "spmm_tiled": schedule(spmm, {"A": ones(40, 40, format="CSR"), "B": ones(40, 40)}),
         "conv_weights": walk(
             conv, {"I": ones(*image), "F": ones(*filters, format="CSR"), "B": bias}

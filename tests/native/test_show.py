@@ -50,8 +50,9 @@ def test_the_tiled_schedule_stages_and_runs_in_vectors():
     assert (
         "I_staged = stage(I)  # copied into vectors' order, padding around axis 2, axis 3" in text
     )
-    assert "for x in [0, line):  # vectors, register tiles of the line" in text
-    assert "acc += F_packed[e] * I_staged[x + offset]" in text
+    assert "for x in [0, line) by width:  # register tiles of the line" in text
+    assert "for offset, e in F.packed[row]:  # packed" in text
+    assert "acc += F_packed[e] * I_staged[x + lane + offset]" in text
 
 
 def test_both_sparse_solves_and_guards():

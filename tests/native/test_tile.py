@@ -11,28 +11,41 @@ from numpy.lib.stride_tricks import sliding_window_view
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import engine, packing, schedules, tile
+from zeroskip.native.geometry import geometry
 from zeroskip.native.prepared import run
+from zeroskip.native.tile_shape import EACH, TileShape, shape_of, tiles_of
+
+FEW = (1, 2, 3)
+SHAPES = [
+    TileShape(64, 1, EACH, 0),
+    TileShape(32, 1, EACH, 3),
+    TileShape(16, 1, EACH, 1),
+    TileShape(64, 4, FEW, 5),
+    TileShape(32, 2, FEW, 0),
+    TileShape(16, 3, FEW, 2),
+]
 
 DTYPES = ["float32", "float64", "int32", "int64"]
 sizes = st.integers(1, 9)
+shapes = st.sampled_from(SHAPES)
 seeds = st.integers(0, 2**32 - 1)
 
 
-def tiled(spec, operands, backend="c"):
+def tiled(spec, operands, shape, backend="c"):
     """The result by the tiled schedule, whatever the engine would take."""
     line = line_of(spec, operands)
     plan = tile.plan(line.form, line.signatures, line.dtype.name)
     assert plan is not None, spec.text
     target = np.full(line.shape, 99, line.stored)
-    run(*schedules.tiled(line, plan, target), backend)
+    run(*schedules.tiled(line, plan, target, shape), backend)
     return target
 
 
-def check(spec, operands, want, interpret=True):
+def check(spec, operands, want, shape, interpret=True):
     """Exact numbers, so that every order of the sums gives the same."""
     call = Call(spec, operands, want, 0.0)
     for backend in ("c", "interpreter") if interpret else ("c",):
-        agree(call, tiled(spec, operands, backend), backend)
+        agree(call, tiled(spec, operands, shape, backend), backend)
 
 
 def entries(rng, array):
@@ -41,18 +54,18 @@ def entries(rng, array):
 
 
 @settings(max_examples=40)
-@given(sizes, sizes, st.integers(1, 40), st.sampled_from(DTYPES), seeds)
-def test_matrix_products(rows, inner, columns, dtype, seed):
+@given(sizes, sizes, st.integers(1, 40), st.sampled_from(DTYPES), shapes, seeds)
+def test_matrix_products(rows, inner, columns, dtype, shape, seed):
     rng = np.random.default_rng(seed)
     a = random_array(rng, (rows, inner), dtype, float(rng.choice([0, 0.4, 1])))
     b = random_array(rng, (inner, columns), dtype, 0.8)
     spec = make_spec("C[i,j] = A[i,k] * B[k,j]")
-    check(spec, {"A": entries(rng, a), "B": b}, a @ b, columns < 20)
+    check(spec, {"A": entries(rng, a), "B": b}, a @ b, shape, columns < 20)
 
 
 @settings(max_examples=40)
-@given(sizes, sizes, sizes, seeds)
-def test_a_fully_connected_layer(batch, inputs, outputs, seed):
+@given(sizes, sizes, sizes, shapes, seeds)
+def test_a_fully_connected_layer(batch, inputs, outputs, shape, seed):
     rng = np.random.default_rng(seed)
     w, x, b = (
         random_array(rng, s, "float32", 0.6)
@@ -60,7 +73,7 @@ def test_a_fully_connected_layer(batch, inputs, outputs, seed):
     )
     spec = make_spec("O[b,o] = relu(B[o] + sum[i](W[o,i]*X[b,i]))")
     want = np.maximum(x @ w.T + b, 0).astype(np.float64)
-    check(spec, {"W": entries(rng, w), "X": x, "B": b}, want)
+    check(spec, {"W": entries(rng, w), "X": x, "B": b}, want, shape)
 
 
 def convolved(image, filters, stride, dilation, pad):
@@ -100,12 +113,12 @@ def test_convolutions(stride, dilation, data):
     )
     want = convolved(image, filters, stride, dilation, pad)
     small = want.size * filters[0].size < 150
-    check(spec, {"I": image, "F": entries(rng, filters)}, want, small)
+    check(spec, {"I": image, "F": entries(rng, filters)}, want, data.draw(shapes), small)
 
 
 @settings(max_examples=40)
-@given(seeds)
-def test_bias_function_order_and_offsets(seed):
+@given(shapes, seeds)
+def test_bias_function_order_and_offsets(shape, seed):
     """A result in another order of ranks, a shifted window, a bias of several ranks."""
     rng = np.random.default_rng(seed)
     image, filters = (
@@ -116,7 +129,7 @@ def test_bias_function_order_and_offsets(seed):
     spec = make_spec("O[p,m] = relu(I[c,p+2*r+1]*F[m,c,r] - B[m,p] + 1)", sizes={"p": 5})
     view = np.stack([image[:, 1 + 2 * r : 6 + 2 * r] for r in range(2)], -1)
     want = np.maximum(np.einsum("cpr,mcr->pm", view, filters) - bias.T + 1, 0)
-    check(spec, {"I": image, "F": entries(rng, filters), "B": bias}, want)
+    check(spec, {"I": image, "F": entries(rng, filters), "B": bias}, want, shape)
 
 
 @pytest.mark.parametrize("shape", [(0, 3, 4), (3, 0, 4), (3, 4, 0), (1, 1, 1)])
@@ -125,7 +138,8 @@ def test_extents_of_0_and_1(shape, sparse):
     rows, inner, columns = shape
     a, b = np.ones((rows, inner)), np.ones((inner, columns))
     operand = Tensor.from_dense(a, "CSR") if sparse else a
-    check(make_spec("C[i,j] = A[i,k] * B[k,j]"), {"A": operand, "B": b}, a @ b)
+    for cut in SHAPES:
+        check(make_spec("C[i,j] = A[i,k] * B[k,j]"), {"A": operand, "B": b}, a @ b, cut)
 
 
 @pytest.mark.parametrize("format", ["CSR", "COO", "CSF", "bitmask", "RLE(2)", "1:R(1) 2:B 0:C"])
@@ -135,15 +149,19 @@ def test_entries_are_packed_out_of_any_format(format):
     spec = make_spec("O[m,p] = I[c,2*p+r] * F[m,c,r]")
     line = line_of(spec, {"I": np.ones((3, 9)), "F": weights})
     plan = tile.plan(line.form, line.signatures, "float64")
-    geometry = tile.geometry(plan, line.extents, 8)
-    made = packing.pack(plan, Tensor.from_dense(weights, format), line.extents, geometry)
-    want = packing.pack(plan, Tensor.from_dense(weights, "CSF"), line.extents, geometry)
-    assert made.pos.tolist() == want.pos.tolist()
-    assert made.pos[-1] == np.count_nonzero(weights)
-    for row in range(4):
-        of_row = slice(made.pos[row], made.pos[row + 1])
-        both = [sorted(zip(p.offset[of_row], p.values[of_row], strict=True)) for p in (made, want)]
-        assert both[0] == both[1]
+    for shape in (SHAPES[0], SHAPES[3], SHAPES[2]):
+        sizes = geometry(plan, line.extents, shape, 8)
+        made, want = (
+            packing.pack(plan, Tensor.from_dense(weights, text), line.extents, sizes, shape)
+            for text in (format, "CSF")
+        )
+        assert made.columns.tolist() == want.columns.tolist()
+        assert made.first.tolist() == want.first.tolist()
+        assert len(made.values) == np.count_nonzero(weights)
+        for group in zip(made.columns[:-1], made.columns[1:], strict=True):
+            both = [sorted(p.offset[slice(*group)].tolist()) for p in (made, want)]
+            assert both[0] == both[1]
+        assert sorted(made.values.tolist()) == sorted(want.values.tolist())
 
 
 def test_wide_offsets():
@@ -154,7 +172,8 @@ def test_wide_offsets():
         random_array(rng, (700, 100), "float64", 0.5),
     )
     spec = make_spec("C[i,j] = A[i,k] * B[k,j]")
-    check(spec, {"A": Tensor.from_dense(a, "CSR"), "B": b}, a @ b, interpret=False)
+    for shape in SHAPES:
+        check(spec, {"A": Tensor.from_dense(a, "CSR"), "B": b}, a @ b, shape, interpret=False)
 
 
 @pytest.mark.parametrize(
@@ -209,7 +228,7 @@ def test_the_staged_copy_keeps_its_padding_from_call_to_call():
     line = line_of(spec, {"I": np.zeros((2, 5)), "F": filters})
     plan = tile.plan(line.form, line.signatures, "float64")
     target = np.empty(line.shape)
-    prepared, filled = schedules.tiled(line, plan, target)
+    prepared, filled = schedules.tiled(line, plan, target, SHAPES[0])
     at = prepared.lowered.buffers.index(("vals", "I"))
     for seed in range(3):
         image = random_array(np.random.default_rng(seed), (2, 5), "float64", 1.0)
@@ -217,3 +236,21 @@ def test_the_staged_copy_keeps_its_padding_from_call_to_call():
         run(prepared, filled, "c")
         view = sliding_window_view(np.pad(image, [(0, 0), (2, 2)]), 3, axis=1)
         assert np.array_equal(target, np.einsum("cpr,mcr->mp", view, filters))
+
+
+@pytest.mark.parametrize(("vectors", "most"), [(1, 6), (5, 6), (6, 6), (7, 6), (13, 6), (25, 3)])
+def test_tiles_are_as_even_as_they_come(vectors, most):
+    tiles, found = tiles_of(vectors, most)
+    assert tiles == -(-vectors // most)
+    assert max(found) <= most
+    assert max(found) - min(found) <= 1
+    assert min(found) * tiles <= vectors <= max(found) * tiles
+
+
+def test_rows_go_together_where_their_columns_are_often_shared():
+    shapes = [shape_of(64, 13, 512, d, bound=True) for d in (0.5, 0.1, 0.01)]
+    assert [s.rows for s in shapes] == [4, 1, 1]
+    assert [s.block for s in shapes] == [256, 256, 0]
+    assert shapes[0].vectors == (4, 5)
+    assert shape_of(64, 13, 512, 0.5, bound=False) == TileShape(64, 1, EACH, 0)
+    assert shape_of(32, 13, 3, 0.5, bound=True).rows == 1  # there are no four

@@ -5,25 +5,25 @@
 typedef float zs_vec __attribute__((vector_size(64), aligned(sizeof(float)), may_alias));
 enum { LANES = 64 / sizeof(float) };
 
-/* 8 vectors of x at most, from x on */
+/* 8 vectors at most of x, from x on */
 static inline __attribute__((always_inline)) void tile_x(
     const int tile,
     const int64_t x,
     float *restrict I_staged,
-    const int64_t *restrict F_pos,
+    const int64_t *restrict F_columns,
     const uint16_t *restrict F_offset,
     const float *restrict F_packed,
     float *restrict row_sums,
-    const int64_t rows,
+    const int64_t row_blocks,
     const int64_t row_pitch)
 {
-    for (int64_t row = 0; row < rows; row++) {
+    for (int64_t row = 0; row < row_blocks; row++) {
         zs_vec acc[8];
         #pragma GCC unroll 8
         for (int v = 0; v < tile; v++) {
             acc[v] = (zs_vec){};
         }
-        for (int64_t e = F_pos[row]; e < F_pos[row + 1]; e++) {
+        for (int64_t e = F_columns[row]; e < F_columns[row + 1]; e++) {
             const int64_t offset = F_offset[e];
             #pragma GCC unroll 8
             for (int v = 0; v < tile; v++) {
@@ -51,7 +51,7 @@ int32_t zs_kernel(zs_args *args)
     float *restrict O_vals = args->buf[0];
     const float *restrict I_vals = args->buf[1];
     float *restrict I_staged = args->buf[2];
-    const int64_t *restrict F_pos = args->buf[3];
+    const int64_t *restrict F_columns = args->buf[3];
     const uint16_t *restrict F_offset = args->buf[4];
     const float *restrict F_packed = args->buf[5];
     float *restrict row_sums = args->buf[6];
@@ -69,15 +69,16 @@ int32_t zs_kernel(zs_args *args)
     const int64_t row_stride2 = args->dim[10];
     const int64_t source_extent3 = args->dim[11];
     const int64_t I_pad3 = args->dim[12];
-    const int64_t row_pitch = args->dim[14];
-    const int64_t rows = args->dim[15];
-    const int64_t line = args->dim[16];
-    const int64_t M = args->dim[17];
-    const int64_t pitch_n = args->dim[18];
-    const int64_t pitch_p = args->dim[19];
-    const int64_t N = args->dim[20];
-    const int64_t P = args->dim[21];
-    const int64_t Q = args->dim[22];
+    const int64_t M = args->dim[13];
+    const int64_t pitch_n = args->dim[14];
+    const int64_t pitch_p = args->dim[15];
+    const int64_t row_pitch = args->dim[16];
+    const int64_t N = args->dim[17];
+    const int64_t P = args->dim[18];
+    const int64_t Q = args->dim[19];
+    const int64_t row_blocks = args->dim[20];
+    const int64_t line = args->dim[21];
+    const int64_t line_tiles = args->dim[22];
 
     /* I_staged: I_vals laid out for vectors; what it does not reach is 0 */
     for (int64_t i0 = 0; i0 < source_extent0; i0++) {
@@ -92,20 +93,19 @@ int32_t zs_kernel(zs_args *args)
     /* register tiles of the line */
     {
         const int64_t vectors = (line + LANES - 1) / LANES;
-        const int64_t tiles = (vectors + 7) / 8;
-        for (int64_t t = 0; t < tiles; t++) {
+        for (int64_t t = 0; t < line_tiles; t++) {
             ZS_POLL(args);
-            const int64_t x = vectors * t / tiles * LANES;
-            switch (vectors * (t + 1) / tiles - vectors * t / tiles) {
-                case 1: tile_x(1, x, I_staged, F_pos, F_offset, F_packed, row_sums, rows, row_pitch); break;
-                case 2: tile_x(2, x, I_staged, F_pos, F_offset, F_packed, row_sums, rows, row_pitch); break;
-                case 3: tile_x(3, x, I_staged, F_pos, F_offset, F_packed, row_sums, rows, row_pitch); break;
-                case 4: tile_x(4, x, I_staged, F_pos, F_offset, F_packed, row_sums, rows, row_pitch); break;
-                case 5: tile_x(5, x, I_staged, F_pos, F_offset, F_packed, row_sums, rows, row_pitch); break;
-                case 6: tile_x(6, x, I_staged, F_pos, F_offset, F_packed, row_sums, rows, row_pitch); break;
-                case 7: tile_x(7, x, I_staged, F_pos, F_offset, F_packed, row_sums, rows, row_pitch); break;
-                case 8: tile_x(8, x, I_staged, F_pos, F_offset, F_packed, row_sums, rows, row_pitch); break;
-                default: break;
+            const int64_t x = vectors * t / line_tiles * LANES;
+            switch (vectors * (t + 1) / line_tiles - vectors * t / line_tiles) {
+                case 1: tile_x(1, x, I_staged, F_columns, F_offset, F_packed, row_sums, row_blocks, row_pitch); break;
+                case 2: tile_x(2, x, I_staged, F_columns, F_offset, F_packed, row_sums, row_blocks, row_pitch); break;
+                case 3: tile_x(3, x, I_staged, F_columns, F_offset, F_packed, row_sums, row_blocks, row_pitch); break;
+                case 4: tile_x(4, x, I_staged, F_columns, F_offset, F_packed, row_sums, row_blocks, row_pitch); break;
+                case 5: tile_x(5, x, I_staged, F_columns, F_offset, F_packed, row_sums, row_blocks, row_pitch); break;
+                case 6: tile_x(6, x, I_staged, F_columns, F_offset, F_packed, row_sums, row_blocks, row_pitch); break;
+                case 7: tile_x(7, x, I_staged, F_columns, F_offset, F_packed, row_sums, row_blocks, row_pitch); break;
+                case 8: tile_x(8, x, I_staged, F_columns, F_offset, F_packed, row_sums, row_blocks, row_pitch); break;
+                default: return zs_fail(args, ZS_EINTERNAL, -1);
             }
         }
     }

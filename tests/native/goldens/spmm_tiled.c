@@ -4,34 +4,74 @@
 typedef float zs_vec __attribute__((vector_size(64), aligned(sizeof(float)), may_alias));
 enum { LANES = 64 / sizeof(float) };
 
-/* 8 vectors of x at most, from x on */
+static __attribute__((noinline, cold)) void zs_store_few(float *to, int64_t there, zs_vec x)
+{
+    for (int64_t i = 0; i < there; i++) {
+        to[i] = x[i];
+    }
+}
+
+static __attribute__((noinline, cold, unused)) zs_vec zs_load_few(
+    const float *from, int64_t there)
+{
+    zs_vec x = {};
+    for (int64_t i = 0; i < there; i++) {
+        x[i] = from[i];
+    }
+    return x;
+}
+
+/* the first 'there' lanes of a vector; others are not written, and read as 0 */
+ZS_INLINE void zs_store_part(float *to, int64_t there, zs_vec x)
+{
+    if (there >= (int64_t)LANES) {
+        *(zs_vec *)to = x;
+    } else {
+        zs_store_few(to, there, x);
+    }
+}
+
+ZS_INLINE zs_vec zs_load_part(const float *from, int64_t there)
+{
+    return there >= (int64_t)LANES ? *(const zs_vec *)from : zs_load_few(from, there);
+}
+/* 8 vectors at most of x, from x on */
 static inline __attribute__((always_inline)) void tile_x(
     const int tile,
     const int64_t x,
-    float *restrict B_staged,
-    const int64_t *restrict A_pos,
+    float *restrict C_vals,
+    const float *restrict B_vals,
+    float *restrict B_panel,
+    const int64_t *restrict A_columns,
     const uint16_t *restrict A_offset,
     const float *restrict A_packed,
-    float *restrict row_sums,
-    const int64_t rows,
-    const int64_t row_pitch)
+    const int64_t places,
+    const int64_t line,
+    const int64_t row_blocks)
 {
-    for (int64_t row = 0; row < rows; row++) {
+    const int64_t width = tile * LANES;
+    /* B_panel: B_vals laid out for vectors; what it does not reach is 0 */
+    for (int64_t i0 = 0; i0 < places; i0++) {
+        for (int64_t i1 = 0; i1 < zs_min(line - x, width); i1++) {
+            B_panel[i0 * width + i1] = B_vals[x + i0 * line + i1];
+        }
+    }
+    for (int64_t row = 0; row < row_blocks; row++) {
         zs_vec acc[8];
         #pragma GCC unroll 8
         for (int v = 0; v < tile; v++) {
             acc[v] = (zs_vec){};
         }
-        for (int64_t e = A_pos[row]; e < A_pos[row + 1]; e++) {
+        for (int64_t e = A_columns[row]; e < A_columns[row + 1]; e++) {
             const int64_t offset = A_offset[e];
             #pragma GCC unroll 8
             for (int v = 0; v < tile; v++) {
-                acc[v] += A_packed[e] * *(const zs_vec *)(B_staged + x + offset + v * LANES);
+                acc[v] += A_packed[e] * *(const zs_vec *)(B_panel + offset * width + v * LANES);
             }
         }
         #pragma GCC unroll 8
         for (int v = 0; v < tile; v++) {
-            *(zs_vec *)(row_sums + row * row_pitch + x + v * LANES) = acc[v];
+            zs_store_part(C_vals + row * line + x + v * LANES, line - x - v * LANES, acc[v]);
         }
     }
 }
@@ -48,51 +88,32 @@ int32_t zs_kernel(zs_args *args)
     }
     float *restrict C_vals = args->buf[0];
     const float *restrict B_vals = args->buf[1];
-    float *restrict B_staged = args->buf[2];
-    const int64_t *restrict A_pos = args->buf[3];
+    float *restrict B_panel = args->buf[2];
+    const int64_t *restrict A_columns = args->buf[3];
     const uint16_t *restrict A_offset = args->buf[4];
     const float *restrict A_packed = args->buf[5];
-    float *restrict row_sums = args->buf[6];
-    const int64_t source_extent0 = args->dim[0];
-    const int64_t source_stride0 = args->dim[1];
-    const int64_t row_stride0 = args->dim[2];
-    const int64_t source_extent1 = args->dim[3];
-    const int64_t row_pitch = args->dim[5];
-    const int64_t rows = args->dim[6];
-    const int64_t line = args->dim[7];
-    const int64_t I = args->dim[8];
-    const int64_t J = args->dim[9];
+    const int64_t places = args->dim[0];
+    const int64_t line = args->dim[1];
+    const int64_t row_blocks = args->dim[4];
+    const int64_t line_tiles = args->dim[5];
 
-    /* B_staged: B_vals laid out for vectors; what it does not reach is 0 */
-    for (int64_t i0 = 0; i0 < source_extent0; i0++) {
-        for (int64_t i1 = 0; i1 < source_extent1; i1++) {
-            B_staged[i0 * row_stride0 + i1] = B_vals[i0 * source_stride0 + i1];
-        }
-    }
     /* register tiles of the line */
     {
         const int64_t vectors = (line + LANES - 1) / LANES;
-        const int64_t tiles = (vectors + 7) / 8;
-        for (int64_t t = 0; t < tiles; t++) {
+        for (int64_t t = 0; t < line_tiles; t++) {
             ZS_POLL(args);
-            const int64_t x = vectors * t / tiles * LANES;
-            switch (vectors * (t + 1) / tiles - vectors * t / tiles) {
-                case 1: tile_x(1, x, B_staged, A_pos, A_offset, A_packed, row_sums, rows, row_pitch); break;
-                case 2: tile_x(2, x, B_staged, A_pos, A_offset, A_packed, row_sums, rows, row_pitch); break;
-                case 3: tile_x(3, x, B_staged, A_pos, A_offset, A_packed, row_sums, rows, row_pitch); break;
-                case 4: tile_x(4, x, B_staged, A_pos, A_offset, A_packed, row_sums, rows, row_pitch); break;
-                case 5: tile_x(5, x, B_staged, A_pos, A_offset, A_packed, row_sums, rows, row_pitch); break;
-                case 6: tile_x(6, x, B_staged, A_pos, A_offset, A_packed, row_sums, rows, row_pitch); break;
-                case 7: tile_x(7, x, B_staged, A_pos, A_offset, A_packed, row_sums, rows, row_pitch); break;
-                case 8: tile_x(8, x, B_staged, A_pos, A_offset, A_packed, row_sums, rows, row_pitch); break;
-                default: break;
+            const int64_t x = vectors * t / line_tiles * LANES;
+            switch (vectors * (t + 1) / line_tiles - vectors * t / line_tiles) {
+                case 1: tile_x(1, x, C_vals, B_vals, B_panel, A_columns, A_offset, A_packed, places, line, row_blocks); break;
+                case 2: tile_x(2, x, C_vals, B_vals, B_panel, A_columns, A_offset, A_packed, places, line, row_blocks); break;
+                case 3: tile_x(3, x, C_vals, B_vals, B_panel, A_columns, A_offset, A_packed, places, line, row_blocks); break;
+                case 4: tile_x(4, x, C_vals, B_vals, B_panel, A_columns, A_offset, A_packed, places, line, row_blocks); break;
+                case 5: tile_x(5, x, C_vals, B_vals, B_panel, A_columns, A_offset, A_packed, places, line, row_blocks); break;
+                case 6: tile_x(6, x, C_vals, B_vals, B_panel, A_columns, A_offset, A_packed, places, line, row_blocks); break;
+                case 7: tile_x(7, x, C_vals, B_vals, B_panel, A_columns, A_offset, A_packed, places, line, row_blocks); break;
+                case 8: tile_x(8, x, C_vals, B_vals, B_panel, A_columns, A_offset, A_packed, places, line, row_blocks); break;
+                default: return zs_fail(args, ZS_EINTERNAL, -1);
             }
-        }
-    }
-    for (int64_t i = 0; i < I; i++) {
-        ZS_POLL(args);
-        for (int64_t j = 0; j < J; j++) {
-            C_vals[i * J + j] = row_sums[i * row_pitch + j];
         }
     }
     return ZS_OK;

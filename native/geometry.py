@@ -1,0 +1,120 @@
+"""Sizes of the tiled schedule for given extents: where each lane lies, and how many there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from zeroskip.einsum_spec.extents import Extents
+from zeroskip.native.tile import TilePlan
+from zeroskip.native.tile_shape import TileShape, tiles_of
+
+SLACK = 64
+"""Elements behind the staged copy: a vector that starts at its last element stays inside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """Sizes of the staged line for given extents.
+
+    numbers : every integer that the kernel is handed beyond extents, by name.
+    strides : what a step along each axis of the lanes' operand adds to an offset, as
+        (per row, per phase).
+    blocks, span : blocks of the staged copy, and how far offsets reach in each.
+    """
+
+    numbers: dict[str, int]
+    strides: tuple[tuple[int, int], ...]
+    staged_elements: int
+    panel_elements: int
+    row_elements: int
+    blocks: int
+    span: int
+
+    @property
+    def offset_dtype(self) -> str:
+        """uint16 where every offset fits, as cache lines of offsets cost as much as values."""
+        if self.span <= 2**16:
+            return "uint16"
+        return "int32" if self.span <= 2**31 else "int64"
+
+
+def line_of_lanes(plan: TilePlan, extents: Extents) -> int:
+    """Lanes of the staged line, those between the rows of the result included."""
+    if any(extents.ranks[r] == 0 for r in plan.lanes):
+        return 0
+    return sum((extents.ranks[r] - 1) * pitch for r, pitch in _pitches(plan, extents).items()) + 1
+
+
+def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) -> Geometry:
+    """Lay the staged copy out: summed axes, then phases, then the lane axes innermost."""
+    access = plan.lane_access
+    source_shape, padded = extents.shapes[access.tensor], _padded(plan, extents)
+    pitches = _pitches(plan, extents)
+    row = {a.axis: pitches[a.rank] for a in plan.axes if a.rank is not None}
+    phase: dict[int, int] = {}
+    step = max(prod(max(-(-padded[a.axis] // a.stride), 1) for a in plan.axes if a.rank), 1)
+    for axis in reversed(plan.axes):
+        if axis.rank is not None and axis.stride > 1:
+            phase[axis.axis] = step
+            step *= axis.stride
+    plane, places = step, 1
+    for axis in reversed(plan.axes):
+        if axis.rank is None:
+            row[axis.axis] = places * plane
+            places *= max(padded[axis.axis], 1)
+    unit = plane if plan.panels else 1
+    summed = prod(extents.ranks[rank] for rank in plan.term.ranks)
+    per_block = max(shape.block * places // max(summed, 1), 1) if shape.block else places
+    lanes = shape.vector_bytes // itemsize
+    line = line_of_lanes(plan, extents)
+    row_pitch = -(-line // lanes) * lanes
+    row_blocks = -(-prod(extents.ranks[r] for r in plan.rows) // shape.rows)
+    numbers = {f"pitch_{rank}": pitch for rank, pitch in pitches.items()}
+    source = 1
+    for k in reversed(range(len(source_shape))):
+        numbers[f"source_extent{k}"] = source_shape[k]
+        numbers[f"source_stride{k}"] = source
+        numbers[f"row_stride{k}"] = row[k]
+        numbers[f"phase_stride{k}"] = phase.get(k, 0)
+        source *= source_shape[k]
+    numbers |= {
+        "places": places if source else 0,
+        "line": line,
+        "line_tiles": tiles_of(-(-line // lanes), shape.most)[0] if line else 0,
+        "row_pitch": row_pitch,
+        "rows": prod(extents.ranks[r] for r in plan.rows),
+        "row_blocks": row_blocks,
+        "blocks": -(-places // per_block),
+        "block_span": per_block * plane // unit,
+    }
+    for axis in plan.axes:
+        row[axis.axis] //= unit if axis.rank is None else 1
+    return Geometry(
+        numbers,
+        tuple((row[k], phase.get(k, 0)) for k in range(len(plan.axes))),
+        places * plane + SLACK,
+        places * shape.most * lanes if plan.panels else 0,
+        row_blocks * shape.rows * row_pitch + SLACK,
+        numbers["blocks"],
+        numbers["block_span"],
+    )
+
+
+def _padded(plan: TilePlan, extents: Extents) -> list[int]:
+    """Lengths of the axes of the lanes' operand, padding included."""
+    name = plan.lane_access.tensor
+    pairs = zip(extents.shapes[name], extents.pads[name], strict=True)
+    return [n + lo + hi for n, (lo, hi) in pairs]
+
+
+def _pitches(plan: TilePlan, extents: Extents) -> dict[str, int]:
+    """Lanes that a step of each lane rank moves."""
+    padded, step = _padded(plan, extents), 1
+    by_rank = {a.rank: a for a in plan.axes if a.rank is not None}
+    found = {}
+    for rank in reversed(plan.lanes):
+        axis = by_rank[rank]
+        found[rank] = step
+        step *= max(-(-padded[axis.axis] // axis.stride), 1)
+    return found

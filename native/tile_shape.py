@@ -1,0 +1,68 @@
+"""How the tiled schedule cuts its work up: rows that share a load, vectors, blocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+WIDE = 64
+"""Bytes of a vector where there are 32 registers for them; below that there are 16."""
+
+
+@dataclass(frozen=True, slots=True)
+class TileShape:
+    """What the kernel of the tiled schedule is made for.
+
+    vector_bytes : width of a vector.
+    rows : rows whose accumulators are held at once, so that each load serves several of them.
+    vectors : how many vectors a tile may have; each number is a copy of the inner loops.
+    block : summed places that are gone through before the next row is taken up; 0 for all.
+    """
+
+    vector_bytes: int
+    rows: int
+    vectors: tuple[int, ...]
+    block: int
+
+    @property
+    def kernel(self) -> tuple[int, int, tuple[int, ...], bool]:
+        """What the C depends on."""
+        return self.vector_bytes, self.rows, self.vectors, self.block > 0
+
+    @property
+    def most(self) -> int:
+        return max(self.vectors)
+
+
+def tiles_of(line_vectors: int, most: int) -> tuple[int, tuple[int, ...]]:
+    """How many tiles a line is cut into, and how many vectors they have: as even as they come."""
+    tiles = -(-line_vectors // most)
+    found = {line_vectors * (t + 1) // tiles - line_vectors * t // tiles for t in range(tiles)}
+    return tiles, tuple(sorted(found))
+
+
+def shape_of(
+    vector_bytes: int, line_vectors: int, rows: int, density: float, *, bound: bool
+) -> TileShape:
+    """The shape for a line of so many vectors, and entries of a density in so many rows.
+
+    One rule: several rows at once where columns are often shared, a block that the first-level
+    cache holds where its entries are enough to pay for taking up every row again.  Entries that
+    are packed at every call come as they lie.
+    """
+    wide = vector_bytes >= WIDE
+    if not bound or density < SPARSE:
+        return TileShape(vector_bytes, 1, EACH, 0)
+    if density < (SHARED_WIDE if wide else SHARED) or rows < 4:
+        return TileShape(vector_bytes, 1, EACH, 256 if wide else 128)
+    most = 6 if wide else 3
+    return TileShape(vector_bytes, 4, tiles_of(line_vectors, most)[1] or (1,), 256)
+
+
+EACH = tuple(range(1, 9))
+"""Up to 8 accumulators hide the latency of a multiply-add (4 cycles, two a cycle)."""
+
+SPARSE = 0.03
+"""Density below which a row of a block holds too few entries to be taken up for."""
+
+SHARED_WIDE, SHARED = 0.15, 0.35
+"""Density from which the rows of four share enough columns."""

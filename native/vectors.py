@@ -1,0 +1,17 @@
+"""How wide the vectors of kernels are."""
+
+from __future__ import annotations
+
+from zeroskip.errors import CompilerError
+from zeroskip.native import settings, toolchain
+
+
+def vector_bytes() -> int:
+    """Bytes of a vector: those of the setting, else the widest that the compiler knows here."""
+    chosen = settings.current().vector_bytes
+    if chosen is not None:
+        return chosen
+    try:
+        return toolchain.find().vector_bytes
+    except CompilerError:
+        return 16  # for the interpreter

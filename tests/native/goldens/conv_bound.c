@@ -1,0 +1,143 @@
+#include "zs_kernel.h"
+#include "zs_pointwise.h"
+
+/* 64 bytes of float at any element's address */
+typedef float zs_vec __attribute__((vector_size(64), aligned(sizeof(float)), may_alias));
+enum { LANES = 64 / sizeof(float) };
+
+/* 5 or 6 vectors of x, from x on */
+static inline __attribute__((always_inline)) void tile_x(
+    const int tile,
+    const int64_t x,
+    float *restrict I_staged,
+    const int64_t *restrict F_columns,
+    const uint16_t *restrict F_offset,
+    const int64_t *restrict F_first,
+    const float *restrict F_packed,
+    float *restrict row_sums,
+    const int64_t blocks,
+    const int64_t row_blocks,
+    const int64_t row_pitch,
+    const int64_t block_span)
+{
+    for (int64_t block = 0; block < blocks; block++) {
+        for (int64_t row = 0; row < row_blocks; row++) {
+            zs_vec acc[4][6];
+            #pragma GCC unroll 4
+            for (int64_t member = 0; member < 4; member++) {
+                #pragma GCC unroll 6
+                for (int v = 0; v < tile; v++) {
+                    acc[member][v] = (block - 1 >= 0 ? *(const zs_vec *)(row_sums + (4 * row + member) * row_pitch + x + v * LANES) : (zs_vec){});
+                }
+            }
+            int64_t e_ = F_first[block * row_blocks + row];
+            int64_t column = F_columns[15 * (block * row_blocks + row)];
+            #pragma GCC unroll 15
+            for (int pattern = 1; pattern <= 15; pattern++) {
+                for (; column < F_columns[15 * (block * row_blocks + row) + pattern]; column++) {
+                    const int64_t offset = F_offset[column];
+                    #pragma GCC unroll 4
+                    for (int64_t member = 0; member < 4; member++) {
+                        if (pattern >> member & 1) {
+                            const int64_t e = e_++;
+                            #pragma GCC unroll 6
+                            for (int v = 0; v < tile; v++) {
+                                acc[member][v] += F_packed[e] * *(const zs_vec *)(I_staged + x + offset + block * block_span + v * LANES);
+                            }
+                        }
+                    }
+                }
+            }
+            #pragma GCC unroll 4
+            for (int64_t member = 0; member < 4; member++) {
+                #pragma GCC unroll 6
+                for (int v = 0; v < tile; v++) {
+                    *(zs_vec *)(row_sums + (4 * row + member) * row_pitch + x + v * LANES) = acc[member][v];
+                }
+            }
+        }
+    }
+}
+
+/*
+ * O[n,m,p,q] = relu(B[m] + sum[c,r,s](F[m,c,r,s]*I[n,c,2*p+r,q+s]))
+ * B: 0:U, float32
+ * F: 0:U 1*2*3:C, float32
+ * I: 0:U 1:U 2:U 3:U, float32
+ */
+int32_t zs_kernel(zs_args *args)
+{
+    if (zs_check_version(args) != ZS_OK) {
+        return args->error;
+    }
+    float *restrict O_vals = args->buf[0];
+    const float *restrict I_vals = args->buf[1];
+    float *restrict I_staged = args->buf[2];
+    const int64_t *restrict F_columns = args->buf[3];
+    const uint16_t *restrict F_offset = args->buf[4];
+    const int64_t *restrict F_first = args->buf[5];
+    const float *restrict F_packed = args->buf[6];
+    float *restrict row_sums = args->buf[7];
+    const float *restrict B_vals = args->buf[8];
+    const int64_t source_extent0 = args->dim[0];
+    const int64_t source_stride0 = args->dim[1];
+    const int64_t row_stride0 = args->dim[2];
+    const int64_t source_extent1 = args->dim[3];
+    const int64_t source_stride1 = args->dim[4];
+    const int64_t row_stride1 = args->dim[5];
+    const int64_t source_extent2 = args->dim[6];
+    const int64_t I_pad2 = args->dim[7];
+    const int64_t source_stride2 = args->dim[8];
+    const int64_t phase_stride2 = args->dim[9];
+    const int64_t row_stride2 = args->dim[10];
+    const int64_t source_extent3 = args->dim[11];
+    const int64_t I_pad3 = args->dim[12];
+    const int64_t block_span = args->dim[13];
+    const int64_t row_blocks = args->dim[14];
+    const int64_t M = args->dim[15];
+    const int64_t pitch_n = args->dim[16];
+    const int64_t pitch_p = args->dim[17];
+    const int64_t row_pitch = args->dim[18];
+    const int64_t N = args->dim[19];
+    const int64_t P = args->dim[20];
+    const int64_t Q = args->dim[21];
+    const int64_t blocks = args->dim[22];
+    const int64_t line = args->dim[23];
+    const int64_t line_tiles = args->dim[24];
+
+    /* I_staged: I_vals laid out for vectors; what it does not reach is 0 */
+    for (int64_t i0 = 0; i0 < source_extent0; i0++) {
+        for (int64_t i1 = 0; i1 < source_extent1; i1++) {
+            for (int64_t i2 = 0; i2 < source_extent2; i2++) {
+                for (int64_t i3 = 0; i3 < source_extent3; i3++) {
+                    I_staged[i0 * row_stride0 + i1 * row_stride1 + ((i2 + I_pad2) % 2) * phase_stride2 + ((i2 + I_pad2) / 2) * row_stride2 + i3 + I_pad3] = I_vals[i0 * source_stride0 + i1 * source_stride1 + i2 * source_stride2 + i3];
+                }
+            }
+        }
+    }
+    /* register tiles of the line */
+    {
+        const int64_t vectors = (line + LANES - 1) / LANES;
+        for (int64_t t = 0; t < line_tiles; t++) {
+            ZS_POLL(args);
+            const int64_t x = vectors * t / line_tiles * LANES;
+            switch (vectors * (t + 1) / line_tiles - vectors * t / line_tiles) {
+                case 5: tile_x(5, x, I_staged, F_columns, F_offset, F_first, F_packed, row_sums, blocks, row_blocks, row_pitch, block_span); break;
+                case 6: tile_x(6, x, I_staged, F_columns, F_offset, F_first, F_packed, row_sums, blocks, row_blocks, row_pitch, block_span); break;
+                default: return zs_fail(args, ZS_EINTERNAL, -1);
+            }
+        }
+    }
+    for (int64_t n = 0; n < N; n++) {
+        ZS_POLL(args);
+        for (int64_t m = 0; m < M; m++) {
+            ZS_POLL(args);
+            for (int64_t p = 0; p < P; p++) {
+                for (int64_t q = 0; q < Q; q++) {
+                    O_vals[((n * M + m) * P + p) * Q + q] = zs_relu_float32(row_sums[m * row_pitch + n * pitch_n + p * pitch_p + q] + B_vals[m]);
+                }
+            }
+        }
+    }
+    return ZS_OK;
+}

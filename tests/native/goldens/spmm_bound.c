@@ -1,0 +1,142 @@
+#include "zs_kernel.h"
+
+/* 64 bytes of float at any element's address */
+typedef float zs_vec __attribute__((vector_size(64), aligned(sizeof(float)), may_alias));
+enum { LANES = 64 / sizeof(float) };
+
+static __attribute__((noinline, cold)) void zs_store_few(float *to, int64_t there, zs_vec x)
+{
+    for (int64_t i = 0; i < there; i++) {
+        to[i] = x[i];
+    }
+}
+
+static __attribute__((noinline, cold, unused)) zs_vec zs_load_few(
+    const float *from, int64_t there)
+{
+    zs_vec x = {};
+    for (int64_t i = 0; i < there; i++) {
+        x[i] = from[i];
+    }
+    return x;
+}
+
+/* the first 'there' lanes of a vector; others are not written, and read as 0 */
+ZS_INLINE void zs_store_part(float *to, int64_t there, zs_vec x)
+{
+    if (there >= (int64_t)LANES) {
+        *(zs_vec *)to = x;
+    } else {
+        zs_store_few(to, there, x);
+    }
+}
+
+ZS_INLINE zs_vec zs_load_part(const float *from, int64_t there)
+{
+    return there >= (int64_t)LANES ? *(const zs_vec *)from : zs_load_few(from, there);
+}
+/* 3 vectors of x, from x on */
+static inline __attribute__((always_inline)) void tile_x(
+    const int tile,
+    const int64_t x,
+    float *restrict C_vals,
+    const float *restrict B_vals,
+    float *restrict B_panel,
+    const int64_t *restrict A_columns,
+    const uint16_t *restrict A_offset,
+    const int64_t *restrict A_first,
+    const float *restrict A_packed,
+    const int64_t places,
+    const int64_t line,
+    const int64_t blocks,
+    const int64_t row_blocks,
+    const int64_t rows,
+    const int64_t block_span)
+{
+    const int64_t width = tile * LANES;
+    /* B_panel: B_vals laid out for vectors; what it does not reach is 0 */
+    for (int64_t i0 = 0; i0 < places; i0++) {
+        for (int64_t i1 = 0; i1 < zs_min(line - x, width); i1++) {
+            B_panel[i0 * width + i1] = B_vals[x + i0 * line + i1];
+        }
+    }
+    for (int64_t block = 0; block < blocks; block++) {
+        for (int64_t row = 0; row < row_blocks; row++) {
+            zs_vec acc[4][3];
+            #pragma GCC unroll 4
+            for (int64_t member = 0; member < 4; member++) {
+                #pragma GCC unroll 3
+                for (int v = 0; v < tile; v++) {
+                    acc[member][v] = (block - 1 >= 0 ? zs_load_part(C_vals + zs_min(4 * row + member, rows - 1) * line + x + v * LANES, line - x - v * LANES) : (zs_vec){});
+                }
+            }
+            int64_t e_ = A_first[block * row_blocks + row];
+            int64_t column = A_columns[15 * (block * row_blocks + row)];
+            #pragma GCC unroll 15
+            for (int pattern = 1; pattern <= 15; pattern++) {
+                for (; column < A_columns[15 * (block * row_blocks + row) + pattern]; column++) {
+                    const int64_t offset = A_offset[column];
+                    #pragma GCC unroll 4
+                    for (int64_t member = 0; member < 4; member++) {
+                        if (pattern >> member & 1) {
+                            const int64_t e = e_++;
+                            #pragma GCC unroll 3
+                            for (int v = 0; v < tile; v++) {
+                                acc[member][v] += A_packed[e] * *(const zs_vec *)(B_panel + offset * width + block * block_span * width + v * LANES);
+                            }
+                        }
+                    }
+                }
+            }
+            #pragma GCC unroll 4
+            for (int64_t member = 0; member < 4; member++) {
+                if (4 * row + member < rows) {
+                    #pragma GCC unroll 3
+                    for (int v = 0; v < tile; v++) {
+                        zs_store_part(C_vals + (4 * row + member) * line + x + v * LANES, line - x - v * LANES, acc[member][v]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/*
+ * C[i,j] = sum[k](A[i,k]*B[k,j])
+ * A: 0:U 1:C, float32
+ * B: 0:U 1:U, float32
+ */
+int32_t zs_kernel(zs_args *args)
+{
+    if (zs_check_version(args) != ZS_OK) {
+        return args->error;
+    }
+    float *restrict C_vals = args->buf[0];
+    const float *restrict B_vals = args->buf[1];
+    float *restrict B_panel = args->buf[2];
+    const int64_t *restrict A_columns = args->buf[3];
+    const uint16_t *restrict A_offset = args->buf[4];
+    const int64_t *restrict A_first = args->buf[5];
+    const float *restrict A_packed = args->buf[6];
+    const int64_t places = args->dim[0];
+    const int64_t line = args->dim[1];
+    const int64_t block_span = args->dim[2];
+    const int64_t row_blocks = args->dim[3];
+    const int64_t rows = args->dim[6];
+    const int64_t blocks = args->dim[7];
+    const int64_t line_tiles = args->dim[8];
+
+    /* register tiles of the line */
+    {
+        const int64_t vectors = (line + LANES - 1) / LANES;
+        for (int64_t t = 0; t < line_tiles; t++) {
+            ZS_POLL(args);
+            const int64_t x = vectors * t / line_tiles * LANES;
+            switch (vectors * (t + 1) / line_tiles - vectors * t / line_tiles) {
+                case 3: tile_x(3, x, C_vals, B_vals, B_panel, A_columns, A_offset, A_first, A_packed, places, line, blocks, row_blocks, rows, block_span); break;
+                default: return zs_fail(args, ZS_EINTERNAL, -1);
+            }
+        }
+    }
+    return ZS_OK;
+}
