@@ -13,11 +13,18 @@ DEVELOPED := $(VENV)/.developed
 PEERS := .venv-peers
 PEERED := $(PEERS)/.peered
 
+# And one with everybody whom zeroskip is timed against.
+BENCH := .venv-bench
+BENCHED := $(BENCH)/.benched
+
 # What the caller may add: a data file for the demo, arguments for pytest.
 DATA ?=
 PYTEST_ARGS ?=
 PEERS_ARGS ?=
 FUZZ_ARGS ?=
+BENCH_ARGS ?=
+# What else pip is told of the benchmarks' environment, such as a torch without CUDA.
+BENCH_WITH ?=
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -82,19 +89,32 @@ goldens: $(DEVELOPED) ## write the golden C of tests/native/goldens anew, to be 
 evidence: $(DEVELOPED) ## every figure that the project claims, printed and checked
 	@$(BIN)/python tools/evidence
 
+.PHONY: bars
+bars: $(BENCHED) ## every bar: measured into build/bars.json, and what was reached (hours); ONLY=row
+	@$(BENCH)/bin/python -m benchmarks $(addprefix --only ,$(ONLY)) $(BENCH_ARGS)
+
+.PHONY: bench
+bench: $(BENCHED) ## a subset of the bars, at most ten minutes, into build/bench.json
+	@$(BENCH)/bin/python -m benchmarks --quick --runs 3 --budget 0.2 --minutes 8 \
+	  --into build/bench.json $(addprefix --only ,$(ONLY)) $(BENCH_ARGS)
+
+.PHONY: performance
+performance: $(BENCHED) ## docs/performance.md written from build/bars.json
+	@$(BENCH)/bin/python -m benchmarks --page docs/performance.md
+
 .PHONY: install-check
 install-check: $(DEVELOPED) ## install in every way into fresh environments (needs PyPI)
 	@$(BIN)/python tools/check_install.py
 
 .PHONY: clean
 clean: ## remove everything that git does not track and make can make again
-	@rm -rf $(VENV) $(PEERS) .typecheck .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
-	@rm -rf *.egg-info src/*.egg-info
+	@rm -rf $(VENV) $(PEERS) $(BENCH) build dist
+	@rm -rf .typecheck .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info src/*.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml | $(BIN)/python
 	@echo "Installing zeroskip into $(VENV) (once; less than a minute) ..."
-	@$(PIP) install --progress-bar off --editable '.[bench]'
+	@$(PIP) install --progress-bar off --editable . threadpoolctl
 	@touch $@
 
 $(PEERED): pyproject.toml | $(BIN)/python
@@ -102,6 +122,13 @@ $(PEERED): pyproject.toml | $(BIN)/python
 	@$(PYTHON) -m venv $(PEERS)
 	@$(PEERS)/bin/python -m pip -qq --disable-pip-version-check --no-input \
 	  install --progress-bar off --editable '.[dev,peers]'
+	@touch $@
+
+$(BENCHED): pyproject.toml | $(BIN)/python
+	@echo "Installing zeroskip and its peers into $(BENCH) (once; some minutes) ..."
+	@$(PYTHON) -m venv $(BENCH)
+	@$(BENCH)/bin/python -m pip -qq --disable-pip-version-check --no-input \
+	  install --progress-bar off --editable '.[bench]' $(BENCH_WITH)
 	@touch $@
 
 $(DEVELOPED): pyproject.toml | $(BIN)/python

@@ -20,7 +20,7 @@ from pathlib import Path
 from layout import ROOT, package_folders
 
 TREE = ROOT / ".typecheck"
-SCRIPTS = ("tools", "examples/digits", "examples/demo.py")
+SCRIPTS = ("tools", "benchmarks", "examples/digits", "examples/demo.py")
 
 
 def link_tree() -> dict[str, str]:

@@ -147,7 +147,7 @@ def pinned(threads: int) -> Iterator[str]:
             try:
                 yield (
                     "BLAS was NOT pinned and may use every core, as threadpoolctl is missing "
-                    "(pip install zeroskip[bench]): dense rows can look better or far worse"
+                    "(pip install threadpoolctl): dense rows can look better or far worse"
                 )
             finally:
                 undo()
@@ -197,7 +197,7 @@ def versions(names: Sequence[str]) -> str:
     for name in names:
         module = sys.modules.get(name)
         found.append(f"{name} {getattr(module, '__version__', 'not loaded')}")
-    return ", ".join([*found, blas(), _compiler()])
+    return ", ".join([*found, blas(), compiler()])
 
 
 def blas() -> str:
@@ -215,7 +215,8 @@ def blas() -> str:
     return "BLAS of its own (kernel unknown)"
 
 
-def _compiler() -> str:
+def compiler() -> str:
+    """The C compiler and its version, in a word."""
     try:
         version = toolchain.find().version
     except ZeroskipError:

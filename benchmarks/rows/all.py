@@ -1,0 +1,28 @@
+"""Every row, in the order in which they are shown."""
+
+from __future__ import annotations
+
+from benchmarks.rows import (
+    codecs,
+    convolution,
+    dtypes,
+    networks,
+    sampled,
+    spgemm,
+    spmm,
+    starting,
+    threads,
+)
+from benchmarks.rows.row import AnyRow
+
+ROWS: tuple[AnyRow, ...] = (
+    *spmm.ROWS,
+    *convolution.ROWS,
+    *spgemm.ROWS,
+    *sampled.ROWS,
+    *codecs.ROWS,
+    *dtypes.ROWS,
+    *threads.ROWS,
+    *starting.ROWS,
+    *networks.ROWS,
+)

@@ -1,0 +1,139 @@
+"""From text to a callable, from disk, importing, and what a bound call costs beyond its work."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+import zeroskip as zs
+from benchmarks.rows.row import Figure, Figures
+
+HEAD = """
+import json, sys, time
+import numpy as np
+import zeroskip as zs
+rng = np.random.default_rng(0)
+w = np.where(rng.random((64, 64)) < .2, rng.random((64, 64)), 0).astype(np.float32)
+W = zs.tensor(w, "CSR")
+X = rng.random((64, 32)).astype(np.float32)
+"""
+
+UNBOUND = """
+begin = time.perf_counter()
+layer = zs.layer("O[m,n] = W[m,k]*X[k,n]")
+y = layer(W=W, X=X)
+seconds = time.perf_counter() - begin
+"""
+
+BOUND = """
+begin = time.perf_counter()
+call = zs.layer("O[m,n] = W[m,k]*X[k,n]").bind(W=W)
+y = call(X)
+seconds = time.perf_counter() - begin
+"""
+
+TAIL = """
+assert np.allclose(y, w @ X, atol=1e-4)
+loaded = [name for name in ("sympy", "scipy") if name in sys.modules]
+print(json.dumps({"seconds": seconds, "loaded": loaded}))
+"""
+
+
+def fresh(script: str, cache: Path) -> float:
+    """Seconds that a new process says it took.
+
+    Raises
+    ------
+    RuntimeError
+        Where it fails, or has imported SymPy or SciPy.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", HEAD + script + TAIL],
+        env={**os.environ, "ZEROSKIP_CACHE_DIR": str(cache)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr[-2000:])
+    said = json.loads(done.stdout.splitlines()[-1])
+    if said["loaded"]:
+        raise RuntimeError(f"a new process imported {', '.join(said['loaded'])}")
+    return float(said["seconds"])
+
+
+def cold_and_warm(script: str, runs: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """With an empty cache, and again in another process with the one just filled."""
+    cold: list[float] = []
+    warm: list[float] = []
+    for _ in range(runs):
+        with tempfile.TemporaryDirectory() as place:
+            cache = Path(place) / "kernels"
+            cold.append(fresh(script, cache))
+            warm.append(fresh(script, cache))
+    return tuple(cold), tuple(warm)
+
+
+def importing(runs: int) -> tuple[float, ...]:
+    """Seconds that importing zeroskip takes beyond NumPy, each in a new process."""
+
+    def taken(text: str) -> float:
+        script = f"import time; t = time.perf_counter(); {text}; print(time.perf_counter() - t)"
+        out = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=True
+        )
+        return float(out.stdout)
+
+    return tuple(
+        max(taken("import numpy, zeroskip") - taken("import numpy"), 0.0) for _ in range(runs)
+    )
+
+
+def each_s(call: Callable[[], object], calls: int = 2000) -> float:
+    begin = time.perf_counter()
+    for _ in range(calls):
+        call()
+    return (time.perf_counter() - begin) / calls
+
+
+def overhead(runs: int) -> tuple[float, ...]:
+    """Seconds of a bound call whose work is one multiplication, the result's array included."""
+    call = zs.layer("y[m] = W[m,k]*x[k]").bind(W=zs.tensor(np.ones((1, 1), np.float32), "CSR"))
+    x = np.ones(1, np.float32)
+    if call(x)[0] != 1:
+        raise RuntimeError("1 times 1 is not 1")
+    return tuple(median(each_s(lambda: call(x)) for _ in range(5)) for _ in range(runs))
+
+
+def measure(runs: int) -> list[Figure]:
+    cold, warm = cold_and_warm(UNBOUND, runs)
+    bound_cold, bound_warm = cold_and_warm(BOUND, runs)
+    return [
+        Figure("text to first result, cold, unbound", cold, 0.100),
+        Figure("text to first result, cold, bound", bound_cold, 0.400),
+        Figure("text to first result, from disk in a new process", warm, 0.005),
+        Figure("the same, bound", bound_warm, 0.005),
+        Figure("import zeroskip, beyond NumPy's own import", importing(runs), 0.050),
+        Figure("a bound call of one multiplication", overhead(runs), 2e-6, "its array included"),
+    ]
+
+
+ROWS = (
+    Figures(
+        "starting",
+        "text to callable, import, call",
+        measure,
+        notes=(
+            "Cold: no kernel on disk. New processes are refused where they import SymPy or SciPy.",
+        ),
+    ),
+)
