@@ -18,6 +18,7 @@ from zeroskip.native.lines import line_of
 from zeroskip.native.load import Invocation, KernelFailure
 from zeroskip.native.lower import Lowered
 from zeroskip.native.order import Order, Orders, orders_by_result
+from zeroskip.native.pool import team
 from zeroskip.native.prepared import Slots, explained, invocation
 from zeroskip.native.recent import Recent
 from zeroskip.native.results import target_for
@@ -49,7 +50,7 @@ class Ready:
     def run(self) -> None:
         """Call the kernel; KernelError where data names a place that is not there, or one twice."""
         try:
-            self.call.call(long=self.slots.long)
+            self.call.call(long=self.slots.long, through=team(self.slots.parts))
         except KernelFailure as cause:
             raise explained(self.lowered, cause, self.slots.shapes) from cause
 

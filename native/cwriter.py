@@ -18,6 +18,8 @@ class CWriter:
     """Lines of C, indented, with the functions that were split off.
 
     write : C of one statement, `emit_stmts.write`.
+    part : C of the part of the call that this is, and of how many there are; inside a shared loop
+        of those that are at the same index.
     """
 
     kernel: Kernel
@@ -29,6 +31,7 @@ class CWriter:
     depth: int = 1
     tiles: int = 0
     alone: bool = False
+    part: tuple[str, str] = ("args->part", "args->parts")
 
     @cached_property
     def _names(self) -> frozenset[str]:

@@ -1,4 +1,5 @@
-"""How much a call has to do, at most: whether somebody may want to interrupt it."""
+"""How much a call has to do, at most: whether somebody may want to interrupt it, and on how many
+threads it is worth running."""
 
 from __future__ import annotations
 
@@ -10,16 +11,42 @@ from zeroskip.einsum_spec.form import Form
 from zeroskip.einsum_spec.walk import free
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Operand
+from zeroskip.native.nest import has_loop
 
 LONG = 2**24
 """Points from which a kernel runs so that it can be interrupted; some 0.02 s of products."""
 
 
-def is_long(form: Form, operands: Mapping[str, Operand], extents: Extents) -> bool:
-    """Whether the kernel of a form may be interrupted."""
+PART = 2**16
+"""Points of a walk that are worth a thread: some 50 µs.  Fewer than two parts run on one."""
+
+VECTORS = 16
+"""How many points loops over vectors visit in the time that others take for one."""
+
+
+def rate(body: tuple[object, ...]) -> int:
+    """How many points a kernel visits in the time that a walk takes for one; 0 where it has no
+    loop that threads share."""
+    if not has_loop(body, lambda loop: loop.par):
+        return 0
+    return VECTORS if has_loop(body, lambda loop: loop.kind == "vec") else 1
+
+
+def effort(
+    form: Form, operands: Mapping[str, Operand], extents: Extents, rate: int
+) -> tuple[bool, int]:
+    """Whether a call of the kernel of a form may be interrupted, and on how many threads it is
+    worth running.
+
+    rate : of the kernel; see there.
+    """
+    least = rate * PART
     most = prod(extents.shapes[form.target.tensor])
     most += len(form.terms) * prod(extents.ranks.values())
-    return most >= LONG and points(form, operands, extents) >= LONG
+    if most < (min(LONG, 2 * least) if least else LONG):
+        return False, 1
+    found = points(form, operands, extents)
+    return found >= LONG, max(int(found // least), 1) if least else 1
 
 
 def points(form: Form, operands: Mapping[str, Operand], extents: Extents) -> float:

@@ -9,6 +9,7 @@ from zeroskip.native.cexpr import C_TYPES, ValueContext
 from zeroskip.native.cwriter import CWriter
 from zeroskip.native.emit_stmts import write
 from zeroskip.native.nest import Kernel
+from zeroskip.native.parallel import with_barriers
 from zeroskip.native.polling import with_polls
 
 SYMBOL = "zs_kernel"
@@ -26,7 +27,7 @@ def emit(kernel: Kernel, *, count_work: bool = False) -> str:
         {name: name for name, _ in kernel.parameters},
     )
     out = CWriter(kernel, ctx, write, count_work)
-    out.body(with_polls(kernel.body))
+    out.body(with_polls(with_barriers(kernel.body)))
     text = ['#include "zs_kernel.h"']
     if any(POINTWISE.search(line) for line in (*out.lines, *out.functions)):
         text.append('#include "zs_pointwise.h"')

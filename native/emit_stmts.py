@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import singledispatch
 
 from zeroskip.formats.values import HALVES
@@ -19,11 +20,14 @@ from zeroskip.native.cexpr import (
 )
 from zeroskip.native.cwriter import CWriter
 from zeroskip.native.emit_levels import WALKS, merge
+from zeroskip.native.emit_parts import counted
 from zeroskip.native.emit_rows import gathered, touch
 from zeroskip.native.emit_vectors import accumulators, lanes, tiles, together, vector_loop
 from zeroskip.native.integers import ONE, Const, Name, add, floordiv, mod, mul
 from zeroskip.native.nest import (
     Acc,
+    Alone,
+    Barrier,
     Bind,
     Check,
     Fetch,
@@ -61,7 +65,8 @@ def _(node: Loop, out: CWriter) -> None:
         together(node, node.over, out)
     elif isinstance(node.over, Range):
         lo, hi = integer(node.over.lo), integer(node.over.hi)
-        with out.block(f"for (int64_t {node.var} = {lo}; {node.var} < {hi}; {node.var}++)"):
+        around = any(isinstance(stmt, Loop) and stmt.par for stmt in node.body)
+        with counted(out, node.var, lo, hi, par=node.par, around=around):
             out.body(node.body)
     elif isinstance(node.over, Stored):
         WALKS[node.over.level.letter](node, node.over, out)
@@ -156,6 +161,8 @@ def _(node: Stage, out: CWriter) -> None:
         f"/* {node.target}: {node.source} laid out for vectors; what it does not reach is 0 */"
     )
     source, target = [], []
+    shared = min(len(node.axes) - 1, 2) if node.par else 0
+    loops = ExitStack()
     for k, axis in enumerate(node.axes):
         i = out.local(f"i{k}")
         source.append(mul(Name(i), axis.source_stride))
@@ -166,13 +173,12 @@ def _(node: Stage, out: CWriter) -> None:
             target.append(mul(floordiv(padded, stride), axis.row_stride))
         else:
             target.append(mul(padded, axis.row_stride))
-        out.line(f"for (int64_t {i} = 0; {i} < {integer(axis.extent)}; {i}++) {{")
-        out.depth += 1
-    load = value(Elem(node.source, add(node.start, *source)), out.values)
-    out.line(f"{node.target}[{integer(add(*target))}] = {load};")
-    for _ in node.axes:
-        out.depth -= 1
-        out.line("}")
+        share = {"par": k < max(shared, node.par), "around": k + 1 < shared}
+        loops.enter_context(counted(out, i, "0", integer(axis.extent), **share))
+        out.alone = True
+    with loops:
+        load = value(Elem(node.source, add(node.start, *source)), out.values)
+        out.line(f"{node.target}[{integer(add(*target))}] = {load};")
 
 
 @write.register
@@ -233,11 +239,22 @@ def _(node: Poll, out: CWriter) -> None:
 
 
 @write.register
+def _(node: Alone, out: CWriter) -> None:
+    with out.block("if (args->part == 0)"):
+        out.body(node.body)
+
+
+@write.register
+def _(node: Barrier, out: CWriter) -> None:
+    out.line("ZS_BARRIER(args);")
+
+
+@write.register
 def _(node: Fill, out: CWriter) -> None:
     i = "i"
     while mentions(node.count, i):
         i += "_"
-    with out.block(f"for (int64_t {i} = 0; {i} < {integer(node.count)}; {i}++)"):
+    with counted(out, i, "0", integer(node.count), par=node.par):
         start = node.value
         text = (
             number(start.value, out.values.dtypes[node.array])

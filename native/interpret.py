@@ -1,13 +1,13 @@
 """Runs a loop nest in Python, one statement at a time, and counts what it does.
 
 Slow and plain: the second judge of every kernel, and the way without a compiler.  A vector loop
-runs lane by lane.
+runs lane by lane.  What threads share runs as one part, or part by part in any order.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial, singledispatch
 from typing import Any
 
@@ -38,6 +38,7 @@ from zeroskip.native.nest import (
     Together,
     Touch,
 )
+from zeroskip.native.parallel import is_par, shares
 from zeroskip.native.values import (
     Elem,
     Held,
@@ -46,9 +47,16 @@ from zeroskip.native.values import (
 
 
 def interpret(
-    kernel: Kernel, buffers: list[Array], dims: list[int], parameters: list[float]
+    kernel: Kernel,
+    buffers: list[Array],
+    dims: list[int],
+    parameters: list[float],
+    orders: Iterator[Sequence[int]] | None = None,
 ) -> int:
     """Run a kernel on one-dimensional arrays, in place.
+
+    orders : of each phase, in which order its parts run, as a permutation of their numbers; one
+        part where it is None.
 
     Returns
     -------
@@ -58,8 +66,28 @@ def interpret(
     machine = Machine(kernel, buffers, dims, parameters)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", RuntimeWarning)
-        _run(kernel.body, machine)
+        if orders is None:
+            _run(kernel.body, machine)
+        else:
+            _phases(kernel.body, machine, orders)
     return machine.work
+
+
+def _phases(stmts: tuple[Any, ...], m: Machine, orders: Iterator[Sequence[int]]) -> None:
+    for stmt in stmts:
+        if is_par(stmt):
+            order = next(orders)
+            for m.part in order:
+                m.parts = len(order)
+                execute(stmt, m)
+            m.part, m.parts = 0, 1
+        elif shares(stmt):
+            assert isinstance(stmt.over, Range)
+            for i in range(m.integer(stmt.over.lo), m.integer(stmt.over.hi)):
+                m.ints[stmt.var] = i
+                _phases(stmt.body, m, orders)
+        else:
+            execute(stmt, m)
 
 
 def _run(stmts: tuple[Any, ...], m: Machine) -> None:
@@ -78,10 +106,15 @@ def _(node: Loop, m: Machine) -> None:
         lo, hi = m.integer(node.over.lo), m.integer(node.over.hi)
         if node.kind == "vec":
             hi = lo + -(-max(hi - lo, 0) // m.lanes) * m.lanes
-        for i in range(lo, hi):
+        shared, outside = range(lo, hi), (m.part, m.parts)
+        if node.par:
+            around = any(map(is_par, node.body))
+            shared, m.part, m.parts = m.share(lo, hi, around)
+        for i in shared:
             m.ints[node.var] = i
             m.lane = i if node.kind == "vec" else m.lane
             _run(node.body, m)
+        m.part, m.parts = outside
     elif isinstance(node.over, Together):
         for coordinate, row, position in _together(node.over, m):
             m.ints[node.var], m.ints[node.over.row] = coordinate, row
@@ -251,6 +284,8 @@ def _(node: Stage, m: Machine) -> None:
     ]
     start = m.integer(node.start)
     for index in np.ndindex(*(a[0] for a in axes)):
+        if node.par and index[0] not in m.share(0, axes[0][0], False)[0]:
+            continue
         at, to = start, 0
         for i, (_, lo, stride, source_stride, phase_stride, row_stride) in zip(
             index, axes, strict=True
@@ -342,7 +377,8 @@ def _(node: Touch, m: Machine) -> None:
 
 @execute.register
 def _(node: Fill, m: Machine) -> None:
-    array = m.arrays[node.array]
-    array[: m.integer(node.count)] = (
+    array, count = m.arrays[node.array], m.integer(node.count)
+    shared = m.share(0, count, False)[0] if node.par else range(count)
+    array[shared.start : shared.stop] = (
         m.value(node.value) if not isinstance(node.value, Number) else node.value.value
     )

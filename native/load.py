@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from importlib import resources
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -50,7 +51,7 @@ REASONS: Final = {
 
 @cache
 def header(name: str = "zs_kernel.h") -> str:
-    """Text of one of the headers in c/, as it stands."""
+    """Text of one of the files in c/, as it stands."""
     place = resources.files("zeroskip.native").joinpath("c", name)
     return place.read_text(encoding="utf-8")
 
@@ -74,6 +75,10 @@ def whole_text(c_text: str) -> str:
         return INCLUDE.sub(paste, header(name) + "\n")
 
     return INCLUDE.sub(paste, c_text)
+
+
+Through = Callable[[Any, Any], int]
+"""Given a kernel's function and its arguments: what the function returns."""
 
 
 class KernelFailure(KernelError):
@@ -186,27 +191,30 @@ class Invocation:
         """Whole scalars, from slot ``first`` on."""
         self._set("whole", values, first, "ZS_MAX_SCALARS")
 
-    def call(self, *, long: bool = False) -> int:
+    def call(self, *, long: bool = False, through: Through | None = None) -> int:
         """Run the kernel, the GIL released; return the multiplications it counted, if any.
 
         long : whether Ctrl-C should end it, which costs about 0.1 ms.
+        through : what calls the kernel's function with its arguments, such as several threads;
+            None for a plain call.
 
         Raises KernelError with the kernel's reason.
         """
         args = self._args
+        entry = self._entry if through is None else partial(through, self._entry)
         args.error = 0
         args.where = -1
         args.work = 0
         if long and can_be_interrupted():
             try:
-                status = interruptible(self._entry, args, self._kept)
+                status = interruptible(entry, args, self._kept)
             except StillRunning as left:
                 self._args = _ffi().new("zs_args *", args[0])  # the other is the kernel's
                 self._args.stop = 0
                 self._buf = self._args.buf
                 raise left.cause from None
         else:
-            status = self._entry(args)
+            status = entry(args)
         if status or args.error:
             raise self._failed()
         return int(args.work)
@@ -284,34 +292,42 @@ def load(c_text: str, symbol: str, flags: Sequence[str] = ()) -> Kernel:
 def _load(text: str, symbol: str, flags: tuple[str, ...]) -> Kernel:
     if not re.fullmatch(r"[A-Za-z_]\w*", symbol, re.ASCII):
         raise KernelError(f"{symbol!r} is not the name of a C function")
+    key, path, opened = library(text, flags)
+    declare(f"int32_t {symbol}(zs_args *args);")
+    try:
+        return Kernel(symbol, key, text, opened)
+    except AttributeError as cause:
+        raise KernelError(
+            f"the C text defines no function {symbol}; it is kept in {path.with_suffix('.c')}"
+        ) from cause
+
+
+def library(text: str, flags: tuple[str, ...], mode: int = 0) -> tuple[str, Path, Any]:
+    """A whole text as a loaded library: the key and the file that it is cached under, and cffi's
+    handle.
+
+    mode : flags of dlopen beside cffi's own.
+    """
     now = settings.current()
     tools = toolchain.find()
     key = tools.key(text, flags)
     kernels = Cache(now.cache_dir, now.cache_bytes)
     for _ in range(ATTEMPTS):
         found = kernels.get(key, text, lambda c, so: tools.compile(c, so, flags))
-        library = _open(found)
-        if library is not None:
-            break
-    else:
-        raise CacheError(
-            f"the kernel {found.path} was replaced or removed {ATTEMPTS} times while it was"
-            " loaded\nIs something else clearing the kernel cache?"
-        )
-    _declare(symbol)
-    try:
-        return Kernel(symbol, key, text, library)
-    except AttributeError as cause:
-        raise KernelError(
-            f"the C text defines no function {symbol}; it is kept in {kernels.source_path(key)}"
-        ) from cause
+        opened = _open(found, mode)
+        if opened is not None:
+            return key, found.path, opened
+    raise CacheError(
+        f"the kernel {found.path} was replaced or removed {ATTEMPTS} times while it was"
+        " loaded\nIs something else clearing the kernel cache?"
+    )
 
 
-def _open(found: CachedObject) -> Any:
+def _open(found: CachedObject, mode: int) -> Any:
     """The library, or None where the path no longer leads to the file whose digest was
     checked."""
     try:
-        library = _ffi().dlopen(str(found.path))
+        library = _ffi().dlopen(str(found.path), mode)
     except OSError as cause:
         if not found.is_same_file():
             return None
@@ -344,5 +360,6 @@ def _ffi() -> Any:
 
 
 @cache
-def _declare(symbol: str) -> None:
-    _ffi().cdef(f"int32_t {symbol}(zs_args *args);")
+def declare(prototype: str) -> None:
+    """Tell cffi of a C function, once."""
+    _ffi().cdef(prototype)

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.walk import by_data
+from zeroskip.native.effort import rate
 from zeroskip.native.forms import is_joint, plain_target
 from zeroskip.native.joint import Joint
 from zeroskip.native.nest import Kernel, Stmt
 from zeroskip.native.operand import Signature
+from zeroskip.native.parallel import own_ranks, shared
 from zeroskip.native.scheme import Key, Scheme
 from zeroskip.native.sums import Sums
 
@@ -25,6 +27,7 @@ class Lowered:
     buffers, dims : what each slot of ``zs_args`` holds, as in `Scheme`.
     scalars : the operand of each parameter.
     checks : tensor, axis and subscript of each check of a place that data names.
+    rate : how fast threads that share it visit its points; see `effort.rate`.
     """
 
     kernel: Kernel
@@ -33,6 +36,7 @@ class Lowered:
     dims: tuple[Key, ...]
     scalars: tuple[str, ...]
     checks: tuple[tuple[str, int, str], ...] = ()
+    rate: int = 0
 
 
 def lower(
@@ -62,7 +66,7 @@ def lower(
     """
     scheme = Scheme(form, signatures, dtype, order=order)
     work = Joint(scheme, accumulate) if is_joint(form) else Sums(scheme, hits, accumulate)
-    body = work.body()
+    body = shared(work.body(), scheme.row_major(form.target), own_ranks(scheme))
     return finish(scheme, work.title(), body)
 
 
@@ -102,4 +106,12 @@ def finish(
     )
     scalars = tuple(scheme.scalars[name] for name in scheme.parameters)
     checks = tuple(scheme.checks)
-    return Lowered(kernel, scheme.form, tuple(scheme.buffers), tuple(scheme.dims), scalars, checks)
+    return Lowered(
+        kernel,
+        scheme.form,
+        tuple(scheme.buffers),
+        tuple(scheme.dims),
+        scalars,
+        checks,
+        rate(body),
+    )

@@ -56,6 +56,18 @@ class Machine:
         self.held: dict[tuple[str, int], Any] = {}
         self.work = 0
         self.touched: list[int] = []
+        self.part, self.parts = 0, 1
+
+    def share(self, lo: int, hi: int, around: bool) -> tuple[range, int, int]:
+        """The indices of [lo, hi) that this part visits, and which part of how many it is inside:
+        as ``zs_cut`` and, where a shared loop is inside, ``zs_divide``."""
+        part, parts, n = self.part, self.parts, max(hi - lo, 0)
+        if n >= parts or not n or not around:
+            cut = range(lo + n * part // parts, lo + n * (part + 1) // parts)
+            return cut, *((0, 1) if around else (part, parts))
+        at = part * n // parts
+        together = [k for k in range(parts) if k * n // parts == at]
+        return range(lo + at, lo + at + 1), together.index(part), len(together)
 
     # ---- integers and values --------------------------------------------------------------
 

@@ -14,6 +14,8 @@
             | Gathered(row; body) | Touch(row, place, value)   one row of a sparse result
             | Fill(array)                           the identity of a reduction
 
+A loop, fill or copy that is ``par`` is shared by the parts of a call; see `parallel`.
+
 Coordinates, positions and addresses are those of `integers`; what is computed at a place, those of
 `values`.  Logical rank, storage rank and address are kept apart: a loop variable is a rank of the
 iteration space; a `Level` is a storage rank of one operand; an address is an integer expression.
@@ -22,6 +24,7 @@ Every node means the same in `interpret` (Python) and `emit` (C).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -102,13 +105,19 @@ class Together:
 class Loop:
     """kind ``vec``: the iterations are the lanes of vectors.  The body touches, for lane x,
     only elements at addresses whose coefficient of x is 1 or 0, in an order of lanes that
-    does not matter; buffers reach up to the next multiple of the kernel's vectors."""
+    does not matter; buffers reach up to the next multiple of the kernel's vectors.
+
+    par : no iteration reads or writes what another writes, so that threads may share them.  Such
+    a loop is a statement of the kernel, all the body of another one, or one of the statements of
+    a range that every thread goes through.
+    """
 
     var: str
     over: Range | Stored | Merge | Together
     body: tuple[Stmt, ...]
     kind: Literal["seq", "vec"] = "seq"
     note: str = ""
+    par: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,12 +216,14 @@ class Stage:
 
     What the copy does not reach (halo, padding, the ends of rows) stays 0, call after call.
     start : first element of the source.
+    par : threads share its outermost axes.
     """
 
     target: str
     source: str
     axes: tuple[StageAxis, ...]
     start: Expr = ZERO
+    par: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,9 +327,24 @@ class Poll:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
+    """Every element of an array is ``value``; par : threads share them."""
+
     array: str
     count: Expr
     value: Value
+    par: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """Part 0 of a call runs the body, the others go on; put in by `parallel`."""
+
+    body: tuple[Stmt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Barrier:
+    """Every part waits for all others; put in by `parallel`."""
 
 
 Stmt = (
@@ -338,6 +364,8 @@ Stmt = (
     | Gathered
     | Fill
     | Poll
+    | Alone
+    | Barrier
 )
 
 
@@ -366,3 +394,11 @@ class Kernel:
     dtype: str
     body: tuple[Stmt, ...]
     vector_bytes: int = 0
+
+
+def has_loop(body: tuple[object, ...], holds: Callable[[Loop], bool]) -> bool:
+    """Whether ``holds`` of any loop in the statements."""
+    return any(
+        (isinstance(stmt, Loop) and holds(stmt)) or has_loop(getattr(stmt, "body", ()), holds)
+        for stmt in body
+    )

@@ -14,10 +14,11 @@ from zeroskip.errors import CompilerError, KernelError
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import load
 from zeroskip.native.arguments import Array, Operand, densify, values
-from zeroskip.native.effort import is_long
+from zeroskip.native.effort import effort
 from zeroskip.native.emit import SYMBOL
 from zeroskip.native.interpret import interpret
 from zeroskip.native.lower import Lowered
+from zeroskip.native.pool import team
 from zeroskip.native.recent import Recent
 from zeroskip.native.scheme import Key
 
@@ -73,7 +74,8 @@ def check_limits(lowered: Lowered) -> None:
 class Slots:
     """Everything that a kernel is handed, by slot; and the shapes of tensors, for errors.
 
-    long : whether it has so much to do that it may be interrupted; see `effort`.
+    long, parts : whether it has so much to do that it may be interrupted, and on how many
+        threads it is worth running; see `effort`.
     """
 
     buffers: list[Array]
@@ -81,6 +83,7 @@ class Slots:
     parameters: list[float]
     shapes: Mapping[str, tuple[int, ...]]
     long: bool = False
+    parts: int = 1
 
 
 def slots(
@@ -99,8 +102,8 @@ def slots(
     buffers = [_array(key, operands, arrays) for key in lowered.buffers]
     dims = [_number(key, extents, numbers) for key in lowered.dims]
     scalars = [np.asarray(densify(operands[name])).item() for name in lowered.scalars]
-    long = is_long(lowered.form, operands, extents)
-    return Slots(buffers, dims, scalars, extents.shapes, long)
+    long, parts = effort(lowered.form, operands, extents, lowered.rate)
+    return Slots(buffers, dims, scalars, extents.shapes, long, parts)
 
 
 def invocation(prepared: Prepared, filled: Slots) -> load.Invocation | None:
@@ -125,7 +128,7 @@ def run(prepared: Prepared, filled: Slots, backend: str) -> None:
         if call is None:
             interpret(prepared.lowered.kernel, filled.buffers, filled.dims, filled.parameters)
         else:
-            call.call(long=filled.long)
+            call.call(long=filled.long, through=team(filled.parts))
     except load.KernelFailure as cause:
         raise explained(prepared.lowered, cause, filled.shapes) from cause
 

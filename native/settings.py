@@ -6,7 +6,7 @@ The environment is read once, when a setting is first asked for.
     ZEROSKIP_CC                 C compiler, with its flags if any: "gcc-13", "ccache clang"
     ZEROSKIP_CACHE_DIR          directory of compiled kernels
     ZEROSKIP_CACHE_MB           size that the directory is kept under, in MiB
-    ZEROSKIP_THREADS            most threads that a kernel may use; so far each uses one
+    ZEROSKIP_THREADS            most threads that a kernel may use
     ZEROSKIP_COMPILE_TIMEOUT    seconds after which a compiler is taken to hang
     ZEROSKIP_VECTOR_BYTES       width of the kernels' vectors: 16, 32 or 64
 """
@@ -39,7 +39,7 @@ class Settings:
     compiler : command of the C compiler, or None to look for one.
     cache_dir : directory of compiled kernels; absolute, of the user's own.
     cache_bytes : size that ``cache_dir`` is kept under; at least 1 MiB.
-    threads : most threads that a kernel may use, 1 to 1024; so far each uses one.
+    threads : most threads that a kernel may use, 1 to 1024.
     compile_timeout_s : seconds after which a compiler is taken to hang; positive.
     vector_bytes : width of the kernels' vectors, 16, 32 or 64; None for the widest of the machine.
 

@@ -110,6 +110,7 @@ def _(node: Loop, kernel: Kernel) -> Iterator[str]:
         case Merge(left, right):
             head = f"for {var}, ({left.pos}, {right.pos}) in {_fiber(left)} & {_fiber(right)}:"
             notes = ["merged"]
+    notes += ["parallel"] if node.par else []
     notes += [node.note] if node.note else []
     yield from _block(f"{head}{'  # ' if notes else ''}{', '.join(notes)}", body, kernel)
 

@@ -19,7 +19,7 @@
 
 /* The loader reads the lines between the two marks: no preprocessor but plain numbers. */
 /* cdef: begin */
-#define ZS_ARGS_VERSION 3
+#define ZS_ARGS_VERSION 4
 #define ZS_MAX_BUFS 96
 #define ZS_MAX_DIMS 64
 #define ZS_MAX_SCALARS 16
@@ -44,6 +44,9 @@
  * -1.  It may set 'stop' to 1 while the kernel runs, which then soon fails with ZS_ESTOPPED.
  * A kernel that fails returns a ZS_E... code, leaves it in 'error' too, and may leave
  * the operand or the position at fault in 'where'.  Results are then unspecified.
+ *
+ * 'part' to 'team' are the pool's (zs_pool.c), which runs one kernel on several threads, each
+ * with arguments of its own that differ in 'part' alone.  Every other caller leaves them 0.
  */
 typedef struct zs_args {
     int32_t version;
@@ -51,6 +54,11 @@ typedef struct zs_args {
     int64_t where;
     int64_t work;      /* multiplications executed, where the kernel counts */
     int64_t stop;      /* 1 where the caller wants no more of it */
+    int64_t part;      /* this call does part 'part' of 'parts' ... */
+    int64_t parts;
+    struct zs_args *lead;       /* ... of the call with these arguments, whose 'stop' counts */
+    int32_t (*meet)(struct zs_args *args);      /* waits for the other parts; see ZS_BARRIER */
+    void *team;
     void *buf[ZS_MAX_BUFS];     /* arrays, in the order that the kernel's prologue names */
     int64_t dim[ZS_MAX_DIMS];   /* extents, padding, constants */
     double real[ZS_MAX_SCALARS];
@@ -59,8 +67,8 @@ typedef struct zs_args {
 /* cdef: end */
 
 _Static_assert(sizeof(void *) == 8, "positions and pointers are 64 bits");
-_Static_assert(offsetof(zs_args, buf) == 32, "zs_args has a hole before buf");
-_Static_assert(sizeof(zs_args) == 32 + 8 * (ZS_MAX_BUFS + ZS_MAX_DIMS + 2 * ZS_MAX_SCALARS),
+_Static_assert(offsetof(zs_args, buf) == 72, "zs_args has a hole before buf");
+_Static_assert(sizeof(zs_args) == 72 + 8 * (ZS_MAX_BUFS + ZS_MAX_DIMS + 2 * ZS_MAX_SCALARS),
                "zs_args has a hole");
 
 /*
@@ -78,20 +86,87 @@ ZS_INLINE int32_t zs_fail(zs_args *args, int32_t code, int64_t where)
 /*
  * zs_check_version() - ZS_OK, or ZS_EVERSION where the caller filled another struct.
  *
- * Every kernel calls it first; 'where' then holds the version that the caller filled.
+ * Every kernel calls it first; 'where' then holds the version that the caller filled.  A call
+ * that no pool has made one of several parts is made the only one.
  */
 ZS_INLINE int32_t zs_check_version(zs_args *args)
 {
-    return args->version == ZS_ARGS_VERSION ? ZS_OK
-                                            : zs_fail(args, ZS_EVERSION, args->version);
+    if (args->version != ZS_ARGS_VERSION)
+        return zs_fail(args, ZS_EVERSION, args->version);
+    if (args->parts <= 1) {
+        args->part = 0;
+        args->parts = 1;
+        args->lead = args;
+    }
+    return ZS_OK;
 }
 
 /* ZS_POLL() - leave a kernel that the caller has stopped; for loops that hold other loops. */
 #define ZS_POLL(args)                                                                       \
     do {                                                                                    \
-        if (__builtin_expect(__atomic_load_n(&(args)->stop, __ATOMIC_RELAXED) != 0, 0))     \
+        if (__builtin_expect(__atomic_load_n(&(args)->lead->stop, __ATOMIC_RELAXED) != 0, 0)) \
             return zs_fail(args, ZS_ESTOPPED, -1);                                          \
     } while (0)
+
+/*
+ * ZS_BARRIER() - go on when all parts have come here, and see what they have written.
+ *
+ * All parts pass the same barriers.  Where one has failed instead, the others leave here.
+ */
+#define ZS_BARRIER(args)                                                                    \
+    do {                                                                                    \
+        if ((args)->parts > 1 && (args)->meet(args) != ZS_OK)                               \
+            return zs_fail(args, ZS_ESTOPPED, -1);                                          \
+    } while (0)
+
+/* ---- parts of a loop ---------------------------------------------------------------- */
+
+/*
+ * zs_cut() - where part 'part' of [lo, hi) begins: lo + n * part / parts, n = hi - lo.
+ *
+ * It ends where part + 1 begins, so that parts 0 to parts - 1 are all of it, each index once.
+ * 'part' is in [0, parts]; 'parts' in [1, 2**31).  hi < lo is an empty range.  Does not overflow.
+ */
+ZS_INLINE int64_t zs_cut(int64_t part, int64_t parts, int64_t lo, int64_t hi)
+{
+    const int64_t n = hi - lo;
+    if (n <= 0 || part == 0)
+        return lo;
+    if (parts == 1)
+        return hi;
+    return lo + n / parts * part + n % parts * part / parts;
+}
+
+/* ZS_SHARED() - the head of a loop over what part 'part' of 'parts' does of i in [lo, hi). */
+#define ZS_SHARED(i, part, parts, lo, hi)                                                   \
+    for (int64_t i = zs_cut(part, parts, lo, hi),                                           \
+                 zs_end_##i = zs_cut((part) + 1, parts, lo, hi);                            \
+         i < zs_end_##i; i++)
+
+/*
+ * zs_share - what a part does of a loop that is all the body of another: indices [lo, hi) of
+ * this one and, of each, part 'part' of 'parts' of the inner one.
+ */
+typedef struct zs_share {
+    int64_t lo, hi;
+    int64_t part, parts;
+} zs_share;
+
+/*
+ * zs_divide() - the share of part 'part' of 'parts' in [lo, hi): as zs_cut() where there is an
+ * index for every part; else the parts that come to the same index share what is inside.
+ *
+ * Bounds as zs_cut(), 'part' < 'parts'.
+ */
+ZS_INLINE zs_share zs_divide(int64_t part, int64_t parts, int64_t lo, int64_t hi)
+{
+    const int64_t n = hi - lo;
+    if (n <= 0 || n >= parts)
+        return (zs_share){zs_cut(part, parts, lo, hi), zs_cut(part + 1, parts, lo, hi), 0, 1};
+    const int64_t at = part * n / parts;
+    const int64_t first = (at * parts + n - 1) / n, next = ((at + 1) * parts + n - 1) / n;
+    return (zs_share){lo + at, lo + at + 1, part - first, next - first};
+}
 
 /* ---- whole numbers ------------------------------------------------------------------ */
 

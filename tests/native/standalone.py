@@ -18,13 +18,16 @@ from judges import batch
 from numpy.typing import NDArray
 
 from zeroskip.native import toolchain
-from zeroskip.native.load import whole_text
+from zeroskip.native.load import header, whole_text
 from zeroskip.native.prepared import Prepared, Slots
 
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 FLAGS = (*SANITIZERS, "-fno-wrapv", "-g", "-O1", "-fno-omit-frame-pointer")
 """Values may wrap around, but not those of the tests: without -fwrapv an address that overflows
 is found."""
+
+RACES = ("-fsanitize=thread", "-g", "-O1", "-fno-omit-frame-pointer")
+"""For kernels on several threads: any two that touch one place without having met are found."""
 
 MAIN = r"""
 #include <stdio.h>
@@ -66,7 +69,7 @@ int main(int argc, char **argv)
         must(fread(args.real, sizeof args.real, 1, in) == 1, "reals");
         must(fread(args.whole, sizeof args.whole, 1, in) == 1, "wholes");
         fprintf(stderr, "kernel %zu\n", k);
-        must(kernels[k](&args) == ZS_OK, "a kernel failed");
+        must(zs_pool_run(PARTS, kernels[k], &args) == ZS_OK, "a kernel failed");
         for (int64_t b = 0; b < n_bufs; b++) {
             must((int64_t)fwrite(args.buf[b], 1, (size_t)n_bytes[b], out) == n_bytes[b], "writing");
             free(args.buf[b]);
@@ -78,27 +81,31 @@ int main(int argc, char **argv)
 """
 
 
-def sanitizes(place: Path) -> bool:
+def sanitizes(place: Path, flags: Sequence[str] = FLAGS) -> bool:
     """Whether the compiler has sanitizers, and their run-time library is there."""
     (place / "empty.c").write_text("int main(void) { return 0; }\n")
-    made = _compile(place, "empty.c", "empty", FLAGS)
+    made = compile_c(place, "empty.c", "empty", flags)
     return made.returncode == 0 and subprocess.run([place / "empty"], check=False).returncode == 0
 
 
 def run(
-    place: Path, kernels: Sequence[tuple[Prepared, Slots]], flags: Sequence[str] = FLAGS
+    place: Path,
+    kernels: Sequence[tuple[Prepared, Slots]],
+    flags: Sequence[str] = FLAGS,
+    parts: int = 1,
 ) -> list[list[NDArray[Any]]]:
-    """Call every kernel once; return what its buffers hold afterwards.
+    """Call every kernel once, on ``parts`` threads; return what its buffers hold afterwards.
 
     Raises AssertionError with what the compiler or a sanitizer said, naming the kernel's text.
     """
     texts = {_bare(prepared): prepared.c_text for prepared, _ in kernels}
     at = {bare: f"zs_kernel_{k}" for k, bare in enumerate(texts)}
     names = ", ".join(at[_bare(prepared)] for prepared, _ in kernels)
-    text = whole_text(batch(list(texts.values())))
-    (place / "kernels.c").write_text(text + MAIN.replace("KERNELS", names))
+    text = whole_text(batch(list(texts.values())) + header("zs_pool.c"))
+    main = MAIN.replace("KERNELS", names).replace("PARTS", str(parts))
+    (place / "kernels.c").write_text(text + main)
     (place / "in").write_bytes(b"".join(_arguments(*kernel) for kernel in kernels))
-    made = _compile(place, "kernels.c", "kernels", flags)
+    made = compile_c(place, "kernels.c", "kernels", flags)
     assert made.returncode == 0, made.stderr[:4000]
     ran = subprocess.run(
         [place / "kernels", place / "in", place / "out"],
@@ -121,11 +128,11 @@ def _bare(prepared: Prepared) -> str:
     return re.sub(r"/\*.*?\*/", "", prepared.c_text, flags=re.DOTALL)
 
 
-def _compile(
+def compile_c(
     place: Path, source: str, target: str, flags: Sequence[str]
 ) -> subprocess.CompletedProcess[str]:
     tools = toolchain.find()
-    command = [*tools.command, *tools.flags, *flags, source, "-o", target, "-lm"]
+    command = [*tools.command, *tools.flags, *flags, source, "-o", target, "-lm", "-pthread"]
     return subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
 
 

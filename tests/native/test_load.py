@@ -154,8 +154,8 @@ def test_every_error_code_has_its_sentence():
 def test_the_struct_is_the_one_of_the_design():
     n = constants()
     assert (n["ZS_MAX_BUFS"], n["ZS_MAX_DIMS"], n["ZS_MAX_SCALARS"]) == (96, 64, 16)
-    assert loading._ffi().sizeof("zs_args") == 32 + 8 * (96 + 64 + 16 + 16)
-    assert loading._ffi().offsetof("zs_args", "buf") == 32
+    assert loading._ffi().sizeof("zs_args") == 72 + 8 * (96 + 64 + 16 + 16)
+    assert loading._ffi().offsetof("zs_args", "buf") == 72
 
 
 @needs_cc
@@ -306,7 +306,7 @@ def test_what_is_whole_but_no_object_is_an_error(cache_dir):
 def test_noexec_is_named(monkeypatch, cache_dir):
     class Refusing:
         @staticmethod
-        def dlopen(path):
+        def dlopen(path, flags):
             raise OSError(f"{path}: failed to map segment from shared object")
 
     monkeypatch.setattr(loading, "_ffi", Refusing)

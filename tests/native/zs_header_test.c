@@ -161,13 +161,65 @@ static void test_arguments(void)
     CHECK(args.error, ZS_ERANGE);
     CHECK(args.where, INT64_MAX);
     CHECK(polled(&args), ZS_OK);
+    zs_args part = {.version = ZS_ARGS_VERSION, .part = 1, .parts = 2, .lead = &args};
+    CHECK(zs_check_version(&part), ZS_OK);
+    CHECK(part.part, 1);
+    CHECK(polled(&part), ZS_OK);
     args.stop = 1;
+    CHECK(polled(&part), ZS_ESTOPPED);
     CHECK(polled(&args), ZS_ESTOPPED);
     CHECK(args.error, ZS_ESTOPPED);
 }
 
+/* Every index belongs to one part, in order, also where loops in each other share. */
+static void test_parts(void)
+{
+    for (int64_t parts = 1; parts <= 9; parts++) {
+        for (int64_t n = -2; n <= 12; n++) {
+            int64_t next = 3;
+            for (int64_t part = 0; part < parts; part++)
+                ZS_SHARED(i, part, parts, 3, 3 + n)
+                    CHECK(i, next++);
+            CHECK(next, n < 0 ? 3 : 3 + n);
+            CHECK(zs_cut(0, parts, 3, 3 + n), 3);
+            int32_t visits[12][5] = {{0}};
+            for (int64_t part = 0; part < parts; part++) {
+                const zs_share share = zs_divide(part, parts, 0, n);
+                for (int64_t i = share.lo; i < share.hi; i++)
+                    ZS_SHARED(j, share.part, share.parts, 0, 5)
+                        visits[i][j]++;
+            }
+            for (int64_t i = 0; i < 12; i++)
+                for (int64_t j = 0; j < 5; j++)
+                    CHECK(visits[i][j], i < n);
+        }
+    }
+    CHECK(zs_cut(1, 2, 0, INT64_MAX), INT64_MAX / 2);
+    CHECK(zs_cut(1023, 1024, 0, INT64_MAX), INT64_MAX / 1024 * 1023 + 1022);
+}
+
+static int32_t met(zs_args *args) { return (int32_t)args->where; }
+
+static int32_t meeting(zs_args *args)
+{
+    ZS_BARRIER(args);
+    return ZS_OK;
+}
+
+static void test_barrier(void)
+{
+    zs_args args = {.version = ZS_ARGS_VERSION, .parts = 1, .meet = met, .where = 1};
+    CHECK(meeting(&args), ZS_OK);
+    args.parts = 2;
+    CHECK(meeting(&args), ZS_ESTOPPED);
+    args.where = ZS_OK;
+    CHECK(meeting(&args), ZS_OK);
+}
+
 int main(void)
 {
+    test_parts();
+    test_barrier();
     test_whole_numbers();
     test_search_uint16();
     test_search_int32();

@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 
 from zeroskip.errors import ZeroskipError
-from zeroskip.native import settings, toolchain
+from zeroskip.native import pool, settings, toolchain
 from zeroskip.native.cache import Cache, refuses_to_execute
 from zeroskip.native.load import load
 from zeroskip.table import Table
@@ -36,12 +36,12 @@ OPTIONAL = {
 }
 
 TRIAL = """#include "zs_kernel.h"
-/* trial of {nonce}: y[0] = 3 * x[0] */
+/* trial of {nonce}: y[0] = 3 * x[0], and so for each part of a call on threads */
 int32_t zs_trial(zs_args *args)
 {{
     if (zs_check_version(args) != ZS_OK)
         return args->error;
-    *(double *)args->buf[1] = 3.0 * *(const double *)args->buf[0];
+    ((double *)args->buf[1])[args->part] = 3.0 * *(const double *)args->buf[0];
     return ZS_OK;
 }}
 """
@@ -87,6 +87,7 @@ def findings() -> Iterable[Finding]:
         "vectors": _vectors,
         "cache": _cache,
         "trial kernel": _trial,
+        "threads": _threads,
     }
     for name, check in checks.items():
         yield _guarded(name, check)
@@ -112,8 +113,7 @@ def _guarded(name: str, check: Callable[[], Finding]) -> Finding:
 def _settings() -> Finding:
     now = settings.current()
     wanted = now.compiler or "looked for"
-    text = f"at most {now.threads} threads of {os.cpu_count()} CPUs (kernels use 1 so far)"
-    text += f"; compiler: {wanted}"
+    text = f"at most {now.threads} threads of {os.cpu_count()} CPUs; compiler: {wanted}"
     return Finding("settings", "ok", text)
 
 
@@ -167,13 +167,22 @@ def _trial() -> Finding:
     now = settings.current()
     kernel = load(TRIAL.format(nonce=os.urandom(8).hex()), "zs_trial")
     try:
-        y = np.zeros(1)
-        kernel.prepare([np.array([14.0]), y]).call()
+        y = np.zeros(2)
+        kernel.prepare([np.array([14.0]), y]).call(through=pool.spread(2))
     finally:
         Cache(now.cache_dir, now.cache_bytes).remove(kernel.key)
     if y[0] != 42.0:
         return Finding("trial kernel", "broken", f"computed 3 * 14 = {y[0]:g}")
     return Finding("trial kernel", "ok", "compiled, loaded and ran")
+
+
+def _threads() -> Finding:
+    if missing := _without_compiler("threads"):
+        return missing
+    run, refused = pool.runner()
+    if run is None:
+        return Finding("threads", "missing", f"kernels run on one: {' '.join(refused.split())}")
+    return Finding("threads", "ok", f"kernels run on up to {settings.current().threads}")
 
 
 def _without_compiler(check: str) -> Finding | None:

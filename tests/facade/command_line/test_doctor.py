@@ -4,13 +4,15 @@ import shutil
 import pytest
 
 from zeroskip.command_line import doctor
-from zeroskip.native import settings, toolchain
+from zeroskip.native import pool, settings, toolchain
 
 needs_cc = pytest.mark.skipif(shutil.which("cc") is None, reason="no cc on the PATH")
 
 
 @pytest.fixture(autouse=True)
 def cache_dir(tmp_path, monkeypatch):
+    if shutil.which("cc"):
+        pool.runner()  # loaded once a process, from the cache of all tests
     monkeypatch.setattr(toolchain, "_found", {})
     monkeypatch.delenv("CC", raising=False)
     with settings.using(cache_dir=tmp_path / "cache", compiler=None):
@@ -27,6 +29,7 @@ def test_a_healthy_installation(cache_dir):
     rows = {row["check"]: row for row in table}
     assert {row["state"] for row in table} <= {"ok", "info", "missing"}
     assert rows["trial kernel"]["found"] == "compiled, loaded and ran"
+    assert rows["threads"]["found"] == f"kernels run on up to {settings.current().threads}"
     assert "-std=gnu11" in rows["flags"]["found"]
     assert rows["cache"]["found"] == f"{cache_dir}: 0 kernels, 0.0 of 512 MiB"
     assert table.notes == ("Everything that is needed works.",)
@@ -47,7 +50,7 @@ def test_without_a_compiler_it_says_how_to_get_one(monkeypatch):
         " clang on the PATH: not found; the ziglang package: not found)"
     )
     assert rows["compiler"]["remedy"].startswith("Run pip install zeroskip[cc] for a compiler")
-    for check in ("flags", "vectors", "trial kernel"):
+    for check in ("flags", "vectors", "trial kernel", "threads"):
         assert rows[check]["state"] == "missing"
         assert rows[check]["found"] == "no compiler: NumPy and the interpreter answer, slowly"
     assert rows["cache"]["state"] == "ok"

@@ -18,10 +18,11 @@ int32_t zs_kernel(zs_args *args)
     const int64_t K = args->dim[1];
     const int64_t K_ = args->dim[2];
 
-    for (int64_t i = 0; i < I; i++) {
+    ZS_SHARED(i, args->part, args->parts, 0, I) {
         O_vals[i] = INT64_C(9223372036854775807);
     }
-    for (int64_t i = 0; i < I; i++) {
+    ZS_BARRIER(args);
+    ZS_SHARED(i, args->part, args->parts, 0, I) {
         ZS_POLL(args);
         for (int64_t k = 0; k < K; k++) {
             O_vals[i] = zs_min_int64(O_vals[i], (A_vals[i * K + k] == M_vals[i] ? k : K_));

@@ -16,7 +16,7 @@ int32_t zs_kernel(zs_args *args)
     const int64_t M = args->dim[0];
     const int64_t K = args->dim[1];
 
-    for (int64_t m = 0; m < M; m++) {
+    ZS_SHARED(m, args->part, args->parts, 0, M) {
         ZS_POLL(args);
         float acc = 0.0f;
         for (int64_t k = 0; k < zs_min(K, m + 1); k++) {

@@ -19,10 +19,11 @@ int32_t zs_kernel(zs_args *args)
     const int64_t K = args->dim[1];
     const double b = args->real[0];
 
-    for (int64_t i = 0; i < I * K; i++) {
+    ZS_SHARED(i, args->part, args->parts, 0, I * K) {
         Y_vals[i] = 0.0f;
     }
-    for (int64_t i = 0; i < I; i++) {
+    ZS_BARRIER(args);
+    ZS_SHARED(i, args->part, args->parts, 0, I) {
         ZS_POLL(args);
         for (int64_t pT_k = T_k_pos[i]; pT_k < T_k_pos[i + 1]; pT_k++) {
             const int64_t k = T_k_crd[pT_k];

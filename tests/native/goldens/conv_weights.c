@@ -30,10 +30,11 @@ int32_t zs_kernel(zs_args *args)
     const int64_t I_pad3 = args->dim[9];
     const int64_t I_dim3 = args->dim[10];
 
-    for (int64_t i = 0; i < N * M * P * Q; i++) {
+    ZS_SHARED(i, args->part, args->parts, 0, N * M * P * Q) {
         O_vals[i] = 0.0f;
     }
-    for (int64_t m = 0; m < M; m++) {
+    ZS_BARRIER(args);
+    ZS_SHARED(m, args->part, args->parts, 0, M) {
         ZS_POLL(args);
         for (int64_t pF_crs = F_crs_pos[m]; pF_crs < F_crs_pos[m + 1]; pF_crs++) {
             const int64_t F_crs_at = F_crs_crd[pF_crs];
@@ -51,13 +52,17 @@ int32_t zs_kernel(zs_args *args)
             }
         }
     }
-    for (int64_t n = 0; n < N; n++) {
-        ZS_POLL(args);
-        for (int64_t m = 0; m < M; m++) {
+    ZS_BARRIER(args);
+    {
+        const zs_share n_share = zs_divide(args->part, args->parts, 0, N);
+        for (int64_t n = n_share.lo; n < n_share.hi; n++) {
             ZS_POLL(args);
-            for (int64_t p = 0; p < P; p++) {
-                for (int64_t q = 0; q < Q; q++) {
-                    O_vals[((n * M + m) * P + p) * Q + q] = zs_relu_float32(O_vals[((n * M + m) * P + p) * Q + q] + B_vals[m]);
+            ZS_SHARED(m, n_share.part, n_share.parts, 0, M) {
+                ZS_POLL(args);
+                for (int64_t p = 0; p < P; p++) {
+                    for (int64_t q = 0; q < Q; q++) {
+                        O_vals[((n * M + m) * P + p) * Q + q] = zs_relu_float32(O_vals[((n * M + m) * P + p) * Q + q] + B_vals[m]);
+                    }
                 }
             }
         }

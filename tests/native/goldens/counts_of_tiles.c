@@ -24,10 +24,11 @@ int32_t zs_kernel(zs_args *args)
     const int64_t P = args->dim[5];
     const int64_t P_ = args->dim[6];
 
-    for (int64_t i = 0; i < W_dim0 * M; i++) {
+    ZS_SHARED(i, args->part, args->parts, 0, W_dim0 * M) {
         W_vals[i] = 0;
     }
-    for (int64_t m = 0; m < M; m++) {
+    ZS_BARRIER(args);
+    ZS_SHARED(m, args->part, args->parts, 0, M) {
         ZS_POLL(args);
         for (int64_t pF_cr = F_cr_pos[m]; pF_cr < F_cr_pos[m + 1]; pF_cr++) {
             const int64_t F_cr_at = F_cr_crd[pF_cr];

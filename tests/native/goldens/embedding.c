@@ -17,7 +17,7 @@ int32_t zs_kernel(zs_args *args)
     const int64_t W_dim0 = args->dim[1];
     const int64_t E = args->dim[2];
 
-    for (int64_t n = 0; n < N; n++) {
+    ZS_SHARED(n, args->part, args->parts, 0, N) {
         ZS_POLL(args);
         const int64_t X_at = X_vals[n];
         if (X_at < 0 || X_at >= W_dim0) {

@@ -20,9 +20,10 @@ int32_t zs_kernel(zs_args *args)
     const int64_t P = args->dim[1];
     const int64_t C = args->dim[2];
 
-    for (int64_t m = 0; m < M; m++) {
+    const zs_share m_share = zs_divide(args->part, args->parts, 0, M);
+    for (int64_t m = m_share.lo; m < m_share.hi; m++) {
         ZS_POLL(args);
-        for (int64_t p = 0; p < P; p++) {
+        ZS_SHARED(p, m_share.part, m_share.parts, 0, P) {
             ZS_POLL(args);
             float acc = 0.0f;
             for (int64_t c = 0; c < C; c++) {

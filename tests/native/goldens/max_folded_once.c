@@ -20,13 +20,15 @@ int32_t zs_kernel(zs_args *args)
     const int64_t I = args->dim[0];
     const int64_t K = args->dim[1];
 
-    for (int64_t i = 0; i < I; i++) {
+    ZS_SHARED(i, args->part, args->parts, 0, I) {
         O_vals[i] = -__builtin_inff();
     }
-    for (int64_t i = 0; i < I; i++) {
+    ZS_BARRIER(args);
+    ZS_SHARED(i, args->part, args->parts, 0, I) {
         O_visits[i] = 0;
     }
-    for (int64_t i = 0; i < I; i++) {
+    ZS_BARRIER(args);
+    ZS_SHARED(i, args->part, args->parts, 0, I) {
         ZS_POLL(args);
         for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
             const int64_t k = A_k_crd[pA_k];
@@ -34,7 +36,8 @@ int32_t zs_kernel(zs_args *args)
             O_visits[i] += 1;
         }
     }
-    for (int64_t i = 0; i < I; i++) {
+    ZS_BARRIER(args);
+    ZS_SHARED(i, args->part, args->parts, 0, I) {
         const int64_t given = O_visits[i];
         if (given < K) {
             O_vals[i] = zs_max_float32(O_vals[i], 0.0f);

@@ -19,7 +19,7 @@ int32_t zs_kernel(zs_args *args)
     const int64_t I = args->dim[0];
     const int64_t K = args->dim[1];
 
-    for (int64_t i = 0; i < I; i++) {
+    ZS_SHARED(i, args->part, args->parts, 0, I) {
         ZS_POLL(args);
         float acc = 0.0f;
         for (int64_t k = 0; k < K; k++) {

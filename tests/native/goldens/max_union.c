@@ -21,10 +21,11 @@ int32_t zs_kernel(zs_args *args)
     const int64_t I = args->dim[0];
     const int64_t K = args->dim[1];
 
-    for (int64_t i = 0; i < I; i++) {
+    ZS_SHARED(i, args->part, args->parts, 0, I) {
         O_vals[i] = 0.0f;
     }
-    for (int64_t i = 0; i < I; i++) {
+    ZS_BARRIER(args);
+    ZS_SHARED(i, args->part, args->parts, 0, I) {
         ZS_POLL(args);
         for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
             const int64_t k = A_k_crd[pA_k];
@@ -32,7 +33,8 @@ int32_t zs_kernel(zs_args *args)
             O_vals[i] += zs_max_float32(A_vals[pA_k], (pB_k >= 0 ? B_vals[pB_k] : 0.0f));
         }
     }
-    for (int64_t i = 0; i < I; i++) {
+    ZS_BARRIER(args);
+    ZS_SHARED(i, args->part, args->parts, 0, I) {
         ZS_POLL(args);
         for (int64_t w_k = 0; w_k < zs_bit_words(K); w_k++) {
             uint64_t bits_k = B_k_words[i * zs_bit_words(K) + w_k];

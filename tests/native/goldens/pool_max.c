@@ -20,18 +20,22 @@ int32_t zs_kernel(zs_args *args)
     const int64_t S = args->dim[5];
     const int64_t I_dim2 = args->dim[6];
 
-    for (int64_t i = 0; i < C * P * Q; i++) {
+    ZS_SHARED(i, args->part, args->parts, 0, C * P * Q) {
         O_vals[i] = -__builtin_inff();
     }
-    for (int64_t c = 0; c < C; c++) {
-        ZS_POLL(args);
-        for (int64_t p = 0; p < P; p++) {
+    ZS_BARRIER(args);
+    {
+        const zs_share c_share = zs_divide(args->part, args->parts, 0, C);
+        for (int64_t c = c_share.lo; c < c_share.hi; c++) {
             ZS_POLL(args);
-            for (int64_t q = 0; q < Q; q++) {
+            ZS_SHARED(p, c_share.part, c_share.parts, 0, P) {
                 ZS_POLL(args);
-                for (int64_t r = 0; r < R; r++) {
-                    for (int64_t s = 0; s < S; s++) {
-                        O_vals[(c * P + p) * Q + q] = zs_max_float32(O_vals[(c * P + p) * Q + q], I_vals[(c * I_dim1 + 2 * p + r) * I_dim2 + 2 * q + s]);
+                for (int64_t q = 0; q < Q; q++) {
+                    ZS_POLL(args);
+                    for (int64_t r = 0; r < R; r++) {
+                        for (int64_t s = 0; s < S; s++) {
+                            O_vals[(c * P + p) * Q + q] = zs_max_float32(O_vals[(c * P + p) * Q + q], I_vals[(c * I_dim1 + 2 * p + r) * I_dim2 + 2 * q + s]);
+                        }
                     }
                 }
             }

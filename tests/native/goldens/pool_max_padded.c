@@ -18,15 +18,19 @@ int32_t zs_kernel(zs_args *args)
     const int64_t I_pad1 = args->dim[3];
     const int64_t I_dim1 = args->dim[4];
 
-    for (int64_t i = 0; i < C * P; i++) {
+    ZS_SHARED(i, args->part, args->parts, 0, C * P) {
         O_vals[i] = -__builtin_inff();
     }
-    for (int64_t c = 0; c < C; c++) {
-        ZS_POLL(args);
-        for (int64_t p = 0; p < P; p++) {
+    ZS_BARRIER(args);
+    {
+        const zs_share c_share = zs_divide(args->part, args->parts, 0, C);
+        for (int64_t c = c_share.lo; c < c_share.hi; c++) {
             ZS_POLL(args);
-            for (int64_t r = zs_max(0, I_pad1 - 2 * p); r < zs_min(R, I_dim1 + I_pad1 - 2 * p); r++) {
-                O_vals[c * P + p] = zs_max_float32(O_vals[c * P + p], I_vals[c * I_dim1 + 2 * p + r - I_pad1]);
+            ZS_SHARED(p, c_share.part, c_share.parts, 0, P) {
+                ZS_POLL(args);
+                for (int64_t r = zs_max(0, I_pad1 - 2 * p); r < zs_min(R, I_dim1 + I_pad1 - 2 * p); r++) {
+                    O_vals[c * P + p] = zs_max_float32(O_vals[c * P + p], I_vals[c * I_dim1 + 2 * p + r - I_pad1]);
+                }
             }
         }
     }

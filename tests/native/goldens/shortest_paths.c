@@ -21,10 +21,11 @@ int32_t zs_kernel(zs_args *args)
     const int64_t I = args->dim[0];
     const int64_t J = args->dim[2];
 
-    for (int64_t i = 0; i < I * J; i++) {
+    ZS_SHARED(i, args->part, args->parts, 0, I * J) {
         D_vals[i] = __builtin_inff();
     }
-    for (int64_t i = 0; i < I; i++) {
+    ZS_BARRIER(args);
+    ZS_SHARED(i, args->part, args->parts, 0, I) {
         ZS_POLL(args);
         int64_t pA_k = A_k_pos[i];
         const int64_t pA_k_end = A_k_pos[i + 1];

@@ -16,7 +16,7 @@ int32_t zs_kernel(zs_args *args)
     const int64_t M = args->dim[0];
     const int64_t P = args->dim[1];
 
-    for (int64_t m = 0; m < M; m++) {
+    ZS_SHARED(m, args->part, args->parts, 0, M) {
         ZS_POLL(args);
         for (int64_t p = 0; p < P; p++) {
             float acc = 0.0f;

@@ -20,10 +20,11 @@ int32_t zs_kernel(zs_args *args)
     const int64_t I = args->dim[0];
     const int64_t J = args->dim[1];
 
-    for (int64_t i = 0; i < I * J; i++) {
+    ZS_SHARED(i, args->part, args->parts, 0, I * J) {
         C_vals[i] = 0.0f;
     }
-    for (int64_t i = 0; i < I; i++) {
+    ZS_BARRIER(args);
+    ZS_SHARED(i, args->part, args->parts, 0, I) {
         ZS_POLL(args);
         for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
             const int64_t k = A_k_crd[pA_k];

@@ -18,7 +18,7 @@ int32_t zs_kernel(zs_args *args)
     const int64_t I = args->dim[0];
     const int64_t J = args->dim[1];
 
-    for (int64_t i = 0; i < I; i++) {
+    ZS_SHARED(i, args->part, args->parts, 0, I) {
         ZS_POLL(args);
         float acc = 0.0f;
         for (int64_t w_j = 0; w_j < zs_bit_words(J); w_j++) {

@@ -17,7 +17,7 @@ int32_t zs_kernel(zs_args *args)
     const int64_t I = args->dim[0];
     const int64_t J = args->dim[1];
 
-    for (int64_t i = 0; i < I; i++) {
+    ZS_SHARED(i, args->part, args->parts, 0, I) {
         ZS_POLL(args);
         float acc = 0.0f;
         const int64_t pA_j_first = i * zs_group_entries(J, 2, 4);

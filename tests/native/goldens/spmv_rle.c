@@ -17,7 +17,7 @@ int32_t zs_kernel(zs_args *args)
     const float *restrict x_vals = args->buf[4];
     const int64_t I = args->dim[0];
 
-    for (int64_t i = 0; i < I; i++) {
+    ZS_SHARED(i, args->part, args->parts, 0, I) {
         ZS_POLL(args);
         float acc = 0.0f;
         int64_t j_next = 0;

@@ -18,13 +18,15 @@ int32_t zs_kernel(zs_args *args)
     const int64_t O_dim1 = args->dim[1];
     const int64_t P = args->dim[2];
 
-    for (int64_t i = 0; i < N * O_dim1; i++) {
+    ZS_SHARED(i, args->part, args->parts, 0, N * O_dim1) {
         O_vals[i] = 0.0f;
     }
-    for (int64_t i = 0; i < N * O_dim1; i++) {
+    ZS_BARRIER(args);
+    ZS_SHARED(i, args->part, args->parts, 0, N * O_dim1) {
         O_mark[i] = 0;
     }
-    for (int64_t n = 0; n < N; n++) {
+    ZS_BARRIER(args);
+    ZS_SHARED(n, args->part, args->parts, 0, N) {
         ZS_POLL(args);
         for (int64_t p = 0; p < P; p++) {
             const int64_t X_at = X_vals[n * P + p];
