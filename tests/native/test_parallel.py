@@ -174,7 +174,7 @@ def test_a_copy_is_shared_over_its_outer_axes():
         for n, (source, target) in zip(shape, strides, strict=True)
     )
     buffers = (Buffer("x", "float32"), Buffer("y", "float32", True))
-    body = (Stage("y", "x", axes, True),)
+    body = (Stage("y", "x", axes, par=True),)
     kernel = Kernel(("turned",), buffers, (), (), "float32", body)
     x = np.arange(24, dtype=np.float32)
     y, z = np.zeros(24, np.float32), np.zeros(24, np.float32)
