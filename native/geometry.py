@@ -68,7 +68,7 @@ def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) 
     per_block = max(shape.block * places // max(summed, 1), 1) if shape.block else places
     lanes = shape.vector_bytes // itemsize
     line = line_of_lanes(plan, extents)
-    row_pitch = -(-line // lanes) * lanes
+    row_pitch = shape.most * lanes
     row_blocks = -(-prod(extents.ranks[r] for r in plan.rows) // shape.rows)
     numbers = {f"pitch_{rank}": pitch for rank, pitch in pitches.items()}
     source = 1

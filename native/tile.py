@@ -11,7 +11,7 @@ Then, for a tile of lanes x and a row m,
 
     acc[x] += value * staged[x + offset]        for each entry of the row
 
-and what lies between the rows of the line (the halo) is cropped when the result is stored.
+and what lies between the rows of the line (the halo) is cropped when the tile is stored.
 A matrix product, a fully connected layer and a convolution of any stride are one kernel.
 
 Where no window reaches from one lane into the next, a tile's lanes are copied into a *panel*, in
@@ -30,7 +30,21 @@ from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.tree import Access, Affine, Var
 from zeroskip.einsum_spec.walk import free, single
 from zeroskip.native.dtypes import exact
-from zeroskip.native.integers import ONE, ZERO, Cond, Const, Expr, Name, add, least, mul, sub
+from zeroskip.native.integers import (
+    ONE,
+    ZERO,
+    Cond,
+    Const,
+    Expr,
+    Name,
+    add,
+    ceildiv,
+    floordiv,
+    least,
+    most,
+    mul,
+    sub,
+)
 from zeroskip.native.lower import Lowered, finish, one_product
 from zeroskip.native.nest import (
     Acc,
@@ -215,15 +229,16 @@ def lower_tile(
     which = Name(member) if shape.rows > 1 else None
     of_row = add(mul(Name(row), Const(shape.rows)), which or ZERO)
     direct = plan.direct and scheme.stored == dtype
-    result, crop = _result(plan, scheme, sums, direct)
+    result, crop = _result(plan, scheme, sums, direct, Name(x), Name(width))
     pitch = number("line" if direct else "row_pitch")
     there = sub(pitch, Name(x)) if direct else None
-    place = Elem(result, add(mul(of_row, pitch), Name(x), Name(lane)), there)
+    first = Name(x) if direct else ZERO
+    place = Elem(result, add(mul(of_row, pitch), first, Name(lane)), there)
     store: Stmt = Reduce(place, "=", Held(acc, which))
     if direct and shape.rows > 1:  # the last rows may be fewer
         store = Guard((Cond("<", of_row, number("rows")),), (store,))
         last = least(of_row, sub(number("rows"), ONE))
-        place = Elem(result, add(mul(last, pitch), Name(x), Name(lane)), there)
+        place = Elem(result, add(mul(last, pitch), first, Name(lane)), there)
     started = Absent(sub(Name(block), ONE), place, Number(0)) if shape.block else Number(0)
     update = Reduce(Held(acc, which), "+", Prod((Elem(packed, Name(e)), Elem(source, add(*at)))), 1)
     work = Acc(
@@ -240,9 +255,8 @@ def lower_tile(
     if shape.block:
         body = Loop(block, Range(ZERO, number("blocks")), (body,))
     note, line, count = "register tiles of the line", number("line"), number("line_tiles")
-    tiles = Tiles(x, width, line, count, shape.vectors, (*panel, body), note)
-    made = (*staging, tiles, *crop)
-    return finish(scheme, sums.title(), made, shape.vector_bytes)
+    tiles = Tiles(x, width, line, count, shape.vectors, (*panel, body, *crop), note)
+    return finish(scheme, sums.title(), (*staging, tiles), shape.vector_bytes)
 
 
 def _staged(plan: TilePlan, scheme: Scheme) -> tuple[str, tuple[Stmt, ...]]:
@@ -275,18 +289,42 @@ def _stage_axis(plan: TilePlan, scheme: Scheme, at: LaneAxis) -> StageAxis:
 
 
 def _result(
-    plan: TilePlan, scheme: Scheme, sums: Sums, direct: bool
+    plan: TilePlan, scheme: Scheme, sums: Sums, direct: bool, x: Expr, width: Expr
 ) -> tuple[str, tuple[Stmt, ...]]:
-    """The array that the tiles write, and what takes the result out of it, with the bias and the
-    function."""
+    """The array that the tiles write, and what takes their part of the result out of it, with the
+    bias and the function."""
     if direct:
-        result, held = sums.result, Elem(sums.result, scheme.row_major(plan.form.target))
+        array, held = sums.result, Elem(sums.result, scheme.row_major(plan.form.target))
         if not plan.late and plan.form.post is None:
-            return result, ()
-        return result, sums.over_result((sums.store(held, map(sums.late_value, plan.late)),))
-    rows = scheme.buffer(("rows",), "row_sums", scheme.dtype, written=True)
-    row = scheme.point(plan.rows)
-    line = [mul(Name(scheme.rank(r)), scheme.number(f"pitch_{r}")) for r in plan.lanes[:-1]]
-    line.append(Name(scheme.rank(plan.lanes[-1])))
-    held = Elem(rows, add(mul(row, scheme.number("row_pitch")), *line))
-    return rows, sums.over_result((sums.store(held, map(sums.late_value, plan.late)),))
+            return array, ()
+    else:
+        array = scheme.buffer(("rows",), "row_sums", scheme.dtype, written=True)
+        at = add(mul(scheme.point(plan.rows), scheme.number("row_pitch")), _lane(plan, scheme))
+        held = Elem(array, sub(at, x))
+    body: tuple[Stmt, ...] = (sums.store(held, map(sums.late_value, plan.late)),)
+    for k, rank in reversed(list(enumerate(plan.lanes))):
+        body = (Loop(scheme.rank(rank), _lanes_of(plan, scheme, k, x, width), body),)
+    for rank in reversed(plan.rows):
+        body = (Loop(scheme.rank(rank), Range(ZERO, scheme.extent(rank)), body),)
+    return array, body
+
+
+def _lane(plan: TilePlan, scheme: Scheme, ranks: int | None = None) -> Expr:
+    """The lane of a point; or of the first one of its first lane ranks."""
+    return add(
+        *(mul(Name(scheme.rank(r)), _pitch(plan, scheme, r)) for r in plan.lanes[:ranks]), ZERO
+    )
+
+
+def _pitch(plan: TilePlan, scheme: Scheme, rank: str) -> Expr:
+    return ONE if rank == plan.lanes[-1] else scheme.number(f"pitch_{rank}")
+
+
+def _lanes_of(plan: TilePlan, scheme: Scheme, k: int, x: Expr, width: Expr) -> Range:
+    """What of a lane rank, the outer ones known, lies in a tile."""
+    rank = plan.lanes[k]
+    pitch, before = _pitch(plan, scheme, rank), sub(x, _lane(plan, scheme, k))
+    end = add(before, width)
+    if pitch != ONE:  # a part of its last step may lie in the tile, too
+        end = ceildiv(end, pitch)
+    return Range(floordiv(most(ZERO, before), pitch), least(scheme.extent(rank), end))

@@ -9,17 +9,26 @@ enum { LANES = 64 / sizeof(float) };
 static inline __attribute__((always_inline)) void tile_x(
     const int tile,
     const int64_t x,
+    float *restrict O_vals,
     float *restrict I_staged,
     const int64_t *restrict F_columns,
     const uint16_t *restrict F_offset,
     const int64_t *restrict F_first,
     const float *restrict F_packed,
     float *restrict row_sums,
+    const float *restrict B_vals,
     const int64_t blocks,
     const int64_t row_blocks,
     const int64_t row_pitch,
-    const int64_t block_span)
+    const int64_t block_span,
+    const int64_t M,
+    const int64_t pitch_n,
+    const int64_t N,
+    const int64_t pitch_p,
+    const int64_t P,
+    const int64_t Q)
 {
+    const int64_t width = tile * LANES;
     for (int64_t block = 0; block < blocks; block++) {
         for (int64_t row = 0; row < row_blocks; row++) {
             zs_vec acc[4][6];
@@ -27,7 +36,7 @@ static inline __attribute__((always_inline)) void tile_x(
             for (int64_t member = 0; member < 4; member++) {
                 #pragma GCC unroll 6
                 for (int v = 0; v < tile; v++) {
-                    acc[member][v] = (block - 1 >= 0 ? *(const zs_vec *)(row_sums + (4 * row + member) * row_pitch + x + v * LANES) : (zs_vec){});
+                    acc[member][v] = (block - 1 >= 0 ? *(const zs_vec *)(row_sums + (4 * row + member) * row_pitch + v * LANES) : (zs_vec){});
                 }
             }
             int64_t e_ = F_first[block * row_blocks + row];
@@ -52,7 +61,16 @@ static inline __attribute__((always_inline)) void tile_x(
             for (int64_t member = 0; member < 4; member++) {
                 #pragma GCC unroll 6
                 for (int v = 0; v < tile; v++) {
-                    *(zs_vec *)(row_sums + (4 * row + member) * row_pitch + x + v * LANES) = acc[member][v];
+                    *(zs_vec *)(row_sums + (4 * row + member) * row_pitch + v * LANES) = acc[member][v];
+                }
+            }
+        }
+    }
+    for (int64_t m = 0; m < M; m++) {
+        for (int64_t n = zs_max(0, x) / pitch_n; n < zs_min(N, zs_ceil_div(x + width, pitch_n)); n++) {
+            for (int64_t p = zs_max(0, x - n * pitch_n) / pitch_p; p < zs_min(P, zs_ceil_div(x - n * pitch_n + width, pitch_p)); p++) {
+                for (int64_t q = zs_max(0, x - n * pitch_n - p * pitch_p); q < zs_min(Q, x - n * pitch_n - p * pitch_p + width); q++) {
+                    O_vals[((n * M + m) * P + p) * Q + q] = zs_relu_float32(row_sums[m * row_pitch + n * pitch_n + p * pitch_p + q - x] + B_vals[m]);
                 }
             }
         }
@@ -95,9 +113,9 @@ int32_t zs_kernel(zs_args *args)
     const int64_t block_span = args->dim[13];
     const int64_t row_blocks = args->dim[14];
     const int64_t M = args->dim[15];
-    const int64_t pitch_n = args->dim[16];
-    const int64_t pitch_p = args->dim[17];
-    const int64_t row_pitch = args->dim[18];
+    const int64_t row_pitch = args->dim[16];
+    const int64_t pitch_n = args->dim[17];
+    const int64_t pitch_p = args->dim[18];
     const int64_t N = args->dim[19];
     const int64_t P = args->dim[20];
     const int64_t Q = args->dim[21];
@@ -122,20 +140,9 @@ int32_t zs_kernel(zs_args *args)
             ZS_POLL(args);
             const int64_t x = vectors * t / line_tiles * LANES;
             switch (vectors * (t + 1) / line_tiles - vectors * t / line_tiles) {
-                case 5: tile_x(5, x, I_staged, F_columns, F_offset, F_first, F_packed, row_sums, blocks, row_blocks, row_pitch, block_span); break;
-                case 6: tile_x(6, x, I_staged, F_columns, F_offset, F_first, F_packed, row_sums, blocks, row_blocks, row_pitch, block_span); break;
+                case 5: tile_x(5, x, O_vals, I_staged, F_columns, F_offset, F_first, F_packed, row_sums, B_vals, blocks, row_blocks, row_pitch, block_span, M, pitch_n, N, pitch_p, P, Q); break;
+                case 6: tile_x(6, x, O_vals, I_staged, F_columns, F_offset, F_first, F_packed, row_sums, B_vals, blocks, row_blocks, row_pitch, block_span, M, pitch_n, N, pitch_p, P, Q); break;
                 default: return zs_fail(args, ZS_EINTERNAL, -1);
-            }
-        }
-    }
-    for (int64_t n = 0; n < N; n++) {
-        ZS_POLL(args);
-        for (int64_t m = 0; m < M; m++) {
-            ZS_POLL(args);
-            for (int64_t p = 0; p < P; p++) {
-                for (int64_t q = 0; q < Q; q++) {
-                    O_vals[((n * M + m) * P + p) * Q + q] = zs_relu_float32(row_sums[m * row_pitch + n * pitch_n + p * pitch_p + q] + B_vals[m]);
-                }
             }
         }
     }

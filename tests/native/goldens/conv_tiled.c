@@ -9,14 +9,23 @@ enum { LANES = 64 / sizeof(float) };
 static inline __attribute__((always_inline)) void tile_x(
     const int tile,
     const int64_t x,
+    float *restrict O_vals,
     float *restrict I_staged,
     const int64_t *restrict F_columns,
     const uint16_t *restrict F_offset,
     const float *restrict F_packed,
     float *restrict row_sums,
+    const float *restrict B_vals,
     const int64_t row_blocks,
-    const int64_t row_pitch)
+    const int64_t row_pitch,
+    const int64_t M,
+    const int64_t pitch_n,
+    const int64_t N,
+    const int64_t pitch_p,
+    const int64_t P,
+    const int64_t Q)
 {
+    const int64_t width = tile * LANES;
     for (int64_t row = 0; row < row_blocks; row++) {
         zs_vec acc[8];
         #pragma GCC unroll 8
@@ -32,7 +41,16 @@ static inline __attribute__((always_inline)) void tile_x(
         }
         #pragma GCC unroll 8
         for (int v = 0; v < tile; v++) {
-            *(zs_vec *)(row_sums + row * row_pitch + x + v * LANES) = acc[v];
+            *(zs_vec *)(row_sums + row * row_pitch + v * LANES) = acc[v];
+        }
+    }
+    for (int64_t m = 0; m < M; m++) {
+        for (int64_t n = zs_max(0, x) / pitch_n; n < zs_min(N, zs_ceil_div(x + width, pitch_n)); n++) {
+            for (int64_t p = zs_max(0, x - n * pitch_n) / pitch_p; p < zs_min(P, zs_ceil_div(x - n * pitch_n + width, pitch_p)); p++) {
+                for (int64_t q = zs_max(0, x - n * pitch_n - p * pitch_p); q < zs_min(Q, x - n * pitch_n - p * pitch_p + width); q++) {
+                    O_vals[((n * M + m) * P + p) * Q + q] = zs_relu_float32(row_sums[m * row_pitch + n * pitch_n + p * pitch_p + q - x] + B_vals[m]);
+                }
+            }
         }
     }
 }
@@ -70,9 +88,9 @@ int32_t zs_kernel(zs_args *args)
     const int64_t source_extent3 = args->dim[11];
     const int64_t I_pad3 = args->dim[12];
     const int64_t M = args->dim[13];
-    const int64_t pitch_n = args->dim[14];
-    const int64_t pitch_p = args->dim[15];
-    const int64_t row_pitch = args->dim[16];
+    const int64_t row_pitch = args->dim[14];
+    const int64_t pitch_n = args->dim[15];
+    const int64_t pitch_p = args->dim[16];
     const int64_t N = args->dim[17];
     const int64_t P = args->dim[18];
     const int64_t Q = args->dim[19];
@@ -97,26 +115,15 @@ int32_t zs_kernel(zs_args *args)
             ZS_POLL(args);
             const int64_t x = vectors * t / line_tiles * LANES;
             switch (vectors * (t + 1) / line_tiles - vectors * t / line_tiles) {
-                case 1: tile_x(1, x, I_staged, F_columns, F_offset, F_packed, row_sums, row_blocks, row_pitch); break;
-                case 2: tile_x(2, x, I_staged, F_columns, F_offset, F_packed, row_sums, row_blocks, row_pitch); break;
-                case 3: tile_x(3, x, I_staged, F_columns, F_offset, F_packed, row_sums, row_blocks, row_pitch); break;
-                case 4: tile_x(4, x, I_staged, F_columns, F_offset, F_packed, row_sums, row_blocks, row_pitch); break;
-                case 5: tile_x(5, x, I_staged, F_columns, F_offset, F_packed, row_sums, row_blocks, row_pitch); break;
-                case 6: tile_x(6, x, I_staged, F_columns, F_offset, F_packed, row_sums, row_blocks, row_pitch); break;
-                case 7: tile_x(7, x, I_staged, F_columns, F_offset, F_packed, row_sums, row_blocks, row_pitch); break;
-                case 8: tile_x(8, x, I_staged, F_columns, F_offset, F_packed, row_sums, row_blocks, row_pitch); break;
+                case 1: tile_x(1, x, O_vals, I_staged, F_columns, F_offset, F_packed, row_sums, B_vals, row_blocks, row_pitch, M, pitch_n, N, pitch_p, P, Q); break;
+                case 2: tile_x(2, x, O_vals, I_staged, F_columns, F_offset, F_packed, row_sums, B_vals, row_blocks, row_pitch, M, pitch_n, N, pitch_p, P, Q); break;
+                case 3: tile_x(3, x, O_vals, I_staged, F_columns, F_offset, F_packed, row_sums, B_vals, row_blocks, row_pitch, M, pitch_n, N, pitch_p, P, Q); break;
+                case 4: tile_x(4, x, O_vals, I_staged, F_columns, F_offset, F_packed, row_sums, B_vals, row_blocks, row_pitch, M, pitch_n, N, pitch_p, P, Q); break;
+                case 5: tile_x(5, x, O_vals, I_staged, F_columns, F_offset, F_packed, row_sums, B_vals, row_blocks, row_pitch, M, pitch_n, N, pitch_p, P, Q); break;
+                case 6: tile_x(6, x, O_vals, I_staged, F_columns, F_offset, F_packed, row_sums, B_vals, row_blocks, row_pitch, M, pitch_n, N, pitch_p, P, Q); break;
+                case 7: tile_x(7, x, O_vals, I_staged, F_columns, F_offset, F_packed, row_sums, B_vals, row_blocks, row_pitch, M, pitch_n, N, pitch_p, P, Q); break;
+                case 8: tile_x(8, x, O_vals, I_staged, F_columns, F_offset, F_packed, row_sums, B_vals, row_blocks, row_pitch, M, pitch_n, N, pitch_p, P, Q); break;
                 default: return zs_fail(args, ZS_EINTERNAL, -1);
-            }
-        }
-    }
-    for (int64_t n = 0; n < N; n++) {
-        ZS_POLL(args);
-        for (int64_t m = 0; m < M; m++) {
-            ZS_POLL(args);
-            for (int64_t p = 0; p < P; p++) {
-                for (int64_t q = 0; q < Q; q++) {
-                    O_vals[((n * M + m) * P + p) * Q + q] = zs_relu_float32(row_sums[m * row_pitch + n * pitch_n + p * pitch_p + q] + B_vals[m]);
-                }
             }
         }
     }
