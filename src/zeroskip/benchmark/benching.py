@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroskip.benchmark.cases import Case, factors, make_case
+from zeroskip.benchmark.cases import Case, factors, has_compiler, make_case
 from zeroskip.benchmark.measuring import Candidate, Progress, Timing, measure, pinned, progress
 from zeroskip.benchmark.notes import notes_of
 from zeroskip.benchmark.peers import Way
+from zeroskip.benchmark.roofline import Roof, measure_roof
 from zeroskip.charging import charge
 from zeroskip.computing import Layer
 from zeroskip.errors import TensorError, ZeroskipError
@@ -21,6 +22,7 @@ from zeroskip.formats.density import Density
 from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
 from zeroskip.given import Given, as_layer, sample, sample_dtype, take_operands
+from zeroskip.native import settings
 from zeroskip.table import Column, Table
 
 if TYPE_CHECKING:
@@ -42,7 +44,10 @@ FormatsLike = str | Format | Sequence[str | Format] | Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One way, timed on one case."""
+    """One way, timed on one case.
+
+    bound_s : what the machine needs for these multiplications and bytes at the least.
+    """
 
     case: Case
     way: Way
@@ -50,6 +55,7 @@ class Row:
     error: float
     speedup: float
     modelled: tuple[int, float] | None
+    bound_s: float | None = None
 
 
 def bench(
@@ -95,7 +101,8 @@ def bench(
     -------
     Table
         kernel, schedule, densities, time and quartiles, speed-up over the fastest dense row
-        of the same operands, multiplications executed and effectual, effectual GFLOP/s, error.
+        of the same operands, multiplications executed and effectual, effectual GFLOP/s, the
+        roofline bound and the part of it that was reached, error.
 
     Raises
     ------
@@ -282,6 +289,9 @@ def time_ways(
     candidates = [Candidate(way.name, way.call) for way in ways]
     timings = measure(candidates, budget_s=budget_s, tick=bar.spend)
     best = min((t.median_s for t, w in zip(timings, ways, strict=True) if w.dense), default=None)
+    roof = None
+    if has_compiler():
+        roof = measure_roof(case.dtype, case.nbytes({}), settings.current().threads)
     sparse = dense = None
     if arch is not None:
         charged = charge(case.layer, arch, *case.operands.values())
@@ -289,7 +299,16 @@ def time_ways(
         dense = (charged.baseline.cycles, charged.baseline.energy_pj)
     for way, timing, error in zip(ways, timings, errors, strict=True):
         speedup = best / timing.median_s if best is not None else float("nan")
-        yield Row(case, way, timing, error, speedup, dense if way.dense else sparse)
+        bound_s = _bound_s(case, way, roof)
+        yield Row(case, way, timing, error, speedup, dense if way.dense else sparse, bound_s)
+
+
+def _bound_s(case: Case, way: Way, roof: Roof | None) -> float | None:
+    """Of every multiplication for a dense way, of the effectual ones for a sparse way."""
+    count = case.multiplications if way.dense else case.effectual
+    if roof is None or count is None:
+        return None
+    return roof.bound_s(count, case.nbytes(way.formats))
 
 
 # ---- what is shown ----------------------------------------------------------------------
@@ -309,6 +328,8 @@ def table_of(
         Column("executed"),
         Column("effectual"),
         Column("gflops", format=".3g"),
+        Column("bound_s", format="si:s"),
+        Column("of_bound", format=".2g"),
         Column("max_error", format=".1e"),
         Column("schedule"),
         Column("formats"),
@@ -336,6 +357,8 @@ def _cells(row: Row, names: Sequence[str], modelled: bool) -> tuple[Any, ...]:
         row.way.executed,
         count,
         gflops,
+        row.bound_s,
+        None if row.bound_s is None else row.bound_s / timing.median_s,
         row.error,
         row.way.schedule,
         ", ".join(f"{name} {wanted}" for name, wanted in row.way.formats.items()),

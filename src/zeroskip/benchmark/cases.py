@@ -58,6 +58,26 @@ class Case:
     def effectual(self) -> int | None:
         return effectual(self.layer.spec, self.operands, self.extents)
 
+    def nbytes(self, formats: Mapping[str, str]) -> int:
+        """Bytes of the operands, some of them in formats, and of the dense result."""
+        size = self.reference.size * self.dtype.itemsize
+        for name, array in self.operands.items():
+            stored = self._stored(name, formats[name]) if name in formats else None
+            size += array.nbytes if stored is None else stored.nbytes
+        return size
+
+    def _stored(self, name: str, wanted: str) -> Tensor:
+        """An operand in a format; as it is, explicit zeros included, where it has it already."""
+        key = (name, wanted)
+        if key not in self.in_formats:
+            held = self.held.get(name, tensor(self.operands[name], "COO"))
+            self.in_formats[key] = held.asformat(wanted)
+        return self.in_formats[key]
+
+    @cached_property
+    def in_formats(self) -> dict[tuple[str, str], Tensor]:
+        return {}
+
     @cached_property
     def multiplications(self) -> int:
         """Of two operands, were every operand dense."""
@@ -173,10 +193,7 @@ class Case:
         """
         if not has_compiler():
             return []
-        stored = {
-            name: self.held.get(name, tensor(self.operands[name], "COO")).asformat(wanted)
-            for name, wanted in formats.items()
-        }
+        stored = {name: self._stored(name, wanted) for name, wanted in formats.items()}
         name = "zeroskip " + ", ".join(f"{name} {wanted}" for name, wanted in formats.items())
         found = [self._bound_way(name, stored, bound, formats)]
         if set(bound) & set(formats) and "tiled" in found[0].schedule:

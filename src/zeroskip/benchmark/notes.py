@@ -54,6 +54,13 @@ def notes_of(
             "tiled: entries are packed anew, so that the format they came in matters to packing "
             "only; plain and lanes walk the format itself"
         )
+    if any(row.bound_s is not None for row in rows):
+        notes.append(
+            "bound_s: the roofline, measured on this machine before: every multiplication of a "
+            "dense row, the effectual ones of a sparse row, each with its addition, at the peak of "
+            "vectors; or the bytes of operands and result, read from where as many lie; of_bound: "
+            "bound_s over time_s"
+        )
     few = sorted(
         {f"{r.way.name} ({r.timing.rounds})" for r in rows if r.timing.rounds < FEW_ROUNDS}
     )

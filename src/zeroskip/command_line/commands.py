@@ -40,8 +40,8 @@ from zeroskip.table import Column, Table, with_prefix
 
 BENCH_COLUMNS = ("kernel", "time_s", "speedup")
 BENCH_MORE = (
-    *("gflops", "executed", "effectual", "max_error", "schedule"),
-    *("low_s", "high_s", "cycles", "energy_pj", "formats"),
+    *("gflops", "of_bound", "executed", "effectual", "max_error", "schedule"),
+    *("bound_s", "low_s", "high_s", "cycles", "energy_pj", "formats"),
 )
 STORAGE_COLUMNS = (
     *("format", "total_bits", "over_dense", "metadata_share"),

@@ -70,6 +70,8 @@ def test_columns_and_units(conv_table):
         "executed",
         "effectual",
         "gflops",
+        "bound_s",
+        "of_bound",
         "max_error",
         "schedule",
         "formats",
@@ -78,6 +80,7 @@ def test_columns_and_units(conv_table):
         assert 0 < row["low_s"] <= row["time_s"] <= row["high_s"]
         assert row["max_error"] < 1e-5
         assert row["gflops"] == pytest.approx(2e-9 * row["effectual"] / row["time_s"])
+        assert row["of_bound"] == pytest.approx(row["bound_s"] / row["time_s"])
     assert set(conv_table["F_density"]) == {round(0.2 * 576) / 576}
     assert max(conv_table["speedup"]) >= 1
     dense = [row for row in conv_table if not row["formats"]]
