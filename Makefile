@@ -98,6 +98,10 @@ bench: $(BENCHED) ## a subset of the bars, at most ten minutes, into build/bench
 	@$(BENCH)/bin/python -m benchmarks --quick --runs 3 --budget 0.2 --minutes 8 \
 	  --into build/bench.json $(addprefix --only ,$(ONLY)) $(BENCH_ARGS)
 
+.PHONY: guard
+guard: $(DEVELOPED) ## instructions of the main kernels against benchmarks/guard.json (needs valgrind); UPDATE=1
+	@$(BIN)/python -m benchmarks.guard $(if $(UPDATE),--update)
+
 .PHONY: performance
 performance: $(BENCHED) ## docs/performance.md written from build/bars.json
 	@$(BENCH)/bin/python -m benchmarks --page docs/performance.md
