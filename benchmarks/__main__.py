@@ -43,6 +43,9 @@ def main(arguments: Sequence[str]) -> int:
     if options.page:
         from benchmarks.page import page
 
+        if not read(options.into):
+            print(f"{options.into} holds nothing: run `make bars` first", file=sys.stderr)
+            return 1
         options.page.write_text(page(ROWS, read(options.into)), encoding="utf-8")
         print(f"{options.page} written from {options.into}")
         return 0
@@ -116,8 +119,11 @@ def each_alone(wanted: Sequence[str], options: argparse.Namespace) -> list[str]:
         command = [sys.executable, "-m", "benchmarks", "--only", name, "--into", options.into]
         command += ["--seed", str(options.seed), "--runs", str(options.runs)]
         command += ["--budget", str(options.budget), *(["--quick"] if options.quick else [])]
-        if subprocess.run(command, cwd=ROOT, check=False).returncode:
-            failed.append(name)
+        try:
+            if subprocess.run(command, cwd=ROOT, check=False, timeout=left).returncode:
+                failed.append(name)
+        except subprocess.TimeoutExpired:
+            print(f"out of time: {name} was stopped", file=sys.stderr)
     return failed
 
 
@@ -138,7 +144,7 @@ def parser() -> argparse.ArgumentParser:
         "--budget", type=float, default=0.5, metavar="S", help="seconds of timing a run (0.5)"
     )
     made.add_argument(
-        "--minutes", type=float, default=1e6, help="no further row is begun after so many"
+        "--minutes", type=float, default=60 * 24.0, help="what is not measured by then is left out"
     )
     made.add_argument(
         "--into", type=Path, default=RESULTS, metavar="FILE", help="JSON that rows are kept in"

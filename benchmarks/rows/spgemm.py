@@ -105,7 +105,7 @@ ROWS = (
             Bar(PEERS, "squared", 1.0, floor=1.0),
             Bar(PEERS, "squared", 3.0, floor=3.0, shapes=("2000,40", "10000,50")),
         ),
-        quick=(3, 1),
+        quick=(2, 1),
         notes=(
             "Shapes are n, entries a row; or the name of a graph. Peers leave their rows unsorted "
             "where they are faster so; zeroskip's are sorted.",
