@@ -40,9 +40,9 @@ def test_too_few_counts_are_a_fault(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("now", "state"), [(1000, "holds"), (1050, "holds"), (1051, "MORE"), (799, "far fewer")]
+    ("now", "state"), [(1000, "holds"), (1100, "holds"), (1101, "MORE"), (799, "far fewer")]
 )
-def test_more_than_a_twentieth_is_a_fault(now, state):
+def test_more_than_a_tenth_is_a_fault(now, state):
     assert judge({"SpMM": now}, {"SpMM": 1000})[0].state == state
 
 
