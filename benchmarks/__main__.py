@@ -80,11 +80,17 @@ def measured(row: AnyRow, options: argparse.Namespace) -> Record:
     given = Options(options.seed, options.runs, options.budget, options.quick)
     when = machine.description()
     found: list[Cell] = []
+    missing: dict[str, str] = {}
+    began = time.monotonic()
     figures: list[Figure] = []
     skipped = ""
     try:
         if isinstance(row, Row):
-            found += cells(row, given, say)
+            for cell in cells(row, given, say):
+                found.append(cell)
+                if time.monotonic() - began > options.share:
+                    missing["further cells"] = "out of time, unless this was the last"
+                    break
         else:
             figures += row.measure(given.runs)
     except Absent as cause:
@@ -103,6 +109,7 @@ def measured(row: AnyRow, options: argparse.Namespace) -> Record:
         tuple(found),
         tuple(figures),
         skipped,
+        missing,
     )
 
 
@@ -111,7 +118,7 @@ def each_alone(wanted: Sequence[str], options: argparse.Namespace) -> list[str]:
     threads; names of those that failed."""
     failed: list[str] = []
     began = time.monotonic()
-    for name in wanted:
+    for place, name in enumerate(wanted):
         left = options.minutes * 60 - (time.monotonic() - began)
         if left <= 0:
             print(f"out of time: {name} and what follows were not measured", file=sys.stderr)
@@ -119,6 +126,7 @@ def each_alone(wanted: Sequence[str], options: argparse.Namespace) -> list[str]:
         command = [sys.executable, "-m", "benchmarks", "--only", name, "--into", options.into]
         command += ["--seed", str(options.seed), "--runs", str(options.runs)]
         command += ["--budget", str(options.budget), *(["--quick"] if options.quick else [])]
+        command += ["--share", f"{left / (len(wanted) - place):.0f}"]
         try:
             if subprocess.run(command, cwd=ROOT, check=False, timeout=left).returncode:
                 failed.append(name)
@@ -145,6 +153,9 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument(
         "--minutes", type=float, default=60 * 24.0, help="what is not measured by then is left out"
+    )
+    made.add_argument(
+        "--share", type=float, default=1e9, metavar="S", help="no cell is begun after so many s"
     )
     made.add_argument(
         "--into", type=Path, default=RESULTS, metavar="FILE", help="JSON that rows are kept in"

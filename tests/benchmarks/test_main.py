@@ -43,6 +43,7 @@ def test_every_row_is_measured_in_a_process_of_its_own(children, tmp_path, capsy
     code = command.main([*arguments, "--into", str(into), "--quick", "--minutes", "1"])
     assert [c[c.index("--only") + 1] for c, _ in children] == [*rows]
     assert all("--quick" in c and 0 < timeout <= 60 for c, timeout in children)
+    assert [c[c.index("--share") + 1] for c, _ in children] == ["20", "30", "60"]
     said = capsys.readouterr()
     assert said.err == "out of time: conv was stopped\nFAILED: dot\n"
     assert "not measured yet" in said.out
