@@ -12,6 +12,7 @@ from zeroskip.einsum_spec.walk import free
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Operand
 from zeroskip.native.nest import has_loop
+from zeroskip.native.parallel import shares
 
 LONG = 2**24
 """Points from which a kernel runs so that it can be interrupted; some 0.02 s of products."""
@@ -27,7 +28,7 @@ VECTORS = 16
 def rate(body: tuple[object, ...]) -> int:
     """How many points a kernel visits in the time that a walk takes for one; 0 where it has no
     loop that threads share."""
-    if not has_loop(body, lambda loop: loop.par):
+    if not any(map(shares, body)):
         return 0
     return VECTORS if has_loop(body, lambda loop: loop.kind == "vec") else 1
 

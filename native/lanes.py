@@ -24,6 +24,7 @@ from zeroskip.native.integers import ONE, ZERO, Name, add, mul
 from zeroskip.native.lower import Lowered, finish, one_product
 from zeroskip.native.nest import Fill, Reduce, Stage, StageAxis, Stmt
 from zeroskip.native.operand import LevelSignature, Signature
+from zeroskip.native.parallel import own_ranks, shared
 from zeroskip.native.passes import Pass
 from zeroskip.native.pointwise import times
 from zeroskip.native.scheme import Scheme
@@ -122,6 +123,7 @@ def lower_lanes(
     loops = descent.go(State(frozenset(), sums.cursors(Pass(plan.term.accesses))))
     last = sums.over_result((sums.store(place, map(sums.late_value, plan.late)),))
     body = (*stages, Fill(rows, size, Number(0)), *loops, *last)
+    body = shared(body, [place.index, scheme.row_major(plan.form.target)], own_ranks(scheme))
     return finish(scheme, (*sums.title(), f"lanes: {plan.rank}"), body, vector_bytes)
 
 

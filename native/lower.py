@@ -66,7 +66,7 @@ def lower(
     """
     scheme = Scheme(form, signatures, dtype, order=order)
     work = Joint(scheme, accumulate) if is_joint(form) else Sums(scheme, hits, accumulate)
-    body = shared(work.body(), scheme.row_major(form.target), own_ranks(scheme))
+    body = shared(work.body(), [scheme.row_major(form.target)], own_ranks(scheme))
     return finish(scheme, work.title(), body)
 
 

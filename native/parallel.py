@@ -45,37 +45,41 @@ def own_ranks(scheme: Scheme) -> frozenset[str]:
     return frozenset(scheme.rank(rank) for rank in ranks if rank is not None)
 
 
-def shared(body: tuple[Stmt, ...], place: Expr, ranks: Collection[str]) -> tuple[Stmt, ...]:
+def shared(
+    body: tuple[Stmt, ...], places: Collection[Expr], ranks: Collection[str]
+) -> tuple[Stmt, ...]:
     """The statements of a kernel with ``par`` where threads may share them; all or none, so that
     no thread waits for long while another works alone.
 
-    place : address of the result at the loops' variables.
-    ranks : variables no two values of which come to one place.
+    places : address of the result at the loops' variables, and of sums on their way to it.
+    ranks : variables no two values of which come to one of these places.
     """
-    marked = [_shared(stmt, place, ranks) for stmt in body]
+    marked = [_shared(stmt, places, ranks) for stmt in body]
     if any(stmt is None for stmt in marked) or not any(isinstance(s, Loop) for s in marked):
         return body
     return tuple(stmt for stmt in marked if stmt is not None)
 
 
-def _shared(stmt: Stmt, place: Expr, ranks: Collection[str]) -> Stmt | None:
+def _shared(stmt: Stmt, places: Collection[Expr], ranks: Collection[str]) -> Stmt | None:
     """The statement as one that is shared; None where it cannot be."""
     if isinstance(stmt, Fill) and isinstance(stmt.value, Number):
         return replace(stmt, par=True)
-    if not isinstance(stmt, Loop) or not _independent(stmt, place, ranks):
+    if isinstance(stmt, Stage):
+        return replace(stmt, par=True)
+    if not isinstance(stmt, Loop) or not _independent(stmt, places, ranks):
         return None
     match stmt.body:
         case (Loop(body=inside) as inner,) if has_loop(inside, lambda loop: True):
-            if _independent(inner, place, ranks):
+            if _independent(inner, places, ranks):
                 return replace(stmt, body=(replace(inner, par=True),), par=True)
     return replace(stmt, par=True)
 
 
-def _independent(loop: Loop, place: Expr, ranks: Collection[str]) -> bool:
+def _independent(loop: Loop, places: Collection[Expr], ranks: Collection[str]) -> bool:
     """Whether no iteration touches what another writes."""
     if loop.kind != "seq" or not isinstance(loop.over, Range):
         return False
-    own = [Name(loop.var), place] if loop.var in ranks else [Name(loop.var)]
+    own = [Name(loop.var), *(places if loop.var in ranks else ())]
     nodes = list(_nodes(loop.body))
     if any(isinstance(node, Gathered | Touch | Stage | Fill) for node in nodes):
         return False
@@ -104,7 +108,7 @@ def _nodes(node: object) -> Iterator[Any]:
 
 def is_par(stmt: object) -> bool:
     """Whether the parts of a call share it."""
-    return isinstance(stmt, Loop | Fill | Stage) and stmt.par
+    return bool(getattr(stmt, "par", False))
 
 
 def with_barriers(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:

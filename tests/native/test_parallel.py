@@ -25,6 +25,7 @@ from zeroskip.native.values import Elem, Number
 THREADS = (1, 2, 3, 7)
 SPMM = "C[i,j] = A[i,k] * B[k,j]"
 CONV = "O[n,m,p,q] = relu(B[m] + sum[c,r,s](I[n,c,2*p+r,q+s] * F[m,c,r,s]))"
+BATCHES = "C[b,i,j] = relu(A[b,i,k] * B[b,k,j])"
 CASES = [
     ("y[i] = A[i,j] * x[j]", {"A": (40, 30), "x": (30,)}, {"A": "CSR"}),
     ("y[i] = A[i,j] * x[j]", {"A": (3, 30), "x": (30,)}, {"A": "bitmask"}),
@@ -43,6 +44,8 @@ CASES = [
     ("O[i,k] = max(A[i,k], B[i,k])", {"A": (9, 8), "B": (9, 8)}, {"A": "CSR", "B": "bitmask"}),
     ("s[i] = sum[k](exp(A[i,k]))", {"A": (9, 8)}, {"A": "CSR"}),
     ("s = A[i,k]", {"A": (9, 8)}, {"A": "CSR"}),
+    (BATCHES, {"A": (5, 6, 7), "B": (5, 7, 20)}, {"A": "U U C"}),
+    (BATCHES, {"A": (2, 6, 7), "B": (2, 7, 20)}, {"A": "U U C"}),
 ]
 
 
@@ -96,6 +99,16 @@ def test_all_loops_are_shared_or_none():
     shapes = {"A": (4, 5), "x": (5,), "B": (4,)}
     assert parallel_loops(text, shapes, {"A": "CSR"}) == ["i"]
     assert parallel_loops(text, shapes, {"A": "CSC"}) == []
+
+
+def test_loops_around_vectors_are_shared_with_the_copies_before_them():
+    operands = drawn({"A": (5, 6, 7), "B": (5, 7, 20)}, {"A": "U U C"})
+    line = line_of(make_spec(BATCHES), operands)
+    prepared, filled = schedules.scheduled(line, np.empty(line.shape, line.stored))
+    assert "lanes: j" in prepared.c_text
+    assert prepared.c_text.count("ZS_SHARED") == 4  # copy, fill, walk, result
+    assert prepared.c_text.count("ZS_BARRIER") == 3
+    assert filled.parts == (5 * 6 * 20 + 20 * operands["A"].stored) // 16
 
 
 def test_what_is_not_shared_runs_in_part_0_between_barriers():

@@ -36,7 +36,7 @@ from zeroskip.einsum_spec.walk import single
 from zeroskip.errors import CompilerError, ZeroskipError
 from zeroskip.formats.tensor import Tensor
 from zeroskip.formats.values import is_float
-from zeroskip.native import choice, engine, lanes, load, results, schedules
+from zeroskip.native import choice, engine, lanes, load, pool, results, schedules
 from zeroskip.native.arguments import shapes
 from zeroskip.native.interpret import interpret
 from zeroskip.native.prepared import Prepared, Slots, explained, invocation
@@ -50,6 +50,9 @@ TINY = 64
 
 SCRATCH = ("touched", "row", "rows", "staged")
 """Buffers that hold no result."""
+
+THREADS = 3
+"""Those that a kernel runs on once more, if any of its loops are shared."""
 
 SANITIZED = (*standalone.SANITIZERS, "-O0")
 """Whole numbers may wrap around.  Nothing is optimised: it takes a third of the time."""
@@ -171,9 +174,18 @@ class Trial:
             return f"WRONG, SymPy: {wrong}"
         if self.counts:
             for record in self.records:
-                call = invocation(counted(record.prepared), copied(record.before))
-                if call is not None and (found := call.call()) != record.work:
-                    return f"WRONG: {found} multiplications, interpreted {record.work}"
+                left = []
+                for threads in (1, THREADS) if record.prepared.lowered.rate else (1,):
+                    filled = copied(record.before)
+                    call = invocation(counted(record.prepared), filled)
+                    if call is None:
+                        break
+                    found = call.call(through=pool.spread(threads))
+                    if found != record.work:
+                        return f"WRONG: {found} multiplications, interpreted {record.work}"
+                    left.append([buffer.tobytes() for buffer in filled.buffers])
+                if left[1:] and left[0] != left[1]:
+                    return f"WRONG: other bits on {THREADS} threads"
         return f"ok, {self.way}"
 
     def wanted(self, way: str) -> dict[str, Array]:
