@@ -28,6 +28,7 @@ from zeroskip.native.reference import evaluate
 Array = NDArray[Any]
 
 BATCH = 64
+OWN = re.compile(r"^[^;]*\b(?:void|zs_vec) (tile_\w+|zs_(?:store|load)_\w+)\(", re.MULTILINE)
 FLOAT64 = 1e-12
 FLOAT32 = 1e-5
 FLOAT16 = 2.0**-11
@@ -129,7 +130,7 @@ def batch(texts: Sequence[str]) -> str:
     parts = [f'#include "zs_{name}.h"' for name in ("kernel", "pointwise", "half", "rows")]
     for k, text in enumerate(texts):
         text = re.sub(r'^#include "zs_\w+\.h"\n', "", text, flags=re.MULTILINE)
-        own = [SYMBOL, "zs_vec", "LANES", *re.findall(r"\bvoid (tile_\w+)\(", text)]
+        own = [SYMBOL, "zs_vec", "LANES", *re.findall(OWN, text)]
         parts.append(re.sub(rf"\b({'|'.join(own)})\b", rf"\1_{k}", text))
     return "\n".join(parts)
 
