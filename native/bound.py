@@ -14,10 +14,11 @@ from zeroskip.errors import EinsumError
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Array, Operand, resolve, shapes
 from zeroskip.native.engine import Formats, evaluate
+from zeroskip.native.fixed import OPEN, Schedules, fixed_by_result
 from zeroskip.native.lines import line_of
 from zeroskip.native.load import Invocation, KernelFailure
 from zeroskip.native.lower import Lowered
-from zeroskip.native.order import Order, Orders, orders_by_result
+from zeroskip.native.order import Order, Orders
 from zeroskip.native.pool import team
 from zeroskip.native.prepared import Slots, explained, invocation
 from zeroskip.native.recent import Recent
@@ -61,10 +62,16 @@ class Bound:
     A held ndarray is copied, so that a later change behind the binding is not seen: bind
     again to use it.  Kernels, packed entries and scratch are kept for each thread, one set
     for each combination of fresh shapes.
+
+    schedule : what is fixed of the schedule of the last line, or a mapping by result.
     """
 
-    def __init__(self, spec: Spec, held: Mapping[str, object]) -> None:
+    def __init__(self, spec: Spec, held: Mapping[str, object], schedule: Schedules = None) -> None:
         self.spec = spec
+        self.schedule = schedule
+        orders, fixed = fixed_by_result(spec, None, schedule)
+        self._order: Order = orders.get(spec.results[-1], ())
+        self._fixed = fixed.get(spec.results[-1], OPEN)
         self.held: dict[str, Operand] = {}
         for name, given in held.items():
             if name not in spec.operands:
@@ -79,7 +86,7 @@ class Bound:
         self._local = threading.local()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Bound, (self.spec, self.held)
+        return Bound, (self.spec, self.held, self.schedule)
 
     def run(
         self,
@@ -94,8 +101,7 @@ class Bound:
     ) -> Array | Tensor:
         """The last result for these fresh operands; arguments as `engine.evaluate`."""
         if format is None and backend == "c" and not skip and (convert or order is None):
-            fixed = () if order is None else self._fixed(order)
-            ready = self._ready(fresh, fixed)
+            ready = self._ready(fresh, self._order_of(order))
             if ready is not None:
                 target = np.empty(ready.shape, ready.dtype) if out is None else out
                 if out is None or (not self._reduces and _usable(out, ready, fresh)):
@@ -115,12 +121,16 @@ class Bound:
             skip=skip,
             convert=convert,
             order=order,
+            schedule=self.schedule,
         )
         return results[self.spec.results[-1]]
 
-    def _fixed(self, order: Orders) -> Order:
+    def _order_of(self, order: Orders) -> Order:
         """The order of the loops of the last line, where one is given."""
-        return orders_by_result(self.spec, order).get(self.spec.results[-1], ())
+        if order is None:
+            return self._order
+        orders, _ = fixed_by_result(self.spec, order, self.schedule)
+        return orders.get(self.spec.results[-1], ())
 
     def _ready(self, fresh: Mapping[str, object], order: Order = ()) -> Ready | None:
         """The filled kernel for these shapes; None where a call must go the long way."""
@@ -151,7 +161,7 @@ class Bound:
         if any(operands[name] is not x for name, x in fresh.items()):
             return None  # something had to be converted, as each call's must be
         extents = self.spec.extents(shapes(operands))
-        line = line_of(form, operands, extents, order=order)
+        line = line_of(form, operands, extents, order=order, fixed=self._fixed)
         if not self.held.keys() >= set(line.converted):
             return None  # something had to be stored anew, as each call's must be
         if form.reduction in ("|", "&", "*", "max", "min"):

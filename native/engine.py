@@ -16,9 +16,10 @@ from zeroskip.formats.auto import is_auto
 from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Array, Operand, resolve, shapes
+from zeroskip.native.fixed import OPEN, Schedule, Schedules, fixed_by_result
 from zeroskip.native.halves import widened_lines
 from zeroskip.native.lines import line_of
-from zeroskip.native.order import Order, Orders, orders_by_result
+from zeroskip.native.order import Order, Orders
 from zeroskip.native.prepared import BACKENDS
 from zeroskip.native.results import dense_result, sparse_result
 from zeroskip.native.skipping import check_skips, names_of
@@ -35,6 +36,7 @@ def evaluate(
     skip: str | Collection[str] = (),
     convert: bool = True,
     order: Orders = None,
+    schedule: Schedules = None,
 ) -> dict[str, Array | Tensor]:
     """Every result of a spec, in the order of its lines.
 
@@ -57,6 +59,7 @@ def evaluate(
     convert : whether operands may be stored anew, in an order or levels that loops can follow
     order : every rank of the last line, outermost first, or a mapping of such texts by result:
         the loops of a line keep to it
+    schedule : what is fixed of the schedule of the last line, or a mapping by result
 
     Returns
     -------
@@ -72,7 +75,7 @@ def evaluate(
     extents = spec.extents(shapes(known))
     formats = formats_by_result(spec, format)
     skipped = names_of(skip, spec)
-    orders = orders_by_result(spec, order)
+    orders, fixed = fixed_by_result(spec, order, schedule)
     alive = None
     if wanted is not None and len(spec.forms) > 1:
         alive = needed_results(spec, {*wanted, *formats})
@@ -91,6 +94,7 @@ def evaluate(
             skip=skipped,
             convert=convert,
             order=orders.get(name, ()),
+            fixed=fixed.get(name, OPEN),
         )
         into = out if line == len(spec.forms) - 1 else None
         result = wide.run(known, run, into) if wide else run(known, out=into)
@@ -140,9 +144,18 @@ def run_form(
     skip: Collection[str] = (),
     convert: bool = True,
     order: Order = (),
+    fixed: Schedule = OPEN,
 ) -> Array | Tensor:
     """The result of one line."""
-    line = line_of(form, operands, extents, blocks=format is None, convert=convert, order=order)
+    line = line_of(
+        form,
+        operands,
+        extents,
+        blocks=format is None,
+        convert=convert,
+        order=order,
+        fixed=fixed,
+    )
     check_skips(line, skip)
     if format is not None:
         wanted = None if is_auto(format) else Format(format)

@@ -74,9 +74,12 @@ def plans(form: Form, signatures: Mapping[str, Signature], dtype: str) -> tuple[
     return tuple(LanePlan(form, rank, term, late, of) for rank, of in staged.items() if of)
 
 
-def longest(found: Sequence[LanePlan], extents: Extents) -> LanePlan | None:
-    """The schedule with the longest lanes; None where they are few."""
-    long = [one for one in found if extents.ranks[one.rank] >= FEWEST_LANES]
+def longest(
+    found: Sequence[LanePlan], extents: Extents, fewest: int | None = None
+) -> LanePlan | None:
+    """The schedule with the longest lanes; None where they are fewer than ``fewest``."""
+    fewest = FEWEST_LANES if fewest is None else fewest
+    long = [one for one in found if extents.ranks[one.rank] >= fewest]
     return max(long, key=lambda p: extents.ranks[p.rank], default=None)
 
 

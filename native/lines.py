@@ -22,6 +22,7 @@ from zeroskip.native.arguments import Operand, densify, fill_of, signature
 from zeroskip.native.blocks import walkable
 from zeroskip.native.conversions import compressed, refused
 from zeroskip.native.dtypes import LOGICAL, form_types
+from zeroskip.native.fixed import OPEN, Schedule
 from zeroskip.native.forms import check_left_out
 from zeroskip.native.operand import Signature
 from zeroskip.native.order import Order, discordant
@@ -37,6 +38,7 @@ class Line:
     used : the operands that it names.  dtype : of its arithmetic; result : of its result.
     converted : the operands that had to be stored in another way.
     order : of the loops over ranks, outermost first; empty where operands lead the way.
+    fixed : what the user has fixed of the schedule.
     """
 
     form: Form
@@ -47,6 +49,7 @@ class Line:
     result: np.dtype[Any]
     converted: tuple[str, ...] = ()
     order: Order = ()
+    fixed: Schedule = OPEN
 
     @property
     def key(self) -> Key:
@@ -80,12 +83,14 @@ def line_of(
     blocks: bool = True,
     convert: bool = True,
     order: Order = (),
+    fixed: Schedule = OPEN,
 ) -> Line:
     """The operands that a form names, in formats in which it can follow and look them up.
 
     blocks : whether loops may walk the blocks of a split format; else it is compressed by axes.
     convert : whether operands may be stored anew for that; KernelError where one would be.
     order : of the loops over ranks; operands that store another are stored anew.
+    fixed : of the schedule; its order is that of ``order``.
     """
     used = {name: operands[name] for name in _named(form) if name in operands}
     key = (id(form), *map(_key, used.values()), *_surroundings(used, extents), blocks, order)
@@ -94,7 +99,7 @@ def line_of(
         key = (*key, order)
     fit = _fits.get(key)
     if fit is not None:
-        return Line(form, used, extents, *fit[1:], order=order)
+        return Line(form, used, extents, *fit[1:], order=order, fixed=fixed)
     dtypes = {name: x.dtype for name, x in used.items()}
     dtype, result = form_types(form, dtypes, extents.constants)
     check_left_out(form, extents.skipped)
@@ -119,7 +124,8 @@ def line_of(
             signatures[name] = _signature(name, used[name], extents)
     if not converted:
         _fits.keep(key, (form, signatures, dtype, result))
-    return Line(form, used, extents, signatures, dtype, result, tuple(converted), order)
+    stored = tuple(converted)
+    return Line(form, used, extents, signatures, dtype, result, stored, order, fixed)
 
 
 def _cheapest(

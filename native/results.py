@@ -25,7 +25,7 @@ from zeroskip.native.passes import every_visit, seen
 from zeroskip.native.prepared import Prepared, Slots, remember, run, slots
 from zeroskip.native.reference import evaluate_form
 from zeroskip.native.result_fill import after, result_fill
-from zeroskip.native.schedules import plain, scheduled, targets, walk
+from zeroskip.native.schedules import only_plain, plain, scheduled, targets, walk
 
 
 def dense_result(line: Line, backend: str, out: Array | None = None) -> Array:
@@ -38,7 +38,9 @@ def dense_result(line: Line, backend: str, out: Array | None = None) -> Array:
         np.copyto(result, evaluate_form(line.form, dense, line.extents, start))
         return result
     target = result if result.dtype == line.stored else result.astype(line.stored)
-    if accumulate or backend == "interpreter":
+    if accumulate:
+        only_plain(line, "a reduction that starts from out= is a plain walk.")
+    if accumulate or (backend == "interpreter" and line.fixed.wanted is None):
         prepared, filled = plain(line, target, accumulate=accumulate)
     else:
         prepared, filled = scheduled(line, target)
@@ -111,6 +113,7 @@ def sparse_result(
         if format is None:
             format = smallest_format(dense.shape, count(dense, fill), dense.dtype)
         return Tensor.from_dense(dense, format, fill=fill)
+    only_plain(line, f"what {line.name} stores is marked by a plain walk.")
     value, hit = target_for(line), np.empty(line.shape, np.uint8)
     prepared = walk(line, hits=True)
     arrays = {**targets(line, prepared, value), ("hit", line.name): hit}
@@ -176,6 +179,7 @@ def rows_kernel(line: Line, chosen: rows.Assembly, room: int = 0) -> tuple[Prepa
 
     room : entries that there is room for; 0 for a guess.
     """
+    only_plain(line, f"the entries of {line.name} are gathered row by row, by a plain walk.")
     key = ("rows", chosen.outer, *line.key)
 
     def build() -> Prepared:

@@ -7,10 +7,13 @@ from math import prod
 
 import numpy as np
 
+from zeroskip.einsum_spec.explicit import form_text
+from zeroskip.errors import KernelError
 from zeroskip.formats.level_data import check_room
 from zeroskip.native import lanes, load, tile
 from zeroskip.native.arguments import Array
 from zeroskip.native.emit import emit
+from zeroskip.native.fixed import Schedule
 from zeroskip.native.geometry import SLACK, geometry, line_of_lanes
 from zeroskip.native.lines import Line
 from zeroskip.native.lower import lower
@@ -18,7 +21,8 @@ from zeroskip.native.packing import pack
 from zeroskip.native.prepared import Prepared, Slots, remember, slots
 from zeroskip.native.recent import Recent
 from zeroskip.native.scheme import Key
-from zeroskip.native.tile_shape import TileShape, shape_of
+from zeroskip.native.tile_shape import TileShape, shape_of, shape_with
+from zeroskip.native.unfit import why_unfit
 from zeroskip.native.vectors import vector_bytes
 
 WORTH_TILING = 2**14
@@ -30,7 +34,7 @@ matrix times one vector uses each of its elements once."""
 
 IN_PARTS = "Compute it in parts, or free memory first."
 
-Schedule = tile.TilePlan | lanes.LanePlan | None
+Plan = tile.TilePlan | lanes.LanePlan | None
 """None is the plain walk."""
 
 
@@ -39,11 +43,24 @@ def scheduled(line: Line, target: Array, bound: Collection[str] = ()) -> tuple[P
     return kernel_of(line, schedule_of(line, bound), target, bound)
 
 
-def schedule_of(line: Line, bound: Collection[str] = ()) -> Schedule:
-    """The schedule that pays: tiled, lanes, or the plain walk; this one where the order is given.
+def schedule_of(line: Line, bound: Collection[str] = ()) -> Plan:
+    """The schedule that is asked for, else the one that pays: tiled, lanes, or the plain walk; this
+    one where the order is given.
 
     bound : operands that are packed once for many calls.
+    Raises KernelError where the line cannot take what is asked for.
     """
+    if line.fixed.wanted is not None:
+        return _wanted(line, line.fixed.wanted)
+    found = _worth(line, bound)
+    if found is None and line.fixed.vector_bytes is not None:
+        why = f"the default here is a plain walk, which has no vectors: {why_plain(line)}"
+        raise _refused(line, why)
+    return found
+
+
+def _worth(line: Line, bound: Collection[str]) -> Plan:
+    """The schedule that pays."""
     if line.order:
         return None
     tiles, in_lanes = _plans(line)
@@ -57,22 +74,61 @@ def schedule_of(line: Line, bound: Collection[str] = ()) -> Schedule:
     return tiles if tiles.entries.tensor in bound or work >= WORTH_TILING else None
 
 
+def _wanted(line: Line, kind: str) -> Plan:
+    """The schedule of a kind; KernelError where the line cannot run under it."""
+    if kind == "plain":
+        return None
+    found: Plan = None
+    if not line.order:
+        tiles, in_lanes = _plans(line)
+        found = tiles if kind == "tiled" else lanes.longest(in_lanes, line.extents, fewest=1)
+    if found is None:
+        raise _refused(line, f"expected one that the line can take: {why_unfit(line, kind)}")
+    return found
+
+
+def only_plain(line: Line, why: str) -> None:
+    """Refuse every schedule but the plain walk."""
+    if line.fixed.wanted not in (None, "plain") or line.fixed.vector_bytes is not None:
+        raise _refused(line, f"expected a plain schedule: {why}")
+
+
+def _refused(line: Line, why: str) -> KernelError:
+    field = line.fixed.because or f"vector_bytes={line.fixed.vector_bytes}"
+    return KernelError(
+        f"schedule for {line.name}: {field}: {why}\n  {form_text(line.form)}\n"
+        "Leave it out to have the schedule chosen; explain shows which one."
+    )
+
+
+def why_plain(line: Line) -> str:
+    """Why a line is walked as it lies."""
+    if line.order:
+        return f"in the order {','.join(line.order)}."
+    tiles = _plans(line)[0]
+    if tiles is not None:
+        return (
+            f"for fewer than {WORTH_TILING:,} multiplications, or no more than {REUSE} for each "
+            f"element of {tiles.lane_access.tensor}, packing and copying cost more than they save."
+        )
+    return why_unfit(line)
+
+
 _planned: Recent[Key, tuple[tile.TilePlan | None, tuple[lanes.LanePlan, ...]]]
 _planned = Recent(load.MOST_KERNELS)
 
 
 def _plans(line: Line) -> tuple[tile.TilePlan | None, tuple[lanes.LanePlan, ...]]:
-    """The tiled schedule of a line, or else those in lanes."""
+    """The tiled schedule of a line, if there is one, and those in lanes."""
     found = _planned.get(line.key)
     if found is None:
         what = line.form, line.signatures, line.dtype.name
-        tiles = tile.plan(*what)
-        found = _planned.keep(line.key, (tiles, lanes.plans(*what) if tiles is None else ()))
+        found = _planned.keep(line.key, (tile.plan(*what), lanes.plans(*what)))
     return found
 
 
 def kernel_of(
-    line: Line, schedule: Schedule, target: Array, bound: Collection[str] = ()
+    line: Line, schedule: Plan, target: Array, bound: Collection[str] = ()
 ) -> tuple[Prepared, Slots]:
     """The kernel of a line under a schedule, with its slots filled.
 
@@ -80,7 +136,7 @@ def kernel_of(
     """
     match schedule:
         case tile.TilePlan():
-            shape = _shape(line, schedule, schedule.entries.tensor in bound)
+            shape = shape_in(line, schedule, bound)
             return tiled(line, schedule, target, shape)
         case lanes.LanePlan():
             return in_lanes(line, schedule, target)
@@ -127,7 +183,7 @@ def walk(line: Line, *, hits: bool = False, accumulate: bool = False) -> Prepare
 
 def in_lanes(line: Line, plan: lanes.LanePlan, target: Array) -> tuple[Prepared, Slots]:
     """The kernel of the lane schedule, its scratch made."""
-    width = vector_bytes()
+    width = line.fixed.vector_bytes or vector_bytes()
     key = ("lanes", plan.rank, width, *line.key)
 
     def build() -> Prepared:
@@ -180,16 +236,32 @@ def tiled(
     return prepared, slots(prepared, line.used, line.extents, arrays, made.numbers)
 
 
-def _shape(line: Line, plan: tile.TilePlan, bound: bool) -> TileShape:
-    """How the tiled schedule cuts this line up."""
-    width = vector_bytes()
+def shape_in(line: Line, plan: tile.TilePlan, bound: Collection[str] = ()) -> TileShape:
+    """How the tiled schedule cuts this line up: as is fixed, else as `shape_of` has it."""
+    width = line.fixed.vector_bytes or vector_bytes()
     lanes = width // line.dtype.itemsize
     operand = line.used[plan.entries.tensor]
     stored = operand.size if isinstance(operand, np.ndarray) else operand.stored
-    return shape_of(
+    line_vectors = -(-line_of_lanes(plan, line.extents) // lanes)
+    default = shape_of(
         width,
-        -(-line_of_lanes(plan, line.extents) // lanes),
+        line_vectors,
         prod(line.extents.ranks[rank] for rank in plan.rows),
         stored / max(operand.size, 1),
-        bound=bound,
+        bound=plan.entries.tensor in bound,
     )
+    fixed = line.fixed
+    return shape_with(default, line_vectors, fixed.rows, fixed.vectors, fixed.block)
+
+
+def taken(line: Line, plan: Plan, bound: Collection[str] = ()) -> Schedule:
+    """The schedule of a line with every field filled in: given back, it gives the same kernel."""
+    match plan:
+        case tile.TilePlan():
+            shape = shape_in(line, plan, bound)
+            width = shape.vector_bytes
+            return Schedule("tiled", None, shape.rows, shape.most, shape.block, width)
+        case lanes.LanePlan():
+            return Schedule("lanes", vector_bytes=line.fixed.vector_bytes or vector_bytes())
+        case None:
+            return Schedule("plain", ",".join(line.order) or None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 WIDE = 64
 """Bytes of a vector where there are 32 registers for them; below that there are 16."""
@@ -54,8 +54,28 @@ def shape_of(
         return TileShape(vector_bytes, 1, EACH, 0)
     if density < (SHARED_WIDE if wide else SHARED) or rows < 4:
         return TileShape(vector_bytes, 1, EACH, 256 if wide else 128)
-    most = 6 if wide else 3
+    most = _registers(vector_bytes) // 4
     return TileShape(vector_bytes, 4, tiles_of(line_vectors, most)[1] or (1,), 256)
+
+
+def _registers(vector_bytes: int) -> int:
+    """Vectors of sums that a tile holds in registers, those of its loads left free."""
+    return 24 if vector_bytes >= WIDE else 12
+
+
+def shape_with(
+    default: TileShape, line_vectors: int, rows: int | None, vectors: int | None, block: int | None
+) -> TileShape:
+    """The shape with what is fixed of it; None for as it is."""
+    if rows is None and vectors is None:
+        return default if block is None else replace(default, block=block)
+    rows = rows or default.rows
+    fitting = min(_registers(default.vector_bytes) // rows, max(EACH))
+    most = vectors or (max(EACH) if rows == 1 else fitting)
+    each = tuple(range(1, most + 1)) if rows == 1 else tiles_of(line_vectors, most)[1] or (1,)
+    return replace(
+        default, rows=rows, vectors=each, block=default.block if block is None else block
+    )
 
 
 EACH = tuple(range(1, 9))

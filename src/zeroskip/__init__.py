@@ -30,6 +30,7 @@ _WHERE = {
     "Format": "zeroskip.formats.format",
     "storage": "zeroskip.formats.storage",
     "Density": "zeroskip.formats.density",
+    "Schedule": "zeroskip.native.fixed",
     "save": "zeroskip.formats.files",
     "load": "zeroskip.formats.files",
     "Table": "zeroskip.table",
@@ -69,6 +70,7 @@ __all__ = [
     "KernelError",
     "Layer",
     "Mapping",
+    "Schedule",
     "Table",
     "Tensor",
     "TensorError",
@@ -119,6 +121,7 @@ if TYPE_CHECKING:
     from zeroskip.hwmodel.charge import Charge
     from zeroskip.hwmodel.mapping import Mapping
     from zeroskip.hwmodel.report import compare
+    from zeroskip.native.fixed import Schedule
     from zeroskip.table import Table
 
 

@@ -77,7 +77,7 @@ class Layer:
         """Multiplications and additions on dense operands of these shapes."""
         return self.spec.ops(shapes)
 
-    def bind(self, /, **operands: object) -> BoundLayer:
+    def bind(self, /, *, schedule: Any = None, **operands: object) -> BoundLayer:
         """Fix operands that stay over many calls, such as weights.
 
         They are packed for the fastest kernel once.  Arrays are copied: a later change of
@@ -86,13 +86,22 @@ class Layer:
         Parameters
         ----------
         **operands : array, Tensor, SciPy matrix or torch tensor, by name
+        schedule : Schedule, or a mapping of them by result, optional
+            What is fixed of how every call runs: `Schedule`.  Without one the tiles of a layer
+            go by how dense the bound operand is, which `explain` shows of the bound layer.
 
         Returns
         -------
         BoundLayer
             Called with the remaining operands.
+
+        Raises
+        ------
+        ZeroskipError
+            EinsumError for a name that is no operand, TensorError for one that cannot be read,
+            KernelError for what is no schedule of the layer.
         """
-        return BoundLayer(self, operands)
+        return BoundLayer(self, operands, schedule)
 
     def __call__(
         self,
@@ -104,6 +113,7 @@ class Layer:
         skip: str | Collection[str] = (),
         convert: bool = True,
         order: Any = None,
+        schedule: Any = None,
         **named: object,
     ) -> Any:
         """Compute the layer's (last) result.
@@ -130,6 +140,9 @@ class Layer:
             Every rank of the last line, the outermost loop first (``"m,k,n"``): loops keep to
             it.  An operand that stores its axes in another order is converted, or refused with
             ``convert=False``.
+        schedule : Schedule, or a mapping of them by result, optional
+            What is fixed of how the last line runs: `Schedule`.  One that the line cannot take
+            is refused.
 
         Returns
         -------
@@ -153,6 +166,7 @@ class Layer:
             skip=skip,
             convert=convert,
             order=order,
+            schedule=schedule,
         )
         return like_operands(results[last], given)
 
@@ -179,9 +193,9 @@ class BoundLayer:
         What a call still takes, in order.
     """
 
-    def __init__(self, bound: Layer, held: Mapping[str, object]) -> None:
+    def __init__(self, bound: Layer, held: Mapping[str, object], schedule: Any = None) -> None:
         self.layer = bound
-        self._bound = Bound(bound.spec, held)
+        self._bound = Bound(bound.spec, held, schedule)
         self.operands = self._bound.rest
 
     def __call__(
@@ -210,7 +224,17 @@ class BoundLayer:
         return like_operands(result, given)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return BoundLayer, (self.layer, self._bound.held)
+        return BoundLayer, (self.layer, self._bound.held, self._bound.schedule)
+
+    @property
+    def held(self) -> dict[str, Any]:
+        """The operands that are bound, by name."""
+        return dict(self._bound.held)
+
+    @property
+    def schedule(self) -> Any:
+        """What was fixed of the schedule when the operands were bound."""
+        return self._bound.schedule
 
     def __repr__(self) -> str:
         held = ", ".join(self._bound.held)
@@ -257,6 +281,7 @@ def einsum(
     skip: str | Collection[str] = (),
     convert: bool = True,
     order: Any = None,
+    schedule: Any = None,
     consts: Mapping[str, int | float] | None = None,
     sizes: Mapping[str, int] | None = None,
     pad: PadLike = None,
@@ -287,6 +312,7 @@ def einsum(
         skip=skip,
         convert=convert,
         order=order,
+        schedule=schedule,
         **named,
     )
 
@@ -323,6 +349,7 @@ OPTIONS = (
     "skip",
     "convert",
     "order",
+    "schedule",
     "consts",
     "sizes",
     "pad",

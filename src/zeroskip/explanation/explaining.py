@@ -9,7 +9,7 @@ from textwrap import fill, indent
 from typing import TYPE_CHECKING, Any
 
 from zeroskip.charging import charge
-from zeroskip.computing import Layer, name_operands
+from zeroskip.computing import BoundLayer, Layer, name_operands
 from zeroskip.einsum_spec.explicit import form_text
 from zeroskip.explanation.guessing import complete
 from zeroskip.explanation.inspecting import Chosen, choose
@@ -17,6 +17,7 @@ from zeroskip.formats.tensor import Tensor
 from zeroskip.given import as_layer
 from zeroskip.native.arguments import Operand, shapes
 from zeroskip.native.engine import Formats
+from zeroskip.native.fixed import Schedule, Schedules
 from zeroskip.native.order import Orders
 from zeroskip.native.show import show
 
@@ -34,6 +35,8 @@ class Stages:
     result : the tensor that it computes; of a reduction inside an expression, one of its own.
     formats : levels of each operand, ``axis:letter``, outermost first.
     schedule : ``tiled``, ``lanes``, ``plain`` or ``rows``; why : the reason.
+    taken : the `Schedule` with every field filled in, to be given back; source : whether it is the
+        default, or was given in part or whole.
     nest : the loop nest, printed; c : the C, its headers not pasted in.
     """
 
@@ -44,6 +47,8 @@ class Stages:
     why: str
     nest: str
     c: str
+    taken: Schedule
+    source: str
 
 
 @dataclass(frozen=True, repr=False)
@@ -118,7 +123,8 @@ class Explanation:
             made["Operations, were every operand dense"] = self._operations()
         made["Operands"] = "\n".join(f"{name}  {what}" for name, what in self.operands.items())
         made["Schedule"] = "\n".join(
-            fill(line, WIDTH, subsequent_indent="  ") for line in self.schedule.splitlines()
+            f"{fill(said, WIDTH, subsequent_indent='  ')}\n  {line.source}: {line.taken}"
+            for said, line in zip(self.schedule.splitlines(), self.lines, strict=True)
         )
         made["Loop nest"] = self.nest
         made["C"] = self.c.rstrip()
@@ -160,13 +166,14 @@ def explain(
     arch: Arch | str | Path | Mapping[str, Any] | None = None,
     format: Formats = None,
     order: Orders = None,
+    schedule: Schedules = None,
     **named: object,
 ) -> Explanation:
     """Everything that zeroskip makes of a layer: meaning, kernel, C, and how it is charged.
 
     Parameters
     ----------
-    layer : Layer, text or SymPy `Eq`
+    layer : Layer, text or SymPy `Eq`; or a layer with operands bound, which need not be given
     *operands, **named : optional
         In the order of ``layer.operands``, or by name.  Arrays, Tensors and so on; a tuple of
         integers is a shape of a dense operand; a `Format` (of an operand of unknown shape) or
@@ -179,6 +186,8 @@ def explain(
         each format is taken, and which is expected.
     order : str, or a mapping of them by result, optional
         Order of the loops, as in a call of the layer.
+    schedule : Schedule, or a mapping of them by result, optional
+        What is fixed of how lines run, as in a call of the layer; that of a bound layer is known.
 
     Returns
     -------
@@ -199,8 +208,14 @@ def explain(
         acc += A[pA_j] * x[j]
       y[i] = acc
     """
-    made = as_layer(layer)
-    given = name_operands(made.operands, operands, named, made.text, all_of_them=False)
+    bound: dict[str, Any] = {}
+    if isinstance(layer, BoundLayer):
+        made, bound, wanted = layer.layer, layer.held, layer.operands
+        schedule = layer.schedule if schedule is None else schedule
+    else:
+        made = as_layer(layer)
+        wanted = made.operands
+    given = bound | name_operands(wanted, operands, named, made.text, all_of_them=False)
     spec, known, guessed = complete(made, given)
     extents = spec.extents(shapes(known))
     described = {name: _describe(x, name in guessed) for name, x in known.items()}
@@ -212,7 +227,18 @@ def explain(
     return Explanation(
         layer=made,
         lines=tuple(
-            map(_stages, choose(spec, known, format=format, sized=not guessed, order=order))
+            map(
+                _stages,
+                choose(
+                    spec,
+                    known,
+                    tuple(bound),
+                    format=format,
+                    sized=not guessed,
+                    order=order,
+                    schedule=schedule,
+                ),
+            )
         ),
         extents=dict(extents.ranks),
         ops=spec.ops(shapes(known)),
@@ -230,7 +256,17 @@ def _stages(chosen: Chosen) -> Stages:
     prepared = chosen.prepared
     nest, c_text = show(prepared.lowered.kernel), prepared.c_text
     text = form_text(chosen.line.form)
-    return Stages(text, chosen.line.name, formats, chosen.schedule, chosen.why, nest, c_text)
+    return Stages(
+        text,
+        chosen.line.name,
+        formats,
+        chosen.schedule,
+        chosen.why,
+        nest,
+        c_text,
+        chosen.taken,
+        chosen.source,
+    )
 
 
 def _describe(operand: Operand, guessed: bool) -> str:

@@ -16,19 +16,18 @@ from zeroskip.explanation.choosing import expected_format, why_auto, why_order
 from zeroskip.formats.auto import is_auto
 from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native import tile
 from zeroskip.native.arguments import Operand, shapes
 from zeroskip.native.emit import emit
 from zeroskip.native.engine import Formats, formats_by_result
-from zeroskip.native.forms import is_joint
+from zeroskip.native.fixed import OPEN, Schedule, Schedules, fixed_by_result
 from zeroskip.native.halves import Widened, widened_lines
 from zeroskip.native.lanes import LanePlan
 from zeroskip.native.lines import Line, line_of
-from zeroskip.native.order import Orders, orders_by_result
+from zeroskip.native.order import Orders
 from zeroskip.native.prepared import Prepared, Slots, invocation
 from zeroskip.native.results import assembly_of, rearranged, rows_kernel, target_for
 from zeroskip.native.rows import Assembly
-from zeroskip.native.schedules import REUSE, WORTH_TILING, Schedule, kernel_of, schedule_of
+from zeroskip.native.schedules import Plan, kernel_of, schedule_of, taken, why_plain
 from zeroskip.native.tile import TilePlan
 
 
@@ -37,6 +36,7 @@ class Chosen:
     """The kernel of one line on given operands.
 
     schedule : ``tiled``, ``lanes``, ``plain``, or ``rows`` for a sparse result.
+    taken : the same with every field filled in; source : ``default`` or, in part, ``given``.
     """
 
     line: Line
@@ -44,6 +44,8 @@ class Chosen:
     slots: Slots
     schedule: str
     why: str
+    taken: Schedule
+    source: str
 
 
 def choose(
@@ -53,6 +55,7 @@ def choose(
     format: Formats = None,
     sized: bool = True,
     order: Orders = None,
+    schedule: Schedules = None,
 ) -> tuple[Chosen, ...]:
     """The kernel of every line.
 
@@ -60,38 +63,42 @@ def choose(
     bound : operands that are bound; of a single line, they are packed whatever its size.
     format : of the last result, or of each that is named; the others are dense.
     sized : whether extents are those of operands, and not guessed.
-    order : of the loops of the last line, or by result.
+    order : of the loops of the last line, or by result; schedule : what is fixed, likewise.
     """
     known = dict(operands)
+    packed = bound if len(spec.forms) == 1 else ()
     extents = spec.extents(shapes(known))
-    formats, orders = formats_by_result(spec, format), orders_by_result(spec, order)
+    formats = formats_by_result(spec, format)
+    orders, given = fixed_by_result(spec, order, schedule)
     found = []
     widened = widened_lines(spec, known, extents.constants)
     for form, wide in zip(spec.forms, widened, strict=True):
         wanted = formats.get(form.target.tensor)
-        fixed = orders.get(form.target.tensor, ())
+        fixed, asked = orders.get(form.target.tensor, ()), given.get(form.target.tensor, OPEN)
         read = wide.operands(known) if wide else known
-        line = line_of(form, read, extents, blocks=wanted is None, order=fixed)
+        line = line_of(form, read, extents, blocks=wanted is None, order=fixed, fixed=asked)
         loops = why_order(line, read, fixed, sparse=wanted is not None) if sized else ""
         assembly = None if wanted is None else assembly_of(line)
         if assembly is not None:
             line = rearranged(line, assembly)
             prepared, slots = rows_kernel(line, assembly)
             why = _why_rows(line, assembly) + loops + _stored_as(line, wanted, sized)
-            name = "rows"
+            name, plan = "rows", None
         else:
-            schedule = schedule_of(line, bound if len(spec.forms) == 1 else ())
+            plan = schedule_of(line, packed)
             target = target_for(line)
             if target.dtype != line.stored:
                 target = np.empty(line.shape, line.stored)
-            prepared, slots = kernel_of(line, schedule, target)
-            name, why = _name_and_reason(line, schedule)
-            why += loops if schedule is None else ""
+            prepared, slots = kernel_of(line, plan, target, packed)
+            name, why = _name_and_reason(line, plan)
+            why += loops if plan is None else ""
             if wanted is not None:
                 why += f" {line.name} is computed densely and compressed."
                 why += _stored_as(line, wanted, sized)
         why += _conversions(line) + _kept_wide(wide)
-        found.append(Chosen(line, prepared, slots, name, why))
+        filled = taken(line, plan, packed)
+        source = "given" if asked != OPEN or fixed else "default"
+        found.append(Chosen(line, prepared, slots, name, why, filled, source))
         known[line.name] = _unknown(line, wanted, wide.becomes if wide else line.result)
     return tuple(found)
 
@@ -162,7 +169,7 @@ def executed(
     return total
 
 
-def _name_and_reason(line: Line, schedule: Schedule) -> tuple[str, str]:
+def _name_and_reason(line: Line, schedule: Plan) -> tuple[str, str]:
     match schedule:
         case TilePlan():
             entries, lanes = schedule.entries.tensor, schedule.lane_access.tensor
@@ -179,31 +186,5 @@ def _name_and_reason(line: Line, schedule: Schedule) -> tuple[str, str]:
                 f"lack runs in vectors, innermost, for which {dense} is turned."
             )
         case None:
-            return "plain", f"the levels of the operands are walked as they lie: {_why_plain(line)}"
-
-
-def _why_plain(line: Line) -> str:
-    if line.order:
-        return f"in the order {','.join(line.order)}."
-    if is_joint(line.form):
-        op = line.form.reduction or "+"
-        return f"under {op}= the right side is evaluated whole, point by point."
-    tiles = tile.plan(line.form, line.signatures, line.dtype.name)
-    if tiles is not None:
-        return (
-            f"for fewer than {WORTH_TILING:,} multiplications, or no more than {REUSE} for each "
-            f"element of {tiles.lane_access.tensor}, packing and copying cost more than they save."
-        )
-    products = [term for term in line.form.terms if len(term.accesses) > 1]
-    if len(products) != 1:
-        found = "there is none" if not products else f"these are {len(products)}"
-        return f"the faster schedules take one product, and {found}."
-    used = {access.tensor for access in products[0].accesses}
-    if len({line.signatures[name].dtype for name in used}) > 1:
-        return "the faster schedules take operands of one type."
-    if all(line.signatures[name].skips for name in used):
-        return "no operand of the product is dense, so that there are no rows to run vectors on."
-    return (
-        "the faster schedules want a rank of the result that a dense operand holds and the "
-        "other lacks."
-    )
+            why = "as is asked for." if line.fixed.kind and not line.order else why_plain(line)
+            return "plain", f"the levels of the operands are walked as they lie: {why}"

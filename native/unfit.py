@@ -1,0 +1,35 @@
+"""Why a line cannot run under a schedule, in words."""
+
+from __future__ import annotations
+
+from zeroskip.native.forms import is_joint
+from zeroskip.native.lines import Line
+
+
+def why_unfit(line: Line, kind: str = "") -> str:
+    """Why a line is not tiled, or does not run in lanes; without a kind, why it is neither."""
+    if line.order:
+        return f"the loops go in the order {','.join(line.order)}, as only a plain walk's can."
+    if is_joint(line.form):
+        op = line.form.reduction or "+"
+        return f"under {op}= the right side is evaluated whole, point by point."
+    products = [term for term in line.form.terms if len(term.accesses) > 1]
+    if len(products) != 1:
+        found = "there is none" if not products else f"these are {len(products)}"
+        return f"the faster schedules take one product, and {found}."
+    used = {access.tensor for access in products[0].accesses}
+    if len({line.signatures[name].dtype for name in used}) > 1:
+        return "the faster schedules take operands of one type."
+    if all(line.signatures[name].skips for name in used):
+        return "no operand of the product is dense, so that there are no rows to run vectors on."
+    if kind == "lanes" and not any(line.signatures[name].skips for name in used):
+        return "lanes follow the entries of a sparse operand, and the product has none."
+    if kind == "tiled" and len(products[0].accesses) == 2:
+        return (
+            "tiles take every summed rank from both operands, every rank of the result from one "
+            "of them alone, and of a dense one at least one."
+        )
+    return (
+        "the faster schedules want a rank of the result that a dense operand holds and the "
+        "other lacks."
+    )
