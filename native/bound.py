@@ -12,6 +12,7 @@ import numpy as np
 from zeroskip.einsum_spec.spec import Spec
 from zeroskip.errors import EinsumError
 from zeroskip.formats.tensor import Tensor
+from zeroskip.native import settings
 from zeroskip.native.arguments import Array, Operand, resolve, shapes
 from zeroskip.native.engine import Formats, evaluate
 from zeroskip.native.fixed import OPEN, Schedules, fixed_by_result
@@ -134,7 +135,7 @@ class Bound:
 
     def _ready(self, fresh: Mapping[str, object], order: Order = ()) -> Ready | None:
         """The filled kernel for these shapes; None where a call must go the long way."""
-        key: list[object] = [order]
+        key: list[object] = [order, settings.current().threads]
         for name in self.rest:
             given = fresh.get(name)
             if type(given) is not np.ndarray or not given.flags.c_contiguous:

@@ -178,7 +178,7 @@ def _(node: Stage, out: CWriter) -> None:
         out.alone = True
     with loops:
         load = value(Elem(node.source, add(node.start, *source)), out.values)
-        out.line(f"{node.target}[{integer(add(*target))}] = {load};")
+        out.line(f"{node.target}[{integer(add(node.into, *target))}] = {load};")
 
 
 @write.register

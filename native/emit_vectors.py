@@ -38,6 +38,8 @@ def tiles(node: Tiles, out: CWriter) -> None:
         out.kernel, ctx, out.write, out.count_work, functions=out.functions, tiles=out.tiles
     )
     ctx.tile = max(node.vectors, default=1)
+    parts = out.local("parts")
+    inner.part = node.part, parts
     if out.count_work:
         inner.line("int64_t work = 0;")
     with inner.constant(node.width, "tile * LANES"):
@@ -45,13 +47,18 @@ def tiles(node: Tiles, out: CWriter) -> None:
     if out.count_work:
         inner.line("*work_out += work;")
     ctx.tile = 0
-    params = ["const int tile", f"const int64_t {x}", *_parameters(node, inner)]
+    used = set(re.findall(r"[A-Za-z_]\w*", "\n".join(inner.lines)))
+    which = [name for name in inner.part if name in used]
+    own = ["const int tile", f"const int64_t {x}", *(f"const int64_t {name}" for name in which)]
+    params = [*own, *_parameters(node, inner)]
     head = f"static inline __attribute__((always_inline)) void {name}("
     out.functions.append(f"/* {_vectors(node)} of {x}, from {x} on */")
     out.functions.append(head + "\n    " + ",\n    ".join(params) + ")")
     out.functions += ["{", *inner.lines, "}", ""]
     args = ", ".join(p.split()[-1].lstrip("*") for p in params[1:])
     args = args.replace("work_out", "&work")
+    for own_part, text in zip(inner.part, out.part, strict=True):
+        args = re.sub(rf"\b{own_part}\b", text, args)
     if node.note:
         out.line(f"/* {node.note} */")
     with out.block(""):
@@ -149,7 +156,7 @@ def together(node: Loop, over: Together, out: CWriter) -> None:
 
 def _parameters(node: Tiles, inner: CWriter) -> list[str]:
     """What a split-off tile is handed: the buffers and integers that its lines use."""
-    arrays, scalars = free_names(node.body, {node.var, node.width})
+    arrays, scalars = free_names(node.body, {node.var, node.width, node.part})
     used = set(re.findall(r"[A-Za-z_]\w*", "\n".join(inner.lines)))
     params = []
     for buffer in inner.kernel.buffers:

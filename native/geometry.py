@@ -81,6 +81,7 @@ def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) 
     numbers |= {
         "places": places if source else 0,
         "line": line,
+        "panel_size": places * shape.most * lanes if plan.panels else 0,
         "line_tiles": tiles_of(-(-line // lanes), shape.most)[0] if line else 0,
         "row_pitch": row_pitch,
         "rows": prod(extents.ranks[r] for r in plan.rows),
@@ -94,7 +95,7 @@ def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) 
         numbers,
         tuple((row[k], phase.get(k, 0)) for k in range(len(plan.axes))),
         places * plane + SLACK,
-        places * shape.most * lanes if plan.panels else 0,
+        numbers["panel_size"],
         row_blocks * shape.rows * row_pitch + SLACK,
         numbers["blocks"],
         numbers["block_span"],

@@ -282,11 +282,11 @@ def _(node: Stage, m: Machine) -> None:
         )
         for a in node.axes
     ]
-    start = m.integer(node.start)
+    start, into = m.integer(node.start), m.integer(node.into)
     for index in np.ndindex(*(a[0] for a in axes)):
         if node.par and index[0] not in m.share(0, axes[0][0], False)[0]:
             continue
-        at, to = start, 0
+        at, to = start, into
         for i, (_, lo, stride, source_stride, phase_stride, row_stride) in zip(
             index, axes, strict=True
         ):
@@ -303,6 +303,7 @@ def _(node: Tiles, m: Machine) -> None:
         first, end = vectors * t // tiles, vectors * (t + 1) // tiles
         assert end - first in node.vectors
         m.ints[node.var], m.ints[node.width] = first * m.lanes, (end - first) * m.lanes
+        m.ints[node.part] = m.part
         _run(node.body, m)
 
 

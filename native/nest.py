@@ -215,7 +215,7 @@ class Stage:
     """Copy a dense tensor into a layout that was handed over full of zeros.
 
     What the copy does not reach (halo, padding, the ends of rows) stays 0, call after call.
-    start : first element of the source.
+    start, into : first element of the source and of the target.
     par : threads share its outermost axes.
     """
 
@@ -223,6 +223,7 @@ class Stage:
     source: str
     axes: tuple[StageAxis, ...]
     start: Expr = ZERO
+    into: Expr = ZERO
     par: bool = False
 
 
@@ -233,15 +234,19 @@ class Tiles:
     var : first lane of a tile; width : how many lanes it has, up to the next multiple of a vector.
     line : lanes; tiles : how many tiles, none of them empty.
     vectors : how many vectors a tile may have.
+    part : number of the part of the call that goes through them.
+    par : every part goes through all tiles, and shares a loop inside.
     """
 
     var: str
     width: str
+    part: str
     line: Expr
     tiles: Expr
     vectors: tuple[int, ...]
     body: tuple[Stmt, ...]
     note: str = ""
+    par: bool = False
 
 
 @dataclass(frozen=True, slots=True)

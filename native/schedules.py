@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from zeroskip.einsum_spec.explicit import form_text
 from zeroskip.errors import KernelError
 from zeroskip.formats.level_data import check_room
-from zeroskip.native import lanes, load, tile
+from zeroskip.native import lanes, load, settings, tile
 from zeroskip.native.arguments import Array
 from zeroskip.native.emit import emit
 from zeroskip.native.fixed import Schedule
@@ -219,12 +220,14 @@ def tiled(
 
     staged = 0 if plan.in_place else made.staged_elements
     rows = 0 if plan.direct and line.stored == line.dtype else made.row_elements
-    scratch = staged + made.panel_elements + rows
+    threads = settings.current().threads
+    panels = made.panel_elements * threads
+    scratch = staged + panels + rows
     check_room(scratch, line.dtype.itemsize, f"the workspace for {line.name}", IN_PARTS)
     packed = pack(plan, line.used[plan.entries.tensor], line.extents, made, shape)
     arrays: dict[Key, Array] = {
         ("staged",): np.zeros(staged, line.dtype),
-        ("panel",): np.zeros(made.panel_elements, line.dtype),
+        ("panel",): np.zeros(panels, line.dtype),
         ("rows",): np.empty(rows, line.dtype),
         ("columns",): packed.columns,
         ("first",): packed.first,
@@ -233,7 +236,8 @@ def tiled(
         ("vals", line.name): target,
     }
     prepared = remember(key, build)
-    return prepared, slots(prepared, line.used, line.extents, arrays, made.numbers)
+    filled = slots(prepared, line.used, line.extents, arrays, made.numbers)
+    return prepared, replace(filled, parts=min(filled.parts, threads))  # each with its own panel
 
 
 def shape_in(line: Line, plan: tile.TilePlan, bound: Collection[str] = ()) -> TileShape:

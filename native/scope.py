@@ -40,7 +40,7 @@ def free_names(body: tuple[object, ...], bound: set[str]) -> tuple[set[str], lis
             defined.add(node.row)
             arrays.update((node.columns, node.coordinates, node.first))
         if isinstance(node, Tiles):
-            defined.update((node.var, node.width))
+            defined.update((node.var, node.width, node.part))
         if isinstance(node, Acc):
             defined.add(node.member)
         if isinstance(node, Elem | Fill | Fetch):

@@ -41,6 +41,7 @@ from zeroskip.native.integers import (
     ceildiv,
     floordiv,
     least,
+    mod,
     most,
     mul,
     sub,
@@ -48,6 +49,7 @@ from zeroskip.native.integers import (
 from zeroskip.native.lower import Lowered, finish, one_product
 from zeroskip.native.nest import (
     Acc,
+    Bind,
     Guard,
     Loop,
     Range,
@@ -203,15 +205,16 @@ def lower_tile(
     number = scheme.number
     source, staging = _staged(plan, scheme)
     entries = plan.entries.tensor
-    x, width, lane = fresh("x"), fresh("width"), fresh("lane")
+    x, width, lane, part = (fresh(n) for n in ("x", "width", "lane", "part"))
     block, row, offset, e, member = (fresh(n) for n in ("block", "row", "offset", "e", "member"))
     acc = fresh("acc")
     panel: tuple[Stmt, ...] = ()
     at: list[Expr] = [Name(x), Name(lane), Name(offset)]
     if plan.panels:
         held = scheme.buffer(("panel",), f"{plan.lane_access.tensor}_panel", dtype, written=True)
-        panel = (_panel(held, source, number, Name(x), Name(width)),)
-        source, at = held, [Name(lane), mul(Name(offset), Name(width))]
+        own = mul(Name(part), number("panel_size"))
+        panel = (_panel(held, source, number, Name(x), Name(width), own),)
+        source, at = held, [own, Name(lane), mul(Name(offset), Name(width))]
     if shape.block:
         start = mul(Name(block), number("block_span"))
         at.append(mul(start, Name(width)) if plan.panels else start)
@@ -229,33 +232,48 @@ def lower_tile(
     which = Name(member) if shape.rows > 1 else None
     of_row = add(mul(Name(row), Const(shape.rows)), which or ZERO)
     direct = plan.direct and scheme.stored == dtype
-    result, crop = _result(plan, scheme, sums, direct, Name(x), Name(width))
+    sum_of_rows = sums.result
+    if not direct:
+        sum_of_rows = scheme.buffer(("rows",), "row_sums", dtype, written=True)
     pitch = number("line" if direct else "row_pitch")
     there = sub(pitch, Name(x)) if direct else None
     first = Name(x) if direct else ZERO
-    place = Elem(result, add(mul(of_row, pitch), first, Name(lane)), there)
-    store: Stmt = Reduce(place, "=", Held(acc, which))
-    if direct and shape.rows > 1:  # the last rows may be fewer
-        store = Guard((Cond("<", of_row, number("rows")),), (store,))
-        last = least(of_row, sub(number("rows"), ONE))
-        place = Elem(result, add(mul(last, pitch), first, Name(lane)), there)
-    started = Absent(sub(Name(block), ONE), place, Number(0)) if shape.block else Number(0)
+
+    def place(of: Expr) -> Elem:
+        return Elem(sum_of_rows, add(mul(of, pitch), first, Name(lane)), there)
+
+    there_is = (Cond("<", of_row, number("rows")),) if shape.rows > 1 else ()
+    store: Stmt = Reduce(place(of_row), "=", Held(acc, which))
+    before = place(least(of_row, sub(number("rows"), ONE)) if there_is else of_row)
+    if direct and there_is:  # the last rows may be fewer
+        store = Guard(there_is, (store,))
     update = Reduce(Held(acc, which), "+", Prod((Elem(packed, Name(e)), Elem(source, add(*at)))), 1)
     work = Acc(
         acc,
         dtype,
-        started,
+        Absent(sub(Name(block), ONE), before, Number(0)) if shape.block else Number(0),
         (Loop(offset, rows_together, (update,)),),
         (store,),
         member if shape.rows > 1 else "",
         shape.rows,
     )
+    crop: tuple[Stmt, ...] = ()
+    if not direct or plan.late or plan.form.post is not None:
+        held_in = None if direct else sum_of_rows
+        crop = _crop(plan, scheme, sums, held_in, of_row, Name(x), Name(width))
+        if there_is:
+            rows = Range(ZERO, Const(shape.rows))
+            crop = (Loop(member, rows, (Guard(there_is, crop),)),)
+        if shape.block:
+            last = Cond("==", Name(block), sub(number("blocks"), ONE))
+            crop = (Guard((last,), crop),)
     vectors = Loop(lane, Range(ZERO, Name(width)), (work,), "vec")
-    body: Stmt = Loop(row, Range(ZERO, number("row_blocks")), (vectors,))
+    over_rows = Range(ZERO, number("row_blocks"))
+    body: Stmt = Loop(row, over_rows, (vectors, *crop), par=True)
     if shape.block:
         body = Loop(block, Range(ZERO, number("blocks")), (body,))
     note, line, count = "register tiles of the line", number("line"), number("line_tiles")
-    tiles = Tiles(x, width, line, count, shape.vectors, (*panel, body, *crop), note)
+    tiles = Tiles(x, width, part, line, count, shape.vectors, (*panel, body), note, par=True)
     return finish(scheme, sums.title(), (*staging, tiles), shape.vector_bytes)
 
 
@@ -265,14 +283,18 @@ def _staged(plan: TilePlan, scheme: Scheme) -> tuple[str, tuple[Stmt, ...]]:
     if plan.in_place:
         return source, ()
     staged = scheme.buffer(("staged",), f"{lanes}_staged", scheme.dtype, written=True)
-    return staged, (Stage(staged, source, tuple(_stage_axis(plan, scheme, a) for a in plan.axes)),)
+    axes = tuple(_stage_axis(plan, scheme, a) for a in plan.axes)
+    return staged, (Stage(staged, source, axes, par=True),)
 
 
-def _panel(panel: str, source: str, number: Callable[[str], Expr], x: Expr, width: Expr) -> Stage:
-    """The lanes of a tile, those of each summed place behind those of the one before."""
+def _panel(
+    panel: str, source: str, number: Callable[[str], Expr], x: Expr, width: Expr, own: Expr
+) -> Stage:
+    """The lanes of a tile, those of each summed place behind those of the one before; in the panel
+    of the part's own."""
     places = StageAxis(number("places"), ZERO, 1, number("line"), ZERO, width)
     lanes = StageAxis(least(sub(number("line"), x), width), ZERO, 1, ONE, ZERO, ONE)
-    return Stage(panel, source, (places, lanes), x)
+    return Stage(panel, source, (places, lanes), x, own)
 
 
 def _stage_axis(plan: TilePlan, scheme: Scheme, at: LaneAxis) -> StageAxis:
@@ -288,25 +310,31 @@ def _stage_axis(plan: TilePlan, scheme: Scheme, at: LaneAxis) -> StageAxis:
     )
 
 
-def _result(
-    plan: TilePlan, scheme: Scheme, sums: Sums, direct: bool, x: Expr, width: Expr
-) -> tuple[str, tuple[Stmt, ...]]:
-    """The array that the tiles write, and what takes their part of the result out of it, with the
-    bias and the function."""
-    if direct:
-        array, held = sums.result, Elem(sums.result, scheme.row_major(plan.form.target))
-        if not plan.late and plan.form.post is None:
-            return array, ()
-    else:
-        array = scheme.buffer(("rows",), "row_sums", scheme.dtype, written=True)
-        at = add(mul(scheme.point(plan.rows), scheme.number("row_pitch")), _lane(plan, scheme))
+def _crop(
+    plan: TilePlan,
+    scheme: Scheme,
+    sums: Sums,
+    array: str | None,
+    row: Expr,
+    x: Expr,
+    width: Expr,
+) -> tuple[Stmt, ...]:
+    """What of a row a tile holds into the result, with the bias and the function.
+
+    array : where its sums are, from lane x on; None where they are in the result already.
+    """
+    held = Elem(sums.result, scheme.row_major(plan.form.target))
+    if array is not None:
+        at = add(mul(row, scheme.number("row_pitch")), _lane(plan, scheme))
         held = Elem(array, sub(at, x))
     body: tuple[Stmt, ...] = (sums.store(held, map(sums.late_value, plan.late)),)
     for k, rank in reversed(list(enumerate(plan.lanes))):
         body = (Loop(scheme.rank(rank), _lanes_of(plan, scheme, k, x, width), body),)
-    for rank in reversed(plan.rows):
-        body = (Loop(scheme.rank(rank), Range(ZERO, scheme.extent(rank)), body),)
-    return array, body
+    for k, rank in reversed(list(enumerate(plan.rows))):
+        below = mul(*(scheme.extent(r) for r in plan.rows[k + 1 :]))
+        of = floordiv(row, below)
+        body = (Bind(scheme.rank(rank), mod(of, scheme.extent(rank)) if k else of, body),)
+    return body
 
 
 def _lane(plan: TilePlan, scheme: Scheme, ranks: int | None = None) -> Expr:

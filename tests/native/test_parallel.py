@@ -10,7 +10,7 @@ from judges import line_of, sparse
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.errors import KernelError
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native import effort, engine, pool, schedules, settings
+from zeroskip.native import effort, engine, pool, schedules, settings, tile
 from zeroskip.native.bound import Bound
 from zeroskip.native.emit import emit
 from zeroskip.native.integers import ONE, ZERO, Const
@@ -20,6 +20,7 @@ from zeroskip.native.nest import Buffer, Fill, Kernel, Loop, Range, Reduce, Stag
 from zeroskip.native.parallel import with_barriers
 from zeroskip.native.prepared import run
 from zeroskip.native.show import show
+from zeroskip.native.tile_shape import EACH, TileShape
 from zeroskip.native.values import Elem, Number
 
 THREADS = (1, 2, 3, 7)
@@ -176,6 +177,38 @@ def test_parts_may_run_in_any_order(text, shapes, formats, parts):
     interpret(kernel, apart.buffers, apart.dims, apart.parameters, orders)
     for one, other in zip(alone.buffers, apart.buffers, strict=True):
         assert one.tobytes() == other.tobytes()
+
+
+TILED = [
+    (SPMM, {"A": (11, 9), "B": (9, 33)}),
+    ("O[b,o] = relu(B[o] + sum[i](W[o,i]*X[b,i]))", {"W": (7, 6), "X": (5, 6), "B": (7,)}),
+    (CONV, {"I": (2, 3, 9, 8), "F": (5, 3, 3, 3), "B": (5,)}),
+]
+
+
+@pytest.mark.parametrize(("text", "shapes"), TILED)
+@pytest.mark.parametrize("cut", [TileShape(64, 1, EACH, 0), TileShape(16, 4, (1, 2, 3), 4)])
+def test_threads_share_the_rows_of_every_tile(text, shapes, cut):
+    spec = make_spec(text, pad={"I": {2: (1, 1)}} if "I" in shapes else None)
+    line = line_of(spec, drawn(shapes, {}))
+    plan = tile.plan(line.form, line.signatures, line.dtype.name)
+    assert plan is not None
+    got = []
+    for threads in THREADS:
+        with settings.using(threads=threads):
+            targets = [np.full(line.shape, 7, line.stored) for _ in range(2)]
+            prepared, filled = schedules.tiled(line, plan, targets[0], cut)
+            assert filled.parts == threads
+            run(prepared, filled, "c")
+            _, apart = schedules.tiled(line, plan, targets[1], cut)
+        rng = random.Random(threads)
+        orders = (rng.sample(range(threads), threads) for _ in itertools.count())
+        interpret(prepared.lowered.kernel, apart.buffers, apart.dims, apart.parameters, orders)
+        assert np.allclose(*targets, 1e-5, 1e-5)  # C has fused multiply-adds
+        got.append([target.tobytes() for target in targets])
+    assert got == [got[0]] * len(THREADS)
+    want = engine.evaluate(spec, line.used, backend="numpy")
+    assert np.allclose(targets[0], want[line.name], 1e-4, 1e-4)
 
 
 def test_a_copy_is_shared_over_its_outer_axes():

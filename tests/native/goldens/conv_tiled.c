@@ -9,6 +9,8 @@ enum { LANES = 64 / sizeof(float) };
 static inline __attribute__((always_inline)) void tile_x(
     const int tile,
     const int64_t x,
+    const int64_t part,
+    const int64_t parts,
     float *restrict O_vals,
     float *restrict I_staged,
     const int64_t *restrict F_columns,
@@ -18,15 +20,15 @@ static inline __attribute__((always_inline)) void tile_x(
     const float *restrict B_vals,
     const int64_t row_blocks,
     const int64_t row_pitch,
-    const int64_t M,
     const int64_t pitch_n,
     const int64_t N,
     const int64_t pitch_p,
     const int64_t P,
-    const int64_t Q)
+    const int64_t Q,
+    const int64_t M)
 {
     const int64_t width = tile * LANES;
-    for (int64_t row = 0; row < row_blocks; row++) {
+    ZS_SHARED(row, part, parts, 0, row_blocks) {
         zs_vec acc[8];
         #pragma GCC unroll 8
         for (int v = 0; v < tile; v++) {
@@ -43,12 +45,11 @@ static inline __attribute__((always_inline)) void tile_x(
         for (int v = 0; v < tile; v++) {
             *(zs_vec *)(row_sums + row * row_pitch + v * LANES) = acc[v];
         }
-    }
-    for (int64_t m = 0; m < M; m++) {
+        const int64_t m = row;
         for (int64_t n = zs_max(0, x) / pitch_n; n < zs_min(N, zs_ceil_div(x + width, pitch_n)); n++) {
             for (int64_t p = zs_max(0, x - n * pitch_n) / pitch_p; p < zs_min(P, zs_ceil_div(x - n * pitch_n + width, pitch_p)); p++) {
                 for (int64_t q = zs_max(0, x - n * pitch_n - p * pitch_p); q < zs_min(Q, x - n * pitch_n - p * pitch_p + width); q++) {
-                    O_vals[((n * M + m) * P + p) * Q + q] = zs_relu_float32(row_sums[m * row_pitch + n * pitch_n + p * pitch_p + q - x] + B_vals[m]);
+                    O_vals[((n * M + m) * P + p) * Q + q] = zs_relu_float32(row_sums[row * row_pitch + n * pitch_n + p * pitch_p + q - x] + B_vals[m]);
                 }
             }
         }
@@ -87,27 +88,31 @@ int32_t zs_kernel(zs_args *args)
     const int64_t row_stride2 = args->dim[10];
     const int64_t source_extent3 = args->dim[11];
     const int64_t I_pad3 = args->dim[12];
-    const int64_t M = args->dim[13];
-    const int64_t row_pitch = args->dim[14];
-    const int64_t pitch_n = args->dim[15];
-    const int64_t pitch_p = args->dim[16];
-    const int64_t N = args->dim[17];
-    const int64_t P = args->dim[18];
-    const int64_t Q = args->dim[19];
+    const int64_t row_pitch = args->dim[13];
+    const int64_t N = args->dim[14];
+    const int64_t M = args->dim[15];
+    const int64_t P = args->dim[16];
+    const int64_t Q = args->dim[17];
+    const int64_t pitch_n = args->dim[18];
+    const int64_t pitch_p = args->dim[19];
     const int64_t row_blocks = args->dim[20];
     const int64_t line = args->dim[21];
     const int64_t line_tiles = args->dim[22];
 
     /* I_staged: I_vals laid out for vectors; what it does not reach is 0 */
-    for (int64_t i0 = 0; i0 < source_extent0; i0++) {
-        for (int64_t i1 = 0; i1 < source_extent1; i1++) {
-            for (int64_t i2 = 0; i2 < source_extent2; i2++) {
-                for (int64_t i3 = 0; i3 < source_extent3; i3++) {
-                    I_staged[i0 * row_stride0 + i1 * row_stride1 + ((i2 + I_pad2) % 2) * phase_stride2 + ((i2 + I_pad2) / 2) * row_stride2 + i3 + I_pad3] = I_vals[i0 * source_stride0 + i1 * source_stride1 + i2 * source_stride2 + i3];
+    {
+        const zs_share i0_share = zs_divide(args->part, args->parts, 0, source_extent0);
+        for (int64_t i0 = i0_share.lo; i0 < i0_share.hi; i0++) {
+            ZS_SHARED(i1, i0_share.part, i0_share.parts, 0, source_extent1) {
+                for (int64_t i2 = 0; i2 < source_extent2; i2++) {
+                    for (int64_t i3 = 0; i3 < source_extent3; i3++) {
+                        I_staged[i0 * row_stride0 + i1 * row_stride1 + ((i2 + I_pad2) % 2) * phase_stride2 + ((i2 + I_pad2) / 2) * row_stride2 + i3 + I_pad3] = I_vals[i0 * source_stride0 + i1 * source_stride1 + i2 * source_stride2 + i3];
+                    }
                 }
             }
         }
     }
+    ZS_BARRIER(args);
     /* register tiles of the line */
     {
         const int64_t vectors = (line + LANES - 1) / LANES;
@@ -115,14 +120,14 @@ int32_t zs_kernel(zs_args *args)
             ZS_POLL(args);
             const int64_t x = vectors * t / line_tiles * LANES;
             switch (vectors * (t + 1) / line_tiles - vectors * t / line_tiles) {
-                case 1: tile_x(1, x, O_vals, I_staged, F_columns, F_offset, F_packed, row_sums, B_vals, row_blocks, row_pitch, M, pitch_n, N, pitch_p, P, Q); break;
-                case 2: tile_x(2, x, O_vals, I_staged, F_columns, F_offset, F_packed, row_sums, B_vals, row_blocks, row_pitch, M, pitch_n, N, pitch_p, P, Q); break;
-                case 3: tile_x(3, x, O_vals, I_staged, F_columns, F_offset, F_packed, row_sums, B_vals, row_blocks, row_pitch, M, pitch_n, N, pitch_p, P, Q); break;
-                case 4: tile_x(4, x, O_vals, I_staged, F_columns, F_offset, F_packed, row_sums, B_vals, row_blocks, row_pitch, M, pitch_n, N, pitch_p, P, Q); break;
-                case 5: tile_x(5, x, O_vals, I_staged, F_columns, F_offset, F_packed, row_sums, B_vals, row_blocks, row_pitch, M, pitch_n, N, pitch_p, P, Q); break;
-                case 6: tile_x(6, x, O_vals, I_staged, F_columns, F_offset, F_packed, row_sums, B_vals, row_blocks, row_pitch, M, pitch_n, N, pitch_p, P, Q); break;
-                case 7: tile_x(7, x, O_vals, I_staged, F_columns, F_offset, F_packed, row_sums, B_vals, row_blocks, row_pitch, M, pitch_n, N, pitch_p, P, Q); break;
-                case 8: tile_x(8, x, O_vals, I_staged, F_columns, F_offset, F_packed, row_sums, B_vals, row_blocks, row_pitch, M, pitch_n, N, pitch_p, P, Q); break;
+                case 1: tile_x(1, x, args->part, args->parts, O_vals, I_staged, F_columns, F_offset, F_packed, row_sums, B_vals, row_blocks, row_pitch, pitch_n, N, pitch_p, P, Q, M); break;
+                case 2: tile_x(2, x, args->part, args->parts, O_vals, I_staged, F_columns, F_offset, F_packed, row_sums, B_vals, row_blocks, row_pitch, pitch_n, N, pitch_p, P, Q, M); break;
+                case 3: tile_x(3, x, args->part, args->parts, O_vals, I_staged, F_columns, F_offset, F_packed, row_sums, B_vals, row_blocks, row_pitch, pitch_n, N, pitch_p, P, Q, M); break;
+                case 4: tile_x(4, x, args->part, args->parts, O_vals, I_staged, F_columns, F_offset, F_packed, row_sums, B_vals, row_blocks, row_pitch, pitch_n, N, pitch_p, P, Q, M); break;
+                case 5: tile_x(5, x, args->part, args->parts, O_vals, I_staged, F_columns, F_offset, F_packed, row_sums, B_vals, row_blocks, row_pitch, pitch_n, N, pitch_p, P, Q, M); break;
+                case 6: tile_x(6, x, args->part, args->parts, O_vals, I_staged, F_columns, F_offset, F_packed, row_sums, B_vals, row_blocks, row_pitch, pitch_n, N, pitch_p, P, Q, M); break;
+                case 7: tile_x(7, x, args->part, args->parts, O_vals, I_staged, F_columns, F_offset, F_packed, row_sums, B_vals, row_blocks, row_pitch, pitch_n, N, pitch_p, P, Q, M); break;
+                case 8: tile_x(8, x, args->part, args->parts, O_vals, I_staged, F_columns, F_offset, F_packed, row_sums, B_vals, row_blocks, row_pitch, pitch_n, N, pitch_p, P, Q, M); break;
                 default: return zs_fail(args, ZS_EINTERNAL, -1);
             }
         }

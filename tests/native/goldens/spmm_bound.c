@@ -39,6 +39,8 @@ ZS_INLINE zs_vec zs_load_part(const float *from, int64_t there)
 static inline __attribute__((always_inline)) void tile_x(
     const int tile,
     const int64_t x,
+    const int64_t part,
+    const int64_t parts,
     float *restrict C_vals,
     const float *restrict B_vals,
     float *restrict B_panel,
@@ -48,6 +50,7 @@ static inline __attribute__((always_inline)) void tile_x(
     const float *restrict A_packed,
     const int64_t places,
     const int64_t line,
+    const int64_t panel_size,
     const int64_t blocks,
     const int64_t row_blocks,
     const int64_t rows,
@@ -57,11 +60,11 @@ static inline __attribute__((always_inline)) void tile_x(
     /* B_panel: B_vals laid out for vectors; what it does not reach is 0 */
     for (int64_t i0 = 0; i0 < places; i0++) {
         for (int64_t i1 = 0; i1 < zs_min(line - x, width); i1++) {
-            B_panel[i0 * width + i1] = B_vals[x + i0 * line + i1];
+            B_panel[part * panel_size + i0 * width + i1] = B_vals[x + i0 * line + i1];
         }
     }
     for (int64_t block = 0; block < blocks; block++) {
-        for (int64_t row = 0; row < row_blocks; row++) {
+        ZS_SHARED(row, part, parts, 0, row_blocks) {
             zs_vec acc[4][3];
             #pragma GCC unroll 4
             for (int64_t member = 0; member < 4; member++) {
@@ -82,7 +85,7 @@ static inline __attribute__((always_inline)) void tile_x(
                             const int64_t e = e_++;
                             #pragma GCC unroll 3
                             for (int v = 0; v < tile; v++) {
-                                acc[member][v] += A_packed[e] * *(const zs_vec *)(B_panel + offset * width + block * block_span * width + v * LANES);
+                                acc[member][v] += A_packed[e] * *(const zs_vec *)(B_panel + part * panel_size + offset * width + block * block_span * width + v * LANES);
                             }
                         }
                     }
@@ -118,13 +121,14 @@ int32_t zs_kernel(zs_args *args)
     const uint16_t *restrict A_offset = args->buf[4];
     const int64_t *restrict A_first = args->buf[5];
     const float *restrict A_packed = args->buf[6];
-    const int64_t places = args->dim[0];
-    const int64_t line = args->dim[1];
-    const int64_t block_span = args->dim[2];
-    const int64_t row_blocks = args->dim[3];
-    const int64_t rows = args->dim[6];
-    const int64_t blocks = args->dim[7];
-    const int64_t line_tiles = args->dim[8];
+    const int64_t panel_size = args->dim[0];
+    const int64_t places = args->dim[1];
+    const int64_t line = args->dim[2];
+    const int64_t block_span = args->dim[3];
+    const int64_t row_blocks = args->dim[4];
+    const int64_t rows = args->dim[5];
+    const int64_t blocks = args->dim[6];
+    const int64_t line_tiles = args->dim[7];
 
     /* register tiles of the line */
     {
@@ -133,7 +137,7 @@ int32_t zs_kernel(zs_args *args)
             ZS_POLL(args);
             const int64_t x = vectors * t / line_tiles * LANES;
             switch (vectors * (t + 1) / line_tiles - vectors * t / line_tiles) {
-                case 3: tile_x(3, x, C_vals, B_vals, B_panel, A_columns, A_offset, A_first, A_packed, places, line, blocks, row_blocks, rows, block_span); break;
+                case 3: tile_x(3, x, args->part, args->parts, C_vals, B_vals, B_panel, A_columns, A_offset, A_first, A_packed, places, line, panel_size, blocks, row_blocks, rows, block_span); break;
                 default: return zs_fail(args, ZS_EINTERNAL, -1);
             }
         }

@@ -39,6 +39,8 @@ ZS_INLINE zs_vec zs_load_part(const float *from, int64_t there)
 static inline __attribute__((always_inline)) void tile_x(
     const int tile,
     const int64_t x,
+    const int64_t part,
+    const int64_t parts,
     float *restrict C_vals,
     const float *restrict B_vals,
     float *restrict B_panel,
@@ -47,16 +49,17 @@ static inline __attribute__((always_inline)) void tile_x(
     const float *restrict A_packed,
     const int64_t places,
     const int64_t line,
+    const int64_t panel_size,
     const int64_t row_blocks)
 {
     const int64_t width = tile * LANES;
     /* B_panel: B_vals laid out for vectors; what it does not reach is 0 */
     for (int64_t i0 = 0; i0 < places; i0++) {
         for (int64_t i1 = 0; i1 < zs_min(line - x, width); i1++) {
-            B_panel[i0 * width + i1] = B_vals[x + i0 * line + i1];
+            B_panel[part * panel_size + i0 * width + i1] = B_vals[x + i0 * line + i1];
         }
     }
-    for (int64_t row = 0; row < row_blocks; row++) {
+    ZS_SHARED(row, part, parts, 0, row_blocks) {
         zs_vec acc[8];
         #pragma GCC unroll 8
         for (int v = 0; v < tile; v++) {
@@ -66,7 +69,7 @@ static inline __attribute__((always_inline)) void tile_x(
             const int64_t offset = A_offset[e];
             #pragma GCC unroll 8
             for (int v = 0; v < tile; v++) {
-                acc[v] += A_packed[e] * *(const zs_vec *)(B_panel + offset * width + v * LANES);
+                acc[v] += A_packed[e] * *(const zs_vec *)(B_panel + part * panel_size + offset * width + v * LANES);
             }
         }
         #pragma GCC unroll 8
@@ -92,10 +95,11 @@ int32_t zs_kernel(zs_args *args)
     const int64_t *restrict A_columns = args->buf[3];
     const uint16_t *restrict A_offset = args->buf[4];
     const float *restrict A_packed = args->buf[5];
-    const int64_t places = args->dim[0];
-    const int64_t line = args->dim[1];
-    const int64_t row_blocks = args->dim[4];
-    const int64_t line_tiles = args->dim[5];
+    const int64_t panel_size = args->dim[0];
+    const int64_t places = args->dim[1];
+    const int64_t line = args->dim[2];
+    const int64_t row_blocks = args->dim[3];
+    const int64_t line_tiles = args->dim[4];
 
     /* register tiles of the line */
     {
@@ -104,14 +108,14 @@ int32_t zs_kernel(zs_args *args)
             ZS_POLL(args);
             const int64_t x = vectors * t / line_tiles * LANES;
             switch (vectors * (t + 1) / line_tiles - vectors * t / line_tiles) {
-                case 1: tile_x(1, x, C_vals, B_vals, B_panel, A_columns, A_offset, A_packed, places, line, row_blocks); break;
-                case 2: tile_x(2, x, C_vals, B_vals, B_panel, A_columns, A_offset, A_packed, places, line, row_blocks); break;
-                case 3: tile_x(3, x, C_vals, B_vals, B_panel, A_columns, A_offset, A_packed, places, line, row_blocks); break;
-                case 4: tile_x(4, x, C_vals, B_vals, B_panel, A_columns, A_offset, A_packed, places, line, row_blocks); break;
-                case 5: tile_x(5, x, C_vals, B_vals, B_panel, A_columns, A_offset, A_packed, places, line, row_blocks); break;
-                case 6: tile_x(6, x, C_vals, B_vals, B_panel, A_columns, A_offset, A_packed, places, line, row_blocks); break;
-                case 7: tile_x(7, x, C_vals, B_vals, B_panel, A_columns, A_offset, A_packed, places, line, row_blocks); break;
-                case 8: tile_x(8, x, C_vals, B_vals, B_panel, A_columns, A_offset, A_packed, places, line, row_blocks); break;
+                case 1: tile_x(1, x, args->part, args->parts, C_vals, B_vals, B_panel, A_columns, A_offset, A_packed, places, line, panel_size, row_blocks); break;
+                case 2: tile_x(2, x, args->part, args->parts, C_vals, B_vals, B_panel, A_columns, A_offset, A_packed, places, line, panel_size, row_blocks); break;
+                case 3: tile_x(3, x, args->part, args->parts, C_vals, B_vals, B_panel, A_columns, A_offset, A_packed, places, line, panel_size, row_blocks); break;
+                case 4: tile_x(4, x, args->part, args->parts, C_vals, B_vals, B_panel, A_columns, A_offset, A_packed, places, line, panel_size, row_blocks); break;
+                case 5: tile_x(5, x, args->part, args->parts, C_vals, B_vals, B_panel, A_columns, A_offset, A_packed, places, line, panel_size, row_blocks); break;
+                case 6: tile_x(6, x, args->part, args->parts, C_vals, B_vals, B_panel, A_columns, A_offset, A_packed, places, line, panel_size, row_blocks); break;
+                case 7: tile_x(7, x, args->part, args->parts, C_vals, B_vals, B_panel, A_columns, A_offset, A_packed, places, line, panel_size, row_blocks); break;
+                case 8: tile_x(8, x, args->part, args->parts, C_vals, B_vals, B_panel, A_columns, A_offset, A_packed, places, line, panel_size, row_blocks); break;
                 default: return zs_fail(args, ZS_EINTERNAL, -1);
             }
         }
