@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from zeroskip.einsum_spec.spec import Spec
-from zeroskip.errors import EinsumError
+from zeroskip.errors import EinsumError, KernelError
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import settings
 from zeroskip.native.arguments import Array, Operand, resolve, shapes
 from zeroskip.native.engine import Formats, evaluate
 from zeroskip.native.fixed import OPEN, Schedules, fixed_by_result
-from zeroskip.native.lines import line_of
+from zeroskip.native.lines import Line, line_of
 from zeroskip.native.load import Invocation, KernelFailure
 from zeroskip.native.lower import Lowered
 from zeroskip.native.order import Order, Orders
@@ -26,6 +26,7 @@ from zeroskip.native.recent import Recent
 from zeroskip.native.results import target_for
 from zeroskip.native.schedules import kernel_of, schedule_of
 from zeroskip.native.tile import TilePlan
+from zeroskip.native.tuning import tuned
 
 MOST_SHAPES = 32
 """Combinations of fresh shapes whose kernels are kept filled, scratch included; oldest go first."""
@@ -65,11 +66,28 @@ class Bound:
     for each combination of fresh shapes.
 
     schedule : what is fixed of the schedule of the last line, or a mapping by result.
+    tune : whether the first call for each set of shapes measures which schedule is fastest.
     """
 
-    def __init__(self, spec: Spec, held: Mapping[str, object], schedule: Schedules = None) -> None:
+    def __init__(
+        self,
+        spec: Spec,
+        held: Mapping[str, object],
+        schedule: Schedules = None,
+        tune: bool = False,
+    ) -> None:
         self.spec = spec
         self.schedule = schedule
+        self.tune = tune
+        if not isinstance(tune, bool):
+            raise KernelError(f"tune: expected True or False, found {tune!r}")
+        if tune and schedule is not None:
+            raise KernelError("schedule= fixes what tune=True is to find\nLeave one of them out.")
+        if tune and len(spec.forms) != 1:
+            raise KernelError(
+                f"tune=True measures layers of one line, and this one has {len(spec.forms)}\n"
+                "Bind each line on its own, or leave tune= out."
+            )
         orders, fixed = fixed_by_result(spec, None, schedule)
         self._order: Order = orders.get(spec.results[-1], ())
         self._fixed = fixed.get(spec.results[-1], OPEN)
@@ -87,7 +105,7 @@ class Bound:
         self._local = threading.local()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Bound, (self.spec, self.held, self.schedule)
+        return Bound, (self.spec, self.held, self.schedule, self.tune)
 
     def run(
         self,
@@ -167,6 +185,13 @@ class Bound:
             return None  # something had to be stored anew, as each call's must be
         if form.reduction in ("|", "&", "*", "max", "min"):
             return None
+        if self.tune and not order:
+            fixed = tuned(line, self.held, lambda one: _run(self._filled(one, operands)))
+            line = replace(line, fixed=fixed)
+        return self._filled(line, operands)
+
+    def _filled(self, line: Line, operands: Mapping[str, Operand]) -> Ready | None:
+        """The kernel of a line as it is fixed, filled."""
         target = target_for(line)
         schedule = schedule_of(line, self.held)
         if isinstance(schedule, TilePlan) and schedule.entries.tensor not in self.held:
@@ -180,6 +205,10 @@ class Bound:
         result = at["vals", line.name]
         lowered, shape = prepared.lowered, line.shape
         return Ready(call, slots_of, result, shape, line.result, lowered, filled, operands)
+
+
+def _run(ready: Ready | None) -> Callable[[], None] | None:
+    return None if ready is None else ready.run
 
 
 def _usable(out: object, ready: Ready, fresh: Mapping[str, object]) -> bool:

@@ -77,7 +77,7 @@ class Layer:
         """Multiplications and additions on dense operands of these shapes."""
         return self.spec.ops(shapes)
 
-    def bind(self, /, *, schedule: Any = None, **operands: object) -> BoundLayer:
+    def bind(self, /, *, schedule: Any = None, tune: Any = False, **operands: object) -> BoundLayer:
         """Fix operands that stay over many calls, such as weights.
 
         They are packed for the fastest kernel once.  Arrays are copied: a later change of
@@ -89,6 +89,10 @@ class Layer:
         schedule : Schedule, or a mapping of them by result, optional
             What is fixed of how every call runs: `Schedule`.  Without one the tiles of a layer
             go by how dense the bound operand is, which `explain` shows of the bound layer.
+        tune : bool
+            Whether the first call for each set of shapes measures a few schedules, for about a
+            second, and keeps the fastest; it is remembered in the cache directory, and found there
+            by other processes.
 
         Returns
         -------
@@ -101,7 +105,7 @@ class Layer:
             EinsumError for a name that is no operand, TensorError for one that cannot be read,
             KernelError for what is no schedule of the layer.
         """
-        return BoundLayer(self, operands, schedule)
+        return BoundLayer(self, operands, schedule, tune)
 
     def __call__(
         self,
@@ -193,9 +197,11 @@ class BoundLayer:
         What a call still takes, in order.
     """
 
-    def __init__(self, bound: Layer, held: Mapping[str, object], schedule: Any = None) -> None:
+    def __init__(
+        self, bound: Layer, held: Mapping[str, object], schedule: Any = None, tune: bool = False
+    ) -> None:
         self.layer = bound
-        self._bound = Bound(bound.spec, held, schedule)
+        self._bound = Bound(bound.spec, held, schedule, tune)
         self.operands = self._bound.rest
 
     def __call__(
@@ -224,7 +230,7 @@ class BoundLayer:
         return like_operands(result, given)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return BoundLayer, (self.layer, self._bound.held, self._bound.schedule)
+        return BoundLayer, (self.layer, self.held, self.schedule, self.tune)
 
     @property
     def held(self) -> dict[str, Any]:
@@ -235,6 +241,11 @@ class BoundLayer:
     def schedule(self) -> Any:
         """What was fixed of the schedule when the operands were bound."""
         return self._bound.schedule
+
+    @property
+    def tune(self) -> bool:
+        """Whether schedules are measured."""
+        return self._bound.tune
 
     def __repr__(self) -> str:
         held = ", ".join(self._bound.held)

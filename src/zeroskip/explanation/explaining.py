@@ -36,7 +36,7 @@ class Stages:
     formats : levels of each operand, ``axis:letter``, outermost first.
     schedule : ``tiled``, ``lanes``, ``plain`` or ``rows``; why : the reason.
     taken : the `Schedule` with every field filled in, to be given back; source : whether it is the
-        default, or was given in part or whole.
+        ``default``, was ``tuned``, or was ``given`` in part or whole.
     nest : the loop nest, printed; c : the C, its headers not pasted in.
     """
 
@@ -237,6 +237,7 @@ def explain(
                     sized=not guessed,
                     order=order,
                     schedule=schedule,
+                    tune=isinstance(layer, BoundLayer) and layer.tune,
                 ),
             )
         ),

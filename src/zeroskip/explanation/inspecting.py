@@ -6,7 +6,7 @@ spec, operands ──► for each line: `Chosen` (schedule, reason, loop nest, C
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ from zeroskip.native.results import assembly_of, rearranged, rows_kernel, target
 from zeroskip.native.rows import Assembly
 from zeroskip.native.schedules import Plan, kernel_of, schedule_of, taken, why_plain
 from zeroskip.native.tile import TilePlan
+from zeroskip.native.tuning import recalled
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ class Chosen:
     """The kernel of one line on given operands.
 
     schedule : ``tiled``, ``lanes``, ``plain``, or ``rows`` for a sparse result.
-    taken : the same with every field filled in; source : ``default`` or, in part, ``given``.
+    taken : the same with every field filled in; source : ``default``, ``tuned`` or, in
+        part, ``given``.
     """
 
     line: Line
@@ -56,6 +58,7 @@ def choose(
     sized: bool = True,
     order: Orders = None,
     schedule: Schedules = None,
+    tune: bool = False,
 ) -> tuple[Chosen, ...]:
     """The kernel of every line.
 
@@ -64,6 +67,7 @@ def choose(
     format : of the last result, or of each that is named; the others are dense.
     sized : whether extents are those of operands, and not guessed.
     order : of the loops of the last line, or by result; schedule : what is fixed, likewise.
+    tune : whether the schedule that was measured to be fastest is taken, if one was.
     """
     known = dict(operands)
     packed = bound if len(spec.forms) == 1 else ()
@@ -77,6 +81,9 @@ def choose(
         fixed, asked = orders.get(form.target.tensor, ()), given.get(form.target.tensor, OPEN)
         read = wide.operands(known) if wide else known
         line = line_of(form, read, extents, blocks=wanted is None, order=fixed, fixed=asked)
+        measured = recalled(line, packed) if tune and schedule is None and not fixed else None
+        if measured is not None:
+            line = replace(line, fixed=measured)
         loops = why_order(line, read, fixed, sparse=wanted is not None) if sized else ""
         assembly = None if wanted is None else assembly_of(line)
         if assembly is not None:
@@ -97,7 +104,7 @@ def choose(
                 why += _stored_as(line, wanted, sized)
         why += _conversions(line) + _kept_wide(wide)
         filled = taken(line, plan, packed)
-        source = "given" if asked != OPEN or fixed else "default"
+        source = "given" if asked != OPEN or fixed else "tuned" if measured else "default"
         found.append(Chosen(line, prepared, slots, name, why, filled, source))
         known[line.name] = _unknown(line, wanted, wide.becomes if wide else line.result)
     return tuple(found)
