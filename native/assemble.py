@@ -26,7 +26,7 @@ import numpy as np
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.tree import Call
 from zeroskip.einsum_spec.walk import expressions
-from zeroskip.formats.level_data import check_room
+from zeroskip.formats.level_data import check_room, mask_words
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Array, Operand, signature
 from zeroskip.native.cursor import State
@@ -133,6 +133,7 @@ def _row(shape: Shape, chosen: Assembly) -> Row:
         buffer("row", f"{name}_row", dtype),
         buffer("seen", f"{name}_seen", "uint8"),
         buffer("touched", f"{name}_touched", "int64"),
+        buffer("bits", f"{name}_bits", "uint64"),
         size,
         scheme.point(chosen.outer),
         buffer("outers", f"{name}_rows", "int64"),
@@ -192,16 +193,22 @@ def first_room(used: Mapping[str, Operand]) -> int:
 
 
 def scratch(
-    name: str, chosen: Assembly, extents: Mapping[str, int], dtype: np.dtype[np.generic]
+    name: str,
+    chosen: Assembly,
+    extents: Mapping[str, int],
+    dtype: np.dtype[np.generic],
+    start: int | float = 0,
 ) -> dict[Key, Array]:
-    """The workspace of one row."""
+    """The workspace of one row, in which sums start from ``start``."""
     size = prod(extents[rank] for rank in chosen.inner)
+    words = mask_words(size)
     hint = "Store it in an order in which fewer ranks of the result stand behind a summed one."
-    check_room(size, dtype.itemsize + 9, f"the workspace for a row of {name}", hint)
+    check_room(size, dtype.itemsize + 10, f"the workspace for a row of {name}", hint)
     return {
-        ("row",): np.empty(size, dtype),
+        ("row",): np.full(size, start, dtype) if start else np.zeros(size, dtype),
         ("seen",): np.zeros(size, np.uint8),
-        ("touched",): np.empty(size, np.int64),
+        ("touched",): np.empty(size + 1, np.int64),
+        ("bits",): np.zeros(words + mask_words(words), np.uint64),
         ("count",): np.zeros(1, np.int64),
     }
 

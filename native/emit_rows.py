@@ -5,17 +5,19 @@ from __future__ import annotations
 from zeroskip.native.cexpr import C_TYPES, integer, number, stored_as, value
 from zeroskip.native.cwriter import CWriter
 from zeroskip.native.integers import Name
-from zeroskip.native.nest import Gathered, Touch
+from zeroskip.native.nest import Gathered, Row, Touch
 from zeroskip.native.values import Elem, Func, Value
 
 
 def gathered(node: Gathered, out: CWriter) -> None:
     row = node.row
-    found, k, at, total = map(out.local, ("n_row", "k", "at", "sum"))
+    found, k, at, total, kept = map(out.local, ("n_row", "k", "at", "sum", "n_out"))
     with out.scope():
         out.line(f"int64_t {found} = 0;")
         out.body(node.body)
-        out.line(f"zs_sort_row({row.touched}, {found}, {row.seen}, {integer(row.extent)});")
+        arrays = f"{row.touched}, {found}, {row.seen}, {row.bits}"
+        out.line(f"zs_sort_row({arrays}, {integer(row.extent)});")
+        out.line(f"int64_t {kept} = {row.count}[0];")
         with out.block(f"for (int64_t {k} = 0; {k} < {found}; {k}++)"):
             out.line(f"const int64_t {at} = {row.touched}[{k}];")
             stored: Value = Elem(row.vals, Name(at))
@@ -23,16 +25,22 @@ def gathered(node: Gathered, out: CWriter) -> None:
                 stored = Func(row.post, (stored,))
             ctype = C_TYPES[out.values.dtype]
             out.line(f"const {ctype} {total} = {value(stored, out.values)};")
+            out.line(f"{row.vals}[{at}] = {_start(row, out)};")
             out.line(f"{row.seen}[{at}] = 0;")
             if row.drops:
                 with out.block(f"if ({total} == 0)"):
                     out.line("continue;")
-            with out.block(f"if ({row.count}[0] < {integer(row.room)})"):
-                out.line(f"{row.outers}[{row.count}[0]] = {integer(row.outer)};")
-                out.line(f"{row.inners}[{row.count}[0]] = {at};")
-                kept = stored_as(total, out.values.dtypes[row.out], out.values.dtype)
-                out.line(f"{row.out}[{row.count}[0]] = {kept};")
-            out.line(f"{row.count}[0]++;")
+            with out.block(f"if ({kept} < {integer(row.room)})"):
+                out.line(f"{row.outers}[{kept}] = {integer(row.outer)};")
+                out.line(f"{row.inners}[{kept}] = {at};")
+                narrowed = stored_as(total, out.values.dtypes[row.out], out.values.dtype)
+                out.line(f"{row.out}[{kept}] = {narrowed};")
+            out.line(f"{kept}++;")
+        out.line(f"{row.count}[0] = {kept};")
+
+
+def _start(row: Row, out: CWriter) -> str:
+    return number(row.start, out.values.dtype) if row.start else "0"
 
 
 def touch(node: Touch, out: CWriter) -> None:
@@ -40,11 +48,9 @@ def touch(node: Touch, out: CWriter) -> None:
     found, place = out.local("n_row"), out.local("place")
     with out.scope():
         out.line(f"const int64_t {place} = {integer(node.index)};")
-        with out.block(f"if (!{row.seen}[{place}])"):
-            out.line(f"{row.seen}[{place}] = 1;")
-            out.line(f"{row.touched}[{found}++] = {place};")
-            start = number(row.start, out.values.dtype) if row.start else "0"
-            out.line(f"{row.vals}[{place}] = {start};")
+        out.line(f"{row.touched}[{found}] = {place};")
+        out.line(f"{found} += !{row.seen}[{place}];")
+        out.line(f"{row.seen}[{place}] = 1;")
         target, new = f"{row.vals}[{place}]", value(node.value, out.values)
         if row.op in ("max", "min"):
             out.line(f"{target} = zs_{row.op}_{out.values.dtype}({target}, {new});")

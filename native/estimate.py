@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from math import expm1, log1p, prod
 
+import numpy as np
+
 from zeroskip.einsum_spec.tree import Access
-from zeroskip.einsum_spec.walk import free
+from zeroskip.einsum_spec.walk import free, single
 from zeroskip.formats.tensor import Tensor
+from zeroskip.native.arguments import Operand
 from zeroskip.native.lines import Line
 from zeroskip.native.passes import every_visit, seen
 
@@ -28,6 +31,36 @@ def expected_entries(line: Line) -> int:
             elif one.follow or one.optional:  # a constant is a part of the fill
                 return places
     return round(places * (1 - empty))
+
+
+def most_products(line: Line) -> int | None:
+    """Products of the entries of two matrices stored by rows, ``A[i,k]*B[k,j]``: no more entries
+    than that are in the result.  None for any other line."""
+    reads = list(line.form.reads)
+    if len(line.form.terms) != 1 or len(reads) != 2 or len(line.used) > 2:
+        return None
+    for a, b in (reads, reads[::-1]):
+        left, right = (line.used[access.tensor] for access in (a, b))
+        if not (_by_rows(left) and _by_rows(right)) or len(a.subscripts) != 2:
+            continue
+        inner, outer = a.subscripts[1], b.subscripts[0]
+        if single(inner) is None or single(inner) != single(outer):
+            continue
+        if left.shape[1] != right.shape[0] or len({*free(a), *free(b)}) != 3:
+            continue
+        assert isinstance(left, Tensor)
+        assert isinstance(right, Tensor)
+        in_row = np.diff(right.levels[1].arrays["pos"])
+        return int(in_row[left.levels[1].arrays["crd"]].sum())
+    return None
+
+
+def _by_rows(operand: Operand) -> bool:
+    """Whether an operand is a matrix stored as CSR is."""
+    if not isinstance(operand, Tensor) or operand.ndim != 2:
+        return False
+    levels = operand.levels
+    return [(x.spec.letter, x.axes) for x in levels] == [("U", (0,)), ("C", (1,))]
 
 
 def _missed(line: Line, followed: list[Access], kept: Collection[str]) -> float:

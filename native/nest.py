@@ -294,7 +294,9 @@ class Row:
     """One row of a sparse result, gathered densely and appended in order.
 
     vals, seen, touched : arrays of the row's extent: sums, whether a place was reached, and the
-        list of those that were; ``seen`` is 0 before and after.
+        list of those that were, with room for one more; before and after, ``seen`` is 0 and
+        ``vals`` is ``start``.
+    bits : a bit for each place, and one for each 64 of those, to put the list in order; all 0.
     outer : number of the row.  outers, inners, out : where (row, place, value) are appended, as
         long as fewer than ``room`` are there; count : one integer, how many there would be.
     post : function of each sum, or None; drops : whether a 0 is left out then.
@@ -304,6 +306,7 @@ class Row:
     vals: str
     seen: str
     touched: str
+    bits: str
     extent: Expr
     outer: Expr
     outers: str

@@ -13,12 +13,14 @@ from zeroskip.formats.auto import smallest_format
 from zeroskip.formats.fills import count
 from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import check_room
+from zeroskip.formats.memory import available_bytes
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import assemble, rows
 from zeroskip.native.arguments import Array, Operand, densify
 from zeroskip.native.conversions import refused
 from zeroskip.native.dtypes import LOGICAL, identity
 from zeroskip.native.emit import emit
+from zeroskip.native.estimate import most_products
 from zeroskip.native.forms import is_joint
 from zeroskip.native.lines import Line
 from zeroskip.native.passes import every_visit, seen
@@ -26,6 +28,9 @@ from zeroskip.native.prepared import Prepared, Slots, remember, run, slots
 from zeroskip.native.reference import evaluate_form
 from zeroskip.native.result_fill import after, result_fill
 from zeroskip.native.schedules import only_plain, plain, scheduled, targets, walk
+
+MEMORY_SHARE = 4
+"""A first run takes one part in so many of the memory that is available, at most."""
 
 
 def dense_result(line: Line, backend: str, out: Array | None = None) -> Array:
@@ -186,11 +191,24 @@ def rows_kernel(line: Line, chosen: rows.Assembly, room: int = 0) -> tuple[Prepa
         lowered = assemble.lower_rows(line.form, line.signatures, line.dtype.name, chosen)
         return Prepared(lowered, emit(lowered.kernel), line.dtype)
 
-    room = room or assemble.first_room(line.used)
-    arrays = assemble.scratch(line.name, chosen, line.extents.ranks, line.dtype)
+    room = room or _first_room(line)
+    start = identity(line.form.reduction or "+", line.dtype) if is_joint(line.form) else 0
+    arrays = assemble.scratch(line.name, chosen, line.extents.ranks, line.dtype, start)
     arrays |= assemble.appended(line.name, room, line.stored)
     prepared = remember(key, build)
     return prepared, slots(prepared, line.used, line.extents, arrays, {"room": room})
+
+
+def _first_room(line: Line) -> int:
+    """Entries that there is room for at first: as many as there may be where that is known and
+    memory has plenty of room, so that the kernel runs once; else a guess."""
+    guess = assemble.first_room(line.used)
+    most = most_products(line)
+    if most is None:
+        return guess
+    most = max(assemble.FIRST_ROOM, min(most, prod(line.shape)))
+    needed = most * (line.stored.itemsize + 16)
+    return most if most <= guess or MEMORY_SHARE * needed <= available_bytes() else guess
 
 
 def _assembled(

@@ -9,7 +9,8 @@ import scipy.sparse as sp
 
 import zeroskip as zs
 from zeroskip.errors import FormatError, KernelError
-from zeroskip.native import assemble, rows
+from zeroskip.native import assemble, results, rows
+from zeroskip.native.prepared import run
 
 OPERANDS = ("CSR", "CSC", "COO", "bitmask", "RLE(1)", "a:C b:C", "2:4", None)
 RESULTS = ("CSR", "CSC", "COO", "bitmask", "RLE(2)", "a:C b:C")
@@ -98,8 +99,51 @@ def test_a_product_whose_dense_result_has_no_room():
     assert abs(made.to_scipy() - want).max() < 1e-12
 
 
+@pytest.mark.parametrize("extent", [1, 63, 64, 65, 4095, 4097, 300_000, 20_000_000])
+@pytest.mark.parametrize("op", ["+", "max"])
+def test_rows_of_any_fill_come_in_order(extent, op):
+    """Full rows, short lists, bitmaps of two levels, and lists too long for the one, too short
+    for the other; each row finds the workspace as the one before left it."""
+    rng = np.random.default_rng(extent)
+    lengths = [n for n in (0, 1, 2, 12, 13, 60, 700, extent // 7, extent) if n <= min(extent, 5000)]
+    crd = [np.sort(rng.choice(extent, n, replace=False, shuffle=False)) for n in lengths]
+    pos = np.concatenate([[0], np.cumsum(lengths)])
+    rows, places = len(lengths), np.concatenate(crd).astype(np.int64)
+    values = rng.integers(-9, -1, len(places)).astype(float)
+    B = zs.tensor(sp.csr_array((values, places, pos), shape=(rows, extent)), "CSR")
+    order = np.arange(rows)[::-1]
+    A = sp.csr_array((np.ones(2 * rows), (np.tile(np.arange(rows), 2), np.tile(order, 2))))
+    line = {"+": "C[i,k] = A[i,j]*B[j,k]", "max": "C[i,k] max= A[i,j] + B[j,k]"}[op]
+    if op == "max":  # what is absent is the least of all
+        A, B = (
+            zs.Tensor.from_coords(x.coords()[0], x.coords()[1], x.shape, "CSR", fill=-np.inf)
+            for x in (zs.tensor(A, "CSR"), B)
+        )
+    else:
+        A = zs.tensor(A, "CSR")
+    made = zs.einsum(line, A=A, B=B, format="CSR").validate()
+    assert made.levels[1].arrays["crd"].tolist() == np.concatenate(crd[::-1]).tolist()
+    at = np.split(values, pos[1:-1])[::-1]
+    want = np.concatenate(at) * 2 if op == "+" else np.concatenate(at) + 2
+    assert made.values.tolist() == want.tolist()
+
+
+def test_a_product_by_rows_runs_once(monkeypatch):
+    A = zs.tensor(sp.random_array((200, 200), density=0.1, format="csr", rng=1), "CSR")
+    ran = []
+    monkeypatch.setattr(results, "run", lambda *given: ran.append(run(*given)))
+    made = zs.einsum("C[i,k] = A[i,j]*A[j,k]", A=A, format="CSR")
+    assert made.stored > assemble.first_room({"A": A})
+    assert len(ran) == 1
+    monkeypatch.setattr(results, "available_bytes", lambda: 0)  # then a guess, and a second run
+    again = zs.einsum("C[i,k] = A[i,j]*A[j,k]", A=A, format="CSR")
+    assert np.array_equal(again.toarray(), made.toarray())
+    assert len(ran) == 3
+
+
 def test_the_first_guess_may_be_too_small(monkeypatch):
     monkeypatch.setattr(assemble, "FIRST_ROOM", 1)
+    monkeypatch.setattr(results, "most_products", lambda line: None)
     A = zs.tensor(np.eye(1, 5) + 1.0 * (np.arange(5) == 0)[:, None], "CSR")
     B = zs.tensor(np.ones((5, 40)), "CSR")
     made = zs.einsum("C[i,k] = A[i,j]*B[j,k]", A=A, B=B, format="CSR")

@@ -6,7 +6,7 @@ import pytest
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.engine import evaluate
-from zeroskip.native.estimate import expected_entries
+from zeroskip.native.estimate import expected_entries, most_products
 from zeroskip.native.lines import line_of
 
 
@@ -50,3 +50,17 @@ def test_every_place_where_something_is_everywhere():
     full = Tensor.from_dense(np.ones((2, 3)), "CSR")
     assert expected_entries(line("y[i] = A[i,k]", A=full)[1]) == 2
     assert expected_entries(line("y[i] = A[i,k]", A=drawn(1, (4, 0), 1))[1]) == 0
+
+
+def test_no_more_entries_than_products_of_rows():
+    a, b = (drawn(seed, (9, 9), 0.3).asformat("CSR") for seed in (1, 2))
+    products = np.count_nonzero(a.toarray()[:, :, None] * b.toarray()[None])
+    for text in ("C[i,j] = A[i,k]*B[k,j]", "C[j,i] = B[k,j]*A[i,k]"):
+        assert most_products(line(text, A=a, B=b)[1]) == products
+    assert most_products(line("C[i,j] = A[i,k]*A[k,j]", A=a)[1]) == np.count_nonzero(
+        a.toarray()[:, :, None] * a.toarray()[None]
+    )
+    for text in ("C[i,j] = A[i,j]*B[i,j]", "C[i,j] = A[i,k]*B[j,k]", "C[i,j] = A[i,j] + B[i,j]"):
+        assert most_products(line(text, A=a, B=b)[1]) is None
+    csc = b.asformat("CSC")
+    assert most_products(line("C[i,j] = A[i,k]*B[k,j]", A=a, B=csc)[1]) is None

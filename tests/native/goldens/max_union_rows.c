@@ -17,15 +17,16 @@ int32_t zs_kernel(zs_args *args)
     float *restrict O_row = args->buf[1];
     uint8_t *restrict O_seen = args->buf[2];
     int64_t *restrict O_touched = args->buf[3];
-    int64_t *restrict O_rows = args->buf[4];
-    int64_t *restrict O_places = args->buf[5];
-    int64_t *restrict O_count = args->buf[6];
-    const int64_t *restrict A_k_pos = args->buf[7];
-    const uint16_t *restrict A_k_crd = args->buf[8];
-    const int64_t *restrict B_k_pos = args->buf[9];
-    const uint16_t *restrict B_k_crd = args->buf[10];
-    const float *restrict A_vals = args->buf[11];
-    const float *restrict B_vals = args->buf[12];
+    uint64_t *restrict O_bits = args->buf[4];
+    int64_t *restrict O_rows = args->buf[5];
+    int64_t *restrict O_places = args->buf[6];
+    int64_t *restrict O_count = args->buf[7];
+    const int64_t *restrict A_k_pos = args->buf[8];
+    const uint16_t *restrict A_k_crd = args->buf[9];
+    const int64_t *restrict B_k_pos = args->buf[10];
+    const uint16_t *restrict B_k_crd = args->buf[11];
+    const float *restrict A_vals = args->buf[12];
+    const float *restrict B_vals = args->buf[13];
     const int64_t K = args->dim[0];
     const int64_t I = args->dim[1];
     const int64_t room = args->dim[2];
@@ -37,11 +38,9 @@ int32_t zs_kernel(zs_args *args)
             const int64_t k = A_k_crd[pA_k];
             const int64_t pB_k = zs_locate_uint16(B_k_crd, B_k_pos[i], B_k_pos[i + 1], k);
             const int64_t place = k;
-            if (!O_seen[place]) {
-                O_seen[place] = 1;
-                O_touched[n_row++] = place;
-                O_row[place] = 0;
-            }
+            O_touched[n_row] = place;
+            n_row += !O_seen[place];
+            O_seen[place] = 1;
             O_row[place] += zs_max_float32(A_vals[pA_k], (pB_k >= 0 ? B_vals[pB_k] : 0.0f));
         }
         for (int64_t pB_k_ = B_k_pos[i]; pB_k_ < B_k_pos[i + 1]; pB_k_++) {
@@ -49,26 +48,27 @@ int32_t zs_kernel(zs_args *args)
             const int64_t pA_k_ = zs_locate_uint16(A_k_crd, A_k_pos[i], A_k_pos[i + 1], k);
             if (pA_k_ < 0) {
                 const int64_t place = k;
-                if (!O_seen[place]) {
-                    O_seen[place] = 1;
-                    O_touched[n_row++] = place;
-                    O_row[place] = 0;
-                }
+                O_touched[n_row] = place;
+                n_row += !O_seen[place];
+                O_seen[place] = 1;
                 O_row[place] += zs_max_float32(0.0f, B_vals[pB_k_]);
             }
         }
-        zs_sort_row(O_touched, n_row, O_seen, K);
+        zs_sort_row(O_touched, n_row, O_seen, O_bits, K);
+        int64_t n_out = O_count[0];
         for (int64_t k_ = 0; k_ < n_row; k_++) {
             const int64_t at = O_touched[k_];
             const float sum = O_row[at];
+            O_row[at] = 0;
             O_seen[at] = 0;
-            if (O_count[0] < room) {
-                O_rows[O_count[0]] = i;
-                O_places[O_count[0]] = at;
-                O_vals[O_count[0]] = sum;
+            if (n_out < room) {
+                O_rows[n_out] = i;
+                O_places[n_out] = at;
+                O_vals[n_out] = sum;
             }
-            O_count[0]++;
+            n_out++;
         }
+        O_count[0] = n_out;
     }
     return ZS_OK;
 }

@@ -16,12 +16,13 @@ int32_t zs_kernel(zs_args *args)
     float *restrict D_row = args->buf[1];
     uint8_t *restrict D_seen = args->buf[2];
     int64_t *restrict D_touched = args->buf[3];
-    int64_t *restrict D_rows = args->buf[4];
-    int64_t *restrict D_places = args->buf[5];
-    int64_t *restrict D_count = args->buf[6];
-    const int64_t *restrict A_k_pos = args->buf[7];
-    const uint16_t *restrict A_k_crd = args->buf[8];
-    const float *restrict A_vals = args->buf[9];
+    uint64_t *restrict D_bits = args->buf[4];
+    int64_t *restrict D_rows = args->buf[5];
+    int64_t *restrict D_places = args->buf[6];
+    int64_t *restrict D_count = args->buf[7];
+    const int64_t *restrict A_k_pos = args->buf[8];
+    const uint16_t *restrict A_k_crd = args->buf[9];
+    const float *restrict A_vals = args->buf[10];
     const int64_t J = args->dim[0];
     const int64_t I = args->dim[1];
     const int64_t room = args->dim[2];
@@ -35,26 +36,27 @@ int32_t zs_kernel(zs_args *args)
             for (int64_t pA2_k = A_k_pos[k]; pA2_k < A_k_pos[k + 1]; pA2_k++) {
                 const int64_t j = A_k_crd[pA2_k];
                 const int64_t place = j;
-                if (!D_seen[place]) {
-                    D_seen[place] = 1;
-                    D_touched[n_row++] = place;
-                    D_row[place] = __builtin_inff();
-                }
+                D_touched[n_row] = place;
+                n_row += !D_seen[place];
+                D_seen[place] = 1;
                 D_row[place] = zs_min_float32(D_row[place], A_vals[pA_k] + A_vals[pA2_k]);
             }
         }
-        zs_sort_row(D_touched, n_row, D_seen, J);
+        zs_sort_row(D_touched, n_row, D_seen, D_bits, J);
+        int64_t n_out = D_count[0];
         for (int64_t k_ = 0; k_ < n_row; k_++) {
             const int64_t at = D_touched[k_];
             const float sum = D_row[at];
+            D_row[at] = __builtin_inff();
             D_seen[at] = 0;
-            if (D_count[0] < room) {
-                D_rows[D_count[0]] = i;
-                D_places[D_count[0]] = at;
-                D_vals[D_count[0]] = sum;
+            if (n_out < room) {
+                D_rows[n_out] = i;
+                D_places[n_out] = at;
+                D_vals[n_out] = sum;
             }
-            D_count[0]++;
+            n_out++;
         }
+        D_count[0] = n_out;
     }
     return ZS_OK;
 }

@@ -17,20 +17,21 @@ int32_t zs_kernel(zs_args *args)
     float *restrict O_row = args->buf[1];
     uint8_t *restrict O_seen = args->buf[2];
     int64_t *restrict O_touched = args->buf[3];
-    int64_t *restrict O_rows = args->buf[4];
-    int64_t *restrict O_places = args->buf[5];
-    int64_t *restrict O_count = args->buf[6];
-    const int64_t *restrict V_x_pos = args->buf[7];
-    const uint16_t *restrict V_x_crd = args->buf[8];
-    const int64_t *restrict V_y_pos = args->buf[9];
-    const uint16_t *restrict V_y_crd = args->buf[10];
-    const int64_t *restrict I_level0_pos = args->buf[11];
-    const uint16_t *restrict I_level0_crd = args->buf[12];
-    const int64_t *restrict I_level1_pos = args->buf[13];
-    const uint16_t *restrict I_level1_crd = args->buf[14];
-    const float *restrict F_vals = args->buf[15];
-    const float *restrict V_vals = args->buf[16];
-    const float *restrict I_vals = args->buf[17];
+    uint64_t *restrict O_bits = args->buf[4];
+    int64_t *restrict O_rows = args->buf[5];
+    int64_t *restrict O_places = args->buf[6];
+    int64_t *restrict O_count = args->buf[7];
+    const int64_t *restrict V_x_pos = args->buf[8];
+    const uint16_t *restrict V_x_crd = args->buf[9];
+    const int64_t *restrict V_y_pos = args->buf[10];
+    const uint16_t *restrict V_y_crd = args->buf[11];
+    const int64_t *restrict I_level0_pos = args->buf[12];
+    const uint16_t *restrict I_level0_crd = args->buf[13];
+    const int64_t *restrict I_level1_pos = args->buf[14];
+    const uint16_t *restrict I_level1_crd = args->buf[15];
+    const float *restrict F_vals = args->buf[16];
+    const float *restrict V_vals = args->buf[17];
+    const float *restrict I_vals = args->buf[18];
     const int64_t Y = args->dim[0];
     const int64_t M = args->dim[1];
     const int64_t X = args->dim[2];
@@ -66,11 +67,9 @@ int32_t zs_kernel(zs_args *args)
                         for (int64_t c = 0; c < C; c++) {
                             for (int64_t m = 0; m < M; m++) {
                                 const int64_t place = y * M + m;
-                                if (!O_seen[place]) {
-                                    O_seen[place] = 1;
-                                    O_touched[n_row++] = place;
-                                    O_row[place] = 0;
-                                }
+                                O_touched[n_row] = place;
+                                n_row += !O_seen[place];
+                                O_seen[place] = 1;
                                 O_row[place] += (I_vals[pI_level1 * C + c] != 0 ? F_vals[((r * S + s) * C + c) * M + m] * I_vals[pI_level1 * C + c] * V_vals[pV_y] : 0);
                             }
                         }
@@ -78,18 +77,21 @@ int32_t zs_kernel(zs_args *args)
                 }
             }
         }
-        zs_sort_row(O_touched, n_row, O_seen, Y * M);
+        zs_sort_row(O_touched, n_row, O_seen, O_bits, Y * M);
+        int64_t n_out = O_count[0];
         for (int64_t k = 0; k < n_row; k++) {
             const int64_t at = O_touched[k];
             const float sum = O_row[at];
+            O_row[at] = 0;
             O_seen[at] = 0;
-            if (O_count[0] < room) {
-                O_rows[O_count[0]] = x;
-                O_places[O_count[0]] = at;
-                O_vals[O_count[0]] = sum;
+            if (n_out < room) {
+                O_rows[n_out] = x;
+                O_places[n_out] = at;
+                O_vals[n_out] = sum;
             }
-            O_count[0]++;
+            n_out++;
         }
+        O_count[0] = n_out;
     }
     return ZS_OK;
 }

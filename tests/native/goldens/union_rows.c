@@ -16,15 +16,16 @@ int32_t zs_kernel(zs_args *args)
     float *restrict C_row = args->buf[1];
     uint8_t *restrict C_seen = args->buf[2];
     int64_t *restrict C_touched = args->buf[3];
-    int64_t *restrict C_rows = args->buf[4];
-    int64_t *restrict C_places = args->buf[5];
-    int64_t *restrict C_count = args->buf[6];
-    const int64_t *restrict A_j_pos = args->buf[7];
-    const uint16_t *restrict A_j_crd = args->buf[8];
-    const float *restrict A_vals = args->buf[9];
-    const uint64_t *restrict B_j_words = args->buf[10];
-    const int64_t *restrict B_j_rank = args->buf[11];
-    const float *restrict B_vals = args->buf[12];
+    uint64_t *restrict C_bits = args->buf[4];
+    int64_t *restrict C_rows = args->buf[5];
+    int64_t *restrict C_places = args->buf[6];
+    int64_t *restrict C_count = args->buf[7];
+    const int64_t *restrict A_j_pos = args->buf[8];
+    const uint16_t *restrict A_j_crd = args->buf[9];
+    const float *restrict A_vals = args->buf[10];
+    const uint64_t *restrict B_j_words = args->buf[11];
+    const int64_t *restrict B_j_rank = args->buf[12];
+    const float *restrict B_vals = args->buf[13];
     const int64_t J = args->dim[0];
     const int64_t I = args->dim[1];
     const int64_t room = args->dim[2];
@@ -35,11 +36,9 @@ int32_t zs_kernel(zs_args *args)
         for (int64_t pA_j = A_j_pos[i]; pA_j < A_j_pos[i + 1]; pA_j++) {
             const int64_t j = A_j_crd[pA_j];
             const int64_t place = j;
-            if (!C_seen[place]) {
-                C_seen[place] = 1;
-                C_touched[n_row++] = place;
-                C_row[place] = 0;
-            }
+            C_touched[n_row] = place;
+            n_row += !C_seen[place];
+            C_seen[place] = 1;
             C_row[place] += A_vals[pA_j];
         }
         for (int64_t w_j = 0; w_j < zs_bit_words(J); w_j++) {
@@ -49,26 +48,27 @@ int32_t zs_kernel(zs_args *args)
                 const int64_t pB_j = pB_j_next++;
                 const int64_t j = w_j * 64 + zs_ctz(bits_j);
                 const int64_t place = j;
-                if (!C_seen[place]) {
-                    C_seen[place] = 1;
-                    C_touched[n_row++] = place;
-                    C_row[place] = 0;
-                }
+                C_touched[n_row] = place;
+                n_row += !C_seen[place];
+                C_seen[place] = 1;
                 C_row[place] += B_vals[pB_j];
             }
         }
-        zs_sort_row(C_touched, n_row, C_seen, J);
+        zs_sort_row(C_touched, n_row, C_seen, C_bits, J);
+        int64_t n_out = C_count[0];
         for (int64_t k = 0; k < n_row; k++) {
             const int64_t at = C_touched[k];
             const float sum = C_row[at];
+            C_row[at] = 0;
             C_seen[at] = 0;
-            if (C_count[0] < room) {
-                C_rows[C_count[0]] = i;
-                C_places[C_count[0]] = at;
-                C_vals[C_count[0]] = sum;
+            if (n_out < room) {
+                C_rows[n_out] = i;
+                C_places[n_out] = at;
+                C_vals[n_out] = sum;
             }
-            C_count[0]++;
+            n_out++;
         }
+        C_count[0] = n_out;
     }
     return ZS_OK;
 }
