@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from zeroskip.einsum_spec.spec import Spec
 from zeroskip.errors import KernelError
 from zeroskip.native.order import Order, Orders, orders_by_result
+from zeroskip.native.settings import MAX_THREADS
 
 KINDS = ("plain", "tiled", "lanes")
 MOST_ROWS, MOST_VECTORS, WIDTHS = 4, 8, (16, 32, 64)
@@ -66,6 +67,9 @@ class Schedule:
         Summed places that are gone through before the next row is taken up; 0 for all of them.
     vector_bytes : int, optional
         Width of a vector: 16, 32 or 64; of tiles and lanes.
+    threads : int, optional
+        Most threads of a call, 1 to 1024, and no more than ``zs.config`` allows; left out, as many
+        as the call has work for.
 
     Raises
     ------
@@ -89,6 +93,7 @@ class Schedule:
     vectors: int | None = None
     block: int | None = None
     vector_bytes: int | None = None
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         _expect(self, "kind", KINDS, '"plain", "tiled" or "lanes"')
@@ -99,6 +104,8 @@ class Schedule:
         _expect(self, "vectors", range(1, most + 1), f"a whole number from 1 to {most}")
         _expect(self, "block", range(2**31), "a whole number of places, 0 for all")
         _expect(self, "vector_bytes", WIDTHS, "16, 32 or 64 bytes")
+        most = MAX_THREADS
+        _expect(self, "threads", range(1, most + 1), f"a whole number from 1 to {most}")
         for kind, names in (
             ("tiled", OF_TILES),
             ("plain", ("order",)),

@@ -24,10 +24,10 @@ from zeroskip.native.estimate import most_products
 from zeroskip.native.forms import is_joint
 from zeroskip.native.lines import Line
 from zeroskip.native.passes import every_visit, seen
-from zeroskip.native.prepared import Prepared, Slots, remember, run, slots
+from zeroskip.native.prepared import Prepared, Slots, remember, run
 from zeroskip.native.reference import evaluate_form
 from zeroskip.native.result_fill import after, result_fill
-from zeroskip.native.schedules import only_plain, plain, scheduled, targets, walk
+from zeroskip.native.schedules import filled, only_plain, plain, scheduled, targets, walk
 
 MEMORY_SHARE = 4
 """A first run takes one part in so many of the memory that is available, at most."""
@@ -46,10 +46,10 @@ def dense_result(line: Line, backend: str, out: Array | None = None) -> Array:
     if accumulate:
         only_plain(line, "a reduction that starts from out= is a plain walk.")
     if accumulate or (backend == "interpreter" and line.fixed.wanted is None):
-        prepared, filled = plain(line, target, accumulate=accumulate)
+        prepared, given = plain(line, target, accumulate=accumulate)
     else:
-        prepared, filled = scheduled(line, target)
-    run(prepared, filled, backend)
+        prepared, given = scheduled(line, target)
+    run(prepared, given, backend)
     if target is not result:
         np.not_equal(target, 0, out=result)
     return result
@@ -122,8 +122,7 @@ def sparse_result(
     value, hit = target_for(line), np.empty(line.shape, np.uint8)
     prepared = walk(line, hits=True)
     arrays = {**targets(line, prepared, value), ("hit", line.name): hit}
-    filled = slots(prepared, line.used, line.extents, arrays, {})
-    run(prepared, filled, backend)
+    run(prepared, filled(line, prepared, arrays, {}), backend)
     coords = np.nonzero(hit)
     return _stored(coords, value[coords], line, format, fill)
 
@@ -196,7 +195,7 @@ def rows_kernel(line: Line, chosen: rows.Assembly, room: int = 0) -> tuple[Prepa
     arrays = assemble.scratch(line.name, chosen, line.extents.ranks, line.dtype, start)
     arrays |= assemble.appended(line.name, room, line.stored)
     prepared = remember(key, build)
-    return prepared, slots(prepared, line.used, line.extents, arrays, {"room": room})
+    return prepared, filled(line, prepared, arrays, {"room": room})
 
 
 def _first_room(line: Line) -> int:
@@ -218,9 +217,9 @@ def _assembled(
     line = rearranged(line, chosen)
     room = 0
     while True:
-        prepared, filled = rows_kernel(line, chosen, room)
-        run(prepared, filled, backend)
-        held = dict(zip(prepared.lowered.buffers, filled.buffers, strict=True))
+        prepared, given = rows_kernel(line, chosen, room)
+        run(prepared, given, backend)
+        held = dict(zip(prepared.lowered.buffers, given.buffers, strict=True))
         entries = int(held["count",][0])
         if entries <= len(held["outers",]):
             break

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from math import prod
 
@@ -149,7 +149,16 @@ def plain(line: Line, target: Array, *, accumulate: bool = False) -> tuple[Prepa
     """The kernel that walks the operands' own levels."""
     prepared = walk(line, accumulate=accumulate)
     arrays = targets(line, prepared, target)
-    return prepared, slots(prepared, line.used, line.extents, arrays, {})
+    return prepared, filled(line, prepared, arrays, {})
+
+
+def filled(
+    line: Line, prepared: Prepared, arrays: Mapping[Key, Array], numbers: Mapping[str, int]
+) -> Slots:
+    """The slots of a line's kernel, for no more threads than are fixed."""
+    found = slots(prepared, line.used, line.extents, arrays, numbers)
+    most = line.fixed.threads
+    return found if most is None else replace(found, parts=min(found.parts, most))
 
 
 def targets(line: Line, prepared: Prepared, target: Array) -> dict[Key, Array]:
@@ -204,7 +213,7 @@ def in_lanes(line: Line, plan: lanes.LanePlan, target: Array) -> tuple[Prepared,
         size = prod(line.extents.shapes[access.tensor])
         arrays["staged", access.tensor] = np.zeros(size + SLACK, line.dtype)
     prepared = remember(key, build)
-    return prepared, slots(prepared, line.used, line.extents, arrays, numbers)
+    return prepared, filled(line, prepared, arrays, numbers)
 
 
 def tiled(
@@ -236,8 +245,8 @@ def tiled(
         ("vals", line.name): target,
     }
     prepared = remember(key, build)
-    filled = slots(prepared, line.used, line.extents, arrays, made.numbers)
-    return prepared, replace(filled, parts=min(filled.parts, threads))  # each with its own panel
+    found = filled(line, prepared, arrays, made.numbers)
+    return prepared, replace(found, parts=min(found.parts, threads))  # each with its own panel
 
 
 def shape_in(line: Line, plan: tile.TilePlan, bound: Collection[str] = ()) -> TileShape:

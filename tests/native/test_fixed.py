@@ -10,6 +10,7 @@ import zeroskip as zs
 from zeroskip.errors import KernelError
 from zeroskip.explanation.inspecting import choose
 from zeroskip.formats.tensor import Tensor
+from zeroskip.native import settings
 from zeroskip.native.fixed import Schedule
 
 RNG = np.random.default_rng(7)
@@ -35,6 +36,7 @@ SCHEDULES = [
     Schedule(kind="tiled", rows=1, vectors=8, block=0, vector_bytes=16),
     Schedule(rows=2, vectors=3, block=5, vector_bytes=32),
     Schedule(rows=4, vectors=8, vector_bytes=64),
+    Schedule(threads=1),
 ]
 
 
@@ -86,7 +88,7 @@ def test_the_order_of_a_plain_walk_is_that_of_the_schedule():
     (found,) = choose(PRODUCT.spec, rows, schedule=Schedule(order="k, i, j"))
     (ordered,) = choose(PRODUCT.spec, rows, order="k,i,j")
     assert found.prepared.c_text == ordered.prepared.c_text
-    assert found.taken == ordered.taken == Schedule(kind="plain", order="k,i,j")
+    assert found.taken == ordered.taken == Schedule(kind="plain", order="k,i,j", threads=1)
     want = WHOLE["A"] @ WHOLE["B"]
     for format in (None, "CSR"):
         got = PRODUCT(**rows, schedule=found.taken, format=format, order="k,i,j")
@@ -121,6 +123,7 @@ def test_lines_of_a_cascade_have_schedules_of_their_own():
         ({"rows": True}, "rows=True: expected a whole number from 1 to 4"),
         ({"vectors": 0}, "vectors=0: expected a whole number from 1 to 8"),
         ({"block": -1}, "block=-1: expected a whole number of places, 0 for all"),
+        ({"threads": 0}, "threads=0: expected a whole number from 1 to 1024"),
         ({"vector_bytes": 8}, "vector_bytes=8: expected 16, 32 or 64 bytes"),
         ({"kind": "plain", "block": 0}, "block=0 is of a tiled schedule, but kind='plain'"),
         ({"kind": "lanes", "rows": 2}, "rows=2 is of a tiled schedule, but kind='lanes'"),
@@ -190,6 +193,20 @@ def test_a_schedule_and_an_order_that_contradict_each_other_are_refused():
         assert said in str(caught.value)
     with pytest.raises(KernelError, match=r"expected a zeroskip\.Schedule, found 'tiled'"):
         PRODUCT.bind(A=WHOLE["A"], schedule="tiled")
+
+
+def test_threads_are_no_more_than_are_fixed():
+    weights = Tensor.from_dense(random_array(RNG, (512, 512), "float32", 0.5), "CSR")
+    fresh = np.ones((512, 256), np.float32)
+    fixed = Schedule(threads=2)
+    with settings.using(threads=3):
+        (free,) = choose(PRODUCT.spec, {"A": weights, "B": fresh})
+        (two,) = choose(PRODUCT.spec, {"A": weights, "B": fresh}, schedule=fixed)
+        assert free.slots.parts == free.taken.threads == 3
+        assert two.slots.parts == two.taken.threads == 2
+        bound = PRODUCT.bind(A=weights, schedule=fixed)
+        assert bound._bound._ready({"B": fresh}).slots.parts == 2
+        assert np.array_equal(bound(fresh), PRODUCT.bind(A=weights)(fresh))
 
 
 def test_a_schedule_prints_what_is_fixed_and_can_be_pasted_back():

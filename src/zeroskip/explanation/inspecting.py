@@ -28,6 +28,7 @@ from zeroskip.native.prepared import Prepared, Slots, invocation
 from zeroskip.native.results import assembly_of, rearranged, rows_kernel, target_for
 from zeroskip.native.rows import Assembly
 from zeroskip.native.schedules import Plan, kernel_of, schedule_of, taken, why_plain
+from zeroskip.native.settings import MAX_THREADS
 from zeroskip.native.tile import TilePlan
 from zeroskip.native.tuning import recalled
 
@@ -103,7 +104,7 @@ def choose(
                 why += f" {line.name} is computed densely and compressed."
                 why += _stored_as(line, wanted, sized)
         why += _conversions(line) + _kept_wide(wide)
-        filled = taken(line, plan, packed)
+        filled = replace(taken(line, plan, packed), threads=min(slots.parts, MAX_THREADS))
         source = "given" if asked != OPEN or fixed else "tuned" if measured else "default"
         found.append(Chosen(line, prepared, slots, name, why, filled, source))
         known[line.name] = _unknown(line, wanted, wide.becomes if wide else line.result)
