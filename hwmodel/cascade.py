@@ -28,7 +28,6 @@ from zeroskip.hwmodel import mapping as maps
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.arch import arch as make_arch
 from zeroskip.hwmodel.charge import Charge, charge, known_operands
-from zeroskip.hwmodel.conversion import Conversion
 from zeroskip.hwmodel.layer import layer_of
 from zeroskip.hwmodel.policy import policy_of
 from zeroskip.hwmodel.report import figures_of
@@ -68,7 +67,7 @@ class Line:
         )
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class CascadeCharge(Totals):
     """What a cascade costs on one architecture: its lines one after the other.
 
@@ -80,21 +79,7 @@ class CascadeCharge(Totals):
         Result -> `Charge` of the line that computes it, in order.
     """
 
-    arch: Arch
     lines: dict[str, Charge]
-    ops: dict[str, int]
-    multiplications: dict[str, int]
-    additions: int
-    work_per_pe: NDArray[np.int64]
-    compute_cycles: int
-    busy: int
-    worked: int
-    bandwidth_cycles: dict[str, int]
-    traffic: Traffic
-    conversions: tuple[Conversion, ...]
-    energy: dict[str, float]
-    assumptions: tuple[str, ...]
-    missing: tuple[str, ...]
 
     @property
     def text(self) -> str:

@@ -26,7 +26,7 @@ from zeroskip.hwmodel import mapping as maps
 from zeroskip.hwmodel.accounting import write_accounting
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.arch import arch as make_arch
-from zeroskip.hwmodel.conversion import Conversion, conversions_of
+from zeroskip.hwmodel.conversion import conversions_of
 from zeroskip.hwmodel.costs import (
     bandwidth_cycles_of,
     classes_of,
@@ -43,7 +43,7 @@ from zeroskip.hwmodel.plan import Accounting
 from zeroskip.hwmodel.policy import policy_of
 from zeroskip.hwmodel.rings import zero_of
 from zeroskip.hwmodel.totals import Totals
-from zeroskip.hwmodel.traffic import Capacity, Traffic, capacities, result_storage, traffic_of
+from zeroskip.hwmodel.traffic import Capacity, capacities, result_storage, traffic_of
 from zeroskip.native.engine import evaluate
 
 
@@ -61,7 +61,7 @@ class Baseline:
     zero: float = 0
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Charge(Totals):
     """What one layer costs on one architecture.
 
@@ -98,24 +98,10 @@ class Charge(Totals):
         What the figures take for granted, and what they leave out.
     """
 
-    arch: Arch
     schedule: maps.Schedule
     layer: Layer
     cascade: Accounting
-    ops: dict[str, int]
-    multiplications: dict[str, int]
-    additions: int
-    work_per_pe: NDArray[np.int64]
-    compute_cycles: int
-    busy: int
-    worked: int
-    bandwidth_cycles: dict[str, int]
-    traffic: Traffic
-    conversions: tuple[Conversion, ...]
-    energy: dict[str, float]
     capacity: tuple[Capacity, ...]
-    assumptions: tuple[str, ...]
-    missing: tuple[str, ...]
     beside: Baseline
 
     # ---- time ---------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from zeroskip.hwmodel.traffic import NETWORK, Moves, Traffic
 from zeroskip.table import Table
 
 
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Totals(ABC):
     """Figures of a charge, and what follows from them; see `Charge` for each."""
 
