@@ -30,11 +30,12 @@ from zeroskip.formats.level_data import check_room, mask_words
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Array, Operand, signature
 from zeroskip.native.cursor import State
+from zeroskip.native.domains import Range
 from zeroskip.native.forms import is_joint
 from zeroskip.native.integers import ONE, ZERO, mul
 from zeroskip.native.joint import Joint
 from zeroskip.native.lower import Lowered, finish
-from zeroskip.native.nest import Acc, Gathered, Guard, Loop, Range, Row, Stmt, Touch
+from zeroskip.native.nest import Acc, Gathered, Guard, Loop, Row, Stmt, Touch
 from zeroskip.native.operand import Signature
 from zeroskip.native.result_fill import after
 from zeroskip.native.rows import Assembly

@@ -22,8 +22,9 @@ from zeroskip.einsum_spec.walk import single
 from zeroskip.formats.format import Format
 from zeroskip.formats.ranks import Part
 from zeroskip.native.cursor import Block, Cursor, State
+from zeroskip.native.domains import Range, Stored
 from zeroskip.native.integers import ZERO, Cond, Const, Expr, Name, add, floordiv, mod, sub
-from zeroskip.native.nest import Bind, Guard, Loop, Range, Stmt, Stored
+from zeroskip.native.nest import Bind, Guard, Loop, Stmt
 from zeroskip.native.scheme import Scheme
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from zeroskip.einsum_spec.walk import free, single, variables
 from zeroskip.native.blocks import in_block, part_coordinate
 from zeroskip.native.brackets import bounds, condition, open_ranks
 from zeroskip.native.cursor import Cursor, Hook, Leaf, State
+from zeroskip.native.domains import Level, Merge, Range, Stored
 from zeroskip.native.gathering import fetch, wanted_places
 from zeroskip.native.integers import (
     ONE,
@@ -34,7 +35,7 @@ from zeroskip.native.integers import (
     neg,
     sub,
 )
-from zeroskip.native.nest import Bind, Find, Guard, Level, Locate, Loop, Merge, Range, Stmt, Stored
+from zeroskip.native.nest import Bind, Find, Guard, Locate, Loop, Stmt
 from zeroskip.native.scheme import Scheme
 from zeroskip.native.solve import solvable, solve
 from zeroskip.native.values import Absent, Elem, Number, Value

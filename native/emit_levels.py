@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from zeroskip.native.cexpr import integer
 from zeroskip.native.cwriter import CWriter
+from zeroskip.native.domains import Merge, Stored
 from zeroskip.native.integers import ONE, add
-from zeroskip.native.nest import Loop, Merge, Stored
+from zeroskip.native.nest import Loop
 
 
 def _walk_compressed(node: Loop, over: Stored, out: CWriter) -> None:

@@ -19,6 +19,7 @@ from zeroskip.native.cexpr import (
     value,
 )
 from zeroskip.native.cwriter import CWriter
+from zeroskip.native.domains import Range, Stored, Together
 from zeroskip.native.emit_levels import WALKS, merge
 from zeroskip.native.emit_parts import counted
 from zeroskip.native.emit_rows import gathered, touch
@@ -39,12 +40,9 @@ from zeroskip.native.nest import (
     Loop,
     Once,
     Poll,
-    Range,
     Reduce,
     Stage,
-    Stored,
     Tiles,
-    Together,
     Touch,
 )
 from zeroskip.native.values import Elem, Held, Number

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 
 from zeroskip.native.cexpr import C_TYPES, integer, value
 from zeroskip.native.cwriter import CWriter
+from zeroskip.native.domains import Range, Together
 from zeroskip.native.integers import ONE, Const, add, mul
-from zeroskip.native.nest import Acc, Loop, Range, Tiles, Together
+from zeroskip.native.nest import Acc, Loop, Tiles
 from zeroskip.native.scope import free_names
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from zeroskip.native.domains import Merge, Range, Stored, Together
 from zeroskip.native.functions import FUNCTIONS
 from zeroskip.native.load import KernelFailure
 from zeroskip.native.machine import Array, Machine
@@ -28,14 +29,10 @@ from zeroskip.native.nest import (
     Kernel,
     Locate,
     Loop,
-    Merge,
     Once,
-    Range,
     Reduce,
     Stage,
-    Stored,
     Tiles,
-    Together,
     Touch,
 )
 from zeroskip.native.parallel import is_par, shares

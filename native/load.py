@@ -37,13 +37,8 @@ MOST_KERNELS = 1024
 
 REASONS: Final = {
     "ZS_EVERSION": "it was compiled for another version of the argument struct",
-    "ZS_EEXTENT": "an extent is negative, or not the one that it was compiled for",
     "ZS_ERANGE": "a coordinate lies outside its rank",
-    "ZS_EORDER": "the coordinates of a fiber do not increase",
-    "ZS_EPOSITIONS": "fiber pointers decrease, or point outside their array",
     "ZS_ECOLLISION": "two points write the same place of the result of a plain '='",
-    "ZS_EFULL": "the result does not fit into the room that it was given",
-    "ZS_EMEMORY": "memory ran out",
     "ZS_EINTERNAL": "it contradicts itself, which is a fault of zeroskip",
     "ZS_ESTOPPED": "it was stopped",
 }

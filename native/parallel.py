@@ -15,6 +15,7 @@ from itertools import groupby
 from typing import Any
 
 from zeroskip.einsum_spec.walk import single
+from zeroskip.native.domains import Range
 from zeroskip.native.integers import Expr, Name
 from zeroskip.native.nest import (
     Acc,
@@ -25,7 +26,6 @@ from zeroskip.native.nest import (
     Gathered,
     Loop,
     Once,
-    Range,
     Reduce,
     Stage,
     Stmt,

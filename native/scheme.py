@@ -10,10 +10,11 @@ from zeroskip.einsum_spec.form import Form
 from zeroskip.einsum_spec.tree import Access, Affine, Atom, Gather, Monomial, Var
 from zeroskip.einsum_spec.walk import single
 from zeroskip.formats.values import HALVES
+from zeroskip.native.domains import Level
 from zeroskip.native.dtypes import LOGICAL, form_result
 from zeroskip.native.integers import Const, Expr, Name, add, ceildiv, floordiv, mul
 from zeroskip.native.names import Names
-from zeroskip.native.nest import Buffer, Level
+from zeroskip.native.nest import Buffer
 from zeroskip.native.operand import Signature
 from zeroskip.native.values import Elem, Parameter, Value, Whole
 

@@ -4,21 +4,9 @@ from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
 
+from zeroskip.native.domains import Level, Stored, Together
 from zeroskip.native.integers import Name
-from zeroskip.native.nest import (
-    Acc,
-    Bind,
-    Fetch,
-    Fill,
-    Find,
-    Level,
-    Locate,
-    Loop,
-    Stage,
-    Stored,
-    Tiles,
-    Together,
-)
+from zeroskip.native.nest import Acc, Bind, Fetch, Fill, Find, Locate, Loop, Stage, Tiles
 from zeroskip.native.values import Elem
 
 

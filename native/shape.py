@@ -16,9 +16,10 @@ from zeroskip.formats.values import HALVES
 from zeroskip.native.absence import needed
 from zeroskip.native.cursor import Cursor, Leaf, Place, State
 from zeroskip.native.descend import value_at
+from zeroskip.native.domains import Range
 from zeroskip.native.gathering import fetch, wanted_places
 from zeroskip.native.integers import ZERO, Cond, Name, mul, sub
-from zeroskip.native.nest import Fetch, Fill, Guard, Loop, Range, Reduce, Stmt
+from zeroskip.native.nest import Fetch, Fill, Guard, Loop, Reduce, Stmt
 from zeroskip.native.passes import Pass, is_plain, seen
 from zeroskip.native.pointwise import value_of
 from zeroskip.native.scheme import Scheme

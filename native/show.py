@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import singledispatch
 
+from zeroskip.native.domains import Level, Merge, Range, Stored, Together
 from zeroskip.native.integers import Cond, Const, Expr, Name, Op, Pick, add, mul
 from zeroskip.native.nest import (
     Acc,
@@ -25,18 +26,13 @@ from zeroskip.native.nest import (
     Gathered,
     Guard,
     Kernel,
-    Level,
     Locate,
     Loop,
-    Merge,
     Once,
-    Range,
     Reduce,
     Stage,
     Stmt,
-    Stored,
     Tiles,
-    Together,
     Touch,
 )
 from zeroskip.native.scope import free_names

@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.tree import Access, Affine, Var
 from zeroskip.einsum_spec.walk import free, single
+from zeroskip.native.domains import Range, Together
 from zeroskip.native.dtypes import exact
 from zeroskip.native.integers import (
     ONE,
@@ -47,19 +48,7 @@ from zeroskip.native.integers import (
     sub,
 )
 from zeroskip.native.lower import Lowered, finish, one_product
-from zeroskip.native.nest import (
-    Acc,
-    Bind,
-    Guard,
-    Loop,
-    Range,
-    Reduce,
-    Stage,
-    StageAxis,
-    Stmt,
-    Tiles,
-    Together,
-)
+from zeroskip.native.nest import Acc, Bind, Guard, Loop, Reduce, Stage, StageAxis, Stmt, Tiles
 from zeroskip.native.operand import Signature
 from zeroskip.native.scheme import Scheme
 from zeroskip.native.sums import Sums

@@ -27,15 +27,10 @@
 /* Why a kernel gave up.  load.py holds the sentence for each; a test keeps them level. */
 #define ZS_OK 0
 #define ZS_EVERSION 1
-#define ZS_EEXTENT 2
-#define ZS_ERANGE 3
-#define ZS_EORDER 4
-#define ZS_EPOSITIONS 5
-#define ZS_ECOLLISION 6
-#define ZS_EFULL 7
-#define ZS_EMEMORY 8
-#define ZS_EINTERNAL 9
-#define ZS_ESTOPPED 10
+#define ZS_ERANGE 2
+#define ZS_ECOLLISION 3
+#define ZS_EINTERNAL 4
+#define ZS_ESTOPPED 5
 
 /*
  * zs_args - the signature of every kernel:  int32_t NAME(zs_args *args).

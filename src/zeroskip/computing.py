@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
+from zeroskip.calling import like_operands, name_operands
 from zeroskip.einsum_spec.spec import Spec, make_spec
-from zeroskip.errors import EinsumError
-from zeroskip.formats.tensor import Tensor
-from zeroskip.formats.torch_io import is_torch, to_torch
 from zeroskip.native.bound import Bound
 from zeroskip.native.engine import evaluate
 from zeroskip.native.recent import Recent
@@ -351,70 +349,3 @@ def _content(value: object) -> object:
     if isinstance(value, list | tuple):
         return type(value), *map(_content, value)
     return type(value), value
-
-
-OPTIONS = (
-    "out",
-    "format",
-    "backend",
-    "skip",
-    "convert",
-    "order",
-    "schedule",
-    "consts",
-    "sizes",
-    "pad",
-    "optimize",
-    "formats",
-    "arch",
-    "mapping",
-    "seed",
-)
-"""Keywords of calls, which an operand of the same name cannot be passed by."""
-
-
-def name_operands(
-    wanted: tuple[str, ...],
-    given: tuple[object, ...],
-    named: Mapping[str, object],
-    text: str,
-    *,
-    all_of_them: bool = True,
-) -> dict[str, object]:
-    """Operands by name, each once; the error says which are missing or too many."""
-    if len(given) > len(wanted):
-        raise EinsumError(
-            f"expected {'' if all_of_them else 'at most '}{len(wanted)} operands "
-            f"({', '.join(wanted)}), found {len(given)}",
-            text=text,
-        )
-    found = dict(zip(wanted, given, strict=False))
-    for name, operand in named.items():
-        if name in found:
-            raise EinsumError(f"operand {name} is given twice, by place and by name", text=text)
-        if name not in wanted:
-            raise EinsumError(
-                f"{name} is no operand here; expected {', '.join(wanted) or 'none'}", text=text
-            )
-        found[name] = operand
-    missing = [name for name in wanted if name not in found]
-    if missing and all_of_them:
-        options = [name for name in missing if name in OPTIONS]
-        hint = (
-            f"{options[0]}= is an option of the call: pass that operand by place."
-            if options
-            else None
-        )
-        raise EinsumError(
-            f"operands {', '.join(missing)} are missing; expected {', '.join(wanted)}",
-            text=text,
-            hint=hint,
-        )
-    return found
-
-
-def like_operands(result: Any, given: Mapping[str, object]) -> Any:
-    """A dense result as a torch tensor where torch came in."""
-    if not isinstance(result, Tensor) and any(is_torch(x) for x in given.values()):
-        return to_torch(result)
-    return result

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zeroskip.computing import BoundLayer, Layer, layer, name_operands
+from zeroskip.calling import name_operands
+from zeroskip.computing import BoundLayer, Layer, layer
 from zeroskip.errors import TensorError
 from zeroskip.formats.density import Density
 from zeroskip.native.arguments import Operand, resolve

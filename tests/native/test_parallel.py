@@ -12,11 +12,12 @@ from zeroskip.errors import KernelError
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import effort, engine, pool, schedules, settings, tile
 from zeroskip.native.bound import Bound
+from zeroskip.native.domains import Range
 from zeroskip.native.emit import emit
 from zeroskip.native.integers import ONE, ZERO, Const
 from zeroskip.native.interpret import interpret
 from zeroskip.native.load import load
-from zeroskip.native.nest import Buffer, Fill, Kernel, Loop, Range, Reduce, Stage, StageAxis
+from zeroskip.native.nest import Buffer, Fill, Kernel, Loop, Reduce, Stage, StageAxis
 from zeroskip.native.parallel import with_barriers
 from zeroskip.native.prepared import run
 from zeroskip.native.show import show

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from zeroskip.benchmark.measuring import progress
+from zeroskip.calling import name_operands
 from zeroskip.command_line.operands import (
     UsageError,
     draw,
@@ -31,7 +32,7 @@ from zeroskip.command_line.output import (
     write_sections,
     write_table,
 )
-from zeroskip.computing import Layer, name_operands
+from zeroskip.computing import Layer
 from zeroskip.errors import ZeroskipError
 from zeroskip.formats.density import Density
 from zeroskip.formats.format import Format

@@ -8,8 +8,9 @@ from pathlib import Path
 from textwrap import fill, indent
 from typing import TYPE_CHECKING, Any
 
+from zeroskip.calling import name_operands
 from zeroskip.charging import charge
-from zeroskip.computing import BoundLayer, Layer, name_operands
+from zeroskip.computing import BoundLayer, Layer
 from zeroskip.einsum_spec.explicit import form_text
 from zeroskip.explanation.guessing import complete
 from zeroskip.explanation.inspecting import Chosen, choose
