@@ -27,14 +27,14 @@ from zeroskip.formats.tensor import Tensor
 from zeroskip.hwmodel import mapping as maps
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.arch import arch as make_arch
-from zeroskip.hwmodel.charge import Charge, charge, known_operands
+from zeroskip.hwmodel.charge import Charge, charge, check_mapping, known_operands
 from zeroskip.hwmodel.layer import layer_of
 from zeroskip.hwmodel.policy import policy_of
 from zeroskip.hwmodel.report import figures_of
 from zeroskip.hwmodel.rings import zero_of
 from zeroskip.hwmodel.totals import Totals
 from zeroskip.hwmodel.traffic import Moves, Traffic
-from zeroskip.native.engine import evaluate
+from zeroskip.native.engine import evaluate, needed_results
 from zeroskip.table import Column, Table
 
 Number = TypeVar("Number", int, float)
@@ -154,7 +154,8 @@ def charge_cascade(
     ----------
     spec : Spec
         Lines each of which `charge` takes.  All are computed: the zeros of a result are what
-        the lines that read it are charged by.
+        the lines that read it are charged by.  All are charged; those that the last does not
+        need, which a call of the layer leaves out, are named among the assumptions.
     arch, operands
         As `zeroskip.hwmodel.charge`; the last result may be given.
     mapping : result -> Mapping, optional
@@ -179,7 +180,8 @@ def charge_cascade(
         name: charge(line, design, {n: known[n] for n in (*line.tensors, name)}, chosen.get(name))
         for name, line in lines.items()
     }
-    return _summed(charges)
+    needed = needed_results(spec, names[-1:])
+    return _summed(charges, tuple(name for name in names if name not in needed))
 
 
 def _mappings(
@@ -192,9 +194,10 @@ def _mappings(
             f"mapping: expected one for each line, found {mapping!r}\n"
             f"Write mapping={{{names[0]!r}: Mapping(...)}}; lines without one have the default."
         )
-    for name in mapping:
+    for name, one in mapping.items():
         if name not in names:
             raise ArchError(f"mapping names {name}, which no line computes: {', '.join(names)}")
+        check_mapping(one, f"mapping of {name}")
     return mapping
 
 
@@ -217,7 +220,8 @@ def _check(
         ) from error
 
 
-def _summed(lines: dict[str, Charge]) -> CascadeCharge:
+def _summed(lines: dict[str, Charge], unneeded: Sequence[str] = ()) -> CascadeCharge:
+    """The charge of all lines.  unneeded : results that nothing asks for."""
     every = list(lines.values())
     traffic: Traffic = {}
     for line in every:
@@ -242,6 +246,7 @@ def _summed(lines: dict[str, Charge]) -> CascadeCharge:
             f"lines run one after the other, none fused: each result is written to "
             f"{arch.off_chip.name} once, and read from there by every line that reads it, in the "
             "format and order that the line wants",
+            *_of_unneeded(unneeded),
             *_said({name: line.assumptions for name, line in lines.items()}),
         ),
         missing=tuple(_said({name: line.missing for name, line in lines.items()})),
@@ -251,6 +256,14 @@ def _summed(lines: dict[str, Charge]) -> CascadeCharge:
 def _added(tables: Sequence[Mapping[str, Number]]) -> dict[str, Number]:
     names = dict.fromkeys(name for table in tables for name in table)
     return {name: sum(table[name] for table in tables if name in table) for name in names}
+
+
+def _of_unneeded(names: Sequence[str]) -> Iterator[str]:
+    if names:
+        yield (
+            f"every line is computed, also {', '.join(names)}, which the last does not need and a "
+            "call of the layer leaves out"
+        )
 
 
 def _said(texts: Mapping[str, Sequence[str]]) -> Iterator[str]:

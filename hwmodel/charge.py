@@ -201,11 +201,7 @@ def charge(
     ------
     EinsumError, ArchError, TensorError
     """
-    if mapping is not None and not isinstance(mapping, maps.Mapping):
-        raise ArchError(
-            f"mapping: expected a Mapping, found {mapping!r}\n"
-            'Write Mapping(order="c m p q", sync="c"), or leave it out.'
-        )
+    check_mapping(mapping)
     given = dict(operands)
     target = spec.forms[-1].target.tensor
     result = given.pop(target, None)
@@ -226,6 +222,15 @@ def charge(
         return Operand(known.shape, known, zero)
 
     return _charge(spec, make_arch(arch), made, mapping, computed, None, zero)
+
+
+def check_mapping(mapping: object, what: str = "mapping") -> None:
+    """Refuse what is neither a `Mapping` nor left out."""
+    if mapping is not None and not isinstance(mapping, maps.Mapping):
+        raise ArchError(
+            f"{what}: expected a Mapping, found {mapping!r}\n"
+            'Write Mapping(order="c m p q", sync="c"), or leave it out.'
+        )
 
 
 def known_operands(given: Mapping[str, Any]) -> dict[str, NDArray[Any] | Tensor]:

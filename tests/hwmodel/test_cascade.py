@@ -80,6 +80,16 @@ def test_an_intermediate_is_spilled_with_its_real_zeros() -> None:
     assert "control, clock, leakage, area" in whole.missing
 
 
+def test_a_line_that_a_call_leaves_out_is_named() -> None:
+    said = (
+        "every line is computed, also M, which the last does not need and a call of the layer "
+        "leaves out"
+    )
+    assert said in charge_cascade(make_spec("; ".join(LINES)), "scnn", operands()).assumptions
+    needed = charge_cascade(make_spec("; ".join((LINES[0], LINES[2]))), "scnn", operands())
+    assert not any(text.startswith("every line is computed") for text in needed.assumptions)
+
+
 def test_a_cascade_in_print() -> None:
     whole = charge_cascade(make_spec("; ".join(LINES)), "scnn", operands())
     rows = {row["figure"]: row for row in whole.table()}
@@ -119,6 +129,8 @@ def test_each_line_takes_a_mapping_of_its_own() -> None:
     assert whole.lines["Z"].table().rows == default.lines["Z"].table().rows
     with pytest.raises(ArchError, match="mapping names Q, which no line computes: S, M, Z"):
         charge_cascade(spec, "scnn", given, {"Q": mapping})
+    with pytest.raises(ArchError, match=r"mapping of S: expected a Mapping, found 'i k j'\nWrite"):
+        charge_cascade(spec, "scnn", given, {"S": "i k j"})  # type: ignore[dict-item]
 
 
 def test_padding_belongs_to_the_line_that_reads_it() -> None:
