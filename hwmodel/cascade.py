@@ -31,7 +31,7 @@ from zeroskip.hwmodel.charge import Charge, charge, check_mapping, known_operand
 from zeroskip.hwmodel.layer import layer_of
 from zeroskip.hwmodel.policy import policy_of
 from zeroskip.hwmodel.report import figures_of
-from zeroskip.hwmodel.rings import zero_of
+from zeroskip.hwmodel.rings import end_of, zero_of
 from zeroskip.hwmodel.totals import Totals
 from zeroskip.hwmodel.traffic import Moves, Traffic
 from zeroskip.native.engine import evaluate, needed_results
@@ -173,13 +173,16 @@ def charge_cascade(
     chosen = _mappings(mapping, names)
     extents = spec.extents({name: value.shape for name, value in held.items()})
     lines = {form.target.tensor: Line((form,), extents) for form in spec.forms}
+    fills: dict[str, dict[str, Any]] = {}
+    zeros: dict[str, float] = {}
     for name, line in lines.items():
-        _check(line, design, held, chosen.get(name))
+        fills[name] = _fills(line, held, zeros)
+        zeros[name] = _check(line, design, fills[name], chosen.get(name))
     known = {**held, **evaluate(spec, held), **last}
-    charges = {
-        name: charge(line, design, {n: known[n] for n in (*line.tensors, name)}, chosen.get(name))
-        for name, line in lines.items()
-    }
+    charges = {}
+    for name, line in lines.items():
+        read = {n: _filled(known[n], fills[name].get(n, 0)) for n in line.tensors}
+        charges[name] = charge(line, design, {**read, name: known[name]}, chosen.get(name))
     needed = needed_results(spec, names[-1:])
     return _summed(charges, tuple(name for name in names if name not in needed))
 
@@ -201,23 +204,41 @@ def _mappings(
     return mapping
 
 
-def _check(
-    line: Line,
-    arch: Arch,
-    held: Mapping[str, NDArray[Any] | Tensor],
-    mapping: maps.Mapping | None,
-) -> None:
-    """Refuse a line that cannot be charged, naming it."""
+def _fills(
+    line: Line, held: Mapping[str, NDArray[Any] | Tensor], zeros: Mapping[str, float]
+) -> dict[str, Any]:
+    """The fills of what a line reads: those of tensors, and of results of shortest paths, the
+    infinity that stands where there is none.
+
+    zeros : by result, what counted as nothing in its line.
+    """
     fills = {n: x.fill for n in line.tensors if isinstance(x := held.get(n), Tensor)}
+    end = end_of(line.form)
+    if end and all(fill == end for fill in fills.values()):
+        fills |= {n: end for n in line.tensors if zeros.get(n) == end}
+    return fills
+
+
+def _filled(value: NDArray[Any] | Tensor, fill: Any) -> NDArray[Any] | Tensor:
+    """A result with the fill that it has, as a tensor of every place."""
+    if isinstance(value, Tensor) or not fill:
+        return value
+    return Tensor.from_dense(value, "dense", fill=fill)
+
+
+def _check(line: Line, arch: Arch, fills: Mapping[str, Any], mapping: maps.Mapping | None) -> float:
+    """What counts as nothing in a line; one that cannot be charged is refused, and named."""
     try:
+        zero = zero_of(line.form, fills)
         roles = mapping.roles if mapping is not None else None
-        layer = layer_of(line, line.whole.shapes, roles, zero_of(line.form, fills))
+        layer = layer_of(line, line.whole.shapes, roles, zero)
         policy_of(layer, maps.complete(mapping, layer, arch), arch)
     except ZeroskipError as error:
         raise type(error)(
             f"the line of {line.form.target.tensor} cannot be charged, and so the cascade cannot\n"
             f"  {form_text(line.form)}\n{error}"
         ) from error
+    return zero
 
 
 def _summed(lines: dict[str, Charge], unneeded: Sequence[str] = ()) -> CascadeCharge:

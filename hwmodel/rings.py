@@ -32,7 +32,7 @@ def zero_of(form: Form, fills: Mapping[str, Any]) -> float:
     TensorError
         Where an operand has a fill that the layer does not leave out: naming both.
     """
-    end = _ENDS.get(form.reduction or "", 0) if _sums_of_operands(form) else 0
+    end = end_of(form)
     zero = end if end and any(fill == end for fill in fills.values()) else 0
     for name, fill in fills.items():
         if fill != zero:
@@ -43,6 +43,11 @@ def zero_of(form: Form, fills: Mapping[str, Any]) -> float:
                 f"Charge it densely ({name}.toarray()), or store it with fill={zero:g}."
             )
     return zero
+
+
+def end_of(form: Form) -> float:
+    """The infinity that adds nothing to a layer, where there is one; else 0."""
+    return _ENDS.get(form.reduction or "", 0) if _sums_of_operands(form) else 0
 
 
 def as_product(form: Form) -> tuple[Term, ...]:

@@ -142,6 +142,38 @@ def test_padding_belongs_to_the_line_that_reads_it() -> None:
     assert (whole.lines["T"].ops["dense"], whole.lines["O"].ops["dense"]) == (18, 6)
 
 
+@pytest.mark.parametrize("name", ["dense", "eyeriss", "scnn"])
+@pytest.mark.parametrize(("op", "end"), [("min", np.inf), ("max", -np.inf)])
+def test_paths_of_paths_count_what_there_is(name: str, op: str, end: float) -> None:
+    """The result of the first line has its infinities, which are nothing in the second."""
+    mask = sparse = Density((5, 5), 0.3).sample(0) != 0
+    roads = np.where(mask, 1.0, end)
+    text = f"D[i,j] {op}= A[i,k] + A[k,j]; E[i,j] {op}= D[i,k] + D[k,j]"
+    whole = charge_cascade(make_spec(text), name, {"A": Tensor.from_dense(roads, "CSR", fill=end)})
+    for line in whole.lines.values():
+        pairs = sparse.astype(int) @ sparse.astype(int)
+        assert line.ops["effectual"] == pairs.sum()
+        sparse = pairs > 0
+    assert 0 < pairs.sum() < 125
+    second = {"D": np.where(mask.astype(int) @ mask.astype(int), 2.0, end)}
+    alone = make_spec(text.partition("; ")[2])
+    given = {n: Tensor.from_dense(x, "dense", fill=end) for n, x in second.items()}
+    assert whole.lines["E"].table().rows == charge(alone, arch(name), given).table().rows
+
+
+def test_a_dense_operand_of_paths_is_dense_in_every_line() -> None:
+    """Without a fill an infinity is a value, also in lines of another kind."""
+    roads = np.where(Density((4, 4), 0.3).sample(0), 1.0, np.inf)
+    spec = make_spec("D[i,j] min= A[i,k] + A[k,j]; y[i] max= D[i,j]")
+    dense = charge_cascade(spec, "scnn", {"A": roads})
+    assert [line.ops["effectual"] for line in dense.lines.values()] == [
+        line.ops["dense"] for line in dense.lines.values()
+    ]
+    filled = {"A": Tensor.from_dense(roads, "CSR", fill=np.inf)}
+    other = charge_cascade(spec, "scnn", filled).lines["y"]
+    assert other.table().rows == dense.lines["y"].table().rows
+
+
 @pytest.mark.parametrize("name", ["eyeriss", "scnn"])
 def test_a_name_that_is_a_role_means_the_role(name: str) -> None:
     """O is a result, then an input; the next result is named I, and its input is not."""
