@@ -25,16 +25,19 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from zeroskip.errors import ArchError
+from zeroskip.errors import ArchError, TensorError
 from zeroskip.formats.bits import Storage, layout
 from zeroskip.formats.density import Density
 from zeroskip.formats.format import Format
 from zeroskip.formats.ranks import Axis, Part, axis_of
 from zeroskip.formats.tensor import Tensor
 from zeroskip.hwmodel.arch import Arch
+from zeroskip.hwmodel.arch import arch as make_arch
 from zeroskip.hwmodel.costs import bandwidth_cycles_of
 from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.expectation import expected_storage
@@ -201,7 +204,11 @@ def conversions_of(
 
 
 def transpose(
-    x: Tensor | Density, source: str | Format, target: str | Format, arch: Arch, name: str = "A"
+    x: Tensor | Density,
+    source: str | Format,
+    target: str | Format,
+    arch: Arch | str | Path | Mapping[str, Any],
+    name: str = "A",
 ) -> Conversion:
     """What it costs to bring a tensor from one order of axes into another, off chip.
 
@@ -212,7 +219,7 @@ def transpose(
         mean, rounded to whole ones, over every way to place its non-zeros; see
         `zeroskip.hwmodel.expectation`.
     source, target : formats as it is stored and as it is wanted.
-    arch : Arch
+    arch : Arch, name of a preset, path of a YAML file, or dict
         Its widths, and the bandwidth and energy of its memory off chip.
     name : the tensor's, for tables.
 
@@ -221,8 +228,15 @@ def transpose(
     ArchError
         Where the two have one order: nothing has to be sorted.
     TensorError
-        For a density in a format whose entries have no closed expectation here.
+        For what is neither, and for a density in a format whose entries have no closed
+        expectation here.
     """
+    if not isinstance(x, Tensor | Density):
+        raise TensorError(
+            f"{name}: expected a Tensor or a Density, found {type(x).__name__}\n"
+            f'Make one of it: zeroskip.tensor({name}, "CSR").'
+        )
+    design = make_arch(arch)
     held, wanted = (Format(format).bind(x.ndim) for format in (source, target))
     if not discordant(held, wanted, x.shape):
         raise ArchError(
@@ -231,7 +245,9 @@ def transpose(
             "Take storage() for the bits of each."
         )
     if isinstance(x, Density):
-        before, after = (expected_storage(x, format, arch.value_bits) for format in (held, wanted))
-        return conversion(name, before, after, x.shape, x.nnz, arch)
-    before, after = (x.asformat(format).storage(arch.value_bits) for format in (held, wanted))
-    return conversion(name, before, after, x.shape, len(x.coords()[1]), arch)
+        before, after = (
+            expected_storage(x, format, design.value_bits) for format in (held, wanted)
+        )
+        return conversion(name, before, after, x.shape, x.nnz, design)
+    before, after = (x.asformat(format).storage(design.value_bits) for format in (held, wanted))
+    return conversion(name, before, after, x.shape, len(x.coords()[1]), design)

@@ -19,8 +19,12 @@ from zeroskip.native.passes import Pass, seen, term_visits, whole_visits
 def names_of(skip: str | Collection[str], spec: Spec) -> tuple[str, ...]:
     """The operands (or results of earlier lines) whose absence is to be skipped.
 
-    Raises KernelError for a name that no line reads.
+    Raises KernelError for a name that no line reads, and for what is no name.
     """
+    if not isinstance(skip, Collection):
+        raise KernelError(
+            f'skip: expected names of operands, found {skip!r}\nWrite skip="A" or skip=("A", "B").'
+        )
     names = (skip,) if isinstance(skip, str) else tuple(skip)
     if not names:
         return ()

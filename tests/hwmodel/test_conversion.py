@@ -268,6 +268,13 @@ def test_what_needs_no_sort_is_refused() -> None:
         transpose(Density((8, 6), 0.5), "CSR", "COO", machine("CSR"), name="W")
 
 
+def test_an_array_has_no_order_and_an_architecture_has_a_name() -> None:
+    with pytest.raises(TensorError, match="W: expected a Tensor or a Density, found ndarray\nMake"):
+        transpose(np.eye(3), "CSC", "CSR", "scnn", name="W")  # type: ignore[arg-type]
+    x = Density((8, 6), 0.5)
+    assert transpose(x, "CSC", "CSR", "scnn") == transpose(x, "CSC", "CSR", arch("scnn"))
+
+
 def test_log2_is_the_width_of_a_coordinate() -> None:
     made = transpose(Density((100, 5), 0.2), "CSC", "CSR", machine("CSR"))
     assert made.target.levels[1].field_bits == ceil(log2(5))

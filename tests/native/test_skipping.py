@@ -72,3 +72,6 @@ def test_a_name_that_no_line_reads():
     assert refusal("y[i] = A[i,k]*x[k]", "B", A=eye(0), x=X) == (
         "skip names 'B', which no line reads\nIt reads A, x."
     )
+    assert refusal("y[i] = A[i,k]*x[k]", 5, A=eye(0), x=X) == (
+        'skip: expected names of operands, found 5\nWrite skip="A" or skip=("A", "B").'
+    )
