@@ -51,7 +51,10 @@ class Ready:
     kept: object
 
     def run(self) -> None:
-        """Call the kernel; KernelError where data names a place that is not there, or one twice."""
+        """Call the kernel; KernelError where data names a place that is not there, or one twice.
+
+        Not to be run again after any other exception: the kernel may not have ended.
+        """
         try:
             self.call.call(long=self.slots.long, through=team(self.slots.parts))
         except KernelFailure as cause:
@@ -119,8 +122,8 @@ class Bound:
         order: Orders = None,
     ) -> Array | Tensor:
         """The last result for these fresh operands; arguments as `engine.evaluate`."""
-        if format is None and backend == "c" and not skip and (convert or order is None):
-            ready = self._ready(fresh, self._order_of(order))
+        if format is None and backend == "c" and not skip:
+            ready = self._ready(fresh, self._order_of(order), convert)
             if ready is not None:
                 target = np.empty(ready.shape, ready.dtype) if out is None else out
                 if out is None or (not self._reduces and _usable(out, ready, fresh)):
@@ -128,7 +131,13 @@ class Bound:
                     for name, slot in ready.fresh:
                         call.set_buffers((fresh[name],), slot)  # type: ignore[arg-type]
                     call.set_buffers((target,), ready.result)
-                    ready.run()
+                    try:
+                        ready.run()
+                    except KernelError:
+                        raise
+                    except BaseException:
+                        self._local.known.clear()  # a kernel that goes on writes to its scratch
+                        raise
                     return target
         results = evaluate(
             self.spec,
@@ -151,9 +160,11 @@ class Bound:
         orders, _ = fixed_by_result(self.spec, order, self.schedule)
         return orders.get(self.spec.results[-1], ())
 
-    def _ready(self, fresh: Mapping[str, object], order: Order = ()) -> Ready | None:
+    def _ready(
+        self, fresh: Mapping[str, object], order: Order = (), convert: bool = True
+    ) -> Ready | None:
         """The filled kernel for these shapes; None where a call must go the long way."""
-        key: list[object] = [order, settings.current().threads]
+        key: list[object] = [order, convert, settings.current().threads]
         for name in self.rest:
             given = fresh.get(name)
             if type(given) is not np.ndarray or not given.flags.c_contiguous:
@@ -170,9 +181,9 @@ class Bound:
         found = tuple(key)
         if found in known:
             return known[found]
-        return known.keep(found, self._fill(fresh, order))
+        return known.keep(found, self._fill(fresh, order, convert))
 
-    def _fill(self, fresh: Mapping[str, object], order: Order) -> Ready | None:
+    def _fill(self, fresh: Mapping[str, object], order: Order, convert: bool) -> Ready | None:
         if len(self.spec.forms) != 1:
             return None
         form = self.spec.forms[0]
@@ -180,7 +191,7 @@ class Bound:
         if any(operands[name] is not x for name, x in fresh.items()):
             return None  # something had to be converted, as each call's must be
         extents = self.spec.extents(shapes(operands))
-        line = line_of(form, operands, extents, order=order, fixed=self._fixed)
+        line = line_of(form, operands, extents, convert=convert, order=order, fixed=self._fixed)
         if not self.held.keys() >= set(line.converted):
             return None  # something had to be stored anew, as each call's must be
         if form.reduction in ("|", "&", "*", "max", "min"):

@@ -263,3 +263,31 @@ def test_a_bool_counts_once_whatever_its_byte():
         assert held.run({"b": odd}) == 3
     for backend in ("c", "interpreter", "numpy"):
         assert engine.evaluate(spec, {"a": odd, "b": odd}, backend=backend)["y"] == 3
+
+
+def test_what_is_bound_is_stored_anew_only_with_permission():
+    a, x = random_array(np.random.default_rng(4), (5, 6), "float32", 0.4), np.ones((5, 6), "f4")
+    bound = Bound(make_spec("y[i,j] = max(A[i,j], x[i,j] - 1)"), {"A": Tensor.from_dense(a, "COO")})
+    for _ in range(2):
+        assert np.array_equal(bound.run({"x": x}), np.maximum(a, 0))
+        with pytest.raises(KernelError, match="has to be looked up at single places"):
+            bound.run({"x": x}, convert=False)
+
+
+def test_an_interrupted_kernel_shares_nothing_with_the_next_call(monkeypatch):
+    """It may go on for a while, and writes to its scratch and packed copies as it does."""
+
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    a, x = random_array(np.random.default_rng(4), (5, 6), "float32", 0.4), np.ones((6, 9), "f4")
+    bound = Bound(make_spec("C[i,j] = A[i,k]*x[k,j]"), {"A": Tensor.from_dense(a, "CSR")})
+    want = bound.run({"x": x})
+    ready = bound._ready({"x": x})
+    assert ready is bound._ready({"x": x})
+    monkeypatch.setattr(type(ready), "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        bound.run({"x": x})
+    monkeypatch.undo()
+    assert np.array_equal(bound.run({"x": x}), want)
+    assert bound._ready({"x": x}) is not ready
