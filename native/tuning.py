@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
-from zeroskip.errors import CompilerError, KernelError
+from zeroskip.errors import CompilerError, KernelError, RoomError
 from zeroskip.native import winners
 from zeroskip.native.fixed import OPEN, Schedule
 from zeroskip.native.lines import Line
@@ -93,7 +93,10 @@ def tuned(
     for one in candidates(line, bound):
         if runs and clock() - started > PREPARING:
             break
-        run = made(replace(line, fixed=one))
+        try:
+            run = made(replace(line, fixed=one))
+        except (CompilerError, RoomError):
+            continue  # where no other is left, the default says what is wrong
         if run is not None:
             run()  # what is touched for the first time is not measured
             tried.append(one)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import tempfile
 import warnings
 from collections.abc import Collection
 from dataclasses import asdict
 from math import log2, prod
 from pathlib import Path
+from typing import IO
 
 from zeroskip.einsum_spec.explicit import form_text
-from zeroskip.errors import CacheError, KernelError
+from zeroskip.errors import CacheError, KernelError, TensorError
+from zeroskip.formats.files import write_whole
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import settings, toolchain
 from zeroskip.native.cache import key_of, own_directory
@@ -73,14 +73,13 @@ def recall(key: str) -> Schedule | None:
 def remember(key: str, winner: Schedule) -> None:
     """Keep the fastest schedule of a class; on a full or read-only disk it is measured again."""
     fields = {name: value for name, value in asdict(winner).items() if value is not None}
-    with contextlib.suppress(CacheError, OSError):
-        path = _path(key)
-        opened, place = tempfile.mkstemp(prefix="tuned-", suffix=".tmp", dir=path.parent)
-        with open(opened, "w", encoding="utf-8") as file:
-            json.dump({"class": key, "schedule": fields}, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(place, path)
+    text = json.dumps({"class": key, "schedule": fields}, indent=1)
+
+    def write(file: IO[bytes]) -> None:
+        file.write(text.encode())
+
+    with contextlib.suppress(CacheError, OSError, TensorError):
+        write_whole(_path(key), write)
 
 
 def _path(key: str) -> Path:
