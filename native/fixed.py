@@ -97,7 +97,7 @@ class Schedule:
 
     def __post_init__(self) -> None:
         _expect(self, "kind", KINDS, '"plain", "tiled" or "lanes"')
-        if self.order is not None and not isinstance(self.order, str):
+        if self.order is not None and not (isinstance(self.order, str) and self.order):
             raise _unusable(self, "order", 'a text such as "i,j,k"')
         _expect(self, "rows", range(1, MOST_ROWS + 1), f"a whole number from 1 to {MOST_ROWS}")
         most = MOST_VECTORS

@@ -82,7 +82,7 @@ def _wanted(line: Line, kind: str) -> Plan:
     found: Plan = None
     if not line.order:
         tiles, in_lanes = _plans(line)
-        found = tiles if kind == "tiled" else lanes.longest(in_lanes, line.extents, fewest=1)
+        found = tiles if kind == "tiled" else lanes.longest(in_lanes, line.extents, fewest=0)
     if found is None:
         raise _refused(line, f"expected one that the line can take: {why_unfit(line, kind)}")
     return found

@@ -8,8 +8,6 @@ from zeroskip.native.lines import Line
 
 def why_unfit(line: Line, kind: str = "") -> str:
     """Why a line is not tiled, or does not run in lanes; without a kind, why it is neither."""
-    if line.order:
-        return f"the loops go in the order {','.join(line.order)}, as only a plain walk's can."
     if is_joint(line.form):
         op = line.form.reduction or "+"
         return f"under {op}= the right side is evaluated whole, point by point."

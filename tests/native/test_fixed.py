@@ -119,6 +119,7 @@ def test_lines_of_a_cascade_have_schedules_of_their_own():
         ({"kind": "tile"}, 'kind=\'tile\': expected "plain", "tiled" or "lanes"'),
         ({"kind": 3}, 'kind=3: expected "plain", "tiled" or "lanes"'),
         ({"order": 3}, 'order=3: expected a text such as "i,j,k"'),
+        ({"order": ""}, "order='': expected a text such as \"i,j,k\""),
         ({"rows": 5}, "rows=5: expected a whole number from 1 to 4"),
         ({"rows": True}, "rows=True: expected a whole number from 1 to 4"),
         ({"vectors": 0}, "vectors=0: expected a whole number from 1 to 8"),
@@ -157,6 +158,28 @@ def test_what_a_line_cannot_take_is_refused(text, formats, schedule, said):
     assert message.startswith(f"schedule for {text[0]}: {next(iter(schedule))}=")
     assert said in message
     assert message.endswith("Leave it out to have the schedule chosen; explain shows which one.")
+
+
+def test_why_a_line_is_not_tiled_is_no_order_that_nobody_gave():
+    """By columns, where the order of the loops is chosen by its cost."""
+    columns = np.zeros((300, 300), np.float32)
+    columns.reshape(-1)[RNG.permutation(300 * 300)[:1500]] = 1
+    given = dict.fromkeys("AB", Tensor.from_dense(columns, "CSC"))
+    assert zs.explain(PRODUCT, **given).lines[0].taken.order == "j,k,i"
+    assert "no operand of the product is dense" in refusal(PRODUCT, Schedule(rows=2), given)
+
+
+@pytest.mark.parametrize("kind", ["plain", "tiled", "lanes"])
+@pytest.mark.parametrize("shape", [(0, 9, 4), (7, 0, 4), (7, 9, 0)])
+def test_a_line_takes_its_schedules_whatever_its_extents(kind, shape):
+    i, k, j = shape
+    given = {
+        "A": Tensor.from_dense(np.ones((i, k), np.float32), "CSR"),
+        "B": np.ones((k, j), np.float32),
+    }
+    for backend in ("c", "interpreter"):
+        got = PRODUCT(**given, schedule=Schedule(kind=kind), backend=backend)
+        assert np.array_equal(got, np.full((i, j), k, np.float32))
 
 
 def test_a_result_that_is_gathered_or_added_to_takes_the_plain_walk_alone():
