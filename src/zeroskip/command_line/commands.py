@@ -229,6 +229,12 @@ def charge(args: Namespace) -> int:
     given = real_operands(args, made)
     designs = [arch(name) for name in args.arch or presets()]
     mapping = read_mapping(args)
+    if mapping is not None and len(made.spec.results) > 1:
+        raise UsageError(
+            "--order, --split, --space and --sync map one line, found "
+            f"{len(made.spec.results)}: {', '.join(made.spec.results)}; leave them out, or give "
+            "each line its own from Python: zeroskip.charge(..., mapping={...})"
+        )
     charges = []
     with progress("charging", len(designs)) as bar:
         for design in designs:
