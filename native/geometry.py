@@ -21,6 +21,7 @@ class Geometry:
     strides : what a step along each axis of the lanes' operand adds to an offset, as
         (per row, per phase).
     blocks, span : blocks of the staged copy, and how far offsets reach in each.
+    starts : places where the columns of one pattern of some rows, in one block, start.
     """
 
     numbers: dict[str, int]
@@ -30,6 +31,7 @@ class Geometry:
     row_elements: int
     blocks: int
     span: int
+    starts: int
 
     @property
     def offset_dtype(self) -> str:
@@ -99,6 +101,7 @@ def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) 
         row_blocks * shape.rows * row_pitch + SLACK,
         numbers["blocks"],
         numbers["block_span"],
+        row_blocks * numbers["blocks"] * (2**shape.rows - 1),
     )
 
 

@@ -61,7 +61,7 @@ def pack(
         rows, offset, values = rows[order], offset[order], values[order]
     groups = geometry.numbers["row_blocks"]
     if geometry.blocks > 1:
-        block = offset // geometry.span
+        block = (offset // geometry.span).astype(np.int64)
         offset = offset % geometry.span
         order = np.argsort(block, kind="stable")
         rows = block[order] * (groups * shape.rows) + rows[order]

@@ -34,6 +34,7 @@ REUSE = 1
 matrix times one vector uses each of its elements once."""
 
 IN_PARTS = "Compute it in parts, or free memory first."
+WHOLE = "Leave rows and block to be chosen, which cut few entries into as many groups."
 
 Plan = tile.TilePlan | lanes.LanePlan | None
 """None is the plain walk."""
@@ -233,6 +234,8 @@ def tiled(
     panels = made.panel_elements * threads
     scratch = staged + panels + rows
     check_room(scratch, line.dtype.itemsize, f"the workspace for {line.name}", IN_PARTS)
+    starts = np.dtype(np.int64).itemsize
+    check_room(made.starts, starts, f"the starts of the packed {plan.entries.tensor}", WHOLE)
     packed = pack(plan, line.used[plan.entries.tensor], line.extents, made, shape)
     arrays: dict[Key, Array] = {
         ("staged",): np.zeros(staged, line.dtype),

@@ -7,7 +7,7 @@ import pytest
 from generator import random_array
 
 import zeroskip as zs
-from zeroskip.errors import KernelError
+from zeroskip.errors import KernelError, RoomError
 from zeroskip.explanation.inspecting import choose
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import settings
@@ -98,6 +98,19 @@ def test_the_order_of_a_plain_walk_is_that_of_the_schedule():
     assert np.array_equal(bound(WHOLE["B"], order="j,k,i"), want)
     with pytest.raises(KernelError, match=r'order="i,j,k" and schedule=.* differ in the order'):
         bound(WHOLE["B"], order="i,j,k")
+
+
+def test_groups_of_rows_for_which_there_is_no_memory_are_refused():
+    n = 10**6
+    thin = Tensor.from_coords([[0, n - 1], [3, 5]], np.ones(2, np.float32), (n, n), "COO")
+    columns = np.ones((n, 1), np.float32)
+    for rows, starts in ((1, n * n), (4, n // 4 * n * 15)):
+        message = (
+            f"the starts of the packed A would hold {starts} items of 8 bytes, .*\n"
+            "Leave rows and block to be chosen, which cut few entries into as many groups."
+        )
+        with pytest.raises(RoomError, match=message):
+            PRODUCT(A=thin, B=columns, schedule=Schedule(kind="tiled", rows=rows, block=1))
 
 
 def test_lines_of_a_cascade_have_schedules_of_their_own():
