@@ -46,7 +46,7 @@ def emit(kernel: Kernel, *, count_work: bool = False) -> str:
             "",
         ]
     if any("zs_store_part(" in line for line in out.functions):
-        text += _parts(C_TYPES[kernel.dtype])
+        text += [*_parts(C_TYPES[kernel.dtype]), ""]
     text += out.functions
     text += ["/*", *(f" * {line}".rstrip() for line in kernel.title), " */"]
     text += [f"int32_t {SYMBOL}(zs_args *args)", "{"]

@@ -24,7 +24,7 @@ from zeroskip.native.emit_levels import WALKS, merge
 from zeroskip.native.emit_parts import counted
 from zeroskip.native.emit_rows import gathered, touch
 from zeroskip.native.emit_vectors import accumulators, lanes, tiles, together, vector_loop
-from zeroskip.native.integers import ONE, Const, Name, add, floordiv, mod, mul
+from zeroskip.native.integers import ONE, ZERO, Const, Name, add, floordiv, mod, mul
 from zeroskip.native.nest import (
     Acc,
     Alone,
@@ -155,8 +155,11 @@ def _(node: Touch, out: CWriter) -> None:
 @write.register
 def _(node: Stage, out: CWriter) -> None:
     """Copy element by element: the address in the layout is linear in the source's index."""
+    start = "" if node.start == ZERO else f" from {integer(node.start)} on,"
+    rest = "is 0" if node.start == ZERO else "does not count"
     out.line(
-        f"/* {node.target}: {node.source} laid out for vectors; what it does not reach is 0 */"
+        f"/* {node.target}: {node.source}{start} laid out for vectors; "
+        f"what it does not reach {rest} */"
     )
     source, target = [], []
     shared = min(len(node.axes) - 1, 2) if node.par else 0

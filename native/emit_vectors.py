@@ -138,6 +138,9 @@ def together(node: Loop, over: Together, out: CWriter) -> None:
     with out.scope():
         out.line(f"int64_t {e} = {over.first}[{integer(over.block)}];")
         out.line(f"int64_t {column} = {over.columns}[{integer(start)}];")
+        out.line(
+            f"/* columns by who stores them: row {over.row} where its bit of the pattern is set */"
+        )
         out.line(f"#pragma GCC unroll {patterns}")
         with out.block(f"for (int {pattern} = 1; {pattern} <= {patterns}; {pattern}++)"):
             last = f"{over.columns}[{integer(start, 1)} + {pattern}]"

@@ -146,8 +146,9 @@ class StageAxis:
 class Stage:
     """Copy a dense tensor into a layout that was handed over full of zeros.
 
-    What the copy does not reach (halo, padding, the ends of rows) stays 0, call after call.
-    start, into : first element of the source and of the target.
+    What the copy does not reach (halo, padding, the ends of rows) stays 0, call after call; but
+    where a part of the tensor is copied, one after another into one place, it does not count.
+    start, into : first element of the source and of the target; a start other than 0 is a part's.
     par : threads share its outermost axes.
     """
 

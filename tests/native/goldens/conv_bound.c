@@ -44,6 +44,7 @@ static inline __attribute__((always_inline)) void tile_x(
             }
             int64_t e_ = F_first[block * row_blocks + row];
             int64_t column = F_columns[15 * (block * row_blocks + row)];
+            /* columns by who stores them: row member where its bit of the pattern is set */
             #pragma GCC unroll 15
             for (int pattern = 1; pattern <= 15; pattern++) {
                 for (; column < F_columns[15 * (block * row_blocks + row) + pattern]; column++) {

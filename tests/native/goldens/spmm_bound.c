@@ -35,6 +35,7 @@ ZS_INLINE zs_vec zs_load_part(const float *from, int64_t there)
 {
     return there >= (int64_t)LANES ? *(const zs_vec *)from : zs_load_few(from, there);
 }
+
 /* 3 vectors of x, from x on */
 static inline __attribute__((always_inline)) void tile_x(
     const int tile,
@@ -57,7 +58,7 @@ static inline __attribute__((always_inline)) void tile_x(
     const int64_t block_span)
 {
     const int64_t width = tile * LANES;
-    /* B_panel: B_vals laid out for vectors; what it does not reach is 0 */
+    /* B_panel: B_vals from x on, laid out for vectors; what it does not reach does not count */
     for (int64_t i0 = 0; i0 < places; i0++) {
         for (int64_t i1 = 0; i1 < zs_min(line - x, width); i1++) {
             B_panel[part * panel_size + i0 * width + i1] = B_vals[x + i0 * line + i1];
@@ -75,6 +76,7 @@ static inline __attribute__((always_inline)) void tile_x(
             }
             int64_t e_ = A_first[block * row_blocks + row];
             int64_t column = A_columns[15 * (block * row_blocks + row)];
+            /* columns by who stores them: row member where its bit of the pattern is set */
             #pragma GCC unroll 15
             for (int pattern = 1; pattern <= 15; pattern++) {
                 for (; column < A_columns[15 * (block * row_blocks + row) + pattern]; column++) {

@@ -35,6 +35,7 @@ ZS_INLINE zs_vec zs_load_part(const float *from, int64_t there)
 {
     return there >= (int64_t)LANES ? *(const zs_vec *)from : zs_load_few(from, there);
 }
+
 /* 8 vectors at most of x, from x on */
 static inline __attribute__((always_inline)) void tile_x(
     const int tile,
@@ -53,7 +54,7 @@ static inline __attribute__((always_inline)) void tile_x(
     const int64_t row_blocks)
 {
     const int64_t width = tile * LANES;
-    /* B_panel: B_vals laid out for vectors; what it does not reach is 0 */
+    /* B_panel: B_vals from x on, laid out for vectors; what it does not reach does not count */
     for (int64_t i0 = 0; i0 < places; i0++) {
         for (int64_t i1 = 0; i1 < zs_min(line - x, width); i1++) {
             B_panel[part * panel_size + i0 * width + i1] = B_vals[x + i0 * line + i1];
