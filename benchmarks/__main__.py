@@ -59,8 +59,8 @@ def main(arguments: Sequence[str]) -> int:
             write(options.into, {n: records[n] for n in by_name if n in records})
         print("\n".join(section(by_name[record.row], record)))
         return 0
-    failed = each_alone(wanted, options)
-    records = {n: r for n, r in read(options.into).items() if n in wanted}
+    done, failed = each_alone(wanted, options)
+    records = {n: r for n, r in read(options.into).items() if n in done}
     print("\n".join(summary([by_name[name] for name in wanted], records)))
     print(f"Kept in {options.into}; `make performance` writes {PAGE.relative_to(ROOT)} from it.")
     for name in failed:
@@ -113,9 +113,10 @@ def measured(row: AnyRow, options: argparse.Namespace) -> Record:
     )
 
 
-def each_alone(wanted: Sequence[str], options: argparse.Namespace) -> list[str]:
+def each_alone(wanted: Sequence[str], options: argparse.Namespace) -> tuple[list[str], list[str]]:
     """Each row in a process of its own, so that none finds another's libraries, caches or
-    threads; names of those that failed."""
+    threads; names of those that were measured, and of those that failed."""
+    done: list[str] = []
     failed: list[str] = []
     began = time.monotonic()
     for place, name in enumerate(wanted):
@@ -128,11 +129,11 @@ def each_alone(wanted: Sequence[str], options: argparse.Namespace) -> list[str]:
         command += ["--budget", str(options.budget), *(["--quick"] if options.quick else [])]
         command += ["--share", f"{left / (len(wanted) - place):.0f}"]
         try:
-            if subprocess.run(command, cwd=ROOT, check=False, timeout=left).returncode:
-                failed.append(name)
+            code = subprocess.run(command, cwd=ROOT, check=False, timeout=left).returncode
+            (failed if code else done).append(name)
         except subprocess.TimeoutExpired:
             print(f"out of time: {name} was stopped", file=sys.stderr)
-    return failed
+    return done, failed
 
 
 def say(what: str) -> None:

@@ -103,8 +103,10 @@ def section(row: AnyRow, record: Record, *, cells: bool = True, level: str = "##
         if lost:
             more = f"; {len(lost) - MOST_LOSSES} more" if len(lost) > MOST_LOSSES else ""
             lines += [f"Slower than a peer: {'; '.join(lost[:MOST_LOSSES])}{more}.", ""]
-        else:
+        elif any(family != OURS for cell in record.cells for family in cell.families.values()):
             lines += ["Slower than a peer: nowhere.", ""]
+        else:
+            lines += ["No peer took part.", ""]
         if cells:
             lines += [*cells_table(record.cells), ""]
     absent = {name: why for c in record.cells for name, why in c.missing.items()} | record.missing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -82,6 +83,18 @@ def test_a_section_has_bars_losses_times_and_who_was_missing():
     assert "seed 4, 2 run(s)" in text
 
 
+def test_without_peers_there_is_nothing_to_be_faster_than():
+    whole = record()
+    alone = replace(
+        whole.cells[0],
+        runs_s={"zeroskip CSR": (1e-3, 1e-3)},
+        families={"zeroskip CSR": OURS},
+    )
+    text = "\n".join(section(ROW, replace(whole, cells=(alone,))))
+    assert "No peer took part." in text
+    assert "Slower than a peer" not in text
+
+
 def test_figures_are_times():
     figures = (Figure("a bound call", (1e-6, 3e-6, 2e-6), 2e-6),)
     text = "\n".join(section(FIGURES, record(cells=(), figures=figures)))
@@ -89,8 +102,8 @@ def test_figures_are_times():
 
 
 def test_what_was_skipped_says_why():
-    text = "\n".join(section(ROW, record(cells=(), skipped="no pool yet")))
-    assert "Not measured: no pool yet" in text
+    text = "\n".join(section(ROW, record(cells=(), skipped="one processor only")))
+    assert "Not measured: one processor only" in text
 
 
 def test_the_summary_names_every_row_and_counts_the_bars():
