@@ -69,7 +69,7 @@ def _bar_cells(verdict: Verdict) -> tuple[str, ...]:
         "" if alone else worst,
         "" if alone else verdict.worst_shape,
         verdict.winner,
-        verdict.state,
+        verdict.state + (f", {verdict.alone} more without a peer" if verdict.alone else ""),
     )
 
 

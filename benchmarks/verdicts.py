@@ -17,7 +17,7 @@ class Verdict:
     """One bar and what was reached.
 
     asked, reached, worst : ratios, or seconds where ``unit`` is "s".
-    least : what the worst may be.  over : shapes that counted.
+    least : what the worst may be.  over : cells that counted; alone : those without any such peer.
     winner : the peer that was the fastest most often.
     state : "reached", "not reached", or "reported" where there is no bar to hold it against.
     """
@@ -32,6 +32,7 @@ class Verdict:
     winner: str
     state: str
     unit: str = "×"
+    alone: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +71,13 @@ def judge(bar: Bar, cells: Iterable[Cell], *, binding: bool) -> Verdict | None:
 
     binding : whether this machine is one that the bars are for.
     """
-    found = [
-        compared
+    asked = [
+        compare(cell, bar.against)
         for cell in cells
         if (bar.at is None or cell.at == bar.at)
         and (bar.shapes is None or cell.shape in bar.shapes)
-        and (compared := compare(cell, bar.against)) is not None
     ]
+    found = [compared for compared in asked if compared is not None]
     if not found:
         return None
     mean = geometric_mean(c.ratio for c in found)
@@ -92,7 +93,16 @@ def judge(bar: Bar, cells: Iterable[Cell], *, binding: bool) -> Verdict | None:
     if bar.shapes is not None:
         what += f" ({' · '.join(bar.shapes)})"
     return Verdict(
-        what, bar.ratio, least, mean, worst.ratio, worst.shape, len(found), winner, state
+        what,
+        bar.ratio,
+        least,
+        mean,
+        worst.ratio,
+        worst.shape,
+        len(found),
+        winner,
+        state,
+        alone=len(asked) - len(found),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.contest import OURS
+from benchmarks.report import bars_table
 from benchmarks.rows.row import Bar, Figure
 from benchmarks.running import Cell
 from benchmarks.verdicts import compare, judge, judge_figure, losses, verdicts
@@ -79,6 +80,14 @@ def test_points_and_shapes_that_count():
     only = judge(Bar("dense", "0.5", None, shapes=("two",)), all_cells, binding=True)
     assert only.reached == pytest.approx(8)
     assert (only.over, only.what) == (1, "dense, 0.5 (two)")
+
+
+def test_cells_without_a_peer_are_counted():
+    bar, alone = Bar("dense", "0.5", 2.0), cell("three", (1,), sparse={"b": (1,)})
+    assert judge(bar, two(2, 8), binding=True).alone == 0
+    verdict = judge(bar, [*two(2, 8), alone], binding=True)
+    assert (verdict.over, verdict.alone) == (2, 1)
+    assert bars_table([verdict])[-1].endswith("| reached, 1 more without a peer |")
 
 
 def test_bars_of_which_nothing_was_measured_are_left_out():
