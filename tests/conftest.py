@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Read by zeroskip.native.settings when a kernel is first asked for: the user's cache is left alone.
 os.environ.setdefault("ZEROSKIP_CACHE_DIR", str(ROOT / ".pytest_cache" / "kernels"))
+
+# A shell's background job ignores Ctrl-C, and so would the kernels that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("default-run", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None, max_examples=1000, print_blob=True)

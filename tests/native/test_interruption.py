@@ -23,14 +23,6 @@ ENDLESS = "O = x[i]*y[j]*z[k]*w[l]"
 N = 4000
 
 
-@pytest.fixture(autouse=True)
-def handled():
-    """Ctrl-C is handled as in a terminal, also where the tests run in the background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def send(how):
     """What a timer does: a signal to the process, or one that a thread raises in itself."""
     if how == "kill":
