@@ -68,6 +68,7 @@ def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) 
     unit = plane if plan.panels else 1
     summed = prod(extents.ranks[rank] for rank in plan.term.ranks)
     per_block = max(shape.block * places // max(summed, 1), 1) if shape.block else places
+    per_block = -(-places // -(-places // per_block)) if places else 1  # as even as they come
     lanes = shape.vector_bytes // itemsize
     line = line_of_lanes(plan, extents)
     row_pitch = shape.most * lanes

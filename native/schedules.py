@@ -265,6 +265,7 @@ def shape_in(line: Line, plan: tile.TilePlan, bound: Collection[str] = ()) -> Ti
         prod(line.extents.ranks[rank] for rank in plan.rows),
         stored / max(operand.size, 1),
         bound=plan.entries.tensor in bound,
+        panels=plan.panels,
     )
     fixed = line.fixed
     return shape_with(default, line_vectors, fixed.rows, fixed.vectors, fixed.block)

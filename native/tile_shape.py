@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import sqrt
 
 WIDE = 64
 """Bytes of a vector where there are 32 registers for them; below that there are 16."""
@@ -41,21 +42,37 @@ def tiles_of(line_vectors: int, most: int) -> tuple[int, tuple[int, ...]]:
 
 
 def shape_of(
-    vector_bytes: int, line_vectors: int, rows: int, density: float, *, bound: bool
+    vector_bytes: int, line_vectors: int, rows: int, density: float, *, bound: bool, panels: bool
 ) -> TileShape:
     """The shape for a line of so many vectors, and entries of a density in so many rows.
 
-    One rule: several rows at once where columns are often shared, a block that the first-level
-    cache holds where its entries are enough to pay for taking up every row again.  Entries that
-    are packed at every call come as they lie.
+    One rule: several rows at once where columns are often shared (earlier where a load costs
+    more, or few sums would wait for each other); a block of which enough stays in the first-level
+    cache, larger where its entries are fewer, since every block takes up every row again.
+    Entries that are packed at every call come as they lie.
+
+    panels : whether the lanes are copied into panels, from which every load is aligned.
     """
-    wide = vector_bytes >= WIDE
-    if not bound or density < SPARSE:
+    if not bound:
         return TileShape(vector_bytes, 1, EACH, 0)
-    if density < (SHARED_WIDE if wide else SHARED) or rows < 4:
-        return TileShape(vector_bytes, 1, EACH, 256 if wide else 128)
+    if vector_bytes >= WIDE:
+        shared, block, shared_block = SHARED_WIDE, 0 if density < SPARSE else 256, 256
+    else:
+        _, tiles = tiles_of(line_vectors, max(EACH))
+        few = not tiles or max(tiles) <= FEW
+        shared = SHARED_ALIGNED if panels and not few else SHARED
+        block, shared_block = _block(vector_bytes * max((1, *tiles)), density), 288
+    if density < shared or rows < 4:
+        return TileShape(vector_bytes, 1, EACH, block)
     most = _registers(vector_bytes) // 4
-    return TileShape(vector_bytes, 4, tiles_of(line_vectors, most)[1] or (1,), 256)
+    return TileShape(vector_bytes, 4, tiles_of(line_vectors, most)[1] or (1,), shared_block)
+
+
+def _block(tile_bytes: int, density: float) -> int:
+    """Places of a block for single rows: where taking up a row costs as much as places of the
+    block that the first-level cache has lost; one grows with 1/(density*block), the other with
+    block*tile_bytes."""
+    return max(16, round(BALANCE / sqrt(max(density, 1e-6) * tile_bytes) / 16) * 16)
 
 
 def _registers(vector_bytes: int) -> int:
@@ -82,7 +99,13 @@ EACH = tuple(range(1, 9))
 """Up to 8 accumulators hide the latency of a multiply-add (4 cycles, two a cycle)."""
 
 SPARSE = 0.03
-"""Density below which a row of a block holds too few entries to be taken up for."""
+"""Density below which a row of a block holds too few entries to be taken up for (wide vectors)."""
 
-SHARED_WIDE, SHARED = 0.15, 0.35
+SHARED_WIDE, SHARED, SHARED_ALIGNED = 0.15, 0.35, 0.6
 """Density from which the rows of four share enough columns."""
+
+FEW = 3
+"""Vectors of a tile up to which the sums of one row alone wait for each other."""
+
+BALANCE = 1120.0
+"""Measured: 70 places at density 1 for tiles of 256 bytes (Zen 3, 32 KiB of first-level cache)."""
