@@ -22,6 +22,7 @@ from zeroskip.native.packing import pack
 from zeroskip.native.prepared import Prepared, Slots, remember, slots
 from zeroskip.native.recent import Recent
 from zeroskip.native.scheme import Key
+from zeroskip.native.scratch import aligned_zeros
 from zeroskip.native.tile_shape import TileShape, shape_of, shape_with
 from zeroskip.native.unfit import why_unfit
 from zeroskip.native.vectors import vector_bytes
@@ -207,12 +208,12 @@ def in_lanes(line: Line, plan: lanes.LanePlan, target: Array) -> tuple[Prepared,
     scratch += sum(prod(line.extents.shapes[access.tensor]) for access in plan.staged)
     check_room(scratch, line.dtype.itemsize, f"the workspace for {line.name}", IN_PARTS)
     arrays: dict[Key, Array] = {
-        ("rows",): np.empty(rows * numbers["row_pitch"], line.dtype),
+        ("rows",): aligned_zeros(rows * numbers["row_pitch"], line.dtype),
         ("vals", line.name): target,
     }
     for access in plan.staged:
         size = prod(line.extents.shapes[access.tensor])
-        arrays["staged", access.tensor] = np.zeros(size + SLACK, line.dtype)
+        arrays["staged", access.tensor] = aligned_zeros(size + SLACK, line.dtype)
     prepared = remember(key, build)
     return prepared, filled(line, prepared, arrays, numbers)
 
@@ -238,9 +239,9 @@ def tiled(
     check_room(made.starts, starts, f"the starts of the packed {plan.entries.tensor}", WHOLE)
     packed = pack(plan, line.used[plan.entries.tensor], line.extents, made, shape)
     arrays: dict[Key, Array] = {
-        ("staged",): np.zeros(staged, line.dtype),
-        ("panel",): np.zeros(panels, line.dtype),
-        ("rows",): np.empty(rows, line.dtype),
+        ("staged",): aligned_zeros(staged, line.dtype),
+        ("panel",): aligned_zeros(panels, line.dtype),
+        ("rows",): aligned_zeros(rows, line.dtype),
         ("columns",): packed.columns,
         ("first",): packed.first,
         ("offset",): packed.offset,
@@ -265,7 +266,6 @@ def shape_in(line: Line, plan: tile.TilePlan, bound: Collection[str] = ()) -> Ti
         prod(line.extents.ranks[rank] for rank in plan.rows),
         stored / max(operand.size, 1),
         bound=plan.entries.tensor in bound,
-        panels=plan.panels,
     )
     fixed = line.fixed
     return shape_with(default, line_vectors, fixed.rows, fixed.vectors, fixed.block)

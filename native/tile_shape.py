@@ -42,16 +42,14 @@ def tiles_of(line_vectors: int, most: int) -> tuple[int, tuple[int, ...]]:
 
 
 def shape_of(
-    vector_bytes: int, line_vectors: int, rows: int, density: float, *, bound: bool, panels: bool
+    vector_bytes: int, line_vectors: int, rows: int, density: float, *, bound: bool
 ) -> TileShape:
     """The shape for a line of so many vectors, and entries of a density in so many rows.
 
-    One rule: several rows at once where columns are often shared (earlier where a load costs
-    more, or few sums would wait for each other); a block of which enough stays in the first-level
-    cache, larger where its entries are fewer, since every block takes up every row again.
-    Entries that are packed at every call come as they lie.
-
-    panels : whether the lanes are copied into panels, from which every load is aligned.
+    One rule: several rows at once where columns are often shared (earlier where the few sums of
+    one row would wait for each other); a block of which enough stays in the first-level cache,
+    larger where its entries are fewer, since every block takes up every row again.  Entries that
+    are packed at every call come as they lie.
     """
     if not bound:
         return TileShape(vector_bytes, 1, EACH, 0)
@@ -59,8 +57,7 @@ def shape_of(
         shared, block, shared_block = SHARED_WIDE, 0 if density < SPARSE else 256, 256
     else:
         _, tiles = tiles_of(line_vectors, max(EACH))
-        few = not tiles or max(tiles) <= FEW
-        shared = SHARED_ALIGNED if panels and not few else SHARED
+        shared = SHARED_FEW if max((1, *tiles)) <= FEW else SHARED
         block, shared_block = _block(vector_bytes * max((1, *tiles)), density), 288
     if density < shared or rows < 4:
         return TileShape(vector_bytes, 1, EACH, block)
@@ -101,7 +98,7 @@ EACH = tuple(range(1, 9))
 SPARSE = 0.03
 """Density below which a row of a block holds too few entries to be taken up for (wide vectors)."""
 
-SHARED_WIDE, SHARED, SHARED_ALIGNED = 0.15, 0.35, 0.6
+SHARED_WIDE, SHARED, SHARED_FEW = 0.15, 0.65, 0.35
 """Density from which the rows of four share enough columns."""
 
 FEW = 3

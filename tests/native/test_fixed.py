@@ -252,7 +252,7 @@ def test_a_schedule_prints_what_is_fixed_and_can_be_pasted_back():
 
 
 def test_explain_tells_the_schedule_of_a_call_and_of_a_bound_layer():
-    weights = Tensor.from_dense(random_array(RNG, (64, 64), "float32", 0.6), "CSR")
+    weights = Tensor.from_dense(random_array(RNG, (64, 64), "float32", 0.8), "CSR")
     fresh = np.ones((64, 256), np.float32)
     called, bound = zs.explain(PRODUCT, weights, fresh), zs.explain(PRODUCT.bind(A=weights), fresh)
     assert (called.lines[0].taken.rows, bound.lines[0].taken.rows) == (1, 4)

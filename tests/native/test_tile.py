@@ -248,27 +248,26 @@ def test_tiles_are_as_even_as_they_come(vectors, most):
 
 
 def test_rows_go_together_where_their_columns_are_often_shared():
-    shapes = [shape_of(64, 13, 512, d, bound=True, panels=True) for d in (0.5, 0.1, 0.01)]
+    shapes = [shape_of(64, 13, 512, d, bound=True) for d in (0.5, 0.1, 0.01)]
     assert [s.rows for s in shapes] == [4, 1, 1]
     assert [s.block for s in shapes] == [256, 256, 0]
     assert shapes[0].vectors == (4, 5)
-    unbound = shape_of(64, 13, 512, 0.5, bound=False, panels=True)
+    unbound = shape_of(64, 13, 512, 0.5, bound=False)
     assert unbound == TileShape(64, 1, EACH, 0)
-    assert shape_of(32, 13, 3, 0.5, bound=True, panels=False).rows == 1  # there are no four
+    assert shape_of(32, 13, 3, 0.5, bound=True).rows == 1  # there are no four
 
 
-def test_rows_go_together_earlier_where_loads_cost_more_or_sums_are_few():
-    def rows(line_vectors, density, *, panels):
-        return shape_of(32, line_vectors, 512, density, bound=True, panels=panels).rows
+def test_rows_go_together_earlier_where_sums_are_few():
+    def rows(line_vectors, density):
+        return shape_of(32, line_vectors, 512, density, bound=True).rows
 
-    assert rows(25, 0.5, panels=True) == 1
-    assert rows(25, 0.5, panels=False) == rows(2, 0.5, panels=True) == rows(25, 0.7, panels=True) == 4
-    assert rows(2, 0.3, panels=False) == 1
+    assert rows(25, 0.5) == rows(2, 0.3) == 1
+    assert rows(25, 0.8) == rows(2, 0.5) == 4
 
 
 def test_blocks_grow_where_their_entries_are_fewer_and_tiles_narrower():
     def block(line_vectors, density):
-        return shape_of(32, line_vectors, 512, density, bound=True, panels=True).block
+        return shape_of(32, line_vectors, 512, density, bound=True).block
 
     assert block(8, 0.01) > block(8, 0.1) > block(8, 0.5) > 16
     assert block(2, 0.1) == 2 * block(8, 0.1)
