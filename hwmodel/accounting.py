@@ -8,9 +8,10 @@ Operands are masks: ``nzX``, the value is not zero; ``stX``, the format holds th
 ``inX``, the place lies inside the tensor and not in its padding.  Operations go by nz, moves
 and the time of skipping by st; a dense format stores every place, inX.
 
-Each point of the iteration space is in one class, by the first that applies:
-*skipped* (an operand that is skipped by is not stored), *gated* (an operand that is gated by
-is zero), *effectual* (no operand is zero), *ineffectual* (executed all the same).
+Each point of the iteration space is in one class, by the first that applies: *never fetched* (an
+operand that others follow is not stored), *skipped* (an operand that is skipped by is not stored),
+*gated* (an operand that is gated by is zero), *effectual* (no operand is zero), *ineffectual*
+(executed all the same).
 """
 
 from __future__ import annotations
@@ -124,8 +125,10 @@ class _Writer:
                 counts[key] = self.points(f"{wanted}{suffix}", term, masks)
             return counts[key]
 
+        lead = [rule.stored.kind if rule.led_by else "" for rule in rules]
         skip = [rule.stored.kind if rule.skipped_by else "" for rule in rules]
         gate = ["nz" if rule.gated_by else by for rule, by in zip(rules, skip, strict=True)]
+        fetched = count("fetched", lead) if any(lead) else None
         busy = count("busy", skip)
         executed = count("executed", gate)
         effectual = count("effectual", ["nz"] * len(rules)) if self.values else executed
@@ -154,9 +157,8 @@ class _Writer:
         for operand, rule in zip(term.operands, rules, strict=True):
             self.comment(f"{operand.tensor} from the buffer to the PEs")
             fetches.append(self.fetch(term, operand, rule, self.steps(term), suffix))
-        return TermPlan(
-            term, busy, executed, effectual, steps, cycles, of_pe, tuple(reads), tuple(fetches)
-        )
+        counted = fetched, busy, executed, effectual
+        return TermPlan(term, *counted, steps, cycles, of_pe, tuple(reads), tuple(fetches))
 
     def points(self, wanted: str, term: WorkTerm, masks: Sequence[str]) -> str:
         """``wanted[step, PE] += product of masks``, times the ranks that nothing else holds."""

@@ -35,6 +35,9 @@ FOLDER = Path(__file__).parent / "architectures"
 ROLES = ("I", "F", "O", "bias")
 """Roles of a layer's tensors: input activations, filter weights, outputs, bias."""
 
+COMPARED = ("dense", "eyeriss", "scnn")
+"""Presets that share array, memories and widths: they differ in what they do about zeros alone."""
+
 MOST_PES = 2**20
 
 Place = Literal["off_chip", "buffer", "local"]

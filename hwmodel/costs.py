@@ -24,13 +24,15 @@ def classes_of(
     multiplications = dict(ops)
     for plan, useful in zip(cascade.terms, effectual, strict=True):
         busy, executed = int(counts[plan.busy].sum()), int(counts[plan.executed].sum())
+        every = plan.term.points
+        fetched = int(counts[plan.fetched].sum()) if plan.fetched else every
         points = {
             "effectual": useful,
             "gated": busy - executed,
-            "skipped": plan.term.points - busy,
-            "never_fetched": 0,
+            "skipped": fetched - busy,
+            "never_fetched": every - fetched,
             "ineffectual": executed - useful,
-            "dense": plan.term.points,
+            "dense": every,
         }
         assert min(points.values()) >= 0, f"a class of operations is negative: {points}"
         assert sum(points[name] for name in CLASSES) == points["dense"]

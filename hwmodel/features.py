@@ -10,6 +10,10 @@ read, the operation is not done, the cycle passes.  It looks at values.
 *Skipping* goes from stored entry to stored entry: what is not stored takes no cycle.  It
 looks at metadata, so it needs a compressed format.  A skipped operation is skipped whole: at the
 multiplier, the targets of a skip say what it saves and change no figure.
+
+*Not fetching* is a skip of one operand on another as the PE reads them, ``"skip F on I @PE"``:
+where the leader I stores nothing, the follower F is never fetched from the local store.  It comes
+before what is skipped at the multiplier.
 """
 
 from __future__ import annotations
@@ -30,13 +34,18 @@ class Feature:
 
     targets : operands whose reads are saved.
     conditions : operands of which one zero (gate) or one absent entry (skip) is enough.
-    place : where it acts; ``MAC`` and ``PE`` mean the same here, behind the local store.
+    place : where it acts; a gate does so behind the local store by either name.
     """
 
     kind: Literal["gate", "skip"]
     targets: tuple[str, ...]
     conditions: tuple[str, ...]
     place: str = "MAC"
+
+    @property
+    def keeps_away(self) -> bool:
+        """Whether what it skips is never fetched from the local store."""
+        return self.kind == "skip" and self.place == "PE" and self.conditions != self.targets
 
     def __str__(self) -> str:
         text = f"{self.kind} {','.join(self.targets)}"

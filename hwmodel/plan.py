@@ -62,12 +62,14 @@ class Fetch:
 class TermPlan:
     """Names of the counts of one term.
 
+    fetched : points whose operands are fetched in the PE; None for all of them.
     busy : points that take a cycle; executed : of these, not gated; effectual : no zero.
     steps : the largest ``busy`` of a PE, for each step.
     reads : operand number -> the points at which it is read in the PE; -1 is the result.
     """
 
     term: WorkTerm
+    fetched: str | None
     busy: str
     executed: str
     effectual: str
@@ -81,7 +83,7 @@ class TermPlan:
     def names(self) -> set[str]:
         """Every count of it."""
         own = {self.busy, self.executed, self.effectual, self.steps, self.cycles, self.of_pe}
-        own |= {name for _, name in self.reads}
+        own |= {name for _, name in self.reads} | ({self.fetched} if self.fetched else set())
         return own.union(*(fetch.names for fetch in self.fetches))
 
 

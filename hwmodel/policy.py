@@ -43,11 +43,13 @@ class Stored:
 class OperandPolicy:
     """One operand of one term.
 
-    skipped_by, gated_by : whether an absent entry skips, a zero gates.
+    led_by, skipped_by, gated_by : whether an absent entry keeps the others from being fetched,
+        skips (one that others follow does), a zero gates.
     gated_where : operands (by number) whose zeros keep this one from being read.
     result_gated_where : the same of the result.
     """
 
+    led_by: bool
     skipped_by: bool
     gated_by: bool
     gated_where: frozenset[int]
@@ -137,6 +139,7 @@ def _rules(
             if o.tensor in chosen - {*ROLES} or layer.roles[o.tensor] in chosen
         }
 
+    leads: set[int] = set()
     skips: set[int] = set()
     gates: dict[int, set[int]] = {i: set() for i in range(-1, len(operands))}
     gated: set[int] = set()
@@ -144,6 +147,7 @@ def _rules(
         conditions = matching(feature.conditions)
         if feature.kind == "skip":
             skips |= conditions
+            leads |= conditions if feature.keeps_away else set()
             continue
         gated |= conditions
         targets = matching(feature.targets)
@@ -163,6 +167,7 @@ def _rules(
             )
         rules.append(
             OperandPolicy(
+                led_by=i in leads,
                 skipped_by=i in skips,
                 gated_by=i in gated,
                 gated_where=frozenset(gates[i]),

@@ -172,7 +172,9 @@ def mappings(draw: st.DrawFn, case: Case) -> tuple[Mapping, list[tuple[str, int]
 
 @st.composite
 def designs(draw: st.DrawFn, tensors: list[str]) -> Design:
-    kind = draw(st.sampled_from(["dense", "gate", "skip one", "skip both", "gate and skip"]))
+    kind = draw(
+        st.sampled_from(["dense", "gate", "skip one", "skip both", "lead", "gate and skip"])
+    )
     design = Design(multipliers=draw(st.integers(1, 3)))
     first, last = tensors[0], tensors[-1]
     if kind in ("gate", "gate and skip"):
@@ -182,6 +184,8 @@ def designs(draw: st.DrawFn, tensors: list[str]) -> Design:
             design.gate.append(({first, "O"}, {last}))
     if kind in ("skip one", "gate and skip"):
         design.skip = {last if draw(st.booleans()) else first}
-    if kind == "skip both":
+    if kind in ("skip both", "lead"):
         design.skip = {first, last}
+    if kind == "lead":
+        design.lead = {first if draw(st.booleans()) else last}
     return design

@@ -49,6 +49,7 @@ class Access:
 @dataclass
 class Design:
     skip: set[str] = field(default_factory=set)
+    lead: set[str] = field(default_factory=set)  # of those in skip, the ones that others follow
     gate: list[tuple[set[str], set[str]]] = field(default_factory=list)  # targets, conditions
     multipliers: int = 1
 
@@ -126,7 +127,7 @@ def _term(
         absent = {a.tensor for a, p in zip(term, places, strict=True) if not a.held(p)}
         found["dense"] += 1
         if absent & design.skip:
-            found["skipped"] += 1
+            found["never_fetched" if absent & design.lead else "skipped"] += 1
             continue
         busy[step][pe] += 1
         of_pe[pe] += 1

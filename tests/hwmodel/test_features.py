@@ -13,6 +13,7 @@ from zeroskip.hwmodel.features import Feature, parse_feature
     [
         ("skip I,F", Feature("skip", ("I", "F"), ("I", "F"))),
         ("skip F on I", Feature("skip", ("F",), ("I",))),
+        ("skip F on I @PE", Feature("skip", ("F",), ("I",), "PE")),
         ("gate F,O on I @MAC", Feature("gate", ("F", "O"), ("I",), "MAC")),
         ("gate  O  on I , F@PE", Feature("gate", ("O",), ("I", "F"), "PE")),
     ],

@@ -21,6 +21,7 @@ from zeroskip.einsum_spec import make_spec
 from zeroskip.hwmodel import Charge, Mapping, arch, charge
 from zeroskip.native import engine
 
+CLASSES = ("effectual", "gated", "skipped", "never_fetched", "ineffectual")
 ENTRY_BITS = 13
 
 
@@ -38,9 +39,13 @@ def design_arch(
     design: Design, formats: dict[str, str], shape: tuple[int, int] = (2, 3)
 ) -> dict[str, Any]:
     sparse = [f"gate {','.join(sorted(t))} on {','.join(sorted(c))}" for t, c in design.gate]
-    if len(design.skip) == 1:
-        others = sorted({*formats, "O"} - design.skip)
-        sparse.append(f"skip {','.join(others)} on {min(design.skip)}")
+    if design.lead:
+        others = sorted({*formats, "O"} - design.lead)
+        sparse.append(f"skip {','.join(others)} on {min(design.lead)} @PE")
+    left = design.skip - design.lead
+    if len(left) == 1:
+        others = sorted({*formats, "O"} - left)
+        sparse.append(f"skip {','.join(others)} on {min(left)}")
     elif design.skip:
         sparse.append(f"skip {','.join(sorted(design.skip))}")
     return {
@@ -71,7 +76,7 @@ def check(charged: Charge, case: Case, design: Design, formats: dict[str, str], 
     """Every count of a charge against the simulation."""
     simulated = simulate(nest, design)
     found, of_pe = simulated["counts"], simulated["of_pe"]
-    for name in ("dense", "effectual", "gated", "skipped", "ineffectual"):
+    for name in ("dense", *CLASSES):
         assert charged.ops[name] == found[name], name
     assert charged.compute_cycles == found["cycles"]
     work = np.zeros(charged.arch.shape, dtype=np.int64)

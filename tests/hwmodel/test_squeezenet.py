@@ -91,11 +91,11 @@ def test_one_weight_less(layers: list[Layer]) -> None:
 
 
 def test_cycles_of_an_eyeriss_v2_pe(shared_data: Path) -> None:
-    """One PE that skips zeros of both takes a cycle for each effectual product; published."""
+    """A cycle for each effectual product; published."""
     with (shared_data / "published" / "eyerissv2-pe-cycles.csv").open() as file:
         published = {row["layer"]: int(row["cycles"]) for row in csv.DictReader(file)}
     held = np.load(shared_data / "nets" / "mobilenet05_masks.npz")
-    design = arch("scnn", size=(1, 1))
+    design = arch("eyeriss-v2-pe")
     for layer in ("L07", "L09", "L13", "L19"):
         m, c, e, f = (int(n) for n in held[f"{layer}_MCEF"])
         iacts = held[f"{layer}_iacts"].reshape(e * f, c) != 0
@@ -103,3 +103,5 @@ def test_cycles_of_an_eyeriss_v2_pe(shared_data: Path) -> None:
         operands = {"I": iacts, "F": weights, "O": np.ones((e * f, m), bool)}
         charged = charge(make_spec("O[e,m] = I[e,c]*F[m,c]"), design, operands)
         assert charged.compute_cycles == published[layer], layer
+        assert charged.ops["never_fetched"] == int((~iacts).sum()) * m, layer
+        assert charged.ops["skipped"] == int(iacts.sum(0) @ (~weights).sum(0)), layer

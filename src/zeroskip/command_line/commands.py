@@ -223,11 +223,11 @@ def plot(table: Table, x: str, path: Path) -> None:
 def charge(args: Namespace) -> int:
     """Charge a layer on one architecture or several."""
     from zeroskip.charging import charge as charge_layer
-    from zeroskip.hwmodel.arch import arch, presets
+    from zeroskip.hwmodel.arch import COMPARED, arch
 
     made = layer_of(args)
     given = real_operands(args, made)
-    designs = [arch(name) for name in args.arch or presets()]
+    designs = [arch(name) for name in args.arch or COMPARED]
     mapping = read_mapping(args)
     if mapping is not None and len(made.spec.results) > 1:
         raise UsageError(
