@@ -16,6 +16,7 @@ from zeroskip.native import settings
 from zeroskip.native.arguments import Array, Operand, resolve, shapes
 from zeroskip.native.engine import Formats, evaluate
 from zeroskip.native.fixed import OPEN, Schedules, fixed_by_result
+from zeroskip.native.kept import Kept
 from zeroskip.native.lines import Line, line_of
 from zeroskip.native.load import Invocation, KernelFailure
 from zeroskip.native.lower import Lowered
@@ -103,6 +104,7 @@ class Bound:
             operand = resolve(name, given)
             copied = operand.copy() if isinstance(operand, np.ndarray) else operand
             self.held[name] = copied
+        self._kept = Kept(self.held)
         self.rest = tuple(name for name in spec.operands if name not in self.held)
         self._reduces = spec.forms[-1].reduction is not None  # and then starts from ``out``
         self._local = threading.local()
@@ -150,6 +152,7 @@ class Bound:
             convert=convert,
             order=order,
             schedule=self.schedule,
+            kept=self._kept,
         )
         return results[self.spec.results[-1]]
 
@@ -192,6 +195,7 @@ class Bound:
             return None  # something had to be converted, as each call's must be
         extents = self.spec.extents(shapes(operands))
         line = line_of(form, operands, extents, convert=convert, order=order, fixed=self._fixed)
+        line = replace(line, kept=self._kept)
         if not self.held.keys() >= set(line.converted):
             return None  # something had to be stored anew, as each call's must be
         if form.reduction in ("|", "&", "*", "max", "min"):

@@ -6,6 +6,7 @@ spec, operands ──► extents ──► for each line: signatures ──► k
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import partial
 
 from zeroskip.einsum_spec.extents import Extents
@@ -18,6 +19,7 @@ from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Array, Operand, resolve, shapes
 from zeroskip.native.fixed import OPEN, Schedule, Schedules, fixed_by_result
 from zeroskip.native.halves import widened_lines
+from zeroskip.native.kept import Kept
 from zeroskip.native.lines import line_of
 from zeroskip.native.order import Order, Orders
 from zeroskip.native.prepared import BACKENDS
@@ -37,6 +39,7 @@ def evaluate(
     convert: bool = True,
     order: Orders = None,
     schedule: Schedules = None,
+    kept: Kept | None = None,
 ) -> dict[str, Array | Tensor]:
     """Every result of a spec, in the order of its lines.
 
@@ -60,6 +63,7 @@ def evaluate(
     order : every rank of the last line, outermost first, or a mapping of such texts by result:
         the loops of a line keep to it
     schedule : what is fixed of the schedule of the last line, or a mapping by result
+    kept : operands that stay over many calls
 
     Returns
     -------
@@ -95,6 +99,7 @@ def evaluate(
             convert=convert,
             order=orders.get(name, ()),
             fixed=fixed.get(name, OPEN),
+            kept=kept,
         )
         into = out if line == len(spec.forms) - 1 else None
         result = wide.run(known, run, into) if wide else run(known, out=into)
@@ -145,6 +150,7 @@ def run_form(
     convert: bool = True,
     order: Order = (),
     fixed: Schedule = OPEN,
+    kept: Kept | None = None,
 ) -> Array | Tensor:
     """The result of one line."""
     line = line_of(
@@ -156,6 +162,7 @@ def run_form(
         order=order,
         fixed=fixed,
     )
+    line = line if kept is None else replace(line, kept=kept)
     check_skips(line, skip)
     if format is not None:
         wanted = None if is_auto(format) else Format(format)

@@ -3,33 +3,46 @@
     O[n,m,p,q] = post(B[m] + sum[c,r,s](I[n,c,U*p+r,U*q+s] * F[m,c,r,s]))     I sparse, lanes m
 
 For every stored activation and every weight position that it meets, one row of weights over m
-is added into one row of sums over m.  The dense operands that hold the lane rank are staged
-with it innermost; so are the sums, whose rows are padded to whole vectors.
+is added into one row of sums over m.  Lanes are cut into tiles of some vectors, and everything
+is walked once for each; from where the other ranks of the result are known, the sums of a tile
+stay in registers.  The dense operands that hold the lane rank are laid out tile by tile, with
+it innermost; the sums have it innermost, in rows padded to whole vectors.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
+
+import numpy as np
 
 from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.tree import Access
 from zeroskip.einsum_spec.walk import single, variables
 from zeroskip.formats.levels import Uncompressed
-from zeroskip.native.cursor import State
+from zeroskip.native.arguments import Array
+from zeroskip.native.cursor import Cursor, State
 from zeroskip.native.descend import Descent, value_at
+from zeroskip.native.domains import Range
 from zeroskip.native.dtypes import exact
-from zeroskip.native.integers import ONE, ZERO, Name, add, mul
+from zeroskip.native.geometry import SLACK
+from zeroskip.native.integers import ONE, ZERO, Name, Op, add, least, mul, sub, without
 from zeroskip.native.lower import Lowered, finish, one_product
-from zeroskip.native.nest import Fill, Reduce, Stage, StageAxis, Stmt
+from zeroskip.native.nest import Acc, Fill, Loop, Reduce, Stage, StageAxis, Stmt, Tiles
 from zeroskip.native.operand import LevelSignature, Signature
 from zeroskip.native.parallel import own_ranks, shared
 from zeroskip.native.passes import Pass
 from zeroskip.native.pointwise import times
 from zeroskip.native.scheme import Scheme
+from zeroskip.native.scratch import aligned_zeros
 from zeroskip.native.sums import Sums
-from zeroskip.native.values import Elem, Number
+from zeroskip.native.tile_shape import tiles_of
+from zeroskip.native.values import Elem, Held, Number
+
+MOST_VECTORS = 8
+"""Vectors of sums that a tile of lanes holds in registers; those of its loads need others."""
 
 FEWEST_LANES = 8
 """Extent of a lane rank below which its vectors would be mostly padding."""
@@ -102,35 +115,133 @@ def _staged(
 
 
 def lower_lanes(
-    plan: LanePlan, signatures: Mapping[str, Signature], dtype: str, vector_bytes: int
+    plan: LanePlan,
+    signatures: Mapping[str, Signature],
+    dtype: str,
+    vector_bytes: int,
+    vectors: tuple[int, ...],
+    kept: frozenset[str] = frozenset(),
 ) -> Lowered:
-    """Loop nest of the lane schedule; its integers come from `numbers`."""
+    """Loop nest of the lane schedule; its integers come from `numbers`.
+
+    vectors : how many vectors a tile may have.
+    kept : staged operands that are laid out already, as `laid_out` does.
+    """
     turned = dict(signatures)
     for access in plan.staged:
-        turned[access.tensor] = _innermost(signatures[access.tensor], _axis(access, plan.rank))
-    scheme = Scheme(plan.form, turned, dtype, staged=frozenset(a.tensor for a in plan.staged))
-    sums = Sums(scheme)
+        turned[access.tensor] = _innermost(
+            signatures[access.tensor], axis_of_lanes(access, plan.rank)
+        )
+    staged = frozenset(a.tensor for a in plan.staged)
+    scheme = Scheme(plan.form, turned, dtype, staged, _windows_first(plan, turned))
+    sums, fresh, number = Sums(scheme), scheme.names.fresh, scheme.number
     rows = scheme.buffer(("rows",), "row_sums", dtype, written=True)
-    pitch = scheme.number("row_pitch")
-    lane = Name(scheme.rank(plan.rank))
-    place = Elem(rows, add(mul(scheme.point(plan.rows), pitch), lane))
+    rank = scheme.rank(plan.rank)
+    tile = _Tile(Name(fresh("x")), Name(fresh("width")), Name(fresh("lane")), rank)
+    acc, part, pitch = fresh("acc"), fresh("part"), number("row_pitch")
+    row = mul(scheme.point(plan.rows), pitch)
+    place = Elem(rows, add(row, tile.first, tile.lane))
+    bound = frozenset({plan.rank})
+    opened = False
+
+    def hook(state: State) -> Callable[[tuple[Stmt, ...]], tuple[Stmt, ...]] | None:
+        nonlocal opened
+        if opened or not state.bound >= set(plan.rows):
+            return None
+        opened = True
+
+        def wrap(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
+            held = Acc(acc, dtype, place, body, (Reduce(place, "=", Held(acc)),))
+            return (Loop(tile.lane.name, Range(ZERO, tile.width), (held,), "vec"),)
+
+        return wrap
 
     def leaf(state: State) -> tuple[Stmt, ...]:
-        values = sums.scale(plan.term) + [value_at(c, scheme) for c in state.cursors]
+        values = sums.scale(plan.term) + [tile.value(c, scheme) for c in state.cursors]
         value = times(values, scheme, dtype)
-        return (Reduce(place, "+", value, max(len(state.cursors) - 1, 0)),)
+        return (Reduce(Held(acc), "+", value, max(len(state.cursors) - 1, 0)),)
 
-    stages = tuple(_stage(scheme, access, plan.rank) for access in plan.staged)
-    size = mul(pitch, *(scheme.extent(rank) for rank in plan.rows))
-    descent = Descent(scheme, sums.ranks(plan.term), leaf, lambda state: None, plan.rank)
-    loops = descent.go(State(frozenset(), sums.cursors(Pass(plan.term.accesses))))
-    last = sums.over_result((sums.store(place, map(sums.late_value, plan.late)),))
-    body = (*stages, Fill(rows, size, Number(0)), *loops, *last)
-    body = shared(body, [place.index, scheme.row_major(plan.form.target)], own_ranks(scheme))
+    def tiles(body: tuple[Stmt, ...], note: str) -> Tiles:
+        line, count = scheme.extent(plan.rank), number("lane_tiles")
+        return Tiles(tile.first.name, tile.width.name, part, line, count, vectors, body, note)
+
+    copies = [
+        _stage(scheme, access, plan, tile) for access in plan.staged if access.tensor not in kept
+    ]
+    staging = (tiles(tuple(copies), "operands by tiles of lanes"),) if copies else ()
+    size = mul(pitch, *(scheme.extent(r) for r in plan.rows))
+    ranks = tuple(r for r in sums.ranks(plan.term) if r != plan.rank)
+    descent = Descent(scheme, ranks, leaf, hook, None)
+    state = State(bound, sums.cursors(Pass(plan.term.accesses)))
+    loops = tiles(descent.go(state), "register tiles of lanes")
+    whole = Elem(rows, add(row, Name(rank)))
+    turned_back = (sums.store(whole, map(sums.late_value, plan.late)),)
+    last = sums.over_result(turned_back, _rows_by_rows(plan))
+    body = (*staging, Fill(rows, size, Number(0)), loops, *last)
+    places = [place.index, whole.index, scheme.row_major(plan.form.target)]
+    body = shared(body, places, own_ranks(scheme))
     return finish(scheme, (*sums.title(), f"lanes: {plan.rank}"), body, vector_bytes)
 
 
-def _axis(access: Access, rank: str) -> int:
+def _rows_by_rows(plan: LanePlan) -> tuple[str, ...]:
+    """The order in which sums are stored: of lanes that are not the result's last rank, those of
+    its last rows together, so that neither the sums nor the result are gone through in leaps."""
+    ranks = [single(s) for s in plan.form.target.subscripts]
+    if ranks[-1] == plan.rank or not plan.rows:
+        return (*plan.rows, plan.rank)
+    return (*plan.rows[:-1], plan.rank, plan.rows[-1])
+
+
+def _windows_first(plan: LanePlan, signatures: Mapping[str, Signature]) -> tuple[str, ...]:
+    """An order of the loops where a sparse operand is found by windows and followed in fibers
+    of one summed rank: the places of the window outermost, so that what a fiber meets of the
+    staged operands is met again by the next fiber, out of the nearest cache.  Empty elsewhere.
+    """
+    sparse = [a for a in plan.term.accesses if signatures[a.tensor].skips]
+    if len(sparse) != 1:
+        return ()
+    (access,) = sparse
+    *outer, last = signatures[access.tensor].levels
+    inner = single(access.subscripts[last.axes[0]]) if len(last.axes) == 1 else None
+    found = [access.subscripts[axis] for level in outer for axis in level.axes]
+    if inner is None or inner in plan.rows or last.part is not None:
+        return ()
+    if not all(level.kind is Uncompressed and level.part is None for level in outer):
+        return ()
+    if all(single(subscript) is not None for subscript in found):
+        return ()
+    held = dict.fromkeys(name for subscript in found for name in variables(subscript))
+    windows = [name for name in held if name not in plan.rows]
+    others = [r for r in plan.term.ranks if r not in (*windows, inner, *plan.rows, plan.rank)]
+    return (*windows, *plan.rows, *others, inner)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tile:
+    """Lanes of a tile: the first, how many, one of them; and the rank that they are places of."""
+
+    first: Name
+    width: Name
+    lane: Name
+    rank: str
+
+    def value(self, cursor: Cursor, scheme: Scheme) -> Elem:
+        """An operand's value at a lane; what is staged lies tile by tile."""
+        tensor = cursor.access.tensor
+        if tensor not in scheme.staged:
+            return value_at(cursor, scheme)
+        lanes = scheme.level(cursor.access, cursor.depth - 1).extent
+        before = without(cursor.position, self.rank)
+        if before != ZERO:
+            assert isinstance(before, Op)
+            assert before.op == "*"
+            assert before.args[-1] == lanes
+            before = mul(*before.args[:-1], self.width)
+        start = mul(self.first, scheme.number(f"{tensor}_places"))
+        return Elem(scheme.values(tensor), add(start, before, self.lane))
+
+
+def axis_of_lanes(access: Access, rank: str) -> int:
     return next(k for k, s in enumerate(access.subscripts) if single(s) == rank)
 
 
@@ -141,41 +252,66 @@ def _innermost(signature: Signature, axis: int) -> Signature:
     return replace(signature, levels=levels)
 
 
-def _stage(scheme: Scheme, access: Access, rank: str) -> Stage:
-    tensor = access.tensor
-    target = scheme.values(tensor)
-    dtype = scheme.signatures[tensor].dtype
-    source = scheme.buffer(("vals", tensor), f"{tensor}_vals", dtype)
-
-    lane = _axis(access, rank)
-    axes = tuple(
+def _stage(scheme: Scheme, access: Access, plan: LanePlan, tile: _Tile) -> Stage:
+    """The lanes of a tile, those of each place behind those of the one before."""
+    tensor, lane = access.tensor, axis_of_lanes(access, plan.rank)
+    target, number = scheme.values(tensor), scheme.number
+    source = scheme.buffer(("vals", tensor), f"{tensor}_vals", scheme.signatures[tensor].dtype)
+    steps = [
+        ONE if k == len(access.subscripts) - 1 else number(f"{tensor}_from{k}")
+        for k in range(len(access.subscripts))
+    ]
+    axes = [
         StageAxis(
-            scheme.number(f"{tensor}_extent{k}"),
+            number(f"{tensor}_extent{k}"),
             ZERO,
             1,
-            ONE if k == len(access.subscripts) - 1 else scheme.number(f"{tensor}_from{k}"),
+            steps[k],
             ZERO,
-            ONE if k == lane else scheme.number(f"{tensor}_to{k}"),
+            mul(number(f"{tensor}_to{k}"), tile.width),
         )
         for k in range(len(access.subscripts))
-    )
-    return Stage(target, source, axes)
+        if k != lane
+    ]
+    lanes = least(sub(scheme.extent(plan.rank), tile.first), tile.width)
+    axes.append(StageAxis(lanes, ZERO, 1, steps[lane], ZERO, ONE))
+    into = mul(tile.first, number(f"{tensor}_places"))
+    return Stage(target, source, tuple(axes), mul(tile.first, steps[lane]), into)
 
 
-def numbers(plan: LanePlan, extents: Extents, lanes_per_vector: int) -> dict[str, int]:
+def laid_out(array: Array, axis: int, lanes_per_vector: int, most: int) -> Array:
+    """What the copies of a kernel make: the lanes of ``axis`` tile by tile, zeros behind them.
+
+    array : of any shape.  Returns one of one axis, with `SLACK` elements to spare.
+    """
+    line = array.shape[axis]
+    rows = np.moveaxis(array, axis, -1).reshape(-1, line)
+    vectors = -(-line // lanes_per_vector)
+    found = aligned_zeros(vectors * lanes_per_vector * len(rows) + SLACK, array.dtype)
+    tiles = tiles_of(vectors, most)[0] if line else 0
+    for t in range(tiles):
+        first, end = (vectors * n // tiles * lanes_per_vector for n in (t, t + 1))
+        block = found[first * len(rows) : end * len(rows)].reshape(len(rows), end - first)
+        block[:, : min(end, line) - first] = rows[:, first:end]
+    return found
+
+
+def numbers(plan: LanePlan, extents: Extents, lanes_per_vector: int, most: int) -> dict[str, int]:
     """Every integer that the kernel is handed beyond extents, by name."""
-    found = {}
     lanes = extents.ranks[plan.rank]
-    found["row_pitch"] = -(-lanes // lanes_per_vector) * lanes_per_vector
+    vectors = -(-lanes // lanes_per_vector)
+    found = {"row_pitch": vectors * lanes_per_vector}
+    found["lane_tiles"] = tiles_of(vectors, most)[0] if lanes else 0
     for access in plan.staged:
-        shape = extents.shapes[access.tensor]
-        axis = _axis(access, plan.rank)
-        order = [k for k in range(len(shape)) if k != axis] + [axis]
+        shape, tensor = extents.shapes[access.tensor], access.tensor
+        axis = axis_of_lanes(access, plan.rank)
+        order = [k for k in range(len(shape)) if k != axis]
         for kind, axes in (("from", range(len(shape))), ("to", order)):
             step = 1
             for k in reversed(axes):
-                found[f"{access.tensor}_{kind}{k}"] = step
+                found[f"{tensor}_{kind}{k}"] = step
                 step *= shape[k]
-        for k, extent in enumerate(shape):
-            found[f"{access.tensor}_extent{k}"] = extent
+        found[f"{tensor}_places"] = prod(shape[k] for k in order)
+        for k in order:
+            found[f"{tensor}_extent{k}"] = shape[k]
     return found

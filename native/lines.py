@@ -24,6 +24,7 @@ from zeroskip.native.conversions import compressed, refused
 from zeroskip.native.dtypes import LOGICAL, form_types
 from zeroskip.native.fixed import OPEN, Schedule
 from zeroskip.native.forms import check_left_out
+from zeroskip.native.kept import Kept
 from zeroskip.native.operand import Signature
 from zeroskip.native.order import Order, discordant
 from zeroskip.native.passes import every_visit, scanned, seen
@@ -39,6 +40,7 @@ class Line:
     converted : the operands that had to be stored in another way.
     order : of the loops over ranks, outermost first; empty where operands lead the way.
     fixed : what the user has fixed of the schedule.
+    kept : operands that stay over many calls, and how they were laid out for kernels.
     """
 
     form: Form
@@ -50,6 +52,7 @@ class Line:
     converted: tuple[str, ...] = ()
     order: Order = ()
     fixed: Schedule = OPEN
+    kept: Kept | None = None
 
     @property
     def key(self) -> Key:

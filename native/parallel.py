@@ -29,6 +29,7 @@ from zeroskip.native.nest import (
     Reduce,
     Stage,
     Stmt,
+    Tiles,
     Touch,
     has_loop,
 )
@@ -55,7 +56,7 @@ def shared(
     ranks : variables no two values of which come to one of these places.
     """
     marked = [_shared(stmt, places, ranks) for stmt in body]
-    if any(stmt is None for stmt in marked) or not any(isinstance(s, Loop) for s in marked):
+    if any(stmt is None for stmt in marked) or not any(isinstance(s, Loop | Tiles) for s in marked):
         return body
     return tuple(stmt for stmt in marked if stmt is not None)
 
@@ -66,6 +67,10 @@ def _shared(stmt: Stmt, places: Collection[Expr], ranks: Collection[str]) -> Stm
         return replace(stmt, par=True)
     if isinstance(stmt, Stage):
         return replace(stmt, par=True)
+    if isinstance(stmt, Tiles):  # every part goes through all of them, and shares what is inside
+        inside = [_shared(one, places, ranks) for one in stmt.body]
+        body = tuple(one for one in inside if one is not None)
+        return replace(stmt, body=body, par=True) if len(body) == len(inside) else None
     if not isinstance(stmt, Loop) or not _independent(stmt, places, ranks):
         return None
     match stmt.body:

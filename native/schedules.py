@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from functools import partial
 from math import prod
 
 import numpy as np
@@ -12,7 +13,7 @@ from zeroskip.einsum_spec.explicit import form_text
 from zeroskip.errors import KernelError
 from zeroskip.formats.level_data import check_room
 from zeroskip.native import lanes, load, settings, tile
-from zeroskip.native.arguments import Array
+from zeroskip.native.arguments import Array, densify
 from zeroskip.native.emit import emit
 from zeroskip.native.fixed import Schedule
 from zeroskip.native.geometry import SLACK, geometry, line_of_lanes
@@ -23,7 +24,7 @@ from zeroskip.native.prepared import Prepared, Slots, remember, slots
 from zeroskip.native.recent import Recent
 from zeroskip.native.scheme import Key
 from zeroskip.native.scratch import aligned_zeros
-from zeroskip.native.tile_shape import TileShape, shape_of, shape_with
+from zeroskip.native.tile_shape import TileShape, shape_of, shape_with, tiles_of
 from zeroskip.native.unfit import why_unfit
 from zeroskip.native.vectors import vector_bytes
 
@@ -196,26 +197,46 @@ def walk(line: Line, *, hits: bool = False, accumulate: bool = False) -> Prepare
 def in_lanes(line: Line, plan: lanes.LanePlan, target: Array) -> tuple[Prepared, Slots]:
     """The kernel of the lane schedule, its scratch made."""
     width = line.fixed.vector_bytes or vector_bytes()
-    key = ("lanes", plan.rank, width, *line.key)
+    per_vector, most = width // line.dtype.itemsize, lanes.MOST_VECTORS
+    vectors = tiles_of(-(-line.extents.ranks[plan.rank] // per_vector), most)[1]
+    kept = {a.tensor: a for a in plan.staged if _is_kept(line, a.tensor)}
+    key = ("lanes", plan.rank, width, vectors, *kept, "of", *line.key)
 
     def build() -> Prepared:
-        lowered = lanes.lower_lanes(plan, line.signatures, line.dtype.name, width)
+        lowered = lanes.lower_lanes(
+            plan, line.signatures, line.dtype.name, width, vectors, frozenset(kept)
+        )
         return Prepared(lowered, emit(lowered.kernel), line.dtype)
 
-    numbers = lanes.numbers(plan, line.extents, width // line.dtype.itemsize)
+    numbers = lanes.numbers(plan, line.extents, per_vector, most)
     rows = prod(line.extents.ranks[rank] for rank in plan.rows)
-    scratch = rows * numbers["row_pitch"]
-    scratch += sum(prod(line.extents.shapes[access.tensor]) for access in plan.staged)
+    sizes = {
+        access.tensor: numbers[f"{access.tensor}_places"] * numbers["row_pitch"] + SLACK
+        for access in plan.staged
+    }
+    scratch = rows * numbers["row_pitch"] + sum(sizes.values())
     check_room(scratch, line.dtype.itemsize, f"the workspace for {line.name}", IN_PARTS)
     arrays: dict[Key, Array] = {
         ("rows",): aligned_zeros(rows * numbers["row_pitch"], line.dtype),
         ("vals", line.name): target,
     }
-    for access in plan.staged:
-        size = prod(line.extents.shapes[access.tensor])
-        arrays["staged", access.tensor] = aligned_zeros(size + SLACK, line.dtype)
+    for tensor, size in sizes.items():
+        if tensor in kept:
+            assert line.kept is not None
+            dense = densify(line.used[tensor]).astype(line.dtype, copy=False)
+            how = lanes.axis_of_lanes(kept[tensor], plan.rank), per_vector, most
+            arrays["staged", tensor] = line.kept.layout(
+                tensor, how, partial(lanes.laid_out, dense, *how)
+            )
+        else:
+            arrays["staged", tensor] = aligned_zeros(size, line.dtype)
     prepared = remember(key, build)
     return prepared, filled(line, prepared, arrays, numbers)
+
+
+def _is_kept(line: Line, tensor: str) -> bool:
+    """Whether an operand stays over many calls, as it is."""
+    return line.kept is not None and line.kept.has(tensor, line.used[tensor])
 
 
 def tiled(

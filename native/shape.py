@@ -139,9 +139,11 @@ class Shape:
         wanted += wanted_places(state, target, range(len(target.subscripts)))
         return fetch(self.scheme, state, list(dict.fromkeys(wanted)), make)
 
-    def over_result(self, body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
-        """Visit every point of the result's ranks."""
-        for rank in reversed(self.target_ranks):
+    def over_result(
+        self, body: tuple[Stmt, ...], order: tuple[str, ...] | None = None
+    ) -> tuple[Stmt, ...]:
+        """Visit every point of the result's ranks, in their own order or another."""
+        for rank in reversed(self.target_ranks if order is None else order):
             body = (Loop(self.scheme.rank(rank), Range(ZERO, self.scheme.extent(rank)), body),)
         return body
 

@@ -11,6 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import engine, lanes, schedules
+from zeroskip.native.bound import Bound
 from zeroskip.native.prepared import run
 
 DTYPES = ["float32", "float64", "int32", "int64"]
@@ -136,3 +137,44 @@ def test_the_engine_takes_lanes_for_a_convolution_of_sparse_activations(seed):
     assert ("lanes: m" in prepared.c_text) == skips
     want = np.einsum("ncpr,mcr->nmp", sliding_window_view(image, 3, axis=2), filters)
     assert np.array_equal(engine.evaluate(spec, operands)["O"], want)
+
+
+@settings(max_examples=30)
+@given(st.integers(8, 150), st.sampled_from(["float32", "float64", "int32", "float16"]), seeds)
+def test_weights_that_stay_are_laid_out_once(m, dtype, seed):
+    rng = np.random.default_rng(seed)
+    filters = random_array(rng, (m, 3, 2, 3), dtype, 0.9)
+    spec = make_spec("O[n,m,p,q] = I[n,c,p+r,q+s] * F[m,c,r,s]", pad={"I": {3: (1, 0)}})
+    bound = Bound(spec, {"F": filters})
+    for format in ("0:U 2:U 3:U 1:C", "0:U 2:U 3:U 1:B", "bitmask", "0:U 2:U 3:U 1:C"):
+        image = random_array(rng, (2, 3, 5, 4), dtype, 0.4)
+        padded = np.pad(image, [(0, 0), (0, 0), (0, 0), (1, 0)]).astype(np.float64)
+        want = np.einsum("ncpqrs,mcrs->nmpq", sliding_window_view(padded, (2, 3), (2, 3)), filters)
+        found = bound.run({"I": Tensor.from_dense(image, format)})
+        assert np.allclose(found, want, rtol=1e-2 if dtype == "float16" else 1e-4, atol=1e-2)
+        assert np.array_equal(
+            found, engine.evaluate(spec, {"I": Tensor.from_dense(image, format), "F": filters})["O"]
+        )
+    layouts = bound._kept._layouts
+    assert [name for name, _ in layouts] == ["F"]
+    kept = next(iter(layouts.values()))
+    assert kept.size >= filters.size
+    other = Bound(spec, {"F": filters + 1})
+    assert other._kept.has("F", other.held["F"])
+    assert not other._kept.has("F", filters)
+
+
+def test_the_places_of_a_window_go_outermost_where_fibers_are_found_by_them():
+    rng = np.random.default_rng(4)
+    spec = make_spec("O[n,m,p,q] = I[n,c,p+r,q+s] * F[m,c,r,s]")
+    image, filters = (
+        random_array(rng, (1, 3, 5, 5), "float32", 0.5),
+        np.ones((8, 3, 2, 2), np.float32),
+    )
+    texts = {}
+    for format in ("0:U 2:U 3:U 1:C", "CSF"):
+        line, plan = plan_of(spec, {"I": Tensor.from_dense(image, format), "F": filters})
+        prepared, _ = schedules.in_lanes(line, plan, np.empty(line.shape, line.stored))
+        texts[format] = prepared.c_text
+    first = [text.index(" s = 0") < text.index(" p = ") for text in texts.values()]
+    assert first == [True, False]

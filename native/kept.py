@@ -1,0 +1,30 @@
+"""`Kept`: operands that stay over many calls, laid out once for each way that kernels read them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+
+from zeroskip.native.arguments import Array, Operand
+from zeroskip.native.recent import Recent
+
+MOST_LAYOUTS = 8
+
+
+class Kept:
+    """Layouts of operands that nobody changes.
+
+    held : the operands, by name; of a call's operands, those that are these very objects.
+    """
+
+    def __init__(self, held: Mapping[str, Operand]) -> None:
+        self._held = held
+        self._layouts: Recent[tuple[Hashable, ...], Array] = Recent(MOST_LAYOUTS)
+
+    def has(self, name: str, operand: Operand) -> bool:
+        return self._held.get(name) is operand
+
+    def layout(self, name: str, how: Hashable, build: Callable[[], Array]) -> Array:
+        """The layout ``how`` of a held operand; it is read by any number of calls at once."""
+        key = name, how
+        found = self._layouts.get(key)
+        return self._layouts.keep(key, build()) if found is None else found
