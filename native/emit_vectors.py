@@ -51,11 +51,16 @@ def tiles(node: Tiles, out: CWriter) -> None:
     used = set(re.findall(r"[A-Za-z_]\w*", "\n".join(inner.lines)))
     which = [name for name in inner.part if name in used]
     own = ["const int tile", f"const int64_t {x}", *(f"const int64_t {name}" for name in which)]
+    if "args" in used:  # it looks whether it is to stop
+        own.append("zs_args *args")
     params = [*own, *_parameters(node, inner)]
-    head = f"static inline __attribute__((always_inline)) void {name}("
+    stops = "args" in used
+    gives = "int32_t" if stops else "void"
+    head = f"static inline __attribute__((always_inline)) {gives} {name}("
     out.functions.append(f"/* {_vectors(node)} of {x}, from {x} on */")
     out.functions.append(head + "\n    " + ",\n    ".join(params) + ")")
-    out.functions += ["{", *inner.lines, "}", ""]
+    end = ["    return ZS_OK;"] if stops else []
+    out.functions += ["{", *inner.lines, *end, "}", ""]
     args = ", ".join(p.split()[-1].lstrip("*") for p in params[1:])
     args = args.replace("work_out", "&work")
     for own_part, text in zip(inner.part, out.part, strict=True):
@@ -71,7 +76,10 @@ def tiles(node: Tiles, out: CWriter) -> None:
             out.line(f"const int64_t {x} = vectors * {t} / {count} * LANES;")
             with out.block(f"switch (vectors * ({t} + 1) / {count} - vectors * {t} / {count})"):
                 for n in node.vectors:
-                    out.line(f"case {n}: {name}({n}, {args}); break;")
+                    call = f"{name}({n}, {args})"
+                    if stops:
+                        call = f"if ({call} != ZS_OK) {{ return args->error; }}"
+                    out.line(f"case {n}: {call}{'' if stops else ';'} break;")
                 out.line("default: return zs_fail(args, ZS_EINTERNAL, -1);")
 
 
@@ -79,7 +87,7 @@ def _vectors(node: Tiles) -> str:
     """How many vectors a tile has, in words."""
     most = max(node.vectors, default=1)
     if node.vectors == tuple(range(1, most + 1)):
-        return f"{most} vectors at most"
+        return f"{most} vectors at most" if most > 1 else "1 vector"
     return " or ".join(map(str, node.vectors)) + " vectors"
 
 

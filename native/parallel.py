@@ -68,9 +68,9 @@ def _shared(stmt: Stmt, places: Collection[Expr], ranks: Collection[str]) -> Stm
     if isinstance(stmt, Stage):
         return replace(stmt, par=True)
     if isinstance(stmt, Tiles):  # every part goes through all of them, and shares what is inside
-        inside = [_shared(one, places, ranks) for one in stmt.body]
-        body = tuple(one for one in inside if one is not None)
-        return replace(stmt, body=body, par=True) if len(body) == len(inside) else None
+        marked = [_shared(one, places, ranks) for one in stmt.body]
+        body = tuple(one for one in marked if one is not None)
+        return replace(stmt, body=body, par=True) if len(body) == len(marked) else None
     if not isinstance(stmt, Loop) or not _independent(stmt, places, ranks):
         return None
     match stmt.body:

@@ -15,15 +15,15 @@ where two loops lie inside, and innermost loops never, which would no longer bec
 def with_polls(body: tuple[Stmt, ...], depth: int = 0) -> tuple[Stmt, ...]:
     """The statements with a `Poll` at the head of loops that hold others.
 
-    Vector loops and tiles are left as they are: tiles are functions, called from a loop that the
-    emitter writes and that looks for itself.
+    Vector loops are left as they are.  Tiles are functions, called from a loop that the emitter
+    writes and that looks for itself.
     """
     return tuple(_with_polls(stmt, depth) for stmt in body)
 
 
 def _with_polls(stmt: Any, depth: int) -> Any:
     if isinstance(stmt, Tiles):
-        return stmt
+        return replace(stmt, body=with_polls(stmt.body, depth + OUTER))
     if isinstance(stmt, Loop):
         if stmt.kind == "vec":
             return stmt
@@ -40,5 +40,6 @@ def _height(body: tuple[Stmt, ...]) -> int:
     tallest = 0
     for stmt in body:
         inner: tuple[Stmt, ...] = getattr(stmt, "body", ())
-        tallest = max(tallest, _height(inner) + isinstance(stmt, Loop | Gathered | Tiles))
+        loops = isinstance(stmt, Loop | Gathered | Tiles) and getattr(stmt, "kind", "") != "vec"
+        tallest = max(tallest, _height(inner) + loops)
     return tallest

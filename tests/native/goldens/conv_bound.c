@@ -6,11 +6,12 @@ typedef float zs_vec __attribute__((vector_size(64), aligned(sizeof(float)), may
 enum { LANES = 64 / sizeof(float) };
 
 /* 5 or 6 vectors of x, from x on */
-static inline __attribute__((always_inline)) void tile_x(
+static inline __attribute__((always_inline)) int32_t tile_x(
     const int tile,
     const int64_t x,
     const int64_t part,
     const int64_t parts,
+    zs_args *args,
     float *restrict O_vals,
     float *restrict I_staged,
     const int64_t *restrict F_columns,
@@ -33,7 +34,9 @@ static inline __attribute__((always_inline)) void tile_x(
 {
     const int64_t width = tile * LANES;
     for (int64_t block = 0; block < blocks; block++) {
+        ZS_POLL(args);
         ZS_SHARED(row, part, parts, 0, row_blocks) {
+            ZS_POLL(args);
             zs_vec acc[4][6];
             #pragma GCC unroll 4
             for (int64_t member = 0; member < 4; member++) {
@@ -70,9 +73,11 @@ static inline __attribute__((always_inline)) void tile_x(
             }
             if (block == blocks - 1) {
                 for (int64_t member = 0; member < 4; member++) {
+                    ZS_POLL(args);
                     if (4 * row + member < rows) {
                         const int64_t m = 4 * row + member;
                         for (int64_t n = zs_max(0, x) / pitch_n; n < zs_min(N, zs_ceil_div(x + width, pitch_n)); n++) {
+                            ZS_POLL(args);
                             for (int64_t p = zs_max(0, x - n * pitch_n) / pitch_p; p < zs_min(P, zs_ceil_div(x - n * pitch_n + width, pitch_p)); p++) {
                                 for (int64_t q = zs_max(0, x - n * pitch_n - p * pitch_p); q < zs_min(Q, x - n * pitch_n - p * pitch_p + width); q++) {
                                     O_vals[((n * M + m) * P + p) * Q + q] = zs_relu_float32(row_sums[(4 * row + member) * row_pitch + n * pitch_n + p * pitch_p + q - x] + B_vals[m]);
@@ -84,6 +89,7 @@ static inline __attribute__((always_inline)) void tile_x(
             }
         }
     }
+    return ZS_OK;
 }
 
 /*
@@ -154,8 +160,8 @@ int32_t zs_kernel(zs_args *args)
             ZS_POLL(args);
             const int64_t x = vectors * t / line_tiles * LANES;
             switch (vectors * (t + 1) / line_tiles - vectors * t / line_tiles) {
-                case 5: tile_x(5, x, args->part, args->parts, O_vals, I_staged, F_columns, F_offset, F_first, F_packed, row_sums, B_vals, blocks, row_blocks, rows, row_pitch, block_span, pitch_n, N, pitch_p, P, Q, M); break;
-                case 6: tile_x(6, x, args->part, args->parts, O_vals, I_staged, F_columns, F_offset, F_first, F_packed, row_sums, B_vals, blocks, row_blocks, rows, row_pitch, block_span, pitch_n, N, pitch_p, P, Q, M); break;
+                case 5: if (tile_x(5, x, args->part, args->parts, args, O_vals, I_staged, F_columns, F_offset, F_first, F_packed, row_sums, B_vals, blocks, row_blocks, rows, row_pitch, block_span, pitch_n, N, pitch_p, P, Q, M) != ZS_OK) { return args->error; } break;
+                case 6: if (tile_x(6, x, args->part, args->parts, args, O_vals, I_staged, F_columns, F_offset, F_first, F_packed, row_sums, B_vals, blocks, row_blocks, rows, row_pitch, block_span, pitch_n, N, pitch_p, P, Q, M) != ZS_OK) { return args->error; } break;
                 default: return zs_fail(args, ZS_EINTERNAL, -1);
             }
         }

@@ -37,11 +37,12 @@ ZS_INLINE zs_vec zs_load_part(const float *from, int64_t there)
 }
 
 /* 3 vectors of x, from x on */
-static inline __attribute__((always_inline)) void tile_x(
+static inline __attribute__((always_inline)) int32_t tile_x(
     const int tile,
     const int64_t x,
     const int64_t part,
     const int64_t parts,
+    zs_args *args,
     float *restrict C_vals,
     const float *restrict B_vals,
     float *restrict B_panel,
@@ -65,6 +66,7 @@ static inline __attribute__((always_inline)) void tile_x(
         }
     }
     for (int64_t block = 0; block < blocks; block++) {
+        ZS_POLL(args);
         ZS_SHARED(row, part, parts, 0, row_blocks) {
             zs_vec acc[4][3];
             #pragma GCC unroll 4
@@ -104,6 +106,7 @@ static inline __attribute__((always_inline)) void tile_x(
             }
         }
     }
+    return ZS_OK;
 }
 
 /*
@@ -139,7 +142,7 @@ int32_t zs_kernel(zs_args *args)
             ZS_POLL(args);
             const int64_t x = vectors * t / line_tiles * LANES;
             switch (vectors * (t + 1) / line_tiles - vectors * t / line_tiles) {
-                case 3: tile_x(3, x, args->part, args->parts, C_vals, B_vals, B_panel, A_columns, A_offset, A_first, A_packed, places, line, panel_size, blocks, row_blocks, rows, block_span); break;
+                case 3: if (tile_x(3, x, args->part, args->parts, args, C_vals, B_vals, B_panel, A_columns, A_offset, A_first, A_packed, places, line, panel_size, blocks, row_blocks, rows, block_span) != ZS_OK) { return args->error; } break;
                 default: return zs_fail(args, ZS_EINTERNAL, -1);
             }
         }
