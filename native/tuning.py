@@ -19,10 +19,10 @@ from zeroskip.native.tile import TilePlan
 AROUND = (
     OPEN,
     Schedule(rows=4, block=256),
+    Schedule(rows=1, block=128),
     Schedule(rows=1, block=0),
-    Schedule(rows=1, block=256),
+    Schedule(rows=2, block=128),
     Schedule(rows=4, block=0),
-    Schedule(rows=2, block=256),
     Schedule(kind="lanes"),
     Schedule(kind="plain"),
 )
