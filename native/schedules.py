@@ -198,7 +198,7 @@ def in_lanes(line: Line, plan: lanes.LanePlan, target: Array) -> tuple[Prepared,
     """The kernel of the lane schedule, its scratch made."""
     width = line.fixed.vector_bytes or vector_bytes()
     per_vector, most = width // line.dtype.itemsize, lanes.MOST_VECTORS
-    vectors = tiles_of(-(-line.extents.ranks[plan.rank] // per_vector), most)[1]
+    vectors = tiles_of(-(-line.extents.ranks[plan.rank] // per_vector), most)[1] or (1,)
     kept = {a.tensor: a for a in plan.staged if _is_kept(line, a.tensor)}
     key = ("lanes", plan.rank, width, vectors, *kept, "of", *line.key)
 
