@@ -20,6 +20,7 @@ import numpy as np
 from zeroskip.errors import ArchError, FormatError
 from zeroskip.formats.format import Format
 from zeroskip.hwmodel.arch_text import describe
+from zeroskip.hwmodel.caches import Policy
 from zeroskip.hwmodel.energy_tables import (
     UNITS,
     Action,
@@ -29,7 +30,9 @@ from zeroskip.hwmodel.energy_tables import (
     tables,
 )
 from zeroskip.hwmodel.features import Feature, parse_feature
+from zeroskip.hwmodel.lines import Lines, read_cache, read_lines
 from zeroskip.hwmodel.reader import Reader, load_yaml
+from zeroskip.hwmodel.unit_section import Unit, read_units
 
 FOLDER = Path(__file__).parent / "architectures"
 ROLES = ("I", "F", "O", "bias")
@@ -51,6 +54,8 @@ class Level:
     capacity_bits : None for unlimited.
     read_bits_per_cycle, write_bits_per_cycle : of the whole level; None for unlimited.
     data, metadata : the action that a bit costs, by kind; None where no table gives one.
+    lines, cache : see `zeroskip.hwmodel.lines`; None where bits are counted one by one, and where
+        a level keeps what the mapping says.
     """
 
     name: str
@@ -61,6 +66,8 @@ class Level:
     data: Action | None
     metadata: Action | None
     source: str
+    lines: Lines | None = None
+    cache: Policy | None = None
 
     @property
     def pj_per_bit(self) -> float:
@@ -95,6 +102,7 @@ class Arch:
     levels: tuple[Level, Level, Level]
     energy: EnergyTable
     features: tuple[Feature, ...]
+    units: tuple[Unit, ...]
     formats: Mapping[str, Mapping[str, str]]
     source: str
     defaults: tuple[str, ...]
@@ -143,9 +151,12 @@ class Arch:
 
     def without_sparsity(self) -> Arch:
         """The same array, memories and energies; no gate, no skip, every format U."""
-        if not self.features and not self.formats:
+        outer, buffer, local = (replace(lv, lines=None, cache=None) for lv in self.levels)
+        plain = (outer, buffer, local)
+        if not (self.features or self.formats or self.units or plain != self.levels):
             return self
-        return replace(self, name=f"{self.name}, dense", features=(), formats={})
+        name = f"{self.name}, dense"
+        return replace(self, name=name, features=(), units=(), formats={}, levels=plain)
 
     def __str__(self) -> str:
         return describe(self)
@@ -224,6 +235,7 @@ def _read(
     table = _table(reader, energy)
     levels, defaulted = _levels(reader, table)
     features = _features(reader)
+    units = read_units(reader)
     formats = _formats(reader, levels)
     reader.close()
     return Arch(
@@ -238,6 +250,7 @@ def _read(
         levels=levels,
         energy=table,
         features=features,
+        units=units,
         formats=formats,
         source=source,
         defaults=(*reader.defaulted, *defaulted),
@@ -284,7 +297,7 @@ def _levels(reader: Reader, table: EnergyTable) -> tuple[tuple[Level, Level, Lev
     if len(section.data) != 3:
         found = ", ".join(map(str, section.data)) or "none"
         reader.fail("levels", f"expected {expected}; found {len(section.data)}: {found}")
-    for key in set(section.data) & {*UNITS, "network", "compute"}:
+    for key in set(section.data) & {*UNITS, "network", "compute", "intersect", "merge"}:
         section.fail(key, "a level needs another name: the figures of a charge have this one")
     levels, defaulted = [], []
     for (key, entry), place in zip(section.sections(), _PLACES, strict=True):
@@ -295,10 +308,20 @@ def _levels(reader: Reader, table: EnergyTable) -> tuple[tuple[Level, Level, Lev
         data = _action(entry, "energy", table, place, capacity)
         metadata = _action(entry, "metadata_energy", table, place, capacity) or data
         where = entry.text("source", "")
+        kept = _lines_and_cache(entry, place)
         entry.close()
-        levels.append(Level(key, place, capacity, reads, writes, data, metadata, where))
+        levels.append(Level(key, place, capacity, reads, writes, data, metadata, where, *kept))
         defaulted += entry.defaulted
     return (levels[0], levels[1], levels[2]), defaulted
+
+
+def _lines_and_cache(entry: Reader, place: str) -> tuple[Lines | None, Policy | None]:
+    lines, cache = read_lines(entry), read_cache(entry)
+    if lines is not None and place != "off_chip":
+        entry.fail("lines", "expected no lines: only the level off chip has them as yet")
+    if cache is not None and place != "buffer":
+        entry.fail("cache", "expected no cache: only the shared buffer is one as yet")
+    return lines, cache
 
 
 def _action(

@@ -47,8 +47,17 @@ def describe(arch: Arch) -> str:
         lines.append(f"    data: {_cost(level.data)}")
         if level.metadata != level.data:
             lines.append(f"    metadata: {_cost(level.metadata)}")
+        if level.lines is not None:
+            lines.append(
+                f"    lines: of {level.lines.read_bits} bits read, "
+                f"{level.lines.write_bits} written; pointers of {level.lines.pointer_bits}"
+            )
+        if level.cache is not None:
+            lines.append(f"    cache: whole fibers, {level.cache}")
         if level.source:
             lines.append(f"    source: {level.source}")
+    for unit in arch.units:
+        lines.append(f"  {unit}" + (f" [{unit.source}]" if unit.source else ""))
     lines += [f"  {feature}" for feature in arch.features]
     if not arch.features:
         lines.append(f"  {plain('no gating, no skipping', 'sparse')}")

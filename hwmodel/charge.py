@@ -38,12 +38,14 @@ from zeroskip.hwmodel.costs import (
 from zeroskip.hwmodel.evaluate import Operand, structure
 from zeroskip.hwmodel.evaluate import counts as evaluate_counts
 from zeroskip.hwmodel.layer import Layer, LayerSpec, layer_of
+from zeroskip.hwmodel.lined import is_lined, lined_traffic, structural_result
 from zeroskip.hwmodel.notes import assumptions_of, missing_of
 from zeroskip.hwmodel.plan import Accounting
 from zeroskip.hwmodel.policy import policy_of
 from zeroskip.hwmodel.rings import zero_of
 from zeroskip.hwmodel.totals import Totals
 from zeroskip.hwmodel.traffic import Capacity, capacities, result_storage, traffic_of
+from zeroskip.hwmodel.unit_charges import UnitCharge, charge_units
 from zeroskip.native.engine import evaluate
 
 
@@ -92,6 +94,9 @@ class Charge(Totals):
         Operands that are transposed first: they come in another order than they are charged in.
     energy : dict
         Picojoules by component: ``multiply``, ``add``, ``network``, and each level.
+    units : dict
+        ``intersect``, ``merge`` -> `UnitCharge`: their steps and cycles, where the architecture
+        has such units.
     capacity : tuple of Capacity
         Working sets of buffer and local store against their capacities.
     assumptions, missing : tuple of str
@@ -101,6 +106,7 @@ class Charge(Totals):
     schedule: maps.Schedule
     layer: Layer
     cascade: Accounting
+    units: dict[str, UnitCharge]
     capacity: tuple[Capacity, ...]
     beside: Baseline
 
@@ -108,14 +114,19 @@ class Charge(Totals):
 
     @property
     def cycles(self) -> int:
-        """The transposes, then the slowest of compute and every level's bandwidth, which
+        """The transposes, then the slowest of compute, units and every level's bandwidth, which
         overlap."""
-        return self.conversion_cycles + max(self.compute_cycles, *self.bandwidth_cycles.values(), 0)
+        return self.conversion_cycles + max(self._overlapping.values())
+
+    @property
+    def _overlapping(self) -> dict[str, int]:
+        units = {name: unit.cycles for name, unit in self.units.items()}
+        return {"compute": self.compute_cycles, **units, **self.bandwidth_cycles}
 
     @property
     def bound_by(self) -> str:
-        """What takes the most of `cycles`: ``compute``, a level, or ``transposes``."""
-        times = {"compute": self.compute_cycles, **self.bandwidth_cycles}
+        """What takes the most of `cycles`: ``compute``, a unit, a level, or ``transposes``."""
+        times = self._overlapping
         if self.conversions:
             times["transposes"] = self.conversion_cycles
         return max(times, key=lambda name: times[name])
@@ -170,7 +181,8 @@ class Charge(Totals):
     @property
     def accounting(self) -> str:
         """The accounting Einsums, as text that parses and evaluates."""
-        return self.cascade.text
+        units = (f"# steps of {u.unit}\n{u.accounting}" for u in self.units.values())
+        return "\n".join([self.cascade.text, *units])
 
     @property
     def factored_accounting(self) -> str:
@@ -279,7 +291,11 @@ def _charge(
     target = layer.target.tensor
     shape = layer.extents.shapes[target]
     plain = arch.format(target, "O", arch.off_chip.name) in ("U", "dense")
-    outcome = Operand(shape, None) if plain else result(shape)
+    lined = is_lined(arch)
+    if lined and not plain:
+        outcome = structural_result(layer, arch, operands)
+    else:
+        outcome = Operand(shape, None) if plain else result(shape)
     traffic = traffic_of(
         layer,
         arch,
@@ -289,6 +305,9 @@ def _charge(
         operands,
         result_storage(layer, arch, outcome),
     )
+    if lined:
+        held = None if plain else outcome
+        traffic |= lined_traffic(layer, arch, schedule, operands, held)
     additions = sum(term.points for term in layer.additions)
     conversions = conversions_of(layer, arch, schedule, operands)
     everything = traffic | {(arch.off_chip.name, c.label): c.moves for c in conversions}
@@ -298,6 +317,7 @@ def _charge(
         schedule=schedule,
         layer=layer,
         cascade=cascade,
+        units=charge_units(arch, layer, operands),
         ops=ops,
         multiplications=multiplications,
         additions=additions,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,14 @@ from zeroskip.einsum_spec.explicit import form_text
 from zeroskip.einsum_spec.factor import factor_all
 from zeroskip.einsum_spec.spec import Spec, make_spec
 from zeroskip.formats.tensor import Tensor
+from zeroskip.hwmodel.fibers import Fibers, Whole, fibers_of
 from zeroskip.hwmodel.plan import Accounting, Mask
 from zeroskip.native.engine import evaluate
 
 Bits = NDArray[np.bool_]
+
+MOST_SCATTERED = 2**24
+"""Places up to which the mask of a sparse tensor is an array; beyond, it is a tensor."""
 
 
 class Operand:
@@ -62,6 +67,35 @@ class Operand:
     def inside(self) -> Bits:
         return np.ones(self.shape, dtype=np.bool_)
 
+    @property
+    def entries(self) -> int:
+        """Entries that are held."""
+        if isinstance(self.value, Tensor):
+            return len(self._entries[1])
+        return int(np.count_nonzero(self.stored))
+
+    @cached_property
+    def fibers(self) -> Fibers:
+        """What a matrix holds, by its first axis."""
+        if isinstance(self.value, Tensor):
+            (row, column), _ = self._entries
+        else:
+            row, column = np.nonzero(self.stored)
+        return fibers_of(row, column, *self.shape)
+
+    def held(self, *, zeros: bool = True) -> Bits | Tensor:
+        """`stored`, or `nonzero` without zeros; a tensor where an array would be too large."""
+        if not self._is_large:
+            return self.stored if zeros else self.nonzero
+        coords, kept = self._entries
+        kept = np.ones_like(kept) if zeros else kept
+        format = "CSR" if len(self.shape) == 2 else "COO"
+        return Tensor.from_coords(coords, kept, self.shape, format)
+
+    @property
+    def _is_large(self) -> bool:
+        return isinstance(self.value, Tensor) and prod(self.shape) > MOST_SCATTERED
+
     @cached_property
     def _entries(self) -> tuple[tuple[NDArray[np.int64], ...], Bits]:
         assert isinstance(self.value, Tensor)
@@ -74,12 +108,15 @@ class Operand:
         bits[coords] = True if zeros else kept
         return bits
 
-    def mask(self, wanted: Mask) -> Bits:
+    def mask(self, wanted: Mask) -> Bits | Tensor:
         """A mask over the places that an access reaches: padding in front, tail cut off."""
+        whole = self.shape == wanted.lengths and not any(lo for lo, _ in wanted.pads)
+        if whole and self._is_large and wanted.kind in ("nz", "st"):
+            return self.held(zeros=wanted.kind == "st")
         bits = {"nz": lambda: self.nonzero, "st": lambda: self.stored}.get(
             wanted.kind, lambda: self.inside
         )()
-        if bits.shape == wanted.lengths and not any(lo for lo, _ in wanted.pads):
+        if whole:
             return bits
         reach = np.zeros(wanted.lengths, dtype=np.bool_)
         source, target = [], []
@@ -89,6 +126,29 @@ class Operand:
             source.append(slice(0, stop - lo))
         reach[tuple(target)] = bits[tuple(source)]
         return reach
+
+
+class Counted(Operand):
+    """A matrix of which only the entries of each row are known: a result that is not computed."""
+
+    def __init__(self, shape: tuple[int, ...], by_row: Whole) -> None:
+        super().__init__(shape, None)
+        self.by_row = by_row
+
+    @property
+    def entries(self) -> int:
+        return int(self.by_row.sum())
+
+    @property
+    def rows(self) -> int:
+        """Rows that hold something."""
+        return int(np.count_nonzero(self.by_row))
+
+    @cached_property
+    def fibers(self) -> Fibers:
+        """So many entries in each row, at no place that is known."""
+        positions = np.concatenate([[0], np.cumsum(self.by_row)]).astype(np.int64)
+        return Fibers(positions, np.zeros(0, np.int64), self.shape[1])
 
 
 @dataclass(frozen=True, slots=True)

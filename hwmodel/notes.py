@@ -25,6 +25,7 @@ def assumptions_of(
         *_of_moves(arch),
         *_of_conversions(layer, arch, conversions),
         *_of_time(layer, arch, schedule),
+        *_of_units(arch),
         *_of_zeros(layer, arch),
         *_of_terms(layer),
         *_of_formats(layer, arch, schedule),
@@ -61,6 +62,23 @@ def _of_time(layer: Layer, arch: Arch, schedule: Schedule) -> Iterator[str]:
         yield f"the {arch.multipliers} multipliers of a PE share its work evenly within a step"
     if arch.local.read_bits_per_cycle or arch.local.write_bits_per_cycle:
         yield f"{arch.local.name}: its bandwidth is shared evenly: the mean PE, not the busiest"
+
+
+def _of_units(arch: Arch) -> Iterator[str]:
+    lines, cache = arch.off_chip.lines, arch.buffer.cache
+    if lines is not None:
+        yield (
+            f"{arch.off_chip.name}: coordinates and values of each fiber begin on a line of their "
+            "own, pointers lie packed, one a fiber; a result has an entry where a stored product "
+            "reaches it"
+        )
+    if cache is not None:
+        yield (
+            f"{arch.buffer.name}: a cache of whole fibers of one operand, in the order of the "
+            "entries of the other, row after row, whichever PEs the rows are in"
+        )
+    for unit in arch.units:
+        yield f"{unit.kind}: its steps are shared evenly by all units, and overlap with the rest"
 
 
 def _of_zeros(layer: Layer, arch: Arch) -> Iterator[str]:

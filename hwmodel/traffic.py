@@ -24,7 +24,7 @@ from zeroskip.formats.level_data import storage_extents
 from zeroskip.formats.levels import Bitmask, Compressed, RunLength, Uncompressed
 from zeroskip.formats.tensor import Tensor
 from zeroskip.hwmodel.arch import Arch, Level
-from zeroskip.hwmodel.evaluate import Operand
+from zeroskip.hwmodel.evaluate import Counted, Operand
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.plan import Accounting, Fetch, TermPlan
@@ -254,6 +254,10 @@ def storage_bits(operand: Operand, bound: Format, value_bits: int) -> Storage:
     """
     levels, shape = bound.levels, operand.shape
     outer, last = levels[:-1], levels[-1] if levels else Uncompressed()
+    if isinstance(operand, Counted):
+        entries = [operand.rows if isinstance(outer[0], Compressed) else shape[0], operand.entries]
+        fields = layout(shape, bound, entries)
+        return Storage(bound, value_bits, operand.entries, fields, prod(shape) * value_bits)
     held: Any = operand.value
     simple = isinstance(last, Uncompressed | Compressed | Bitmask)
     simple |= isinstance(last, RunLength) and not isinstance(held, Tensor)
@@ -267,7 +271,7 @@ def storage_bits(operand: Operand, bound: Format, value_bits: int) -> Storage:
         order = [axis for axes in bound.order for axis in axes]
         entries[-1] = _runs(operand.nonzero.transpose(order), sizes[-1], last.run_bits)
     elif entries and not isinstance(last, Uncompressed):
-        entries[-1] = int(np.count_nonzero(operand.stored))
+        entries[-1] = operand.entries
     stored = entries[-1] if entries else 1
     fields = layout(shape, bound, entries)
     return Storage(bound, value_bits, stored, fields, prod(shape) * value_bits)

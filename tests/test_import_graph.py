@@ -37,6 +37,7 @@ MAY_IMPORT = {
         "zeroskip.einsum_spec",
         "zeroskip.formats",
         "zeroskip.native.engine",
+        "zeroskip.native.routines",
     ),
 }
 """Room -> prefixes of what it may import of zeroskip, beside itself."""

@@ -18,11 +18,22 @@ import kernels
 import networks
 import packing
 import published_pe
+import published_products
 import refusing
 import speed
 from claim import Claim, data_folder
 
-SECTIONS = (charging, published_pe, kernels, compiling, networks, packing, speed, refusing)
+SECTIONS = (
+    charging,
+    published_pe,
+    published_products,
+    kernels,
+    compiling,
+    networks,
+    packing,
+    speed,
+    refusing,
+)
 
 
 def main() -> int:

@@ -1,0 +1,88 @@
+"""Traffic of a product of two matrices off chip in whole lines, and through a cache of fibers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from zeroskip.errors import ArchError
+from zeroskip.hwmodel.arch import Arch, Level
+from zeroskip.hwmodel.evaluate import Counted, Operand
+from zeroskip.hwmodel.fibers import reached_by_row
+from zeroskip.hwmodel.layer import Layer
+from zeroskip.hwmodel.lines import Layout, Lined, Lines, check_lined, layout_of
+from zeroskip.hwmodel.mapping import Schedule
+from zeroskip.hwmodel.pairs import Pair, fibers_of_pair, pair_of
+from zeroskip.hwmodel.policy import bound_format, result_format
+from zeroskip.hwmodel.traffic import Moves, Traffic, reads, writes
+
+
+def is_lined(arch: Arch) -> bool:
+    return arch.off_chip.lines is not None or arch.buffer.cache is not None
+
+
+def structural_result(layer: Layer, arch: Arch, operands: Mapping[str, Operand]) -> Operand:
+    """The entries of each row of the result: what stored products reach."""
+    pair, target = pair_of(layer, "lines"), layer.target.tensor
+    check_lined(result_format(arch.format(target, "O", arch.off_chip.name), layer))
+    shape = layer.extents.shapes[layer.target.tensor]
+    return Counted(shape, reached_by_row(*fibers_of_pair(pair, operands)))
+
+
+def lined_traffic(
+    layer: Layer,
+    arch: Arch,
+    schedule: Schedule,
+    operands: Mapping[str, Operand],
+    result: Operand | None,
+) -> Traffic:
+    """Moves off chip, and into the buffer where it is a cache, in place of those by single bits.
+
+    result : None where it is not compressed; its moves are then left as they are.
+    """
+    off_chip, buffer = arch.off_chip, arch.buffer
+    pair = pair_of(layer, f"levels.{(off_chip if off_chip.lines else buffer).name}")
+    found: Traffic = {}
+    for tensor in (pair.leader, pair.follower):
+        layout = _layout(layer, arch, schedule, tensor, operands[tensor], writing=False)
+        if tensor == pair.follower and buffer.cache is not None:
+            _check_order(pair, schedule, buffer)
+            trace = operands[pair.leader].fibers.coordinates
+            moved = layout.led(trace, buffer.capacity_bits, buffer.cache)
+            found[buffer.name, tensor] = _written(moved)
+        else:
+            moved = layout.once()
+        found[off_chip.name, tensor] = reads(moved.entries, moved.data_bits, moved.metadata_bits)
+    if result is not None:
+        layout = _layout(layer, arch, schedule, layer.target.tensor, result, writing=True)
+        found[off_chip.name, layer.target.tensor] = _written(layout.once())
+    return found
+
+
+def _written(moved: Lined) -> Moves:
+    return writes(moved.entries, moved.data_bits, moved.metadata_bits)
+
+
+def _layout(
+    layer: Layer, arch: Arch, schedule: Schedule, tensor: str, held: Operand, *, writing: bool
+) -> Layout:
+    level = arch.off_chip
+    role = "O" if writing else layer.roles[tensor]
+    text = arch.format(tensor, role, level.name)
+    bound = (
+        result_format(text, layer) if writing else bound_format(text, layer.first(tensor), schedule)
+    )
+    lines = level.lines or Lines(1, 1, 32)
+    return layout_of(held.fibers, bound, lines, arch.value_bits, writing=writing)
+
+
+def _check_order(pair: Pair, schedule: Schedule, buffer: Level) -> None:
+    """The leader is gone through by rows."""
+    order = [loop for loop in schedule.mapping.order if loop in (pair.group, pair.rank)]
+    wanted = [pair.group, pair.rank]
+    across = [a.rank for a in schedule.across]
+    if order != wanted and pair.group not in across:
+        raise ArchError(
+            f"levels.{buffer.name}.cache: goes by the entries of {pair.leader} in the order "
+            f"{' '.join(wanted)}, found {' '.join(schedule.mapping.order)}\n"
+            f"Give a mapping of this order: Mapping({' '.join([*wanted, pair.into])!r})."
+        )

@@ -1,0 +1,90 @@
+"""Routines of other rooms: compiled as kernels are, absent without a compiler, and sanitized."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from standalone import FLAGS, MAIN, compile_c, sanitizes
+
+from zeroskip.errors import CompilerError, KernelError
+from zeroskip.native import routines
+from zeroskip.native.load import header, whole_text
+
+ROOM = "zeroskip.hwmodel"
+
+
+def test_a_routine_fails_with_its_reason() -> None:
+    trace, sizes = np.array([0, 5]), np.array([1, 1])
+    buffers = [trace, sizes, np.zeros(2, np.uint8), np.zeros(9, np.int64)]
+    with pytest.raises(KernelError, match=r"zs_cache_lru failed: ZS_ERANGE.*\(at 1\)"):
+        routines.run(ROOM, "zs_caches.c", "zs_cache_lru", buffers, [2, 2, 1])
+
+
+def test_without_a_compiler_nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise CompilerError("no compiler")
+
+    monkeypatch.setattr(routines, "load", refuse)
+    assert not routines.run(ROOM, "zs_caches.c", "zs_cache_lru", [])
+
+
+def rows(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return np.append(0, np.cumsum(mask.sum(1))), np.nonzero(mask)[1]
+
+
+def calls() -> list[tuple[str, str, list[np.ndarray], list[int]]]:
+    rng = np.random.default_rng(11)
+    made = []
+    for n, fibers, capacity in [(0, 0, 0), (1, 1, 0), (200, 9, 8), (300, 40, 25)]:
+        trace, sizes = rng.integers(0, max(fibers, 1), n), rng.integers(0, 5, fibers)
+        missed = np.zeros(n, np.uint8)
+        for symbol, room, bypass in [
+            ("zs_cache_lru", 3 * (fibers + 1), 0),
+            ("zs_cache_optimal", 4 * n + fibers + 3, 0),
+            ("zs_cache_optimal", 4 * n + fibers + 3, 1),
+        ]:
+            buffers = [trace, sizes, missed, np.zeros(room, np.int64)]
+            made.append(("zs_caches.c", symbol, buffers, [n, fibers, capacity, bypass]))
+    for m, k, n in [(0, 0, 0), (1, 1, 1), (7, 9, 5)]:
+        a, b = rows(rng.random((m, k)) < 0.5), rows(rng.random((k, n)) < 0.5)
+        most = int(np.diff(a[0]).max(initial=0))
+        counts = np.zeros(m, np.int64)
+        merged = [*a, *b, counts, np.zeros(3 * most + 1, np.int64)]
+        made.append(("zs_mergers.c", "zs_merge_steps", merged, [m, most]))
+        reached = [*a, *b, counts, np.zeros(n, np.int64)]
+        made.append(("zs_structure.c", "zs_product_rows", reached, [m, n]))
+    return made
+
+
+@pytest.mark.sanitize
+def test_routines_under_the_sanitizers(tmp_path: Path) -> None:
+    if not sanitizes(tmp_path):
+        pytest.skip("this compiler has no sanitizers")
+    given = calls()
+    files = dict.fromkeys(file for file, *_ in given)
+    text = "".join(routines.text_of(ROOM, file) for file in files) + header("zs_pool.c")
+    names = ", ".join(symbol for _, symbol, *_ in given)
+    main = MAIN.replace("KERNELS", names).replace("PARTS", "1")
+    (tmp_path / "routines.c").write_text(whole_text(text) + main)
+    parts = []
+    for _, _, buffers, dims in given:
+        parts.append(struct.pack("q", len(buffers)))
+        for buffer in buffers:
+            held = buffer if buffer.dtype == np.uint8 else buffer.astype(np.int64)
+            parts += [struct.pack("q", held.nbytes), held.tobytes()]
+        parts += [np.array(dims + [0] * (64 - len(dims))).tobytes(), bytes(2 * 16 * 8)]
+    (tmp_path / "in").write_bytes(b"".join(parts))
+    made = compile_c(tmp_path, "routines.c", "routines", FLAGS)
+    assert made.returncode == 0, made.stderr
+    ran = subprocess.run(
+        [tmp_path / "routines", tmp_path / "in", tmp_path / "out"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
