@@ -30,6 +30,7 @@ from zeroskip.hwmodel.energy_tables import (
     tables,
 )
 from zeroskip.hwmodel.features import Feature, parse_feature
+from zeroskip.hwmodel.lanes import Lanes, read_lanes
 from zeroskip.hwmodel.lines import Lines, read_cache, read_lines
 from zeroskip.hwmodel.reader import Reader, load_yaml
 from zeroskip.hwmodel.unit_section import Unit, read_units
@@ -85,6 +86,7 @@ class Arch:
     levels : off chip, shared buffer, local store of each PE.
     array : name and size of each dimension of the PE array.
     multipliers : in each PE; each does one multiplication a cycle.
+    units, lanes : see `zeroskip.hwmodel.units` and `zeroskip.hwmodel.cartesian`.
     sync : ``reduction``: PEs wait for each other after each step of the outermost reduction
         rank; ``none``: only at the end.  A mapping can name another rank.
     formats : operand name or role -> level name -> format.
@@ -103,6 +105,7 @@ class Arch:
     energy: EnergyTable
     features: tuple[Feature, ...]
     units: tuple[Unit, ...]
+    lanes: Lanes | None
     formats: Mapping[str, Mapping[str, str]]
     source: str
     defaults: tuple[str, ...]
@@ -153,10 +156,10 @@ class Arch:
         """The same array, memories and energies; no gate, no skip, every format U."""
         outer, buffer, local = (replace(lv, lines=None, cache=None) for lv in self.levels)
         plain = (outer, buffer, local)
-        if not (self.features or self.formats or self.units or plain != self.levels):
+        if not (self.features or self.formats or self.units or self.lanes or plain != self.levels):
             return self
         name = f"{self.name}, dense"
-        return replace(self, name=name, features=(), units=(), formats={}, levels=plain)
+        return replace(self, name=name, features=(), units=(), lanes=None, formats={}, levels=plain)
 
     def __str__(self) -> str:
         return describe(self)
@@ -236,6 +239,7 @@ def _read(
     levels, defaulted = _levels(reader, table)
     features = _features(reader)
     units = read_units(reader)
+    lanes = read_lanes(reader, multipliers)
     formats = _formats(reader, levels)
     reader.close()
     return Arch(
@@ -251,6 +255,7 @@ def _read(
         energy=table,
         features=features,
         units=units,
+        lanes=lanes,
         formats=formats,
         source=source,
         defaults=(*reader.defaulted, *defaulted),

@@ -56,6 +56,8 @@ def describe(arch: Arch) -> str:
             lines.append(f"    cache: whole fibers, {level.cache}")
         if level.source:
             lines.append(f"    source: {level.source}")
+    if arch.lanes is not None:
+        lines.append(f"  lanes: {arch.lanes}")
     for unit in arch.units:
         lines.append(f"  {unit}" + (f" [{unit.source}]" if unit.source else ""))
     lines += [f"  {feature}" for feature in arch.features]

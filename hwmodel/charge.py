@@ -26,6 +26,7 @@ from zeroskip.hwmodel import mapping as maps
 from zeroskip.hwmodel.accounting import write_accounting
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.arch import arch as make_arch
+from zeroskip.hwmodel.cartesian import CartesianCharge, charge_cartesian
 from zeroskip.hwmodel.conversion import conversions_of
 from zeroskip.hwmodel.costs import (
     bandwidth_cycles_of,
@@ -97,6 +98,9 @@ class Charge(Totals):
     units : dict
         ``intersect``, ``merge`` -> `UnitCharge`: their steps and cycles, where the architecture
         has such units.
+    cartesian : CartesianCharge or None
+        Products of vectors and their time, where the architecture has lanes: those off the output
+        are no points of the layer and in no class, but their multiplications cost energy.
     capacity : tuple of Capacity
         Working sets of buffer and local store against their capacities.
     assumptions, missing : tuple of str
@@ -107,6 +111,7 @@ class Charge(Totals):
     layer: Layer
     cascade: Accounting
     units: dict[str, UnitCharge]
+    cartesian: CartesianCharge | None
     capacity: tuple[Capacity, ...]
     beside: Baseline
 
@@ -182,7 +187,9 @@ class Charge(Totals):
     def accounting(self) -> str:
         """The accounting Einsums, as text that parses and evaluates."""
         units = (f"# steps of {u.unit}\n{u.accounting}" for u in self.units.values())
-        return "\n".join([self.cascade.text, *units])
+        vectors = self.cartesian
+        lanes = [] if vectors is None else [f"# vectors that meet\n{vectors.accounting}"]
+        return "\n".join([self.cascade.text, *lanes, *units])
 
     @property
     def factored_accounting(self) -> str:
@@ -311,6 +318,13 @@ def _charge(
     additions = sum(term.points for term in layer.additions)
     conversions = conversions_of(layer, arch, schedule, operands)
     everything = traffic | {(arch.off_chip.name, c.label): c.moves for c in conversions}
+    executed = ops["effectual"] + ops["ineffectual"] + ops["gated"]
+    cartesian = charge_cartesian(arch, layer, schedule, operands, policy.terms[0], executed)
+    compute = sum(compute_cycles_of(arch, plan, counts) for plan in cascade.terms)
+    multiplied = dict(multiplications)
+    if cartesian is not None:
+        compute = cartesian.cycles
+        multiplied["ineffectual"] += cartesian.off_output
     busy, worked = cycles_of_points(cascade, counts)
     return Charge(
         arch=arch,
@@ -318,17 +332,18 @@ def _charge(
         layer=layer,
         cascade=cascade,
         units=charge_units(arch, layer, operands),
+        cartesian=cartesian,
         ops=ops,
         multiplications=multiplications,
         additions=additions,
         work_per_pe=work_per_pe_of(arch, schedule, cascade, counts),
-        compute_cycles=sum(compute_cycles_of(arch, plan, counts) for plan in cascade.terms),
+        compute_cycles=compute,
         busy=busy,
         worked=worked,
         bandwidth_cycles=bandwidth_cycles_of(arch, traffic),
         traffic=everything,
         conversions=conversions,
-        energy=energy_of(arch, cascade, counts, multiplications, additions, everything),
+        energy=energy_of(arch, cascade, counts, multiplied, additions, everything),
         capacity=capacities(arch, cascade, counts),
         assumptions=assumptions_of(layer, arch, schedule, conversions),
         missing=missing_of(layer, arch, schedule),

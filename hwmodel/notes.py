@@ -58,7 +58,7 @@ def _of_time(layer: Layer, arch: Arch, schedule: Schedule) -> Iterator[str]:
     yield "a PE has all that a step needs at once: the order of loops inside the sync is free"
     if not schedule.steps:
         yield "PEs wait for each other at the end only"
-    if arch.multipliers > 1:
+    if arch.multipliers > 1 and arch.lanes is None:
         yield f"the {arch.multipliers} multipliers of a PE share its work evenly within a step"
     if arch.local.read_bits_per_cycle or arch.local.write_bits_per_cycle:
         yield f"{arch.local.name}: its bandwidth is shared evenly: the mean PE, not the busiest"
@@ -76,6 +76,12 @@ def _of_units(arch: Arch) -> Iterator[str]:
         yield (
             f"{arch.buffer.name}: a cache of whole fibers of one operand, in the order of the "
             "entries of the other, row after row, whichever PEs the rows are in"
+        )
+    if arch.lanes is not None:
+        yield (
+            "lanes: entries form vectors in the order of storage, those of one step, one PE and "
+            "one place of the ranks that both operands have as they are; an input is in the PE "
+            "of its place in the plane, and a product that reaches no output takes a lane too"
         )
     for unit in arch.units:
         yield f"{unit.kind}: its steps are shared evenly by all units, and overlap with the rest"

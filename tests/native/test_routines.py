@@ -57,6 +57,15 @@ def calls() -> list[tuple[str, str, list[np.ndarray], list[int]]]:
         made.append(("zs_mergers.c", "zs_merge_steps", merged, [m, most]))
         reached = [*a, *b, counts, np.zeros(n, np.int64)]
         made.append(("zs_structure.c", "zs_product_rows", reached, [m, n]))
+    for n in (0, 40):
+        fields = [rng.integers(0, 7, n) for _ in range(3)]
+        pos = np.array([0, n // 3, n])
+        cells, pairs = np.array([0, 1, 1]), np.zeros(3, np.int64)
+        for banks in (4, 5):
+            scratch = np.zeros(banks + 6, np.int64)
+            cartesian = [pos, *fields, pos, *fields, cells, cells[::-1], pairs, pairs, scratch]
+            dims = [3, 2, 3, banks, 1, 2, 5, 4, 4, 1]
+            made.append(("zs_banks.c", "zs_bank_cycles", cartesian, dims))
     return made
 
 

@@ -19,6 +19,7 @@ import networks
 import packing
 import published_pe
 import published_products
+import published_scnn
 import refusing
 import speed
 from claim import Claim, data_folder
@@ -27,6 +28,7 @@ SECTIONS = (
     charging,
     published_pe,
     published_products,
+    published_scnn,
     kernels,
     compiling,
     networks,

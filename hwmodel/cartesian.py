@@ -1,0 +1,229 @@
+"""Multipliers that form all products of two vectors of entries, as in SCNN.
+
+    lanes: {I: 4, F: 4}          4 entries of I meet 4 of F in a cycle: 16 multipliers
+
+    heldI[c,i,j] += stI[n,c,h,w]                a PE owns a tile of the input plane
+    heldF[c] += stF[m,c,r,s]
+    turns[c,i,j] += ceil(heldI/4)*ceil(heldF/4) vectors round up, each by itself
+    products += heldI*heldF                     also those that no output place takes
+
+Entries meet where all ranks agree that both operands hold as they are (c) and the step is one; any
+two of these are multiplied, those at borders and between strides for nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zeroskip.einsum_spec.walk import single, variables
+from zeroskip.errors import ArchError
+from zeroskip.hwmodel.banks import bank_cycles, cells_of
+from zeroskip.hwmodel.evaluate import Operand, sized
+from zeroskip.hwmodel.lanes import Lanes
+from zeroskip.hwmodel.layer import Layer
+from zeroskip.hwmodel.layer import Operand as Access
+from zeroskip.hwmodel.mapping import Schedule
+from zeroskip.native.engine import evaluate
+
+if TYPE_CHECKING:
+    from zeroskip.hwmodel.arch import Arch
+    from zeroskip.hwmodel.policy import OperandPolicy
+
+Whole = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class CartesianCharge:
+    """Products of vectors, and the time that they take.
+
+    products : executed; ``off_output``: those of them that are no point of the layer.
+    slots : products that the turns have room for: ``slots - products`` lanes stay idle.
+    turns : of each step and PE, cycles: one for each vector that meets a vector, and those in which
+        products wait for a bank.
+    waiting : the cycles of these in which they do.
+    cycles : sum over steps of the PE with most turns.
+    """
+
+    products: int
+    off_output: int
+    slots: int
+    turns: Whole
+    waiting: int
+    cycles: int
+    accounting: str
+
+    @property
+    def idle_lanes(self) -> int:
+        return self.slots - self.products
+
+
+def charge_cartesian(
+    arch: Arch,
+    layer: Layer,
+    schedule: Schedule,
+    operands: Mapping[str, Operand],
+    rules: Sequence[OperandPolicy],
+    executed: int,
+) -> CartesianCharge | None:
+    """Of an architecture with lanes; None without.
+
+    rules : of the two operands, both skipped by.
+    executed : points of the layer whose operands are both stored.
+
+    Raises
+    ------
+    ArchError
+        For a layer that is no product of two operands, for one that is not skipped by, and for a
+        step that one of them has in a window.
+    """
+    if arch.lanes is None:
+        return None
+    writer = _Cells(layer, schedule)
+    for access, rule in zip(writer.accesses, rules, strict=True):
+        if not rule.skipped_by:
+            raise ArchError(
+                f"lanes: vectors are formed of stored entries, and {arch.name} does not skip by "
+                f"{access.tensor}\nAdd skip {access.tensor} to sparse, or leave lanes out."
+            )
+    widths = [_width(arch.lanes, layer, access) for access in writer.accesses]
+    held, turns, lines = [], [], []
+    for access, width in zip(writer.accesses, widths, strict=True):
+        left, right, names = writer.cells(access)
+        name = access.tensor
+        lines.append(f"held{name}{_listed(left)} += st{name}{_listed(right)}")
+        lines.append(f"lanes{name}{_listed(names)} = ceil(held{name}{_listed(names)}/{width})")
+        held.append(f"held{name}{_listed(names)}")
+        turns.append(f"lanes{name}{_listed(names)}")
+    steps, places = writer.steps, [*writer.steps, *writer.tiles.values()]
+    lines += [
+        f"products += {'*'.join(held)}",
+        f"turns{_listed(places)} += {'*'.join(turns)}",
+        f"slowest{_listed(steps)} max= turns{_listed(places)}",
+        f"cycles += slowest{_listed(steps)}",
+    ]
+    text = "\n".join(lines)
+    spec = sized(text, tuple(writer.sizes.items()))
+    masks = {f"st{a.tensor}": operands[a.tensor].stored for a in writer.accesses}
+    found = {name: np.maximum(value, 0) for name, value in evaluate(spec, masks).items()}
+    products, spent = int(found["products"]), found["turns"].astype(np.int64)
+    slots, cycles, waiting = int(spent.sum()) * arch.lanes.multipliers, int(found["cycles"]), 0
+    if arch.lanes.banks is not None:
+        met = spent
+        spent = _conflicting(writer, layer, operands, widths, arch.lanes.banks)
+        inner = tuple(range(len(steps), spent.ndim))
+        cycles, waiting = int(spent.max(inner, initial=0).sum()), int((spent - met).sum())
+        text += "\n# turns with conflicts: zs_bank_cycles (zs_banks.c)"
+    return CartesianCharge(
+        products=products,
+        off_output=products - executed,
+        slots=slots,
+        turns=spent,
+        waiting=waiting,
+        cycles=cycles,
+        accounting=text,
+    )
+
+
+def _conflicting(
+    writer: _Cells,
+    layer: Layer,
+    operands: Mapping[str, Operand],
+    widths: Sequence[int],
+    banks: int,
+) -> Whole:
+    """Cycles of each step and PE, those among them in which products wait for a bank."""
+    keys = [*writer.grouped, *(f"{rank} across" for rank in writer.tiles)]
+    extents = layer.extents.ranks
+    sizes = [-(-extents[rank] // writer.blocks.get(rank, 1)) for rank in writer.grouped]
+    sizes += [writer.counts[rank] for rank in writer.tiles]
+    entries = [
+        cells_of(access, operands[access.tensor], layer, writer.blocks, writer.counts)
+        for access in writer.accesses
+    ]
+    cycles = bank_cycles(layer, entries, keys, sizes, widths, banks)
+    common = tuple(range(len(writer.blocks), len(writer.grouped)))
+    return np.asarray(cycles.sum(axis=common), np.int64)
+
+
+def _width(lanes: Lanes, layer: Layer, access: Access) -> int:
+    for name in (access.tensor, layer.roles[access.tensor]):
+        if name in lanes.widths:
+            return lanes.widths[name]
+    names = ", ".join(lanes.widths)
+    raise ArchError(f"lanes: {access.tensor} is none of {names}, of which vectors are formed")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"[{','.join(names)}]" if names else ""
+
+
+class _Cells:
+    """Which entries form vectors together: those of one step, one PE and one place of the ranks
+    that both operands hold as they are."""
+
+    def __init__(self, layer: Layer, schedule: Schedule) -> None:
+        term = layer.work[0]
+        if len(layer.work) != 1 or len(term.operands) != 2:
+            raise ArchError(
+                f"lanes: expected one product of two operands, found {layer.form_text}\n"
+                "Leave lanes out of the architecture."
+            )
+        if len({operand.tensor for operand in term.operands}) < 2:
+            raise ArchError(f"lanes: {term.operands[0].tensor} twice: give it two names")
+        self.accesses = term.operands
+        self.layer = layer
+        plain = [{single(s) for s in access.subscripts} for access in self.accesses]
+        self.blocks = {step.rank: step.block for step in schedule.steps if step.rank in term.ranks}
+        common = [r for r in term.ranks if all(r in axes for axes in plain)]
+        self.names = {rank: f"x{n}" for n, rank in enumerate(term.ranks)}
+        taken = {rank for rank in term.ranks if rank.islower() and len(rank) == 1}
+        self.names |= {rank: rank for rank in taken}
+        spare = (letter for letter in "ijegab" if letter not in taken)
+        self.spare = (letter for letter in "hwdftuvyz" if letter not in taken)
+        self.tiles = {a.rank: next(spare) for a in schedule.across if a.rank in term.ranks}
+        self.counts = {a.rank: a.tiles for a in schedule.across}
+        self.grouped = [*self.blocks, *(rank for rank in common if rank not in self.blocks)]
+        self.kept = layer.target.variables
+        self.sizes: dict[str, int] = {}
+
+    @property
+    def steps(self) -> list[str]:
+        return [self.block(rank) for rank in self.blocks]
+
+    def block(self, rank: str) -> str:
+        name = self.names[rank]
+        return name if self.blocks.get(rank, 1) == 1 else f"{name}1"
+
+    def cells(self, access: Access) -> tuple[list[str], list[str], list[str]]:
+        """Subscripts that an entry's place gives its cell, those of the mask, and the names of
+        the cell's."""
+        places: list[str] = []
+        cell: dict[str, str] = {}
+        tile: dict[str, str] = {}
+        for axis, subscript in enumerate(access.subscripts):
+            rank = single(subscript)
+            letter = next(self.spare) if rank is None else self.names[rank]
+            shape = self.layer.extents.shapes[access.tensor]
+            self.sizes[letter] = shape[axis]
+            places.append(letter)
+            for inner in variables(subscript):
+                if inner in self.grouped and inner == rank:
+                    block = self.blocks.get(inner, 1)
+                    cell[inner] = letter if block == 1 else f"{letter}//{block}"
+                elif inner in self.blocks:
+                    raise ArchError(
+                        f"lanes: {access.tensor} has {inner} in a window, and {inner} is a step\n"
+                        "Give a mapping whose steps are ranks that vectors may share, such as c."
+                    )
+                # an entry meets every PE along a rank that is summed in a window
+                if inner in self.tiles and (inner == rank or inner in self.kept):
+                    if inner in tile:
+                        raise ArchError(f"lanes: {access.tensor} has {inner} in two axes")
+                    tile[inner] = f"{self.counts[inner]}*{letter}//{letter.upper()}"
+        names = [*map(self.block, cell), *(self.tiles[rank] for rank in tile)]
+        return [*cell.values(), *tile.values()], places, names
