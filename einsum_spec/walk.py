@@ -9,6 +9,7 @@ from zeroskip.einsum_spec.tree import (
     Access,
     Add,
     Affine,
+    Atom,
     Call,
     Compare,
     Div,
@@ -103,14 +104,15 @@ def bounds(
             divisor = monomial_value(atom.divisor, values)
             first, last = bounds(atom.inner, ranks, values)
             first, last = (first // divisor, last // divisor) if divisor else (0, 0)
+            if i in remainders:
+                most = _divisor(subscript, remainders[i], values) // divisor - 1
+                first, last = 0, min(last, most) if first >= 0 else most
         elif isinstance(atom, Gather):
             raise TypeError("what an index tensor holds is known at run time only")
         else:
             first, last = 0, ranks[atom.name] - 1
             if i in remainders:
-                floor = subscript.terms[remainders[i]][1]
-                assert isinstance(floor, Floor)
-                last = min(last, monomial_value(floor.divisor, values) - 1)
+                last = min(last, _divisor(subscript, remainders[i], values) - 1)
         factor = monomial_value(monomial, values)
         ends = (factor * first, factor * last)
         low, high = low + min(ends), high + max(ends)
@@ -118,19 +120,35 @@ def bounds(
 
 
 def _remainders(subscript: Affine, values: Mapping[str, int]) -> dict[int, int]:
-    """Term of p -> term of ``-d*(p//d)``, for each pair of terms that is a remainder."""
+    """Term of p -> term of ``-d*(p//d)``, for each pair of terms that is a remainder; also of
+    ``p//b``, with ``-c*(p//(b*c))``."""
     found: dict[int, int] = {}
     for j, (monomial, floor) in enumerate(subscript.terms):
-        name = single(floor.inner) if isinstance(floor, Floor) else None
-        if name is None or not isinstance(floor, Floor):
+        if not isinstance(floor, Floor):
             continue
         step = monomial_value(monomial, values)
         divisor = monomial_value(floor.divisor, values)
         for i, (other, atom) in enumerate(subscript.terms):
-            same = isinstance(atom, Var) and atom.name == name and i not in found
-            if same and monomial_value(other, values) * divisor == -step:
+            if i in found or i == j:
+                continue
+            own = _own_divisor(atom, floor, values)
+            times = divisor // own if own and divisor % own == 0 else 0
+            if times and monomial_value(other, values) * times == -step:
                 found[i] = j
     return found
+
+
+def _own_divisor(atom: Atom, floor: Floor, values: Mapping[str, int]) -> int:
+    """b of ``p//b``, where ``floor`` is of the same p; 1 of p itself; 0 of anything else."""
+    if isinstance(atom, Floor):
+        return monomial_value(atom.divisor, values) if atom.inner == floor.inner else 0
+    return int(isinstance(atom, Var) and atom.name == single(floor.inner))
+
+
+def _divisor(subscript: Affine, term: int, values: Mapping[str, int]) -> int:
+    floor = subscript.terms[term][1]
+    assert isinstance(floor, Floor)
+    return monomial_value(floor.divisor, values)
 
 
 def children(node: Expr) -> Iterator[Expr]:

@@ -1,6 +1,6 @@
 """Architectures: what a design is, apart from any layer that runs on it.
 
-    DRAM ── shared buffer ── network ── PE array: local store, multipliers, accumulators
+    DRAM ── shared buffers ── network ── PE array: local stores, multipliers, accumulators
 
 An architecture is read from a preset's name, a YAML 1.2 file or a dict.  Every error names
 the key, the file, the line and what was expected; every default shows in ``print(arch)``.
@@ -52,8 +52,9 @@ _PLACES: tuple[Place, ...] = ("off_chip", "buffer", "local")
 class Level:
     """One memory.
 
-    capacity_bits : None for unlimited.
-    read_bits_per_cycle, write_bits_per_cycle : of the whole level; None for unlimited.
+    instances : dimensions of the array along which there is one of it each; none: one in all.
+    capacity_bits : of each instance; None for unlimited.
+    read_bits_per_cycle, write_bits_per_cycle : of each instance; None for unlimited.
     data, metadata : the action that a bit costs, by kind; None where no table gives one.
     lines, cache : see `zeroskip.hwmodel.lines`; None where bits are counted one by one, and where
         a level keeps what the mapping says.
@@ -61,6 +62,7 @@ class Level:
 
     name: str
     place: Place
+    instances: tuple[str, ...]
     capacity_bits: int | None
     read_bits_per_cycle: float | None
     write_bits_per_cycle: float | None
@@ -83,7 +85,7 @@ class Level:
 class Arch:
     """A design.
 
-    levels : off chip, shared buffer, local store of each PE.
+    levels : from off chip inwards; the last is the local store of each PE.
     array : name and size of each dimension of the PE array.
     multipliers : in each PE; each does one multiplication a cycle.
     units, lanes : see `zeroskip.hwmodel.units` and `zeroskip.hwmodel.cartesian`.
@@ -101,7 +103,7 @@ class Arch:
     array: tuple[tuple[str, int], ...]
     multipliers: int
     sync: Literal["reduction", "none"]
-    levels: tuple[Level, Level, Level]
+    levels: tuple[Level, ...]
     energy: EnergyTable
     features: tuple[Feature, ...]
     units: tuple[Unit, ...]
@@ -125,11 +127,18 @@ class Arch:
 
     @property
     def buffer(self) -> Level:
-        return self.levels[1]
+        """The innermost level outside the array."""
+        return [level for level in self.levels if not level.instances][-1]
 
     @property
     def local(self) -> Level:
-        return self.levels[2]
+        """The innermost level, of which each PE has one."""
+        return self.levels[-1]
+
+    def number(self, level: Level) -> int:
+        """Instances of a level."""
+        sizes = dict(self.array)
+        return prod(sizes[dim] for dim in level.instances)
 
     def level(self, name: str) -> Level:
         """The level of a name.  Raises `ArchError` naming the levels there are."""
@@ -236,7 +245,7 @@ def _read(
     if sync not in ("reduction", "none"):
         reader.fail("sync", "expected reduction or none", sync)
     table = _table(reader, energy)
-    levels, defaulted = _levels(reader, table)
+    levels, defaulted = _levels(reader, table, [name for name, _ in array])
     features = _features(reader)
     units = read_units(reader)
     lanes = read_lanes(reader, multipliers)
@@ -296,17 +305,23 @@ def _table(reader: Reader, energy: str | Path | Mapping[str, Any] | None) -> Ene
     return energy_table(named if named in tables() else reader.folder / named)
 
 
-def _levels(reader: Reader, table: EnergyTable) -> tuple[tuple[Level, Level, Level], list[str]]:
-    expected = "three levels: off chip, the shared buffer, the local store of each PE"
+def _levels(
+    reader: Reader, table: EnergyTable, dims: Sequence[str]
+) -> tuple[tuple[Level, ...], list[str]]:
+    expected = "two levels or more: off chip first, the local store of each PE last"
     section = reader.section("levels", expected=expected)
-    if len(section.data) != 3:
+    if len(section.data) < 2:
         found = ", ".join(map(str, section.data)) or "none"
         reader.fail("levels", f"expected {expected}; found {len(section.data)}: {found}")
-    for key in set(section.data) & {*UNITS, "network", "compute", "intersect", "merge"}:
+    for key in set(section.data) & {*UNITS, "network", "compute", "MAC", "intersect", "merge"}:
         section.fail(key, "a level needs another name: the figures of a charge have this one")
-    levels, defaulted = [], []
-    for (key, entry), place in zip(section.sections(), _PLACES, strict=True):
+    levels: list[Level] = []
+    defaulted: list[str] = []
+    for number, (key, entry) in enumerate(section.sections()):
         bits = "a number of bits"
+        last = number == len(section.data) - 1
+        instances = _instances(entry, dims, levels, last)
+        place: Place = "local" if instances or last else "buffer" if number else "off_chip"
         capacity = entry.whole_or_unlimited("capacity_bits", "unlimited", expected=bits)
         reads = entry.number_or_unlimited("read_bits_per_cycle", "unlimited", expected=bits)
         writes = entry.number_or_unlimited("write_bits_per_cycle", "unlimited", expected=bits)
@@ -315,9 +330,31 @@ def _levels(reader: Reader, table: EnergyTable) -> tuple[tuple[Level, Level, Lev
         where = entry.text("source", "")
         kept = _lines_and_cache(entry, place)
         entry.close()
-        levels.append(Level(key, place, capacity, reads, writes, data, metadata, where, *kept))
+        bits_and_costs = capacity, reads, writes, data, metadata
+        levels.append(Level(key, place, instances, *bits_and_costs, where, *kept))
         defaulted += entry.defaulted
-    return (levels[0], levels[1], levels[2]), defaulted
+    return tuple(levels), defaulted
+
+
+def _instances(
+    entry: Reader, dims: Sequence[str], outer: Sequence[Level], last: bool
+) -> tuple[str, ...]:
+    """Dimensions along which a level has an instance each."""
+    expected = f"dimensions of the array ({', '.join(dims)}) joined by *, or none"
+    text = entry.text("instances", "*".join(dims) if last else "none", expected)
+    wanted = () if text == "none" else tuple(name.strip() for name in text.split("*"))
+    if len(set(wanted)) < len(wanted) or not set(wanted) <= set(dims):
+        entry.fail("instances", f"expected {expected}", text)
+    if last and set(wanted) != set(dims):
+        entry.fail(
+            "instances", f"the innermost level is in every PE: expected {'*'.join(dims)}", text
+        )
+    if wanted and not outer:
+        entry.fail("instances", "expected none: the outermost level is one for all", text)
+    if outer and not set(outer[-1].instances) <= set(wanted):
+        around = "*".join(outer[-1].instances)
+        entry.fail("instances", f"expected at least {around}, those of {outer[-1].name}", text)
+    return tuple(dim for dim in dims if dim in wanted)
 
 
 def _lines_and_cache(entry: Reader, place: str) -> tuple[Lines | None, Policy | None]:
@@ -358,7 +395,7 @@ def _features(reader: Reader) -> tuple[Feature, ...]:
     return tuple(features)
 
 
-def _formats(reader: Reader, levels: tuple[Level, Level, Level]) -> Mapping[str, Mapping[str, str]]:
+def _formats(reader: Reader, levels: Sequence[Level]) -> Mapping[str, Mapping[str, str]]:
     section = reader.section("formats", {}, expected="a section such as {I: {DRAM: RLE(5)}}")
     known = [level.name for level in levels]
     formats: dict[str, dict[str, str]] = {}

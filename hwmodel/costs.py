@@ -67,7 +67,7 @@ def bandwidth_cycles_of(arch: Arch, traffic: Traffic) -> dict[str, int]:
     found = {}
     for level in arch.levels:
         moved = sum((m for (name, _), m in traffic.items() if name == level.name), Moves())
-        side_by_side = arch.pes if level.place == "local" else 1
+        side_by_side = arch.number(level)
         times = [
             _cycles(bits, rate, side_by_side)
             for bits, rate in (

@@ -1,10 +1,12 @@
-"""Mappings: which loop runs where, apart from any architecture.
+"""Mappings: which loop runs where and what is kept where, apart from any architecture.
 
     order c n m r s p q; sync c; space p: rows, q: cols; roles F: F, I: I
+    order n1 k1 @LLB m1 @PE m0 k0; split k: 128, m: 16, n: 64; space m1: PE; keep PE: A,Z
 
-A loop of ``space`` runs across a dimension of the PE array: place v of a rank of extent V
-goes to PE ``size*v//V``.  PEs wait for each other after every iteration of the loop that
-``sync`` names; all loops from the outermost to that one make the *steps*.
+A loop of ``space`` runs across dimensions of the PE array: iteration v of V goes to PE
+``size*v//V``, or PE v of a part of a split rank.  PEs wait for each other after every iteration of
+the loop that ``sync`` names; all loops in time from the outermost to that one make the *steps*.
+A mark ``@X`` keeps the tensors of level X from there on (`zeroskip.hwmodel.nest`).
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 from types import MappingProxyType
 
@@ -19,6 +22,8 @@ from zeroskip.einsum_spec.walk import single, variables
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.layer import Layer
+from zeroskip.hwmodel.marks import is_mark, stays_of
+from zeroskip.hwmodel.nest import Loop, Residency, Stay, residency
 
 _EMPTY: Dict[str, str] = MappingProxyType({})
 
@@ -29,20 +34,24 @@ class Mapping:
 
     Parameters
     ----------
-    order : text or sequence of loops from outside in, optional
-        A rank that is split has the loops ``m1`` (outer) and ``m0``.
-    split : rank -> places in a block, optional
-        ``{"m": 16}`` (or ``[16]``): loop m1 goes over blocks of 16, m0 inside one.
-    space : rank -> dimension of the PE array, or several ("rows*cols"), optional
+    order : text or sequence of loops and marks from outside in, optional
+        A rank that is split in two has the loops ``m1`` (outer) and ``m0``, in three ``m2`` too.
+        ``@X`` keeps every tensor of level X from there on, ``@X(O)`` those that it names.
+    split : rank -> places in a block, or several from large to small, optional
+        ``{"m": [128, 16]}``: loop m2 goes over blocks of 128, m1 over blocks of 16 in one of
+        these, m0 inside one.  The last block of each may be short.
+    space : rank or loop -> dimension of the PE array, or several ("rows*cols"), optional
     sync : the loop after which PEs wait; ``"none"``: only at the end.
     roles : operand -> ``I`` or ``F``, which formats and features may go by, optional
+    keep : level -> tensors or roles that it keeps; others pass it by, optional
     """
 
     order: tuple[str, ...]
-    split: Dict[str, int]
+    split: Dict[str, tuple[int, ...]]
     space: Dict[str, tuple[str, ...]] | None
     sync: str | None
     roles: Dict[str, str]
+    keep: Dict[str, tuple[str, ...]]
 
     def __init__(
         self,
@@ -52,21 +61,25 @@ class Mapping:
         *,
         sync: str | None = None,
         roles: Dict[str, str] | None = None,
+        keep: Dict[str, str | Sequence[str]] | None = None,
     ) -> None:
-        _check_kinds(order, split, space, sync, roles)
+        _check_kinds(order, split, space, sync, roles, keep)
         loops = order.split() if isinstance(order, str) else order
         put = object.__setattr__
         put(self, "order", tuple(loops))
-        put(self, "split", {rank: _block(rank, size) for rank, size in (split or {}).items()})
+        put(self, "split", {rank: _blocks(rank, size) for rank, size in (split or {}).items()})
         dims = None
         if space is not None:
-            dims = {
-                rank: tuple(d.split("*")) if isinstance(d, str) else tuple(d)
-                for rank, d in space.items()
-            }
+            dims = {rank: _words(d, "*") for rank, d in space.items()}
         put(self, "space", dims)
         put(self, "sync", sync)
         put(self, "roles", dict(roles or {}))
+        put(self, "keep", {level: _words(names, ",") for level, names in (keep or {}).items()})
+
+    @property
+    def loops(self) -> tuple[str, ...]:
+        """The order without its marks."""
+        return tuple(word for word in self.order if not is_mark(word))
 
     def __str__(self) -> str:
         parts = [f"order {' '.join(self.order) or '(derived)'}", f"sync {self.sync or '(derived)'}"]
@@ -78,19 +91,34 @@ class Mapping:
         else:
             parts.append("space none: one PE")
         if self.split:
-            parts.append(f"split {', '.join(f'{r}: {n}' for r, n in self.split.items())}")
+            sizes = (f"{r}: {' '.join(map(str, n))}" for r, n in self.split.items())
+            parts.append(f"split {', '.join(sizes)}")
+        if self.keep:
+            kept = (f"{level}: {','.join(names)}" for level, names in self.keep.items())
+            parts.append(f"keep {'; '.join(kept)}")
         if self.roles:
             parts.append(f"roles {', '.join(f'{t}: {r}' for t, r in sorted(self.roles.items()))}")
         return "; ".join(parts)
 
 
-def _check_kinds(order: object, split: object, space: object, sync: object, roles: object) -> None:
+def _words(names: str | Sequence[str], mark: str) -> tuple[str, ...]:
+    listed = names.split(mark) if isinstance(names, str) else names
+    return tuple(name.strip() for name in listed if name.strip())
+
+
+def _check_kinds(
+    order: object, split: object, space: object, sync: object, roles: object, keep: object
+) -> None:
     """Refuse what is no mapping's part, naming the part."""
-    for name, table in (("split", split), ("space", space), ("roles", roles)):
+    tables = {"split": split, "space": space, "roles": roles, "keep": keep}
+    for name, table in tables.items():
         if table is not None and not isinstance(table, Dict):
-            raise ArchError(f"{name}: expected a dict by rank or operand, found {table!r}")
-    dims = list(space.values()) if isinstance(space, Dict) else []
-    texts = [("order", order), *(("space", value) for value in dims)]
+            by = "level" if name == "keep" else "rank or operand"
+            raise ArchError(f"{name}: expected a dict by {by}, found {table!r}")
+    texts = [("order", order)]
+    for name in ("space", "keep"):
+        table = tables[name]
+        texts += [(name, value) for value in (table.values() if isinstance(table, Dict) else ())]
     for name, value in texts:
         listed = value if isinstance(value, list | tuple) else [value]
         if not all(isinstance(word, str) for word in listed) or (name == "space" and not listed):
@@ -99,44 +127,42 @@ def _check_kinds(order: object, split: object, space: object, sync: object, role
         raise ArchError(f'sync: expected the name of a loop or "none", found {sync!r}')
 
 
-def _block(rank: str, size: int | Sequence[int]) -> int:
-    sizes = list(size) if isinstance(size, list | tuple) else [size]
-    if len(sizes) != 1 or isinstance(sizes[0], bool) or not isinstance(sizes[0], int):
-        raise ArchError(f"split of {rank}: expected one block size, found {size!r}")
-    if sizes[0] < 1:
-        raise ArchError(f"split of {rank}: expected a block of 1 or more, found {sizes[0]}")
-    return sizes[0]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One loop outside the sync: ``rank``, or blocks of it; so many iterations."""
-
-    rank: str
-    block: int
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Across:
-    """``rank`` across PEs: ``tiles`` of them, in the named dimensions, row-major."""
-
-    rank: str
-    dims: tuple[str, ...]
-    tiles: int
+def _blocks(rank: str, size: int | Sequence[int]) -> tuple[int, ...]:
+    listed = list(size) if isinstance(size, list | tuple) else [size]
+    sizes = [n for n in listed if isinstance(n, int) and not isinstance(n, bool)]
+    if not sizes or len(sizes) < len(listed):
+        raise ArchError(f"split of {rank}: expected block sizes, such as [128, 16], found {size!r}")
+    if min(sizes) < 1:
+        raise ArchError(f"split of {rank}: expected blocks of 1 or more, found {min(sizes)}")
+    for outer, inner in pairwise(sizes):
+        if inner >= outer or outer % inner:
+            raise ArchError(
+                f"split of {rank}: expected each block to be cut into smaller ones of one size, "
+                f"found {inner} after {outer}\nA block of {outer} may be cut into "
+                f"{', '.join(str(n) for n in range(outer - 1, 0, -1) if outer % n == 0) or 'none'}."
+            )
+    return tuple(sizes)
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """A complete mapping of one layer onto one array.
 
-    steps : loops outside the sync, outermost first.
-    across : ranks side by side; a PE outside a rank's tiles stays idle.
+    steps : loops in time outside the sync, outermost first.
+    across : loops side by side; a PE outside a loop's tiles stays idle.
+    loops : all, outermost first.
+    stays : tensor -> where it is kept, outermost level first; the first has it from the start.
     """
 
     mapping: Mapping
-    steps: tuple[Step, ...]
-    across: tuple[Across, ...]
+    steps: tuple[Loop, ...]
+    across: tuple[Loop, ...]
+    loops: tuple[Loop, ...]
+    stays: Dict[str, tuple[Stay, ...]]
+
+    def residency(self, stay: Stay, variables: set[str], ranks: Iterable[str]) -> Residency:
+        """How the tiles of a tensor with these ranks come and go, in a term of ``ranks``."""
+        return residency(self.loops, stay, variables, ranks)
 
     def __str__(self) -> str:
         return str(self.mapping)
@@ -147,45 +173,66 @@ def complete(mapping: Mapping | None, layer: Layer, arch: Arch) -> Schedule:
 
     The default: the last two ranks of the result with an extent above 1 go across the
     array's dimensions (one rank goes across all of them flattened); PEs wait after every
-    iteration of the outermost reduction rank, which is the outermost loop.
+    iteration of the outermost reduction rank, which is the outermost loop.  Levels outside the
+    array keep every tensor from the start, those inside it the result too, and operands inside
+    the sync.
 
     Raises
     ------
     ArchError
-        Naming the loop or dimension that does not fit.
+        Naming the loop, mark or dimension that does not fit.
     """
     given = mapping or Mapping()
     for rank in given.split:
         if rank not in layer.ranks:
             raise ArchError(f"split names {rank}, which is no rank; ranks: {_listed(layer.ranks)}")
     space = _space(given, layer, arch)
-    loops = [loop for rank in layer.ranks for loop in _loops(rank, given)]
+    known = [loop for rank in layer.ranks for loop in _loops(rank, given)]
+    names = [loop.name for loop in known]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ArchError(f"split: a part is called {twice}, and so is a rank: rename the rank")
     sync = given.sync or _default_sync(given, layer, arch, space)
-    order = given.order or _default_order(given, layer, loops, sync, space)
-    if sorted(order) != sorted(loops):
-        raise ArchError(f"order: expected each of {_listed(loops)} once, found {_listed(order)}")
-    if sync != "none" and sync not in order:
-        raise ArchError(f"sync {sync}: expected none or one of the loops {_listed(order)}")
-    outer = order[: order.index(sync) + 1] if sync != "none" else ()
-    steps = []
-    for loop in outer:
-        rank = _rank_of(loop, given)
-        if rank in space:
-            raise ArchError(
-                f"{rank} runs across PEs and cannot stand outside the sync, in order "
-                f"{' '.join(order)} with sync {sync}\nMove {loop} inside {sync}."
-            )
-        block = given.split[rank] if rank in given.split and loop == f"{rank}1" else 1
-        if rank in given.split and loop == f"{rank}0":
-            raise ArchError(
-                f"{loop} stands outside the sync {sync}: a step may name blocks ({rank}1) only\n"
-                f"Move {loop} inside {sync}, or leave {rank} whole."
-            )
-        steps.append(Step(rank, block, -(-layer.extent(rank) // block)))
+    stated = given.loops
+    if not stated:
+        stated = _default_order(layer, known, sync, space)
+    if sorted(stated) != sorted(names):
+        raise ArchError(f"order: expected each of {_listed(names)} once, found {_listed(stated)}")
+    if sync != "none" and sync not in stated:
+        raise ArchError(f"sync {sync}: expected none or one of the loops {_listed(stated)}")
     sizes = dict(arch.array)
-    across = tuple(Across(rank, dims, prod(sizes[d] for d in dims)) for rank, dims in space.items())
-    full = Mapping(order, given.split, space, sync=sync, roles=layer.roles)
-    return Schedule(full, tuple(steps), across)
+    made = {loop.name: _sized(loop, layer) for loop in known}
+    for name, dims in space.items():
+        loop, tiles = made[name], prod(sizes[d] for d in dims)
+        if loop.count > tiles and not loop.whole:
+            raise ArchError(
+                f"space of {name}: it has {loop.count} iterations, and {'*'.join(dims)} {tiles} "
+                f"PEs\nSplit {loop.rank} once more, so that the loop across has at most {tiles}."
+            )
+        made[name] = Loop(name, loop.rank, loop.block, loop.count, loop.span, dims, tiles)
+    loops = tuple(made[name] for name in stated)
+    outer = loops[: stated.index(sync) + 1] if sync != "none" else ()
+    for loop in outer:
+        if loop.dims and not loop.direct:
+            raise ArchError(
+                f"{loop.name} runs across PEs and cannot stand outside the sync, in order "
+                f"{' '.join(stated)} with sync {sync}\nMove {loop.name} inside {sync}."
+            )
+    order = given.order if given.loops else (*given.order, *stated)
+    full = Mapping(order, given.split, space, sync=sync, roles=layer.roles, keep=given.keep)
+    return Schedule(
+        full,
+        tuple(loop for loop in outer if not loop.dims and loop.span != loop.block),
+        tuple(made[name] for name in space if not made[name].single),
+        loops,
+        stays_of(order, given.keep, loops, len(outer), layer, arch),
+    )
+
+
+def _sized(loop: Loop, layer: Layer) -> Loop:
+    extent = layer.extent(loop.rank)
+    whole = min(extent, loop.span) if loop.span is not None else extent
+    return Loop(loop.name, loop.rank, loop.block, -(-whole // loop.block), loop.span)
 
 
 def _space(given: Mapping, layer: Layer, arch: Arch) -> dict[str, tuple[str, ...]]:
@@ -202,11 +249,13 @@ def _space(given: Mapping, layer: Layer, arch: Arch) -> dict[str, tuple[str, ...
             return {wide[-1]: tuple(names)}
         return {wide[-2]: (names[0],), wide[-1]: tuple(names[1:])}
     used: set[str] = set()
+    parts = {loop.name for rank in given.split for loop in _loops(rank, given)}
     for rank, dims in given.space.items():
-        if rank not in layer.ranks:
-            raise ArchError(f"space names {rank}, which is no rank; ranks: {_listed(layer.ranks)}")
         if rank in given.split:
-            raise ArchError(f"{rank} is split and goes across PEs: only one of the two as yet")
+            of = _listed(loop.name for loop in _loops(rank, given))
+            raise ArchError(f"space names {rank}, which is split: name one of its loops {of}")
+        if rank not in layer.ranks and rank not in parts:
+            raise ArchError(f"space names {rank}, which is no rank; ranks: {_listed(layer.ranks)}")
         for dim in dims:
             if dim not in names:
                 raise ArchError(
@@ -232,35 +281,34 @@ def _default_sync(given: Mapping, layer: Layer, arch: Arch, space: Iterable[str]
     if arch.sync == "none":
         return "none"
     for rank in layer.reductions:
-        if rank not in space:
-            return f"{rank}1" if rank in given.split else rank
+        outermost = _loops(rank, given)[0].name
+        if outermost not in space:
+            return outermost
     return "none"
 
 
 def _default_order(
-    given: Mapping,
-    layer: Layer,
-    loops: Sequence[str],
-    sync: str,
-    space: Dict[str, tuple[str, ...]],
+    layer: Layer, loops: Sequence[Loop], sync: str, space: Dict[str, tuple[str, ...]]
 ) -> tuple[str, ...]:
     """Blocks, then the sync, then the other loops, those across PEs innermost."""
-    blocks = [loop for loop in loops if _is_split(loop, given) and loop.endswith("1")]
-    first = [*(b for b in blocks if b != sync), *([sync] if sync in loops else [])]
-    inner = [loop for loop in loops if loop not in first and loop not in space]
+    names = [loop.name for loop in loops]
+    blocks = [loop.name for loop in loops if loop.block > 1 and loop.name not in space]
+    first = [*(b for b in blocks if b != sync), *([sync] if sync in names else [])]
+    inner = [name for name in names if name not in first and name not in space]
     return (*first, *inner, *space)
 
 
-def _loops(rank: str, given: Mapping) -> tuple[str, ...]:
-    return (f"{rank}1", f"{rank}0") if rank in given.split else (rank,)
-
-
-def _rank_of(loop: str, given: Mapping) -> str:
-    return loop[:-1] if _is_split(loop, given) else loop
-
-
-def _is_split(loop: str, given: Mapping) -> bool:
-    return loop[:-1] in given.split and loop[-1] in "01"
+def _loops(rank: str, given: Mapping) -> tuple[Loop, ...]:
+    """The loops of a rank, outermost first; without counts."""
+    if rank not in given.split:
+        return (Loop(rank, rank, 1, 0),)
+    sizes = (*given.split[rank], 1)
+    spans = (None, *given.split[rank])
+    parts = range(len(sizes) - 1, -1, -1)
+    return tuple(
+        Loop(f"{rank}{part}", rank, block, 0, span)
+        for part, block, span in zip(parts, sizes, spans, strict=True)
+    )
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -22,7 +22,7 @@ def assumptions_of(
 ) -> tuple[str, ...]:
     """Assumptions behind the figures of this charge."""
     return (
-        *_of_moves(arch),
+        *_of_moves(arch, schedule),
         *_of_conversions(layer, arch, conversions),
         *_of_time(layer, arch, schedule),
         *_of_units(arch),
@@ -33,20 +33,27 @@ def assumptions_of(
     )
 
 
-def _of_moves(arch: Arch) -> Iterator[str]:
-    off_chip, buffer, local = (level.name for level in arch.levels)
+def _of_moves(arch: Arch, schedule: Schedule) -> Iterator[str]:
+    off_chip, local = arch.off_chip.name, arch.local.name
+    once = {
+        stays[1].level if len(stays) > 1 else local: stays
+        for stays in schedule.stays.values()
+        if len(stays) > 1 and not stays[1].position
+    }
+    if len(once) == 1 and all(s[1:2] and not s[1].position for s in schedule.stays.values()):
+        yield (
+            f"{off_chip}: each operand is read once and the result written once; true while the "
+            f"working set fits {next(iter(once))}"
+        )
     yield (
-        f"{off_chip}: each operand is read once and the result written once; true while the "
-        f"working set fits {buffer}"
-    )
-    yield (
-        f"{buffer}: one read serves all PEs that need the same entry of an operand that does not "
-        "depend on their place; a PE keeps nothing of an operand from step to step"
+        "a tile comes anew at every iteration of the loops outside its mark, but for those "
+        "directly outside it that its tensor does not have; one read serves all PEs that need the "
+        "same entry of an operand that does not depend on their place"
     )
     yield "network: an entry that k PEs take is moved k times, once to each"
     yield (
         f"{local}: an operation reads each operand once, with its coordinate or bit where it has "
-        "one, and reads and writes its accumulator; accumulators stay in the PE until the end"
+        "one, and reads and writes its accumulator"
     )
 
 

@@ -1,11 +1,11 @@
-"""What the results of an accounting mean: names of counts, by term and operand."""
+"""What the results of an accounting mean: names of counts, by term, operand and level."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from zeroskip.hwmodel.layer import Operand, WorkTerm
-from zeroskip.hwmodel.policy import Stored
+from zeroskip.hwmodel.policy import OperandPolicy, Policy, Stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,38 +24,64 @@ class Mask:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """Names of the counts of one operand on its way from the buffer to the PEs.
+    """Names of two counts of what fills a level, in one format.
 
-    fetched : read from the buffer, over all steps; one read serves every PE that needs the
-        same entry of an operand that does not depend on its place in the array.
-    most : the largest number that one PE holds in one step.
-    tile : the largest number that the buffer must hold at a time, so that no entry is
-        fetched from outside twice.
+    fetched : read from the level outside, over all fills; one read serves every instance that
+        needs the same entry of an operand that does not depend on its place in the array.
+        Empty where the operand comes whole.
+    most : the largest number that one instance holds at a time, so that no entry is fetched
+        again; empty where it is not asked for.
     """
 
     fetched: str
     most: str
-    tile: str
+
+    @property
+    def names(self) -> set[str]:
+        return {name for name in (self.fetched, self.most) if name}
 
 
 @dataclass(frozen=True, slots=True)
-class Fetch:
-    """One operand on its way: its entries, its positions where each has a bit, the number of
-    PEs that one read serves, and the points of its term."""
+class Encoded:
+    """An operand as one level holds it: its format, its entries, and its positions where the
+    format has a bit for each."""
 
-    operand: Operand
-    role: str
     stored: Stored
     entries: Flow
     places: Flow | None
-    copies: int
+
+    @property
+    def names(self) -> set[str]:
+        return self.entries.names | (self.places.names if self.places is not None else set())
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One operand on its way from one level into the next that keeps it.
+
+    inner, outer : as the level filled holds it, and as that outside holds it (None where it
+        comes whole).
+    whole : how often all of it comes at a time; 0 where it comes tile by tile.
+    reads, arrivals : how often each entry is read, and arrives somewhere: one read may serve
+        several instances.
+    points : of its term.
+    """
+
+    operand: Operand
+    role: str
+    level: str
+    parent: str
+    inner: Encoded
+    outer: Encoded | None
+    whole: int
+    reads: int
+    arrivals: int
     points: int
 
     @property
     def names(self) -> set[str]:
         """Every count of it."""
-        flows = [self.entries, *([self.places] if self.places is not None else [])]
-        return {name for flow in flows for name in (flow.fetched, flow.most, flow.tile)}
+        return self.inner.names | (self.outer.names if self.outer is not None else set())
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +92,7 @@ class TermPlan:
     busy : points that take a cycle; executed : of these, not gated; effectual : no zero.
     steps : the largest ``busy`` of a PE, for each step.
     reads : operand number -> the points at which it is read in the PE; -1 is the result.
+    fills : of each operand, innermost level first; rules : of each operand.
     """
 
     term: WorkTerm
@@ -77,24 +104,35 @@ class TermPlan:
     cycles: str
     of_pe: str
     reads: tuple[tuple[int, str], ...]
-    fetches: tuple[Fetch, ...]
+    fills: tuple[tuple[Fill, ...], ...]
+    rules: tuple[OperandPolicy, ...]
 
     @property
     def names(self) -> set[str]:
         """Every count of it."""
         own = {self.busy, self.executed, self.effectual, self.steps, self.cycles, self.of_pe}
         own |= {name for _, name in self.reads} | ({self.fetched} if self.fetched else set())
-        return own.union(*(fetch.names for fetch in self.fetches))
+        return own.union(*(fill.names for fills in self.fills for fill in fills))
 
 
 @dataclass(frozen=True, slots=True)
-class OutputPlan:
-    """Names of the counts of the result: entries in a PE, written to the buffer, distinct."""
+class Drain:
+    """The result on its way from one level out to the next that keeps it.
 
+    most : entries in one instance at a time.
+    resident, copies : distinct entries of every instance; instances with parts of the same ones.
+    drained : entries that leave, by term; empty where each stays until the end and leaves once.
+    distinct, outer_copies : what ``resident`` and ``copies`` are at the level outside.
+    """
+
+    level: str
+    parent: str
     most: str
-    written: str
-    distinct: str
+    resident: str
     copies: int
+    drained: tuple[str, ...]
+    distinct: str
+    outer_copies: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,18 +142,32 @@ class Accounting:
     text : parses back through `zeroskip.einsum_spec`; ``#`` starts a comment.
     sizes : extents of the ranks in it.
     masks : what the Einsums read.
+    drains : of the result, innermost level first.
     """
 
     text: str
     sizes: dict[str, int]
     masks: dict[str, Mask]
     terms: tuple[TermPlan, ...]
-    additions: tuple[Fetch, ...]
-    output: OutputPlan
+    additions: tuple[tuple[Fill, ...], ...]
+    drains: tuple[Drain, ...]
+    policy: Policy
+
+    @property
+    def fills(self) -> tuple[Fill, ...]:
+        """Every fill, of products and of additions."""
+        every = [fills for plan in self.terms for fills in plan.fills]
+        return tuple(fill for fills in (*every, *self.additions) for fill in fills)
 
     @property
     def idle(self) -> set[str]:
         """Names of the counts that belong to terms without any point."""
         terms = [plan.names for plan in self.terms if not plan.term.points]
-        additions = [fetch.names for fetch in self.additions if not fetch.points]
-        return set[str]().union(*terms, *additions)
+        additions = [f.names for fills in self.additions for f in fills if not f.points]
+        drained = [
+            {name}
+            for drain in self.drains
+            for plan, name in zip(self.terms, drain.drained, strict=False)
+            if not plan.term.points
+        ]
+        return set[str]().union(*terms, *additions, *drained)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from zeroskip.einsum_spec.walk import single
@@ -25,7 +25,7 @@ from zeroskip.hwmodel.mapping import Schedule
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """How an operand lies on chip, in the buffer and in the PEs alike, as it moves.
+    """How an operand lies in a level, tile by tile, as it moves.
 
     entry_bits : coordinates of one stored entry.
     place_bits : bits of every position, stored or not.
@@ -47,6 +47,9 @@ class OperandPolicy:
         skips (one that others follow does), a zero gates.
     gated_where : operands (by number) whose zeros keep this one from being read.
     result_gated_where : the same of the result.
+    stored : by level that keeps it; without the outermost where the operand comes from there
+        whole.
+    read : as the innermost of them holds it, where units read it.
     """
 
     led_by: bool
@@ -54,7 +57,8 @@ class OperandPolicy:
     gated_by: bool
     gated_where: frozenset[int]
     result_gated_where: frozenset[int]
-    stored: Stored
+    stored: Mapping[str, Stored]
+    read: Stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,7 @@ def _check_names(layer: Layer, arch: Arch) -> None:
                 f"{arch.name}: formats names {name}, which is neither a tensor of this layer "
                 f"({names}) nor a role ({', '.join(ROLES)})"
             )
-    for level in (arch.buffer, arch.local):
+    for level in arch.levels[1:]:
         text = arch.format(layer.target.tensor, "O", level.name)
         if text not in ("U", "dense"):
             raise ArchError(
@@ -157,13 +161,16 @@ def _rules(
             gates[target] |= conditions
     rules = []
     for i, operand in enumerate(operands):
-        stored = _stored(layer, schedule, arch, operand, operand.tensor in zeros)
-        if i in skips and stored.kind == "in":
+        stored = _stored_by_level(layer, schedule, arch, term, operand, operand.tensor in zeros)
+        innermost = schedule.stays[operand.tensor][-1].level
+        if i in skips and stored[innermost].kind == "in":
+            label = stored[innermost].format.label
+            where = next(level for level, held in stored.items() if held.format.label == label)
             raise ArchError(
-                f"{arch.name} skips by {operand.tensor}, which {arch.buffer.name} holds in format "
-                f"{stored.format.label}: without metadata nobody knows what to skip\n"
+                f"{arch.name} skips by {operand.tensor}, which {where} holds in format "
+                f"{label}: without metadata nobody knows what to skip\n"
                 f"Give {operand.tensor} (role {layer.roles[operand.tensor]}) the format C or B at "
-                f"{arch.buffer.name}."
+                f"{where}."
             )
         rules.append(
             OperandPolicy(
@@ -173,42 +180,53 @@ def _rules(
                 gated_where=frozenset(gates[i]),
                 result_gated_where=frozenset(gates[-1]),
                 stored=stored,
+                read=stored[innermost],
             )
         )
     return tuple(rules)
 
 
+def _stored_by_level(
+    layer: Layer,
+    schedule: Schedule,
+    arch: Arch,
+    term: WorkTerm,
+    operand: Operand,
+    has_zeros: bool,
+) -> dict[str, Stored]:
+    """An operand in each level that keeps it, outermost first."""
+    stays = schedule.stays[operand.tensor]
+    tiled = len(stays) == 1
+    for stay in stays[1:2]:
+        at = stay if term in layer.work else replace(stay, position=0)  # additions come once
+        tiled = not schedule.residency(at, operand.variables, term.ranks).whole(at)
+    levels = [stay.level for stay in (stays if tiled else stays[1:])]
+    return {level: _stored(layer, schedule, arch, operand, level, has_zeros) for level in levels}
+
+
 def _stored(
-    layer: Layer, schedule: Schedule, arch: Arch, operand: Operand, has_zeros: bool
+    layer: Layer, schedule: Schedule, arch: Arch, operand: Operand, where: str, has_zeros: bool
 ) -> Stored:
-    """An operand on chip.  Fiber pointers stay with the controller and do not move."""
+    """An operand in a level.  Fiber pointers stay with the controller and do not move."""
     tensor, role = operand.tensor, layer.roles[operand.tensor]
     shape = layer.extents.shapes[tensor]
-    text = arch.format(tensor, role, arch.buffer.name)
-    bound = bound_format(text, operand, schedule)
-    inside = bound_format(arch.format(tensor, role, arch.local.name), operand, schedule)
-    if inside != bound:
-        raise ArchError(
-            f"{arch.name}: {tensor} is {bound.label} in {arch.buffer.name} and {inside.label} in "
-            f"{arch.local.name}; re-encoding on chip is not modelled yet\n"
-            "Give both levels one format."
-        )
+    bound = bound_format(arch.format(tensor, role, where), operand, schedule)
     levels = bound.levels
     if any(isinstance(level, RunLength) for level in levels):
         raise ArchError(
-            f"{arch.name}: {tensor} is run-length coded in {arch.buffer.name}, where entries are "
+            f"{arch.name}: {tensor} is run-length coded in {where}, where entries are "
             f"picked out one by one\nUse C or B there; RLE is for {arch.off_chip.name}."
         )
     if bound.split or any(isinstance(level, Structured) for level in levels):
         raise ArchError(
-            f"{arch.name}: {tensor} is {bound.label} in {arch.buffer.name}; split axes and groups "
+            f"{arch.name}: {tensor} is {bound.label} in {where}; split axes and groups "
             "G:H are not modelled there yet\nUse C or B."
         )
     last = next((i for i, x in enumerate(levels) if not isinstance(x, Uncompressed)), len(levels))
     inner = levels[last:]
     if len(inner) > 1 and not all(isinstance(level, Singleton) for level in inner[1:]):
         raise ArchError(
-            f"{arch.name}: {tensor} is {bound.label} in {arch.buffer.name}; there one level at "
+            f"{arch.name}: {tensor} is {bound.label} in {where}; there one level at "
             "most may be compressed, the innermost, or COO\nUse U, C, B, CSR or COO."
         )
     if not inner:
@@ -230,7 +248,7 @@ def bound_format(text: str, operand: Operand, schedule: Schedule) -> Format:
     One level alone (``C``, ``B``, ``R(5)``) means: each step's slice is one fiber.  The axes
     that are a step's loop are U, all others are flattened under that level.
     """
-    return _bound(text, operand, {step.rank for step in schedule.steps if step.block == 1})
+    return _bound(text, operand, {step.rank for step in schedule.steps if step.whole})
 
 
 def result_format(text: str, layer: Layer) -> Format:

@@ -185,7 +185,9 @@ def moves_table(charge: Totals) -> Table:
     bits = {level.name: (level.pj_per_bit, level.metadata_pj_per_bit) for level in arch.levels}
     network = arch.energy.action(NETWORK)
     bits[NETWORK] = (network.pj_per_bit, network.pj_per_bit) if network else (0.0, 0.0)
-    order = [arch.off_chip.name, arch.buffer.name, NETWORK, arch.local.name]
+    outside = sum(not level.instances for level in arch.levels)
+    order = [level.name for level in arch.levels]
+    order.insert(outside, NETWORK)
     rows = []
     for level in order:
         for (at, tensor), moved in charge.traffic.items():

@@ -1,11 +1,11 @@
 """Counts into bits: what moves at each level, for each tensor, data and metadata apart.
 
-off chip   each operand is read once in its format there, the result written once
-buffer     each operand is written once, read by the PEs step by step; the result is
-           written by the PEs and read once to leave
-network    every entry to every PE that needs it, and the results back
-PE         operands are written on arrival and read at every operation; accumulators are
-           read and written at every operation; a bias is added as an operation is
+fills      read from the level outside in its format, written in the format of the level
+drains     results leave a level with their last part, or with one that comes back: then it is
+           written outside as it is, and read again
+network    whatever goes between levels of which the array has different numbers
+units      read operands, and read and write accumulators, at every operation, in the innermost
+           level that keeps them; a bias is added as an operation is
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from zeroskip.hwmodel.arch import Arch, Level
 from zeroskip.hwmodel.evaluate import Counted, Operand
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.mapping import Schedule
-from zeroskip.hwmodel.plan import Accounting, Fetch, TermPlan
+from zeroskip.hwmodel.plan import Accounting, Drain, Encoded, Fill, TermPlan
 from zeroskip.hwmodel.policy import bound_format, result_format
 
 Counts = Mapping[str, NDArray[np.int64]]
@@ -67,6 +67,16 @@ class Moves:
     @property
     def bits(self) -> int:
         return self.read_bits + self.write_bits
+
+    def __rmul__(self, times: int) -> Moves:
+        return Moves(
+            times * self.reads,
+            times * self.writes,
+            times * self.read_data_bits,
+            times * self.read_metadata_bits,
+            times * self.write_data_bits,
+            times * self.write_metadata_bits,
+        )
 
     def __add__(self, other: Moves) -> Moves:
         return Moves(
@@ -122,40 +132,73 @@ def traffic_of(
     def add(level: str, tensor: str, moves: Moves) -> None:
         found[level, tensor] = found.get((level, tensor), Moves()) + moves
 
-    off_chip, buffer, local = (level.name for level in arch.levels)
-    for tensor in layer.tensors:
-        outside = _storage(layer, arch, schedule, operands[tensor], tensor, arch.off_chip)
-        inside = _storage(layer, arch, schedule, operands[tensor], tensor, arch.buffer)
-        add(off_chip, tensor, reads(outside.stored, outside.data_bits, outside.metadata_bits))
-        add(buffer, tensor, writes(inside.stored, inside.data_bits, inside.metadata_bits))
-    for fetch in (*(f for plan in accounting.terms for f in plan.fetches), *accounting.additions):
-        moved = _fetched(fetch, counts, arch.value_bits)
-        tensor = fetch.operand.tensor
-        add(buffer, tensor, moved)
-        data, metadata = moved.read_data_bits * fetch.copies, moved.read_metadata_bits
-        arrived = writes(moved.reads * fetch.copies, data, metadata * fetch.copies)
-        add(NETWORK, tensor, arrived)
-        add(local, tensor, arrived)
+    whole: dict[tuple[str, str, str], int] = {}
+    for fill in accounting.fills:
+        tensor = fill.operand.tensor
+        if fill.outer is None:
+            way = (fill.parent, fill.level, tensor)
+            once = fill.whole == 1 and whole.get(way, 1) == 1
+            whole[way] = 1 if once else whole.get(way, 0) + fill.whole
+            continue
+        moved = _entries(fill.outer, counts, arch.value_bits)
+        add(fill.parent, tensor, reads(moved.entries, moved.data, moved.metadata))
+        arrived = _entries(fill.inner, counts, arch.value_bits).spread(fill)
+        for level in (fill.level, *_networks(arch, fill.parent, fill.level)):
+            add(level, tensor, writes(arrived.entries, arrived.data, arrived.metadata))
+    for (parent, level, tensor), times in whole.items():
+        outside = _storage(layer, arch, schedule, operands[tensor], tensor, arch.level(parent))
+        inside = _storage(layer, arch, schedule, operands[tensor], tensor, arch.level(level))
+        add(parent, tensor, times * _read(outside))
+        add(level, tensor, times * _written(inside))
+    innermost = {tensor: stays[-1].level for tensor, stays in schedule.stays.items()}
     for plan in accounting.terms:
-        for tensor, moved in _operations(plan, counts, arch, layer.target.tensor):
-            add(local, tensor, moved)
-    for tensor, moved in _additions(layer, arch, accounting):
-        add(local, tensor, moved)
-    for level, moved in _result(layer, arch, accounting, counts, result):
-        add(level, layer.target.tensor, moved)
+        for tensor, moves in _operations(plan, counts, arch, layer.target.tensor):
+            add(innermost[tensor], tensor, moves)
+    for tensor, moves in _additions(layer, arch, accounting):
+        add(innermost[tensor], tensor, moves)
+    for level, moves in _results(layer, arch, accounting, counts, result):
+        add(level, layer.target.tensor, moves)
     return found
 
 
-def _fetched(fetch: Fetch, counts: Counts, value_bits: int) -> Moves:
-    entries = _int(counts, fetch.entries.fetched)
-    metadata = entries * fetch.stored.entry_bits
-    if fetch.places is not None:
-        metadata += _int(counts, fetch.places.fetched) * fetch.stored.place_bits
-    return reads(entries, entries * value_bits, metadata)
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    """Entries, and their bits."""
+
+    entries: int
+    data: int
+    metadata: int
+
+    def spread(self, fill: Fill) -> _Moved:
+        """What arrives where this is read."""
+        whole = self.entries, self.data, self.metadata
+        return _Moved(*(number * fill.arrivals // max(fill.reads, 1) for number in whole))
+
+
+def _entries(held: Encoded, counts: Counts, value_bits: int) -> _Moved:
+    entries = _int(counts, held.entries.fetched)
+    metadata = entries * held.stored.entry_bits
+    if held.places is not None:
+        metadata += _int(counts, held.places.fetched) * held.stored.place_bits
+    return _Moved(entries, entries * value_bits, metadata)
+
+
+def _networks(arch: Arch, one: str, other: str) -> tuple[str, ...]:
+    """The network, where two levels have different numbers of instances."""
+    apart = arch.level(one).instances != arch.level(other).instances
+    return (NETWORK,) if apart else ()
+
+
+def _read(storage: Storage) -> Moves:
+    return reads(storage.stored, storage.data_bits, storage.metadata_bits)
+
+
+def _written(storage: Storage) -> Moves:
+    return writes(storage.stored, storage.data_bits, storage.metadata_bits)
 
 
 def _operations(plan: TermPlan, counts: Counts, arch: Arch, target: str) -> list[tuple[str, Moves]]:
-    """Reads of the local store at every operation; the accumulator is read and written."""
+    """Reads of the innermost level at every operation; the accumulator is read and written."""
     found = []
     for number, name in plan.reads:
         points = _int(counts, name)
@@ -164,73 +207,121 @@ def _operations(plan: TermPlan, counts: Counts, arch: Arch, target: str) -> list
             moves = reads(points, bits) + writes(points, bits)
             found.append((target, moves))
             continue
-        fetch = plan.fetches[number]
-        each = fetch.stored.entry_bits or fetch.stored.place_bits
-        found.append((fetch.operand.tensor, reads(points, points * arch.value_bits, points * each)))
+        rule, operand = plan.rules[number], plan.term.operands[number]
+        each = rule.read.entry_bits or rule.read.place_bits
+        found.append((operand.tensor, reads(points, points * arch.value_bits, points * each)))
     return found
 
 
 def _additions(layer: Layer, arch: Arch, accounting: Accounting) -> list[tuple[str, Moves]]:
     """Each addition reads its term, and reads and writes the accumulator."""
-    found, fetches = [], iter(accounting.additions)
-    for term in layer.additions:
+    found = []
+    for term, rules in zip(layer.additions, accounting.policy.additions, strict=True):
         bits = term.points * arch.accumulator_bits
         found.append((layer.target.tensor, reads(term.points, bits) + writes(term.points, bits)))
-        for operand in term.operands:
-            stored = next(fetches).stored
-            data, each = term.points * arch.value_bits, stored.entry_bits or stored.place_bits
+        for operand, rule in zip(term.operands, rules, strict=True):
+            each = rule.read.entry_bits or rule.read.place_bits
+            data = term.points * arch.value_bits
             found.append((operand.tensor, reads(term.points, data, term.points * each)))
     return found
 
 
 def merged_of(accounting: Accounting, counts: Counts) -> int:
-    """Parts of results that are added in the buffer to another part of theirs."""
-    plan = accounting.output
-    return max(_int(counts, plan.written) * plan.copies - _int(counts, plan.distinct), 0)
+    """Parts of results that are added to another part of theirs on their way out."""
+    return sum(flow.resident - flow.distinct for flow in _flows(accounting, counts))
 
 
-def _result(
+@dataclass(frozen=True, slots=True)
+class _Flow:
+    """Entries of the result that leave a level; distinct ones of all its instances, and of
+    those outside."""
+
+    drain: Drain
+    drained: int
+    resident: int
+    distinct: int
+
+    @property
+    def again(self) -> int:
+        """Entries that come back into the level."""
+        return self.drained - self.resident
+
+    @property
+    def partial(self) -> int:
+        """Writes outside that find a part there, which is read first."""
+        return self.drained - self.distinct
+
+
+def _flows(accounting: Accounting, counts: Counts) -> list[_Flow]:
+    found = []
+    for drain in accounting.drains:
+        distinct = _int(counts, drain.distinct) * drain.outer_copies
+        resident = max(_int(counts, drain.resident) * drain.copies, distinct)
+        drained = sum(_int(counts, name) for name in drain.drained) or resident
+        found.append(_Flow(drain, drained, resident, distinct))
+    return found
+
+
+def _results(
     layer: Layer, arch: Arch, accounting: Accounting, counts: Counts, outside: Storage
 ) -> list[tuple[str, Moves]]:
-    """The result leaves the PEs once; where several PEs hold a part, the parts are added in
-    the buffer, at the width of an accumulator."""
-    plan, size = accounting.output, prod(layer.extents.shapes[layer.target.tensor])
-    written = _int(counts, plan.written) * plan.copies
-    merged = merged_of(accounting, counts)
-    width = arch.accumulator_bits if merged else arch.value_bits
-    off_chip, buffer, local = (level.name for level in arch.levels)
-    return [
-        (local, reads(written, written * arch.accumulator_bits)),
-        (NETWORK, writes(written, written * width)),
-        (buffer, writes(written, written * width)),
-        (buffer, reads(merged, merged * width)),
-        (buffer, reads(size, size * arch.value_bits)),
-        (off_chip, writes(outside.stored, outside.data_bits, outside.metadata_bits)),
-    ]
+    """What the result moves.  A level that gets parts holds them at the width of an
+    accumulator, as the innermost does; the last part of each leaves for the outermost level at
+    that of a value, in the format that it has there."""
+    size = prod(layer.extents.shapes[layer.target.tensor])
+    found: list[tuple[str, Moves]] = []
+    held = arch.accumulator_bits
+    for flow in _flows(accounting, counts):
+        level, parent = flow.drain.level, flow.drain.parent
+        last = parent == arch.off_chip.name
+        inner = level != arch.local.name
+        width = arch.accumulator_bits if flow.partial else arch.value_bits
+        back = flow.again * arch.accumulator_bits
+        between = _networks(arch, level, parent)
+        out = flow.drained
+        if last and inner:
+            out = size + flow.partial
+            found.append((level, reads(size, size * arch.value_bits)))
+            found.append((level, reads(flow.partial, flow.partial * arch.accumulator_bits)))
+        else:
+            found.append((level, reads(out, out * held)))
+        found.append((level, writes(flow.again, back)))
+        for name in between:
+            found.append((name, writes(out, out * width)))
+            found.append((name, writes(flow.again, back)))
+        if last:
+            found.append((parent, _written(outside)))
+            out = flow.partial
+        found.append((parent, writes(out, out * width)))
+        found.append((parent, reads(flow.partial, flow.partial * arch.accumulator_bits)))
+        held = width
+    return found
 
 
 def capacities(arch: Arch, accounting: Accounting, counts: Counts) -> tuple[Capacity, ...]:
-    """What buffer and local store must hold.
+    """What one instance of each level must hold.
 
-    The buffer: of every operand of a step what the step needs, or all of it where later
-    steps come back to it.  A PE: what it needs in its largest step of each operand (an upper
-    bound, since these need not be one step), and the accumulators of all its outputs.
+    Of every operand its largest tile (an upper bound, since these need not be of one time); of
+    the result, its largest tile in the innermost level and where parts come back to it.
     """
-    buffer = local = 0
+    needed = dict.fromkeys((level.name for level in arch.levels[1:]), 0)
     for plan in accounting.terms:
-        tile = most = 0
-        for fetch in plan.fetches:
-            each = arch.value_bits + fetch.stored.entry_bits
-            tile += _int(counts, fetch.entries.tile) * each
-            most += _int(counts, fetch.entries.most) * each
-            if fetch.places is not None:
-                tile += _int(counts, fetch.places.tile) * fetch.stored.place_bits
-                most += _int(counts, fetch.places.most) * fetch.stored.place_bits
-        buffer, local = max(buffer, tile), max(local, most)
-    local += _int(counts, accounting.output.most) * arch.accumulator_bits
-    return (
-        Capacity(arch.buffer.name, buffer, arch.buffer.capacity_bits),
-        Capacity(arch.local.name, local, arch.local.capacity_bits),
+        tiles = dict.fromkeys(needed, 0)
+        for fill in (fill for fills in plan.fills for fill in fills):
+            stored, held = fill.inner.stored, fill.inner
+            tiles[fill.level] += _int(counts, held.entries.most) * (
+                arch.value_bits + stored.entry_bits
+            )
+            if held.places is not None:
+                tiles[fill.level] += _int(counts, held.places.most) * stored.place_bits
+        needed = {name: max(needed[name], tiles[name]) for name in needed}
+    inner = True
+    for flow in _flows(accounting, counts):
+        if inner:
+            needed[flow.drain.level] += _int(counts, flow.drain.most) * arch.accumulator_bits
+        inner = flow.again > 0
+    return tuple(
+        Capacity(level.name, needed[level.name], level.capacity_bits) for level in arch.levels[1:]
     )
 
 
@@ -298,4 +389,4 @@ def result_storage(layer: Layer, arch: Arch, result: Operand) -> Storage:
 
 
 def _int(counts: Counts, name: str) -> int:
-    return int(counts[name].sum())
+    return int(counts[name].sum()) if name else 0

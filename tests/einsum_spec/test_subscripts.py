@@ -144,6 +144,16 @@ def test_bounds_of_a_remainder_are_exact(extent, divisor, factor):
     assert bounds(part, {"p": extent}, {}) == (min(values), max(values))
 
 
+@given(st.integers(1, 30), st.integers(1, 4), st.integers(1, 4), st.sampled_from([-2, 1, 3]))
+def test_bounds_of_a_block_in_a_larger_one_are_exact(extent, block, times, factor):
+    inner, outer = (
+        Floor(Affine(((Monomial(1), Var("p")),)), Monomial(n)) for n in (block, block * times)
+    )
+    part = Affine(((Monomial(factor), inner), (Monomial(-factor * times), outer)))
+    values = [factor * (place // block % times) for place in range(extent)]
+    assert bounds(part, {"p": extent}, {}) == (min(values), max(values))
+
+
 def test_single():
     assert single(subscript("p")) == "p"
     assert [single(subscript(t)) for t in ("2*p", "p+1", "p+q", "3", "p//2")] == [None] * 5

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from simulator import Access, Design, Nest
+from simulator import Access, Design, Loop, Nest
 
 from zeroskip.formats.tensor import Tensor
 from zeroskip.hwmodel import Mapping
@@ -52,8 +53,14 @@ class Case:
     stored: dict[str, set[tuple[int, ...]]]
 
     def nest(
-        self, steps: list[tuple[str, int]], across: list[tuple[str, int]], dense: set[str]
+        self,
+        loops: list[Loop],
+        sync: int,
+        stays: dict[str, list[tuple[str, int]]],
+        instances: dict[str, tuple[str, ...]],
+        dense: dict[str, set[str]],
     ) -> Nest:
+        """The same for the simulator.  dense : tensor -> levels where it is uncompressed."""
         terms = []
         for term in self.terms:
             accesses = []
@@ -64,19 +71,12 @@ class Case:
                 )
                 array = np.asarray(self.arrays[tensor])
                 values = {c: float(v) for c, v in np.ndenumerate(array) if v}
+                held = self.stored[tensor]
                 accesses.append(
-                    Access(
-                        tensor,
-                        subscripts,
-                        shape,
-                        low,
-                        values,
-                        self.stored[tensor],
-                        tensor in dense,
-                    )
+                    Access(tensor, subscripts, shape, low, values, held, dense.get(tensor, set()))
                 )
             terms.append(accesses)
-        return Nest(self.sizes, self.target, terms, steps, across)
+        return Nest(self.sizes, self.target, terms, loops, sync, stays, instances)
 
 
 def subscripts_of(access: str) -> tuple[str, list[str]]:
@@ -147,27 +147,110 @@ def _points(sizes: dict[str, int]) -> int:
     return total
 
 
+@dataclass
+class Mapped:
+    """A mapping onto levels and array, told twice."""
+
+    mapping: Mapping
+    levels: dict[str, dict[str, str]]
+    array: dict[str, int]
+    loops: list[Loop]
+    sync: int
+    stays: dict[str, list[tuple[str, int]]]
+
+    @property
+    def instances(self) -> dict[str, tuple[str, ...]]:
+        wanted = {name: level.get("instances", "none") for name, level in self.levels.items()}
+        return {
+            name: () if text == "none" else tuple(text.split("*")) for name, text in wanted.items()
+        }
+
+
+HIERARCHIES: list[dict[str, dict[str, str]]] = [
+    {"DRAM": {}, "PE": {"instances": "d0*d1"}},
+    {"DRAM": {}, "GLB": {}, "PE": {"instances": "d0*d1"}},
+    {"DRAM": {}, "L2": {}, "GLB": {}, "PE": {"instances": "d0*d1"}},
+    {"DRAM": {}, "GLB": {}, "ROW": {"instances": "d0"}, "PE": {"instances": "d0*d1"}},
+    {"DRAM": {}, "GLB": {}, "BUF": {"instances": "d0*d1"}, "RF": {"instances": "d0*d1"}},
+]
+
+
+def default_stays(case: Case, levels: dict[str, dict[str, str]], sync: int) -> Any:
+    """Where the default keeps everything: operands inside the sync in levels of the array."""
+    stays = {}
+    for tensor in [*case.arrays, "O"]:
+        inner = 0 if tensor == "O" else sync
+        stays[tensor] = [
+            (name, inner if level.get("instances", "none") != "none" else 0)
+            for name, level in levels.items()
+        ]
+    return stays
+
+
 @st.composite
-def mappings(draw: st.DrawFn, case: Case) -> tuple[Mapping, list[tuple[str, int]], list[Any]]:
-    """A mapping onto an array of two dimensions; its steps and what goes across, by name."""
-    ranks = list(case.sizes)
-    dims = draw(st.sampled_from([["d0"], ["d0", "d1"], ["d0*d1"], []]))
-    across = draw(st.permutations(ranks))[: len(dims)]
-    left = [rank for rank in draw(st.permutations(ranks)) if rank not in across]
-    outer = left[: draw(st.integers(0, 3))]
-    split = {}
-    if outer and draw(st.booleans()):
-        split[draw(st.sampled_from(outer))] = draw(st.integers(1, 3))
-    loops = [f"{rank}1" if rank in split else rank for rank in outer]
-    inner = [rank for rank in ranks if rank not in outer] + [f"{rank}0" for rank in split]
-    mapping = Mapping(
-        [*loops, *inner],
-        split,
-        dict(zip(across, dims, strict=False)),
-        sync=loops[-1] if loops else "none",
-    )
-    steps = [(rank, split.get(rank, 1)) for rank in outer]
-    return mapping, steps, list(zip(across, dims, strict=False))
+def mappings(draw: st.DrawFn, case: Case) -> Mapped:
+    """Any mapping: splits in two or three, loops across PEs, marks of each tensor, bypasses."""
+    levels = draw(st.sampled_from(HIERARCHIES))
+    array = dict(zip(("d0", "d1"), draw(st.sampled_from(ARRAYS)), strict=True))
+    split: dict[str, list[int]] = {}
+    loops: list[Loop] = []
+    for rank in case.sizes:
+        inner, times = draw(st.integers(1, 3)), draw(st.integers(2, 3))
+        blocks = draw(st.sampled_from([[], [], [inner], [inner * times, inner]]))
+        if blocks:
+            split[rank] = blocks
+        names = [f"{rank}{n}" for n in range(len(blocks), -1, -1)] if blocks else [rank]
+        spans = [10**9, *blocks]
+        loops += [Loop(*x) for x in zip(names, [rank] * 3, [*blocks, 1], spans, strict=False)]
+    loops = draw(st.permutations(loops))
+    counts = {x.name: -(-min(case.sizes[x.rank], x.span) // x.block) for x in loops}
+    space: dict[str, str] = {}
+    for dims in draw(st.sampled_from([["d0"], ["d0", "d1"], ["d1"], ["d0*d1"], []])):
+        if "ROW" in levels and "*" in dims:
+            continue
+        pes = math.prod(array[dim] for dim in dims.split("*"))
+        fit = [x for x in loops if not x.pes and (_whole(x) or counts[x.name] <= pes)]
+        if not fit:
+            continue
+        loop = draw(st.sampled_from(fit))
+        space[loop.name], loop.dims, loop.pes = dims, tuple(dims.split("*")), pes
+        if _whole(loop):  # it may have several iterations in one PE: innermost
+            loops = [x for x in loops if x is not loop] + [loop]
+    deepest = min((n for n, x in enumerate(loops) if x.pes and _whole(x)), default=len(loops))
+    sync = draw(st.integers(0, deepest))
+    while sync and loops[sync - 1].pes:
+        sync -= 1
+    stays: dict[str, list[tuple[str, int]]] = {}
+    marks: list[tuple[int, int, str]] = []
+    keep: dict[str, list[str]] = {}
+    outermost, *inner_levels = levels
+    for tensor in [*case.arrays, "O"]:
+        stays[tensor] = [(outermost, 0)]
+        at = 0
+        for number, level in enumerate(inner_levels):
+            bypass = draw(st.integers(0, 5)) == 0 and level != inner_levels[-1]
+            if bypass:
+                keep.setdefault(level, []).append(tensor)
+                continue
+            at = draw(st.integers(at, deepest))
+            stays[tensor].append((level, at))
+            marks.append((at, number, f"@{level}({tensor})"))
+    order: list[str] = []
+    for number in range(len(loops) + 1):
+        order += [text for at, _, text in sorted(marks) if at == number]
+        order += [loops[number].name] if number < len(loops) else []
+    kept = {
+        level: [t for t in [*case.arrays, "O"] if t not in passed] for level, passed in keep.items()
+    }
+    mapping = Mapping(order, split, space, sync=loops[sync - 1].name if sync else "none", keep=kept)
+    return Mapped(mapping, levels, array, loops, sync, stays)
+
+
+ARRAYS = [(1, 1), (2, 1), (1, 3), (2, 2), (4, 1), (2, 3)]
+
+
+def _whole(loop: Loop) -> bool:
+    return loop.block == 1 and loop.span == 10**9
 
 
 @st.composite

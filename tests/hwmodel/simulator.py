@@ -18,7 +18,7 @@ Place = tuple[int, ...]
 @dataclass
 class Access:
     """``values`` and ``stored`` are dicts of coordinates; a coordinate outside ``shape`` (after
-    subtracting the low padding) is padding."""
+    subtracting the low padding) is padding.  ``dense``: levels that hold every place."""
 
     tensor: str
     subscripts: list[str]
@@ -26,7 +26,7 @@ class Access:
     low: Place
     values: dict[Place, float]
     stored: set[Place]
-    dense: bool
+    dense: set[str]
 
     def __post_init__(self) -> None:
         self.codes = [compile(text, "", "eval") for text in self.subscripts]
@@ -41,9 +41,13 @@ class Access:
     def inside(self, place: Place) -> bool:
         return all(0 <= x < n for x, n in zip(place, self.shape, strict=True))
 
-    def held(self, place: Place) -> bool:
-        """Whether the format holds an entry there."""
-        return self.inside(place) and (self.dense or place in self.stored)
+    def held(self, place: Place, level: str) -> bool:
+        """Whether the format of a level holds an entry there."""
+        return self.inside(place) and (level in self.dense or place in self.stored)
+
+    def entries(self, level: str) -> int:
+        """All that the level holds of the whole tensor."""
+        return sum(self.held(place, level) for place in product(*map(range, self.shape)))
 
 
 @dataclass
@@ -55,82 +59,133 @@ class Design:
 
 
 @dataclass
+class Loop:
+    """``v % span // block`` of a rank; ``pes`` side by side, 0 in time."""
+
+    name: str
+    rank: str
+    block: int = 1
+    span: int = 10**9
+    pes: int = 0
+    dims: tuple[str, ...] = ()
+
+    def at(self, point: Point, extents: dict[str, int]) -> int:
+        part = point[self.rank] % self.span // self.block
+        if not self.pes:
+            return part
+        whole = self.block == 1 and self.span == 10**9
+        return self.pes * part // extents[self.rank] if whole else part
+
+
+@dataclass
 class Nest:
-    """A mapped layer.  steps: (rank, block); across: (rank, tiles)."""
+    """A mapped layer.
+
+    loops : outermost first; the first ``sync`` of them stand outside the sync.
+    stays : tensor -> levels that keep it, outermost first, with the loops outside each.
+    instances : level -> dimensions of the array that it has an instance each along.
+    """
 
     extents: dict[str, int]
     target: list[str]
     terms: list[list[Access]]
-    steps: list[tuple[str, int]]
-    across: list[tuple[str, int]]
+    loops: list[Loop]
+    sync: int
+    stays: dict[str, list[tuple[str, int]]]
+    instances: dict[str, tuple[str, ...]]
     result: str = "O"
+
+    def work(self) -> list[list[Access]]:
+        """Products, or single operands where there are none."""
+        most = max(len(term) for term in self.terms)
+        return [term for term in self.terms if len(term) > 1] if most > 1 else self.terms
+
+    def ranks(self, term: list[Access]) -> list[str]:
+        """Ranks of a term: those of the target and its own, in a fixed order."""
+        used = {name for access in term for name in access.names()} | self.target_ranks()
+        return [rank for rank in self.extents if rank in used]
+
+    def target_ranks(self) -> set[str]:
+        return {name for text in self.target for name in compile(text, "", "eval").co_names}
+
+    def points(self, term: list[Access]) -> list[Point]:
+        ranks = self.ranks(term)
+        every = product(*(range(self.extents[rank]) for rank in ranks))
+        return [dict(zip(ranks, values, strict=True)) for values in every]
+
+    def pe(self, at: Point, dims: set[str] | None = None) -> tuple[tuple[str, int], ...]:
+        """Where a point is in the array: by loop across it, or by those within ``dims``."""
+        return tuple(
+            (loop.name, loop.at(at, self.extents) if loop.rank in at else 0)
+            for loop in self.loops
+            if loop.pes and (dims is None or set(loop.dims) <= dims)
+        )
+
+    def in_time(self, loops: list[Loop], ranks: list[str]) -> list[Loop]:
+        """Those in time that have more than one iteration."""
+        return [
+            x
+            for x in loops
+            if not x.pes and x.rank in ranks and min(self.extents[x.rank], x.span) > x.block
+        ]
+
+    def outside(self, position: int, ranks: list[str]) -> list[Loop]:
+        """Loops in time outside a mark."""
+        return self.in_time(self.loops[:position], ranks)
+
+    def fresh(self, position: int, ranks: list[str], own: set[str]) -> list[Loop]:
+        """Loops at whose iterations a tile comes anew: all outside the mark, without the run
+        directly outside it that the tensor does not have."""
+        loops = self.outside(position, ranks)
+        while loops and loops[-1].rank not in own:
+            loops.pop()
+        return loops
+
+    def when(self, loops: list[Loop], at: Point) -> Place:
+        return tuple(loop.at(at, self.extents) for loop in loops)
 
 
 def simulate(nest: Nest, design: Design) -> dict[str, Any]:
-    """Every count, of work terms only (products, or single operands where there are none)."""
-    most = max(len(term) for term in nest.terms)
-    work = [term for term in nest.terms if len(term) > 1] if most > 1 else nest.terms
+    """Every count, of work terms only."""
     found: Counter[str] = Counter()
-    of_pe: Counter[Place] = Counter()
-    held_result: dict[Place, set[Place]] = defaultdict(set)
-    cycles = 0
-    for number, term in enumerate(work):
-        each_cycles, windows, spans = _term(nest, design, term, number, found, of_pe, held_result)
-        cycles += each_cycles
+    of_pe: Counter[Any] = Counter()
+    for number, term in enumerate(nest.work()):
+        _operations(nest, design, term, number, found, of_pe)
         for i, access in enumerate(term):
-            _fetches(nest, term, access, f"{number}.{i}", windows[i], found)
-            _fetches(nest, term, access, f"{number}.{i}.places", spans[i], found)
-    found["cycles"] = cycles
-    found["written"] = sum(map(len, held_result.values()))
-    found["distinct"] = len(set().union(*held_result.values()))
-    found["most_result"] = max(map(len, held_result.values()), default=0)
+            for outer, inner in zip(
+                nest.stays[access.tensor], nest.stays[access.tensor][1:], strict=False
+            ):
+                _fills(nest, term, access, f"{number}.{i}.{inner[0]}", outer, inner, found)
+    for outer, inner in zip(nest.stays[nest.result], nest.stays[nest.result][1:], strict=False):
+        _drains(nest, outer, inner, found)
     return {"counts": found, "of_pe": of_pe}
 
 
-def ranks_of(nest: Nest, term: list[Access]) -> list[str]:
-    """Ranks of a term: those of the target and its own, in a fixed order."""
-    used = {name for access in term for name in access.names()}
-    used |= {name for text in nest.target for name in compile(text, "", "eval").co_names}
-    return [rank for rank in nest.extents if rank in used]
-
-
-def _term(
+def _operations(
     nest: Nest,
     design: Design,
     term: list[Access],
     number: int,
     found: Counter[str],
-    of_pe: Counter[Place],
-    held_result: dict[Place, set[Place]],
-) -> tuple[int, list[dict[Any, set[Place]]], list[dict[Any, set[Place]]]]:
-    ranks = ranks_of(nest, term)
-    steps = [(rank, block) for rank, block in nest.steps if rank in ranks]
-    busy: dict[Place, Counter[Place]] = defaultdict(Counter)
-    windows: list[dict[Any, set[Place]]] = [defaultdict(set) for _ in term]
-    spans: list[dict[Any, set[Place]]] = [defaultdict(set) for _ in term]
-    target = [compile(text, "", "eval") for text in nest.target]
-    for values in product(*(range(nest.extents[rank]) for rank in ranks)):
-        at = dict(zip(ranks, values, strict=True))
-        step = tuple(at[rank] // block for rank, block in steps)
-        pe = tuple(
-            tiles * at[rank] // nest.extents[rank] if rank in at else 0
-            for rank, tiles in nest.across
-        )
+    of_pe: Counter[Any],
+) -> None:
+    ranks = nest.ranks(term)
+    steps = nest.outside(nest.sync, ranks)
+    busy: dict[Place, Counter[Any]] = defaultdict(Counter)
+    for at in nest.points(term):
         places = [access.place(at) for access in term]
-        for i, (access, place) in enumerate(zip(term, places, strict=True)):
-            if access.held(place):
-                windows[i][step, pe].add(place)
-            if access.inside(place):
-                spans[i][step, pe].add(place)
-        held_result[pe].add(tuple(eval(code, {}, at) for code in target))
         zero = {a.tensor for a, p in zip(term, places, strict=True) if not a.values.get(p)}
-        absent = {a.tensor for a, p in zip(term, places, strict=True) if not a.held(p)}
+        absent = {
+            a.tensor
+            for a, p in zip(term, places, strict=True)
+            if not a.held(p, nest.stays[a.tensor][-1][0])
+        }
         found["dense"] += 1
         if absent & design.skip:
             found["never_fetched" if absent & design.lead else "skipped"] += 1
             continue
-        busy[step][pe] += 1
-        of_pe[pe] += 1
+        busy[nest.when(steps, at)][nest.pe(at)] += 1
+        of_pe[nest.pe(at)] += 1
         gated = any(zero & conditions for _, conditions in design.gate)
         for i, name in [*enumerate(a.tensor for a in term), (-1, nest.result)]:
             closed = any(
@@ -144,35 +199,87 @@ def _term(
         else:
             found["effectual"] += 1
     cost = max(len(term) - 1, 1)
-    cycles = sum(
-        -(-max(pes.values()) * cost // design.multipliers) if pes else 0 for pes in busy.values()
-    )
-    return cycles, windows, spans
+    for pes in busy.values():
+        found["cycles"] += -(-max(pes.values()) * cost // design.multipliers)
 
 
-def _fetches(
+def _fills(
     nest: Nest,
     term: list[Access],
     access: Access,
     key: str,
-    windows: dict[Any, set[Place]],
+    outer: tuple[str, int],
+    inner: tuple[str, int],
     found: Counter[str],
 ) -> None:
-    """Reads of the buffer (one serves all PEs alike), arrivals at PEs, and working sets."""
-    names = access.names()
-    ranks = ranks_of(nest, term)
-    steps = [rank for rank, _ in nest.steps if rank in ranks]
-    own = [i for i, (rank, _) in enumerate(nest.across) if rank in names]
+    """What one level reads for the next to be filled, what arrives there, and the room for it.
+
+    Counted in the format of either: ``read`` in that of the level outside, the rest in that of
+    the level filled; ``.places`` are positions, stored or not.
+    """
+    level, position = inner
+    own, ranks = access.names(), nest.ranks(term)
+    above, around = set(nest.instances[level]), set(nest.instances[outer[0]])
+    fresh = nest.fresh(position, ranks, own)
+    streamed = []
+    for loop in nest.in_time(nest.loops[position : nest.sync], ranks):
+        if loop.rank not in own:
+            break
+        streamed.append(loop)
+    arrived: dict[Any, set[Place]] = defaultdict(set)
     served: dict[Any, set[Place]] = defaultdict(set)
-    for (step, pe), places in windows.items():
-        served[step, tuple(pe[i] for i in own)] |= places
-        found[f"{key}.arrived"] += len(places)
-        found[f"{key}.most"] = max(found[f"{key}.most"], len(places))
-    found[f"{key}.fetched"] = sum(map(len, served.values()))
-    stay = 0
-    while stay < len(steps) and steps[stay] in names:
-        stay += 1
-    kept: dict[Place, set[Place]] = defaultdict(set)
-    for (step, _), places in windows.items():
-        kept[step[:stay]] |= places
-    found[f"{key}.tile"] = max(map(len, kept.values()), default=0)
+    room: dict[Any, set[Place]] = defaultdict(set)
+    for at in nest.points(term):
+        place = access.place(at)
+        if not access.inside(place):
+            continue
+        here = nest.pe(at, above)
+        ranked = {loop.name: loop for loop in nest.loops}
+        group = tuple(
+            (name, pe)
+            for name, pe in here
+            if ranked[name].rank in own or set(ranked[name].dims) <= around
+        )
+        arrived[nest.when(fresh, at), here].add(place)
+        served[nest.when(fresh, at), group].add(place)
+        kept = [loop for loop in fresh if loop.rank in own] + streamed
+        room[nest.when(kept, at), here].add(place)
+    for name, chosen in (("", lambda p, at: access.held(p, at)), (".places", lambda p, at: True)):
+        for level_read, what, sets in (
+            (outer[0], "read", served),
+            (level, "arrived", arrived),
+        ):
+            number = sum(chosen(p, level_read) for places in sets.values() for p in places)
+            found[f"{key}.{what}{name}"] = number
+        sizes = [sum(chosen(p, level) for p in places) for places in room.values()]
+        found[f"{key}.most{name}"] = max(sizes, default=0)
+    if not above and not any(loop.rank in own for loop in fresh):
+        found[f"{key}.whole"] = len({nest.when(fresh, at) for at in nest.points(term)})
+
+
+def _drains(
+    nest: Nest, outer: tuple[str, int], inner: tuple[str, int], found: Counter[str]
+) -> None:
+    """Entries of the result that leave a level, that are in it, and that are outside it."""
+    level, position = inner
+    codes = [compile(text, "", "eval") for text in nest.target]
+    own = nest.target_ranks()
+    work = nest.work()
+    loops = [nest.fresh(position, nest.ranks(term), own) for term in work]
+    drained: dict[Any, set[Place]] = defaultdict(set)
+    resident: dict[Any, set[Place]] = defaultdict(set)
+    outside: dict[Any, set[Place]] = defaultdict(set)
+    room: dict[Any, set[Place]] = defaultdict(set)
+    for number, term in enumerate(work):
+        for at in nest.points(term):
+            place = tuple(eval(code, {}, at) for code in codes)
+            here = nest.pe(at, set(nest.instances[level]))
+            when = (number, nest.when(loops[number], at)) if any(loops) else ()
+            drained[when, here].add(place)
+            resident[here].add(place)
+            outside[nest.pe(at, set(nest.instances[outer[0]]))].add(place)
+            room[when, here].add(place)
+    found[f"{level}.drained"] = sum(map(len, drained.values()))
+    found[f"{level}.resident"] = sum(map(len, resident.values()))
+    found[f"{level}.outside"] = sum(map(len, outside.values()))
+    found[f"{level}.room"] = max(map(len, room.values()), default=0)

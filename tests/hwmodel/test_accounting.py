@@ -18,11 +18,11 @@ busy[c,4*p//P,4*q//Q] += nzF[m,c,r,s]*nzI[n,c,2*p+r,2*q+s]
 steps[c] max= busy[c,i,j]
 cycles += steps[c]
 work[i,j] += busy[c,i,j]
-# F from the buffer to the PEs
+# F from DRAM to GLB to PE
 heldF[c] += nzF[m,c,r,s]
 fetchedF += heldF[c]
 mostF max= heldF[c]
-# I from the buffer to the PEs
+# I from DRAM to GLB to PE
 winI_h[4*p//P,2*p+r] |= 1
 winI_w[4*q//Q,2*q+s] |= 1
 heldI[c,i,j] += nzI[n,c,h,w]*winI_h[i,h]*winI_w[j,w]
@@ -30,7 +30,7 @@ fetchedI += heldI[c,i,j]
 mostI max= heldI[c,i,j]
 partI[c] += nzI[n,c,h,w]
 tileI max= partI[c]
-# O from the PEs to the buffer
+# O from PE to GLB to DRAM
 heldO[4*p//P,4*q//Q] += N*M
 mostO max= heldO[i,j]
 writtenO += heldO[i,j]"""

@@ -212,9 +212,36 @@ def test_a_missing_level_is_named() -> None:
             "section, found 'eyeriss'\nDid you mean eyeriss-relative?",
         ),
         (
-            {"levels": {"DRAM": {}, "PE": {}}},
-            "levels in the dict given: expected three levels: off chip, the shared buffer, the "
-            "local store of each PE; found 2: DRAM, PE",
+            {"levels": {"DRAM": {}}},
+            "levels in the dict given: expected two levels or more: off chip first, the local "
+            "store of each PE last; found 1: DRAM",
+        ),
+        (
+            {"levels": {"DRAM": {}, "L2": {"instances": "depth"}, "PE": {}}},
+            "levels.L2.instances in the dict given: expected dimensions of the array (rows, cols) "
+            "joined by *, or none, found 'depth'",
+        ),
+        (
+            {"levels": {"DRAM": {}, "PE": {"instances": "none"}}},
+            "levels.PE.instances in the dict given: the innermost level is in every PE: expected "
+            "rows*cols, found 'none'",
+        ),
+        (
+            {"levels": {"DRAM": {"instances": "rows"}, "PE": {}}},
+            "levels.DRAM.instances in the dict given: expected none: the outermost level is one "
+            "for all, found 'rows'",
+        ),
+        (
+            {
+                "levels": {
+                    "DRAM": {},
+                    "A": {"instances": "rows"},
+                    "B": {"instances": "cols"},
+                    "PE": {},
+                }
+            },
+            "levels.B.instances in the dict given: expected at least rows, those of A, "
+            "found 'cols'",
         ),
         (
             {"levels": {**SMALL["levels"], "GLB": {"capacity_bits": "big"}}},

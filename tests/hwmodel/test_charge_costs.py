@@ -225,7 +225,10 @@ def test_an_operand_that_steps_come_back_to_must_stay() -> None:
     assert by_k.capacity[0].needed_bits == 16 * (4 + 6)
     by_m = charge(spec, arch(one_pe()), arrays, Mapping("m k n", space={}, sync="m"))
     assert by_m.capacity[0].needed_bits == 16 * (5 + 30)
-    assert by_m.at("GLB", "B").reads == 4 * 30
+    assert by_m.at("GLB", "B").reads == 30  # of m it has nothing: it stays in the PE
+    by_n = charge(spec, arch(one_pe()), arrays, Mapping("m k n", space={}, sync="k"))
+    assert by_n.at("GLB", "B").reads == 4 * 30
+    assert by_n.at("GLB", "A").reads == 20
 
 
 def test_parts_of_a_result_are_added_in_the_buffer() -> None:

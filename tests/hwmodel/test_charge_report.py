@@ -158,7 +158,6 @@ def test_run_length_coding_in_the_buffer_is_refused() -> None:
     [
         ({"A": {"GLB": "CSF"}}, "A is DCSR in GLB; there one level at most may be compressed"),
         ({"A": {"GLB": "BSR(2,2)"}}, "A is BSR(2,2) in GLB; split axes and groups G:H are not"),
-        ({"A": {"GLB": "C", "PE": "B"}}, "re-encoding on chip is not modelled yet"),
         ({"O": {"GLB": "C"}}, "Z (role O) has format C in GLB; results are compressed on their"),
     ],
 )

@@ -118,17 +118,41 @@ def test_an_architecture_can_wait_at_the_end_only() -> None:
         (Mapping(split={"x": 2}), "split names x, which is no rank; ranks: n, m, p"),
         (
             Mapping(split={"p": 2}, space={"p": "rows"}),
-            "p is split and goes across PEs: only one of the two as yet",
+            "space names p, which is split: name one of its loops p1, p0",
+        ),
+        (
+            Mapping(split={"q": 2}, space={"q0": "rows", "p": "cols", "q1": "rows"}),
+            "space: dimension rows is taken twice",
+        ),
+        (
+            Mapping("@L2 n m c p q r s"),
+            "order: @L2: dense has no level L2; it has DRAM, GLB, PE",
+        ),
+        (
+            Mapping("@DRAM n m c p q r s"),
+            "order: @DRAM: DRAM is the outermost level, which has every tensor",
+        ),
+        (
+            Mapping("@GLB(X) n m c p q r s"),
+            "order: @GLB(X): X is neither a tensor of this layer (F, I, O) nor a role",
+        ),
+        (Mapping("@GLB( n m c p q r s"), "order: expected a mark such as @GLB or @PE(I,F)"),
+        (
+            Mapping("@GLB n @GLB(I) m c p q r s"),
+            "order: @GLB and @GLB(I) both keep I",
+        ),
+        (
+            Mapping("@PE n @GLB m c p q r s", sync="c"),
+            "order: @PE keeps F from a loop outside GLB, which is around PE\nMove @PE inside @GLB.",
+        ),
+        (
+            Mapping(keep={"L3": "I"}),
+            "keep L3: dense has no level L3; it has DRAM, GLB, PE",
         ),
         (
             Mapping("p c n m q r s", sync="c"),
             "p runs across PEs and cannot stand outside the sync, in order p c n m q r s with "
             "sync c\nMove p inside c.",
-        ),
-        (
-            Mapping("m0 c n p q r s m1", {"m": 2}),
-            "m0 stands outside the sync c: a step may name blocks (m1) only\n"
-            "Move m0 inside c, or leave m whole.",
         ),
     ],
 )
@@ -136,6 +160,47 @@ def test_what_does_not_fit_is_named(mapping: Mapping, message: str) -> None:
     with pytest.raises(ArchError) as caught:
         scheduled(CONV, CONV_SHAPES, mapping)
     assert message in str(caught.value)
+
+
+def test_parts_of_a_rank_have_room_across_pes() -> None:
+    mapping = Mapping(split={"m": 2}, space={"m0": "rows", "m1": "cols"})
+    schedule = scheduled(CONV, {"I": (2, 3, 6, 7), "F": (8, 3, 3, 3)}, mapping)
+    assert [(x.name, x.block, x.span, x.count) for x in schedule.across] == [
+        ("m0", 1, 2, 2),
+        ("m1", 2, None, 4),
+    ]
+    with pytest.raises(ArchError) as caught:
+        scheduled(CONV, {"I": (2, 3, 6, 7), "F": (9, 3, 3, 3)}, mapping)
+    assert str(caught.value) == (
+        "space of m1: it has 5 iterations, and cols 4 PEs\n"
+        "Split m once more, so that the loop across has at most 4."
+    )
+
+
+def test_a_rank_of_several_places_in_one_pe_stands_inside_its_marks() -> None:
+    shapes = {"I": (2, 3, 10, 7), "F": (4, 3, 3, 3)}
+    with pytest.raises(ArchError) as caught:
+        scheduled(CONV, shapes, Mapping("n c p @PE m q r s", space={"p": "rows"}, sync="c"))
+    assert str(caught.value) == (
+        "order: p has 8 iterations on 4 PEs and stands outside @PE, which keeps F in each\n"
+        "Split it once more, so that the loop across PEs has at most 4."
+    )
+
+
+def test_marks_say_where_tensors_are_kept() -> None:
+    mapping = Mapping("n @GLB c @PE(O) m @PE(I,F) p q r s", space={}, sync="c", keep={"GLB": "I,O"})
+    stays = scheduled(CONV, CONV_SHAPES, mapping).stays
+    assert [(s.level, s.position) for s in stays["I"]] == [("DRAM", 0), ("GLB", 1), ("PE", 3)]
+    assert [(s.level, s.position) for s in stays["F"]] == [("DRAM", 0), ("PE", 3)]
+    assert [(s.level, s.position) for s in stays["O"]] == [("DRAM", 0), ("GLB", 1), ("PE", 2)]
+    assert "order n @GLB c @PE(O) m @PE(I,F) p q r s; " in str(mapping)
+    assert "keep GLB: I,O" in str(mapping)
+
+
+@pytest.mark.parametrize("blocks", [[16, 3], [4, 4], [2, 4], []])
+def test_blocks_are_cut_into_equal_ones(blocks: list[int]) -> None:
+    with pytest.raises(ArchError, match="split of m: expected"):
+        Mapping(split={"m": blocks})
 
 
 @pytest.mark.parametrize("block", [0, -1, True, "2", [2, 3], 1.5])

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
+from itertools import pairwise
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from cases import NETS, Case, cases, designs, mappings
+from cases import (
+    ARRAYS,
+    HIERARCHIES,
+    NETS,
+    Case,
+    cases,
+    default_stays,
+    designs,
+    mappings,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simulator import Design, Nest, ranks_of, simulate
+from simulator import Access, Design, Loop, Nest, simulate
 
 from zeroskip.einsum_spec import make_spec
 from zeroskip.hwmodel import Charge, Mapping, arch, charge
@@ -36,7 +47,10 @@ def without_compiling() -> Iterator[None]:
 
 
 def design_arch(
-    design: Design, formats: dict[str, str], shape: tuple[int, int] = (2, 3)
+    design: Design,
+    formats: dict[str, dict[str, str]],
+    levels: dict[str, dict[str, str]],
+    array: dict[str, int],
 ) -> dict[str, Any]:
     sparse = [f"gate {','.join(sorted(t))} on {','.join(sorted(c))}" for t, c in design.gate]
     if design.lead:
@@ -50,29 +64,23 @@ def design_arch(
         sparse.append(f"skip {','.join(sorted(design.skip))}")
     return {
         "name": "generated",
-        "array": {"d0": shape[0], "d1": shape[1]},
+        "array": array,
         "multipliers": design.multipliers,
         "value_bits": 16,
         "accumulator_bits": 32,
         "energy": "eyeriss-relative",
-        "levels": {"DRAM": {}, "GLB": {}, "PE": {}},
+        "levels": levels,
         "sparse": sparse,
-        "formats": {tensor: {"DRAM": text} for tensor, text in formats.items()},
+        "formats": formats,
     }
 
 
-def run(
-    case: Case,
-    design: Design,
-    formats: dict[str, str],
-    mapping: Mapping | None,
-    shape: tuple[int, int],
-) -> Charge:
+def run(case: Case, described: dict[str, Any], mapping: Mapping | None) -> Charge:
     spec = make_spec(case.text, sizes=case.sizes, pad=case.pads or None)
-    return charge(spec, arch(design_arch(design, formats, shape)), case.arrays, mapping)
+    return charge(spec, arch(described), case.arrays, mapping)
 
 
-def check(charged: Charge, case: Case, design: Design, formats: dict[str, str], nest: Nest) -> None:
+def check(charged: Charge, design: Design, formats: dict[str, dict[str, str]], nest: Nest) -> None:
     """Every count of a charge against the simulation."""
     simulated = simulate(nest, design)
     found, of_pe = simulated["counts"], simulated["of_pe"]
@@ -81,101 +89,169 @@ def check(charged: Charge, case: Case, design: Design, formats: dict[str, str], 
     assert charged.compute_cycles == found["cycles"]
     work = np.zeros(charged.arch.shape, dtype=np.int64)
     for place, count in of_pe.items():
-        work[place_in_array(place, nest, charged)] += count
+        work[place_in_array(dict(place), charged)] += count
     assert charged.work_per_pe.tolist() == work.tolist()
 
-    bits = dict.fromkeys(case.arrays, 0)
-    moved: dict[str, dict[str, int]] = {t: dict.fromkeys(KEYS, 0) for t in case.arrays}
-    local = buffer = 0
-    most = max(len(term) for term in nest.terms)
-    work_terms = [t for t in nest.terms if len(t) > 1] if most > 1 else nest.terms
+    work_terms = nest.work()
+    in_additions = {a.tensor for t in nest.terms if t not in work_terms for a in t}
+    levels = [level.name for level in charged.arch.levels]
+    moved: Counter[tuple[str, str, str]] = Counter()
+    room = dict.fromkeys(levels, 0)
     result_reads = 0
     for number, term in enumerate(work_terms):
-        needed = kept = 0
+        needed = dict.fromkeys(levels, 0)
         for i, access in enumerate(term):
-            key, letter = f"{number}.{i}", formats[access.tensor][0]
-            entry, place = (ENTRY_BITS * (letter == "C"), int(letter == "B"))
-            counts = moved[access.tensor]
-            for name in ("fetched", "arrived", "reads"):
-                counts[name] += found[f"{key}.{name}"]
-            counts["metadata"] += (
-                entry * found[f"{key}.fetched"] + place * found[f"{key}.places.fetched"]
-            )
-            needed += found[f"{key}.most"] * (16 + entry) + place * found[f"{key}.places.most"]
-            kept += found[f"{key}.tile"] * (16 + entry) + place * found[f"{key}.places.tile"]
-        local, buffer = max(local, needed), max(buffer, kept)
+            tensor = access.tensor
+            stays = [level for level, _ in nest.stays[tensor]]
+            moved[stays[-1], tensor, "reads"] += found[f"{number}.{i}.reads"]
+            for outer, inner in pairwise(stays):
+                key = f"{number}.{i}.{inner}"
+                entry, place = bits_of(formats, tensor, inner)
+                needed[inner] += found[f"{key}.most"] * (16 + entry)
+                needed[inner] += place * found[f"{key}.most.places"]
+                if f"{key}.whole" in found:
+                    times = found[f"{key}.whole"]
+                    before = moved[inner, tensor, "times"]
+                    once = times == 1 and before in (0, 1)
+                    moved[inner, tensor, "times"] = 1 if once else before + times
+                    moved[outer, tensor, "whole"] = moved[inner, tensor, "times"]
+                    continue
+                moved[outer, tensor, "reads"] += found[f"{key}.read"]
+                moved[inner, tensor, "writes"] += found[f"{key}.arrived"]
+                outer_entry, outer_place = bits_of(formats, tensor, outer)
+                moved[outer, tensor, "read metadata"] += outer_entry * found[f"{key}.read"]
+                moved[outer, tensor, "read metadata"] += outer_place * found[f"{key}.read.places"]
+                moved[inner, tensor, "write metadata"] += entry * found[f"{key}.arrived"]
+                moved[inner, tensor, "write metadata"] += place * found[f"{key}.arrived.places"]
+        room = {level: max(room[level], needed[level]) for level in levels}
         result_reads += found[f"{number}.-1.reads"]
-    in_work = {access.tensor for term in work_terms for access in term}
-    in_additions = {a.tensor for t in nest.terms if t not in work_terms for a in t}
-    for tensor in in_work - in_additions:
-        glb, pe, counts = charged.at("GLB", tensor), charged.at("PE", tensor), moved[tensor]
-        assert glb.reads == counts["fetched"], tensor
-        assert glb.read_data_bits == 16 * counts["fetched"], tensor
-        assert glb.read_metadata_bits == counts["metadata"], tensor
-        assert pe.writes == counts["arrived"], tensor
-        assert pe.reads == counts["reads"], tensor
-    assert bits == dict.fromkeys(case.arrays, 0)
-    result = charged.at("PE", "O")
-    additions = [term for term in nest.terms if term not in work_terms]
-    added = sum(prod(nest.extents[r] for r in ranks_of(nest, term)) for term in additions)
+    accesses = {access.tensor: access for term in work_terms for access in term}
+    for tensor, access in accesses.items():
+        if tensor in in_additions:
+            continue
+        brought = {level: moved[level, tensor, "times"] for level in levels}
+        for level in levels:
+            at, all_of_it = charged.at(level, tensor), access.entries(level)
+            times = moved[level, tensor, "whole"]
+            assert at.reads == moved[level, tensor, "reads"] + times * all_of_it, (tensor, level)
+            assert at.writes == (moved[level, tensor, "writes"] + brought[level] * all_of_it), (
+                tensor,
+                level,
+            )
+            if not brought[level]:
+                assert at.write_metadata_bits == moved[level, tensor, "write metadata"]
+            innermost = level == nest.stays[tensor][-1][0]
+            if not times and not innermost:
+                assert at.read_metadata_bits == moved[level, tensor, "read metadata"]
+    added = sum(
+        prod(nest.extents[r] for r in nest.ranks(t)) for t in nest.terms if t not in work_terms
+    )
     assert charged.additions == added
-    assert result.writes == result_reads + added
-    assert result.reads == result_reads + added + found["written"]
-    assert charged.at("GLB", "O").writes == found["written"]
-    assert charged.capacity[0].needed_bits == buffer
-    assert charged.capacity[1].needed_bits == local + 32 * found["most_result"]
+    check_result(charged, nest, found, result_reads + added, room)
+    needed = {c.level: c.needed_bits for c in charged.capacity}
+    assert needed == {level: room[level] for level in levels[1:]}
 
 
-KEYS = ("fetched", "arrived", "reads", "metadata")
+def check_result(
+    charged: Charge, nest: Nest, found: Counter[str], operations: int, room: dict[str, int]
+) -> None:
+    """What the result moves; adds the room that it takes."""
+    stays = [level for level, _ in nest.stays["O"]]
+    size = prod(charged.shapes["O"])
+    expected: Counter[tuple[str, str]] = Counter()
+    expected[stays[-1], "reads"] += operations
+    expected[stays[-1], "writes"] += operations
+    keeps = True
+    for outer, inner in reversed(list(pairwise(stays))):
+        out, held, outside = (found[f"{inner}.{x}"] for x in ("drained", "resident", "outside"))
+        partial = out - outside
+        last = outer == stays[0]
+        local = inner == charged.arch.levels[-1].name
+        expected[inner, "reads"] += size + partial if last and not local else out
+        expected[inner, "writes"] += out - held
+        expected[outer, "writes"] += size + partial if last else out
+        expected[outer, "reads"] += partial
+        if keeps:
+            room[inner] += 32 * found[f"{inner}.room"]
+        keeps = out > held
+    for level in stays:
+        at = charged.at(level, "O")
+        assert (at.reads, at.writes) == (expected[level, "reads"], expected[level, "writes"]), level
 
 
-def place_in_array(place: tuple[int, ...], nest: Nest, charged: Charge) -> tuple[int, ...]:
-    """The PE of the tiles of each rank across: flattened dimensions unravelled."""
-    index = dict.fromkeys((name for name, _ in charged.arch.array), 0)
+def bits_of(formats: dict[str, dict[str, str]], tensor: str, level: str) -> tuple[int, int]:
+    """Bits of an entry, and of a place."""
+    letter = formats[tensor][level][0]
+    return ENTRY_BITS * (letter == "C"), int(letter == "B")
+
+
+def place_in_array(place: dict[str, int], charged: Charge) -> tuple[int, ...]:
+    """The PE of each loop across: flattened dimensions unravelled."""
     sizes = dict(charged.arch.array)
-    for tile, across in zip(place, charged.schedule.across, strict=True):
-        coordinates = np.unravel_index(tile, [sizes[d] for d in across.dims])
+    index = dict.fromkeys(sizes, 0)
+    for across in charged.schedule.across:
+        coordinates = np.unravel_index(place[across.name], [sizes[d] for d in across.dims])
         index.update(zip(across.dims, map(int, coordinates), strict=True))
     return tuple(index.values())
 
 
-def drawn_formats(data: st.DataObject, case: Case, design: Design) -> dict[str, str]:
+def drawn_formats(
+    data: st.DataObject, case: Case, design: Design, stays: dict[str, list[tuple[str, int]]]
+) -> dict[str, dict[str, str]]:
+    """A format of each operand in each level: skipping needs one that tells what is stored."""
     packed = st.sampled_from([f"C({ENTRY_BITS})", "B"])
+    either = st.one_of(packed, st.just("U"))
     return {
-        tensor: data.draw(packed if tensor in design.skip else st.one_of(packed, st.just("U")))
+        tensor: {
+            level: data.draw(
+                packed if tensor in design.skip and level == stays[tensor][-1][0] else either
+            )
+            for level, _ in stays[tensor]
+        }
         for tensor in case.arrays
     }
 
 
+def dense_of(formats: dict[str, dict[str, str]]) -> dict[str, set[str]]:
+    return {t: {level for level, text in by.items() if text == "U"} for t, by in formats.items()}
+
+
 @pytest.mark.parametrize("name", list(NETS))
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(data=st.data())
 def test_default_mapping(name: str, data: st.DataObject) -> None:
     case = data.draw(cases((name,)))
     design = data.draw(designs(list(case.arrays)))
-    formats = drawn_formats(data, case, design)
-    shape = data.draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
-    charged = run(case, design, formats, None, shape)
-    steps = [(s.rank, s.block) for s in charged.schedule.steps]
-    across = [(a.rank, a.tiles) for a in charged.schedule.across]
-    dense = {tensor for tensor, text in formats.items() if text == "U"}
-    check(charged, case, design, formats, case.nest(steps, across, dense))
+    levels = data.draw(st.sampled_from(HIERARCHIES))
+    array = dict(zip(("d0", "d1"), data.draw(st.sampled_from(ARRAYS)), strict=True))
+    if any(level.get("instances") == "d0" for level in levels.values()):
+        array["d1"] = 1
+    plain = default_stays(case, levels, 0)
+    formats = drawn_formats(data, case, design, plain)
+    described = design_arch(design, formats, levels, array)
+    mapping = Mapping(space={next(iter(case.sizes)): "d0"}) if "ROW" in levels else None
+    charged = run(case, described, mapping)
+    loops = [
+        Loop(x.name, x.rank, x.block, pes=x.tiles, dims=x.dims) for x in charged.schedule.loops
+    ]
+    sync = len(charged.schedule.steps)
+    instances = {level.name: level.instances for level in charged.arch.levels}
+    nest = case.nest(loops, sync, default_stays(case, levels, sync), instances, dense_of(formats))
+    check(charged, design, formats, nest)
 
 
 @pytest.mark.parametrize("name", list(NETS))
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(data=st.data())
 def test_any_mapping(name: str, data: st.DataObject) -> None:
     case = data.draw(cases((name,)))
     design = data.draw(designs(list(case.arrays)))
-    formats = drawn_formats(data, case, design)
-    mapping, steps, placed = data.draw(mappings(case))
-    shape = (2, 3)
-    charged = run(case, design, formats, mapping, shape)
-    tiles = {"d0": 2, "d1": 3, "d0*d1": 6}
-    across = [(rank, tiles[dims]) for rank, dims in placed]
-    dense = {tensor for tensor, text in formats.items() if text == "U"}
-    check(charged, case, design, formats, case.nest(steps, across, dense))
+    mapped = data.draw(mappings(case))
+    formats = drawn_formats(data, case, design, mapped.stays)
+    described = design_arch(design, formats, mapped.levels, mapped.array)
+    charged = run(case, described, mapped.mapping)
+    nest = case.nest(mapped.loops, mapped.sync, mapped.stays, mapped.instances, dense_of(formats))
+    check(charged, design, formats, nest)
 
 
 def test_the_default_is_what_the_design_says() -> None:
@@ -212,15 +288,14 @@ def test_the_judge_imports_nothing_of_the_model() -> None:
 
 
 def test_the_judge_counts_what_can_be_counted_by_hand() -> None:
-    from simulator import Access
-
-    a = Access("A", ["k"], (4,), (0,), {(1,): 1.0, (2,): 1.0}, {(1,), (2,), (3,)}, False)
-    b = Access("B", ["k"], (4,), (0,), {(0,): 1.0, (2,): 1.0, (3,): 1.0}, set(), True)
-    nest = Nest({"k": 4}, [], [[a, b]], [], [("k", 2)])
-    assert ranks_of(nest, [a, b]) == ["k"]
+    a = Access("A", ["k"], (4,), (0,), {(1,): 1.0, (2,): 1.0}, {(1,), (2,), (3,)}, set())
+    b = Access("B", ["k"], (4,), (0,), {(0,): 1.0, (2,): 1.0, (3,): 1.0}, set(), {"D", "P"})
+    stays = {"A": [("D", 0), ("P", 0)], "B": [("D", 0), ("P", 0)], "O": [("D", 0), ("P", 0)]}
+    loop = Loop("k", "k", pes=2, dims=("d",))
+    nest = Nest({"k": 4}, [], [[a, b]], [loop], 0, stays, {"D": (), "P": ("d",)})
     counts = simulate(nest, Design(skip={"A"}))["counts"]
     assert (counts["dense"], counts["skipped"]) == (4, 1)
     assert (counts["effectual"], counts["ineffectual"]) == (1, 2)
     assert counts["cycles"] == 2
-    assert counts["0.0.fetched"] == 3
-    assert counts["0.1.fetched"] == 4
+    assert counts["0.0.P.read"] == 3
+    assert counts["0.1.P.read"] == 4

@@ -1,0 +1,183 @@
+"""Lines that count what moves between levels: fills of operands, drains of results.
+
+    heldI[c,i,j] += nzI[n,c,h,w]*winI_h[i,h]*winI_w[j,w]     the tile of each step in each PE
+    fetchedI += heldI[c,i,j]                                   every fill
+    mostI max= heldI[c,i,j]                                    room that it needs
+
+A tile comes once for each iteration of the loops outside its mark, but for the unbroken run of
+loops directly outside it that the tensor does not have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise, takewhile
+
+from zeroskip.einsum_spec.walk import single
+from zeroskip.hwmodel.layer import Operand, WorkTerm
+from zeroskip.hwmodel.nest import Loop, Stay, iterations, places
+from zeroskip.hwmodel.plan import Drain, Encoded, Fill, Flow
+from zeroskip.hwmodel.policy import OperandPolicy, Stored
+from zeroskip.hwmodel.writer import Writer, access
+
+
+def fills_of(
+    w: Writer, term: WorkTerm, operand: Operand, rule: OperandPolicy, suffix: str, *, tiled: bool
+) -> tuple[Fill, ...]:
+    """The lines of one operand of one term, and what they count; innermost level first.
+
+    tiled : whether marks hold; an addition is brought in once.
+    """
+    stays = w.schedule.stays[operand.tensor]
+    w.comment(f"{operand.tensor} from {' to '.join(stay.level for stay in stays)}")
+    found = []
+    for outer, stay in reversed(list(pairwise(stays))):
+        at = stay if tiled else Stay(stay.level, 0, stay.instances)
+        streamed = _streamed(w, term, operand, at) if tiled else []
+        found.append(_fill(w, term, operand, rule, suffix, outer, at, streamed))
+    return tuple(found)
+
+
+def _fill(
+    w: Writer,
+    term: WorkTerm,
+    operand: Operand,
+    rule: OperandPolicy,
+    suffix: str,
+    outer: Stay,
+    stay: Stay,
+    streamed: Sequence[Loop],
+) -> Fill:
+    way = w.schedule.residency(stay, operand.variables, term.ranks)
+    around = set(outer.instances)
+    apart = [loop for loop in way.beside if set(loop.dims) <= around]
+    extents = w.layer.extents.ranks
+    again = iterations([*way.again, *apart], extents)
+    arrivals = iterations([*way.again, *way.beside], extents)
+    innermost = stay.level == w.schedule.stays[operand.tensor][-1].level
+    label = operand.tensor + suffix
+
+    def encoded(stored: Stored, *, room: bool) -> Encoded:
+        def flow(kind: str, name: str) -> Flow:
+            mask, fetched, most = w.mask(kind, operand), "", ""
+            level = name if innermost else f"{name}_{stay.level}"
+            if not way.whole(stay):
+                held = w.held(f"held{level}", operand, mask, way.keys)
+                factors = w.times([*way.again, *apart])
+                tile = access(held, w.variables(way.keys))
+                fetched = w.once(f"fetched{level}", "+=", [*factors, tile])
+            if room:
+                keys = [*way.own, *streamed, *way.inside]
+                names = ("held", "most") if innermost else ("part", "tile")
+                held = w.held(f"{names[0]}{name}", operand, mask, keys)
+                tile = access(held, w.variables(keys))
+                most = w.once(f"{names[1]}{name}", "max=", [tile]) if keys else held
+            return Flow(fetched, most)
+
+        entries = flow(stored.kind, label)
+        spots = flow("in", f"{label}_places") if stored.place_bits else None
+        return Encoded(stored, entries, spots)
+
+    whole = way.whole(stay)
+    return Fill(
+        operand=operand,
+        role=w.layer.roles[operand.tensor],
+        level=stay.level,
+        parent=outer.level,
+        inner=encoded(rule.stored[stay.level], room=True),
+        outer=None if whole else encoded(rule.stored[outer.level], room=False),
+        whole=again if whole else 0,
+        reads=again,
+        arrivals=arrivals,
+        points=term.points,
+    )
+
+
+def _streamed(w: Writer, term: WorkTerm, operand: Operand, stay: Stay) -> list[Loop]:
+    """Loops directly inside the mark, down to the sync, that the operand has: of what they go
+    over, each part is used in one iteration only, and needs room in that alone."""
+    steps = set(w.schedule.steps)
+    inside = [loop for loop in w.schedule.loops[stay.position :] if loop in steps]
+    inside = [loop for loop in inside if loop.rank in term.ranks and not loop.single]
+    return list(takewhile(lambda loop: loop.rank in operand.variables, inside))
+
+
+# ---- the result -------------------------------------------------------------------------
+
+
+def drains_of(w: Writer) -> tuple[Drain, ...]:
+    """The lines of the result, and what they count; innermost level first."""
+    target = w.layer.target
+    stays = w.schedule.stays[target.tensor]
+    w.comment(f"{target.tensor} from {' to '.join(stay.level for stay in reversed(stays))}")
+    found = []
+    for outer, stay in reversed(list(pairwise(stays))):
+        innermost = stay is stays[-1]
+        name = target.tensor if innermost else f"{target.tensor}_{stay.level}"
+        way = w.schedule.residency(stay, target.variables, w.layer.ranks)
+        most = ""
+        if not way.whole(stay):
+            held = w.held(f"held{name}", target, "", way.keys)
+            most = w.once(f"most{name}", "max=", [access(held, w.variables(way.keys))])
+        resident = _resident(w, stay)
+        drained = _drained(w, stay, name)
+        distinct = _resident(w, outer)
+        found.append(
+            Drain(
+                level=stay.level,
+                parent=outer.level,
+                most=most or resident,
+                resident=resident,
+                copies=_parts(w, stay),
+                drained=drained,
+                distinct=distinct,
+                outer_copies=_parts(w, outer),
+            )
+        )
+    return tuple(found)
+
+
+def _resident(w: Writer, stay: Stay) -> str:
+    """Distinct places of every instance along the result's own ranks."""
+    target = w.layer.target
+    across = [loop for loop in w.schedule.across if loop.rank in target.variables]
+    inside = [loop for loop in across if set(loop.dims) <= set(stay.instances)]
+    plain = all(single(s) is not None for s in target.subscripts)
+    if plain or not across:
+        inside = across  # no place is in two of them: the sum is the same
+    name = target.tensor
+    if inside:
+        held = w.held(f"held{name}", target, "", inside)
+        return w.once(f"written{name}", "+=", [access(held, w.variables(inside))])
+    return w.held(f"distinct{name}", target, "", ())
+
+
+def _drained(w: Writer, stay: Stay, name: str) -> tuple[str, ...]:
+    """Entries that leave, by term; none where every entry leaves once."""
+    target = w.layer.target
+    ways = [w.schedule.residency(stay, target.variables, t.ranks) for t in w.layer.work]
+    if not any(way.own or way.again for way in ways):
+        return ()
+    found = []
+    for number, way in enumerate(ways):
+        w.scope = f"result of {number}"
+        held = w.held(f"held{name}", target, "", way.keys)
+        factors = w.times([*way.again, *way.beside])
+        tile = access(held, w.variables(way.keys))
+        found.append(w.once(f"drained{name}", "+=", [*factors, tile]))
+    w.scope = "result"
+    return tuple(found)
+
+
+def _parts(w: Writer, stay: Stay) -> int:
+    """Instances that hold a part of one entry: those along the ranks that it is summed over.
+
+    A term without such a rank is done by the first PE along it.
+    """
+    loops = [
+        loop
+        for loop in w.schedule.across
+        if loop.rank not in w.layer.target.variables and set(loop.dims) <= set(stay.instances)
+    ]
+    extents = w.layer.extents.ranks
+    return len(set().union(*(places(loops, extents, term.ranks) for term in w.layer.work)))

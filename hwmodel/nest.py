@@ -1,0 +1,145 @@
+"""The mapped loop nest: loops in time and across PEs, and where each tensor is kept.
+
+    @GLB @PE(O) c @PE(I,F) m r s p q       p, q across the array
+
+A loop runs over a part of a rank: a split ``k: [128, 16]`` makes k2 = k//128,
+k1 = (k - 128*(k//128))//16 and k0 = k - 16*(k//16); the last block may be short.  At a mark the
+tensors of its level are *kept* from there on: the tile of a tensor is what the loops inside
+the mark touch of it, and the loops outside name the tile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from collections.abc import Mapping as Dict
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """One loop.
+
+    block, span : iteration ``v % span // block`` at place v of the rank; span None: ``v // block``.
+    count : iterations.
+    dims, tiles : dimensions of the array that it runs across, row-major, and their PEs; empty
+        and 0 in time.
+    """
+
+    name: str
+    rank: str
+    block: int
+    count: int
+    span: int | None = None
+    dims: tuple[str, ...] = ()
+    tiles: int = 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether it runs over every place of its rank."""
+        return self.block == 1 and self.span is None
+
+    @property
+    def single(self) -> bool:
+        """Whether it has one iteration: then it is no loop."""
+        return self.count == 1 and not (self.tiles and self.whole)
+
+    @property
+    def direct(self) -> bool:
+        """Across PEs: whether iteration i is PE i; of a whole rank it is PE ``tiles*i//count``."""
+        return not self.whole
+
+    def index(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Iteration of each place of the rank, or its PE."""
+        part = (places if self.span is None else places % self.span) // self.block
+        if not self.tiles or self.direct:
+            return part
+        return self.tiles * part // max(self.count, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """A tensor in a level: the loops outside its mark, in time; PE dimensions above the level."""
+
+    level: str
+    position: int
+    instances: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Residency:
+    """How the tiles of one tensor come and go at a level.
+
+    own : loops in time outside the mark that the tensor has: they name its tile.
+    again : loops in time outside the mark that it lacks, and at which its tile comes anew.
+    run : those directly outside the mark, at which it stays.
+    inside, beside : loops across PEs above the level that it has, and lacks.
+    """
+
+    own: tuple[Loop, ...]
+    again: tuple[Loop, ...]
+    run: tuple[Loop, ...]
+    inside: tuple[Loop, ...]
+    beside: tuple[Loop, ...]
+
+    @property
+    def keys(self) -> tuple[Loop, ...]:
+        """What names a tile and the instance that holds it."""
+        return (*self.own, *self.inside)
+
+    def whole(self, stay: Stay) -> bool:
+        """Whether all of the tensor comes at a time, into the one instance of the level."""
+        return not stay.instances and not self.own
+
+
+def residency(
+    loops: Sequence[Loop], stay: Stay, variables: set[str], ranks: Iterable[str]
+) -> Residency:
+    """The residency of a tensor that has the ranks ``variables``, in a term of ``ranks``."""
+    there = [loop for loop in loops if loop.rank in set(ranks) and not loop.single]
+    before = {loop.name for loop in loops[: stay.position]}  # loops of one iteration are none
+    time = [loop for loop in there if not loop.dims and loop.name in before]
+    spread = [loop for loop in there if loop.dims and set(loop.dims) <= set(stay.instances)]
+    cut = len(time)
+    while cut and time[cut - 1].rank not in variables:
+        cut -= 1
+    outer = time[:cut]
+    return Residency(
+        own=tuple(loop for loop in outer if loop.rank in variables),
+        again=tuple(loop for loop in outer if loop.rank not in variables),
+        run=tuple(time[cut:]),
+        inside=tuple(loop for loop in spread if loop.rank in variables),
+        beside=tuple(loop for loop in spread if loop.rank not in variables),
+    )
+
+
+def places(
+    loops: Sequence[Loop], extents: Dict[str, int], ranks: Iterable[str]
+) -> set[tuple[int, ...]]:
+    """Every combination of iterations that occurs; 0 for loops of other ranks."""
+    ways = [set[tuple[int, ...]]({()})]
+    order: list[int] = []
+    present = set(ranks)
+    for rank in dict.fromkeys(loop.rank for loop in loops):
+        mine = [i for i, loop in enumerate(loops) if loop.rank == rank]
+        order += mine
+        taken = np.arange(extents[rank] if rank in present else 1)
+        found = np.stack([loops[i].index(taken) for i in mine], axis=1)
+        ways.append({tuple(row) for row in found.tolist()})
+    back = np.argsort(order) if order else np.array([], dtype=np.int64)
+    combined: list[tuple[int, ...]] = [()]
+    for way in ways:
+        combined = [(*before, *after) for before in combined for after in way]
+    return {tuple(row[i] for i in back) for row in combined}
+
+
+def iterations(loops: Sequence[Loop], extents: Dict[str, int]) -> int:
+    """Combinations of iterations that occur: short last blocks have fewer."""
+    ranks = dict.fromkeys(loop.rank for loop in loops)
+    return prod(
+        len(places([loop for loop in loops if loop.rank == rank], extents, [rank]))
+        for rank in ranks
+    )

@@ -1,0 +1,235 @@
+"""What all lines of an accounting share: names that are free, masks, windows, tiles.
+
+winI_h[p//2,2*p+r] |= 1                                   what a tile reaches: static
+heldI[c,p1,j] += nzI[n,c,h,w]*winI_h[p1,h]*winI_w[j,w]    entries of each tile
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from zeroskip.einsum_spec.deparse import deparse
+from zeroskip.einsum_spec.subscripts import rename
+from zeroskip.einsum_spec.tree import Affine, Var
+from zeroskip.einsum_spec.walk import single, variables
+from zeroskip.hwmodel.layer import Layer, Operand
+from zeroskip.hwmodel.mapping import Schedule
+from zeroskip.hwmodel.nest import Loop, iterations
+from zeroskip.hwmodel.plan import Mask
+
+
+@dataclass(slots=True)
+class Writer:
+    """Lines of text so far, and every name that they use.
+
+    ranks : rank -> its variable here; loops : loop -> the variable of its iterations or PEs.
+    scope : the term at hand; tiles : what was counted by which line, so that it is written
+        once in a term.
+    """
+
+    layer: Layer
+    schedule: Schedule
+    lines: list[str] = field(default_factory=list)
+    masks: dict[str, Mask] = field(default_factory=dict)
+    names: set[str] = field(default_factory=set)
+    ranks: dict[str, str] = field(default_factory=dict)
+    loops: dict[str, str] = field(default_factory=dict)
+    windows: dict[str, str] = field(default_factory=dict)
+    scope: str = ""
+    tiles: dict[str, str] = field(default_factory=dict)
+
+    # ---- names --------------------------------------------------------------------------
+
+    def name_ranks(self) -> None:
+        """Names for ranks that are safe here: lower case, with an upper-case extent."""
+        for rank in self.layer.ranks:
+            clash = rank.upper() in self.layer.ranks or rank.upper() == rank
+            self.ranks[rank] = self.fresh(["x"] if clash else [rank, "x"])
+        for across in self.schedule.across:
+            self.loops[across.name] = self.fresh(["i", "j", "k", "e"])
+        for loop in self.schedule.loops:
+            rank = self.ranks[loop.rank]
+            if loop.name not in self.loops:
+                part = rank + loop.name.removeprefix(loop.rank)
+                self.loops[loop.name] = rank if loop.whole else self.fresh([part, "b"])
+
+    def fresh(self, wanted: Sequence[str]) -> str:
+        """A variable that is free, and so is its upper-case name, which is its extent."""
+        numbered = (f"{wanted[-1]}{n}" for n in range(len(self.names) + 1))
+        for name in (*wanted, *numbered):
+            if name.lower() not in self.names:
+                self.names.add(name.lower())
+                return name.lower()
+        raise AssertionError("one of so many names is free")
+
+    def result(self, wanted: str) -> str:
+        """A name of a result that is free."""
+        name, number = wanted, 2
+        while name.lower() in self.names:
+            name, number = f"{wanted}_{number}", number + 1
+        self.names.add(name.lower())
+        return name
+
+    def comment(self, text: str) -> None:
+        self.lines.append(f"# {text}")
+
+    def line(self, target: str, subscripts: Sequence[str], op: str, factors: Iterable[str]) -> str:
+        """Write one Einsum; return the name of its result."""
+        name = self.result(target)
+        left = access(name, subscripts)
+        self.lines.append(f"{left} {op} {'*'.join(factors) or '1'}")
+        return name
+
+    def once(self, target: str, op: str, factors: Iterable[str]) -> str:
+        """A line that sums or compares all of its factors, written once."""
+        key = f"{self.scope} {op} {'*'.join(factors := list(factors))}"
+        if key not in self.tiles:
+            self.tiles[key] = self.line(target, (), op, factors)
+        return self.tiles[key]
+
+    # ---- tiles --------------------------------------------------------------------------
+
+    def held(self, wanted: str, operand: Operand, mask: str, loops: Sequence[Loop]) -> str:
+        """``wanted[loops] += entries of the operand that a tile holds``.
+
+        mask : '' for places that the points touch.
+        loops : those that name the tile; the operand may lack some.
+        """
+        names = [loop.name for loop in loops]
+        key = f"{self.scope} {operand.tensor} {operand.subscripts} {mask} {names}"
+        if key not in self.tiles:
+            self.tiles[key] = self._held(wanted, operand, mask, loops)
+        return self.tiles[key]
+
+    def _held(self, wanted: str, operand: Operand, mask: str, loops: Sequence[Loop]) -> str:
+        subscripts: dict[int, str] = {}
+        named: dict[str, str] = {}
+        factors: list[str] = []
+        plain: list[str] = []
+        for axes in groups(operand.subscripts):
+            ranks = {v for axis in axes for v in variables(operand.subscripts[axis])}
+            alone = single(operand.subscripts[axes[0]]) if len(axes) == 1 else None
+            if alone is not None:
+                subscripts[axes[0]] = self.ranks[alone]
+                plain.append(alone)
+                continue
+            outside = [loop for loop in loops if loop.rank in ranks]
+            window, letters = self.window(operand, axes, outside)
+            subscripts |= letters
+            if mask and not outside and self.reaches_all(operand, axes):
+                continue
+            factors.append(window())
+            named |= {loop.name: self.loops[loop.name] for loop in outside}
+        left = [named.get(loop.name) or self.at(loop) for loop in loops]
+        taken = {loop.rank for loop in loops}
+        scalars = []
+        if mask:
+            order = range(len(operand.subscripts))
+            factors.insert(0, access(mask, [subscripts[axis] for axis in order]))
+        else:
+            scalars = [self.extent(rank) for rank in plain if rank not in taken]
+        return self.line(wanted, left, "+=", [*scalars, *factors])
+
+    def window(
+        self, operand: Operand, axes: Sequence[int], loops: Sequence[Loop]
+    ) -> tuple[Callable[[], str], dict[int, str]]:
+        """A static mask: which places of ``axes`` the tile of each iteration reaches.  What
+        writes it and gives its access, and the variables that stand for those axes."""
+        left = [self.at(loop) for loop in loops]
+        letters = {axis: self.axis_letter(operand, axis) for axis in axes}
+        places = [self.subscript(operand.subscripts[axis]) for axis in axes]
+
+        def write() -> str:
+            key = f"{operand.tensor} {left} {places}"
+            if key not in self.windows:
+                wanted = f"win{operand.tensor}_{''.join(letters.values())}"
+                self.windows[key] = self.line(wanted, [*left, *places], "|=", ["1"])
+            return access(self.windows[key], [*self.variables(loops), *letters.values()])
+
+        return write, letters
+
+    def reaches_all(self, operand: Operand, axes: Sequence[int]) -> bool:
+        """Whether an axis whose ranks no other axis holds is reached in every place."""
+        if len(axes) > 1:
+            return False
+        reached = 1  # a bit for every place
+        for monomial, atom in operand.subscripts[axes[0]].terms:
+            if not isinstance(atom, Var) or monomial.value < 0:
+                return False
+            before, reached = reached, 0
+            for value in range(self.layer.extent(atom.name)):
+                reached |= before << monomial.value * value
+        for monomial in operand.subscripts[axes[0]].offset:
+            reached <<= monomial.value
+        return reached == (1 << operand.lengths[axes[0]]) - 1
+
+    def axis_letter(self, operand: Operand, axis: int) -> str:
+        """A variable for the places of an axis: the book's h and w where p and q reach it."""
+        key = f"axis {axis} of {operand.tensor} {operand.subscripts[axis]}"
+        if key not in self.windows:
+            held = set(variables(operand.subscripts[axis]))
+            wanted = ["h"] if held & {"p", "r"} else ["w"] if held & {"q", "s"} else []
+            self.windows[key] = self.fresh([*wanted, "h", "w", "a"])
+        return self.windows[key]
+
+    # ---- text ---------------------------------------------------------------------------
+
+    def mask(self, kind: str, operand: Operand) -> str:
+        """The name of a mask of an operand, as far as this access reaches."""
+        wanted = Mask(kind, operand.tensor, operand.lengths, operand.pads)
+        name, number = f"{kind}{operand.tensor}", 2
+        while self.masks.setdefault(name, wanted) != wanted:
+            name, number = f"{kind}{operand.tensor}_{number}", number + 1
+        self.names.add(name.lower())
+        return name
+
+    def at(self, loop: Loop) -> str:
+        """The iteration, or the PE, of a point."""
+        rank = self.ranks[loop.rank]
+        if loop.tiles and loop.whole:
+            scaled = rank if loop.tiles == 1 else f"{loop.tiles}*{rank}"
+            return f"{scaled}//{rank.upper()}"
+        part = rank if loop.span is None else f"{rank}-{loop.span}*({rank}//{loop.span})"
+        if loop.block > 1:
+            part = f"({part})//{loop.block}" if loop.span else f"{rank}//{loop.block}"
+        return part
+
+    def variables(self, loops: Iterable[Loop]) -> list[str]:
+        return [self.loops[loop.name] for loop in loops]
+
+    def times(self, loops: Sequence[Loop]) -> list[str]:
+        """How often iterations of these loops occur: a factor for each rank."""
+        found = []
+        for rank in dict.fromkeys(loop.rank for loop in loops):
+            mine = [loop for loop in loops if loop.rank == rank]
+            alone = mine[0].whole and not mine[0].tiles
+            number = str(iterations(mine, self.layer.extents.ranks))
+            found.append(self.extent(rank) if alone else number)
+        return found
+
+    def extent(self, rank: str) -> str:
+        return self.ranks[rank].upper()
+
+    def subscript(self, subscript: Affine) -> str:
+        return deparse(rename(subscript, lambda n: self.ranks[n], lambda n: n))
+
+    def access(self, name: str, subscripts: Iterable[Affine]) -> str:
+        return access(name, [self.subscript(s) for s in subscripts])
+
+
+def access(name: str, subscripts: Sequence[str]) -> str:
+    return f"{name}[{','.join(subscripts)}]" if subscripts else name
+
+
+def groups(subscripts: Sequence[Affine]) -> list[list[int]]:
+    """Axes that share a variable, together; the others alone."""
+    found: list[tuple[set[str], list[int]]] = []
+    for axis, subscript in enumerate(subscripts):
+        names, axes = set(variables(subscript)), [axis]
+        for group in [g for g in found if g[0] & names]:
+            found.remove(group)
+            names |= group[0]
+            axes += group[1]
+        found.append((names, sorted(axes)))
+    return sorted(axes for _, axes in found)
