@@ -44,9 +44,9 @@ def misses(
 
     Examples
     --------
-    >>> misses([0, 1, 2, 0, 1], [1, 1, 1], 2, "lru").sum()
+    >>> int(misses([0, 1, 2, 0, 1], [1, 1, 1], 2, "lru").sum())
     5
-    >>> misses([0, 1, 2, 0, 1], [1, 1, 1], 2, "optimal").sum()
+    >>> int(misses([0, 1, 2, 0, 1], [1, 1, 1], 2, "optimal").sum())
     4
     """
     if policy not in get_args(Policy):
