@@ -36,6 +36,7 @@ class Stored:
     """The stored coordinates of one fiber, in increasing order; ``pos`` names the position.
 
     window : only coordinates c with ``window[0] <= c < window[1]``; None visits all.
+    stored : entries of all fibers of the level, where vectors read several at once.
     Legal only where an absent value contributes the reduction's identity: skipping 0 * inf
     changes a NaN to 0.
     """
@@ -44,6 +45,7 @@ class Stored:
     parent: Expr
     pos: str
     window: tuple[Expr, Expr] | None = None
+    stored: Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)

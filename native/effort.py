@@ -11,6 +11,7 @@ from zeroskip.einsum_spec.form import Form
 from zeroskip.einsum_spec.walk import free
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Operand
+from zeroskip.native.domains import Stored
 from zeroskip.native.nest import has_loop
 from zeroskip.native.parallel import shares
 
@@ -24,12 +25,17 @@ PART = 2**16
 VECTORS = 16
 """How many points loops over vectors visit in the time that others take for one."""
 
+SHARED = 2
+"""The same of loops whose lanes share the entries of a fiber."""
+
 
 def rate(body: tuple[object, ...]) -> int:
     """How many points a kernel visits in the time that a walk takes for one; 0 where it has no
     loop that threads share."""
     if not any(map(shares, body)):
         return 0
+    if has_loop(body, lambda loop: loop.kind == "vec" and isinstance(loop.over, Stored)):
+        return SHARED
     return VECTORS if has_loop(body, lambda loop: loop.kind == "vec") else 1
 
 

@@ -20,6 +20,7 @@ from zeroskip.native.cexpr import (
 )
 from zeroskip.native.cwriter import CWriter
 from zeroskip.native.domains import Range, Stored, Together
+from zeroskip.native.emit_dots import dot
 from zeroskip.native.emit_levels import WALKS, merge
 from zeroskip.native.emit_parts import counted
 from zeroskip.native.emit_rows import gathered, touch
@@ -57,7 +58,9 @@ def write(node: object, out: CWriter) -> None:
 def _(node: Loop, out: CWriter) -> None:
     if node.note:
         out.line(f"/* {node.note} */")
-    if node.kind == "vec":
+    if node.kind == "vec" and isinstance(node.over, Stored):
+        dot(node, node.over, out)
+    elif node.kind == "vec":
         vector_loop(node, out)
     elif isinstance(node.over, Together):
         together(node, node.over, out)

@@ -14,7 +14,7 @@ from zeroskip.errors import KernelError
 from zeroskip.native.order import Order, Orders, orders_by_result
 from zeroskip.native.settings import MAX_THREADS
 
-KINDS = ("plain", "tiled", "lanes")
+KINDS = ("plain", "tiled", "lanes", "dots")
 MOST_ROWS, MOST_VECTORS, WIDTHS = 4, 8, (16, 32, 64)
 
 OF_TILES = ("rows", "vectors", "block")
@@ -53,9 +53,10 @@ class Schedule:
 
     Parameters
     ----------
-    kind : ``"plain"``, ``"tiled"`` or ``"lanes"``, optional
+    kind : ``"plain"``, ``"tiled"``, ``"lanes"`` or ``"dots"``, optional
         The plain walk over what operands store; one operand's entries against register tiles of
-        the other; the plain walk with a rank of the result in vectors.  Where it is left out,
+        the other; the plain walk with a rank of the result in vectors, or with vectors that share
+        the entries of a fiber.  Where it is left out,
         ``rows``, ``vectors`` or ``block`` ask for ``"tiled"``, and ``order`` for ``"plain"``.
     order : str, optional
         Every rank of the line, the outermost loop first: ``"m,k,n"``; of a plain walk.
@@ -66,7 +67,7 @@ class Schedule:
     block : int, optional
         Summed places that are gone through before the next row is taken up; 0 for all of them.
     vector_bytes : int, optional
-        Width of a vector: 16, 32 or 64; of tiles and lanes.
+        Width of a vector: 16, 32 or 64; not of a plain walk.
     threads : int, optional
         Most threads of a call, 1 to 1024, and no more than ``zs.config`` allows; left out, as many
         as the call has work for.
@@ -96,7 +97,7 @@ class Schedule:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        _expect(self, "kind", KINDS, '"plain", "tiled" or "lanes"')
+        _expect(self, "kind", KINDS, '"plain", "tiled", "lanes" or "dots"')
         if self.order is not None and not (isinstance(self.order, str) and self.order):
             raise _unusable(self, "order", 'a text such as "i,j,k"')
         _expect(self, "rows", range(1, MOST_ROWS + 1), f"a whole number from 1 to {MOST_ROWS}")
@@ -114,7 +115,7 @@ class Schedule:
                 if getattr(self, name) is not None and self.wanted != kind:
                     raise _contradiction(self, name, f"of a {kind} schedule")
         if self.vector_bytes is not None and self.wanted == "plain":
-            raise _contradiction(self, "vector_bytes", "of tiles and lanes")
+            raise _contradiction(self, "vector_bytes", "of tiles, lanes and dots")
 
     @property
     def wanted(self) -> str | None:
@@ -166,7 +167,7 @@ def fixed_by_result(
                 f"schedule: expected a zeroskip.Schedule, found {fixed!r}\n"
                 'Pass zeroskip.Schedule(kind="tiled"), or a mapping of them by result.'
             )
-        if name in orders and fixed.wanted in ("tiled", "lanes"):
+        if name in orders and fixed.wanted in ("tiled", "lanes", "dots"):
             raise KernelError(
                 f'order="{",".join(orders[name])}" is of a plain schedule, but '
                 f"schedule={fixed!r}\nLeave one of them out."

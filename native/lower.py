@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.walk import by_data
+from zeroskip.native.dots import in_vectors
 from zeroskip.native.effort import rate
 from zeroskip.native.forms import is_joint, plain_target
 from zeroskip.native.joint import Joint
@@ -47,6 +48,7 @@ def lower(
     hits: bool = False,
     accumulate: bool = False,
     order: tuple[str, ...] = (),
+    vector_bytes: int = 0,
 ) -> Lowered:
     """Loop nest for ``form``.
 
@@ -58,6 +60,7 @@ def lower(
         product reaches; for sparse results.
     accumulate : start from what the result holds already (a reduction with ``out=``).
     order : of the loops over ranks, outermost first; empty where operands lead the way.
+    vector_bytes : of vectors that share the entries of a fiber; 0 for one entry after another.
 
     Raises
     ------
@@ -67,7 +70,11 @@ def lower(
     scheme = Scheme(form, signatures, dtype, order=order)
     work = Joint(scheme, accumulate) if is_joint(form) else Sums(scheme, hits, accumulate)
     body = shared(work.body(), [scheme.row_major(form.target)], own_ranks(scheme))
-    return finish(scheme, work.title(), body)
+    title = work.title()
+    if vector_bytes:
+        body, tensors = in_vectors(body, scheme)
+        title = (*title, f"dots: {', '.join(tensors)}")
+    return finish(scheme, title, body, vector_bytes)
 
 
 def one_product(

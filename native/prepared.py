@@ -100,7 +100,7 @@ def slots(
     """
     lowered = prepared.lowered
     buffers = [_array(key, operands, arrays) for key in lowered.buffers]
-    dims = [_number(key, extents, numbers) for key in lowered.dims]
+    dims = [_number(key, operands, extents, numbers) for key in lowered.dims]
     scalars = [np.asarray(densify(operands[name])).item() for name in lowered.scalars]
     long, parts = effort(lowered.form, operands, extents, lowered.rate)
     return Slots(buffers, dims, scalars, extents.shapes, long, parts)
@@ -166,7 +166,9 @@ def _array(key: Key, operands: Mapping[str, Operand], arrays: Mapping[Key, Array
     return operand.levels[key[2]].arrays[str(key[3])]
 
 
-def _number(key: Key, extents: Extents, numbers: Mapping[str, int]) -> int:
+def _number(
+    key: Key, operands: Mapping[str, Operand], extents: Extents, numbers: Mapping[str, int]
+) -> int:
     match key:
         case ("extent", str(rank)):
             return extents.ranks[rank]
@@ -176,6 +178,8 @@ def _number(key: Key, extents: Extents, numbers: Mapping[str, int]) -> int:
             return extents.pads[tensor][axis][0]
         case ("constant", str(name)):
             return int(extents.constants[name])
+        case ("stored", str(tensor)):
+            return values(operands[tensor]).size
         case ("tile", str(name)):
             return numbers[name]
     raise KernelError(f"no integer is called {key}")

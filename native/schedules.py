@@ -1,4 +1,4 @@
-"""Which of the three schedules a line runs under, and its kernel with the slots filled."""
+"""Which of the four schedules a line runs under, and its kernel with the slots filled."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from zeroskip.einsum_spec.explicit import form_text
 from zeroskip.errors import KernelError
 from zeroskip.formats.level_data import check_room
-from zeroskip.native import lanes, load, settings, tile
+from zeroskip.native import dots, lanes, load, settings, tile
 from zeroskip.native.arguments import Array, densify
 from zeroskip.native.emit import emit
 from zeroskip.native.fixed import Schedule
@@ -38,7 +38,7 @@ matrix times one vector uses each of its elements once."""
 IN_PARTS = "Compute it in parts, or free memory first."
 WHOLE = "Leave rows and block to be chosen, which cut few entries into as many groups."
 
-Plan = tile.TilePlan | lanes.LanePlan | None
+Plan = tile.TilePlan | lanes.LanePlan | dots.DotPlan | None
 """None is the plain walk."""
 
 
@@ -48,8 +48,8 @@ def scheduled(line: Line, target: Array, bound: Collection[str] = ()) -> tuple[P
 
 
 def schedule_of(line: Line, bound: Collection[str] = ()) -> Plan:
-    """The schedule that is asked for, else the one that pays: tiled, lanes, or the plain walk; this
-    one where the order is given.
+    """The schedule that is asked for, else the one that pays: tiled, lanes, dots, or the plain
+    walk; this one where the order is given.
 
     bound : operands that are packed once for many calls.
     Raises KernelError where the line cannot take what is asked for.
@@ -67,15 +67,29 @@ def _worth(line: Line, bound: Collection[str]) -> Plan:
     """The schedule that pays."""
     if line.order:
         return None
-    tiles, in_lanes = _plans(line)
+    tiles, in_lanes, shared = _plans(line)
     if tiles is None:
-        return lanes.longest(in_lanes, line.extents)
+        return lanes.longest(in_lanes, line.extents) or _worth_sharing(line, shared)
     entries = line.used[tiles.entries.tensor]
     work = entries.size if isinstance(entries, np.ndarray) else entries.stored
     work *= prod(line.extents.ranks[rank] for rank in tiles.lanes)
     if work <= REUSE * prod(line.extents.shapes[tiles.lane_access.tensor]):
+        return _worth_sharing(line, shared)
+    if tiles.entries.tensor in bound or work >= WORTH_TILING:
+        return tiles
+    return _worth_sharing(line, shared)
+
+
+def _worth_sharing(line: Line, found: dots.DotPlan | None) -> dots.DotPlan | None:
+    """The dots schedule, where fibers are long enough for it."""
+    if found is None:
         return None
-    return tiles if tiles.entries.tensor in bound or work >= WORTH_TILING else None
+    return found if dots.worth(found, line.used, _width(line), line.dtype.itemsize) else None
+
+
+def _width(line: Line) -> int:
+    """Bytes of a vector: as is fixed, else the widest there are."""
+    return line.fixed.vector_bytes or vector_bytes()
 
 
 def _wanted(line: Line, kind: str) -> Plan:
@@ -84,8 +98,9 @@ def _wanted(line: Line, kind: str) -> Plan:
         return None
     found: Plan = None
     if not line.order:
-        tiles, in_lanes = _plans(line)
-        found = tiles if kind == "tiled" else lanes.longest(in_lanes, line.extents, fewest=0)
+        tiles, in_lanes, shared = _plans(line)
+        longest = lanes.longest(in_lanes, line.extents, fewest=0)
+        found = {"tiled": tiles, "lanes": longest, "dots": shared}[kind]
     if found is None:
         raise _refused(line, f"expected one that the line can take: {why_unfit(line, kind)}")
     return found
@@ -109,7 +124,9 @@ def why_plain(line: Line) -> str:
     """Why a line is walked as it lies."""
     if line.order:
         return f"in the order {','.join(line.order)}."
-    tiles = _plans(line)[0]
+    tiles, _, shared = _plans(line)
+    if shared is not None:
+        return f"fibers of {', '.join(shared.tensors)} are too short for vectors to share."
     if tiles is not None:
         return (
             f"for fewer than {WORTH_TILING:,} multiplications, or no more than {REUSE} for each "
@@ -118,16 +135,17 @@ def why_plain(line: Line) -> str:
     return why_unfit(line)
 
 
-_planned: Recent[Key, tuple[tile.TilePlan | None, tuple[lanes.LanePlan, ...]]]
-_planned = Recent(load.MOST_KERNELS)
+Plans = tuple[tile.TilePlan | None, tuple[lanes.LanePlan, ...], dots.DotPlan | None]
+
+_planned: Recent[Key, Plans] = Recent(load.MOST_KERNELS)
 
 
-def _plans(line: Line) -> tuple[tile.TilePlan | None, tuple[lanes.LanePlan, ...]]:
-    """The tiled schedule of a line, if there is one, and those in lanes."""
+def _plans(line: Line) -> Plans:
+    """The tiled schedule of a line, if there is one, those in lanes, and the one in dots."""
     found = _planned.get(line.key)
     if found is None:
         what = line.form, line.signatures, line.dtype.name
-        found = _planned.keep(line.key, (tile.plan(*what), lanes.plans(*what)))
+        found = _planned.keep(line.key, (tile.plan(*what), lanes.plans(*what), dots.plan(*what)))
     return found
 
 
@@ -144,13 +162,17 @@ def kernel_of(
             return tiled(line, schedule, target, shape)
         case lanes.LanePlan():
             return in_lanes(line, schedule, target)
+        case dots.DotPlan():
+            return plain(line, target, width=_width(line))
         case None:
             return plain(line, target)
 
 
-def plain(line: Line, target: Array, *, accumulate: bool = False) -> tuple[Prepared, Slots]:
-    """The kernel that walks the operands' own levels."""
-    prepared = walk(line, accumulate=accumulate)
+def plain(
+    line: Line, target: Array, *, accumulate: bool = False, width: int = 0
+) -> tuple[Prepared, Slots]:
+    """The kernel that walks the operands' own levels; with dots, in vectors of so many bytes."""
+    prepared = walk(line, accumulate=accumulate, width=width)
     arrays = targets(line, prepared, target)
     return prepared, filled(line, prepared, arrays, {})
 
@@ -176,9 +198,9 @@ def targets(line: Line, prepared: Prepared, target: Array) -> dict[Key, Array]:
     return arrays
 
 
-def walk(line: Line, *, hits: bool = False, accumulate: bool = False) -> Prepared:
-    """The plain walk; ``hits``: with marks of what it wrote."""
-    key = (*line.key, hits, accumulate)
+def walk(line: Line, *, hits: bool = False, accumulate: bool = False, width: int = 0) -> Prepared:
+    """The plain walk; hits: with marks of what it wrote; width: in dots, bytes of vectors."""
+    key = (*line.key, hits, accumulate, width)
 
     def build() -> Prepared:
         lowered = lower(
@@ -188,6 +210,7 @@ def walk(line: Line, *, hits: bool = False, accumulate: bool = False) -> Prepare
             hits=hits,
             accumulate=accumulate,
             order=line.order,
+            vector_bytes=width,
         )
         return Prepared(lowered, emit(lowered.kernel), line.dtype)
 
@@ -196,7 +219,7 @@ def walk(line: Line, *, hits: bool = False, accumulate: bool = False) -> Prepare
 
 def in_lanes(line: Line, plan: lanes.LanePlan, target: Array) -> tuple[Prepared, Slots]:
     """The kernel of the lane schedule, its scratch made."""
-    width = line.fixed.vector_bytes or vector_bytes()
+    width = _width(line)
     per_vector, most = width // line.dtype.itemsize, lanes.MOST_VECTORS
     vectors = tiles_of(-(-line.extents.ranks[plan.rank] // per_vector), most)[1] or (1,)
     kept = {a.tensor: a for a in plan.staged if _is_kept(line, a.tensor)}
@@ -276,7 +299,7 @@ def tiled(
 
 def shape_in(line: Line, plan: tile.TilePlan, bound: Collection[str] = ()) -> TileShape:
     """How the tiled schedule cuts this line up: as is fixed, else as `shape_of` has it."""
-    width = line.fixed.vector_bytes or vector_bytes()
+    width = _width(line)
     lanes = width // line.dtype.itemsize
     operand = line.used[plan.entries.tensor]
     stored = operand.size if isinstance(operand, np.ndarray) else operand.stored
@@ -300,6 +323,8 @@ def taken(line: Line, plan: Plan, bound: Collection[str] = ()) -> Schedule:
             width = shape.vector_bytes
             return Schedule("tiled", None, shape.rows, shape.most, shape.block, width)
         case lanes.LanePlan():
-            return Schedule("lanes", vector_bytes=line.fixed.vector_bytes or vector_bytes())
+            return Schedule("lanes", vector_bytes=_width(line))
+        case dots.DotPlan():
+            return Schedule("dots", vector_bytes=_width(line))
         case None:
             return Schedule("plain", ",".join(line.order) or None)

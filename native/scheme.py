@@ -27,9 +27,9 @@ class Scheme:
 
     dims collects the integers that the kernel is handed, by what they are:
     ``("extent", rank)``, ``("axis", tensor, axis)``, ``("pad", tensor, axis)``,
-    ``("constant", name)`` or ``("tile", name)``; buffers the arrays: ``("vals", tensor)``,
-    ``("hit", tensor)``, ``("mark", tensor)``, ``("level", tensor, storage rank, array)`` or a
-    schedule's own.
+    ``("constant", name)``, ``("stored", tensor)`` or ``("tile", name)``; buffers the arrays:
+    ``("vals", tensor)``, ``("hit", tensor)``, ``("mark", tensor)``,
+    ``("level", tensor, storage rank, array)`` or a schedule's own.
     staged : dense operands that are read from a copy with other strides.
     order : of the loops over ranks, outermost first; empty where operands lead the way.
     fetched : read of an index tensor -> name of the place; checks : tensor, axis and

@@ -97,6 +97,7 @@ def _(node: Loop, kernel: Kernel) -> Iterator[str]:
             var, body = _taken_apart(node, kernel)
             head = f"for {var}, {over.pos} in {_fiber(over)}:"
             notes = [WALKS[over.level.letter]]
+            notes += ["lanes share the entries"] if node.kind == "vec" else []
         case Together() as over:
             of = over.coordinates.removesuffix("_offset")
             fiber = f"{of}.packed[{_int(over.block)}]"

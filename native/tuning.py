@@ -24,6 +24,7 @@ AROUND = (
     Schedule(rows=2, block=128),
     Schedule(rows=4, block=0),
     Schedule(kind="lanes"),
+    Schedule(kind="dots"),
     Schedule(kind="plain"),
 )
 """What is tried, the default first: the likeliest come early, for time may run out."""

@@ -8,6 +8,11 @@ from zeroskip.native.lines import Line
 
 def why_unfit(line: Line, kind: str = "") -> str:
     """Why a line is not tiled, or does not run in lanes; without a kind, why it is neither."""
+    if kind == "dots":
+        return (
+            "dots add up products whose innermost loop follows the coordinates or the bitmask of "
+            "one operand, all others being dense."
+        )
     if is_joint(line.form):
         op = line.form.reduction or "+"
         return f"under {op}= the right side is evaluated whole, point by point."

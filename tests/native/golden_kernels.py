@@ -170,5 +170,9 @@ def _kernels() -> dict[str, str]:
             spmv, {"A": Tensor.from_dense(np.eye(4, dtype="float32"), "2:4"), "x": ones(4)}
         ),
         "spmv_dcsr": walk(spmv, matrix("0:C 1:C")),
+        "spmv_dots": schedule(spmv, {"A": ones(4, 200, format="CSR"), "x": ones(200)}),
+        "spmv_dots_bitmask": schedule(
+            spmv, {"A": ones(4, 200, format="bitmask", dtype="int8"), "x": ones(200, dtype="int8")}
+        ),
         "layer_dense": walk(layer, {"B": ones(4), "W": ones(4, 5), "I": ones(5, 6)}),
     }

@@ -127,7 +127,7 @@ def count(prepared: Prepared, filled: Slots, backend: str) -> int:
 
 def batch(texts: Sequence[str]) -> str:
     """Many kernels as one C file: kernel k is called ``zs_kernel_k``."""
-    parts = [f'#include "zs_{name}.h"' for name in ("kernel", "pointwise", "half", "rows")]
+    parts = [f'#include "zs_{name}.h"' for name in ("kernel", "pointwise", "half", "rows", "dots")]
     for k, text in enumerate(texts):
         text = re.sub(r'^#include "zs_\w+\.h"\n', "", text, flags=re.MULTILINE)
         own = [SYMBOL, "zs_vec", "LANES", *re.findall(OWN, text)]

@@ -129,8 +129,8 @@ def test_lines_of_a_cascade_have_schedules_of_their_own():
 @pytest.mark.parametrize(
     ("field", "said"),
     [
-        ({"kind": "tile"}, 'kind=\'tile\': expected "plain", "tiled" or "lanes"'),
-        ({"kind": 3}, 'kind=3: expected "plain", "tiled" or "lanes"'),
+        ({"kind": "tile"}, 'kind=\'tile\': expected "plain", "tiled", "lanes" or "dots"'),
+        ({"kind": 3}, 'kind=3: expected "plain", "tiled", "lanes" or "dots"'),
         ({"order": 3}, 'order=3: expected a text such as "i,j,k"'),
         ({"order": ""}, "order='': expected a text such as \"i,j,k\""),
         ({"rows": 5}, "rows=5: expected a whole number from 1 to 4"),
@@ -142,7 +142,7 @@ def test_lines_of_a_cascade_have_schedules_of_their_own():
         ({"kind": "plain", "block": 0}, "block=0 is of a tiled schedule, but kind='plain'"),
         ({"kind": "lanes", "rows": 2}, "rows=2 is of a tiled schedule, but kind='lanes'"),
         ({"rows": 2, "order": "i"}, "order='i' is of a plain schedule, but rows=2"),
-        ({"kind": "plain", "vector_bytes": 16}, "vector_bytes=16 is of tiles and lanes, but kind"),
+        ({"kind": "plain", "vector_bytes": 16}, "vector_bytes=16 is of tiles, lanes and dots, but"),
     ],
 )
 def test_what_is_no_schedule_is_refused(field, said):

@@ -228,7 +228,9 @@ class Trial:
     def way(self) -> str:
         """The schedule of the last line."""
         text = self.records[0].prepared.c_text if self.records else ""
-        return "tiled" if "tile_" in text else "lanes" if "* lanes: " in text else "plain"
+        if "tile_" in text:
+            return "tiled"
+        return next((kind for kind in ("lanes", "dots") if f"* {kind}: " in text), "plain")
 
 
 def _plain(form: Form) -> bool:

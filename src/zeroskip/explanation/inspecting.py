@@ -17,6 +17,7 @@ from zeroskip.formats.auto import is_auto
 from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Operand, shapes
+from zeroskip.native.dots import DotPlan
 from zeroskip.native.emit import emit
 from zeroskip.native.engine import Formats, formats_by_result
 from zeroskip.native.fixed import OPEN, Schedule, Schedules, fixed_by_result
@@ -37,7 +38,7 @@ from zeroskip.native.tuning import recalled
 class Chosen:
     """The kernel of one line on given operands.
 
-    schedule : ``tiled``, ``lanes``, ``plain``, or ``rows`` for a sparse result.
+    schedule : ``tiled``, ``lanes``, ``dots``, ``plain``, or ``rows`` for a sparse result.
     taken : the same with every field filled in; source : ``default``, ``tuned`` or, in
         part, ``given``.
     """
@@ -192,6 +193,12 @@ def _name_and_reason(line: Line, schedule: Plan) -> tuple[str, str]:
             return "lanes", (
                 f"the stored entries of {sparse} are walked, and a rank of {line.name} that they "
                 f"lack runs in vectors, innermost, for which {dense} is turned."
+            )
+        case DotPlan():
+            sparse = ", ".join(schedule.tensors)
+            return "dots", (
+                "the levels of the operands are walked as they lie, and the lanes of a vector "
+                f"share the entries of a fiber of {sparse}."
             )
         case None:
             why = "as is asked for." if line.fixed.kind and not line.order else why_plain(line)

@@ -1,0 +1,230 @@
+/*
+ * zs_dots.h - vectors of entries: spread to their coordinates, widened, added up.
+ *
+ * What GNU vectors lack, one wrapper each, with a portable twin beside the processor's own
+ * instruction.  Names end in the arithmetic's type and the bytes of a vector: the kernel's zs_vec
+ * of that type and width is what they take and give.
+ */
+#ifndef ZS_DOTS_H
+#define ZS_DOTS_H
+
+#include "zs_half.h"
+
+/* ZS_LANE_BITS() - as many set bits as a vector has lanes, 1 to 16. */
+#define ZS_LANE_BITS(lanes) ((1u << (lanes)) - 1)
+
+/* ZS_AHEAD() - have the memory fetch what a walk of about a byte or more a column comes to soon. */
+#define ZS_AHEAD(from) (__builtin_prefetch((const char *)(from) + 1024), \
+                        __builtin_prefetch((const char *)(from) + 1024 + 64))
+
+#define ZS_VECTOR(TYPE, BYTES) TYPE __attribute__((vector_size(BYTES), aligned(sizeof(TYPE)), may_alias))
+typedef ZS_VECTOR(float, 16) zs_float32x16;
+typedef ZS_VECTOR(float, 32) zs_float32x32;
+typedef ZS_VECTOR(float, 64) zs_float32x64;
+typedef ZS_VECTOR(double, 16) zs_float64x16;
+typedef ZS_VECTOR(double, 32) zs_float64x32;
+typedef ZS_VECTOR(double, 64) zs_float64x64;
+typedef ZS_VECTOR(int32_t, 16) zs_int32x16;
+typedef ZS_VECTOR(int32_t, 32) zs_int32x32;
+typedef ZS_VECTOR(int32_t, 64) zs_int32x64;
+typedef ZS_VECTOR(int64_t, 16) zs_int64x16;
+typedef ZS_VECTOR(int64_t, 32) zs_int64x32;
+typedef ZS_VECTOR(int64_t, 64) zs_int64x64;
+typedef ZS_VECTOR(uint64_t, 16) zs_uint64x16;
+typedef ZS_VECTOR(uint64_t, 32) zs_uint64x32;
+typedef ZS_VECTOR(uint64_t, 64) zs_uint64x64;
+
+/* ---- sums ---------------------------------------------------------------------------- */
+
+/* zs_lane_sum_TYPE_BYTES() - all lanes of 'x', from the first to the last. */
+#define ZS_DEFINE_LANE_SUM(NAME, TYPE, BYTES)                                               \
+    ZS_INLINE TYPE zs_lane_sum_##NAME##_##BYTES(zs_##NAME##x##BYTES x)                      \
+    {                                                                                       \
+        TYPE sum = 0;                                                                       \
+        for (size_t i = 0; i < BYTES / sizeof(TYPE); i++)                                   \
+            sum += x[i];                                                                    \
+        return sum;                                                                         \
+    }
+
+/* ---- spreading ----------------------------------------------------------------------- */
+
+/*
+ * zs_add_spread_TYPE_BYTES() - 'sum' with a product added in each lane whose bit of 'mask' is set.
+ *
+ * The n-th of these lanes, from 0, adds values[n] * x[lane].  Other lanes stay as they are, whatever
+ * 'x' and the rest of 'values' hold.  No bit of 'mask' is set past the lanes.
+ */
+#define ZS_DEFINE_ADD_SPREAD(NAME, TYPE, BYTES)                                             \
+    ZS_INLINE zs_##NAME##x##BYTES zs_add_spread_##NAME##_##BYTES(                           \
+        zs_##NAME##x##BYTES sum, zs_##NAME##x##BYTES values, zs_##NAME##x##BYTES x,         \
+        unsigned mask)                                                                      \
+    {                                                                                       \
+        int n = 0;                                                                          \
+        for (unsigned i = 0; i < BYTES / sizeof(TYPE); i++)                                 \
+            if (mask >> i & 1)                                                              \
+                sum[i] += values[n++] * x[i];                                               \
+        return sum;                                                                         \
+    }
+
+#define ZS_DEFINE_TYPES(DEFINE, BYTES)                                                      \
+    DEFINE(float32, float, BYTES)                                                           \
+    DEFINE(float64, double, BYTES)                                                          \
+    DEFINE(int32, int32_t, BYTES)                                                           \
+    DEFINE(int64, int64_t, BYTES)                                                           \
+    DEFINE(uint64, uint64_t, BYTES)
+
+ZS_DEFINE_TYPES(ZS_DEFINE_LANE_SUM, 16)
+ZS_DEFINE_TYPES(ZS_DEFINE_LANE_SUM, 32)
+ZS_DEFINE_TYPES(ZS_DEFINE_LANE_SUM, 64)
+ZS_DEFINE_TYPES(ZS_DEFINE_ADD_SPREAD, 16)
+
+#ifdef __AVX2__
+/*
+ * zs_spread8, zs_spread4 - for each mask, which of the values every lane of 32 bits takes; negative
+ * in lanes that take none.  Lanes of 64 bits are two of 32 each, four of them to a vector.
+ */
+#define ZS_TAKEN(mask, lane)                                                                \
+    ((mask) >> (lane) & 1 ? __builtin_popcount((mask) & ((1 << (lane)) - 1)) : INT32_MIN)
+#define ZS_TAKEN8(mask)                                                                     \
+    {ZS_TAKEN(mask, 0), ZS_TAKEN(mask, 1), ZS_TAKEN(mask, 2), ZS_TAKEN(mask, 3),            \
+     ZS_TAKEN(mask, 4), ZS_TAKEN(mask, 5), ZS_TAKEN(mask, 6), ZS_TAKEN(mask, 7)}
+#define ZS_HALF(mask, lane, half)                                                           \
+    ((mask) >> (lane) & 1 ? 2 * __builtin_popcount((mask) & ((1 << (lane)) - 1)) + (half)   \
+                          : INT32_MIN)
+#define ZS_TAKEN4(mask)                                                                     \
+    {ZS_HALF(mask, 0, 0), ZS_HALF(mask, 0, 1), ZS_HALF(mask, 1, 0), ZS_HALF(mask, 1, 1),    \
+     ZS_HALF(mask, 2, 0), ZS_HALF(mask, 2, 1), ZS_HALF(mask, 3, 0), ZS_HALF(mask, 3, 1)}
+#define ZS_EACH16(ROW, m)                                                                   \
+    ROW(m), ROW(m + 1), ROW(m + 2), ROW(m + 3), ROW(m + 4), ROW(m + 5), ROW(m + 6),         \
+    ROW(m + 7), ROW(m + 8), ROW(m + 9), ROW(m + 10), ROW(m + 11), ROW(m + 12), ROW(m + 13), \
+    ROW(m + 14), ROW(m + 15)
+static const int32_t zs_spread4[16][8] __attribute__((aligned(32), unused)) = {
+    ZS_EACH16(ZS_TAKEN4, 0)};
+static const int32_t zs_spread8[256][8] __attribute__((aligned(32), unused)) = {
+    ZS_EACH16(ZS_TAKEN8, 0),   ZS_EACH16(ZS_TAKEN8, 16),  ZS_EACH16(ZS_TAKEN8, 32),
+    ZS_EACH16(ZS_TAKEN8, 48),  ZS_EACH16(ZS_TAKEN8, 64),  ZS_EACH16(ZS_TAKEN8, 80),
+    ZS_EACH16(ZS_TAKEN8, 96),  ZS_EACH16(ZS_TAKEN8, 112), ZS_EACH16(ZS_TAKEN8, 128),
+    ZS_EACH16(ZS_TAKEN8, 144), ZS_EACH16(ZS_TAKEN8, 160), ZS_EACH16(ZS_TAKEN8, 176),
+    ZS_EACH16(ZS_TAKEN8, 192), ZS_EACH16(ZS_TAKEN8, 208), ZS_EACH16(ZS_TAKEN8, 224),
+    ZS_EACH16(ZS_TAKEN8, 240)};
+
+typedef float zs_ps __attribute__((vector_size(32)));
+typedef int32_t zs_epi32 __attribute__((vector_size(32)));
+#define ZS_DEFINE_ADD_SPREAD_AVX2(NAME, TYPE, BYTES)                                        \
+    ZS_INLINE zs_##NAME##x##BYTES zs_add_spread_##NAME##_##BYTES(                           \
+        zs_##NAME##x##BYTES sum, zs_##NAME##x##BYTES values, zs_##NAME##x##BYTES x,         \
+        unsigned mask)                                                                      \
+    {                                                                                       \
+        const zs_epi32 take =                                                               \
+            *(const zs_epi32 *)(sizeof(TYPE) == 4 ? zs_spread8[mask] : zs_spread4[mask & 15]); \
+        const zs_##NAME##x##BYTES spread =                                                  \
+            (zs_##NAME##x##BYTES)__builtin_ia32_permvarsi256((zs_epi32)values, take);       \
+        const zs_ps product = (zs_ps)(spread * x);                                          \
+        return sum + (zs_##NAME##x##BYTES)__builtin_ia32_blendvps256(product, (zs_ps){},    \
+                                                                     (zs_ps)take);          \
+    }
+ZS_DEFINE_TYPES(ZS_DEFINE_ADD_SPREAD_AVX2, 32)
+#else
+ZS_DEFINE_TYPES(ZS_DEFINE_ADD_SPREAD, 32)
+#endif
+
+#ifdef __AVX512F__
+/* The destination is zeroed first: Zen 4 waits for its old value although none of it is kept. */
+#define ZS_DEFINE_ADD_SPREAD_AVX512(NAME, TYPE, MASK, EXPAND, MOVE)                         \
+    ZS_INLINE zs_##NAME##x64 zs_add_spread_##NAME##_64(                                     \
+        zs_##NAME##x64 sum, zs_##NAME##x64 values, zs_##NAME##x64 x, unsigned mask)         \
+    {                                                                                       \
+        zs_##NAME##x64 spread, held;                                                        \
+        __asm__("vpxord %0, %0, %0\n\t" EXPAND " %1, %0%{%2%}%{z%}"                         \
+                : "=&v"(spread) : "v"(values), "Yk"((MASK)mask));                           \
+        __asm__(MOVE " %1, %0%{%2%}%{z%}" : "=v"(held) : "v"(x), "Yk"((MASK)mask));         \
+        return sum + spread * held;                                                         \
+    }
+ZS_DEFINE_ADD_SPREAD_AVX512(float32, float, uint16_t, "vexpandps", "vmovaps")
+ZS_DEFINE_ADD_SPREAD_AVX512(float64, double, uint8_t, "vexpandpd", "vmovapd")
+ZS_DEFINE_ADD_SPREAD_AVX512(int32, int32_t, uint16_t, "vpexpandd", "vmovdqa32")
+ZS_DEFINE_ADD_SPREAD_AVX512(int64, int64_t, uint8_t, "vpexpandq", "vmovdqa64")
+ZS_DEFINE_ADD_SPREAD_AVX512(uint64, uint64_t, uint8_t, "vpexpandq", "vmovdqa64")
+#else
+ZS_DEFINE_TYPES(ZS_DEFINE_ADD_SPREAD, 64)
+#endif
+
+/* ---- widening ------------------------------------------------------------------------ */
+
+/*
+ * zs_widened_STORED_TYPE_BYTES() - a vector of the next values from 'from' on, each of them exact.
+ *
+ * Reads as many of them as the vector has lanes.
+ */
+#define ZS_DEFINE_WIDENED(STORED, CSTORED, WIDEN, NAME, TYPE, BYTES)                        \
+    ZS_INLINE zs_##NAME##x##BYTES zs_widened_##STORED##_##NAME##_##BYTES(const CSTORED *from) \
+    {                                                                                       \
+        zs_##NAME##x##BYTES x = {0};                                                        \
+        for (size_t i = 0; i < BYTES / sizeof(TYPE); i++)                                   \
+            x[i] = WIDEN(from[i]);                                                          \
+        return x;                                                                           \
+    }
+
+/* The same by a conversion of vectors, where what is read is at least 16 bytes. */
+#define ZS_DEFINE_CONVERTED(STORED, CSTORED, NAME, TYPE, BYTES)                             \
+    ZS_INLINE zs_##NAME##x##BYTES zs_widened_##STORED##_##NAME##_##BYTES(const CSTORED *from) \
+    {                                                                                       \
+        typedef ZS_VECTOR(CSTORED, BYTES / sizeof(TYPE) * sizeof(CSTORED)) stored;          \
+        typedef TYPE wide __attribute__((vector_size(BYTES)));                              \
+        return (zs_##NAME##x##BYTES)__builtin_convertvector(*(const stored *)from, wide);   \
+    }
+
+/* A bfloat16 is the upper half of a float32. */
+#define ZS_DEFINE_WIDENED_BFLOAT16(BYTES)                                                   \
+    ZS_INLINE zs_float32x##BYTES zs_widened_bfloat16_float32_##BYTES(const zs_bfloat16 *from) \
+    {                                                                                       \
+        typedef ZS_VECTOR(uint16_t, BYTES / 2) stored;                                      \
+        typedef uint32_t wide __attribute__((vector_size(BYTES)));                          \
+        return (zs_float32x##BYTES)(__builtin_convertvector(*(const stored *)from, wide) << 16); \
+    }
+
+ZS_DEFINE_WIDENED(bfloat16, zs_bfloat16, zs_wide_bfloat16, float32, float, 16)
+ZS_DEFINE_WIDENED_BFLOAT16(32)
+ZS_DEFINE_WIDENED_BFLOAT16(64)
+ZS_DEFINE_WIDENED(float16, zs_float16, zs_wide_float16, float32, float, 16)
+ZS_DEFINE_WIDENED(float16, zs_float16, zs_wide_float16, float32, float, 64)
+ZS_DEFINE_WIDENED(int8, int8_t, (int32_t), int32, int32_t, 16)
+ZS_DEFINE_WIDENED(uint8, uint8_t, (int32_t), int32, int32_t, 16)
+ZS_DEFINE_WIDENED(int16, int16_t, (int32_t), int32, int32_t, 16)
+ZS_DEFINE_WIDENED(uint16, uint16_t, (int32_t), int32, int32_t, 16)
+ZS_DEFINE_CONVERTED(int8, int8_t, int32, int32_t, 64)
+ZS_DEFINE_CONVERTED(uint8, uint8_t, int32, int32_t, 64)
+ZS_DEFINE_CONVERTED(int16, int16_t, int32, int32_t, 32)
+ZS_DEFINE_CONVERTED(int16, int16_t, int32, int32_t, 64)
+ZS_DEFINE_CONVERTED(uint16, uint16_t, int32, int32_t, 32)
+ZS_DEFINE_CONVERTED(uint16, uint16_t, int32, int32_t, 64)
+
+#ifdef __AVX2__
+typedef char zs_epi8 __attribute__((vector_size(16)));
+#define ZS_DEFINE_WIDENED_BYTES(STORED, CSTORED, WIDEN)                                     \
+    ZS_INLINE zs_int32x32 zs_widened_##STORED##_int32_32(const CSTORED *from)               \
+    {                                                                                       \
+        typedef long long two __attribute__((vector_size(16)));                             \
+        long long bytes;                                                                    \
+        __builtin_memcpy(&bytes, from, sizeof bytes);                                       \
+        return (zs_int32x32)WIDEN((zs_epi8)(two){bytes, 0});                                \
+    }
+ZS_DEFINE_WIDENED_BYTES(int8, int8_t, __builtin_ia32_pmovsxbd256)
+ZS_DEFINE_WIDENED_BYTES(uint8, uint8_t, __builtin_ia32_pmovzxbd256)
+#else
+ZS_DEFINE_WIDENED(int8, int8_t, (int32_t), int32, int32_t, 32)
+ZS_DEFINE_WIDENED(uint8, uint8_t, (int32_t), int32, int32_t, 32)
+#endif
+
+#ifdef __F16C__
+ZS_INLINE zs_float32x32 zs_widened_float16_float32_32(const zs_float16 *from)
+{
+    typedef ZS_VECTOR(int16_t, 16) eight;
+    typedef int16_t halves __attribute__((vector_size(16)));
+    return (zs_float32x32)__builtin_ia32_vcvtph2ps256((halves)*(const eight *)from);
+}
+#else
+ZS_DEFINE_WIDENED(float16, zs_float16, zs_wide_float16, float32, float, 32)
+#endif
+
+#endif /* ZS_DOTS_H */

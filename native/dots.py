@@ -1,0 +1,91 @@
+"""The dots schedule: the plain walk, with vectors that share the entries of a fiber.
+
+    y[m] = sum[k](W[m,k]*x[k])     W sparse, x dense
+
+The lanes of a vector add up products of entries that follow each other.  Of coordinates (CSR) they
+take the values of x one by one; of a bitmask they take them as they lie, and values are spread to
+the places whose bits are set.  It fits every sum of products whose innermost loop follows one
+operand alone (`dotted`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from zeroskip.einsum_spec.form import Form
+from zeroskip.formats.tensor import Tensor
+from zeroskip.native.arguments import Operand
+from zeroskip.native.domains import Stored
+from zeroskip.native.dotted import dotted
+from zeroskip.native.forms import is_joint
+from zeroskip.native.nest import Loop, Stmt
+from zeroskip.native.operand import Signature
+from zeroskip.native.scheme import Scheme
+from zeroskip.native.sums import Sums
+
+COMPUTED = ("float32", "float64", "int32", "int64", "uint64")
+"""Types of arithmetic for which there are vectors."""
+
+FEWEST_ENTRIES = 2
+"""Entries of a fiber, in vectors, from which their lanes are worth adding up."""
+
+BASELINE = 16
+"""Bytes of vectors for which no processor spreads values: bit after bit is faster."""
+
+FEWEST_COLUMNS, SPREAD = 128, 0.05
+"""Extent and density of a bitmask from which spreading its values pays."""
+
+
+@dataclass(frozen=True, slots=True)
+class DotPlan:
+    """tensors : the operands whose entries the lanes of vectors share."""
+
+    tensors: tuple[str, ...]
+
+
+def plan(form: Form, signatures: Mapping[str, Signature], dtype: str) -> DotPlan | None:
+    """The dots schedule of a form; None where no innermost loop is a sum of products over the
+    entries of one operand."""
+    if is_joint(form) or dtype not in COMPUTED:
+        return None
+    if not any(of.levels[-1:] and of.levels[-1].letter in "BC" for of in signatures.values()):
+        return None
+    scheme = Scheme(form, signatures, dtype)
+    _, tensors = in_vectors(Sums(scheme).body(), scheme)
+    return DotPlan(tensors) if tensors else None
+
+
+def in_vectors(body: tuple[Stmt, ...], scheme: Scheme) -> tuple[tuple[Stmt, ...], tuple[str, ...]]:
+    """The statements with loops whose entries the lanes of vectors share, and the operands whose
+    entries these are."""
+    dtypes = {buffer.name: buffer.dtype for buffer in scheme.buffers.values()}
+    found: dict[str, None] = {}
+
+    def turned(stmt: Any) -> Any:
+        if isinstance(stmt, Loop) and dotted(stmt, dtypes, scheme.dtype) is not None:
+            assert isinstance(stmt.over, Stored)
+            tensor = stmt.over.level.tensor
+            found.setdefault(tensor)
+            count = scheme.dim(("stored", tensor), scheme.names.get("tensor", f"{tensor}_stored"))
+            return replace(stmt, over=replace(stmt.over, stored=count), kind="vec")
+        inner = getattr(stmt, "body", ())
+        return replace(stmt, body=tuple(map(turned, inner))) if inner else stmt
+
+    return tuple(map(turned, body)), tuple(found)
+
+
+def worth(plan: DotPlan, operands: Mapping[str, Operand], vector_bytes: int, itemsize: int) -> bool:
+    """Whether fibers are long enough, on average, for vectors of so many bytes."""
+    return all(_worth(operands[name], vector_bytes, itemsize) for name in plan.tensors)
+
+
+def _worth(operand: Operand, vector_bytes: int, itemsize: int) -> bool:
+    assert isinstance(operand, Tensor), "an array has no entries"
+    level = operand.levels[-1]
+    each = level.entries / max(level.fibers, 1)
+    if level.spec.letter == "B":
+        wide = vector_bytes > BASELINE
+        return wide and level.extent >= FEWEST_COLUMNS and each >= SPREAD * level.extent
+    return each >= FEWEST_ENTRIES * (vector_bytes // itemsize)

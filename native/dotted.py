@@ -1,0 +1,113 @@
+"""Which loops over stored entries add products up, so that the lanes of a vector can share them.
+
+    for j, p in A.j[i]:
+      acc += A[p] * x[j]
+
+One factor lies along the positions; the others at the coordinates, or at one place for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from zeroskip.formats.values import HALVES
+from zeroskip.native.domains import Stored
+from zeroskip.native.integers import Expr, Name, Op, Pick, add
+from zeroskip.native.nest import Loop, Reduce
+from zeroskip.native.values import Elem, Number, Parameter, Prod, Value, Whole
+
+WIDENED = frozenset(
+    {(half, "float32") for half in HALVES}
+    | {(short, "int32") for short in ("int8", "uint8", "int16", "uint16")}
+)
+"""Types of values that are read into vectors of a wider type, as `zs_dots.h` has them."""
+
+Reached = Literal["run", "line", "picked", "same"]
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """A factor of the product, and where the entries of a fiber find it.
+
+    reached : ``run``, one behind the other as the entries themselves; ``line``, at a distance from
+        ``first`` that is the coordinate; ``picked``, wherever the coordinate says; ``same``, one
+        value for all entries.
+    """
+
+    value: Value
+    reached: Reached
+    first: Expr | None = None
+
+
+def dotted(loop: Loop, dtypes: Mapping[str, str], dtype: str) -> tuple[Factor, ...] | None:
+    """The factors of the products that a loop adds up; None where vectors cannot share it.
+
+    dtypes : of every buffer; dtype : of the arithmetic.
+    """
+    over = loop.over
+    if not isinstance(over, Stored) or over.level.letter not in ("B", "C"):
+        return None
+    if over.window is not None or len(loop.body) != 1:
+        return None
+    (work,) = loop.body
+    if not isinstance(work, Reduce) or work.op != "+" or not isinstance(work.value, Prod):
+        return None
+    moving = {loop.var, over.pos}
+    if isinstance(work.place, Elem) and _mentions(work.place.index, moving):
+        return None
+    found = []
+    for value in work.value.args:
+        factor = _factor(value, loop.var, over.pos)
+        if factor is None or not _read(factor, dtypes, dtype):
+            return None
+        found.append(factor)
+    reached = [factor.reached for factor in found]
+    spread = ("line",) if over.level.letter == "B" else ("line", "picked")
+    if reached.count("run") != 1 or not any(r in spread for r in reached):
+        return None
+    if over.level.letter == "B" and (reached.count("line") != 1 or "picked" in reached):
+        return None
+    return tuple(found)
+
+
+def _factor(value: Value, var: str, pos: str) -> Factor | None:
+    if isinstance(value, Number | Parameter):
+        return Factor(value, "same")
+    if isinstance(value, Whole):
+        return None if _mentions(value.expr, {var, pos}) else Factor(value, "same")
+    if not isinstance(value, Elem) or value.lanes is not None:
+        return None
+    if value.index == Name(pos):
+        return Factor(value, "run")
+    if _mentions(value.index, {pos}):
+        return None
+    if not _mentions(value.index, {var}):
+        return Factor(value, "same")
+    parts = value.index.args if isinstance(value.index, Op) and value.index.op == "+" else ()
+    rest = [part for part in parts or (value.index,) if part != Name(var)]
+    if len(rest) == len(parts or (0,)) - 1 and not any(_mentions(part, {var}) for part in rest):
+        return Factor(value, "line", add(*rest))
+    return Factor(value, "picked")
+
+
+def _read(factor: Factor, dtypes: Mapping[str, str], dtype: str) -> bool:
+    """Whether vectors hold what is read of it."""
+    if factor.reached not in ("run", "line"):
+        return True
+    assert isinstance(factor.value, Elem)
+    stored = dtypes[factor.value.array]
+    return stored == dtype or (stored, dtype) in WIDENED
+
+
+def _mentions(expr: Expr, names: set[str]) -> bool:
+    match expr:
+        case Name(name):
+            return name in names
+        case Op(_, args):
+            return any(_mentions(arg, names) for arg in args)
+        case Pick(conditions, then, other):
+            sides = [side for c in conditions for side in (c.left, c.right)]
+            return any(_mentions(part, names) for part in (then, other, *sides))
+    return False

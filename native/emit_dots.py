@@ -1,0 +1,155 @@
+"""C of loops over entries whose products the lanes of a vector share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from zeroskip.native.cexpr import integer, place, value
+from zeroskip.native.cwriter import CWriter
+from zeroskip.native.domains import Stored
+from zeroskip.native.dotted import Factor, dotted
+from zeroskip.native.integers import ONE, add
+from zeroskip.native.nest import Loop, Reduce
+from zeroskip.native.values import Elem, Held
+
+SUMS = 4
+"""Vectors of sums under a bitmask: as many as a multiply-add takes cycles."""
+
+
+def dot(node: Loop, over: Stored, out: CWriter) -> None:
+    """Whole vectors of entries, then those that are left; each lane has a sum of its own."""
+    factors = dotted(node, out.values.dtypes, out.kernel.dtype)
+    assert factors is not None, "a loop that vectors cannot share"
+    with out.scope():
+        if over.level.letter == "B":
+            _bitmask(node, over, factors, out)
+        else:
+            _compressed(node, over, factors, out)
+
+
+def _compressed(node: Loop, over: Stored, factors: tuple[Factor, ...], out: CWriter) -> None:
+    pos, crd = over.level.arrays
+    p, end, sums = over.pos, out.local(f"{over.pos}_end"), out.local("sums")
+    out.line(f"int64_t {p} = {pos}[{integer(over.parent)}];")
+    out.line(f"const int64_t {end} = {pos}[{integer(add(over.parent, ONE))}];")
+    out.line(f"zs_vec {sums} = {{}};")
+    with out.block(f"for (; {p} + LANES <= {end}; {p} += LANES)"):
+        product = [_along(factor, p, out) for factor in factors if factor.reached == "run"]
+        for factor in factors:
+            if factor.reached in ("line", "picked"):
+                product.append(_picked(factor, node.var, crd, p, out))
+        product += _same(factors, out)
+        out.line(f"{sums} += {' * '.join(product)};")
+        _count(node, "LANES", out)
+    _added(node, sums, out)
+    with (
+        out.block(f"for (; {p} < {end}; {p}++)"),
+        out.constant(node.var, f"{crd}[{p}]"),
+    ):
+        out.body(node.body)
+
+
+def _picked(factor: Factor, var: str, crd: str, p: str, out: CWriter) -> str:
+    """A vector of what the coordinates of the next entries say."""
+    text = value(factor.value, out.values)
+    lanes = out.kernel.vector_bytes // _itemsize(out.kernel.dtype)
+    at = [f"{crd}[{p}]", *(f"{crd}[{p} + {k}]" for k in range(1, lanes))]
+    each = [re.sub(rf"\b{var}\b", one, text) for one in at]
+    name = out.local("picked")
+    out.line(f"const zs_vec {name} = {{")
+    for k in range(0, lanes, 2):
+        out.line(f"    {', '.join(each[k : k + 2])},")
+    out.line("};")
+    return name
+
+
+def _bitmask(node: Loop, over: Stored, factors: tuple[Factor, ...], out: CWriter) -> None:
+    words, rank = over.level.arrays
+    assert over.stored is not None
+    p, var = over.pos, node.var
+    w, bits = out.local(f"w_{var}"), out.local(f"bits_{var}")
+    names = ("sums", "words", "first", "mask", "part", "v", "at", "values", "there")
+    sums, count, first, mask, part, v, at, next_values, there = map(out.local, names)
+    extent, base = integer(over.level.extent), integer(over.parent, 2)
+    (line,) = (factor for factor in factors if factor.reached == "line")
+    (run,) = (factor for factor in factors if factor.reached == "run")
+    assert line.first is not None
+    out.line(f"const int64_t {count} = zs_bit_words({extent});")
+    out.line(f"const int64_t {first} = {f'{base} * {count}' if base != '0' else '0'};")
+    out.line(f"int64_t {p} = {count} > 0 ? {rank}[{first}] : 0;")
+    out.line(f"int64_t {w} = 0;")
+    out.line(f"zs_vec {sums}[{SUMS}] = {{}};")
+    out.line("/* words of which every value that vectors read is there */")
+    whole = f"{w} < {integer(over.level.extent, 2)} / 64 && {p} + 64 <= {integer(over.stored)}"
+    with out.block(f"for (; {whole}; {w}++)"):
+        out.line(f"const uint64_t {bits} = {words}[{first} + {w}];")
+        _count(node, f"zs_popcount({bits})", out)
+        assert isinstance(run.value, Elem)
+        out.line(f"ZS_AHEAD({run.value.array} + {p});")
+        loop = out.block(f"for (int {part} = 0; {part} < 64; {part} += {SUMS} * LANES)")
+        with loop, unrolled(v, SUMS, out):
+            out.line(f"const int {at} = {part} + {v} * LANES;")
+            out.line(f"const unsigned {mask} = {bits} >> {at} & ZS_LANE_BITS(LANES);")
+            start = integer(line.first, 1)
+            column = f"{w} * 64 + {at}"
+            along = _along(line, column if start == "0" else f"{start} + {column}", out)
+            values = " * ".join([_along(run, p, out), *_same(factors, out)])
+            spread = f"zs_add_spread_{out.kernel.dtype}_{out.kernel.vector_bytes}"
+            out.line(f"const zs_vec {next_values} = {values};")
+            out.line(f"const zs_vec {there} = {along};")
+            out.line(f"{sums}[{v}] = {spread}({sums}[{v}], {next_values}, {there}, {mask});")
+            out.line(f"{p} += zs_popcount({mask});")
+    total = " + ".join(f"{sums}[{k}]" for k in range(SUMS))
+    _added(node, total, out)
+    with out.block(f"for (; {w} < {count}; {w}++)"):
+        out.line(f"uint64_t {bits} = {words}[{first} + {w}];")
+        with (
+            out.block(f"for (; {bits} != 0; {bits} = zs_drop_lowest({bits}))"),
+            out.constant(var, f"{w} * 64 + zs_ctz({bits})"),
+        ):
+            out.body(node.body)
+            out.line(f"{p}++;")
+
+
+@contextmanager
+def unrolled(var: str, count: int, out: CWriter) -> Iterator[None]:
+    """A loop whose variable is a constant in every round."""
+    out.line(f"#pragma GCC unroll {count}")
+    with out.block(f"for (int {var} = 0; {var} < {count}; {var}++)"):
+        yield
+
+
+def _along(factor: Factor, at: str, out: CWriter) -> str:
+    """A vector of a factor that lies in a line, from an address on."""
+    assert isinstance(factor.value, Elem)
+    array, dtype = factor.value.array, out.kernel.dtype
+    stored = out.values.dtypes[array]
+    if stored == dtype:
+        return f"*(const zs_vec *)({array} + {at})"
+    return f"zs_widened_{stored}_{dtype}_{out.kernel.vector_bytes}({array} + {at})"
+
+
+def _same(factors: tuple[Factor, ...], out: CWriter) -> list[str]:
+    return [value(f.value, out.values, 2) for f in factors if f.reached == "same"]
+
+
+def _added(node: Loop, vector: str, out: CWriter) -> None:
+    """The lanes' sums onto the one of the loop."""
+    (work,) = node.body
+    assert isinstance(work, Reduce)
+    ctx = out.values
+    target = value(work.place, ctx) if isinstance(work.place, Held) else place(work.place, ctx)
+    out.line(f"{target} += zs_lane_sum_{out.kernel.dtype}_{out.kernel.vector_bytes}({vector});")
+
+
+def _count(node: Loop, entries: str, out: CWriter) -> None:
+    (work,) = node.body
+    assert isinstance(work, Reduce)
+    if out.count_work and work.work:
+        out.line(f"work += {work.work} * {entries};" if work.work > 1 else f"work += {entries};")
+
+
+def _itemsize(dtype: str) -> int:
+    return int(re.sub(r"\D", "", dtype)) // 8

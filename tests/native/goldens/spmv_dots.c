@@ -1,0 +1,53 @@
+#include "zs_kernel.h"
+#include "zs_dots.h"
+
+/* 64 bytes of float at any element's address */
+typedef float zs_vec __attribute__((vector_size(64), aligned(sizeof(float)), may_alias));
+enum { LANES = 64 / sizeof(float) };
+
+/*
+ * y[i] = sum[j](A[i,j]*x[j])
+ * A: 0:U 1:C, float32
+ * x: 0:U, float32
+ * dots: A
+ */
+int32_t zs_kernel(zs_args *args)
+{
+    if (zs_check_version(args) != ZS_OK) {
+        return args->error;
+    }
+    float *restrict y_vals = args->buf[0];
+    const int64_t *restrict A_j_pos = args->buf[1];
+    const uint16_t *restrict A_j_crd = args->buf[2];
+    const float *restrict A_vals = args->buf[3];
+    const float *restrict x_vals = args->buf[4];
+    const int64_t I = args->dim[0];
+
+    ZS_SHARED(i, args->part, args->parts, 0, I) {
+        ZS_POLL(args);
+        float acc = 0.0f;
+        int64_t pA_j = A_j_pos[i];
+        const int64_t pA_j_end = A_j_pos[i + 1];
+        zs_vec sums = {};
+        for (; pA_j + LANES <= pA_j_end; pA_j += LANES) {
+            const zs_vec picked = {
+                x_vals[A_j_crd[pA_j]], x_vals[A_j_crd[pA_j + 1]],
+                x_vals[A_j_crd[pA_j + 2]], x_vals[A_j_crd[pA_j + 3]],
+                x_vals[A_j_crd[pA_j + 4]], x_vals[A_j_crd[pA_j + 5]],
+                x_vals[A_j_crd[pA_j + 6]], x_vals[A_j_crd[pA_j + 7]],
+                x_vals[A_j_crd[pA_j + 8]], x_vals[A_j_crd[pA_j + 9]],
+                x_vals[A_j_crd[pA_j + 10]], x_vals[A_j_crd[pA_j + 11]],
+                x_vals[A_j_crd[pA_j + 12]], x_vals[A_j_crd[pA_j + 13]],
+                x_vals[A_j_crd[pA_j + 14]], x_vals[A_j_crd[pA_j + 15]],
+            };
+            sums += *(const zs_vec *)(A_vals + pA_j) * picked;
+        }
+        acc += zs_lane_sum_float32_64(sums);
+        for (; pA_j < pA_j_end; pA_j++) {
+            const int64_t j = A_j_crd[pA_j];
+            acc += A_vals[pA_j] * x_vals[j];
+        }
+        y_vals[i] = acc;
+    }
+    return ZS_OK;
+}

@@ -1,0 +1,207 @@
+"""The dots schedule before the three judges: lanes of a vector share the entries of a fiber."""
+
+import numpy as np
+import pytest
+from generator import random_array
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from judges import BFLOAT16, Call, agree, count, line_of
+
+from zeroskip.einsum_spec.spec import make_spec
+from zeroskip.errors import KernelError
+from zeroskip.formats.tensor import Tensor
+from zeroskip.formats.values import dtype_of
+from zeroskip.native import dots, engine, schedules
+from zeroskip.native import settings as native_settings
+from zeroskip.native.fixed import Schedule
+from zeroskip.native.interpret import interpret
+from zeroskip.native.prepared import run
+from zeroskip.native.reference import evaluate
+from zeroskip.native.show import show
+
+TYPES = ["float32", "float64", "bfloat16", "float16", "int8", "uint8", "int16", "int64", "uint64"]
+WIDTHS = [16, 32, 64]
+seeds = st.integers(0, 2**32 - 1)
+
+
+def dotted(spec, operands, width, target=None):
+    """The kernel in dots of a width, its slots filled; and the result that it writes."""
+    line = line_of(spec, operands)
+    plan = dots.plan(line.form, line.signatures, line.dtype.name)
+    assert plan is not None
+    target = np.full(line.shape, 99).astype(line.stored) if target is None else target
+    return (*schedules.plain(line, target, width=width), target)
+
+
+def check(spec, operands, width):
+    """C, interpreter and NumPy agree, and so do the multiplications that the two count."""
+    dense = {n: x.toarray() if isinstance(x, Tensor) else x for n, x in operands.items()}
+    wide = {n: x.astype("float64") if x.dtype.kind not in "iub" else x for n, x in dense.items()}
+    want = evaluate(spec, wide)[spec.results[-1]]
+    scale = evaluate(spec, {n: abs(x) for n, x in wide.items()})[spec.results[-1]]
+    for backend in ("c", "interpreter"):
+        prepared, filled, target = dotted(spec, operands, width)
+        run(prepared, filled, backend)
+        if target.dtype.kind in "iu":
+            assert np.array_equal(target, want.astype(target.dtype)), backend
+        else:
+            relative = max(1e-5 if target.dtype == np.float32 else 0, 1e-12)
+            relative = BFLOAT16 if target.dtype.itemsize == 2 else relative
+            assert np.all(abs(target.astype("float64") - want) <= relative * scale), backend
+    kernels = [dotted(spec, operands, width)[:2] for _ in range(2)]
+    counts = [count(*kernel, b) for kernel, b in zip(kernels, ("c", "interpreter"), strict=True)]
+    assert counts[0] == counts[1]
+    return counts[0]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("format", ["CSR", "bitmask"])
+def test_a_sparse_matrix_times_a_vector_in_every_type(format, dtype, width):
+    rng = np.random.default_rng([ord(c) for c in format + dtype])
+    spec = make_spec("y[m] = W[m,k]*x[k]")
+    for rows, columns, density in ((5, 333, 0.4), (3, 64, 1.0), (4, 1, 0.5), (0, 70, 1), (3, 0, 1)):
+        kind = dtype_of(dtype)
+        weights = random_array(rng, (rows, columns), "float64", density)
+        values = np.abs(weights) if dtype.startswith("u") else weights
+        values = (values * 9).astype(kind)
+        x = (random_array(rng, (columns,), "float64", 0.9) * 9).astype("int8").astype(kind)
+        work = check(spec, {"W": Tensor.from_dense(values, format), "x": x}, width)
+        assert work == np.count_nonzero(values)
+
+
+@settings(max_examples=25)
+@given(
+    st.sampled_from(
+        [
+            "y[b,m] = relu(B[m] + sum[k](W[m,k]*x[b,k]))",
+            "y[m] += W[m,k]*x[k]",
+            "y[m] = 3*W[m,k]*x[k]*z[m]",
+            "y[m] = W[m,k]*x[k]*v[k]",
+            "y[m] = W[m,k]*X[k,m]",
+            "y[m] = W[m,k]*x[2*k]",
+            "y[m] = W[m,k]*x[k+1]",
+            "y[m] = W[m,k]*x[k] + U[m,j]*h[j]",
+            "s[] = W[m,k]*X[m,k]",
+        ]
+    ),
+    st.sampled_from(["CSR", "bitmask", "DCSR", "0:C 1:B", "0:B 1:C", "0*1:C", "0*1:B"]),
+    st.sampled_from(WIDTHS),
+    st.integers(1, 4),
+    st.integers(1, 150),
+    seeds,
+)
+def test_forms_around_the_sum(text, format, width, rows, columns, seed):
+    rng = np.random.default_rng(seed)
+    shapes = {
+        "W": (rows, columns), "U": (rows, 70), "h": (70,), "v": (columns,), "z": (rows,),
+        "B": (rows,), "X": (columns, rows) if "X[k,m]" in text else (rows, columns),
+        "x": (2, columns) if "[b,k]" in text else (2 * columns + 1,) if "[2*k]" in text
+        else (columns + 1,) if "[k+1]" in text else (columns,),
+    }  # fmt: skip
+    spec = make_spec(text)
+    operands = {}
+    for name in spec.operands:
+        array = random_array(rng, shapes[name], "float64", 0.5 if name in "WU" else 1)
+        operands[name] = Tensor.from_dense(array, format) if name in "WU" else array
+    line = line_of(spec, operands)
+    if dots.plan(line.form, line.signatures, line.dtype.name) is None:
+        with pytest.raises(KernelError, match="kind='dots': expected one that the line can take"):
+            engine.evaluate(spec, operands, schedule=Schedule(kind="dots"))
+        return
+    check(spec, operands, width)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("format", ["CSR", "bitmask"])
+def test_what_is_absent_stays_absent_beside_infinities(format, width):
+    weights = np.zeros((3, 200), np.float32)
+    weights[0, ::3], weights[1, 7], weights[2, 199] = 2, np.nan, 1
+    x = np.full(200, np.inf, np.float32)
+    x[::3], x[7], x[199] = 1, 4, -np.inf
+    spec = make_spec("y[m] = W[m,k]*x[k]")
+    stored = Tensor.from_dense(weights, format)
+    prepared, filled, target = dotted(spec, {"W": stored, "x": x}, width)
+    run(prepared, filled, "c")
+    assert target[0] == 2 * 67
+    assert np.isnan(target[1])
+    assert target[2] == -np.inf
+
+
+def test_every_mask_of_a_word_takes_its_own_values():
+    """All 256 patterns of eight lanes, as vectors take them, and where few values are left."""
+    bits = np.arange(256)[:, None] >> np.arange(8) & 1
+    weights = np.tile(bits, (1, 16)) * np.arange(1, 129)
+    x = np.arange(128) % 7 - 3
+    for dtype in ("float32", "float64", "int32", "int64"):
+        for width in WIDTHS:
+            stored = Tensor.from_dense(weights.astype(dtype), "bitmask")
+            spec = make_spec("y[m] = W[m,k]*x[k]")
+            prepared, filled, target = dotted(spec, {"W": stored, "x": x.astype(dtype)}, width)
+            run(prepared, filled, "c")
+            assert np.array_equal(target, weights @ x)
+
+
+@pytest.mark.parametrize("format", ["CSR", "bitmask"])
+def test_results_are_equal_to_the_bit_for_any_number_of_parts(format):
+    rng = np.random.default_rng(3)
+    array = random_array(rng, (37, 300), "float32", 0.3)
+    operands = {"W": Tensor.from_dense(array, format), "x": random_array(rng, (300,), "float32", 1)}
+    spec = make_spec("y[m] = W[m,k]*x[k]")
+    found = []
+    for parts in (1, 2, 5, 64):
+        prepared, filled, target = dotted(spec, operands, 32)
+        orders = iter([list(rng.permutation(parts)) for _ in range(9)])
+        kernel = prepared.lowered.kernel
+        interpret(kernel, filled.buffers, filled.dims, filled.parameters, orders)
+        found.append(target.copy())
+    assert all(np.array_equal(found[0], one) for one in found)
+
+
+def test_the_default_takes_dots_where_fibers_are_long():
+    def kind(rows, columns, density, format, width):
+        array = random_array(np.random.default_rng(1), (rows, columns), "float32", density)
+        operands = {"W": Tensor.from_dense(array, format), "x": np.ones(columns, np.float32)}
+        with native_settings.using(vector_bytes=width):
+            found = schedules.schedule_of(line_of(make_spec("y[m] = W[m,k]*x[k]"), operands))
+        return type(found).__name__
+
+    assert kind(8, 400, 0.3, "CSR", 32) == "DotPlan"
+    assert kind(8, 400, 0.01, "CSR", 32) == "NoneType"
+    assert kind(8, 400, 0.3, "bitmask", 32) == "DotPlan"
+    assert kind(8, 400, 0.3, "bitmask", 16) == "NoneType"
+    assert kind(8, 400, 0.02, "bitmask", 32) == "NoneType"
+    assert kind(8, 100, 0.3, "bitmask", 32) == "NoneType"
+    assert kind(8, 400, 0.3, "RLE(4)", 32) == "NoneType"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "y[m] max= W[m,k]*x[k]",
+        "y[m] = sum[k](W[m,k]*exp(x[k]))",
+        "y[k] = W[m,k]*x[m]",
+        "y[m] = W[m,k]*W[m,k]",
+        "y[m] = W[m,k]",
+        "y[m] = (k <= m)*W[m,k]*x[k]",
+    ],
+)
+def test_what_does_not_fit_goes_another_way(text):
+    spec, rng = make_spec(text), np.random.default_rng(4)
+    array = random_array(rng, (30, 30), "float64", 0.5)
+    x = random_array(rng, (30,), "float64", 1)
+    operands = {"W": Tensor.from_dense(array, "CSR"), "x": x}
+    used = {name: operands[name] for name in spec.operands}
+    line = line_of(spec, used)
+    assert dots.plan(line.form, line.signatures, line.dtype.name) is None
+    want = engine.evaluate(spec, {n: {"W": array, "x": x}[n] for n in used}, backend="numpy")
+    got = engine.evaluate(spec, used)
+    agree(Call(spec, used, want[spec.results[-1]], 100.0), got[spec.results[-1]], "c")
+
+
+def test_the_nest_says_who_shares_what():
+    operands = {"W": Tensor.from_dense(np.ones((2, 9)), "bitmask"), "x": np.ones(9)}
+    prepared, *_ = dotted(make_spec("y[m] = W[m,k]*x[k]"), operands, 32)
+    text = show(prepared.lowered.kernel)
+    assert "for k, pW_k in W.k[m]:  # bitmask, lanes share the entries" in text
+    assert "# dots: W" in text
