@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from zeroskip.native.domains import Range
 from zeroskip.native.nest import Gathered, Loop, Poll, Stmt, Tiles
 
 OUTER = 2
@@ -40,6 +41,11 @@ def _height(body: tuple[Stmt, ...]) -> int:
     tallest = 0
     for stmt in body:
         inner: tuple[Stmt, ...] = getattr(stmt, "body", ())
-        loops = isinstance(stmt, Loop | Gathered | Tiles) and getattr(stmt, "kind", "") != "vec"
+        loops = isinstance(stmt, Loop | Gathered | Tiles) and not _is_vectors(stmt)
         tallest = max(tallest, _height(inner) + loops)
     return tallest
+
+
+def _is_vectors(stmt: Stmt) -> bool:
+    """Whether it is a loop over a few vectors; one whose lanes share what is stored may be long."""
+    return isinstance(stmt, Loop) and stmt.kind == "vec" and isinstance(stmt.over, Range)

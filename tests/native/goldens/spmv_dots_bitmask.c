@@ -26,6 +26,7 @@ int32_t zs_kernel(zs_args *args)
     const int64_t A_stored = args->dim[2];
 
     ZS_SHARED(i, args->part, args->parts, 0, I) {
+        ZS_POLL(args);
         int32_t acc = 0;
         const int64_t words = zs_bit_words(J);
         const int64_t first = i * words;
