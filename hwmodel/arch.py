@@ -88,7 +88,8 @@ class Arch:
     levels : from off chip inwards; the last is the local store of each PE.
     array : name and size of each dimension of the PE array.
     multipliers : in each PE; each does one multiplication a cycle.
-    units, lanes : see `zeroskip.hwmodel.units` and `zeroskip.hwmodel.cartesian`.
+    units, lanes, queue : see `zeroskip.hwmodel.units`, `zeroskip.hwmodel.cartesian` and
+        `zeroskip.hwmodel.queues`.
     sync : ``reduction``: PEs wait for each other after each step of the outermost reduction
         rank; ``none``: only at the end.  A mapping can name another rank.
     formats : operand name or role -> level name -> format.
@@ -108,6 +109,7 @@ class Arch:
     features: tuple[Feature, ...]
     units: tuple[Unit, ...]
     lanes: Lanes | None
+    queue: int | None
     formats: Mapping[str, Mapping[str, str]]
     source: str
     defaults: tuple[str, ...]
@@ -249,6 +251,9 @@ def _read(
     features = _features(reader)
     units = read_units(reader)
     lanes = read_lanes(reader, multipliers)
+    queue = None
+    if "queue" in reader.data:
+        queue = reader.whole("queue", expected="steps that wait in a queue of each PE")
     formats = _formats(reader, levels)
     reader.close()
     return Arch(
@@ -265,6 +270,7 @@ def _read(
         features=features,
         units=units,
         lanes=lanes,
+        queue=queue,
         formats=formats,
         source=source,
         defaults=(*reader.defaulted, *defaulted),

@@ -56,6 +56,8 @@ def describe(arch: Arch) -> str:
             lines.append(f"    cache: whole fibers, {level.cache}")
         if level.source:
             lines.append(f"    source: {level.source}")
+    if arch.queue is not None:
+        lines.append(f"  queue: {arch.queue} steps wait in each PE")
     if arch.lanes is not None:
         lines.append(f"  lanes: {arch.lanes}")
     for unit in arch.units:

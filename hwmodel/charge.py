@@ -43,6 +43,7 @@ from zeroskip.hwmodel.lined import is_lined, lined_traffic, structural_result
 from zeroskip.hwmodel.notes import assumptions_of, missing_of
 from zeroskip.hwmodel.plan import Accounting
 from zeroskip.hwmodel.policy import policy_of
+from zeroskip.hwmodel.queues import queued_cycles_of
 from zeroskip.hwmodel.rings import zero_of
 from zeroskip.hwmodel.totals import Totals
 from zeroskip.hwmodel.traffic import Capacity, capacities, result_storage, traffic_of
@@ -82,7 +83,8 @@ class Charge(Totals):
     work_per_pe : ndarray of int64, the shape of the PE array
         Points that take a cycle there: all but the skipped.
     compute_cycles : int
-        Sum over steps of the largest number of cycles that a PE takes.
+        Sum over steps of the largest number of cycles that a PE takes; of PEs with queues or
+        lanes, what these say.
     busy, worked : int
         Cycles that multipliers spend on points, all PEs together; ``worked`` without those
         in which the point is gated.  A line without products spends them on additions.
@@ -320,7 +322,8 @@ def _charge(
     everything = traffic | {(arch.off_chip.name, c.label): c.moves for c in conversions}
     executed = ops["effectual"] + ops["ineffectual"] + ops["gated"]
     cartesian = charge_cartesian(arch, layer, schedule, operands, policy.terms[0], executed)
-    compute = sum(compute_cycles_of(arch, plan, counts) for plan in cascade.terms)
+    cycles_of = compute_cycles_of if arch.queue is None else queued_cycles_of
+    compute = sum(cycles_of(arch, plan, counts) for plan in cascade.terms)
     multiplied = dict(multiplications)
     if cartesian is not None:
         compute = cartesian.cycles

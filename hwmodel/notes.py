@@ -63,7 +63,7 @@ def _of_time(layer: Layer, arch: Arch, schedule: Schedule) -> Iterator[str]:
         "one none; finding the next stored entry takes no time"
     )
     yield "a PE has all that a step needs at once: the order of loops inside the sync is free"
-    if not schedule.steps:
+    if not schedule.steps and arch.queue is None:
         yield "PEs wait for each other at the end only"
     if arch.multipliers > 1 and arch.lanes is None:
         yield f"the {arch.multipliers} multipliers of a PE share its work evenly within a step"
@@ -83,6 +83,11 @@ def _of_units(arch: Arch) -> Iterator[str]:
         yield (
             f"{arch.buffer.name}: a cache of whole fibers of one operand, in the order of the "
             "entries of the other, row after row, whichever PEs the rows are in"
+        )
+    if arch.queue is not None:
+        yield (
+            f"queue: a step is sent to all PEs, one a cycle, when each has fewer than {arch.queue} "
+            "waiting; one without work for any PE is not sent"
         )
     if arch.lanes is not None:
         yield (

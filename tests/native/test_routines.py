@@ -57,6 +57,10 @@ def calls() -> list[tuple[str, str, list[np.ndarray], list[int]]]:
         made.append(("zs_mergers.c", "zs_merge_steps", merged, [m, most]))
         reached = [*a, *b, counts, np.zeros(n, np.int64)]
         made.append(("zs_structure.c", "zs_product_rows", reached, [m, n]))
+    for steps, depth in [(0, 1), (30, 1), (30, 4)]:
+        work, scratch = rng.integers(0, 5, (steps, 3)), np.zeros(depth, np.int64)
+        buffers = [work, np.zeros(3, np.int64), scratch]
+        made.append(("zs_queues.c", "zs_queue_cycles", buffers, [steps, 3, depth]))
     for n in (0, 40):
         fields = [rng.integers(0, 7, n) for _ in range(3)]
         pos = np.array([0, n // 3, n])
