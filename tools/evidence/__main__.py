@@ -17,9 +17,12 @@ import compiling
 import kernels
 import networks
 import packing
+import published_eie
+import published_formats
 import published_pe
 import published_products
 import published_scnn
+import published_tiny
 import refusing
 import speed
 from claim import Claim, data_folder
@@ -29,6 +32,9 @@ SECTIONS = (
     published_pe,
     published_products,
     published_scnn,
+    published_tiny,
+    published_formats,
+    published_eie,
     kernels,
     compiling,
     networks,
