@@ -25,7 +25,7 @@ from zeroskip.native.pool import team
 from zeroskip.native.prepared import Slots, explained, invocation
 from zeroskip.native.recent import Recent
 from zeroskip.native.results import target_for
-from zeroskip.native.schedules import kernel_of, schedule_of
+from zeroskip.native.schedules import kernel_of, settled
 from zeroskip.native.tile import TilePlan
 from zeroskip.native.tuning import tuned
 
@@ -208,7 +208,7 @@ class Bound:
     def _filled(self, line: Line, operands: Mapping[str, Operand]) -> Ready | None:
         """The kernel of a line as it is fixed, filled."""
         target = target_for(line)
-        schedule = schedule_of(line, self.held)
+        line, schedule = settled(line, self.held)
         if isinstance(schedule, TilePlan) and schedule.entries.tensor not in self.held:
             return None  # the entries are fresh, and packed anew by every call
         prepared, filled = kernel_of(line, schedule, target, self.held)

@@ -22,6 +22,7 @@ from zeroskip.native.lower import lower
 from zeroskip.native.packing import pack
 from zeroskip.native.prepared import Prepared, Slots, remember, slots
 from zeroskip.native.recent import Recent
+from zeroskip.native.relaid import relaid
 from zeroskip.native.scheme import Key
 from zeroskip.native.scratch import aligned_zeros
 from zeroskip.native.tile_shape import TileShape, shape_of, shape_with, tiles_of
@@ -61,6 +62,15 @@ def schedule_of(line: Line, bound: Collection[str] = ()) -> Plan:
         why = f"the default here is a plain walk, which has no vectors: {why_plain(line)}"
         raise _refused(line, why)
     return found
+
+
+def settled(line: Line, bound: Collection[str]) -> tuple[Line, Plan]:
+    """A line and its schedule, its bound operand stored anew where that makes dots faster."""
+    found = schedule_of(line, bound)
+    if not isinstance(found, dots.DotPlan | None) or line.fixed.wanted == "plain":
+        return line, found
+    line = relaid(line, bound, _width(line))
+    return line, schedule_of(line, bound)
 
 
 def _worth(line: Line, bound: Collection[str]) -> Plan:

@@ -28,7 +28,7 @@ from zeroskip.native.order import Orders
 from zeroskip.native.prepared import Prepared, Slots, invocation
 from zeroskip.native.results import assembly_of, rearranged, rows_kernel, target_for
 from zeroskip.native.rows import Assembly
-from zeroskip.native.schedules import Plan, kernel_of, schedule_of, taken, why_plain
+from zeroskip.native.schedules import Plan, kernel_of, settled, taken, why_plain
 from zeroskip.native.settings import MAX_THREADS
 from zeroskip.native.tile import TilePlan
 from zeroskip.native.tuning import recalled
@@ -94,13 +94,15 @@ def choose(
             why = _why_rows(line, assembly) + loops + _stored_as(line, wanted, sized)
             name, plan = "rows", None
         else:
-            plan = schedule_of(line, packed)
+            before = line
+            line, plan = settled(line, packed)
             target = target_for(line)
             if target.dtype != line.stored:
                 target = np.empty(line.shape, line.stored)
             prepared, slots = kernel_of(line, plan, target, packed)
             name, why = _name_and_reason(line, plan)
             why += loops if plan is None else ""
+            why += _laid_out(before, line)
             if wanted is not None:
                 why += f" {line.name} is computed densely and compressed."
                 why += _stored_as(line, wanted, sized)
@@ -141,6 +143,17 @@ def _conversions(line: Line) -> str:
         form = stored.format if isinstance(stored, Tensor) else "dense"
         said.append(f" {name} is converted to {form} first, at every call.")
     return "".join(said)
+
+
+def _laid_out(before: Line, line: Line) -> str:
+    """Which bound operands are stored anew once, as the schedule wants them."""
+    anew = [name for name, operand in line.used.items() if operand is not before.used[name]]
+    formats = [(name, line.used[name]) for name in anew]
+    return "".join(
+        f" {name} is bound, and stored once as {operand.format}."
+        for name, operand in formats
+        if isinstance(operand, Tensor)
+    )
 
 
 def _kept_wide(wide: Widened | None) -> str:
