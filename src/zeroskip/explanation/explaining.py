@@ -203,9 +203,10 @@ def explain(
     # y[i] = sum[j](A[i,j]*x[j])
     # A: 0:U 1:C, float32
     # x: 0:U, float32
+    # dots: A
     for i in [0, I):  # parallel
       acc = 0
-      for j, pA_j in A.j[i]:  # compressed
+      for j, pA_j in A.j[i]:  # compressed, lanes share the entries
         acc += A[pA_j] * x[j]
       y[i] = acc
     """
