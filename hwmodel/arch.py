@@ -165,8 +165,7 @@ class Arch:
 
     def without_sparsity(self) -> Arch:
         """The same array, memories and energies; no gate, no skip, every format U."""
-        outer, buffer, local = (replace(lv, lines=None, cache=None) for lv in self.levels)
-        plain = (outer, buffer, local)
+        plain = tuple(replace(level, lines=None, cache=None) for level in self.levels)
         if not (self.features or self.formats or self.units or self.lanes or plain != self.levels):
             return self
         name = f"{self.name}, dense"
@@ -339,6 +338,11 @@ def _levels(
         bits_and_costs = capacity, reads, writes, data, metadata
         levels.append(Level(key, place, instances, *bits_and_costs, where, *kept))
         defaulted += entry.defaulted
+    special = any(level.lines or level.cache for level in levels)
+    if special and [level.place for level in levels] != ["off_chip", "buffer", "local"]:
+        names = ", ".join(level.name for level in levels)
+        expected = "expected one level off chip, one shared buffer and one local store"
+        reader.fail("levels", f"{expected} where one has lines or a cache; found {names}")
     return tuple(levels), defaulted
 
 

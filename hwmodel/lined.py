@@ -34,10 +34,17 @@ def lined_traffic(
     schedule: Schedule,
     operands: Mapping[str, Operand],
     result: Operand | None,
+    traffic: Traffic,
 ) -> Traffic:
     """Moves off chip, and into the buffer where it is a cache, in place of those by single bits.
 
     result : None where it is not compressed; its moves are then left as they are.
+    traffic : by single bits.
+
+    Raises
+    ------
+    ArchError
+        For what is read off chip, or written there, more than once by the mapping.
     """
     off_chip, buffer = arch.off_chip, arch.buffer
     pair = pair_of(layer, f"levels.{(off_chip if off_chip.lines else buffer).name}")
@@ -45,17 +52,36 @@ def lined_traffic(
     for tensor in (pair.leader, pair.follower):
         layout = _layout(layer, arch, schedule, tensor, operands[tensor], writing=False)
         if tensor == pair.follower and buffer.cache is not None:
+            if (buffer.name, tensor) not in traffic:
+                raise ArchError(
+                    f"levels.{buffer.name}.cache: holds {tensor}, which this mapping does not keep "
+                    f"there\nKeep {tensor} in {buffer.name}."
+                )
             _check_order(pair, schedule, buffer)
             trace = operands[pair.leader].fibers.coordinates
             moved = layout.led(trace, buffer.capacity_bits, buffer.cache)
             found[buffer.name, tensor] = _written(moved)
         else:
             moved = layout.once()
+            _check_once(off_chip, tensor, traffic[off_chip.name, tensor].reads, moved)
         found[off_chip.name, tensor] = reads(moved.entries, moved.data_bits, moved.metadata_bits)
     if result is not None:
-        layout = _layout(layer, arch, schedule, layer.target.tensor, result, writing=True)
-        found[off_chip.name, layer.target.tensor] = _written(layout.once())
+        target = layer.target.tensor
+        moved = _layout(layer, arch, schedule, target, result, writing=True).once()
+        by_bits = traffic[off_chip.name, target]
+        _check_once(off_chip, target, by_bits.reads + by_bits.writes, moved)
+        found[off_chip.name, target] = _written(moved)
     return found
+
+
+def _check_once(off_chip: Level, tensor: str, entries: int, once: Lined) -> None:
+    """Whole lines are counted of one pass."""
+    if entries != once.entries:
+        raise ArchError(
+            f"levels.{off_chip.name}: {tensor} moves {entries:,} entries by this mapping, and has "
+            f"{once.entries:,}; lines are counted of what moves once\n"
+            f"Keep {tensor} from a loop further out, or leave lines and cache out."
+        )
 
 
 def _written(moved: Lined) -> Moves:
