@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from zeroskip.formats.arrange import flatten
+from zeroskip.formats.codecs import decoded
 from zeroskip.formats.fills import full
 from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import (
@@ -114,7 +115,7 @@ def densify(
         flat = values
     else:
         flat = full(size, values.dtype.type(fill))
-        if len(values):
+        if len(values) and not decoded(tuple(levels), values, bound, flat, flat.dtype.type(fill)):
             flat[flatten(expand(levels), [level.extent for level in levels])] = values
     back = np.argsort(order)
     parts = np.array(flat.reshape([sizes[part] for part in order]).transpose(back), order="C")

@@ -1,7 +1,7 @@
-"""Where a `Tensor` gets its arithmetic from.
+"""Where a `Tensor` gets its arithmetic from, and where large arrays are encoded in C.
 
-Arithmetic is Einsums, which this room knows nothing of: the package hands it in with `provide`
-when it is imported, and it is loaded when it is first used.
+Arithmetic is Einsums, which this room knows nothing of, nor does it know of compilers: the
+package hands both in when it is imported, and each is loaded when it is first used.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 _load: Callable[[], Any] | None = None
+_load_codecs: Callable[[], Any] | None = None
 
 
 def provide(load: Callable[[], Any]) -> None:
@@ -26,3 +27,18 @@ def provide(load: Callable[[], Any]) -> None:
 def arithmetic() -> Any:
     assert _load is not None, "zeroskip/__init__.py provides it"
     return _load()
+
+
+def provide_codecs(load: Callable[[], Any]) -> None:
+    """Say what encodes and decodes large arrays.
+
+    load : gives an object with ``encode(flat, spec, fibers, extent, fill)`` and
+        ``decode(level, values, flat, fill)``, as in `zeroskip.native.codecs`.
+    """
+    global _load_codecs
+    _load_codecs = load
+
+
+def codecs() -> Any:
+    """What was handed in, or None."""
+    return _load_codecs() if _load_codecs is not None else None

@@ -14,6 +14,7 @@ from zeroskip.formats.arrange import arrange, entries_of, flattened
 from zeroskip.formats.arraylike import ArrayLike
 from zeroskip.formats.bits import Storage, storage_of
 from zeroskip.formats.build import build, full_levels
+from zeroskip.formats.codecs import encoded
 from zeroskip.formats.expand import axis_coordinates, densify, expand
 from zeroskip.formats.fills import clean, count, places, read_fill
 from zeroskip.formats.format import Format
@@ -81,6 +82,8 @@ class Tensor(ArrayLike):
         if all(level.full for level in bound.levels):
             flat = np.array(flattened(array, bound, fill))
             return cls(array.shape, bound, full_levels(array.shape, bound), freeze(flat), fill)
+        if (quick := encoded(array, bound, fill)) is not None:
+            return cls(array.shape, bound, *quick, fill)
         coords, values = entries_of(array, bound, fill)
         return cls(array.shape, bound, *build(coords, values, array.shape, bound, fill), fill)
 

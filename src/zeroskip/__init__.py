@@ -18,6 +18,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from zeroskip.formats.provided import provide as _provide
+from zeroskip.formats.provided import provide_codecs as _provide_codecs
 
 __version__ = "0.1.0"
 
@@ -55,6 +56,7 @@ _WHERE = {
 }
 _MODULES = ("config", "layers", "semirings")
 _provide(lambda: import_module("zeroskip.arrays"))
+_provide_codecs(lambda: import_module("zeroskip.native.codecs"))
 
 __all__ = [
     "Arch",

@@ -11,6 +11,7 @@ import pytest
 from standalone import FLAGS, MAIN, compile_c, sanitizes
 
 from zeroskip.errors import CompilerError, KernelError
+from zeroskip.formats.tensor import Tensor
 from zeroskip.native import routines
 from zeroskip.native.load import header, whole_text
 
@@ -73,13 +74,47 @@ def calls() -> list[tuple[str, str, list[np.ndarray], list[int]]]:
     return made
 
 
+def codec_calls() -> list[tuple[str, str, list[np.ndarray], list[int]]]:
+    """Every codec on what the one before it made, in arrays without a byte to spare."""
+    rng = np.random.default_rng(12)
+    made = []
+    for dtype in ("uint8", "uint16", "uint32", "uint64"):
+        for rows_, n, density in [(1, 1, 1), (3, 64, 1), (5, 65, 0.6), (4, 200, 0.05), (2, 0, 1)]:
+            array = (rng.random((rows_, n)) < density).astype(dtype)
+            stored, width, crd_width = Tensor.from_dense(array, "bitmask"), array.itemsize, 2
+            listed = Tensor.from_dense(array, "CSR").levels[-1].arrays
+            words, total = stored.levels[-1].arrays["words"], stored.stored
+            rank, wide = np.zeros(len(words) + 1, np.int64), 2 ** (8 * width - 1) - 1
+            calls = [
+                ("zs_masks", [array, np.zeros_like(words), rank], [width, wide, 0]),
+                ("zs_values", [array, words, np.zeros_like(stored.values)], [width, total]),
+                ("zs_spread", [words, stored.values, array], [width, total, 0]),
+                (
+                    "zs_scatter",
+                    [listed["pos"], listed["crd"], stored.values, array],
+                    [width, crd_width, total],
+                ),
+            ]
+            for crd in (np.uint16, np.int32, np.int64):
+                room = np.zeros(total, crd)
+                calls.append(("zs_coordinates", [words, room], [room.itemsize, total]))
+            for symbol, buffers, dims in calls:
+                octets = [np.ascontiguousarray(b).reshape(-1).view(np.uint8) for b in buffers]
+                made.append(("zs_codecs.c", symbol, octets, [rows_, n, *dims]))
+    return made
+
+
+def room_of(file: str) -> str:
+    return "zeroskip.native" if file == "zs_codecs.c" else ROOM
+
+
 @pytest.mark.sanitize
 def test_routines_under_the_sanitizers(tmp_path: Path) -> None:
     if not sanitizes(tmp_path):
         pytest.skip("this compiler has no sanitizers")
-    given = calls()
+    given = calls() + codec_calls()
     files = dict.fromkeys(file for file, *_ in given)
-    text = "".join(routines.text_of(ROOM, file) for file in files) + header("zs_pool.c")
+    text = "".join(routines.text_of(room_of(file), file) for file in files) + header("zs_pool.c")
     names = ", ".join(symbol for _, symbol, *_ in given)
     main = MAIN.replace("KERNELS", names).replace("PARTS", "1")
     (tmp_path / "routines.c").write_text(whole_text(text) + main)

@@ -1,0 +1,158 @@
+"""Encoding and decoding in C give what NumPy gives, to the bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zeroskip.errors import CompilerError
+from zeroskip.formats import codecs as hook
+from zeroskip.formats import provided
+from zeroskip.formats.tensor import Tensor
+from zeroskip.formats.values import DTYPES, as_bits, dtype_of
+from zeroskip.native import codecs
+
+FORMATS = ("CSR", "CSC", "bitmask", "j:U i:B", "i*j:C", "i*j:B")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def always():
+    """C for arrays of any size."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hook, "MIN_SIZE", 1)
+        yield
+
+
+def in_numpy(work):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(provided, "_load_codecs", None)
+        return work()
+
+
+def in_c(work):
+    """The result, and how often C gave one."""
+    served = []
+
+    def counted(function):
+        def call(*given):
+            made = function(*given)
+            served.append(made is not None and made is not False)
+            return made
+
+        return call
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(codecs, "encode", counted(codecs.encode))
+        patch.setattr(codecs, "decode", counted(codecs.decode))
+        return work(), served
+
+
+def bits_of(array):
+    return array.dtype, array.shape, as_bits(np.ascontiguousarray(array)).tobytes()
+
+
+def parts_of(tensor):
+    levels = [
+        (level.spec, level.extent, level.axes, level.fibers, level.entries,
+         [(name, bits_of(array), array.flags.writeable) for name, array in level.arrays.items()])
+        for level in tensor.levels
+    ]  # fmt: skip
+    return levels, bits_of(tensor.values), tensor.values.flags.writeable, tensor.fill.tobytes()
+
+
+def drawn(rng, shape, dtype, density, fill):
+    wide = rng.choice([1, 2, 3, 100], shape)
+    array = np.where(rng.random(shape) < density, wide, fill).astype(dtype_of(dtype))
+    if dtype.startswith(("float", "bfloat")) and array.size > 3:
+        array.reshape(-1)[:3] = [-0.0, np.nan, np.inf]
+    return array
+
+
+def laid_out(array, layout):
+    match layout:
+        case "Fortran":
+            return np.asfortranarray(array)
+        case "strided":
+            wide = np.zeros((array.shape[0], 2 * array.shape[1]), array.dtype)
+            wide[:, ::2] = array
+            return wide[:, ::2]
+        case "unaligned":
+            room = np.zeros(array.nbytes + 1, np.uint8)
+            moved = room[1:].view(array.dtype).reshape(array.shape)
+            moved[...] = array
+            return moved
+        case "read-only":
+            array.setflags(write=False)
+    return array
+
+
+@given(
+    seed=st.integers(0, 2**32),
+    shape=st.tuples(st.integers(0, 5), st.sampled_from([0, 1, 8, 63, 64, 65, 200, 256])),
+    dtype=st.sampled_from(DTYPES),
+    density=st.sampled_from([0, 0.05, 0.3, 0.7, 1]),
+    fill=st.sampled_from([0, 1]),
+    format=st.sampled_from(FORMATS),
+    layout=st.sampled_from(["C", "Fortran", "strided", "unaligned", "read-only"]),
+)
+def test_c_and_numpy_agree(seed, shape, dtype, density, fill, format, layout):
+    array = drawn(np.random.default_rng(seed), shape, dtype, density, fill)
+    array = laid_out(array, layout)
+    made, served = in_c(lambda: Tensor.from_dense(array, format, fill=fill))
+    assert served == [True] * bool(array.size)
+    assert parts_of(made) == parts_of(in_numpy(lambda: Tensor.from_dense(array, format, fill=fill)))
+    back, served = in_c(made.toarray)
+    assert all(served)
+    assert bits_of(back) == bits_of(in_numpy(made.toarray))
+    made.validate()
+
+
+@pytest.mark.parametrize("format", ["CSR", "bitmask"])
+@pytest.mark.parametrize("extent", [2**16, 2**16 + 1])
+def test_coordinates_as_wide_as_the_extent(format, extent):
+    array = drawn(np.random.default_rng(3), (3, extent), "float32", 0.5, 0)
+    made = Tensor.from_dense(array, format)
+    assert parts_of(made) == parts_of(in_numpy(lambda: Tensor.from_dense(array, format)))
+    assert bits_of(made.toarray()) == bits_of(in_numpy(made.toarray))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+def test_nan_as_the_fill_is_numpys(dtype):
+    array = drawn(np.random.default_rng(4), (4, 70), dtype, 0.5, 0)
+    made, served = in_c(lambda: Tensor.from_dense(array, "CSR", fill=np.nan))
+    assert served == [False]
+    assert made.nnz == 4 * 70 - 1
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_without_a_compiler_numpy_answers(format, monkeypatch):
+    def refuse(*_):
+        raise CompilerError("no compiler")
+
+    monkeypatch.setattr(codecs, "load", refuse)
+    array = drawn(np.random.default_rng(5), (4, 70), "int32", 0.5, 0)
+    made, served = in_c(lambda: Tensor.from_dense(array, format))
+    assert served == [False]
+    assert np.array_equal(made.toarray(), array)
+
+
+@pytest.mark.parametrize(
+    ("format", "name", "bad"),
+    [("CSR", "crd", 70), ("CSR", "pos", 2**40), ("CSR", "pos", -1), ("bitmask", "words", 0)],
+)
+def test_altered_arrays_write_nothing_outside(format, name, bad):
+    array = drawn(np.random.default_rng(6), (4, 70), "float32", 0.9, 0)
+    made = Tensor.from_dense(array, format)
+    altered = made.levels[-1].arrays[name]
+    altered.setflags(write=True)
+    altered[1] = bad
+    room = np.zeros(array.size, np.float32)
+    assert not codecs.decode(made.levels[-1], made.values, room, np.float32(0))
+
+
+def test_small_arrays_load_nothing(monkeypatch):
+    monkeypatch.setattr(hook, "MIN_SIZE", 10)
+    _, served = in_c(lambda: Tensor.from_dense(np.ones((3, 3)), "CSR").toarray())
+    assert served == []
