@@ -118,7 +118,8 @@ def densify(
         if len(values) and not decoded(tuple(levels), values, bound, flat, flat.dtype.type(fill)):
             flat[flatten(expand(levels), [level.extent for level in levels])] = values
     back = np.argsort(order)
-    parts = np.array(flat.reshape([sizes[part] for part in order]).transpose(back), order="C")
+    turned = flat.reshape([sizes[part] for part in order]).transpose(back)
+    parts = np.array(turned, order="C", copy=True if flat is values else None)
     return out_of_blocks(parts, shape, bound)
 
 
