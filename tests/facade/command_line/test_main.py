@@ -203,7 +203,7 @@ def test_an_interrupt_and_a_closed_pipe(files, monkeypatch, capsys):
 
 def test_explain_with_formats_shapes_and_sections(files, capsys):
     assert main(["explain", MATVEC, "--format", "A=CSR", "--only", "loop"]) == 0
-    assert "  for j, pA_j in A.j[i]:  # compressed\n" in told(capsys)[0]
+    assert "  for j, pA_j in A.j[i]:  # compressed, lanes share the entries\n" in told(capsys)[0]
     assert main(["explain", MATVEC, "A=shape(3,4)", "--format", "A=bitmask", "--json"]) == 0
     sections = json.loads(told(capsys)[0])
     assert sections["Operands"].startswith("A  3×4 float32, bitmask (U B)")
