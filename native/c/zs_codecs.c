@@ -149,7 +149,12 @@ ZS_FOLDED int32_t zs_values_of(zs_args *args, int width)
     int64_t at = 0, p = 0;
 #ifdef ZS_WIDE
     uint8_t lanes[256][8];
-    zs_lanes(lanes);
+    int32_t lanes4[256][8];
+    if (width == 4) {
+        zs_lanes(lanes);
+        for (int i = 0; i < 256 * 8; i++)
+            lanes4[i / 8][i % 8] = lanes[i / 8][i % 8];
+    }
 #endif
     for (int64_t row = 0; row < rows; row++) {
         ZS_POLL(args);
@@ -168,11 +173,10 @@ ZS_FOLDED int32_t zs_values_of(zs_args *args, int width)
             if (width == 4) {
                 for (int i = 0; i < 64; i += 8) {
                     const unsigned octet = word >> i & 255;
-                    zs_octet places;
-                    zs_v4 v;
-                    __builtin_memcpy(&places, lanes[octet], 8);
+                    zs_v4 v, places;
+                    __builtin_memcpy(&places, lanes4[octet], 32);
                     __builtin_memcpy(&v, (const char *)x + 4 * (from + i), 32);
-                    v = (zs_v4)__builtin_ia32_permvarsi256(v, __builtin_convertvector(places, zs_v4));
+                    v = (zs_v4)__builtin_ia32_permvarsi256(v, places);
                     __builtin_memcpy((char *)values + 4 * p, &v, 32);
                     p += __builtin_popcount(octet);
                 }
@@ -268,6 +272,12 @@ ZS_FOLDED int32_t zs_spread_of(zs_args *args, int width)
     const int64_t rows = args->dim[0], extent = args->dim[1], total = args->dim[3];
     const uint64_t fill = (uint64_t)args->dim[4];
     int64_t at = 0, p = 0;
+#ifdef ZS_WIDE
+    int32_t before[256][8]; /* for each octet, how many of its bits are set before each */
+    if (width == 4)
+        for (int i = 0; i < 256 * 8; i++)
+            before[i / 8][i % 8] = __builtin_popcount((i / 8) & ((1 << i % 8) - 1));
+#endif
     for (int64_t row = 0; row < rows; row++) {
         ZS_POLL(args);
         for (int64_t c = 0; c < extent; c += 64, at++) {
@@ -283,6 +293,23 @@ ZS_FOLDED int32_t zs_spread_of(zs_args *args, int width)
                     zs_put(x, width, to + __builtin_ctzll(word), zs_item(values, width, p++));
                 continue;
             }
+#ifdef ZS_WIDE
+            if (width == 4) {
+                const zs_v4 bits = {1, 2, 4, 8, 16, 32, 64, 128};
+                for (int i = 0; i < 64; i += 8) {
+                    const int octet = (int)(word >> i & 255);
+                    zs_v4 v, places;
+                    __builtin_memcpy(&places, before[octet], 32);
+                    __builtin_memcpy(&v, (const char *)values + 4 * p, 32);
+                    v = (zs_v4)__builtin_ia32_permvarsi256(v, places);
+                    const zs_v4 keep = (zs_v4)((bits & octet) != 0);
+                    v = (v & keep) | (~keep & (int32_t)fill);
+                    __builtin_memcpy((char *)x + 4 * (to + i), &v, 32);
+                    p += __builtin_popcount((unsigned)octet);
+                }
+                continue;
+            }
+#endif
             for (int i = 0; i < 64; i++) { /* p stays below p + 64, so all reads are in range */
                 const uint64_t keep = -(word >> i & 1);
                 zs_put(x, width, to + i, (zs_item(values, width, p) & keep) | (fill & ~keep));
