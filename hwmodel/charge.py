@@ -138,6 +138,19 @@ class Charge(Totals):
             times["transposes"] = self.conversion_cycles
         return max(times, key=lambda name: times[name])
 
+    @property
+    def of_units(self) -> dict[str, int]:
+        """Steps and cycles of units; products of vectors, and what of their lanes is lost."""
+        found = {}
+        for name, unit in self.units.items():
+            found[f"steps, {name}"] = unit.steps
+            found[f"cycles, {name}"] = unit.cycles
+        if self.cartesian is not None:
+            found["products executed"] = self.cartesian.products
+            found["products off the output"] = self.cartesian.off_output
+            found["idle lanes"] = self.cartesian.idle_lanes
+        return found
+
     # ---- what does not fit --------------------------------------------------------------
 
     @property

@@ -27,6 +27,8 @@ def figures_of(charge: Totals) -> Figures:
     found["cycles, compute", ""] = charge.compute_cycles
     for name, cycles in charge.bandwidth_cycles.items():
         found[f"cycles, {name}", ""] = cycles
+    for figure, number in charge.of_units.items():
+        found[figure, ""] = number
     for made in charge.conversions:
         _add(found, f"cycles, {made.label}", "", made.cycles)
     found["utilisation", ""] = charge.utilisation

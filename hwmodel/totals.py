@@ -57,6 +57,11 @@ class Totals(ABC):
     def accounting(self) -> str:
         """The accounting Einsums, as text that parses and evaluates."""
 
+    @property
+    def of_units(self) -> dict[str, int]:
+        """Figures of units, lanes and queues that an architecture may have, for tables."""
+        return {}
+
     # ---- time ---------------------------------------------------------------------------
 
     @property

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
+from zeroskip.errors import ArchError
 from zeroskip.hwmodel.arch import Arch
-from zeroskip.hwmodel.evaluate import Operand, sized
+from zeroskip.hwmodel.evaluate import MOST_SCATTERED, Operand, sized
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.pairs import Pair, fibers_of_pair, pair_of
 from zeroskip.hwmodel.unit_section import Unit
-from zeroskip.hwmodel.units import Access, intersection, merge_list, merge_tree
+from zeroskip.hwmodel.units import SCANS, Access, intersection, merge_list, merge_tree
 from zeroskip.native.engine import evaluate
 
 Whole = NDArray[np.int64]
@@ -63,8 +65,22 @@ def _intersected(unit: Unit, pair: Pair, operands: Mapping[str, Operand]) -> tup
     if unit.how == "leader-follower":
         text = f"steps[{pair.group}] += {one}"
     else:
+        if unit.how in SCANS:
+            _check_size(pair, operands)
         text = intersection(unit.how, one, other, pair.rank, "steps", [pair.group])
     return _evaluated(text, pair, operands), text
+
+
+def _check_size(pair: Pair, operands: Mapping[str, Operand]) -> None:
+    """A scan has a value for every place, stored or not."""
+    shapes = {name: operands[name].shape for name in (pair.leader, pair.follower)}
+    if max(map(prod, shapes.values())) > MOST_SCATTERED:
+        found = " and ".join(f"{name} of shape {shape}" for name, shape in shapes.items())
+        raise ArchError(
+            "units.intersect: scans at most "
+            f"{MOST_SCATTERED:,} places of an operand, found {found}\n"
+            "Use leader-follower or bitmask, or leave intersect out of the architecture."
+        )
 
 
 def _merged(unit: Unit, pair: Pair, operands: Mapping[str, Operand]) -> tuple[Whole, str]:

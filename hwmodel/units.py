@@ -34,6 +34,7 @@ from zeroskip.native.engine import evaluate
 Whole = NDArray[np.int64]
 
 INTERSECT = ("leader-follower", "two-finger", "skip-ahead", "bitmask(w)")
+SCANS = ("two-finger", "skip-ahead")
 MERGE = ("tree", "list")
 _BITMASK = re.compile(r"bitmask\(([1-9]\d*)\)", re.ASCII)
 
@@ -95,7 +96,7 @@ def intersection(
         word = f"{target}Word"
         factors = "*".join([*pairs, f"{word}[{spare}]"])
         return f"{word}[{rank}//{bits[1]}] |= 1\n{places} {factors}"
-    if how not in ("two-finger", "skip-ahead"):
+    if how not in SCANS:
         raise ArchError(f"intersect: expected {', '.join(INTERSECT)}, found {how!r}")
     lines, live, last = [], [], []
     for access in (left, right):

@@ -136,6 +136,20 @@ def test_large_masks_are_not_scattered(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.units["merge"].steps == wanted.units["merge"].steps
 
 
+def test_scans_of_large_masks_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    from zeroskip.hwmodel import unit_charges
+
+    a, b = np.ones((4, 3)), np.ones((3, 5))
+    monkeypatch.setattr(unit_charges, "MOST_SCATTERED", 14)
+    with pytest.raises(ArchError) as error:
+        run(design(), a, b)
+    assert str(error.value) == (
+        "units.intersect: scans at most 14 places of an operand, found A of shape (4, 3) and B of "
+        "shape (3, 5)\n"
+        "Use leader-follower or bitmask, or leave intersect out of the architecture."
+    )
+
+
 def test_units_stand_in_what_is_printed_and_in_the_accounting() -> None:
     a, b = drawn(3, 0.5)
     found = run(design(), a, b)
@@ -144,6 +158,9 @@ def test_units_stand_in_what_is_printed_and_in_the_accounting() -> None:
     assert "cache: whole fibers, bypass" in str(found.arch)
     assert "stepsLiveL" not in found.accounting
     assert "# steps of merge tree, radix 3, 0.5 steps a cycle" in found.accounting
+    figures = {row["figure"]: row[found.arch.name] for row in found.table()}
+    assert figures["steps, merge"] == found.units["merge"].steps
+    assert figures["cycles, intersect"] == found.units["intersect"].cycles
     plain = found.arch.without_sparsity()
     assert (plain.units, plain.off_chip.lines, plain.buffer.cache) == ((), None, None)
 
