@@ -109,7 +109,7 @@ class CascadeCharge(Totals):
         )
 
     @property
-    def cycles(self) -> int:
+    def cycles(self) -> float:
         """Those of the lines, one after the other."""
         return sum(line.cycles for line in self.lines.values())
 

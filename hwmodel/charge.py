@@ -36,17 +36,26 @@ from zeroskip.hwmodel.costs import (
     energy_of,
     work_per_pe_of,
 )
+from zeroskip.hwmodel.estimate import FIGURES, Estimate, check_expected, expected_counts, structural
 from zeroskip.hwmodel.evaluate import Operand, structure
 from zeroskip.hwmodel.evaluate import counts as evaluate_counts
+from zeroskip.hwmodel.expected import geometry_of
+from zeroskip.hwmodel.expected_operand import Expected
 from zeroskip.hwmodel.layer import Layer, LayerSpec, layer_of
 from zeroskip.hwmodel.lined import is_lined, lined_traffic, structural_result
 from zeroskip.hwmodel.notes import assumptions_of, missing_of
-from zeroskip.hwmodel.plan import Accounting
+from zeroskip.hwmodel.plan import Accounting, total
 from zeroskip.hwmodel.policy import policy_of
 from zeroskip.hwmodel.queues import queued_cycles_of
 from zeroskip.hwmodel.rings import zero_of
 from zeroskip.hwmodel.totals import Totals
-from zeroskip.hwmodel.traffic import Capacity, capacities, result_storage, traffic_of
+from zeroskip.hwmodel.traffic import (
+    Capacity,
+    Counts,
+    capacities,
+    result_storage,
+    traffic_of,
+)
 from zeroskip.hwmodel.unit_charges import UnitCharge, charge_units
 from zeroskip.native.engine import evaluate
 
@@ -82,7 +91,7 @@ class Charge(Totals):
         Terms of one operand (a bias) added to accumulators.
     work_per_pe : ndarray of int64, the shape of the PE array
         Points that take a cycle there: all but the skipped.
-    compute_cycles : int
+    compute_cycles : int, of an expected charge float
         Sum over steps of the largest number of cycles that a PE takes; of PEs with queues or
         lanes, what these say.
     busy, worked : int
@@ -103,6 +112,9 @@ class Charge(Totals):
     cartesian : CartesianCharge or None
         Products of vectors and their time, where the architecture has lanes: those off the output
         are no points of the layer and in no class, but their multiplications cost energy.
+    estimate : Estimate or None
+        Of a charge that is expected, from densities: how each figure was estimated, and its
+        formulas.  Figures are means then, and no whole numbers.
     capacity : tuple of Capacity
         Working sets of buffer and local store against their capacities.
     assumptions, missing : tuple of str
@@ -114,19 +126,20 @@ class Charge(Totals):
     cascade: Accounting
     units: dict[str, UnitCharge]
     cartesian: CartesianCharge | None
+    estimate: Estimate | None
     capacity: tuple[Capacity, ...]
     beside: Baseline
 
     # ---- time ---------------------------------------------------------------------------
 
     @property
-    def cycles(self) -> int:
+    def cycles(self) -> float:
         """The transposes, then the slowest of compute, units and every level's bandwidth, which
         overlap."""
         return self.conversion_cycles + max(self._overlapping.values())
 
     @property
-    def _overlapping(self) -> dict[str, int]:
+    def _overlapping(self) -> dict[str, float]:
         units = {name: unit.cycles for name, unit in self.units.items()}
         return {"compute": self.compute_cycles, **units, **self.bandwidth_cycles}
 
@@ -175,6 +188,27 @@ class Charge(Totals):
         return _charge(
             self.beside.spec, plain, bare, self.mapping, _everything, known, self.beside.zero
         )
+
+    # ---- expected -----------------------------------------------------------------------
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Figure -> how sure it is: ``exact`` everywhere, where operands are real; else ``exact in
+        expectation``, ``approximate`` (a maximum) or ``bound`` (the mean is no less)."""
+        return dict.fromkeys(FIGURES, "exact") if self.estimate is None else self.estimate.tags
+
+    def formula(self, figure: str) -> Any:
+        """A figure as a SymPy expression in the densities, ``d_I`` of operand I.
+
+        figure : ``"energy_pj"``, or a class of `ops` such as ``"effectual"``.
+        Raises `ArchError` for a charge of real operands, and for a figure that has none.
+        """
+        if self.estimate is None:
+            raise ArchError(
+                f"formula({figure!r}): this charge counts real operands and has numbers only\n"
+                "Charge a Density: I=zs.Density(x.shape, 0.4)."
+            )
+        return self.estimate.formula(figure)
 
     # ---- print --------------------------------------------------------------------------
 
@@ -239,12 +273,19 @@ def charge(
     given = dict(operands)
     target = spec.forms[-1].target.tensor
     result = given.pop(target, None)
-    held = known_operands(given)
+    held = known_operands({n: x for n, x in given.items() if not isinstance(x, Density)})
     fills = {name: value.fill for name, value in held.items() if isinstance(value, Tensor)}
     zero = zero_of(spec.forms[0], fills)
-    made = {name: Operand(value.shape, value, zero) for name, value in held.items()}
+    made: dict[str, Operand] = {
+        name: Operand(value.shape, value, zero) for name, value in held.items()
+    }
+    drawn = {name: value for name, value in given.items() if isinstance(value, Density)}
+    made |= {name: Expected(_single(name, density)) for name, density in drawn.items()}
+    made = {name: made[name] for name in given}
 
     def computed(shape: tuple[int, ...]) -> Operand:
+        if isinstance(result, Density):
+            return Expected(_single(target, result))
         value = evaluate_result(spec, held) if result is None else result
         known = _resolved(value)
         if known.shape != shape:
@@ -255,7 +296,7 @@ def charge(
             known = known.toarray()
         return Operand(known.shape, known, zero)
 
-    return _charge(spec, make_arch(arch), made, mapping, computed, None, zero)
+    return _charge(spec, make_arch(arch), made, mapping, computed, None, zero, result)
 
 
 def check_mapping(mapping: object, what: str = "mapping") -> None:
@@ -272,10 +313,20 @@ def known_operands(given: Mapping[str, Any]) -> dict[str, NDArray[Any] | Tensor]
     for name, value in given.items():
         if isinstance(value, Density):
             raise TensorError(
-                f"{name} is a Density; only real tensors can be charged as yet\n"
-                "Draw one from it: .sample(rng)."
+                f"{name} is a Density; of a cascade only real tensors can be charged as yet\n"
+                "Draw one from it, .sample(rng), or charge each line on its own."
             )
     return {name: _resolved(value) for name, value in given.items()}
+
+
+def _single(name: str, density: Density) -> Density:
+    """A density that is no sweep.  Raises `TensorError` for one that is."""
+    if density.swept:
+        raise TensorError(
+            f"{name} is a sweep over {len(density)} densities, and a charge has one\n"
+            "Use zs.sweep, or charge each: [zs.charge(..., I=point) for point in density]."
+        )
+    return density
 
 
 def _resolved(value: Any) -> NDArray[Any] | Tensor:
@@ -298,8 +349,10 @@ def _charge(
     result: Callable[[tuple[int, ...]], Operand],
     effectual: tuple[int, ...] | None,
     zero: float = 0,
+    known: object = None,
 ) -> Charge:
-    """effectual : effectual points of each term, where they are known."""
+    """effectual : effectual points of each term, where they are known.  known : the result, where
+    it was given."""
     roles = mapping.roles if mapping is not None else None
     shapes = {name: operand.shape for name, operand in operands.items()}
     layer = layer_of(spec, shapes, roles, zero)
@@ -307,17 +360,30 @@ def _charge(
     zeros = [name for name, operand in operands.items() if operand.explicit_zeros]
     policy = policy_of(layer, schedule, arch, zeros)
     cascade = write_accounting(layer, schedule, policy, effectual=effectual is None)
-    counts = evaluate_counts(cascade, operands)
-    found = tuple(int(counts[plan.effectual].sum()) for plan in cascade.terms)
+    expecting = any(isinstance(operand, Expected) for operand in operands.values())
+    if expecting:
+        check_expected(arch)
+    geometry = geometry_of(cascade, operands) if expecting else None
+    counts: Counts = (
+        evaluate_counts(cascade, operands)
+        if geometry is None
+        else expected_counts(cascade, geometry, operands)
+    )
+    found = tuple(total(counts, plan.effectual) for plan in cascade.terms)
     ops, multiplications = classes_of(cascade, counts, effectual or found)
     target = layer.target.tensor
     shape = layer.extents.shapes[target]
     plain = arch.format(target, "O", arch.off_chip.name) in ("U", "dense")
     lined = is_lined(arch)
+    outcome: Operand | None
     if lined and not plain:
         outcome = structural_result(layer, arch, operands)
     else:
-        outcome = Operand(shape, None) if plain else result(shape)
+        outcome = Operand(shape, None) if plain else None
+    if outcome is None and expecting and known is None:
+        outcome = structural(layer, operands)
+    if outcome is None:
+        outcome = result(shape)
     traffic = traffic_of(
         layer,
         arch,
@@ -336,12 +402,15 @@ def _charge(
     executed = ops["effectual"] + ops["ineffectual"] + ops["gated"]
     cartesian = charge_cartesian(arch, layer, schedule, operands, policy.terms[0], executed)
     cycles_of = compute_cycles_of if arch.queue is None else queued_cycles_of
-    compute = sum(cycles_of(arch, plan, counts) for plan in cascade.terms)
+    compute: float = sum(cycles_of(arch, plan, counts) for plan in cascade.terms)
     multiplied = dict(multiplications)
     if cartesian is not None:
         compute = cartesian.cycles
         multiplied["ineffectual"] += cartesian.off_output
     busy, worked = cycles_of_points(cascade, counts)
+    estimate = None
+    if geometry is not None:
+        estimate = Estimate(layer, arch, schedule, cascade, geometry, operands, outcome)
     return Charge(
         arch=arch,
         schedule=schedule,
@@ -349,6 +418,7 @@ def _charge(
         cascade=cascade,
         units=charge_units(arch, layer, operands),
         cartesian=cartesian,
+        estimate=estimate,
         ops=ops,
         multiplications=multiplications,
         additions=additions,
@@ -361,7 +431,10 @@ def _charge(
         conversions=conversions,
         energy=energy_of(arch, cascade, counts, multiplied, additions, everything),
         capacity=capacities(arch, cascade, counts),
-        assumptions=assumptions_of(layer, arch, schedule, conversions),
+        assumptions=(
+            *assumptions_of(layer, arch, schedule, conversions),
+            *(() if estimate is None else estimate.assumptions),
+        ),
         missing=missing_of(layer, arch, schedule),
         beside=Baseline(spec, shapes, effectual or found, zero),
     )

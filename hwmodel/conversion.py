@@ -170,7 +170,7 @@ def conversion(
         target,
         sorts,
         tuple(stages),
-        cycles=sum(time.get(level.name, 0) for time in times),
+        cycles=sum(int(time.get(level.name, 0)) for time in times),
         energy_pj=total.data_bits * level.pj_per_bit
         + total.metadata_bits * level.metadata_pj_per_bit,
     )

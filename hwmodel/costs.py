@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.mapping import Schedule
-from zeroskip.hwmodel.plan import Accounting, TermPlan
+from zeroskip.hwmodel.plan import Accounting, TermPlan, total
 from zeroskip.hwmodel.traffic import NETWORK, Counts, Moves, Traffic, merged_of
 
 CLASSES = ("effectual", "gated", "skipped", "never_fetched", "ineffectual")
@@ -23,9 +23,9 @@ def classes_of(
     ops = dict.fromkeys((*CLASSES, "dense"), 0)
     multiplications = dict(ops)
     for plan, useful in zip(cascade.terms, effectual, strict=True):
-        busy, executed = int(counts[plan.busy].sum()), int(counts[plan.executed].sum())
+        busy, executed = total(counts, plan.busy), total(counts, plan.executed)
         every = plan.term.points
-        fetched = int(counts[plan.fetched].sum()) if plan.fetched else every
+        fetched = total(counts, plan.fetched) if plan.fetched else every
         points = {
             "effectual": useful,
             "gated": busy - executed,
@@ -34,8 +34,9 @@ def classes_of(
             "ineffectual": executed - useful,
             "dense": every,
         }
-        assert min(points.values()) >= 0, f"a class of operations is negative: {points}"
-        assert sum(points[name] for name in CLASSES) == points["dense"]
+        if all(isinstance(number, int) for number in points.values()):
+            assert min(points.values()) >= 0, f"a class of operations is negative: {points}"
+            assert sum(points[name] for name in CLASSES) == points["dense"]
         for name, number in points.items():
             ops[name] += number
             multiplications[name] += number * plan.term.multiplications
@@ -47,8 +48,13 @@ def _cycles_of_a_point(plan: TermPlan) -> int:
     return max(plan.term.multiplications, 1)
 
 
-def compute_cycles_of(arch: Arch, plan: TermPlan, counts: Counts) -> int:
+def compute_cycles_of(arch: Arch, plan: TermPlan, counts: Counts) -> float:
+    """Of a mean of so many cycles, (n - 1) / 2n more on n multipliers: where a step ends among
+    them is anybody's guess."""
     steps = counts[plan.steps] * _cycles_of_a_point(plan)
+    if steps.dtype.kind == "f":
+        waste = (arch.multipliers - 1) / 2
+        return float(np.where(steps > 0, (steps + waste) / arch.multipliers, 0.0).sum())
     return int((-(-steps // arch.multipliers)).sum())
 
 
@@ -57,12 +63,12 @@ def cycles_of_points(cascade: Accounting, counts: Counts) -> tuple[int, int]:
     busy = worked = 0
     for plan in cascade.terms:
         each = _cycles_of_a_point(plan)
-        busy += each * int(counts[plan.busy].sum())
-        worked += each * int(counts[plan.executed].sum())
+        busy += each * total(counts, plan.busy)
+        worked += each * total(counts, plan.executed)
     return busy, worked
 
 
-def bandwidth_cycles_of(arch: Arch, traffic: Traffic) -> dict[str, int]:
+def bandwidth_cycles_of(arch: Arch, traffic: Traffic) -> dict[str, float]:
     """Cycles of each level with a limit; local stores work side by side, on the mean PE."""
     found = {}
     for level in arch.levels:
@@ -81,8 +87,10 @@ def bandwidth_cycles_of(arch: Arch, traffic: Traffic) -> dict[str, int]:
     return found
 
 
-def _cycles(bits: int, rate: float, side_by_side: int) -> int:
-    """Bits over a rate, rounded up, without a rounding before."""
+def _cycles(bits: float, rate: float, side_by_side: int) -> float:
+    """Bits over a rate, rounded up, without a rounding before; of a mean, as it is."""
+    if not isinstance(bits, int):
+        return bits / (rate * side_by_side)
     top, bottom = rate.as_integer_ratio()
     return -(-bits * bottom // (top * side_by_side))
 
@@ -92,13 +100,14 @@ def work_per_pe_of(
 ) -> NDArray[np.int64]:
     """Points that take a cycle, at their place in the array."""
     names = [name for name, _ in arch.array]
-    work = np.zeros(arch.shape, dtype=np.int64)
+    kinds = {counts[plan.of_pe].dtype for plan in cascade.terms if plan.term.points}
+    work = np.zeros(arch.shape, dtype=np.result_type(np.int64, *kinds))
     for plan in cascade.terms:
         if plan.term.points == 0:
             continue
         part = counts[plan.of_pe]
         used = [a for a in schedule.across if a.rank in plan.term.ranks]
-        whole = np.zeros([a.tiles for a in used], dtype=np.int64)
+        whole = np.zeros([a.tiles for a in used], dtype=work.dtype)
         whole[tuple(slice(0, n) for n in part.shape)] = part
         sizes, order = [], []
         for across in used:
@@ -126,7 +135,7 @@ def energy_of(
         return action.pj if action else 0.0
 
     executed = multiplications["effectual"] + multiplications["ineffectual"]
-    added = sum(int(counts[plan.executed].sum()) for plan in cascade.terms)
+    added = sum(total(counts, plan.executed) for plan in cascade.terms)
     added += additions + merged_of(cascade, counts)
     energy = {"multiply": executed * unit("multiply"), "add": added * unit("add")}
     network = arch.energy.action(NETWORK)

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from zeroskip.hwmodel.layer import Operand, WorkTerm
 from zeroskip.hwmodel.policy import OperandPolicy, Policy, Stored
+
+
+def total(counts: Mapping[str, NDArray[Any]], name: str) -> Any:
+    """The sum of a count over everything: an int, or of expected counts a float or an expression;
+    0 for no name."""
+    if not name:
+        return 0
+    found = counts[name].sum()
+    return found.item() if isinstance(found, np.generic) else found
 
 
 @dataclass(frozen=True, slots=True)

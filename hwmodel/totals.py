@@ -27,10 +27,10 @@ class Totals(ABC):
     multiplications: dict[str, int]
     additions: int
     work_per_pe: NDArray[np.int64]
-    compute_cycles: int
+    compute_cycles: float
     busy: int
     worked: int
-    bandwidth_cycles: dict[str, int]
+    bandwidth_cycles: dict[str, float]
     traffic: Traffic
     conversions: tuple[Conversion, ...]
     energy: dict[str, float]
@@ -66,7 +66,7 @@ class Totals(ABC):
 
     @property
     @abstractmethod
-    def cycles(self) -> int:
+    def cycles(self) -> float:
         """Cycles from the first bit that moves to the last."""
 
     @property

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from math import prod
 from typing import Any
 
@@ -25,9 +26,10 @@ from zeroskip.formats.levels import Bitmask, Compressed, RunLength, Uncompressed
 from zeroskip.formats.tensor import Tensor
 from zeroskip.hwmodel.arch import Arch, Level
 from zeroskip.hwmodel.evaluate import Counted, Operand
+from zeroskip.hwmodel.expected_operand import Expected
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.mapping import Schedule
-from zeroskip.hwmodel.plan import Accounting, Drain, Encoded, Fill, TermPlan
+from zeroskip.hwmodel.plan import Accounting, Drain, Encoded, Fill, TermPlan, total
 from zeroskip.hwmodel.policy import bound_format, result_format
 
 Counts = Mapping[str, NDArray[np.int64]]
@@ -163,23 +165,25 @@ def traffic_of(
 
 @dataclass(frozen=True, slots=True)
 class _Moved:
-    """Entries, and their bits."""
+    """Entries, and their bits; of a mean, no whole numbers."""
 
-    entries: int
-    data: int
-    metadata: int
+    entries: Any
+    data: Any
+    metadata: Any
 
     def spread(self, fill: Fill) -> _Moved:
         """What arrives where this is read."""
         whole = self.entries, self.data, self.metadata
-        return _Moved(*(number * fill.arrivals // max(fill.reads, 1) for number in whole))
+        more = Fraction(fill.arrivals, max(fill.reads, 1))
+        times = more.numerator if more.denominator == 1 else more.numerator / more.denominator
+        return _Moved(*(number * times for number in whole))
 
 
 def _entries(held: Encoded, counts: Counts, value_bits: int) -> _Moved:
-    entries = _int(counts, held.entries.fetched)
+    entries = total(counts, held.entries.fetched)
     metadata = entries * held.stored.entry_bits
     if held.places is not None:
-        metadata += _int(counts, held.places.fetched) * held.stored.place_bits
+        metadata += total(counts, held.places.fetched) * held.stored.place_bits
     return _Moved(entries, entries * value_bits, metadata)
 
 
@@ -201,7 +205,7 @@ def _operations(plan: TermPlan, counts: Counts, arch: Arch, target: str) -> list
     """Reads of the innermost level at every operation; the accumulator is read and written."""
     found = []
     for number, name in plan.reads:
-        points = _int(counts, name)
+        points = total(counts, name)
         if number < 0:
             bits = points * arch.accumulator_bits
             moves = reads(points, bits) + writes(points, bits)
@@ -255,9 +259,9 @@ class _Flow:
 def _flows(accounting: Accounting, counts: Counts) -> list[_Flow]:
     found = []
     for drain in accounting.drains:
-        distinct = _int(counts, drain.distinct) * drain.outer_copies
-        resident = max(_int(counts, drain.resident) * drain.copies, distinct)
-        drained = sum(_int(counts, name) for name in drain.drained) or resident
+        distinct = total(counts, drain.distinct) * drain.outer_copies
+        resident = max(total(counts, drain.resident) * drain.copies, distinct)
+        drained = sum(total(counts, name) for name in drain.drained) or resident
         found.append(_Flow(drain, drained, resident, distinct))
     return found
 
@@ -309,16 +313,16 @@ def capacities(arch: Arch, accounting: Accounting, counts: Counts) -> tuple[Capa
         tiles = dict.fromkeys(needed, 0)
         for fill in (fill for fills in plan.fills for fill in fills):
             stored, held = fill.inner.stored, fill.inner
-            tiles[fill.level] += _int(counts, held.entries.most) * (
+            tiles[fill.level] += total(counts, held.entries.most) * (
                 arch.value_bits + stored.entry_bits
             )
             if held.places is not None:
-                tiles[fill.level] += _int(counts, held.places.most) * stored.place_bits
+                tiles[fill.level] += total(counts, held.places.most) * stored.place_bits
         needed = {name: max(needed[name], tiles[name]) for name in needed}
     inner = True
     for flow in _flows(accounting, counts):
         if inner:
-            needed[flow.drain.level] += _int(counts, flow.drain.most) * arch.accumulator_bits
+            needed[flow.drain.level] += total(counts, flow.drain.most) * arch.accumulator_bits
         inner = flow.again > 0
     return tuple(
         Capacity(level.name, needed[level.name], level.capacity_bits) for level in arch.levels[1:]
@@ -335,6 +339,8 @@ def _storage(
 ) -> Storage:
     text = arch.format(tensor, layer.roles[tensor], level.name)
     bound = bound_format(text, layer.first(tensor), schedule)
+    if isinstance(operand, Expected):
+        return operand.storage(bound, arch.value_bits)
     return storage_bits(operand, bound, arch.value_bits)
 
 
@@ -385,8 +391,6 @@ def result_storage(layer: Layer, arch: Arch, result: Operand) -> Storage:
     name = layer.target.tensor
     text = arch.format(name, "O", arch.off_chip.name)
     bound = result_format(text, layer)
+    if isinstance(result, Expected):
+        return result.storage(bound, arch.value_bits)
     return storage_bits(result, bound, arch.value_bits)
-
-
-def _int(counts: Counts, name: str) -> int:
-    return int(counts[name].sum()) if name else 0

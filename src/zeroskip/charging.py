@@ -6,8 +6,6 @@ from collections.abc import Mapping as Dict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from zeroskip.errors import TensorError
-from zeroskip.formats.density import Density
 from zeroskip.given import as_layer, take_operands
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.arch import arch as find_arch
@@ -27,14 +25,16 @@ def charge(
     mapping: Mapping | Dict[str, Mapping] | None = None,
     **named: object,
 ) -> Charge | CascadeCharge:
-    """What a layer costs on an architecture: operations, cycles, bits and energy, exactly.
+    """What a layer costs on an architecture: operations, cycles, bits and energy.
+
+    Exactly, where operands are tensors; expected, where any is a `Density`.
 
     Parameters
     ----------
     layer : Layer, text or SymPy `Eq`
         One line, or a cascade of lines each of which can be charged.
     arch : Arch, name of a preset, path of a YAML file, or dict
-    *operands, **named : array, Tensor, SciPy matrix or torch tensor
+    *operands, **named : array, Tensor, SciPy matrix, torch tensor or `Density`
         In the order of ``layer.operands``, or by name.  The result may be given by its name:
         it is then not computed where the architecture compresses results.
     mapping : Mapping, optional
@@ -56,7 +56,8 @@ def charge(
     ArchError
         For an architecture or mapping that cannot be read or does not fit.
     TensorError
-        For an operand that cannot be read, a `Density` among them.
+        For an operand that cannot be read, and for a `Density` that is a sweep or an operand of
+        a cascade.
 
     Examples
     --------
@@ -65,6 +66,10 @@ def charge(
     >>> c = charge("y[i] = A[i,j]*x[j]", "scnn", A=w, x=np.array([0.0, 3.0]))
     >>> c.ops["effectual"], c.ops["skipped"]
     (1, 3)
+    >>> from zeroskip import Density
+    >>> e = charge("y[i] = A[i,j]*x[j]", "scnn", A=Density((8, 8), 0.25), x=Density((8,), 0.5))
+    >>> e.ops["effectual"], e.formula("effectual"), e.tags["ops"]
+    (8.0, 64*d_A*d_x, 'exact in expectation')
     >>> c = charge("T[i] = relu(A[i,j]*x[j]); y[k] = B[k,i]*T[i]", "scnn",
     ...            A=w, x=np.array([0.0, 3.0]), B=w)
     >>> {name: line.ops["effectual"] for name, line in c.lines.items()}, c.ops["effectual"]
@@ -75,13 +80,6 @@ def charge(
     target = made.spec.results[-1]
     result = {target: named.pop(target)} if target in named else {}
     given = take_operands(made, operands, named)
-    for name, operand in given.items():
-        if isinstance(operand, Density):
-            raise TensorError(
-                f"{name} is a Density: charges of expected zeros are not there yet, only exact "
-                "ones\n"
-                f"Draw an array from it: {name}=density.sample(rng)."
-            )
     if len(made.spec.forms) > 1:
         return charge_cascade(made.spec, design, {**given, **result}, mapping)
     return charge_spec(made.spec, design, {**given, **result}, cast("Mapping | None", mapping))

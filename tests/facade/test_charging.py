@@ -72,13 +72,14 @@ def test_a_mapping_is_kept(operands):
     assert str(found.mapping).startswith("order c n m r s p q; sync c; space p: rows")
 
 
-def test_a_density_is_refused_with_the_way_out(operands):
-    with pytest.raises(zs.TensorError) as error:
-        charge(zs.layer(LINE, pad=1), "scnn", I=operands["I"], F=zs.Density((8, 4, 3, 3), 0.3))
-    assert str(error.value) == (
-        "F is a Density: charges of expected zeros are not there yet, only exact ones\n"
-        "Draw an array from it: F=density.sample(rng)."
-    )
+def test_a_density_makes_the_charge_an_expected_one(operands):
+    density = zs.Density((8, 4, 3, 3), 0.3)
+    expected = charge(zs.layer(LINE, pad=1), "scnn", I=operands["I"], F=density)
+    assert expected.tags["ops"] == "exact in expectation"
+    full = charge(zs.layer(LINE, pad=1), "scnn", I=operands["I"], F=np.ones(density.shape))
+    share = density.nnz / density.size
+    assert expected.ops["effectual"] == pytest.approx(share * full.ops["effectual"])
+    assert "F: 86 of 288 places" in str(expected)
 
 
 def test_a_cascade_is_charged_line_by_line(operands):

@@ -131,10 +131,10 @@ def test_four_operands_are_refused() -> None:
     )
 
 
-def test_a_density_is_refused_for_now() -> None:
-    operands = {**MATRICES, "A": Density((2, 3), 0.5)}
+def test_a_sweep_is_refused() -> None:
+    operands = {**MATRICES, "A": Density((2, 3), [0.25, 0.5])}
     assert refused(TensorError, MATMUL, "dense", operands).startswith(
-        "A is a Density; only real tensors can be charged as yet"
+        "A is a sweep over 2 densities, and a charge has one"
     )
 
 

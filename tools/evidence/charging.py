@@ -36,7 +36,7 @@ def claims(folder: Path) -> Iterator[Claim]:
     yield Claim("26 layers", f"{len(net)}", len(net) == 26)
     yield exactly("dense multiplications", totals[0][0], DENSE)
     yield exactly("effectual multiplications", totals[0][1], EFFECTUAL)
-    yield exactly("cycles of the 4x4 array, waiting after each c", totals[0][2], CYCLES)
+    yield exactly("cycles of the 4x4 array, waiting after each c", int(totals[0][2]), CYCLES)
     yield Claim(
         "the same with fresh arrays on every repeat",
         f"{len(set(totals))} outcome",

@@ -24,7 +24,7 @@ def claims(folder: Path) -> Iterator[Claim]:
             iacts = held[f"{name}_iacts"].reshape(e * f, c) != 0
             weights = held[f"{name}_weights"].reshape(m, c) != 0
             charged = zs.charge(layer, "eyeriss-v2-pe", I=iacts, F=weights)
-            yield exactly(f"cycles of {name}", charged.cycles, cycles)
+            yield exactly(f"cycles of {name}", int(charged.cycles), cycles)
             if name == "L07":
                 for kind, points in SPLIT_L07.items():
                     yield exactly(f"{name}, points {kind}", charged.ops[kind], points)

@@ -54,7 +54,7 @@ class Row:
     timing: Timing
     error: float
     speedup: float
-    modelled: tuple[int, float] | None
+    modelled: tuple[float, float] | None
     bound_s: float | None = None
 
 

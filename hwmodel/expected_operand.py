@@ -1,0 +1,69 @@
+"""An operand that is known by its density: what it is on average, in numbers or symbols."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from zeroskip.errors import TensorError
+from zeroskip.formats.bits import LevelBits, Storage, layout
+from zeroskip.formats.density import Density
+from zeroskip.formats.format import Format
+from zeroskip.formats.levels import Bitmask, Compressed, LevelFormat, Uncompressed
+from zeroskip.hwmodel.evaluate import Operand
+from zeroskip.hwmodel.expectation import expected_entries
+
+
+class Expected(Operand):
+    """An operand that is drawn: ``nonzero`` is where it may be.
+
+    share : the chance of each place to hold a non-zero, or a symbol for it; that of the
+        density where it is left out.
+    """
+
+    def __init__(self, density: Density, share: Any = None) -> None:
+        super().__init__(density.shape, None)
+        self.density = density
+        if share is None:
+            share = density.nnz / density.size if density.size else 0.0
+        self.share = share
+
+    @property
+    def symbolic(self) -> bool:
+        return not isinstance(self.share, float)
+
+    def storage(self, bound: Format, value_bits: int) -> Storage:
+        """Mean bits in a format; the width of a pointer is that of the mean.
+
+        Raises
+        ------
+        TensorError
+            For a format that has no expectation here, or whose expectation is no polynomial
+            where the density is a symbol.
+        """
+        entries: list[Any] = list(expected_entries(self.density, bound))
+        whole = layout(self.density.shape, bound, [round(number) for number in entries])
+        *outer, last = bound.levels or (Uncompressed(),)
+        simple = all(isinstance(level, Uncompressed) for level in outer)
+        if simple and isinstance(last, Compressed | Bitmask):
+            entries[-1] = self.share * self.density.size
+        elif self.symbolic and not isinstance(last, Uncompressed):
+            raise TensorError(f"format {bound.label} has no closed formula in the density")
+        fibers: Any = 1
+        levels = []
+        for spec, kind, number in zip(whole, bound.levels, entries, strict=True):
+            levels.append(_of_means(spec, kind, fibers, number))
+            fibers = number
+        stored = entries[-1] if entries else 1
+        return Storage(bound, value_bits, stored, tuple(levels), self.density.size * value_bits)
+
+
+def _of_means(level: LevelBits, kind: LevelFormat, fibers: Any, entries: Any) -> LevelBits:
+    """A level with its means in place of whole numbers."""
+    fields: Any = entries
+    if isinstance(kind, Uncompressed):
+        fields = 0
+    elif isinstance(kind, Bitmask):
+        fields = fibers * level.extent
+    pointers = fibers + 1 if level.pointers else 0
+    return replace(level, fibers=fibers, entries=entries, pointers=pointers, fields=fields)
