@@ -39,7 +39,7 @@ def claims(folder: Path) -> Iterator[Claim]:
         whole = SIDE * 2 % density.denominator == 0
         ones = columns_of(density) if whole else np.ones((SIDE, SIDE), bool)
         gating = charged(product, machine("B", "gate B,O on A", "gate A,O on B"), ones)
-        found = gating.compute_cycles + gating.at("GLB", "Z").writes
+        found = int(gating.compute_cycles) + gating.at("GLB", "Z").writes
         yield exactly(f"{label}, bitmask and gating: cycles", found, BITMASK)
         skipping = charged(product, machine(f"C({COORDINATE_BITS})", "skip A,B"), ones)
         if not whole:
