@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from zeroskip.errors import FormatError
 from zeroskip.formats.levels import LevelFormat, Singleton
@@ -178,6 +179,16 @@ class Format:
 
     def __repr__(self) -> str:
         return f"Format({str(self)!r})"
+
+
+def bound_to(format: Format | str, ndim: int) -> Format:
+    """``Format(format).bind(ndim)``; text is read once."""
+    return _read(format, ndim) if isinstance(format, str) else Format(format).bind(ndim)
+
+
+@lru_cache(maxsize=256)
+def _read(text: str, ndim: int) -> Format:
+    return Format(text).bind(ndim)
 
 
 def _count(n: int, one: str, many: str) -> str:

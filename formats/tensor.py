@@ -17,7 +17,7 @@ from zeroskip.formats.build import build, full_levels
 from zeroskip.formats.codecs import encoded
 from zeroskip.formats.expand import axis_coordinates, densify, expand
 from zeroskip.formats.fills import clean, count, places, read_fill
-from zeroskip.formats.format import Format
+from zeroskip.formats.format import Format, bound_to
 from zeroskip.formats.level_data import Array, Indices, LevelData, check_room, freeze
 from zeroskip.formats.scipy_io import to_scipy
 from zeroskip.formats.splits import check_tails
@@ -75,7 +75,7 @@ class Tensor(ArrayLike):
                 "zeroskip.tensor takes lists, SciPy's and torch's."
             )
         check_dtype(array.dtype)
-        bound = Format(format).bind(array.ndim)
+        bound = bound_to(format, array.ndim)
         check_room(array.size, array.itemsize, "the dense array")  # may be a view of one value
         array = native(array)
         fill = read_fill(fill, array.dtype)
@@ -104,7 +104,7 @@ class Tensor(ArrayLike):
         where a coordinate is not an integer in range, naming its position.
         """
         extents = check_shape(shape)
-        bound = Format(format).bind(len(extents))
+        bound = bound_to(format, len(extents))
         held = np.asarray(values)
         check_dtype(held.dtype)
         held = native(held)
@@ -145,7 +145,7 @@ class Tensor(ArrayLike):
             Naming the rank, the position, what was found and what was expected.
         """
         extents = check_shape(shape)
-        bound = Format(format).bind(len(extents))
+        bound = bound_to(format, len(extents))
         held = np.array(values)
         check_dtype(held.dtype)
         held = native(held)
@@ -276,7 +276,7 @@ class Tensor(ArrayLike):
 
     def asformat(self, format: Format | str) -> Tensor:
         """The same tensor in another format (this one, where it is the same)."""
-        bound = Format(format).bind(self.ndim)
+        bound = bound_to(format, self.ndim)
         if bound == self.format:
             return self
         coords, values = self.coords()
