@@ -10,10 +10,18 @@ from zeroskip.native.cwriter import CWriter
 
 @contextmanager
 def counted(
-    out: CWriter, var: str, lo: str, hi: str, *, par: bool = False, around: bool = False
+    out: CWriter,
+    var: str,
+    lo: str,
+    hi: str,
+    *,
+    par: bool = False,
+    around: bool = False,
+    by: str = "",
 ) -> Iterator[None]:
     """``for`` over [lo, hi); where it is ``par``, over the share of this part.
 
+    by : array of positions of entries, by which it is cut; see `Loop`.
     around : whether its body is one more such loop, which takes what this one leaves.
     """
     if not par:
@@ -22,7 +30,8 @@ def counted(
         return
     part, parts = out.part
     if not around:
-        with out.block(f"ZS_SHARED({var}, {part}, {parts}, {lo}, {hi})"):
+        head = f"ZS_SHARED_BY({by}, " if by else "ZS_SHARED("
+        with out.block(f"{head}{var}, {part}, {parts}, {lo}, {hi})"):
             yield
         return
     share = out.local(f"{var}_share")

@@ -67,7 +67,7 @@ def _(node: Loop, out: CWriter) -> None:
     elif isinstance(node.over, Range):
         lo, hi = integer(node.over.lo), integer(node.over.hi)
         around = any(isinstance(stmt, Loop) and stmt.par for stmt in node.body)
-        with counted(out, node.var, lo, hi, par=node.par, around=around):
+        with counted(out, node.var, lo, hi, par=node.par, around=around, by=node.by):
             out.body(node.body)
     elif isinstance(node.over, Stored):
         WALKS[node.over.level.letter](node, node.over, out)
@@ -177,8 +177,9 @@ def _(node: Stage, out: CWriter) -> None:
             target.append(mul(floordiv(padded, stride), axis.row_stride))
         else:
             target.append(mul(padded, axis.row_stride))
-        share = {"par": k < max(shared, node.par), "around": k + 1 < shared}
-        loops.enter_context(counted(out, i, "0", integer(axis.extent), **share))
+        par, around = k < max(shared, node.par), k + 1 < shared
+        head = counted(out, i, "0", integer(axis.extent), par=par, around=around)
+        loops.enter_context(head)
         out.alone = True
     with loops:
         load = value(Elem(node.source, add(node.start, *source)), out.values)

@@ -107,6 +107,7 @@ def _(node: Loop, m: Machine) -> None:
         if node.par:
             around = any(map(is_par, node.body))
             shared, m.part, m.parts = m.share(lo, hi, around)
+            shared = m.share_by(node.by, lo, hi, *outside) if node.by and not around else shared
         for i in shared:
             m.ints[node.var] = i
             m.lane = i if node.kind == "vec" else m.lane

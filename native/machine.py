@@ -69,6 +69,16 @@ class Machine:
         together = [k for k in range(parts) if k * n // parts == at]
         return range(lo + at, lo + at + 1), together.index(part), len(together)
 
+    def share_by(self, positions: str, lo: int, hi: int, part: int, parts: int) -> range:
+        """The indices of [lo, hi) that a part visits, cut by entries: as ``zs_cut_by``."""
+        if hi <= lo:
+            return range(lo, lo)
+        before = np.asarray(self.arrays[positions][lo : hi + 1], np.int64) + np.arange(lo, hi + 1)
+        total = int(before[-1] - before[0])
+        ends = [int(before[0]) + total * k // parts for k in (part, part + 1)]
+        first, end = np.searchsorted(before, ends)
+        return range(lo + int(first), lo + int(end))
+
     # ---- integers and values --------------------------------------------------------------
 
     def integer(self, expr: Expr) -> int:

@@ -44,6 +44,8 @@ class Loop:
     par : no iteration reads or writes what another writes, so that threads may share them.  Such
     a loop is a statement of the kernel, all the body of another one, or one of the statements of
     a range that every thread goes through.
+    by : positions of the entries that each iteration walks, by which threads share it evenly; empty
+    where iterations count alike.
     """
 
     var: str
@@ -52,6 +54,7 @@ class Loop:
     kind: Literal["seq", "vec"] = "seq"
     note: str = ""
     par: bool = False
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

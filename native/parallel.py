@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import Any
 
 from zeroskip.einsum_spec.walk import single
-from zeroskip.native.domains import Range
+from zeroskip.native.domains import Range, Stored
 from zeroskip.native.integers import Expr, Name
 from zeroskip.native.nest import (
     Acc,
@@ -77,7 +77,15 @@ def _shared(stmt: Stmt, places: Collection[Expr], ranks: Collection[str]) -> Stm
         case (Loop(body=inside) as inner,) if has_loop(inside, lambda loop: True):
             if _independent(inner, places, ranks):
                 return replace(stmt, body=(replace(inner, par=True),), par=True)
-    return replace(stmt, par=True)
+    return replace(stmt, par=True, by=_positions(stmt))
+
+
+def _positions(loop: Loop) -> str:
+    """The array of positions of the entries that an iteration walks; empty where there is none."""
+    for node in _nodes(loop.body):
+        if isinstance(node, Stored) and node.level.letter == "C" and node.parent == Name(loop.var):
+            return node.level.arrays[0]
+    return ""
 
 
 def _independent(loop: Loop, places: Collection[Expr], ranks: Collection[str]) -> bool:

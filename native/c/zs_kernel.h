@@ -139,6 +139,35 @@ ZS_INLINE int64_t zs_cut(int64_t part, int64_t parts, int64_t lo, int64_t hi)
          i < zs_end_##i; i++)
 
 /*
+ * zs_cut_by() - where part 'part' of [lo, hi) begins, cut by what the indices have to do.
+ *
+ * Index i has pos[i + 1] - pos[i] entries, and some work of its own that counts as one more; pos does
+ * not decrease.  As zs_cut(), parts 0 to parts - 1 are all of it, each index once.
+ */
+ZS_INLINE int64_t zs_cut_by(const int64_t *pos, int64_t part, int64_t parts, int64_t lo, int64_t hi)
+{
+    if (hi <= lo)
+        return lo;
+    const int64_t first = pos[lo] + lo;
+    const int64_t wanted = first + zs_cut(part, parts, 0, pos[hi] + hi - first);
+    int64_t end = hi;
+    while (lo < end) {
+        const int64_t mid = lo + (end - lo) / 2;
+        if (pos[mid] + mid < wanted)
+            lo = mid + 1;
+        else
+            end = mid;
+    }
+    return lo;
+}
+
+/* ZS_SHARED_BY() - as ZS_SHARED(), cut by entries as zs_cut_by() cuts. */
+#define ZS_SHARED_BY(pos, i, part, parts, lo, hi)                                           \
+    for (int64_t i = zs_cut_by(pos, part, parts, lo, hi),                                   \
+                 zs_end_##i = zs_cut_by(pos, (part) + 1, parts, lo, hi);                    \
+         i < zs_end_##i; i++)
+
+/*
  * zs_share - what a part does of a loop that is all the body of another: indices [lo, hi) of
  * this one and, of each, part 'part' of 'parts' of the inner one.
  */

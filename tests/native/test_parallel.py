@@ -5,7 +5,7 @@ import random
 
 import numpy as np
 import pytest
-from judges import line_of, sparse
+from judges import Call, line_of, prepare, sparse
 
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.errors import KernelError
@@ -17,6 +17,7 @@ from zeroskip.native.emit import emit
 from zeroskip.native.integers import ONE, ZERO, Const
 from zeroskip.native.interpret import interpret
 from zeroskip.native.load import load
+from zeroskip.native.machine import Machine
 from zeroskip.native.nest import Buffer, Fill, Kernel, Loop, Reduce, Stage, StageAxis
 from zeroskip.native.parallel import with_barriers
 from zeroskip.native.prepared import run
@@ -277,3 +278,21 @@ def test_a_name_of_the_nest_is_no_name_of_the_pool():
         got = engine.evaluate(make_spec(text), operands)["C"]
     want = engine.evaluate(make_spec(text), operands, backend="numpy")["C"]
     assert np.allclose(got, want, 1e-4, 1e-4)
+
+
+def test_rows_are_shared_by_their_entries():
+    """One long row among many short ones: whoever has it has little else."""
+    array = np.zeros((64, 900))
+    array[:, 0], array[5] = 1, np.arange(1, 901)
+    operands = {"A": Tensor.from_dense(array, "CSR"), "x": np.arange(900.0)}
+    call = Call(make_spec("y[i] = A[i,j]*x[j]"), operands, array @ operands["x"])
+    prepared, filled = prepare(call)
+    kernel = prepared.lowered.kernel
+    machine = Machine(kernel, filled.buffers, filled.dims, filled.parameters)
+    (loop,) = kernel.body
+    rows = [machine.share_by(loop.by, 0, 64, part, 4) for part in range(4)]
+    assert [row for part in rows for row in part] == list(range(64))
+    assert rows[0] == range(6)
+    assert rows[3] == range(6, 64)
+    assert "ZS_SHARED_BY(A_j_pos, i, args->part, args->parts, 0, I)" in prepared.c_text
+    assert machine.share_by(loop.by, 3, 3, 0, 2) == range(3, 3)

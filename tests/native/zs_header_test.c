@@ -172,6 +172,24 @@ static void test_arguments(void)
 }
 
 /* Every index belongs to one part, in order, also where loops in each other share. */
+static void test_parts_by_entries(void)
+{
+    const int64_t pos[] = {5, 5, 5, 105, 106, 106, 109, 109}; /* 7 indices from 0 on */
+    for (int64_t parts = 1; parts <= 9; parts++) {
+        for (int64_t lo = 0; lo <= 7; lo++) {
+            for (int64_t hi = lo - 1; hi <= 7; hi++) {
+                int64_t next = lo;
+                for (int64_t part = 0; part < parts; part++)
+                    ZS_SHARED_BY(pos, i, part, parts, lo, hi)
+                        CHECK(i, next++);
+                CHECK(next, hi < lo ? lo : hi);
+            }
+        }
+    }
+    CHECK(zs_cut_by(pos, 1, 2, 0, 7), 3); /* the long index alone is half and more */
+    CHECK(zs_cut_by(pos, 1, 2, 3, 7), 6);
+}
+
 static void test_parts(void)
 {
     for (int64_t parts = 1; parts <= 9; parts++) {
@@ -219,6 +237,7 @@ static void test_barrier(void)
 int main(void)
 {
     test_parts();
+    test_parts_by_entries();
     test_barrier();
     test_whole_numbers();
     test_search_uint16();

@@ -23,7 +23,7 @@ int32_t zs_kernel(zs_args *args)
         Y_vals[i] = 0.0f;
     }
     ZS_BARRIER(args);
-    ZS_SHARED(i, args->part, args->parts, 0, I) {
+    ZS_SHARED_BY(T_k_pos, i, args->part, args->parts, 0, I) {
         ZS_POLL(args);
         for (int64_t pT_k = T_k_pos[i]; pT_k < T_k_pos[i + 1]; pT_k++) {
             const int64_t k = T_k_crd[pT_k];

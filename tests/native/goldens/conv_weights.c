@@ -34,7 +34,7 @@ int32_t zs_kernel(zs_args *args)
         O_vals[i] = 0.0f;
     }
     ZS_BARRIER(args);
-    ZS_SHARED(m, args->part, args->parts, 0, M) {
+    ZS_SHARED_BY(F_crs_pos, m, args->part, args->parts, 0, M) {
         ZS_POLL(args);
         for (int64_t pF_crs = F_crs_pos[m]; pF_crs < F_crs_pos[m + 1]; pF_crs++) {
             const int64_t F_crs_at = F_crs_crd[pF_crs];

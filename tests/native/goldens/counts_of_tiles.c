@@ -28,7 +28,7 @@ int32_t zs_kernel(zs_args *args)
         W_vals[i] = 0;
     }
     ZS_BARRIER(args);
-    ZS_SHARED(m, args->part, args->parts, 0, M) {
+    ZS_SHARED_BY(F_cr_pos, m, args->part, args->parts, 0, M) {
         ZS_POLL(args);
         for (int64_t pF_cr = F_cr_pos[m]; pF_cr < F_cr_pos[m + 1]; pF_cr++) {
             const int64_t F_cr_at = F_cr_crd[pF_cr];

@@ -25,7 +25,7 @@ int32_t zs_kernel(zs_args *args)
         D_vals[i] = __builtin_inff();
     }
     ZS_BARRIER(args);
-    ZS_SHARED(i, args->part, args->parts, 0, I) {
+    ZS_SHARED_BY(A_k_pos, i, args->part, args->parts, 0, I) {
         ZS_POLL(args);
         int64_t pA_k = A_k_pos[i];
         const int64_t pA_k_end = A_k_pos[i + 1];

@@ -24,7 +24,7 @@ int32_t zs_kernel(zs_args *args)
         C_vals[i] = 0.0f;
     }
     ZS_BARRIER(args);
-    ZS_SHARED(i, args->part, args->parts, 0, I) {
+    ZS_SHARED_BY(A_k_pos, i, args->part, args->parts, 0, I) {
         ZS_POLL(args);
         for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
             const int64_t k = A_k_crd[pA_k];

@@ -17,7 +17,7 @@ int32_t zs_kernel(zs_args *args)
     const float *restrict x_vals = args->buf[4];
     const int64_t I = args->dim[0];
 
-    ZS_SHARED(i, args->part, args->parts, 0, I) {
+    ZS_SHARED_BY(A_j_pos, i, args->part, args->parts, 0, I) {
         ZS_POLL(args);
         float acc = 0.0f;
         for (int64_t pA_j = A_j_pos[i]; pA_j < A_j_pos[i + 1]; pA_j++) {
