@@ -210,6 +210,32 @@ class Charge(Totals):
             )
         return self.estimate.formula(figure)
 
+    def function(self, figure: str) -> Callable[..., Any]:
+        """The formula of a figure as a NumPy function of the densities, by name: many points at
+        once.
+
+        >>> from zeroskip import Density, charge
+        >>> e = charge("y[i] = A[i,j]*x[j]", "scnn", A=Density((8, 8), 0.5), x=Density((8,), 0.5))
+        >>> e.function("effectual")(d_A=np.array([0.25, 1.0]), d_x=0.5)
+        array([ 8., 32.])
+        """
+        import sympy
+
+        formula = self.formula(figure)
+        names = sorted(formula.free_symbols, key=str)
+        made = sympy.lambdify(names, formula, "numpy")
+        wanted = {str(name) for name in names}
+
+        def at(**densities: Any) -> Any:
+            missing = wanted - set(densities)
+            if missing:
+                raise ArchError(
+                    f"{figure}: expected the densities {', '.join(sorted(missing))} too"
+                )
+            return made(**{name: densities[name] for name in wanted})
+
+        return at
+
     # ---- print --------------------------------------------------------------------------
 
     @property

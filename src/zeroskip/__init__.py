@@ -41,6 +41,7 @@ _WHERE = {
     "Charge": "zeroskip.hwmodel.charge",
     "charge": "zeroskip.charging",
     "compare": "zeroskip.hwmodel.report",
+    "sweep": "zeroskip.sweeping",
     "bench": "zeroskip.benchmark.benching",
     "break_even": "zeroskip.benchmark.breaking_even",
     "explain": "zeroskip.explanation.explaining",
@@ -92,6 +93,7 @@ __all__ = [
     "save",
     "semirings",
     "storage",
+    "sweep",
     "tensor",
 ]
 
@@ -124,6 +126,7 @@ if TYPE_CHECKING:
     from zeroskip.hwmodel.mapping import Mapping
     from zeroskip.hwmodel.report import compare
     from zeroskip.native.fixed import Schedule
+    from zeroskip.sweeping import sweep
     from zeroskip.table import Table
 
 
