@@ -253,6 +253,8 @@ def _read(
     queue = None
     if "queue" in reader.data:
         queue = reader.whole("queue", expected="steps that wait in a queue of each PE")
+        if lanes is not None:
+            reader.fail("queue", "expected no queue beside lanes: their steps are in time alone")
     formats = _formats(reader, levels)
     reader.close()
     return Arch(

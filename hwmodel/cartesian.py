@@ -175,6 +175,14 @@ class _Cells:
             )
         if len({operand.tensor for operand in term.operands}) < 2:
             raise ArchError(f"lanes: {term.operands[0].tensor} twice: give it two names")
+        parts = [step.rank for step in schedule.steps if step.span is not None]
+        parts += [loop.rank for loop in schedule.across if not loop.whole]
+        if parts or len({step.rank for step in schedule.steps}) < len(schedule.steps):
+            raise ArchError(
+                "lanes: a step goes over a rank or its blocks, and whole ranks go across PEs, "
+                f"found {schedule.mapping}\n"
+                "Split a rank in two at most, and keep the outer part in time."
+            )
         self.accesses = term.operands
         self.layer = layer
         plain = [{single(s) for s in access.subscripts} for access in self.accesses]

@@ -102,13 +102,15 @@ def _layout(
 
 
 def _check_order(pair: Pair, schedule: Schedule, buffer: Level) -> None:
-    """The leader is gone through by rows."""
-    order = [loop for loop in schedule.mapping.order if loop in (pair.group, pair.rank)]
+    """The leader is gone through by rows: all of a row before the next of a PE."""
     wanted = [pair.group, pair.rank]
-    across = [a.rank for a in schedule.across]
-    if order != wanted and pair.group not in across:
+    time = [x for x in schedule.loops if x.rank in wanted and not (x.dims or x.single)]
+    rows = [loop.rank for loop in time if loop.whole]
+    across = [loop.rank for loop in schedule.across if loop.whole]
+    spread = pair.group in across and rows == [pair.rank]
+    if len(rows) < len(time) or not (spread or rows in (wanted, wanted[:1], wanted[1:], [])):
         raise ArchError(
             f"levels.{buffer.name}.cache: goes by the entries of {pair.leader} in the order "
-            f"{' '.join(wanted)}, found {' '.join(schedule.mapping.order)}\n"
+            f"{' '.join(wanted)}, found {schedule.mapping}\n"
             f"Give a mapping of this order: Mapping({' '.join([*wanted, pair.into])!r})."
         )

@@ -188,3 +188,18 @@ def test_vectors_are_formed_of_what_is_skipped_by() -> None:
         run(design(sparse=["skip F on I"]), given_["I"], given_["F"], 1, 1)
     with pytest.raises(ArchError, match="lanes: I has r in a window, and r is a step"):
         run(design(), given_["I"], given_["F"], 1, 1, order="r c n m s p q", sync="r")
+
+
+def test_parts_of_ranks_that_vectors_cannot_share_are_refused() -> None:
+    given_ = conv_case(6)
+    for mapping in (
+        {"order": "m2 m1 c n m0 r s p q", "sync": "m1", "split": {"m": [4, 2]}},
+        {"order": "c n m0 m1 r s p q", "sync": "c", "split": {"m": 2}, "space": {"m1": "rows"}},
+    ):
+        with pytest.raises(ArchError, match="lanes: a step goes over a rank or its blocks, and"):
+            run(design(), given_["I"], given_["F"], 1, 1, **mapping)
+    with pytest.raises(ArchError) as error:
+        arch(design(queue=3))
+    assert str(error.value) == (
+        "queue in the dict given: expected no queue beside lanes: their steps are in time alone"
+    )

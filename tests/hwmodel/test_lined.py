@@ -249,13 +249,20 @@ def test_lines_and_caches_are_for_three_levels() -> None:
 
 def test_formats_and_orders_that_lines_and_caches_do_not_have() -> None:
     a, b = drawn(4, 0.5)
+    b6 = np.ones((6, 6))
     formats = {**design()["formats"], "B": {"DRAM": "B", "GLB": "CSR"}}
     with pytest.raises(ArchError, match="is not modelled in whole lines as yet"):
         run(design(formats=formats), a, b)
-    order = Mapping("k m n", space={"n": "pe"})
-    with pytest.raises(ArchError) as error:
-        charge(make_spec(PRODUCT), arch(design()), {"A": a, "B": b}, order)
-    assert str(error.value) == (
-        "levels.GLB.cache: goes by the entries of A in the order m k, found k m n\n"
-        "Give a mapping of this order: Mapping('m k n')."
-    )
+    for order in (
+        Mapping("k m n", space={"n": "pe"}),
+        Mapping("k1 m k0 n", {"k": 2}, {"m": "pe"}),
+        Mapping("m1 k m0 n", {"m": 3}, {"m1": "pe"}),
+    ):
+        with pytest.raises(ArchError) as error:
+            charge(make_spec(PRODUCT), arch(design()), {"A": np.ones((6, 6)), "B": b6}, order)
+        words = " ".join(order.order)
+        first, second = str(error.value).splitlines()
+        assert first.startswith(
+            f"levels.GLB.cache: goes by the entries of A in the order m k, found order {words}; "
+        )
+        assert second == "Give a mapping of this order: Mapping('m k n')."
