@@ -210,8 +210,14 @@ def missing_of(layer: Layer, arch: Arch, schedule: Schedule) -> tuple[str, ...]:
     for level in arch.levels:
         if level.data is None:
             missing.append(f"energy of {level.name}: {arch.energy.name} has none")
+    kinds = {unit.kind for unit in arch.units}
     if any(f.kind == "skip" for f in arch.features):
-        missing.append("energy and steps of finding pairs of stored entries (intersection)")
+        what = "energy" if "intersect" in kinds else "energy and steps"
+        missing.append(f"{what} of finding pairs of stored entries (intersection)")
+    if "merge" in kinds:
+        missing.append("energy of merging")
+    if arch.lanes is not None and arch.lanes.banks is None:
+        missing.append("products that wait for a bank of accumulators")
     if any(f.kind == "gate" for f in arch.features):
         missing.append("energy of looking at a value to gate by it, and of an idle cycle")
     if any(term.number not in (1, -1) or term.scalars for term in layer.form.terms):

@@ -127,6 +127,9 @@ def test_without_banks_nothing_waits_and_products_off_the_output_cost_energy() -
     assert more == pytest.approx(each * free.cartesian.off_output)
     assert free.ops == plain.ops
     assert free.cartesian.products == free.ops["effectual"] + free.cartesian.off_output
+    waits = "products that wait for a bank of accumulators"
+    assert waits in free.missing
+    assert waits not in banked.missing
     assert free.of_units["products off the output"] == free.cartesian.off_output
     assert "turns[c,i,j] += " in free.accounting
     assert "lanes: 2 entries of I x 3 entries of F into 5 banks" in str(banked.arch)

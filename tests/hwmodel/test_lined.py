@@ -161,6 +161,8 @@ def test_units_stand_in_what_is_printed_and_in_the_accounting() -> None:
     figures = {row["figure"]: row[found.arch.name] for row in found.table()}
     assert figures["steps, merge"] == found.units["merge"].steps
     assert figures["cycles, intersect"] == found.units["intersect"].cycles
+    assert "energy of finding pairs of stored entries (intersection)" in found.missing
+    assert "energy of merging" in found.missing
     plain = found.arch.without_sparsity()
     assert (plain.units, plain.off_chip.lines, plain.buffer.cache) == ((), None, None)
 
