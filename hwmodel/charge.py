@@ -15,11 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from zeroskip.errors import ArchError, TensorError
-from zeroskip.formats.convert import tensor
 from zeroskip.formats.density import Density
 from zeroskip.formats.tensor import Tensor
 from zeroskip.hwmodel import mapping as maps
@@ -41,6 +37,13 @@ from zeroskip.hwmodel.evaluate import Operand, structure
 from zeroskip.hwmodel.evaluate import counts as evaluate_counts
 from zeroskip.hwmodel.expected import geometry_of
 from zeroskip.hwmodel.expected_operand import Expected
+from zeroskip.hwmodel.given import (
+    check_mapping,
+    evaluate_result,
+    known_operands,
+    resolved,
+    single,
+)
 from zeroskip.hwmodel.layer import Layer, LayerSpec, layer_of
 from zeroskip.hwmodel.lined import is_lined, lined_traffic, structural_result
 from zeroskip.hwmodel.notes import assumptions_of, missing_of
@@ -57,7 +60,6 @@ from zeroskip.hwmodel.traffic import (
     traffic_of,
 )
 from zeroskip.hwmodel.unit_charges import UnitCharge, charge_units
-from zeroskip.native.engine import evaluate
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,14 +308,14 @@ def charge(
         name: Operand(value.shape, value, zero) for name, value in held.items()
     }
     drawn = {name: value for name, value in given.items() if isinstance(value, Density)}
-    made |= {name: Expected(_single(name, density)) for name, density in drawn.items()}
+    made |= {name: Expected(single(name, density)) for name, density in drawn.items()}
     made = {name: made[name] for name in given}
 
     def computed(shape: tuple[int, ...]) -> Operand:
         if isinstance(result, Density):
-            return Expected(_single(target, result))
+            return Expected(single(target, result))
         value = evaluate_result(spec, held) if result is None else result
-        known = _resolved(value)
+        known = resolved(value)
         if known.shape != shape:
             raise TensorError(
                 f"{target} has shape {known.shape}, but the layer makes one of shape {shape}"
@@ -323,48 +325,6 @@ def charge(
         return Operand(known.shape, known, zero)
 
     return _charge(spec, make_arch(arch), made, mapping, computed, None, zero, result)
-
-
-def check_mapping(mapping: object, what: str = "mapping") -> None:
-    """Refuse what is neither a `Mapping` nor left out."""
-    if mapping is not None and not isinstance(mapping, maps.Mapping):
-        raise ArchError(
-            f"{what}: expected a Mapping, found {mapping!r}\n"
-            'Write Mapping(order="c m p q", sync="c"), or leave it out.'
-        )
-
-
-def known_operands(given: Mapping[str, Any]) -> dict[str, NDArray[Any] | Tensor]:
-    """Operands as arrays and tensors.  Raises `TensorError` for a `Density`."""
-    for name, value in given.items():
-        if isinstance(value, Density):
-            raise TensorError(
-                f"{name} is a Density; of a cascade only real tensors can be charged as yet\n"
-                "Draw one from it, .sample(rng), or charge each line on its own."
-            )
-    return {name: _resolved(value) for name, value in given.items()}
-
-
-def _single(name: str, density: Density) -> Density:
-    """A density that is no sweep.  Raises `TensorError` for one that is."""
-    if density.swept:
-        raise TensorError(
-            f"{name} is a sweep over {len(density)} densities, and a charge has one\n"
-            "Use zs.sweep, or charge each: [zs.charge(..., I=point) for point in density]."
-        )
-    return density
-
-
-def _resolved(value: Any) -> NDArray[Any] | Tensor:
-    """An array as it is; SciPy's, torch's and lists as a `Tensor`."""
-    if isinstance(value, np.ndarray | Tensor):
-        return value
-    return tensor(value)
-
-
-def evaluate_result(spec: Any, operands: Mapping[str, Any]) -> Any:
-    """The layer's result, by the engine."""
-    return evaluate(spec, operands)[spec.forms[-1].target.tensor]
 
 
 def _charge(

@@ -14,7 +14,7 @@ the mean: approximate where entries of a level are not the same for all.
 
 from __future__ import annotations
 
-from math import exp, expm1, inf, log1p, prod
+from math import expm1, inf, log1p, prod
 
 import numpy as np
 
@@ -125,9 +125,13 @@ def _bridges(density: Density, places: int, run_bits: int) -> float:
     size, nonzeros = density.size, density.nnz
     if not nonzeros:
         return 0.0
-    step, found = 2**run_bits, 0.0
-    for empty in range(step, places, step):
-        found += (
-            (places - empty) * nonzeros / size * exp(_log_missed(size - 1, nonzeros - 1, empty))
-        )
-    return found
+    from scipy.special import gammaln
+
+    step = 2**run_bits
+    empty = np.arange(step, places, step)
+    others, rest = nonzeros - 1, size - 1 - np.arange(step, places, step)
+    there = rest >= others  # else so many empty places leave no room for the others
+    empty, rest = empty[there], rest[there]
+    chance = gammaln(rest + 1) - gammaln(rest - others + 1)
+    chance -= gammaln(size) - gammaln(size - others)
+    return float(((places - empty) * nonzeros / size * np.exp(chance)).sum())

@@ -9,8 +9,6 @@ common is to be left out of the variances.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,31 +43,38 @@ def mean_of_maximum(mean: Reals, variance: Reals, full: Reals | None = None) -> 
     >>> float(mean_of_maximum(np.array([3.0, 5.0]), np.zeros(2)))
     5.0
     """
-    if not mean.shape[-1]:
+    n = mean.shape[-1]
+    if not n:
         return np.zeros(mean.shape[:-1])
+    full = np.full(mean.shape, np.inf) if full is None else full
+    rows = np.concatenate([x.reshape(-1, n) for x in (mean, variance, full)], axis=1)
+    each, where = np.unique(rows, axis=0, return_inverse=True)  # most steps are alike
+    found = np.array([_largest(*row.reshape(3, n)) for row in each])
+    return np.asarray(found[where.reshape(-1)].reshape(mean.shape[:-1]))
+
+
+def _largest(mean: Reals, variance: Reals, full: Reals) -> float:
+    """Mean of the largest of these counts."""
     spread = np.sqrt(np.maximum(variance, 0.0))
-    most = mean.max(axis=-1)
     if not spread.any():
-        return np.asarray(most)
-    lowest = np.maximum((mean - REACH * spread).max(axis=-1), 0.0)
-    highest = (mean + REACH * spread + np.where(spread > 0, 1.0, 0.0)).max(axis=-1)
-    share = np.linspace(0.0, 1.0, POINTS)
-    x = lowest[..., None] + (highest - lowest)[..., None] * share
-    below = np.ones(x.shape)
-    for i in range(mean.shape[-1]):
-        chance = _at_most(x, mean[..., i : i + 1], spread[..., i : i + 1])
-        below *= chance if full is None else np.where(x >= full[..., i : i + 1], 1.0, chance)
-    return np.asarray(lowest + np.trapezoid(1.0 - below, x, axis=-1))
+        return float(mean.max())
+    lowest = max(float((mean - REACH * spread).max()), 0.0)
+    highest = float((mean + REACH * spread + (spread > 0)).max())
+    x = np.linspace(lowest, highest, POINTS)
+    kinds, many = np.unique(np.stack([mean, spread, full]), axis=1, return_counts=True)
+    below = np.ones(POINTS)
+    for (m, s, most), count in zip(kinds.T, many, strict=True):
+        below *= np.where(x >= most, 1.0, _at_most(x, m, s)) ** count
+    return lowest + float(np.trapezoid(1.0 - below, x))
 
 
-def _at_most(x: Reals, mean: Reals, spread: Reals) -> Reals:
+def _at_most(x: Reals, mean: float, spread: float) -> Reals:
     """Probability that a count is x or less."""
     from scipy.special import ndtr, pdtr
 
-    varies = spread > 0
-    scale = np.where(varies & (mean > 0), spread**2 / np.maximum(mean, 1e-300), 1.0)
-    entries = mean / scale
-    sharp = np.where(x >= mean, 1.0, 0.0)
-    normal = ndtr((x - mean) / np.where(varies, spread, 1.0))
-    few: Any = pdtr(np.floor(x / scale + 1e-9), np.minimum(entries, FEW))
-    return np.asarray(np.where(varies, np.where(entries < FEW, few, normal), sharp))
+    if not spread:
+        return np.where(x >= mean, 1.0, 0.0)
+    scale = spread**2 / mean if mean > 0 else 1.0
+    if mean / scale >= FEW:
+        return np.asarray(ndtr((x - mean) / spread))
+    return np.asarray(pdtr(np.floor(x / scale + 1e-9), mean / scale))

@@ -198,7 +198,7 @@ def test_a_missing_operand_is_named() -> None:
 
 def test_the_engine_is_asked_once_for_the_accounting(monkeypatch: pytest.MonkeyPatch) -> None:
     """The dense preset needs no result: only the accounting is evaluated."""
-    module = sys.modules["zeroskip.hwmodel.charge"]
+    module = sys.modules["zeroskip.hwmodel.given"]
     monkeypatch.setattr(module, "evaluate", lambda *_: pytest.fail("the layer was run"))
     charge(make_spec(MATMUL), arch("dense"), MATRICES)
 
