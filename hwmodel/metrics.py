@@ -74,7 +74,7 @@ class Metrics:
     def missing(self) -> tuple[str, ...]:
         """What a report must state and this one does not; empty for a complete one."""
         needed = ("watts", "pes", "clock_hz", "batch", "accuracy", "dataset", "task")
-        absent = (None, "", {})
+        absent: tuple[object, ...] = (None, "", {})
         return tuple(n for n in (*needed, "off_chip_bits") if getattr(self, n) in absent)
 
     def __str__(self) -> str:
