@@ -16,11 +16,11 @@ Written by `make performance` from what `make bars` measured; not edited by hand
 **How.** Everybody takes turns, in bursts, in one process; threads are pinned alike, and BLAS, MKL
 and oneDNN pick their own kernels. Every answer is checked against a dense one before it is timed.
 A run is the median of its rounds; a ratio is the time of the fastest peer over ours, within a run,
-and the median of five runs on fresh random inputs counts. Over the shapes of a row stand the
-geometric mean and the worst. zeroskip runs under one fixed rule, and nothing about it is picked by
-its time. What can be done once is done before, for everybody: weights are bound, MKL has inspected
-and optimised, oneDNN has reordered. Ratios above 1 are ours; the bars are for machines with
-AVX-512, and on another they are reported only.
+and the median of the runs on fresh random inputs counts (how many stands under each row). Over the
+shapes of a row stand the geometric mean and the worst. zeroskip runs under one fixed rule, and
+nothing about it is picked by its time. What can be done once is done before, for everybody: weights
+are bound, MKL has inspected and optimised, oneDNN has reordered. Ratios above 1 are ours; the bars
+are for machines with AVX-512, and on another they are reported only.
 """
 
 
