@@ -216,6 +216,7 @@ class Charge(Totals):
         """The formula of a figure as a NumPy function of the densities, by name: many points at
         once.
 
+        >>> import numpy as np
         >>> from zeroskip import Density, charge
         >>> e = charge("y[i] = A[i,j]*x[j]", "scnn", A=Density((8, 8), 0.5), x=Density((8,), 0.5))
         >>> e.function("effectual")(d_A=np.array([0.25, 1.0]), d_x=0.5)
