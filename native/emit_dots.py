@@ -37,9 +37,10 @@ def _compressed(node: Loop, over: Stored, factors: tuple[Factor, ...], out: CWri
     out.line(f"zs_vec {sums} = {{}};")
     with out.block(f"for (; {p} + LANES <= {end}; {p} += LANES)"):
         product = [_along(factor, p, out) for factor in factors if factor.reached == "run"]
-        for factor in factors:
-            if factor.reached in ("line", "picked"):
-                product.append(_picked(factor, node.var, crd, p, out))
+        picked = [factor for factor in factors if factor.reached in ("line", "picked")]
+        for k, factor in enumerate(picked):
+            name = out.local(f"picked{k + 1}" if len(picked) > 1 else "picked")
+            product.append(_picked(factor, name, node.var, crd, p, out))
         product += _same(factors, out)
         out.line(f"{sums} += {' * '.join(product)};")
         _count(node, "LANES", out)
@@ -51,13 +52,12 @@ def _compressed(node: Loop, over: Stored, factors: tuple[Factor, ...], out: CWri
         out.body(node.body)
 
 
-def _picked(factor: Factor, var: str, crd: str, p: str, out: CWriter) -> str:
+def _picked(factor: Factor, name: str, var: str, crd: str, p: str, out: CWriter) -> str:
     """A vector of what the coordinates of the next entries say."""
     text = value(factor.value, out.values)
     lanes = out.kernel.vector_bytes // _itemsize(out.kernel.dtype)
     at = [f"{crd}[{p}]", *(f"{crd}[{p} + {k}]" for k in range(1, lanes))]
     each = [re.sub(rf"\b{var}\b", one, text) for one in at]
-    name = out.local("picked")
     out.line(f"const zs_vec {name} = {{")
     for k in range(0, lanes, 2):
         out.line(f"    {', '.join(each[k : k + 2])},")

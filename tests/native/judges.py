@@ -28,7 +28,9 @@ from zeroskip.native.reference import evaluate
 Array = NDArray[Any]
 
 BATCH = 64
-OWN = re.compile(r"^[^;]*\b(?:void|zs_vec) (tile_\w+|zs_(?:store|load)_\w+)\(", re.MULTILINE)
+OWN = re.compile(
+    r"^[^;]*\b(?:void|int32_t|zs_vec) (tile_\w+|zs_(?:store|load)_\w+)\(", re.MULTILINE
+)
 FLOAT64 = 1e-12
 FLOAT32 = 1e-5
 FLOAT16 = 2.0**-11
