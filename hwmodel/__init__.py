@@ -10,7 +10,8 @@ runs the layer.
 
 from zeroskip.hwmodel.arch import Arch, arch, presets
 from zeroskip.hwmodel.cascade import CascadeCharge, charge_cascade
-from zeroskip.hwmodel.charge import Charge, charge
+from zeroskip.hwmodel.charge import Charge
+from zeroskip.hwmodel.charging import charge
 from zeroskip.hwmodel.conversion import Conversion, transpose
 from zeroskip.hwmodel.energy_tables import EnergyTable, energy_table
 from zeroskip.hwmodel.mapping import Mapping

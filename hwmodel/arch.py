@@ -20,10 +20,7 @@ import numpy as np
 from zeroskip.errors import ArchError, FormatError
 from zeroskip.formats.format import Format
 from zeroskip.hwmodel.arch_text import describe
-from zeroskip.hwmodel.caches import Policy
 from zeroskip.hwmodel.energy_tables import (
-    UNITS,
-    Action,
     EnergyTable,
     energy_table,
     read_table,
@@ -31,7 +28,7 @@ from zeroskip.hwmodel.energy_tables import (
 )
 from zeroskip.hwmodel.features import Feature, parse_feature
 from zeroskip.hwmodel.lanes import Lanes, read_lanes
-from zeroskip.hwmodel.lines import Lines, read_cache, read_lines
+from zeroskip.hwmodel.levels import Level, read_levels
 from zeroskip.hwmodel.reader import Reader, load_yaml
 from zeroskip.hwmodel.unit_section import Unit, read_units
 
@@ -43,42 +40,6 @@ COMPARED = ("dense", "eyeriss", "scnn")
 """Presets that share array, memories and widths: they differ in what they do about zeros alone."""
 
 MOST_PES = 2**20
-
-Place = Literal["off_chip", "buffer", "local"]
-_PLACES: tuple[Place, ...] = ("off_chip", "buffer", "local")
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """One memory.
-
-    instances : dimensions of the array along which there is one of it each; none: one in all.
-    capacity_bits : of each instance; None for unlimited.
-    read_bits_per_cycle, write_bits_per_cycle : of each instance; None for unlimited.
-    data, metadata : the action that a bit costs, by kind; None where no table gives one.
-    lines, cache : see `zeroskip.hwmodel.lines`; None where bits are counted one by one, and where
-        a level keeps what the mapping says.
-    """
-
-    name: str
-    place: Place
-    instances: tuple[str, ...]
-    capacity_bits: int | None
-    read_bits_per_cycle: float | None
-    write_bits_per_cycle: float | None
-    data: Action | None
-    metadata: Action | None
-    source: str
-    lines: Lines | None = None
-    cache: Policy | None = None
-
-    @property
-    def pj_per_bit(self) -> float:
-        return self.data.pj_per_bit if self.data else 0.0
-
-    @property
-    def metadata_pj_per_bit(self) -> float:
-        return self.metadata.pj_per_bit if self.metadata else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +207,7 @@ def _read(
     if sync not in ("reduction", "none"):
         reader.fail("sync", "expected reduction or none", sync)
     table = _table(reader, energy)
-    levels, defaulted = _levels(reader, table, [name for name, _ in array])
+    levels, defaulted = read_levels(reader, table, [name for name, _ in array])
     features = _features(reader)
     units = read_units(reader)
     lanes = read_lanes(reader, multipliers)
@@ -310,91 +271,6 @@ def _table(reader: Reader, energy: str | Path | Mapping[str, Any] | None) -> Ene
         hint = f"Did you mean {near[0]}?" if near else f"Tables: {', '.join(tables())}."
         reader.fail("energy", f"expected {expected}", named, hint)
     return energy_table(named if named in tables() else reader.folder / named)
-
-
-def _levels(
-    reader: Reader, table: EnergyTable, dims: Sequence[str]
-) -> tuple[tuple[Level, ...], list[str]]:
-    expected = "two levels or more: off chip first, the local store of each PE last"
-    section = reader.section("levels", expected=expected)
-    if len(section.data) < 2:
-        found = ", ".join(map(str, section.data)) or "none"
-        reader.fail("levels", f"expected {expected}; found {len(section.data)}: {found}")
-    for key in set(section.data) & {*UNITS, "network", "compute", "MAC", "intersect", "merge"}:
-        section.fail(key, "a level needs another name: the figures of a charge have this one")
-    levels: list[Level] = []
-    defaulted: list[str] = []
-    for number, (key, entry) in enumerate(section.sections()):
-        bits = "a number of bits"
-        last = number == len(section.data) - 1
-        instances = _instances(entry, dims, levels, last)
-        place: Place = "local" if instances or last else "buffer" if number else "off_chip"
-        capacity = entry.whole_or_unlimited("capacity_bits", "unlimited", expected=bits)
-        reads = entry.number_or_unlimited("read_bits_per_cycle", "unlimited", expected=bits)
-        writes = entry.number_or_unlimited("write_bits_per_cycle", "unlimited", expected=bits)
-        data = _action(entry, "energy", table, place, capacity)
-        metadata = _action(entry, "metadata_energy", table, place, capacity) or data
-        where = entry.text("source", "")
-        kept = _lines_and_cache(entry, place)
-        entry.close()
-        bits_and_costs = capacity, reads, writes, data, metadata
-        levels.append(Level(key, place, instances, *bits_and_costs, where, *kept))
-        defaulted += entry.defaulted
-    special = any(level.lines or level.cache for level in levels)
-    if special and [level.place for level in levels] != ["off_chip", "buffer", "local"]:
-        names = ", ".join(level.name for level in levels)
-        expected = "expected one level off chip, one shared buffer and one local store"
-        reader.fail("levels", f"{expected} where one has lines or a cache; found {names}")
-    return tuple(levels), defaulted
-
-
-def _instances(
-    entry: Reader, dims: Sequence[str], outer: Sequence[Level], last: bool
-) -> tuple[str, ...]:
-    """Dimensions along which a level has an instance each."""
-    expected = f"dimensions of the array ({', '.join(dims)}) joined by *, or none"
-    text = entry.text("instances", "*".join(dims) if last else "none", expected)
-    wanted = () if text == "none" else tuple(name.strip() for name in text.split("*"))
-    if len(set(wanted)) < len(wanted) or not set(wanted) <= set(dims):
-        entry.fail("instances", f"expected {expected}", text)
-    if last and set(wanted) != set(dims):
-        entry.fail(
-            "instances", f"the innermost level is in every PE: expected {'*'.join(dims)}", text
-        )
-    if wanted and not outer:
-        entry.fail("instances", "expected none: the outermost level is one for all", text)
-    if outer and not set(outer[-1].instances) <= set(wanted):
-        around = "*".join(outer[-1].instances)
-        entry.fail("instances", f"expected at least {around}, those of {outer[-1].name}", text)
-    return tuple(dim for dim in dims if dim in wanted)
-
-
-def _lines_and_cache(entry: Reader, place: str) -> tuple[Lines | None, Policy | None]:
-    lines, cache = read_lines(entry), read_cache(entry)
-    if lines is not None and place != "off_chip":
-        entry.fail("lines", "expected no lines: only the level off chip has them as yet")
-    if cache is not None and place != "buffer":
-        entry.fail("cache", "expected no cache: only the shared buffer is one as yet")
-    return lines, cache
-
-
-def _action(
-    entry: Reader, key: str, table: EnergyTable, place: str, capacity: int | None
-) -> Action | None:
-    """The action of a level: named, given as picojoules a bit, or the table's own choice."""
-    entry.asked.add(key)
-    value = entry.data.get(key)
-    if value is None:
-        return table.action(place, capacity) if key == "energy" else None
-    if isinstance(value, str):
-        if value not in table.actions or not table.actions[value].bits:
-            names = ", ".join(n for n, a in table.actions.items() if a.bits)
-            entry.fail(
-                key, f"expected picojoules a bit, or an action of {table.name} ({names})", value
-            )
-        return table.actions[value]
-    cost = entry.number(key, expected="picojoules a bit", positive=False)
-    return Action("stated", cost, 1, None, entry.text("source", "") or "no source given")
 
 
 def _features(reader: Reader) -> tuple[Feature, ...]:

@@ -27,7 +27,8 @@ from zeroskip.formats.tensor import Tensor
 from zeroskip.hwmodel import mapping as maps
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.arch import arch as make_arch
-from zeroskip.hwmodel.charge import Charge, charge
+from zeroskip.hwmodel.charge import Charge
+from zeroskip.hwmodel.charging import charge
 from zeroskip.hwmodel.given import check_mapping, known_operands
 from zeroskip.hwmodel.layer import layer_of
 from zeroskip.hwmodel.policy import policy_of

@@ -1,6 +1,4 @@
-"""`charge`: what a layer costs on an architecture, exactly, from its real operands.
-
-layer, arch, mapping ──► accounting Einsums ──► counts ──► cycles, bits, energy
+"""`Charge`: what a layer costs on an architecture, with its figures by name.
 
 cycles         transposes, then the most of: compute, off chip, buffer, local store
 compute        sum over steps of the busiest PE's cycles, gated operations included
@@ -12,68 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-from zeroskip.errors import ArchError, TensorError
-from zeroskip.formats.density import Density
-from zeroskip.formats.tensor import Tensor
+from zeroskip.errors import ArchError
 from zeroskip.hwmodel import mapping as maps
-from zeroskip.hwmodel.accounting import write_accounting
-from zeroskip.hwmodel.arch import Arch
-from zeroskip.hwmodel.arch import arch as make_arch
-from zeroskip.hwmodel.cartesian import CartesianCharge, charge_cartesian
-from zeroskip.hwmodel.conversion import conversions_of
-from zeroskip.hwmodel.costs import (
-    bandwidth_cycles_of,
-    classes_of,
-    compute_cycles_of,
-    cycles_of_points,
-    energy_of,
-    work_per_pe_of,
-)
-from zeroskip.hwmodel.estimate import FIGURES, Estimate, check_expected, expected_counts, structural
-from zeroskip.hwmodel.evaluate import Operand, structure
-from zeroskip.hwmodel.evaluate import counts as evaluate_counts
-from zeroskip.hwmodel.expected import geometry_of
-from zeroskip.hwmodel.expected_operand import Expected
-from zeroskip.hwmodel.given import (
-    check_mapping,
-    evaluate_result,
-    known_operands,
-    resolved,
-    single,
-)
-from zeroskip.hwmodel.layer import Layer, LayerSpec, layer_of
-from zeroskip.hwmodel.lined import is_lined, lined_traffic, structural_result
-from zeroskip.hwmodel.notes import assumptions_of, missing_of
-from zeroskip.hwmodel.plan import Accounting, total
-from zeroskip.hwmodel.policy import policy_of
-from zeroskip.hwmodel.queues import queued_cycles_of
-from zeroskip.hwmodel.rings import zero_of
+from zeroskip.hwmodel.cartesian import CartesianCharge
+from zeroskip.hwmodel.estimate import FIGURES, Estimate
+from zeroskip.hwmodel.evaluate import structure
+from zeroskip.hwmodel.layer import Layer
+from zeroskip.hwmodel.plan import Accounting
 from zeroskip.hwmodel.totals import Totals
-from zeroskip.hwmodel.traffic import (
-    Capacity,
-    Counts,
-    capacities,
-    result_storage,
-    traffic_of,
-)
-from zeroskip.hwmodel.unit_charges import UnitCharge, charge_units
-
-
-@dataclass(frozen=True, slots=True)
-class Baseline:
-    """What the dense charge beside this one is made of.
-
-    effectual : effectual points of each term: those of the real operands.
-    zero : the value that adds nothing.
-    """
-
-    spec: LayerSpec
-    shapes: dict[str, tuple[int, ...]]
-    effectual: tuple[int, ...]
-    zero: float = 0
+from zeroskip.hwmodel.traffic import Capacity
+from zeroskip.hwmodel.unit_charges import UnitCharge
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -121,6 +69,8 @@ class Charge(Totals):
         Working sets of buffer and local store against their capacities.
     assumptions, missing : tuple of str
         What the figures take for granted, and what they leave out.
+    dense : callable
+        Makes `baseline`, when it is asked for.
     """
 
     schedule: maps.Schedule
@@ -130,7 +80,7 @@ class Charge(Totals):
     cartesian: CartesianCharge | None
     estimate: Estimate | None
     capacity: tuple[Capacity, ...]
-    beside: Baseline
+    dense: Callable[[], Charge]
 
     # ---- time ---------------------------------------------------------------------------
 
@@ -184,12 +134,7 @@ class Charge(Totals):
     def baseline(self) -> Charge:
         """The same layer on the same array and memories, without gating, skipping and
         compression."""
-        shapes, known = self.beside.shapes, self.beside.effectual
-        bare = {name: Operand(shape, None) for name, shape in shapes.items()}
-        plain = self.arch.without_sparsity()
-        return _charge(
-            self.beside.spec, plain, bare, self.mapping, _everything, known, self.beside.zero
-        )
+        return self.dense()
 
     # ---- expected -----------------------------------------------------------------------
 
@@ -273,160 +218,3 @@ class Charge(Totals):
     def factored_accounting(self) -> str:
         """The same as it is evaluated: sums pushed into products."""
         return structure(self.cascade.text).factored.text
-
-
-def charge(
-    spec: LayerSpec,
-    arch: Arch | str | Path | Mapping[str, Any],
-    operands: Mapping[str, Any],
-    mapping: maps.Mapping | None = None,
-) -> Charge:
-    """What a layer costs on an architecture, exactly.
-
-    Parameters
-    ----------
-    spec : Spec
-        One line: products of up to three tensors, summed.
-    arch : Arch, or whatever `zeroskip.hwmodel.arch` takes
-    operands : name -> ndarray, Tensor, or whatever `zeroskip.tensor` takes
-        The result may be given too, by its name.  It is computed if it is not, and only if
-        the architecture compresses results off chip: then its bits depend on its zeros.
-    mapping : Mapping, optional
-        What it leaves open is derived and printed.
-
-    Raises
-    ------
-    EinsumError, ArchError, TensorError
-    """
-    check_mapping(mapping)
-    given = dict(operands)
-    target = spec.forms[-1].target.tensor
-    result = given.pop(target, None)
-    held = known_operands({n: x for n, x in given.items() if not isinstance(x, Density)})
-    fills = {name: value.fill for name, value in held.items() if isinstance(value, Tensor)}
-    zero = zero_of(spec.forms[0], fills)
-    made: dict[str, Operand] = {
-        name: Operand(value.shape, value, zero) for name, value in held.items()
-    }
-    drawn = {name: value for name, value in given.items() if isinstance(value, Density)}
-    made |= {name: Expected(single(name, density)) for name, density in drawn.items()}
-    made = {name: made[name] for name in given}
-
-    def computed(shape: tuple[int, ...]) -> Operand:
-        if isinstance(result, Density):
-            return Expected(single(target, result))
-        value = evaluate_result(spec, held) if result is None else result
-        known = resolved(value)
-        if known.shape != shape:
-            raise TensorError(
-                f"{target} has shape {known.shape}, but the layer makes one of shape {shape}"
-            )
-        if isinstance(known, Tensor) and known.fill != zero:
-            known = known.toarray()
-        return Operand(known.shape, known, zero)
-
-    return _charge(spec, make_arch(arch), made, mapping, computed, None, zero, result)
-
-
-def _charge(
-    spec: LayerSpec,
-    arch: Arch,
-    operands: Mapping[str, Operand],
-    mapping: maps.Mapping | None,
-    result: Callable[[tuple[int, ...]], Operand],
-    effectual: tuple[int, ...] | None,
-    zero: float = 0,
-    known: object = None,
-) -> Charge:
-    """effectual : effectual points of each term, where they are known.  known : the result, where
-    it was given."""
-    roles = mapping.roles if mapping is not None else None
-    shapes = {name: operand.shape for name, operand in operands.items()}
-    layer = layer_of(spec, shapes, roles, zero)
-    schedule = maps.complete(mapping, layer, arch)
-    zeros = [name for name, operand in operands.items() if operand.explicit_zeros]
-    policy = policy_of(layer, schedule, arch, zeros)
-    cascade = write_accounting(layer, schedule, policy, effectual=effectual is None)
-    expecting = any(isinstance(operand, Expected) for operand in operands.values())
-    if expecting:
-        check_expected(arch)
-    geometry = geometry_of(cascade, operands) if expecting else None
-    counts: Counts = (
-        evaluate_counts(cascade, operands)
-        if geometry is None
-        else expected_counts(cascade, geometry, operands)
-    )
-    found = tuple(total(counts, plan.effectual) for plan in cascade.terms)
-    ops, multiplications = classes_of(cascade, counts, effectual or found)
-    target = layer.target.tensor
-    shape = layer.extents.shapes[target]
-    plain = arch.format(target, "O", arch.off_chip.name) in ("U", "dense")
-    lined = is_lined(arch)
-    outcome: Operand | None
-    if lined and not plain:
-        outcome = structural_result(layer, arch, operands)
-    else:
-        outcome = Operand(shape, None) if plain else None
-    if outcome is None and expecting and known is None:
-        outcome = structural(layer, operands)
-    if outcome is None:
-        outcome = result(shape)
-    traffic = traffic_of(
-        layer,
-        arch,
-        schedule,
-        cascade,
-        counts,
-        operands,
-        result_storage(layer, arch, outcome),
-    )
-    if lined:
-        held = None if plain else outcome
-        traffic |= lined_traffic(layer, arch, schedule, operands, held, traffic)
-    additions = sum(term.points for term in layer.additions)
-    conversions = conversions_of(layer, arch, schedule, operands)
-    everything = traffic | {(arch.off_chip.name, c.label): c.moves for c in conversions}
-    executed = ops["effectual"] + ops["ineffectual"] + ops["gated"]
-    cartesian = charge_cartesian(arch, layer, schedule, operands, policy.terms[0], executed)
-    cycles_of = compute_cycles_of if arch.queue is None else queued_cycles_of
-    compute: float = sum(cycles_of(arch, plan, counts) for plan in cascade.terms)
-    multiplied = dict(multiplications)
-    if cartesian is not None:
-        compute = cartesian.cycles
-        multiplied["ineffectual"] += cartesian.off_output
-    busy, worked = cycles_of_points(cascade, counts)
-    estimate = None
-    if geometry is not None:
-        estimate = Estimate(layer, arch, schedule, cascade, geometry, operands, outcome)
-    return Charge(
-        arch=arch,
-        schedule=schedule,
-        layer=layer,
-        cascade=cascade,
-        units=charge_units(arch, layer, operands),
-        cartesian=cartesian,
-        estimate=estimate,
-        ops=ops,
-        multiplications=multiplications,
-        additions=additions,
-        work_per_pe=work_per_pe_of(arch, schedule, cascade, counts),
-        compute_cycles=compute,
-        busy=busy,
-        worked=worked,
-        bandwidth_cycles=bandwidth_cycles_of(arch, traffic),
-        traffic=everything,
-        conversions=conversions,
-        energy=energy_of(arch, cascade, counts, multiplied, additions, everything),
-        capacity=capacities(arch, cascade, counts),
-        assumptions=(
-            *assumptions_of(layer, arch, schedule, conversions),
-            *(() if estimate is None else estimate.assumptions),
-        ),
-        missing=missing_of(layer, arch, schedule),
-        beside=Baseline(spec, shapes, effectual or found, zero),
-    )
-
-
-def _everything(shape: tuple[int, ...]) -> Operand:
-    """A result without zeros."""
-    return Operand(shape, None)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from zeroskip.errors import ArchError
-from zeroskip.hwmodel.arch import Arch, Level
+from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.evaluate import Counted, Operand
 from zeroskip.hwmodel.fibers import reached_by_row
 from zeroskip.hwmodel.layer import Layer
+from zeroskip.hwmodel.levels import Level
 from zeroskip.hwmodel.lines import Layout, Lined, Lines, check_lined, layout_of
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.pairs import Pair, fibers_of_pair, pair_of

@@ -24,10 +24,11 @@ from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import storage_extents
 from zeroskip.formats.levels import Bitmask, Compressed, RunLength, Uncompressed
 from zeroskip.formats.tensor import Tensor
-from zeroskip.hwmodel.arch import Arch, Level
+from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.evaluate import Counted, Operand
 from zeroskip.hwmodel.expected_operand import Expected
 from zeroskip.hwmodel.layer import Layer
+from zeroskip.hwmodel.levels import Level
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.plan import Accounting, Drain, Encoded, Fill, TermPlan, total
 from zeroskip.hwmodel.policy import bound_format, result_format

@@ -11,7 +11,7 @@ from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.arch import arch as find_arch
 from zeroskip.hwmodel.cascade import CascadeCharge, charge_cascade
 from zeroskip.hwmodel.charge import Charge
-from zeroskip.hwmodel.charge import charge as charge_spec
+from zeroskip.hwmodel.charging import charge as charge_spec
 
 if TYPE_CHECKING:
     from zeroskip.hwmodel.mapping import Mapping

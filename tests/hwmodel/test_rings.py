@@ -7,7 +7,7 @@ import zeroskip as zs
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.errors import TensorError
 from zeroskip.formats.convert import from_coords
-from zeroskip.hwmodel.charge import charge
+from zeroskip.hwmodel.charging import charge
 
 INF = np.inf
 RINGS = [zs.semirings.min_plus, zs.semirings.max_plus, zs.semirings.or_and]
