@@ -1,0 +1,65 @@
+"""docs/hardware-model.md names every key that a description may have."""
+
+from __future__ import annotations
+
+import re
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zeroskip.errors import ArchError
+from zeroskip.hwmodel import arch
+
+PAGE = Path(__file__).parents[2] / "docs" / "hardware-model.md"
+
+TINY: dict[str, Any] = {
+    "array": {"pe": 2},
+    "energy": {
+        "name": "round",
+        "actions": {
+            "mac": {"cost": 1, "source": "chosen"},
+            "word": {"cost": 1, "bits": 8, "capacity_bits": 8, "source": "chosen"},
+        },
+        "components": {"multiply": "mac", "add": "mac"},
+    },
+    "levels": {
+        "DRAM": {"lines": {"read_bits": 64}},
+        "GLB": {},
+        "PE": {},
+    },
+    "units": {"intersect": {"how": "skip-ahead"}, "merge": {"how": "tree", "radix": 2}},
+}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "energy",
+        "energy.actions.word",
+        "energy.components",
+        "levels.DRAM",
+        "levels.DRAM.lines",
+        "levels.GLB",
+        "levels.PE",
+        "units.intersect",
+        "units.merge",
+    ],
+)
+def test_every_key_stands_on_the_page(path: str) -> None:
+    """The keys are those that the reader names when it refuses one."""
+    described = deepcopy(TINY)
+    section = described
+    for key in path.split(".") if path else ():
+        section = section[key]
+    section["qqqqqqqq"] = 1
+    with pytest.raises(ArchError) as raised:
+        arch(described)
+    named = re.search(r"The keys here are (.+)\.$", str(raised.value))
+    assert named is not None, raised.value
+    keys = set(named[1].split(", "))
+    text = re.sub(r"(?s)^```.*?^```", "", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    code = " ".join(re.findall(r"`[^`]+`", text))
+    assert {key for key in keys if not re.search(rf"\b{key}\b", code)} == set()
