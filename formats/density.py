@@ -26,8 +26,8 @@ class Density:
     ----------
     shape : sequence of int
     density : float, array_like or None
-        Non-zeros over elements, 0 .. 1; an array is a sweep over its values.  None only with
-        a structure, which says it.
+        Non-zeros over elements, 0 .. 1; an array is a sweep over its values.  Left out only
+        with a structure, which says it.
     structure : str, optional
         ``"2:4"``: exactly 2 of every 4 neighbours along the last axis are non-zero.  Without
         it, non-zeros lie anywhere, each place being as likely as any other.
@@ -38,7 +38,7 @@ class Density:
     11059
     >>> [point.density for point in Density((8,), [0.25, 0.5])]
     [0.25, 0.5]
-    >>> Density((2, 8), None, structure="2:4")
+    >>> Density((2, 8), structure="2:4")
     Density((2, 8), 0.5, structure='2:4')
     """
 
@@ -50,7 +50,7 @@ class Density:
     def __init__(
         self,
         shape: Sequence[int],
-        density: ArrayLike | None,
+        density: ArrayLike | None = None,
         *,
         structure: str | None = None,
     ) -> None:
@@ -73,7 +73,7 @@ class Density:
             if share is not None and value != share:
                 raise TensorError(
                     f"{where} is {value}; structure {structure!r} has exactly {share}\n"
-                    "Pass None for the density, or leave the structure out."
+                    "Leave out the density, or the structure."
                 )
         object.__setattr__(self, "shape", extents)
         object.__setattr__(self, "densities", values)

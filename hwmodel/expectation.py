@@ -35,7 +35,8 @@ def expected_storage(density: Density, bound: Format, value_bits: int) -> Storag
     Raises
     ------
     TensorError
-        For blocks, groups G:H, and run lengths below a compressed level or of a structure.
+        For blocks, groups G:H, and run lengths below a compressed level, or of a structure whose
+        groups lie apart or leave longer gaps than a run.
     """
     entries = expected_entries(density, bound)
     whole = [round(number) for number in entries]
@@ -72,9 +73,18 @@ def expected_entries(density: Density, bound: Format) -> list[float]:
                 above *= extent
             case RunLength(run_bits):
                 full = all(isinstance(level, Uncompressed) for level in bound.levels[:number])
-                if not full or number + 1 < len(bound.ranks) or density.structure is not None:
+                own = bound.order[number]
+                if not full or number + 1 < len(bound.ranks):
                     raise _refused(density, bound, "run lengths there have")
-                above = density.nnz + above * _bridges(density, extent, run_bits)
+                if density.structure is None:
+                    each = _bridges(density, extent, run_bits)
+                elif density.ndim - 1 not in own:
+                    each = _bridges_apart(float(density.density), extent, run_bits)
+                elif own[-1] == density.ndim - 1 and _longest_gap(density) < 2**run_bits:
+                    each = 0.0
+                else:
+                    raise _refused(density, bound, "run lengths there have")
+                above = density.nnz + above * each
             case _ if not bound.unique(number):
                 above = density.nnz  # COO: a coordinate for every entry
             case _:
@@ -118,6 +128,19 @@ def _log_missed(size: int, nonzeros: int, places: int) -> float:
     if few > TERMS:
         return few * log1p(-many / (size - (few - 1) / 2))
     return float(np.log1p(-many / (size - np.arange(few))).sum())
+
+
+def _longest_gap(density: Density) -> int:
+    """Zeros between two neighbours along the last axis, at most."""
+    group, of = (int(part) for part in str(density.structure).split(":"))
+    return 2 * (of - group)
+
+
+def _bridges_apart(share: float, places: int, run_bits: int) -> float:
+    """Expected bridges of a fiber whose places are each of a group of its own: independent."""
+    step = 2**run_bits
+    empty = np.arange(step, places, step)
+    return float(((places - empty) * share * (1 - share) ** empty).sum())
 
 
 def _bridges(density: Density, places: int, run_bits: int) -> float:

@@ -9,9 +9,12 @@ from zeroskip.errors import TensorError
 from zeroskip.formats.bits import LevelBits, Storage, layout
 from zeroskip.formats.density import Density
 from zeroskip.formats.format import Format
-from zeroskip.formats.levels import Bitmask, Compressed, LevelFormat, Uncompressed
+from zeroskip.formats.levels import Bitmask, Compressed, LevelFormat, RunLength, Uncompressed
 from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.expectation import expected_entries
+
+FEW = 16
+"""Bridges between two entries up to which a formula has a term for each."""
 
 
 class Expected(Operand):
@@ -39,7 +42,7 @@ class Expected(Operand):
         ------
         TensorError
             For a format that has no expectation here, or whose expectation is no polynomial
-            where the density is a symbol.
+            where the density is a symbol.  Run lengths have one of places that are independent.
         """
         entries: list[Any] = list(expected_entries(self.density, bound))
         whole = layout(self.density.shape, bound, [round(number) for number in entries])
@@ -47,6 +50,11 @@ class Expected(Operand):
         simple = all(isinstance(level, Uncompressed) for level in outer)
         if simple and isinstance(last, Compressed | Bitmask):
             entries[-1] = self.share * self.density.size
+        elif simple and isinstance(last, RunLength) and self.symbolic:
+            entries[-1] = self.share * self.density.size
+            if entries[-1] and expected_entries(self.density, bound)[-1] > self.density.nnz:
+                fibers, places = whole[-1].fibers, whole[-1].extent
+                entries[-1] += fibers * _bridges(self.share, places, 2**last.run_bits)
         elif self.symbolic and not isinstance(last, Uncompressed):
             raise TensorError(f"format {bound.label} has no closed formula in the density")
         fibers: Any = 1
@@ -56,6 +64,21 @@ class Expected(Operand):
             fibers = number
         stored = entries[-1] if entries else 1
         return Storage(bound, value_bits, stored, tuple(levels), self.density.size * value_bits)
+
+
+def _bridges(share: Any, places: int, step: int) -> Any:
+    """Mean bridges of a fiber whose places are independent of each other: the sum, over the k-th
+    bridge of every entry, of ``(places - k*step) * share * (1 - share)**(k*step)``."""
+    import sympy
+
+    most = (places - 1) // step
+    q = (1 - share) ** step
+    if most <= FEW:
+        return share * sum((places - k * step) * q**k for k in range(1, most + 1))
+    powers = q * (1 - q**most) / (1 - q)
+    weighted = q * (1 - (most + 1) * q**most + most * q ** (most + 1)) / (1 - q) ** 2
+    closed = share * (places * powers - step * weighted)
+    return sympy.Piecewise((0, sympy.Eq(share, 0)), (closed, True))
 
 
 def _of_means(level: LevelBits, kind: LevelFormat, fibers: Any, entries: Any) -> LevelBits:

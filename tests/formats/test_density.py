@@ -40,7 +40,7 @@ def test_structure_holds_in_every_group():
     groups = made.sample(1).reshape(-1, 4)
     assert np.count_nonzero(groups, axis=1).tolist() == [2] * 24
     assert len({tuple(row) for row in (groups != 0).tolist()}) > 1
-    assert Density((4,), None, structure="1:4").density == 0.25
+    assert Density((4,), structure="1:4").density == 0.25
 
 
 def test_sweeps():
@@ -64,7 +64,7 @@ def test_sweeps():
         (((3,), []), {}, "a density is a number, or a row of numbers to sweep over"),
         (((3,), None), {}, "a Density without a structure needs its density, 0 .. 1"),
         (((-3,), 0.5), {}, "axis 0 has extent -3; expected an integer >= 0"),
-        (((8,), 0.4), {"structure": "2:4"}, "structure '2:4' has exactly 0.5\nPass None"),
+        (((8,), 0.4), {"structure": "2:4"}, "structure '2:4' has exactly 0.5\nLeave out"),
         (((6,), 0.5), {"structure": "2:4"}, "needs a last axis of a multiple of 4; found extent 6"),
         (((), 0.5), {"structure": "2:4"}, "needs a last axis of a multiple of 4; found no axis"),
         (((8,), 0.5), {"structure": "4:2"}, "structure '4:2': expected 0 < G <= H"),
@@ -88,7 +88,7 @@ def test_a_seed_that_is_none(seed):
     ("call", "line"),
     [
         (lambda: Density(3, 0.5), "expected a shape such as (2, 3), found 3"),
-        (lambda: Density((4,), None, structure=3), "written 'G:H', such as '2:4'; found 3"),
+        (lambda: Density((4,), structure=3), "written 'G:H', such as '2:4'; found 3"),
         (lambda: Density((4,), 0.5).sample(0, "zz"), "dtype: expected one of float64"),
     ],
 )

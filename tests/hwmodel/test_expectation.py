@@ -45,8 +45,8 @@ DENSITIES = [
     Density((3, 4), 2 / 12),
     Density((2, 5), 0.0),
     Density((2, 3), 1.0),
-    Density((2, 4), None, structure="2:4"),
-    Density((3, 4), None, structure="1:4"),
+    Density((2, 4), structure="2:4"),
+    Density((3, 4), structure="1:4"),
 ]
 
 
@@ -64,6 +64,20 @@ def test_expected_entries_are_the_mean_over_all_placements(density: Density, tex
 @pytest.mark.parametrize("text", ["U R(1)", "a*b:R(1)", "[a,b] b*a:R(2)", "a:U b:R(2)"])
 def test_expected_bridges_are_the_mean_over_all_placements(density: Density, text: str) -> None:
     bound = Format(text).bind(2)
+    assert expected_entries(density, bound) == pytest.approx(mean_entries(density, bound))
+
+
+@pytest.mark.parametrize(
+    ("shape", "structure", "text"),
+    [
+        ((2, 4), "3:4", "U R(2)"),  # gaps of at most 2: no bridge
+        ((2, 4), "3:4", "a*b:R(2)"),
+        ((4, 4), "1:4", "[a,b] b:U a:R(1)"),  # a fiber has one place of each group
+        ((5, 2), "1:2", "[a,b] b:U a:R(1)"),
+    ],
+)
+def test_bridges_of_groups(shape: tuple[int, int], structure: str, text: str) -> None:
+    density, bound = Density(shape, structure=structure), Format(text).bind(2)
     assert expected_entries(density, bound) == pytest.approx(mean_entries(density, bound))
 
 
@@ -101,7 +115,7 @@ def test_storage_is_that_of_the_mean() -> None:
         (Density((4, 4), 0.5), "U H(2:4)", "split axes and groups G:H have no closed expectation"),
         (Density((4, 4), 0.5), "C R(1)", "run lengths there have no closed expectation"),
         (Density((4, 4), 0.5), "R(1) U", "run lengths there have no closed expectation"),
-        (Density((4, 4), None, structure="2:4"), "U R(1)", "run lengths there have no closed"),
+        (Density((4, 4), structure="2:4"), "U R(1)", "run lengths there have no closed"),
     ],
 )
 def test_formats_without_a_closed_expectation_are_refused(

@@ -1,5 +1,7 @@
 """Expected charges: means over drawn operands, and what each is worth."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -96,12 +98,32 @@ def test_formulas_give_the_figures():
     assert str(charge.formula("effectual")) == f"{6 * 4 * 9 * 16}*d_F*d_I"
     with pytest.raises(ArchError, match="no closed formula of 'cycles'"):
         charge.formula("cycles")
+    listed = replace(zs.arch("scnn"), formats={r: {"DRAM": "COO", "GLB": "C"} for r in "IF"})
     with pytest.raises(TensorError, match="has no closed formula in the density"):
-        zs.charge(CONV, "eyeriss", **given).formula("energy_pj")
+        zs.charge(CONV, listed, **given).formula("energy_pj")
     real = zs.charge(CONV, "scnn", **{n: d.sample(0) for n, d in given.items()})
     assert real.tags["ops"] == "exact"
     with pytest.raises(ArchError, match="counts real operands and has numbers only"):
         real.formula("energy_pj")
+
+
+@pytest.mark.parametrize(("places", "runs"), [((1, 4, 6, 6), 5), ((1, 2, 40, 40), 2)])
+def test_formulas_have_run_lengths(places, runs):
+    """Few bridges have a term each, many a closed form; an empty operand has none."""
+    design = replace(zs.arch("eyeriss"), formats={"I": {"DRAM": f"RLE({runs})", "GLB": "U"}})
+    density = zs.Density(places, 0.1)
+    found = zs.charge(CONV, design, I=density, F=np.ones((6, places[1], 3, 3)))
+    made = found.function("energy_pj")
+    with np.errstate(all="ignore"):
+        energies = made(d_I=np.array([0.0, 0.1, 1.0]))
+    # a draw is without replacement, the formula with it
+    assert energies[1] == pytest.approx(found.energy_pj, rel=3e-3)
+    for share, energy in ((0.0, energies[0]), (1.0, energies[2])):
+        other = zs.charge(
+            CONV, design, I=zs.Density(places, share), F=np.ones((6, places[1], 3, 3))
+        )
+        pointers = 64 * 300 / 16  # their width is that of the density of the charge
+        assert energy == pytest.approx(other.energy_pj, abs=pointers)
 
 
 def test_correlated_patterns_are_what_a_density_does_not_see():

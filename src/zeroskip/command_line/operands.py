@@ -221,7 +221,7 @@ def _random(name: str, text: str) -> Density:
             " several densities are separated by commas; 2:4 is a structure"
         )
     if ":" in rest[0]:
-        return Density(_shape(name, shape), None, structure=rest[0].strip())
+        return Density(_shape(name, shape), structure=rest[0].strip())
     densities = [float(read_number(f"density of {name}", part)) for part in rest[0].split(",")]
     return Density(_shape(name, shape), densities[0] if len(densities) == 1 else densities)
 
