@@ -53,8 +53,8 @@ class Expected(Operand):
         elif simple and isinstance(last, RunLength) and self.symbolic:
             entries[-1] = self.share * self.density.size
             if entries[-1] and expected_entries(self.density, bound)[-1] > self.density.nnz:
-                fibers, places = whole[-1].fibers, whole[-1].extent
-                entries[-1] += fibers * _bridges(self.share, places, 2**last.run_bits)
+                each = _bridges(self.share, whole[-1].extent, 2**last.run_bits)
+                entries[-1] += whole[-1].fibers * each
         elif self.symbolic and not isinstance(last, Uncompressed):
             raise TensorError(f"format {bound.label} has no closed formula in the density")
         fibers: Any = 1
