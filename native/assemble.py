@@ -20,13 +20,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import prod
+from typing import Any
 
 import numpy as np
 
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.tree import Call
 from zeroskip.einsum_spec.walk import expressions
-from zeroskip.formats.level_data import check_room, mask_words
+from zeroskip.formats.format import Format
+from zeroskip.formats.level_data import (
+    LevelData,
+    check_room,
+    freeze,
+    mask_words,
+    storage_extents,
+)
+from zeroskip.formats.levels import Compressed, Uncompressed
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Array, Operand, signature
 from zeroskip.native.cursor import State
@@ -137,10 +146,9 @@ def _row(shape: Shape, chosen: Assembly) -> Row:
         buffer("bits", f"{name}_bits", "uint64"),
         size,
         scheme.point(chosen.outer),
-        buffer("outers", f"{name}_rows", "int64"),
-        buffer("inners", f"{name}_places", "int64"),
+        buffer("ends", f"{name}_ends", "int64"),
+        buffer("inners", f"{name}_places", chosen.index),
         shape.result,
-        buffer("count", f"{name}_count", "int64"),
         scheme.number("room"),
         None,
         False,
@@ -200,37 +208,79 @@ def scratch(
     dtype: np.dtype[np.generic],
     start: int | float = 0,
 ) -> dict[Key, Array]:
-    """The workspace of one row, in which sums start from ``start``."""
-    size = prod(extents[rank] for rank in chosen.inner)
+    """The workspace of one row, in which sums start from ``start``, and where rows end."""
+    size, rows = (prod(extents[rank] for rank in of) for of in (chosen.inner, chosen.outer))
     words = mask_words(size)
     hint = "Store it in an order in which fewer ranks of the result stand behind a summed one."
     check_room(size, dtype.itemsize + 10, f"the workspace for a row of {name}", hint)
+    check_room(rows + 1, 8, f"the ends of the rows of {name}", hint)
+    ends = np.empty(rows + 1, np.int64)
+    ends[:1] = 0
     return {
         ("row",): np.full(size, start, dtype) if start else np.zeros(size, dtype),
         ("seen",): np.zeros(size, np.uint8),
         ("touched",): np.empty(size + 1, np.int64),
         ("bits",): np.zeros(words + mask_words(words), np.uint64),
-        ("count",): np.zeros(1, np.int64),
+        ("ends",): ends,
     }
 
 
-def appended(name: str, room: int, dtype: np.dtype[np.generic]) -> dict[Key, Array]:
+def appended(
+    name: str, chosen: Assembly, room: int, dtype: np.dtype[np.generic]
+) -> dict[Key, Array]:
     """Where entries of a result go."""
-    check_room(room, dtype.itemsize + 16, f"the entries of {name}", "Compute it in parts.")
-    return {
-        ("outers",): np.empty(room, np.int64),
-        ("inners",): np.empty(room, np.int64),
-        ("vals", name): np.empty(room, dtype),
-    }
+    index = np.dtype(chosen.index)
+    size = dtype.itemsize + index.itemsize
+    check_room(room, size, f"the entries of {name}", "Compute it in parts.")
+    return {("inners",): np.empty(room, index), ("vals", name): np.empty(room, dtype)}
+
+
+def trimmed(array: Array, count: int) -> Array:
+    """The first ``count`` items; a copy where most of the array would be kept for nothing."""
+    return array[:count] if 2 * count >= len(array) else array[:count].copy()
+
+
+def in_rows(format: Format, chosen: Assembly) -> bool:
+    """Whether a format stores a result as it is assembled: the places of each row, compressed."""
+    if not format.ranks or format.split:
+        return False
+    *rows, places = zip(format.levels, format.order, strict=True)
+    outer = [axis for level, axes in rows for axis in axes if isinstance(level, Uncompressed)]
+    axes = [[chosen.target.index(rank) for rank in of] for of in (chosen.outer, chosen.inner)]
+    return (
+        [outer, list(places[1])] == axes
+        and all(isinstance(level, Uncompressed) for level, _ in rows)
+        and isinstance(places[0], Compressed)
+    )
+
+
+def by_rows(
+    shape: tuple[int, ...], format: Format, ends: Array, places: Array, values: Array, fill: Any
+) -> Tensor:
+    """A tensor `in_rows` of what the kernel has written, which is sorted and in range: nothing of
+    it is looked at again."""
+    extents = storage_extents(shape, format)
+    levels: list[LevelData] = []
+    fibers = 1
+    for rank, axes, extent in zip(format.ranks[:-1], format.order, extents, strict=False):
+        levels.append(LevelData(rank.level, extent, axes, fibers, fibers * extent, {}))
+        fibers *= extent
+    arrays = {"pos": freeze(ends), "crd": freeze(places)}
+    level, axes = format.ranks[-1].level, format.order[-1]
+    levels.append(LevelData(level, extents[-1], axes, fibers, len(places), arrays))
+    return Tensor(shape, format, tuple(levels), freeze(values), fill)
 
 
 def coordinates(
-    chosen: Assembly, arrays: Mapping[Key, Array], count: int, extents: Mapping[str, int]
+    chosen: Assembly, ends: Array, places: Array, extents: Mapping[str, int]
 ) -> tuple[Array, ...]:
-    """Coordinates of every entry, one array an axis of the result."""
+    """Coordinates of every entry, one array an axis of the result.
+
+    ends : entries before each row, and of all; places : of every entry, in its row.
+    """
     found: dict[str, Array] = {}
-    for key, ranks in (("outers", chosen.outer), ("inners", chosen.inner)):
-        at = arrays[(key,)][:count]
+    rows = np.repeat(np.arange(len(ends) - 1), np.diff(ends))
+    for at, ranks in ((rows, chosen.outer), (places.astype(np.int64), chosen.inner)):
         for rank in reversed(ranks[1:]):
             at, found[rank] = np.divmod(at, max(extents[rank], 1))
         if ranks:

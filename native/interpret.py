@@ -348,8 +348,9 @@ def _(node: Gathered, m: Machine) -> None:
     m.touched = []
     _run(node.body, m)
     vals, seen = m.arrays[row.vals], m.arrays[row.seen]
-    outers, inners, out = (m.arrays[name] for name in (row.outers, row.inners, row.out))
-    count = m.arrays[row.count]
+    ends, inners, out = (m.arrays[name] for name in (row.ends, row.inners, row.out))
+    outer, room = m.integer(row.outer), m.integer(row.room)
+    count = int(ends[outer])
     for at in sorted(m.touched):
         seen[at] = 0
         value = vals[at]
@@ -357,10 +358,10 @@ def _(node: Gathered, m: Machine) -> None:
             value = m.scalar(FUNCTIONS[row.post].python(value))
         if row.drops and value == 0:
             continue
-        if count[0] < m.integer(row.room):
-            outers[count[0]], inners[count[0]] = m.integer(row.outer), at
-            out[count[0]] = value
-        count[0] += 1
+        if count < room:
+            inners[count], out[count] = at, value
+        count += 1
+    ends[outer + 1] = count
 
 
 @execute.register

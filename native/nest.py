@@ -235,8 +235,9 @@ class Row:
         list of those that were, with room for one more; before and after, ``seen`` is 0 and
         ``vals`` is ``start``.
     bits : a bit for each place, and one for each 64 of those, to put the list in order; all 0.
-    outer : number of the row.  outers, inners, out : where (row, place, value) are appended, as
-        long as fewer than ``room`` are there; count : one integer, how many there would be.
+    outer : number of the row; rows come in order.  inners, out : where (place, value) are
+        appended, as long as fewer than ``room`` are there; ends : how many entries there would be
+        before each row, and after the last.
     post : function of each sum, or None; drops : whether a 0 is left out then.
     op, start : how values combine at a place, and what they start from.
     """
@@ -247,10 +248,9 @@ class Row:
     bits: str
     extent: Expr
     outer: Expr
-    outers: str
+    ends: str
     inners: str
     out: str
-    count: str
     room: Expr
     post: str | None
     drops: bool

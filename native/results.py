@@ -184,7 +184,7 @@ def rows_kernel(line: Line, chosen: rows.Assembly, room: int = 0) -> tuple[Prepa
     room : entries that there is room for; 0 for a guess.
     """
     only_plain(line, f"the entries of {line.name} are gathered row by row, by a plain walk.")
-    key = ("rows", chosen.outer, *line.key)
+    key = ("rows", chosen.outer, chosen.index, *line.key)
 
     def build() -> Prepared:
         lowered = assemble.lower_rows(line.form, line.signatures, line.dtype.name, chosen)
@@ -193,7 +193,7 @@ def rows_kernel(line: Line, chosen: rows.Assembly, room: int = 0) -> tuple[Prepa
     room = room or _first_room(line)
     start = identity(line.form.reduction or "+", line.dtype) if is_joint(line.form) else 0
     arrays = assemble.scratch(line.name, chosen, line.extents.ranks, line.dtype, start)
-    arrays |= assemble.appended(line.name, room, line.stored)
+    arrays |= assemble.appended(line.name, chosen, room, line.stored)
     prepared = remember(key, build)
     return prepared, filled(line, prepared, arrays, {"room": room})
 
@@ -205,8 +205,8 @@ def _first_room(line: Line) -> int:
     most = most_products(line)
     if most is None:
         return guess
-    most = max(assemble.FIRST_ROOM, min(most, prod(line.shape)))
-    needed = most * (line.stored.itemsize + 16)
+    most = max(assemble.FIRST_ROOM, min(most, prod(line.shape)) + 1)
+    needed = most * (line.stored.itemsize + np.dtype(np.int64).itemsize)
     return most if most <= guess or MEMORY_SHARE * needed <= available_bytes() else guess
 
 
@@ -220,12 +220,17 @@ def _assembled(
         prepared, given = rows_kernel(line, chosen, room)
         run(prepared, given, backend)
         held = dict(zip(prepared.lowered.buffers, given.buffers, strict=True))
-        entries = int(held["count",][0])
-        if entries <= len(held["outers",]):
+        ends, places, values = held["ends",], held["inners",], held["vals", line.name]
+        entries = int(ends[-1])
+        if entries <= len(places):
             break
         room = entries
-    coords = assemble.coordinates(chosen, held, entries, line.extents.ranks)
-    values = held["vals", line.name][:entries]
+    places, values = (assemble.trimmed(array, entries) for array in (places, values))
     if line.form.reduction in LOGICAL:
         values = values != 0
+    if format is None:
+        format = smallest_format(line.shape, entries, values.dtype)
+    if assemble.in_rows(format, chosen):
+        return assemble.by_rows(line.shape, format, ends, places, values, fill)
+    coords = assemble.coordinates(chosen, ends, places, line.extents.ranks)
     return _stored(coords, values, line, format, fill)

@@ -14,6 +14,8 @@ from zeroskip.einsum_spec.form import Form
 from zeroskip.einsum_spec.tree import Access
 from zeroskip.einsum_spec.walk import free, single
 from zeroskip.formats.format import Format
+from zeroskip.formats.level_data import index_dtype
+from zeroskip.formats.levels import Compressed
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Operand
 from zeroskip.native.conversions import compressed
@@ -36,11 +38,13 @@ class Assembly:
     """target : ranks of the result, by axis.
     outer : those that number the rows; inner : those of a row's places.
     reordered : operand -> the format in which the loops can follow it.
+    index : type of the places of a row.
     order : of all loops, where it is given; it begins with ``outer``."""
 
     target: tuple[str, ...]
     outer: tuple[str, ...]
     reordered: Mapping[str, Format]
+    index: str
     order: tuple[str, ...] = ()
 
     @property
@@ -71,12 +75,15 @@ def plan(
     ]
     if not all(followed) or any(v.rest is not None for v in visits):
         return None
-    outer = _outer(followed, signatures, dict(zip(target, shape, strict=True)), stored, order)
+    extents = dict(zip(target, shape, strict=True))
+    outer = _outer(followed, signatures, extents, stored, order)
     if not outer and prod(shape) > SMALL_RESULT:
         outer = (order or target)[:1]
         if outer[0] not in target:
             return None
-    chosen = Assembly(target, outer, {}, order)
+    places = prod(extents[rank] for rank in target if rank not in outer)
+    index = index_dtype(Compressed(), "crd", places).name
+    chosen = Assembly(target, outer, {}, index, order)
     if order:
         return chosen
     reordered: dict[str, Format] = {}

@@ -11,6 +11,9 @@
 /* A list of so few places is sorted by insertion. */
 #define ZS_SHORT_ROW 12
 
+/* zs_is_full() - whether a row of 'n' places is read off its marks. */
+ZS_INLINE int zs_is_full(int64_t n, int64_t extent) { return n > extent / ZS_FULL_ROW && n > 1; }
+
 /* zs_sift() - move the item at 'root' of the heap at[0 .. n) down to where it belongs. */
 ZS_INLINE void zs_sift(int64_t *at, int64_t root, int64_t n)
 {
@@ -57,7 +60,7 @@ ZS_INLINE void zs_sort_row(int64_t *restrict at, int64_t n, const uint8_t *restr
                            uint64_t *restrict bits, int64_t extent)
 {
     const int64_t words = zs_bit_words(extent);
-    if (n > extent / ZS_FULL_ROW && n > 1) {
+    if (zs_is_full(n, extent)) {
         int64_t k = 0;
         for (int64_t place = 0; place < extent; place++) {
             at[k] = place;

@@ -18,15 +18,14 @@ int32_t zs_kernel(zs_args *args)
     uint8_t *restrict O_seen = args->buf[2];
     int64_t *restrict O_touched = args->buf[3];
     uint64_t *restrict O_bits = args->buf[4];
-    int64_t *restrict O_rows = args->buf[5];
-    int64_t *restrict O_places = args->buf[6];
-    int64_t *restrict O_count = args->buf[7];
-    const int64_t *restrict A_k_pos = args->buf[8];
-    const uint16_t *restrict A_k_crd = args->buf[9];
-    const int64_t *restrict B_k_pos = args->buf[10];
-    const uint16_t *restrict B_k_crd = args->buf[11];
-    const float *restrict A_vals = args->buf[12];
-    const float *restrict B_vals = args->buf[13];
+    int64_t *restrict O_ends = args->buf[5];
+    uint16_t *restrict O_places = args->buf[6];
+    const int64_t *restrict A_k_pos = args->buf[7];
+    const uint16_t *restrict A_k_crd = args->buf[8];
+    const int64_t *restrict B_k_pos = args->buf[9];
+    const uint16_t *restrict B_k_crd = args->buf[10];
+    const float *restrict A_vals = args->buf[11];
+    const float *restrict B_vals = args->buf[12];
     const int64_t K = args->dim[0];
     const int64_t I = args->dim[1];
     const int64_t room = args->dim[2];
@@ -54,21 +53,35 @@ int32_t zs_kernel(zs_args *args)
                 O_row[place] += zs_max_float32(0.0f, B_vals[pB_k_]);
             }
         }
-        zs_sort_row(O_touched, n_row, O_seen, O_bits, K);
-        int64_t n_out = O_count[0];
-        for (int64_t k_ = 0; k_ < n_row; k_++) {
-            const int64_t at = O_touched[k_];
-            const float sum = O_row[at];
-            O_row[at] = 0;
-            O_seen[at] = 0;
-            if (n_out < room) {
-                O_rows[n_out] = i;
+        int64_t n_out = O_ends[i];
+        if (zs_is_full(n_row, K) && n_out + n_row < room) {
+            for (int64_t at = 0; at < K; at++) {
                 O_places[n_out] = at;
-                O_vals[n_out] = sum;
+                O_vals[n_out] = O_row[at];
+                n_out += O_seen[at];
             }
-            n_out++;
+            for (int64_t at = 0; at < K; at++) {
+                O_row[at] = 0;
+            }
+            for (int64_t at = 0; at < K; at++) {
+                O_seen[at] = 0;
+            }
         }
-        O_count[0] = n_out;
+        else {
+            zs_sort_row(O_touched, n_row, O_seen, O_bits, K);
+            for (int64_t k_ = 0; k_ < n_row; k_++) {
+                const int64_t at = O_touched[k_];
+                const float sum = O_row[at];
+                O_row[at] = 0;
+                O_seen[at] = 0;
+                if (n_out < room) {
+                    O_places[n_out] = at;
+                    O_vals[n_out] = sum;
+                }
+                n_out++;
+            }
+        }
+        O_ends[i + 1] = n_out;
     }
     return ZS_OK;
 }

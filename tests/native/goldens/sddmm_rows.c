@@ -18,14 +18,13 @@ int32_t zs_kernel(zs_args *args)
     uint8_t *restrict S_seen = args->buf[2];
     int64_t *restrict S_touched = args->buf[3];
     uint64_t *restrict S_bits = args->buf[4];
-    int64_t *restrict S_rows = args->buf[5];
-    int64_t *restrict S_places = args->buf[6];
-    int64_t *restrict S_count = args->buf[7];
-    const int64_t *restrict M_j_pos = args->buf[8];
-    const uint16_t *restrict M_j_crd = args->buf[9];
-    const float *restrict A_vals = args->buf[10];
-    const float *restrict B_vals = args->buf[11];
-    const float *restrict M_vals = args->buf[12];
+    int64_t *restrict S_ends = args->buf[5];
+    uint16_t *restrict S_places = args->buf[6];
+    const int64_t *restrict M_j_pos = args->buf[7];
+    const uint16_t *restrict M_j_crd = args->buf[8];
+    const float *restrict A_vals = args->buf[9];
+    const float *restrict B_vals = args->buf[10];
+    const float *restrict M_vals = args->buf[11];
     const int64_t J = args->dim[0];
     const int64_t I = args->dim[1];
     const int64_t room = args->dim[2];
@@ -47,21 +46,35 @@ int32_t zs_kernel(zs_args *args)
             S_seen[place_] = 1;
             S_row[place_] += acc;
         }
-        zs_sort_row(S_touched, n_row, S_seen, S_bits, J);
-        int64_t n_out = S_count[0];
-        for (int64_t k_ = 0; k_ < n_row; k_++) {
-            const int64_t at = S_touched[k_];
-            const float sum = S_row[at];
-            S_row[at] = 0;
-            S_seen[at] = 0;
-            if (n_out < room) {
-                S_rows[n_out] = i;
+        int64_t n_out = S_ends[i];
+        if (zs_is_full(n_row, J) && n_out + n_row < room) {
+            for (int64_t at = 0; at < J; at++) {
                 S_places[n_out] = at;
-                S_vals[n_out] = sum;
+                S_vals[n_out] = S_row[at];
+                n_out += S_seen[at];
             }
-            n_out++;
+            for (int64_t at = 0; at < J; at++) {
+                S_row[at] = 0;
+            }
+            for (int64_t at = 0; at < J; at++) {
+                S_seen[at] = 0;
+            }
         }
-        S_count[0] = n_out;
+        else {
+            zs_sort_row(S_touched, n_row, S_seen, S_bits, J);
+            for (int64_t k_ = 0; k_ < n_row; k_++) {
+                const int64_t at = S_touched[k_];
+                const float sum = S_row[at];
+                S_row[at] = 0;
+                S_seen[at] = 0;
+                if (n_out < room) {
+                    S_places[n_out] = at;
+                    S_vals[n_out] = sum;
+                }
+                n_out++;
+            }
+        }
+        S_ends[i + 1] = n_out;
     }
     return ZS_OK;
 }

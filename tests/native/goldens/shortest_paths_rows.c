@@ -17,12 +17,11 @@ int32_t zs_kernel(zs_args *args)
     uint8_t *restrict D_seen = args->buf[2];
     int64_t *restrict D_touched = args->buf[3];
     uint64_t *restrict D_bits = args->buf[4];
-    int64_t *restrict D_rows = args->buf[5];
-    int64_t *restrict D_places = args->buf[6];
-    int64_t *restrict D_count = args->buf[7];
-    const int64_t *restrict A_k_pos = args->buf[8];
-    const uint16_t *restrict A_k_crd = args->buf[9];
-    const float *restrict A_vals = args->buf[10];
+    int64_t *restrict D_ends = args->buf[5];
+    uint16_t *restrict D_places = args->buf[6];
+    const int64_t *restrict A_k_pos = args->buf[7];
+    const uint16_t *restrict A_k_crd = args->buf[8];
+    const float *restrict A_vals = args->buf[9];
     const int64_t J = args->dim[0];
     const int64_t I = args->dim[1];
     const int64_t room = args->dim[2];
@@ -42,21 +41,35 @@ int32_t zs_kernel(zs_args *args)
                 D_row[place] = zs_min_float32(D_row[place], A_vals[pA_k] + A_vals[pA2_k]);
             }
         }
-        zs_sort_row(D_touched, n_row, D_seen, D_bits, J);
-        int64_t n_out = D_count[0];
-        for (int64_t k_ = 0; k_ < n_row; k_++) {
-            const int64_t at = D_touched[k_];
-            const float sum = D_row[at];
-            D_row[at] = __builtin_inff();
-            D_seen[at] = 0;
-            if (n_out < room) {
-                D_rows[n_out] = i;
+        int64_t n_out = D_ends[i];
+        if (zs_is_full(n_row, J) && n_out + n_row < room) {
+            for (int64_t at = 0; at < J; at++) {
                 D_places[n_out] = at;
-                D_vals[n_out] = sum;
+                D_vals[n_out] = D_row[at];
+                n_out += D_seen[at];
             }
-            n_out++;
+            for (int64_t at = 0; at < J; at++) {
+                D_row[at] = __builtin_inff();
+            }
+            for (int64_t at = 0; at < J; at++) {
+                D_seen[at] = 0;
+            }
         }
-        D_count[0] = n_out;
+        else {
+            zs_sort_row(D_touched, n_row, D_seen, D_bits, J);
+            for (int64_t k_ = 0; k_ < n_row; k_++) {
+                const int64_t at = D_touched[k_];
+                const float sum = D_row[at];
+                D_row[at] = __builtin_inff();
+                D_seen[at] = 0;
+                if (n_out < room) {
+                    D_places[n_out] = at;
+                    D_vals[n_out] = sum;
+                }
+                n_out++;
+            }
+        }
+        D_ends[i + 1] = n_out;
     }
     return ZS_OK;
 }

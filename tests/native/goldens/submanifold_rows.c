@@ -18,20 +18,19 @@ int32_t zs_kernel(zs_args *args)
     uint8_t *restrict O_seen = args->buf[2];
     int64_t *restrict O_touched = args->buf[3];
     uint64_t *restrict O_bits = args->buf[4];
-    int64_t *restrict O_rows = args->buf[5];
-    int64_t *restrict O_places = args->buf[6];
-    int64_t *restrict O_count = args->buf[7];
-    const int64_t *restrict V_x_pos = args->buf[8];
-    const uint16_t *restrict V_x_crd = args->buf[9];
-    const int64_t *restrict V_y_pos = args->buf[10];
-    const uint16_t *restrict V_y_crd = args->buf[11];
-    const int64_t *restrict I_level0_pos = args->buf[12];
-    const uint16_t *restrict I_level0_crd = args->buf[13];
-    const int64_t *restrict I_level1_pos = args->buf[14];
-    const uint16_t *restrict I_level1_crd = args->buf[15];
-    const float *restrict F_vals = args->buf[16];
-    const float *restrict V_vals = args->buf[17];
-    const float *restrict I_vals = args->buf[18];
+    int64_t *restrict O_ends = args->buf[5];
+    uint16_t *restrict O_places = args->buf[6];
+    const int64_t *restrict V_x_pos = args->buf[7];
+    const uint16_t *restrict V_x_crd = args->buf[8];
+    const int64_t *restrict V_y_pos = args->buf[9];
+    const uint16_t *restrict V_y_crd = args->buf[10];
+    const int64_t *restrict I_level0_pos = args->buf[11];
+    const uint16_t *restrict I_level0_crd = args->buf[12];
+    const int64_t *restrict I_level1_pos = args->buf[13];
+    const uint16_t *restrict I_level1_crd = args->buf[14];
+    const float *restrict F_vals = args->buf[15];
+    const float *restrict V_vals = args->buf[16];
+    const float *restrict I_vals = args->buf[17];
     const int64_t Y = args->dim[0];
     const int64_t M = args->dim[1];
     const int64_t X = args->dim[2];
@@ -77,21 +76,35 @@ int32_t zs_kernel(zs_args *args)
                 }
             }
         }
-        zs_sort_row(O_touched, n_row, O_seen, O_bits, Y * M);
-        int64_t n_out = O_count[0];
-        for (int64_t k = 0; k < n_row; k++) {
-            const int64_t at = O_touched[k];
-            const float sum = O_row[at];
-            O_row[at] = 0;
-            O_seen[at] = 0;
-            if (n_out < room) {
-                O_rows[n_out] = x;
+        int64_t n_out = O_ends[x];
+        if (zs_is_full(n_row, Y * M) && n_out + n_row < room) {
+            for (int64_t at = 0; at < Y * M; at++) {
                 O_places[n_out] = at;
-                O_vals[n_out] = sum;
+                O_vals[n_out] = O_row[at];
+                n_out += O_seen[at];
             }
-            n_out++;
+            for (int64_t at = 0; at < Y * M; at++) {
+                O_row[at] = 0;
+            }
+            for (int64_t at = 0; at < Y * M; at++) {
+                O_seen[at] = 0;
+            }
         }
-        O_count[0] = n_out;
+        else {
+            zs_sort_row(O_touched, n_row, O_seen, O_bits, Y * M);
+            for (int64_t k = 0; k < n_row; k++) {
+                const int64_t at = O_touched[k];
+                const float sum = O_row[at];
+                O_row[at] = 0;
+                O_seen[at] = 0;
+                if (n_out < room) {
+                    O_places[n_out] = at;
+                    O_vals[n_out] = sum;
+                }
+                n_out++;
+            }
+        }
+        O_ends[x + 1] = n_out;
     }
     return ZS_OK;
 }

@@ -17,15 +17,14 @@ int32_t zs_kernel(zs_args *args)
     uint8_t *restrict C_seen = args->buf[2];
     int64_t *restrict C_touched = args->buf[3];
     uint64_t *restrict C_bits = args->buf[4];
-    int64_t *restrict C_rows = args->buf[5];
-    int64_t *restrict C_places = args->buf[6];
-    int64_t *restrict C_count = args->buf[7];
-    const int64_t *restrict A_j_pos = args->buf[8];
-    const uint16_t *restrict A_j_crd = args->buf[9];
-    const float *restrict A_vals = args->buf[10];
-    const uint64_t *restrict B_j_words = args->buf[11];
-    const int64_t *restrict B_j_rank = args->buf[12];
-    const float *restrict B_vals = args->buf[13];
+    int64_t *restrict C_ends = args->buf[5];
+    uint16_t *restrict C_places = args->buf[6];
+    const int64_t *restrict A_j_pos = args->buf[7];
+    const uint16_t *restrict A_j_crd = args->buf[8];
+    const float *restrict A_vals = args->buf[9];
+    const uint64_t *restrict B_j_words = args->buf[10];
+    const int64_t *restrict B_j_rank = args->buf[11];
+    const float *restrict B_vals = args->buf[12];
     const int64_t J = args->dim[0];
     const int64_t I = args->dim[1];
     const int64_t room = args->dim[2];
@@ -54,21 +53,35 @@ int32_t zs_kernel(zs_args *args)
                 C_row[place] += B_vals[pB_j];
             }
         }
-        zs_sort_row(C_touched, n_row, C_seen, C_bits, J);
-        int64_t n_out = C_count[0];
-        for (int64_t k = 0; k < n_row; k++) {
-            const int64_t at = C_touched[k];
-            const float sum = C_row[at];
-            C_row[at] = 0;
-            C_seen[at] = 0;
-            if (n_out < room) {
-                C_rows[n_out] = i;
+        int64_t n_out = C_ends[i];
+        if (zs_is_full(n_row, J) && n_out + n_row < room) {
+            for (int64_t at = 0; at < J; at++) {
                 C_places[n_out] = at;
-                C_vals[n_out] = sum;
+                C_vals[n_out] = C_row[at];
+                n_out += C_seen[at];
             }
-            n_out++;
+            for (int64_t at = 0; at < J; at++) {
+                C_row[at] = 0;
+            }
+            for (int64_t at = 0; at < J; at++) {
+                C_seen[at] = 0;
+            }
         }
-        C_count[0] = n_out;
+        else {
+            zs_sort_row(C_touched, n_row, C_seen, C_bits, J);
+            for (int64_t k = 0; k < n_row; k++) {
+                const int64_t at = C_touched[k];
+                const float sum = C_row[at];
+                C_row[at] = 0;
+                C_seen[at] = 0;
+                if (n_out < room) {
+                    C_places[n_out] = at;
+                    C_vals[n_out] = sum;
+                }
+                n_out++;
+            }
+        }
+        C_ends[i + 1] = n_out;
     }
     return ZS_OK;
 }
