@@ -190,7 +190,7 @@ def rows_kernel(line: Line, chosen: rows.Assembly, room: int = 0) -> tuple[Prepa
         lowered = assemble.lower_rows(line.form, line.signatures, line.dtype.name, chosen)
         return Prepared(lowered, emit(lowered.kernel), line.dtype)
 
-    room = room or _first_room(line)
+    room = room or _first_room(line, chosen)
     start = identity(line.form.reduction or "+", line.dtype) if is_joint(line.form) else 0
     arrays = assemble.scratch(line.name, chosen, line.extents.ranks, line.dtype, start)
     arrays |= assemble.appended(line.name, chosen, room, line.stored)
@@ -198,7 +198,7 @@ def rows_kernel(line: Line, chosen: rows.Assembly, room: int = 0) -> tuple[Prepa
     return prepared, filled(line, prepared, arrays, {"room": room})
 
 
-def _first_room(line: Line) -> int:
+def _first_room(line: Line, chosen: rows.Assembly) -> int:
     """Entries that there is room for at first: as many as there may be where that is known and
     memory has plenty of room, so that the kernel runs once; else a guess."""
     guess = assemble.first_room(line.used)
@@ -206,7 +206,7 @@ def _first_room(line: Line) -> int:
     if most is None:
         return guess
     most = max(assemble.FIRST_ROOM, min(most, prod(line.shape)) + 1)
-    needed = most * (line.stored.itemsize + np.dtype(np.int64).itemsize)
+    needed = most * (line.stored.itemsize + np.dtype(chosen.index).itemsize)
     return most if most <= guess or MEMORY_SHARE * needed <= available_bytes() else guess
 
 

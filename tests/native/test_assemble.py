@@ -128,6 +128,72 @@ def test_rows_of_any_fill_come_in_order(extent, op):
     assert made.values.tolist() == want.tolist()
 
 
+@pytest.mark.parametrize("backend", ["c", "interpreter"])
+@pytest.mark.parametrize("kept", [0, 1, 3, 40])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int8", "int64", "bool"])
+def test_rows_between_empty_and_full_keep_what_cancels(dtype, kept, backend):
+    """Column 0 of every row of the result that has one is a sum that cancels, in types that can."""
+    rng = np.random.default_rng(kept)
+    A = np.zeros((6, 4), dtype)
+    A[1, :2] = A[4, :2] = 1  # all other rows are empty
+    B = np.zeros((4, 41), dtype)
+    B[:2, 1 + rng.permutation(40)[:kept]] = 1
+    B[0, 0], B[1, 0] = 1, (1 if dtype == "bool" else -1)
+    given = {"A": zs.tensor(A, "CSR"), "B": zs.tensor(B, "CSR")}
+    made = zs.einsum("C[i,k] = A[i,j]*B[j,k]", format="CSR", backend=backend, **given).validate()
+    want = zs.einsum("C[i,k] = A[i,j]*B[j,k]", backend="numpy", A=A, B=B)
+    assert np.array_equal(made.toarray(), want)
+    assert made.dtype == want.dtype
+    assert (
+        made.levels[1].arrays["pos"].tolist()
+        == np.cumsum([0, 0, kept + 1, 0, 0, kept + 1, 0]).tolist()
+    )
+    assert made.coords()[0][1].tolist() == 2 * [0, *np.flatnonzero(B[0, 1:]) + 1]
+
+
+@pytest.mark.parametrize(
+    ("shape", "format", "wide"),
+    [
+        ((3, 2**16), "CSR", "uint16"),
+        ((3, 2**16 + 1), "CSR", "int32"),
+        ((2, 3, 2**8), "a:U b*c:C", "uint16"),
+        ((2, 3, 2**16), "a:U b*c:C", "int32"),
+        ((2, 3, 2**8), "a:U b:U c:C(24)", "uint16"),
+        ((2, 3, 2**8), "a*b:U c:C", "uint16"),
+        ((2, 3, 2**8), "a:C b*c:C", "uint16"),
+        ((2, 3, 2**8), "a*c:C b:C", "uint16"),
+    ],
+)
+def test_places_are_as_wide_as_their_rank_in_any_format(shape, format, wide):
+    """Whether a format stores rows as they are assembled or not, it is the one asked for."""
+    rng = np.random.default_rng(2)
+    x = np.where(rng.random(shape) < 0.01, 1.0, 0.0)
+    x[..., -1] = 2.0
+    names = ",".join("abc"[: len(shape)])
+    A = zs.tensor(x, "CSR")
+    for backend in ("c", "interpreter") if x.size < 2**12 else ("c",):
+        made = zs.einsum(f"C[{names}] = 2*A[{names}]", A=A, format=format, backend=backend)
+        want = zs.tensor(2 * x, format)
+        assert made.validate().format == want.format
+        for level, other in zip(made.levels, want.levels, strict=True):
+            assert level.arrays.keys() == other.arrays.keys()
+            for name, array in level.arrays.items():
+                assert array.tolist() == other.arrays[name].tolist()
+                assert array.dtype == other.arrays[name].dtype
+                assert not array.flags.writeable
+        assert made.levels[-1].arrays["crd"].dtype == wide
+        assert made.values.tolist() == want.values.tolist()
+
+
+def test_a_result_does_not_keep_the_room_that_it_did_not_need():
+    A, B = (zs.tensor(np.ones(shape), "CSR") for shape in ((50, 50), (50, 2)))
+    made = zs.einsum("C[i,k] = A[i,j]*B[j,k]", A=A, B=B, format="CSR")
+    assert made.stored == 100 < assemble.FIRST_ROOM // 2
+    for array in (made.values, made.levels[1].arrays["crd"]):
+        held = array if array.base is None else array.base
+        assert held.nbytes <= 2 * array.nbytes
+
+
 def test_a_product_by_rows_runs_once(monkeypatch):
     A = zs.tensor(sp.random_array((200, 200), density=0.1, format="csr", rng=1), "CSR")
     ran = []
