@@ -7,8 +7,8 @@ accesses, each subscript a Python expression over the index variables.  Slow on 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
-from itertools import product
+from dataclasses import dataclass, field, replace
+from itertools import pairwise, product
 from typing import Any
 
 Point = dict[str, int]
@@ -100,6 +100,11 @@ class Nest:
         most = max(len(term) for term in self.terms)
         return [term for term in self.terms if len(term) > 1] if most > 1 else self.terms
 
+    def additions(self) -> list[list[Access]]:
+        """Single operands beside products."""
+        work = self.work()
+        return [term for term in self.terms if term not in work]
+
     def ranks(self, term: list[Access]) -> list[str]:
         """Ranks of a term: those of the target and its own, in a fixed order."""
         used = {name for access in term for name in access.names()} | self.target_ranks()
@@ -146,7 +151,7 @@ class Nest:
 
 
 def simulate(nest: Nest, design: Design) -> dict[str, Any]:
-    """Every count, of work terms only."""
+    """Every count.  What is added comes once, before the loops; it has no operations here."""
     found: Counter[str] = Counter()
     of_pe: Counter[Any] = Counter()
     for number, term in enumerate(nest.work()):
@@ -156,6 +161,12 @@ def simulate(nest: Nest, design: Design) -> dict[str, Any]:
                 nest.stays[access.tensor], nest.stays[access.tensor][1:], strict=False
             ):
                 _fills(nest, term, access, f"{number}.{i}.{inner[0]}", outer, inner, found)
+    once = replace(nest, sync=0)
+    for number, term in enumerate(nest.additions()):
+        for access in term:
+            stays = nest.stays[access.tensor]
+            for outer, (level, _) in pairwise(stays):
+                _fills(once, term, access, f"+{number}.0.{level}", outer, (level, 0), found)
     for outer, inner in zip(nest.stays[nest.result], nest.stays[nest.result][1:], strict=False):
         _drains(nest, outer, inner, found)
     return {"counts": found, "of_pe": of_pe}

@@ -93,16 +93,22 @@ def check(charged: Charge, design: Design, formats: dict[str, dict[str, str]], n
     assert charged.work_per_pe.tolist() == work.tolist()
 
     work_terms = nest.work()
-    in_additions = {a.tensor for t in nest.terms if t not in work_terms for a in t}
+    every_term = [(str(number), term) for number, term in enumerate(work_terms)]
+    every_term += [(f"+{number}", term) for number, term in enumerate(nest.additions())]
     levels = [level.name for level in charged.arch.levels]
     moved: Counter[tuple[str, str, str]] = Counter()
     room = dict.fromkeys(levels, 0)
     result_reads = 0
-    for number, term in enumerate(work_terms):
+    added = 0
+    for number, term in every_term:
         needed = dict.fromkeys(levels, 0)
         for i, access in enumerate(term):
             tensor = access.tensor
             stays = [level for level, _ in nest.stays[tensor]]
+            if number[0] == "+":
+                points = prod(nest.extents[rank] for rank in nest.ranks(term))
+                added += points
+                moved[stays[-1], tensor, "reads"] += points
             moved[stays[-1], tensor, "reads"] += found[f"{number}.{i}.reads"]
             for outer, inner in pairwise(stays):
                 key = f"{number}.{i}.{inner}"
@@ -123,12 +129,11 @@ def check(charged: Charge, design: Design, formats: dict[str, dict[str, str]], n
                 moved[outer, tensor, "read metadata"] += outer_place * found[f"{key}.read.places"]
                 moved[inner, tensor, "write metadata"] += entry * found[f"{key}.arrived"]
                 moved[inner, tensor, "write metadata"] += place * found[f"{key}.arrived.places"]
-        room = {level: max(room[level], needed[level]) for level in levels}
+        if number[0] != "+":  # what is added takes no room
+            room = {level: max(room[level], needed[level]) for level in levels}
         result_reads += found[f"{number}.-1.reads"]
-    accesses = {access.tensor: access for term in work_terms for access in term}
+    accesses = {access.tensor: access for term in nest.terms for access in term}
     for tensor, access in accesses.items():
-        if tensor in in_additions:
-            continue
         brought = {level: moved[level, tensor, "times"] for level in levels}
         for level in levels:
             at, all_of_it = charged.at(level, tensor), access.entries(level)
@@ -143,9 +148,6 @@ def check(charged: Charge, design: Design, formats: dict[str, dict[str, str]], n
             innermost = level == nest.stays[tensor][-1][0]
             if not times and not innermost:
                 assert at.read_metadata_bits == moved[level, tensor, "read metadata"]
-    added = sum(
-        prod(nest.extents[r] for r in nest.ranks(t)) for t in nest.terms if t not in work_terms
-    )
     assert charged.additions == added
     check_result(charged, nest, found, result_reads + added, room)
     needed = {c.level: c.needed_bits for c in charged.capacity}
