@@ -8,6 +8,7 @@ It writes accounting Einsums, parses them again and evaluates them by the same e
 runs the layer.
 """
 
+from zeroskip.hwmodel.accuracy import Accuracy
 from zeroskip.hwmodel.arch import Arch, arch, presets
 from zeroskip.hwmodel.cascade import CascadeCharge, charge_cascade
 from zeroskip.hwmodel.charge import Charge
@@ -15,20 +16,29 @@ from zeroskip.hwmodel.charging import charge
 from zeroskip.hwmodel.conversion import Conversion, transpose
 from zeroskip.hwmodel.energy_tables import EnergyTable, energy_table
 from zeroskip.hwmodel.mapping import Mapping
+from zeroskip.hwmodel.measured import metrics_of
+from zeroskip.hwmodel.metrics import Metrics
+from zeroskip.hwmodel.metrics_tables import compare_metrics
 from zeroskip.hwmodel.report import compare
+from zeroskip.hwmodel.roofline import roofline_table
 
 __all__ = [
+    "Accuracy",
     "Arch",
     "CascadeCharge",
     "Charge",
     "Conversion",
     "EnergyTable",
     "Mapping",
+    "Metrics",
     "arch",
     "charge",
     "charge_cascade",
     "compare",
+    "compare_metrics",
     "energy_table",
+    "metrics_of",
     "presets",
+    "roofline_table",
     "transpose",
 ]

@@ -89,6 +89,10 @@ class CascadeCharge(Totals):
         return "; ".join(line.text for line in self.lines.values())
 
     @property
+    def parts(self) -> tuple[Charge, ...]:
+        return tuple(self.lines.values())
+
+    @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every operand and every result."""
         return {name: s for line in self.lines.values() for name, s in line.shapes.items()}

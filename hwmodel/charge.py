@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import Any
 
 from zeroskip.errors import ArchError
@@ -116,6 +117,11 @@ class Charge(Totals):
             found["idle lanes"] = self.cartesian.idle_lanes
         return found
 
+    @property
+    def active_pes(self) -> int:
+        """PEs that a place of the loops across the array falls to, whatever its operands hold."""
+        return prod(min(loop.count, loop.tiles) for loop in self.schedule.across)
+
     # ---- what does not fit --------------------------------------------------------------
 
     @property
@@ -190,6 +196,10 @@ class Charge(Totals):
     def text(self) -> str:
         """The line, with every sum written out."""
         return self.layer.form_text
+
+    @property
+    def parts(self) -> tuple[Charge]:
+        return (self,)
 
     @property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:

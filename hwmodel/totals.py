@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.errors import TensorError
+from zeroskip.hwmodel.accuracy import Accuracy
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.conversion import Conversion
+from zeroskip.hwmodel.measured import metrics_of
+from zeroskip.hwmodel.metrics import Metrics
 from zeroskip.hwmodel.report import energy_table, moves_table, summary_table
 from zeroskip.hwmodel.traffic import NETWORK, Moves, Traffic
 from zeroskip.table import Table
+
+if TYPE_CHECKING:
+    from zeroskip.hwmodel.charge import Charge
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -46,6 +52,11 @@ class Totals(ABC):
     @abstractmethod
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
         """Shape of every tensor."""
+
+    @property
+    @abstractmethod
+    def parts(self) -> tuple[Charge, ...]:
+        """The charge of every line."""
 
     @property
     @abstractmethod
@@ -143,6 +154,32 @@ class Totals(ABC):
     def energy_ratio(self) -> float:
         """Energy here over that of the baseline."""
         return _ratio(self.energy_pj, self.baseline.energy_pj)
+
+    # ---- as a network -------------------------------------------------------------------
+
+    def metrics(
+        self,
+        *,
+        batch: int,
+        network: str | None = None,
+        accuracy: Accuracy | Sequence[Accuracy] = (),
+        most_watts: float | None = None,
+        area_mm2: float | None = None,
+        process_nm: float | None = None,
+    ) -> Metrics:
+        """Throughput, latency, energy and cost of inferences, of which the operands hold ``batch``.
+
+        See `zeroskip.hwmodel.metrics_of`, which takes the charges of several layers, too.
+        """
+        return metrics_of(
+            self,
+            batch=batch,
+            network=network,
+            accuracy=accuracy,
+            most_watts=most_watts,
+            area_mm2=area_mm2,
+            process_nm=process_nm,
+        )
 
     # ---- print --------------------------------------------------------------------------
 
