@@ -14,7 +14,8 @@ from zeroskip.hwmodel.cascade import CascadeCharge, charge_cascade
 from zeroskip.hwmodel.charge import Charge
 from zeroskip.hwmodel.charging import charge
 from zeroskip.hwmodel.conversion import Conversion, transpose
-from zeroskip.hwmodel.energy_tables import EnergyTable, energy_table
+from zeroskip.hwmodel.energy_sources import energy_table
+from zeroskip.hwmodel.energy_tables import EnergyTable
 from zeroskip.hwmodel.mapping import Mapping
 from zeroskip.hwmodel.measured import metrics_of
 from zeroskip.hwmodel.metrics import Metrics

@@ -20,12 +20,9 @@ import numpy as np
 from zeroskip.errors import ArchError, FormatError
 from zeroskip.formats.format import Format
 from zeroskip.hwmodel.arch_text import describe
-from zeroskip.hwmodel.energy_tables import (
-    EnergyTable,
-    energy_table,
-    read_table,
-    tables,
-)
+from zeroskip.hwmodel.area import Area, read_areas
+from zeroskip.hwmodel.energy_sources import energy_table, named_table, read_table
+from zeroskip.hwmodel.energy_tables import UNITS, Action, EnergyTable
 from zeroskip.hwmodel.features import Feature, parse_feature
 from zeroskip.hwmodel.lanes import Lanes, read_lanes
 from zeroskip.hwmodel.levels import Level, read_levels
@@ -54,6 +51,7 @@ class Arch:
     sync : ``reduction``: PEs wait for each other after each step of the outermost reduction
         rank; ``none``: only at the end.  A mapping can name another rank.
     formats : operand name or role -> level name -> format.
+    areas : of multipliers, adders and every level on the chip; None where nobody gives one.
     defaults : keys that the description left out.
     """
 
@@ -72,6 +70,7 @@ class Arch:
     lanes: Lanes | None
     queue: int | None
     formats: Mapping[str, Mapping[str, str]]
+    areas: Mapping[str, Area | None]
     source: str
     defaults: tuple[str, ...]
 
@@ -97,6 +96,12 @@ class Arch:
     def local(self) -> Level:
         """The innermost level, of which each PE has one."""
         return self.levels[-1]
+
+    @property
+    def area_mm2(self) -> float | None:
+        """Square millimetres of all parts whose area is known; None where none is."""
+        known = [area.total_mm2 for area in self.areas.values() if area is not None]
+        return sum(known) if known else None
 
     def number(self, level: Level) -> int:
         """Instances of a level."""
@@ -217,6 +222,7 @@ def _read(
         if lanes is not None:
             reader.fail("queue", "expected no queue beside lanes: their steps are in time alone")
     formats = _formats(reader, levels)
+    areas = _areas(reader, table, levels, dict(array), multipliers)
     reader.close()
     return Arch(
         name=name,
@@ -234,9 +240,26 @@ def _read(
         lanes=lanes,
         queue=queue,
         formats=formats,
+        areas=areas,
         source=source,
         defaults=(*reader.defaulted, *defaulted),
     )
+
+
+def _areas(
+    reader: Reader,
+    table: EnergyTable,
+    levels: Sequence[Level],
+    array: Mapping[str, int],
+    multipliers: int,
+) -> Mapping[str, Area | None]:
+    pes = prod(array.values())
+    parts: dict[str, tuple[int, Action | None]] = {
+        unit: (pes * multipliers, table.action(unit)) for unit in UNITS
+    }
+    for level in levels[1:]:
+        parts[level.name] = (prod(array[dim] for dim in level.instances), level.data)
+    return read_areas(reader, parts)
 
 
 def _array(reader: Reader, size: Sequence[int] | None) -> tuple[tuple[str, int], ...]:
@@ -259,18 +282,15 @@ def _array(reader: Reader, size: Sequence[int] | None) -> tuple[tuple[str, int],
 
 
 def _table(reader: Reader, energy: str | Path | Mapping[str, Any] | None) -> EnergyTable:
-    expected = "the name of an energy table, a YAML file, or a section"
     if isinstance(reader.data.get("energy"), Mapping):
         described = reader.section("energy")
         return read_table(described) if energy is None else energy_table(energy)
-    named = reader.text("energy", ... if energy is None else "", expected)
     if energy is not None:
+        reader.text("energy", "", "the name of an energy table, a YAML file, or a section")
         return energy_table(energy)
-    if named not in tables() and not named.endswith((".yaml", ".yml")):
-        near = get_close_matches(named, tables(), 1)
-        hint = f"Did you mean {near[0]}?" if near else f"Tables: {', '.join(tables())}."
-        reader.fail("energy", f"expected {expected}", named, hint)
-    return energy_table(named if named in tables() else reader.folder / named)
+    named = named_table(reader, "energy")
+    assert named is not None
+    return named
 
 
 def _features(reader: Reader) -> tuple[Feature, ...]:

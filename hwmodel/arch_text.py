@@ -56,6 +56,10 @@ def describe(arch: Arch) -> str:
             lines.append(f"    cache: whole fibers, {level.cache}")
         if level.source:
             lines.append(f"    source: {level.source}")
+    for name, area in arch.areas.items():
+        if area is not None:
+            shown = f"{area.mm2:.4g} mm² each, {area.number:,} of them [{area.source}]"
+            lines.append(f"  area of {name}: {shown}")
     if arch.queue is not None:
         lines.append(f"  queue: {arch.queue} steps wait in each PE")
     if arch.lanes is not None:
@@ -96,5 +100,8 @@ def _cost(action: Action | None) -> str:
     if action is None:
         return "no energy given: charged 0, and listed as missing"
     if action.bits:
-        return f"{action.pj_per_bit:.4g} pJ a bit, {action.name} [{action.source}]"
+        written = ""
+        if action.write_pj is not None:
+            written = f", written {action.write_pj_per_bit:.4g}"
+        return f"{action.pj_per_bit:.4g} pJ a bit{written}, {action.name} [{action.source}]"
     return f"{action.pj:.4g} pJ, {action.name} [{action.source}]"

@@ -171,8 +171,7 @@ def conversion(
         sorts,
         tuple(stages),
         cycles=sum(int(time.get(level.name, 0)) for time in times),
-        energy_pj=total.data_bits * level.pj_per_bit
-        + total.metadata_bits * level.metadata_pj_per_bit,
+        energy_pj=level.energy_pj(total),
     )
 
 

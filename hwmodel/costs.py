@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,11 +139,15 @@ def energy_of(
     added = sum(total(counts, plan.executed) for plan in cascade.terms)
     added += additions + merged_of(cascade, counts)
     energy = {"multiply": executed * unit("multiply"), "add": added * unit("add")}
-    network = arch.energy.action(NETWORK)
-    bit = network.pj_per_bit if network else 0.0
-    costs = {NETWORK: (bit, bit)}
-    costs |= {lv.name: (lv.pj_per_bit, lv.metadata_pj_per_bit) for lv in arch.levels}
-    for name, (data, metadata) in costs.items():
+    for name in (NETWORK, *(level.name for level in arch.levels)):
         moved = sum((m for (level, _), m in traffic.items() if level == name), Moves())
-        energy[name] = moved.data_bits * data + moved.metadata_bits * metadata
+        energy[name] = energy_of_moves(arch, name, moved)
     return energy
+
+
+def energy_of_moves(arch: Arch, where: str, moved: Moves) -> Any:
+    """Picojoules of what moves at a level, or on the network."""
+    if where != NETWORK:
+        return arch.level(where).energy_pj(moved)
+    network = arch.energy.action(NETWORK)
+    return network.energy_pj(moved.read_bits, moved.write_bits) if network else 0.0

@@ -2,7 +2,8 @@
 
 A table lists actions (a multiplication, a read of so many bits of an SRAM) and says which
 of them stands for which component of an architecture.  A relative table counts in units of
-one multiply-accumulate, whose picojoules it states.
+one multiply-accumulate, whose picojoules it states.  Where tables come from is
+`zeroskip.hwmodel.energy_sources`.
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from zeroskip.errors import ArchError
-from zeroskip.hwmodel.reader import Reader, load_yaml
+from zeroskip.hwmodel.reader import Reader
 
 FOLDER = Path(__file__).parent / "energy"
 MEMORIES = ("off_chip", "buffer", "local", "network")
@@ -25,10 +25,13 @@ UNITS = ("multiply", "add")
 class Action:
     """One thing that costs energy.
 
-    pj : picojoules each time.
+    pj : picojoules each time; of a memory, of a read.
     bits : what is moved for that; None for an operation.
     capacity_bits : size of the memory; None where the size does not matter.
     source : where the number is from.
+    write_pj : picojoules of a write; None where it costs what a read does.
+    width_bits : of the operands of an operation; None where nobody says.
+    area_um2 : square micrometres of one unit, or of one such memory.
     """
 
     name: str
@@ -36,10 +39,23 @@ class Action:
     bits: int | None
     capacity_bits: int | None
     source: str
+    write_pj: float | None = None
+    width_bits: int | None = None
+    area_um2: float | None = None
 
     @property
     def pj_per_bit(self) -> float:
+        """Of what is read."""
         return self.pj / self.bits if self.bits else 0.0
+
+    @property
+    def write_pj_per_bit(self) -> float:
+        cost = self.pj if self.write_pj is None else self.write_pj
+        return cost / self.bits if self.bits else 0.0
+
+    def energy_pj(self, read_bits: Any, write_bits: Any) -> Any:
+        """Of so many bits, numbers or symbols."""
+        return read_bits * self.pj_per_bit + write_bits * self.write_pj_per_bit
 
     @property
     def size(self) -> float:
@@ -52,6 +68,7 @@ class EnergyTable:
     """Actions by name, and the candidates for each component, smallest memory first.
 
     unit_pj, unit_source : picojoules of one unit of the file's costs, and where that is from.
+    node_nm, volts : what the numbers are of; None where nobody says.
     """
 
     name: str
@@ -60,6 +77,8 @@ class EnergyTable:
     unit_source: str
     actions: Mapping[str, Action]
     components: Mapping[str, tuple[str, ...]]
+    node_nm: float | None = None
+    volts: float | None = None
 
     def action(self, component: str, capacity_bits: int | None = None) -> Action | None:
         """The action of a component; of several memories the smallest that is large enough.
@@ -79,29 +98,8 @@ def tables() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
-def energy_table(source: str | Path | Mapping[str, Any]) -> EnergyTable:
-    """The table of a name, a YAML file or a mapping.
-
-    Raises
-    ------
-    ArchError
-        Naming the key, the file, the line and what was expected.
-    """
-    if isinstance(source, Mapping):
-        return read_table(Reader(source, "the energy table given"))
-    path = Path(source)
-    if str(source) in tables():
-        path = FOLDER / f"{source}.yaml"
-    elif path.suffix not in (".yaml", ".yml"):
-        raise ArchError(
-            f"no energy table {str(source)[:60]!r}: expected {' or '.join(tables())}, "
-            "or the path of a .yaml file"
-        )
-    return read_table(Reader(load_yaml(path), path.name))
-
-
-def read_table(reader: Reader) -> EnergyTable:
-    """The table that a section describes."""
+def read_listed(reader: Reader) -> EnergyTable:
+    """The table that a section lists, action by action."""
     name, about = reader.text("name"), reader.text("about", "")
     unit_pj = reader.number("unit_pj", 1.0, expected="picojoules of one unit")
     unit_source = reader.text("unit_source", "")
@@ -113,8 +111,19 @@ def read_table(reader: Reader) -> EnergyTable:
         capacity = entry.whole("capacity_bits", 0) if "capacity_bits" in entry.data else None
         if capacity is not None and bits is None:
             entry.fail("capacity_bits", "the size of a memory goes with the bits of an access")
-        actions[key] = Action(key, cost * unit_pj, bits, capacity, entry.text("source"))
-        entry.asked |= {"bits", "capacity_bits"}
+        more: dict[str, Any] = {}
+        if "write_cost" in entry.data:
+            more["write_pj"] = unit_pj * entry.number(
+                "write_cost", expected="the cost of a write in units", positive=False
+            )
+            if bits is None:
+                entry.fail("write_cost", "the cost of a write goes with the bits of an access")
+        if "width_bits" in entry.data:
+            more["width_bits"] = entry.whole("width_bits", expected="bits of an operand")
+        if "area_um2" in entry.data:
+            more["area_um2"] = entry.number("area_um2", expected="square micrometres")
+        actions[key] = Action(key, cost * unit_pj, bits, capacity, entry.text("source"), **more)
+        entry.asked |= {"bits", "capacity_bits", "write_cost", "width_bits", "area_um2"}
         entry.close()
     components = {}
     chosen = reader.section("components", expected="component: action, or a list of actions")
@@ -132,5 +141,7 @@ def read_table(reader: Reader) -> EnergyTable:
         if not components[key]:
             chosen.fail(key, "expected the name of an action of this table", None)
     chosen.close()
+    node = reader.number("node_nm", 0.0, expected="nanometres", positive=False) or None
+    volts = reader.number("volts", 0.0, expected="volts", positive=False) or None
     reader.close()
-    return EnergyTable(name, about, unit_pj, unit_source, actions, components)
+    return EnergyTable(name, about, unit_pj, unit_source, actions, components, node, volts)

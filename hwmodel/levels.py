@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from zeroskip.hwmodel.caches import Policy
 from zeroskip.hwmodel.energy_tables import UNITS, Action, EnergyTable
@@ -38,13 +38,15 @@ class Level:
     lines: Lines | None = None
     cache: Policy | None = None
 
-    @property
-    def pj_per_bit(self) -> float:
-        return self.data.pj_per_bit if self.data else 0.0
+    def energy_pj(self, moved: Any) -> Any:
+        """Of what moves in and out of it: `zeroskip.hwmodel.traffic.Moves`."""
+        return _energy(self.data, moved.read_data_bits, moved.write_data_bits) + _energy(
+            self.metadata, moved.read_metadata_bits, moved.write_metadata_bits
+        )
 
-    @property
-    def metadata_pj_per_bit(self) -> float:
-        return self.metadata.pj_per_bit if self.metadata else 0.0
+
+def _energy(action: Action | None, read_bits: Any, write_bits: Any) -> Any:
+    return action.energy_pj(read_bits, write_bits) if action else 0.0
 
 
 def read_levels(
@@ -129,4 +131,9 @@ def _action(
             )
         return table.actions[value]
     cost = entry.number(key, expected="picojoules a bit", positive=False)
-    return Action("stated", cost, 1, None, entry.text("source", "") or "no source given")
+    write = None
+    entry.asked.add("write_energy")
+    if key == "energy" and "write_energy" in entry.data:
+        write = entry.number("write_energy", expected="picojoules a bit", positive=False)
+    where = entry.text("source", "") or "no source given"
+    return Action("stated", cost, 1, None, where, write_pj=write)

@@ -11,6 +11,7 @@ from zeroskip.formats.format import Format
 from zeroskip.formats.levels import Bitmask, Uncompressed
 from zeroskip.formats.ranks import Axis, Part, axis_of
 from zeroskip.hwmodel.arch import ROLES, Arch
+from zeroskip.hwmodel.area import missing_area
 from zeroskip.hwmodel.conversion import Conversion
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.mapping import Schedule
@@ -227,5 +228,6 @@ def missing_of(layer: Layer, arch: Arch, schedule: Schedule) -> tuple[str, ...]:
     if arch.format(layer.target.tensor, "O", arch.off_chip.name) not in ("U", "dense"):
         missing.append("time and energy of compressing results")
     missing.append("fiber pointers between buffer and PEs, and in the room that they take there")
-    missing.append("control, clock, leakage, area")
+    missing += [f"area of {name}" for name in missing_area(arch.areas)]
+    missing.append("control, clock, leakage" + ("" if arch.area_mm2 is not None else ", area"))
     return tuple(missing)

@@ -87,12 +87,13 @@ class Reader:
     def fail(self, key: str, expected: str, found: Any = ..., hint: str | None = None) -> NoReturn:
         """Raise the error of ``key``."""
         where = ".".join((*self.path, key))
-        message = f"{where} in {self.source}{self._line(key)}: {expected}"
+        message = f"{where} in {self.source}{self.line(key)}: {expected}"
         if found is not ...:
             message += f", found {_shown(found)}"
         raise ArchError(message if hint is None else f"{message}\n{hint}")
 
-    def _line(self, key: str) -> str:
+    def line(self, key: str) -> str:
+        """Where a key stands, ``, line 7``; empty where nobody knows."""
         lines = getattr(self.data, "lc", None)
         if lines is None:
             return ""

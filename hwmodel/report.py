@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from zeroskip.errors import ArchError
+from zeroskip.hwmodel.costs import energy_of_moves
 from zeroskip.hwmodel.traffic import NETWORK
 from zeroskip.table import Column, Table, with_prefix
 
@@ -46,6 +47,8 @@ def figures_of(charge: Totals) -> Figures:
         found[f"energy, {name}", "pJ"] = energy
     for made in charge.conversions:
         _add(found, f"energy, {made.label}", "pJ", made.energy_pj)
+    if charge.arch.area_mm2 is not None:
+        found["area, as far as known", "mm²"] = charge.arch.area_mm2
     return found
 
 
@@ -184,9 +187,6 @@ def _notes(charge: Totals) -> list[str]:
 def moves_table(charge: Totals) -> Table:
     """One row for each level and tensor."""
     arch = charge.arch
-    bits = {level.name: (level.pj_per_bit, level.metadata_pj_per_bit) for level in arch.levels}
-    network = arch.energy.action(NETWORK)
-    bits[NETWORK] = (network.pj_per_bit, network.pj_per_bit) if network else (0.0, 0.0)
     outside = sum(not level.instances for level in arch.levels)
     order = [level.name for level in arch.levels]
     order.insert(outside, NETWORK)
@@ -195,7 +195,6 @@ def moves_table(charge: Totals) -> Table:
         for (at, tensor), moved in charge.traffic.items():
             if at != level:
                 continue
-            data, metadata = bits[level]
             rows.append(
                 (
                     level,
@@ -204,7 +203,7 @@ def moves_table(charge: Totals) -> Table:
                     moved.writes,
                     moved.data_bits,
                     moved.metadata_bits,
-                    moved.data_bits * data + moved.metadata_bits * metadata,
+                    energy_of_moves(arch, level, moved),
                 )
             )
     columns = [

@@ -1,0 +1,299 @@
+"""Energy tables: scaled, read from Accelergy's, and the area beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import numpy as np
+import pytest
+
+import zeroskip as zs
+from zeroskip.errors import ArchError
+from zeroskip.hwmodel import arch, energy_table
+from zeroskip.hwmodel.scaling import scaled
+
+TEXT = "y[m] = A[m,k]*x[k]"
+LEVELS: dict[str, Any] = {"DRAM": {}, "GLB": {}, "PE": {}}
+
+ERT = """\
+ERT:
+  version: 0.4
+  tables:
+  - name: chip.DRAM
+    actions:
+    - name: read
+      arguments: null
+      energy: 512.0
+    - name: write
+      arguments: null
+      energy: 640.0
+  - name: chip.glb[0..3]
+    actions:
+    - name: read
+      arguments: {data_delta: 0, address_delta: 0}
+      energy: 1.5
+    - name: read
+      arguments: {data_delta: 1, address_delta: 1}
+      energy: 24.0
+  - name: chip.PE[0..15].mac
+    actions:
+    - name: mac_random
+      arguments: null
+      energy: 2.25
+"""
+OLD = """\
+ERT:
+  tables:
+    chip.DRAM:
+      read: {arguments: null, energy: 512.0}
+      write: {arguments: null, energy: 640.0}
+    chip.glb:
+      read:
+      - arguments: {data_delta: 0, address_delta: 0}
+        energy: 1.5
+      - arguments: {data_delta: 1, address_delta: 1}
+        energy: 24.0
+    chip.PE.mac:
+      mac_random: {arguments: null, energy: 2.25}
+  version: 0.2
+"""
+ART = """\
+ART:
+  version: 0.4
+  tables:
+  - name: chip.glb[0..3]
+    area: 500000
+  - name: chip.PE[0..15].mac
+    area: 1000
+"""
+MINE = """\
+name: mine
+array: {pe: 4}
+levels:
+  DRAM: {}
+  GLB: {}
+  PE: {energy: 0.1}
+energy:
+  ert: ERT.yaml
+  art: ART.yaml
+  components:
+    multiply: {component: PE.mac, action: mac_random}
+    off_chip: {component: DRAM, action: read, write: write, bits: 64}
+    buffer: {component: chip.glb, action: read, arguments: {data_delta: 1}, bits: 64}
+"""
+
+
+def written(folder: Path, ert: str = ERT, mine: str = MINE, art: str = ART) -> Path:
+    (folder / "ERT.yaml").write_text(ert)
+    (folder / "ART.yaml").write_text(art)
+    (folder / "mine.yaml").write_text(mine)
+    return folder / "mine.yaml"
+
+
+# ---- scaling ----------------------------------------------------------------------------
+
+
+def test_energy_goes_with_capacitance_and_voltage_squared() -> None:
+    table = energy_table("horowitz-45nm")
+    small = scaled(table, node_nm=22.5, volts=0.45)
+    for name in ("fp16 multiply", "int8 add", "sram 8 kB"):
+        assert small.actions[name].pj == pytest.approx(table.actions[name].pj / 2 / 4)
+    assert small.actions["DRAM"] == table.actions["DRAM"]
+    assert small.actions["int8 add"].source.endswith("; scaled 45 to 22.5 nm, 0.9 to 0.45 V")
+    assert (small.node_nm, small.volts) == (22.5, 0.45)
+    back = scaled(small, node_nm=45, volts=0.9)
+    assert back.actions["sram 1 MB"].pj == pytest.approx(table.actions["sram 1 MB"].pj)
+
+
+def test_the_rule_of_widths_against_what_horowitz_lists() -> None:
+    """From 8 to 32 bits: 16 times as much for a multiplication (15.5 listed), 4 for an addition
+    (3.3 listed)."""
+    wide = {}
+    listed = energy_table("horowitz-45nm")
+    for unit, operation in (("multiply", "int8 multiply"), ("add", "int8 add")):
+        chosen = dict(listed.components) | {unit: (operation,)}
+        table = type(listed)(
+            *(listed.name, listed.about, listed.unit_pj, listed.unit_source),
+            listed.actions,
+            chosen,
+        )
+        made = scaled(table, **{f"{unit}_bits": 32}).action(unit)  # type: ignore[arg-type]
+        assert made is not None
+        wide[unit] = made.pj
+    assert wide["multiply"] == pytest.approx(listed.actions["int32 multiply"].pj, rel=0.05)
+    assert wide["add"] == pytest.approx(listed.actions["int32 add"].pj, rel=0.25)
+
+
+def test_an_architecture_scales_its_table() -> None:
+    section = {"table": "horowitz-45nm", "node_nm": 22.5, "multiply_bits": 8, "add_bits": 32}
+    design = arch({"array": {"pe": 2}, "levels": LEVELS, "energy": section})
+    plain = arch({"array": {"pe": 2}, "levels": LEVELS, "energy": "horowitz-45nm"})
+    given = {"A": np.ones((4, 3)), "x": np.ones(3)}
+    here, there = zs.charge(TEXT, design, **given), zs.charge(TEXT, plain, **given)
+    assert here.energy["multiply"] == pytest.approx(there.energy["multiply"] / 2 / 4)
+    assert here.energy["add"] == pytest.approx(there.energy["add"] / 2 * 2)
+    assert here.energy["GLB"] == pytest.approx(there.energy["GLB"] / 2)
+    assert here.energy["DRAM"] == there.energy["DRAM"]
+    assert "scaled 45 to 22.5 nm; scaled 16 to 8 bits" in " ".join(str(design).split())
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        (
+            {"table": "horowitz"},
+            "energy.table in the dict given: expected the name of an energy table, a YAML file, or "
+            "a section, found 'horowitz'\nDid you mean horowitz-45nm?",
+        ),
+        (
+            {"table": "horowitz-45nm", "node_nm": -1},
+            "energy.node_nm in the dict given: expected nanometres, above 0",
+        ),
+        (
+            {"table": "horowitz-45nm", "node": 28},
+            "energy.node in the dict given: no such key\nDid you mean node_nm?",
+        ),
+    ],
+)
+def test_what_is_no_scaled_table(section: dict[str, Any], message: str) -> None:
+    with pytest.raises(ArchError) as caught:
+        arch({"array": {"pe": 2}, "levels": LEVELS, "energy": section})
+    assert str(caught.value).startswith(message)
+
+
+def test_a_table_that_does_not_say_its_node_is_not_scaled(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(
+        dedent("""\
+        name: own
+        actions:
+          mac: {cost: 1, source: chosen}
+        components: {multiply: mac, add: mac}
+        """)
+    )
+    for key, text in (
+        ("node_nm", "own does not say of which node its numbers are"),
+        ("volts", "own does not say at which voltage its numbers are"),
+        ("multiply_bits", "own does not say how wide its operands are"),
+    ):
+        with pytest.raises(ArchError, match=text):
+            energy_table({"table": str(tmp_path / "own.yaml"), key: 16})
+
+
+# ---- Accelergy --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ert", [ERT, OLD], ids=["list", "mapping"])
+def test_a_charge_by_accelergys_tables(tmp_path: Path, ert: str) -> None:
+    design = arch(written(tmp_path, ert))
+    charge = zs.charge(TEXT, design, A=np.ones((4, 3)), x=np.ones(3))
+    off_chip, buffer = charge.level("DRAM"), charge.level("GLB")
+    assert charge.energy["multiply"] == 12 * 2.25
+    assert charge.energy["add"] == 0
+    expected = off_chip.read_bits * 512 / 64 + off_chip.write_bits * 640 / 64
+    assert charge.energy["DRAM"] == expected
+    assert charge.energy["GLB"] == buffer.bits * 24 / 64
+    moved = charge.moves()
+    assert sum(r["energy"] for r in moved if r["level"] == "DRAM") == expected
+    assert "chip.DRAM read [ERT.yaml, line" in " ".join(str(design).split())
+
+
+def test_area_from_accelergys_tables(tmp_path: Path) -> None:
+    design = arch(written(tmp_path))
+    assert design.area_mm2 == pytest.approx(0.5 + 4 * 0.001)
+    charge = zs.charge(TEXT, design, A=np.ones((4, 3)), x=np.ones(3))
+    assert "area of PE" in charge.missing
+    assert "control, clock, leakage" in charge.missing
+    assert charge.table()[len(charge.table()) - 1]["figure"] == "area, as far as known"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "component: PE.mac",
+            "component: alu",
+            "energy.components.multiply.component in mine.yaml, line 11: expected a component of "
+            "the ERT: chip.DRAM, chip.glb, chip.PE.mac, found 'alu'",
+        ),
+        (
+            "action: mac_random",
+            "action: mac",
+            "energy.components.multiply.action in mine.yaml, line 11: expected an action of "
+            "chip.PE.mac: mac_random, found 'mac'",
+        ),
+        (
+            "write: write, bits: 64",
+            "write: write",
+            "energy.components.off_chip.bits in mine.yaml, line 12: expected bits of one access",
+        ),
+        (
+            "arguments: {data_delta: 1}, ",
+            "",
+            "energy.components.buffer.action in mine.yaml, line 13: expected arguments that pick "
+            "one energy of read of chip.glb, found 'read'\nAdd arguments: {...} of one of these: "
+            "data_delta: 0, address_delta: 0; data_delta: 1, address_delta: 1.",
+        ),
+        ("    multiply: {", "    mult: {", "energy.components.mult in mine.yaml, line 11: no such"),
+    ],
+)
+def test_what_a_section_gets_wrong(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in MINE
+    with pytest.raises(ArchError) as caught:
+        arch(written(tmp_path, mine=MINE.replace(old, new)))
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "energy: 2.25",
+            "energy: much",
+            "ERT.tables[2].actions[0].energy in ERT.yaml, line 24: expected picojoules, found 'mu",
+        ),
+        (
+            "  - name: chip.DRAM",
+            "  - title: chip.DRAM",
+            "ERT.tables[0].name in ERT.yaml, line 4: expected the name of a component",
+        ),
+        ("  tables:", "  table:", "ERT.tables in ERT.yaml, line 2: expected a list of tables"),
+        ("ERT:", "ART:", "ERT in ERT.yaml, line 1: expected the tables of an ERT.yaml"),
+    ],
+)
+def test_what_a_file_gets_wrong(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in ERT
+    with pytest.raises(ArchError) as caught:
+        arch(written(tmp_path, ERT.replace(old, new)))
+    assert str(caught.value).startswith(message)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    (tmp_path / "ERT.yaml").unlink()
+    with pytest.raises(ArchError, match=r"^cannot read .*ERT\.yaml: "):
+        arch(path)
+
+
+# ---- area and writes --------------------------------------------------------------------
+
+
+def test_area_of_an_architecture() -> None:
+    assert arch("eie").area_mm2 == pytest.approx(40.8, rel=0.01)
+    assert arch("scnn").area_mm2 is None
+    described = {"array": {"pe": 4}, "multipliers": 2, "levels": LEVELS, "energy": "horowitz-45nm"}
+    section = {"multiply": {"mm2": 0.5}, "GLB": {"mm2": 2, "source": "a guess"}}
+    design = arch({**described, "area": section})
+    assert design.area_mm2 == 0.5 * 4 * 2 + 2
+    assert "area of GLB: 2 mm² each, 1 of them [a guess]" in str(design)
+    with pytest.raises(ArchError, match=r"^area\.DRAM in the dict given: no such key"):
+        arch({**described, "area": {"DRAM": {"mm2": 1}}})
+
+
+def test_writes_have_a_cost_of_their_own() -> None:
+    levels = {**LEVELS, "GLB": {"energy": 2, "write_energy": 5}}
+    design = arch({"array": {"pe": 2}, "levels": levels, "energy": "horowitz-45nm"})
+    charge = zs.charge(TEXT, design, A=np.ones((4, 3)), x=np.ones(3))
+    moved = charge.level("GLB")
+    assert charge.energy["GLB"] == 2 * moved.read_bits + 5 * moved.write_bits
