@@ -38,6 +38,15 @@ class Level:
     lines: Lines | None = None
     cache: Policy | None = None
 
+    @property
+    def pj_per_bit(self) -> float:
+        """Of a bit of data that is read."""
+        return self.data.pj_per_bit if self.data else 0.0
+
+    @property
+    def metadata_pj_per_bit(self) -> float:
+        return self.metadata.pj_per_bit if self.metadata else 0.0
+
     def energy_pj(self, moved: Any) -> Any:
         """Of what moves in and out of it: `zeroskip.hwmodel.traffic.Moves`."""
         return _energy(self.data, moved.read_data_bits, moved.write_data_bits) + _energy(
