@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from zeroskip.hwmodel.arch import Arch
     from zeroskip.hwmodel.energy_tables import Action, EnergyTable
+    from zeroskip.hwmodel.levels import Level
 
 WIDTH = 100
 
@@ -47,6 +49,7 @@ def describe(arch: Arch) -> str:
         lines.append(f"    data: {_cost(level.data)}")
         if level.metadata != level.data:
             lines.append(f"    metadata: {_cost(level.metadata)}")
+        lines.append(f"    {_moves(arch, level, plain)}")
         if level.lines is not None:
             lines.append(
                 f"    lines: of {level.lines.read_bits} bits read, "
@@ -72,6 +75,16 @@ def describe(arch: Arch) -> str:
     for name, shown, default in _formats(arch):
         lines.append(f"  format of {name}: {shown}{default}")
     return "\n".join(part for line in lines for part in _wrapped(line))
+
+
+def _moves(arch: Arch, level: Level, plain: Callable[[str, str], str]) -> str:
+    """How tiles come into a level, and go from it into the next."""
+    key, said = f"levels.{level.name}", []
+    if level is not arch.off_chip:
+        said.append(plain(f"halo: {level.halo}", f"{key}.halo"))
+    if level is not arch.local:
+        said.append(plain(f"multicast: {str(level.multicast).lower()}", f"{key}.multicast"))
+    return "; ".join(said)
 
 
 def _formats(arch: Arch) -> list[tuple[str, str, str]]:

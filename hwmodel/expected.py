@@ -14,7 +14,7 @@ that (*bound*).  A line that has neither is refused by its text.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from math import prod
 from typing import Any, Literal
@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.einsum_spec.deparse import deparse
+from zeroskip.einsum_spec.explicit import form_text
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.tree import Access
 from zeroskip.einsum_spec.walk import variables
@@ -225,17 +226,52 @@ class _Compiler:
     def line(self, text: str, form: Form) -> None:
         name = form.target.tensor
         term = form.terms[0]
-        if len(form.terms) != 1 or term.factors or form.post is not None:
-            raise _refused(text, "a sum, a function or a comparison")
         self.texts[name] = text, form
-        if form.reduction == "max":
+        if self.settled(form):
+            arrays = {access.tensor: self.static(access.tensor) for access in form.reads}
+            found = np.asarray(evaluate(sized(text, self.sizes), arrays)[name])
+            self.tags[name] = "exact in expectation"
+            self.lines[name] = Closed({(): np.maximum(found, 0)})
+            return
+        if any(one.factors for one in form.terms) or form.post is not None:
+            raise _refused(text, "a function or a comparison")
+        if len(form.terms) > 1:
+            self.lines[name] = self.added(text, form)
+        elif form.reduction == "max":
             self.lines[name] = self.largest(text, form, term)
         elif form.reduction in ("|", "+", None):
             self.lines[name] = self.counted(text, form, term)
         else:
             raise _refused(text, f"a reduction {form.reduction}=")
 
+    def settled(self, form: Form) -> bool:
+        """Whether no density matters to a line."""
+        masks = dict(self.masks)
+        for tensor in {access.tensor for access in form.reads}:
+            mask = masks.get(tensor)
+            fixed = mask is not None and (mask.kind == "in" or mask.tensor in self.fixed)
+            if not fixed and not (tensor in self.lines and _is_static(self.lines[tensor])):
+                return False
+        return not any(scalar in self.lines for term in form.terms for scalar in term.scalars)
+
     # ---- counting -----------------------------------------------------------------------
+
+    def added(self, text: str, form: Form) -> Closed:
+        """A line of several terms: the mean of a sum is the sum of the means."""
+        found: dict[Monomial, NDArray[Any]] = {}
+        name = form.target.tensor
+        worst: Tag = "exact in expectation"
+        for term in form.terms:
+            alone = replace(form, terms=(replace(term, number=abs(term.number)),))
+            part = self.counted(form_text(alone), alone, alone.terms[0])
+            if not isinstance(part, Closed) or form.reduction == "|":
+                raise _refused(text, "a sum of what is no count")
+            worst = self.tags[name] if self.tags[name] != "exact in expectation" else worst
+            for monomial, counts in part.terms.items():
+                signed = counts if term.number > 0 else -counts
+                found[monomial] = found[monomial] + signed if monomial in found else signed
+        self.tags[name] = worst
+        return Closed(found)
 
     def counted(self, text: str, form: Form, term: Term) -> Closed | _Sum | _Scaled:
         name = form.target.tensor

@@ -12,6 +12,7 @@ from zeroskip.hwmodel.lines import Lines, read_cache, read_lines
 from zeroskip.hwmodel.reader import Reader
 
 Place = Literal["off_chip", "buffer", "local"]
+Halo = Literal["new", "whole"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class Level:
     capacity_bits : of each instance; None for unlimited.
     read_bits_per_cycle, write_bits_per_cycle : of each instance; None for unlimited.
     data, metadata : the action that a bit costs, by kind; None where no table gives one.
+    halo : ``new``: of a tile that a window reaches only what is newly needed comes; ``whole``: all.
+    multicast : whether one read serves all instances inside that need the same entry.
     lines, cache : see `zeroskip.hwmodel.lines`; None where bits are counted one by one, and where
         a level keeps what the mapping says.
     """
@@ -37,6 +40,8 @@ class Level:
     source: str
     lines: Lines | None = None
     cache: Policy | None = None
+    halo: Halo = "new"
+    multicast: bool = True
 
     @property
     def pj_per_bit(self) -> float:
@@ -81,7 +86,7 @@ def read_levels(
         data = _action(entry, "energy", table, place, capacity)
         metadata = _action(entry, "metadata_energy", table, place, capacity) or data
         where = entry.text("source", "")
-        kept = _lines_and_cache(entry, place)
+        kept = *_lines_and_cache(entry, place), *_halo_and_multicast(entry, place, last)
         entry.close()
         bits_and_costs = capacity, reads, writes, data, metadata
         levels.append(Level(key, place, instances, *bits_and_costs, where, *kept))
@@ -122,6 +127,23 @@ def _lines_and_cache(entry: Reader, place: str) -> tuple[Lines | None, Policy | 
     if cache is not None and place != "buffer":
         entry.fail("cache", "expected no cache: only the shared buffer is one as yet")
     return lines, cache
+
+
+def _halo_and_multicast(entry: Reader, place: Place, last: bool) -> tuple[Halo, bool]:
+    """How a level is filled, and how it is read; the outermost is not filled, the innermost read
+    by units alone."""
+    halo, multicast = "new", True
+    if place != "off_chip":
+        halo = entry.text("halo", "new", "new or whole")
+        if halo not in ("new", "whole"):
+            entry.fail("halo", "expected new (what a window newly needs) or whole", halo)
+    elif "halo" in entry.data:
+        entry.fail("halo", "expected no halo: nothing fills the outermost level")
+    if not last:
+        multicast = entry.truth("multicast", True, "true or false")
+    elif "multicast" in entry.data:
+        entry.fail("multicast", "expected no multicast: units alone read the innermost level")
+    return ("whole" if halo == "whole" else "new"), multicast
 
 
 def _action(

@@ -79,7 +79,8 @@ def stays_of(
                     f"Move {own[0].text} inside @{stays[-1].level}."
                 )
             _check_rounds(tensor, level.name, level.instances, loops, position if own else 0)
-            stays.append(Stay(level.name, position, level.instances))
+            how = level.halo == "whole", level.multicast
+            stays.append(Stay(level.name, position, level.instances, *how))
         found[tensor] = tuple(stays)
     return found
 

@@ -11,9 +11,11 @@ loops directly outside it that the tensor does not have.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise, takewhile
 
 from zeroskip.einsum_spec.walk import single
+from zeroskip.hwmodel.halos import moves_over_itself
 from zeroskip.hwmodel.layer import Operand, WorkTerm
 from zeroskip.hwmodel.nest import Loop, Stay, iterations, places
 from zeroskip.hwmodel.plan import Drain, Encoded, Fill, Flow
@@ -32,7 +34,7 @@ def fills_of(
     w.comment(f"{operand.tensor} from {' to '.join(stay.level for stay in stays)}")
     found = []
     for outer, stay in reversed(list(pairwise(stays))):
-        at = stay if tiled else Stay(stay.level, 0, stay.instances)
+        at = stay if tiled else replace(stay, position=0)
         streamed = _streamed(w, term, operand, at) if tiled else []
         found.append(_fill(w, term, operand, rule, suffix, outer, at, streamed))
     return tuple(found)
@@ -50,8 +52,13 @@ def _fill(
 ) -> Fill:
     way = w.schedule.residency(stay, operand.variables, term.ranks)
     around = set(outer.instances)
-    apart = [loop for loop in way.beside if set(loop.dims) <= around]
+    apart = [loop for loop in way.beside if set(loop.dims) <= around or not outer.multicast]
     extents = w.layer.extents.ranks
+    moving = None if stay.refilled else way.moving
+    if not moves_over_itself(operand, moving, way.keys, extents):
+        moving = None
+    if moving is not None:
+        streamed = []  # what stays has to be there as long as the tile is
     again = iterations([*way.again, *apart], extents)
     arrivals = iterations([*way.again, *way.beside], extents)
     innermost = stay.level == w.schedule.stays[operand.tensor][-1].level
@@ -65,7 +72,11 @@ def _fill(
                 held = w.held(f"held{level}", operand, mask, way.keys)
                 factors = w.times([*way.again, *apart])
                 tile = access(held, w.variables(way.keys))
-                fetched = w.once(f"fetched{level}", "+=", [*factors, tile])
+                terms = [("+", [*factors, tile])]
+                if moving is not None:
+                    kept = w.held(f"kept{level}", operand, mask, way.keys, moving)
+                    terms.append(("-", [*factors, access(kept, w.variables(way.keys))]))
+                fetched = w.sum(f"fetched{level}", (), terms)
             if room:
                 keys = [*way.own, *streamed, *way.inside]
                 names = ("held", "most") if innermost else ("part", "tile")

@@ -62,11 +62,17 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class Stay:
-    """A tensor in a level: the loops outside its mark, in time; PE dimensions above the level."""
+    """A tensor in a level: the loops outside its mark, in time; PE dimensions above the level.
+
+    refilled : whether a tile comes whole, whatever of it was there the iteration before.
+    multicast : whether one read of the level serves all instances that need the same entry.
+    """
 
     level: str
     position: int
     instances: tuple[str, ...]
+    refilled: bool = False
+    multicast: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +90,11 @@ class Residency:
     run: tuple[Loop, ...]
     inside: tuple[Loop, ...]
     beside: tuple[Loop, ...]
+
+    @property
+    def moving(self) -> Loop | None:
+        """The innermost loop at which the tile changes: it has one iteration between fills."""
+        return self.own[-1] if self.own else None
 
     @property
     def keys(self) -> tuple[Loop, ...]:

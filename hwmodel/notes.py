@@ -48,8 +48,17 @@ def _of_moves(arch: Arch, schedule: Schedule) -> Iterator[str]:
         )
     yield (
         "a tile comes anew at every iteration of the loops outside its mark, but for those "
-        "directly outside it that its tensor does not have; one read serves all PEs that need the "
-        "same entry of an operand that does not depend on their place"
+        "directly outside it that its tensor does not have; of one that a window moves over, only "
+        "what the tile of the iteration before did not have"
+    )
+    refilled = [level.name for level in arch.levels if level.halo == "whole"]
+    if refilled:
+        yield f"{', '.join(refilled)}: windows come whole (halo: whole)"
+    singly = [level.name for level in arch.levels if not level.multicast]
+    but = f", except of {', '.join(singly)} (multicast: false)" if singly else ""
+    yield (
+        "one read serves all PEs that need the same entry of an operand that does not depend on "
+        f"their place{but}"
     )
     yield "network: an entry that k PEs take is moved k times, once to each"
     yield (

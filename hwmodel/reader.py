@@ -171,6 +171,12 @@ class Reader:
             self.fail(key, f"expected {expected}, or unlimited", value)
         return self.number(key, default, expected=expected)
 
+    def truth(self, key: str, default: Any = ..., expected: str = "true or false") -> bool:
+        value = self._value(key, default, expected)
+        if not isinstance(value, bool | np.bool_):
+            self.fail(key, f"expected {expected}", value)
+        return bool(value)
+
     def texts(self, key: str, default: Any = ..., expected: str = "a list of texts") -> list[str]:
         value = self._value(key, default, expected)
         if isinstance(value, str) or not isinstance(value, Sequence):

@@ -81,6 +81,17 @@ class Writer:
         self.lines.append(f"{left} {op} {'*'.join(factors) or '1'}")
         return name
 
+    def sum(
+        self, target: str, subscripts: Sequence[str], terms: Sequence[tuple[str, Sequence[str]]]
+    ) -> str:
+        """Write one Einsum of several terms, each with its sign; once."""
+        parts = [f"{sign} {'*'.join(factors) or '1'}" for sign, factors in terms]
+        right = " ".join(parts).removeprefix("+ ")
+        key = f"{self.scope} {subscripts} {right}"
+        if key not in self.tiles:
+            self.tiles[key] = self.line(target, subscripts, "+=", [right])
+        return self.tiles[key]
+
     def once(self, target: str, op: str, factors: Iterable[str]) -> str:
         """A line that sums or compares all of its factors, written once."""
         key = f"{self.scope} {op} {'*'.join(factors := list(factors))}"
@@ -90,19 +101,35 @@ class Writer:
 
     # ---- tiles --------------------------------------------------------------------------
 
-    def held(self, wanted: str, operand: Operand, mask: str, loops: Sequence[Loop]) -> str:
+    def held(
+        self,
+        wanted: str,
+        operand: Operand,
+        mask: str,
+        loops: Sequence[Loop],
+        staying: Loop | None = None,
+    ) -> str:
         """``wanted[loops] += entries of the operand that a tile holds``.
 
         mask : '' for places that the points touch.
         loops : those that name the tile; the operand may lack some.
+        staying : a loop of these: only entries that the tile of its iteration before held, too.
         """
         names = [loop.name for loop in loops]
-        key = f"{self.scope} {operand.tensor} {operand.subscripts} {mask} {names}"
+        which = "" if staying is None else staying.name
+        key = f"{self.scope} {operand.tensor} {operand.subscripts} {mask} {names} {which}"
         if key not in self.tiles:
-            self.tiles[key] = self._held(wanted, operand, mask, loops)
+            self.tiles[key] = self._held(wanted, operand, mask, loops, staying)
         return self.tiles[key]
 
-    def _held(self, wanted: str, operand: Operand, mask: str, loops: Sequence[Loop]) -> str:
+    def _held(
+        self,
+        wanted: str,
+        operand: Operand,
+        mask: str,
+        loops: Sequence[Loop],
+        staying: Loop | None,
+    ) -> str:
         subscripts: dict[int, str] = {}
         named: dict[str, str] = {}
         factors: list[str] = []
@@ -119,7 +146,10 @@ class Writer:
             subscripts |= letters
             if mask and not outside and self.reaches_all(operand, axes):
                 continue
-            factors.append(window())
+            if staying in outside:
+                factors.append(self.staying(operand, axes, outside, staying))
+            else:
+                factors.append(window())
             named |= {loop.name: self.loops[loop.name] for loop in outside}
         left = [named.get(loop.name) or self.at(loop) for loop in loops]
         taken = {loop.rank for loop in loops}
@@ -148,6 +178,23 @@ class Writer:
             return access(self.windows[key], [*self.variables(loops), *letters.values()])
 
         return write, letters
+
+    def staying(
+        self, operand: Operand, axes: Sequence[int], loops: Sequence[Loop], moving: Loop
+    ) -> str:
+        """A static mask: which places of a window were in that of the iteration before."""
+        window, letters = self.window(operand, axes, loops)
+        now = window()
+        key = f"{now} {moving.name}"
+        if key not in self.windows:
+            here, before = self.variables(loops), self.fresh(["y", "b"])
+            there = [before if loop == moving else self.loops[loop.name] for loop in loops]
+            earlier = access(now.partition("[")[0], [*there, *letters.values()])
+            turn = f"({self.loops[moving.name]} == {before}+1)"
+            wanted = f"stay{operand.tensor}_{''.join(letters.values())}"
+            left = [*here, *letters.values()]
+            self.windows[key] = self.line(wanted, left, "|=", [now, earlier, turn])
+        return access(self.windows[key], [*self.variables(loops), *letters.values()])
 
     def reaches_all(self, operand: Operand, axes: Sequence[int]) -> bool:
         """Whether an axis whose ranks no other axis holds is reached in every place."""

@@ -59,6 +59,7 @@ class Case:
         stays: dict[str, list[tuple[str, int]]],
         instances: dict[str, tuple[str, ...]],
         dense: dict[str, set[str]],
+        levels: dict[str, dict[str, Any]],
     ) -> Nest:
         """The same for the simulator.  dense : tensor -> levels where it is uncompressed."""
         terms = []
@@ -76,7 +77,19 @@ class Case:
                     Access(tensor, subscripts, shape, low, values, held, dense.get(tensor, set()))
                 )
             terms.append(accesses)
-        return Nest(self.sizes, self.target, terms, loops, sync, stays, instances)
+        refilled = {name for name, level in levels.items() if level.get("halo") == "whole"}
+        singly = {name for name, level in levels.items() if not level.get("multicast", True)}
+        return Nest(
+            self.sizes,
+            self.target,
+            terms,
+            loops,
+            sync,
+            stays,
+            instances,
+            refilled=refilled,
+            singly=singly,
+        )
 
 
 def subscripts_of(access: str) -> tuple[str, list[str]]:
@@ -152,7 +165,7 @@ class Mapped:
     """A mapping onto levels and array, told twice."""
 
     mapping: Mapping
-    levels: dict[str, dict[str, str]]
+    levels: dict[str, dict[str, Any]]
     array: dict[str, int]
     loops: list[Loop]
     sync: int
@@ -175,7 +188,7 @@ HIERARCHIES: list[dict[str, dict[str, str]]] = [
 ]
 
 
-def default_stays(case: Case, levels: dict[str, dict[str, str]], sync: int) -> Any:
+def default_stays(case: Case, levels: dict[str, dict[str, Any]], sync: int) -> Any:
     """Where the default keeps everything: operands inside the sync in levels of the array."""
     stays = {}
     for tensor in [*case.arrays, "O"]:
@@ -188,9 +201,23 @@ def default_stays(case: Case, levels: dict[str, dict[str, str]], sync: int) -> A
 
 
 @st.composite
+def hierarchies(draw: st.DrawFn) -> dict[str, dict[str, Any]]:
+    """Levels, some of which are refilled whole, or read once for each PE."""
+    levels: dict[str, dict[str, Any]] = {}
+    drawn = draw(st.sampled_from(HIERARCHIES))
+    for number, (name, level) in enumerate(drawn.items()):
+        levels[name] = {**level}
+        if number and draw(st.integers(0, 2)) == 0:
+            levels[name]["halo"] = draw(st.sampled_from(["new", "whole"]))
+        if number < len(drawn) - 1 and draw(st.integers(0, 2)) == 0:
+            levels[name]["multicast"] = draw(st.booleans())
+    return levels
+
+
+@st.composite
 def mappings(draw: st.DrawFn, case: Case) -> Mapped:
     """Any mapping: splits in two or three, loops across PEs, marks of each tensor, bypasses."""
-    levels = draw(st.sampled_from(HIERARCHIES))
+    levels = draw(hierarchies())
     array = dict(zip(("d0", "d1"), draw(st.sampled_from(ARRAYS)), strict=True))
     split: dict[str, list[int]] = {}
     loops: list[Loop] = []

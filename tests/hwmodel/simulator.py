@@ -84,6 +84,8 @@ class Nest:
     loops : outermost first; the first ``sync`` of them stand outside the sync.
     stays : tensor -> levels that keep it, outermost first, with the loops outside each.
     instances : level -> dimensions of the array that it has an instance each along.
+    refilled : levels at which a tile comes whole, whatever of it was there the iteration before.
+    singly : levels that are read once for each instance that is filled.
     """
 
     extents: dict[str, int]
@@ -94,6 +96,8 @@ class Nest:
     stays: dict[str, list[tuple[str, int]]]
     instances: dict[str, tuple[str, ...]]
     result: str = "O"
+    refilled: set[str] = field(default_factory=set)
+    singly: set[str] = field(default_factory=set)
 
     def work(self) -> list[list[Access]]:
         """Products, or single operands where there are none."""
@@ -218,7 +222,7 @@ def _fills(
     nest: Nest,
     term: list[Access],
     access: Access,
-    key: str,
+    key_of: str,
     outer: tuple[str, int],
     inner: tuple[str, int],
     found: Counter[str],
@@ -226,7 +230,8 @@ def _fills(
     """What one level reads for the next to be filled, what arrives there, and the room for it.
 
     Counted in the format of either: ``read`` in that of the level outside, the rest in that of
-    the level filled; ``.places`` are positions, stored or not.
+    the level filled; ``.places`` are positions, stored or not.  Of a tile only that comes which
+    was not in the tile of the iteration before, of the innermost loop at which it changes.
     """
     level, position = inner
     own, ranks = access.names(), nest.ranks(term)
@@ -237,35 +242,54 @@ def _fills(
         if loop.rank not in own:
             break
         streamed.append(loop)
+    moving = fresh and level not in nest.refilled
+    tiles: dict[Any, set[Place]] = defaultdict(set)
+    touched: dict[Any, set[Place]] = defaultdict(set)
+    for at in nest.points(term):
+        place, key = access.place(at), (nest.when(fresh, at), nest.pe(at, above))
+        touched[key].add(place)
+        if access.inside(place):
+            tiles[key].add(place)
+    if moving and any(places & touched.get(_before(key), set()) for key, places in touched.items()):
+        streamed = []  # what stays has to be there as long as the tile is
     arrived: dict[Any, set[Place]] = defaultdict(set)
     served: dict[Any, set[Place]] = defaultdict(set)
-    room: dict[Any, set[Place]] = defaultdict(set)
-    for at in nest.points(term):
-        place = access.place(at)
-        if not access.inside(place):
-            continue
-        here = nest.pe(at, above)
+    for key, places in tiles.items():
+        wanted = places - tiles.get(_before(key), set()) if moving else places
+        when, here = key
         ranked = {loop.name: loop for loop in nest.loops}
         group = tuple(
             (name, pe)
             for name, pe in here
-            if ranked[name].rank in own or set(ranked[name].dims) <= around
+            if ranked[name].rank in own
+            or set(ranked[name].dims) <= around
+            or outer[0] in nest.singly
         )
-        arrived[nest.when(fresh, at), here].add(place)
-        served[nest.when(fresh, at), group].add(place)
-        kept = [loop for loop in fresh if loop.rank in own] + streamed
-        room[nest.when(kept, at), here].add(place)
+        arrived[key] |= wanted
+        served[when, group] |= wanted
+    room: dict[Any, set[Place]] = defaultdict(set)
+    kept = [loop for loop in fresh if loop.rank in own] + streamed
+    for at in nest.points(term):
+        place = access.place(at)
+        if access.inside(place):
+            room[nest.when(kept, at), nest.pe(at, above)].add(place)
     for name, chosen in (("", lambda p, at: access.held(p, at)), (".places", lambda p, at: True)):
         for level_read, what, sets in (
             (outer[0], "read", served),
             (level, "arrived", arrived),
         ):
             number = sum(chosen(p, level_read) for places in sets.values() for p in places)
-            found[f"{key}.{what}{name}"] = number
+            found[f"{key_of}.{what}{name}"] = number
         sizes = [sum(chosen(p, level) for p in places) for places in room.values()]
-        found[f"{key}.most{name}"] = max(sizes, default=0)
+        found[f"{key_of}.most{name}"] = max(sizes, default=0)
     if not above and not any(loop.rank in own for loop in fresh):
-        found[f"{key}.whole"] = len({nest.when(fresh, at) for at in nest.points(term)})
+        found[f"{key_of}.whole"] = len({nest.when(fresh, at) for at in nest.points(term)})
+
+
+def _before(key: tuple[Place, Any]) -> tuple[Place, Any]:
+    """The tile of the iteration before, in the same instance."""
+    when, here = key
+    return (*when[:-1], when[-1] - 1), here
 
 
 def _drains(

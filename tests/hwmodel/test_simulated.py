@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 from cases import (
     ARRAYS,
-    HIERARCHIES,
     NETS,
     Case,
     cases,
     default_stays,
     designs,
+    hierarchies,
     mappings,
 )
 from hypothesis import given, settings
@@ -49,7 +49,7 @@ def without_compiling() -> Iterator[None]:
 def design_arch(
     design: Design,
     formats: dict[str, dict[str, str]],
-    levels: dict[str, dict[str, str]],
+    levels: dict[str, dict[str, Any]],
     array: dict[str, int],
 ) -> dict[str, Any]:
     sparse = [f"gate {','.join(sorted(t))} on {','.join(sorted(c))}" for t, c in design.gate]
@@ -224,7 +224,7 @@ def dense_of(formats: dict[str, dict[str, str]]) -> dict[str, set[str]]:
 def test_default_mapping(name: str, data: st.DataObject) -> None:
     case = data.draw(cases((name,)))
     design = data.draw(designs(list(case.arrays)))
-    levels = data.draw(st.sampled_from(HIERARCHIES))
+    levels = data.draw(hierarchies())
     array = dict(zip(("d0", "d1"), data.draw(st.sampled_from(ARRAYS)), strict=True))
     if any(level.get("instances") == "d0" for level in levels.values()):
         array["d1"] = 1
@@ -238,7 +238,8 @@ def test_default_mapping(name: str, data: st.DataObject) -> None:
     ]
     sync = len(charged.schedule.steps)
     instances = {level.name: level.instances for level in charged.arch.levels}
-    nest = case.nest(loops, sync, default_stays(case, levels, sync), instances, dense_of(formats))
+    stays = default_stays(case, levels, sync)
+    nest = case.nest(loops, sync, stays, instances, dense_of(formats), levels)
     check(charged, design, formats, nest)
 
 
@@ -252,7 +253,14 @@ def test_any_mapping(name: str, data: st.DataObject) -> None:
     formats = drawn_formats(data, case, design, mapped.stays)
     described = design_arch(design, formats, mapped.levels, mapped.array)
     charged = run(case, described, mapped.mapping)
-    nest = case.nest(mapped.loops, mapped.sync, mapped.stays, mapped.instances, dense_of(formats))
+    nest = case.nest(
+        mapped.loops,
+        mapped.sync,
+        mapped.stays,
+        mapped.instances,
+        dense_of(formats),
+        mapped.levels,
+    )
     check(charged, design, formats, nest)
 
 

@@ -1,0 +1,67 @@
+"""Halos: which places of a tile were in the tile of the iteration before.
+
+    I[c,p+r] by blocks of p:      block 0 reaches h = 0 1 2 3 4
+                                  block 1 reaches h =     2 3 4 5 6       of which 2 3 4 were there
+
+Only a loop of a rank that no axis is by itself has such places: then windows of its iterations may
+reach over each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zeroskip.einsum_spec.names import monomial_value
+from zeroskip.einsum_spec.tree import Affine, Floor, Var
+from zeroskip.einsum_spec.walk import single, variables
+from zeroskip.hwmodel.layer import Operand
+from zeroskip.hwmodel.nest import Loop
+from zeroskip.hwmodel.writer import groups
+
+MOST_ENUMERATED = 2**22
+"""Points of a window that are tried one by one; a larger one is taken to reach over itself."""
+
+
+def moves_over_itself(
+    operand: Operand, moving: Loop | None, keys: Sequence[Loop], extents: Mapping[str, int]
+) -> bool:
+    """Whether a tile has places of the one before.
+
+    moving : the innermost loop at which the tile changes; None for a tile that never does.
+    keys : the loops that name a tile and its place in the array, ``moving`` among them.
+    """
+    if moving is None:
+        return False
+    for axes in groups(operand.subscripts):
+        ranks = sorted({v for axis in axes for v in variables(operand.subscripts[axis])})
+        if moving.rank in ranks:
+            break
+    if any(single(operand.subscripts[axis]) == moving.rank for axis in axes):
+        return False
+    if prod(extents[rank] for rank in ranks) > MOST_ENUMERATED:
+        return True
+    grid = np.meshgrid(*(np.arange(extents[rank]) for rank in ranks), indexing="ij")
+    at = {rank: values.ravel() for rank, values in zip(ranks, grid, strict=True)}
+    others = [loop.index(at[loop.rank]) for loop in keys if loop.rank in at and loop != moving]
+    places = [_values(operand.subscripts[axis], at) for axis in axes]
+    turn = moving.index(at[moving.rank])
+    here = set(zip(*(x.tolist() for x in (turn, *others, *places)), strict=True))
+    return any((first + 1, *rest) in here for first, *rest in here)
+
+
+def _values(subscript: Affine, at: Mapping[str, NDArray[np.int64]]) -> NDArray[np.int64]:
+    """The place that a subscript names at every point."""
+    found = np.full_like(next(iter(at.values())), sum(m.value for m in subscript.offset))
+    for monomial, atom in subscript.terms:
+        match atom:
+            case Var(name):
+                found = found + monomial.value * at[name]
+            case Floor(inner, divisor):
+                found = found + monomial.value * (_values(inner, at) // monomial_value(divisor, {}))
+            case _:
+                raise AssertionError("a layer that is charged reads no index tensor")
+    return found
