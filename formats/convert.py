@@ -14,7 +14,7 @@ from zeroskip.formats.format import Format
 from zeroskip.formats.scipy_io import from_scipy, is_scipy
 from zeroskip.formats.tensor import Tensor
 from zeroskip.formats.torch_io import from_torch, is_torch
-from zeroskip.formats.values import cast, check_dtype, read_dtype
+from zeroskip.formats.values import cast, check_dtype, is_masked, read_dtype
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -112,7 +112,7 @@ def from_coords(
 
 def as_array(x: Any) -> Array:
     """A dense array of an array_like; refuses what NumPy would misread."""
-    if isinstance(x, np.ma.MaskedArray):
+    if is_masked(x):
         raise TensorError("a masked array has places without a value; pass x.filled(0)")
     try:
         return np.asarray(x)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroskip.errors import TensorError
+from zeroskip.formats.values import is_masked
 
 if TYPE_CHECKING:
     from zeroskip.formats.level_data import Array
@@ -25,7 +26,7 @@ def read_fill(given: object, dtype: np.dtype[Any]) -> Any:
         found = np.asarray(given)
     except (ValueError, TypeError):
         found = np.zeros(1)
-    if found.ndim or found.dtype.kind not in "biufV" or isinstance(given, np.ma.MaskedArray):
+    if found.ndim or found.dtype.kind not in "biufV" or is_masked(given):
         raise TensorError(f"a fill is one number, such as 0 or inf; found {given!r}")
     with np.errstate(all="ignore"):
         fill = found.astype(dtype)[()]

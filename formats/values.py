@@ -5,6 +5,7 @@ NumPy lacks bfloat16; the package ml_dtypes adds it, and is imported only where 
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,6 +48,12 @@ def dtype_of(name: str) -> np.dtype[Any]:
 def is_float(dtype: np.dtype[Any]) -> bool:
     """Whether values are floating-point numbers; NumPy calls bfloat16 a kind of void."""
     return dtype.kind == "f" or dtype.name == "bfloat16"
+
+
+def is_masked(x: object) -> bool:
+    """Whether it is an array of numpy.ma, which NumPy imports when it is first asked for."""
+    masked = sys.modules.get("numpy.ma")
+    return masked is not None and isinstance(x, masked.MaskedArray)
 
 
 def as_bits(array: Array) -> Array:

@@ -1,7 +1,8 @@
 """C text -> a kernel that can be called: compile or find it, dlopen, fill the struct.
 
 A kernel is called through cffi in ABI mode, which needs no compiler of its own and releases
-the GIL for the length of the call.  The struct's layout is read out of c/zs_kernel.h.
+the GIL for the length of the call.  The struct is that of c/zs_kernel.h, which tools/abi.py has
+written down for cffi in abi.py, so that no process has to parse C.
 
     kernel = load(c_text, "zs_kernel")
     run = kernel.prepare(buffers=[x, w, y], dims=[64, 128])
@@ -11,21 +12,26 @@ the GIL for the length of the call.  The struct's layout is read out of c/zs_ker
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from functools import cache, partial
-from importlib import resources
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
+import _cffi_backend
 import numpy as np
 
 from zeroskip.errors import CacheError, KernelError
 from zeroskip.formats.values import as_bits
 from zeroskip.native import settings, toolchain
+from zeroskip.native.abi import ffi
 from zeroskip.native.cache import Cache, CachedObject, refuses_to_execute
 from zeroskip.native.interruption import StillRunning, can_be_interrupted, interruptible
 from zeroskip.native.recent import Recent
+
+KERNEL = ffi.typeof("int32_t (*)(zs_args *)")
 
 INCLUDE = re.compile(r'^#include "(zs_\w+\.h)"$', re.MULTILINE)
 
@@ -45,16 +51,29 @@ REASONS: Final = {
 
 
 @cache
+def text_of(package: str, name: str) -> str:
+    """The file ``c/name`` of a package, in a folder or in an archive."""
+    module: Any = import_module(package)  # importlib.resources takes longer to import than to read
+    path = os.path.join(os.path.dirname(module.__file__), "c", name)
+    data: bytes = module.__loader__.get_data(path)
+    return data.decode().replace("\r\n", "\n")
+
+
 def header(name: str = "zs_kernel.h") -> str:
     """Text of one of the files in c/, as it stands."""
-    place = resources.files("zeroskip.native").joinpath("c", name)
-    return place.read_text(encoding="utf-8")
+    return text_of("zeroskip.native", name)
+
+
+def shared_part() -> str:
+    """What callers know of the header: its numbers and the struct."""
+    begin, end = "/* cdef: begin */", "/* cdef: end */"
+    return header().partition(begin)[2].partition(end)[0]
 
 
 @cache
 def constants() -> dict[str, int]:
     """The header's version, sizes and error codes, by name."""
-    found = re.findall(r"^#define (ZS_\w+) (\d+)$", _shared_part(), re.MULTILINE)
+    found = re.findall(r"^#define (ZS_\w+) (\d+)$", shared_part(), re.MULTILINE)
     return {name: int(number) for name, number in found}
 
 
@@ -100,7 +119,7 @@ class Kernel:
         self.symbol = symbol
         self.key = key
         self.c_text = c_text
-        self.entry: Callable[[Any], int] = getattr(library, symbol)
+        self.entry: Callable[[Any], int] = library.load_function(KERNEL, symbol)
         self._library = library  # closed when nothing refers to it any more
 
     def prepare(
@@ -137,7 +156,6 @@ class Invocation:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self._entry = kernel.entry
-        ffi = _ffi()
         self._from_buffer = ffi.from_buffer
         self._null = ffi.NULL
         self._args = ffi.new("zs_args *")
@@ -204,7 +222,7 @@ class Invocation:
             try:
                 status = interruptible(entry, args, self._kept)
             except StillRunning as left:
-                self._args = _ffi().new("zs_args *", args[0])  # the other is the kernel's
+                self._args = ffi.new("zs_args *", args[0])  # the other is the kernel's
                 self._args.stop = 0
                 self._buf = self._args.buf
                 raise left.cause from None
@@ -288,7 +306,6 @@ def _load(text: str, symbol: str, flags: tuple[str, ...]) -> Kernel:
     if not re.fullmatch(r"[A-Za-z_]\w*", symbol, re.ASCII):
         raise KernelError(f"{symbol!r} is not the name of a C function")
     key, path, opened = library(text, flags)
-    declare(f"int32_t {symbol}(zs_args *args);")
     try:
         return Kernel(symbol, key, text, opened)
     except AttributeError as cause:
@@ -299,7 +316,7 @@ def _load(text: str, symbol: str, flags: tuple[str, ...]) -> Kernel:
 
 def library(text: str, flags: tuple[str, ...], mode: int = 0) -> tuple[str, Path, Any]:
     """A whole text as a loaded library: the key and the file that it is cached under, and cffi's
-    handle.
+    handle, whose ``load_function`` finds what it exports.
 
     mode : flags of dlopen beside cffi's own.
     """
@@ -322,7 +339,7 @@ def _open(found: CachedObject, mode: int) -> Any:
     """The library, or None where the path no longer leads to the file whose digest was
     checked."""
     try:
-        library = _ffi().dlopen(str(found.path), mode)
+        library = _cffi_backend.load_library(str(found.path), mode)
     except OSError as cause:
         if not found.is_same_file():
             return None
@@ -334,27 +351,3 @@ def _open(found: CachedObject, mode: int) -> Any:
             ) from cause
         raise CacheError(f"the kernel {found.path} cannot be loaded: {cause}") from cause
     return library if found.is_same_file() else None
-
-
-# ---- cffi -------------------------------------------------------------------------------
-
-
-def _shared_part() -> str:
-    begin, end = "/* cdef: begin */", "/* cdef: end */"
-    return header().partition(begin)[2].partition(end)[0]
-
-
-@cache
-def _ffi() -> Any:
-    """The one FFI of the process, which knows zs_args."""
-    import cffi
-
-    ffi = cffi.FFI()
-    ffi.cdef(_shared_part())
-    return ffi
-
-
-@cache
-def declare(prototype: str) -> None:
-    """Tell cffi of a C function, once."""
-    _ffi().cdef(prototype)

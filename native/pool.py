@@ -13,8 +13,9 @@ from typing import Any
 
 from zeroskip.errors import CompilerError
 from zeroskip.native import load, settings
+from zeroskip.native.abi import ffi
 
-RUN = "int32_t zs_pool_run(int64_t parts, int32_t (*function)(zs_args *), zs_args *args);"
+RUN = "int32_t (*)(int64_t parts, int32_t (*function)(zs_args *), zs_args *args)"
 FLAGS = ("-pthread",)
 
 
@@ -40,5 +41,4 @@ def runner() -> tuple[Any, str]:
         _, _, opened = load.library(load.whole_text(load.header("zs_pool.c")), FLAGS, keep)
     except CompilerError as cause:
         return None, str(cause)
-    load.declare(RUN)
-    return opened.zs_pool_run, ""
+    return opened.load_function(ffi.typeof(RUN), "zs_pool_run"), ""

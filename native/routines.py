@@ -7,20 +7,12 @@ the text and hands it over; it has a twin in Python for where there is no compil
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
-from importlib import resources
 from typing import Any
 
 from numpy.typing import NDArray
 
 from zeroskip.errors import CompilerError
-from zeroskip.native.load import Kernel, load
-
-
-@cache
-def text_of(package: str, name: str) -> str:
-    """The C file ``c/name`` of a package."""
-    return resources.files(package).joinpath("c", name).read_text(encoding="utf-8")
+from zeroskip.native.load import Kernel, load, text_of
 
 
 def run(

@@ -7,6 +7,7 @@ what `import zeroskip` costs does the place of an import matter.
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -289,3 +290,35 @@ assert O.shape == (1, 3, 3, 3)
 
 def test_text_to_kernel_needs_no_sympy_and_no_scipy():
     assert loaded_after(RUN) & LAZY == set()
+
+
+FIRST_CALLS = """
+import sys
+import numpy as np
+import zeroskip as zs
+W = zs.tensor(np.eye(4, dtype=np.float32), "CSR")
+layer = zs.layer("O[m,n] = W[m,k]*X[k,n]")
+X = np.ones((4, 3), np.float32)
+assert layer(W=W, X=X).sum() == 12
+assert layer.bind(W=W)(X).sum() == 12
+print("loaded:", *sys.modules)
+"""
+
+SLOW = {"cffi", "numpy.ma", "pycparser", "scipy", "sympy", "zipfile"}
+"""What takes longer to import than a kernel from disk to run."""
+
+
+def test_a_process_that_finds_its_kernels_on_disk_imports_nothing_slow(tmp_path):
+    def loaded():
+        done = subprocess.run(
+            [sys.executable, "-c", FIRST_CALLS],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=ROOT / "tests",
+            env={**os.environ, "ZEROSKIP_CACHE_DIR": str(tmp_path / "kernels")},
+        )
+        return set(done.stdout.partition("loaded:")[2].split())
+
+    loaded()
+    assert loaded() & SLOW == set()

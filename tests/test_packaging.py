@@ -119,7 +119,7 @@ def imported_packages() -> set[str]:
     return found
 
 
-DISTRIBUTION = {"ruamel": "ruamel.yaml", "sklearn": "scikit-learn"}
+DISTRIBUTION = {"_cffi_backend": "cffi", "ruamel": "ruamel.yaml", "sklearn": "scikit-learn"}
 OPTIONAL = {"torch"}
 """Used where the user brought one: never imported unless already loaded."""
 

@@ -11,6 +11,7 @@ import pytest
 from zeroskip.errors import CacheError, CompilerError, KernelError
 from zeroskip.native import load as loading
 from zeroskip.native import settings, toolchain
+from zeroskip.native.abi import ffi
 from zeroskip.native.cache import Cache, CachedObject
 from zeroskip.native.load import constants, header, load, whole_text
 
@@ -154,8 +155,24 @@ def test_every_error_code_has_its_sentence():
 def test_the_struct_is_the_one_of_the_design():
     n = constants()
     assert (n["ZS_MAX_BUFS"], n["ZS_MAX_DIMS"], n["ZS_MAX_SCALARS"]) == (96, 64, 16)
-    assert loading._ffi().sizeof("zs_args") == 72 + 8 * (96 + 64 + 16 + 16)
-    assert loading._ffi().offsetof("zs_args", "buf") == 72
+    assert ffi.sizeof("zs_args") == 72 + 8 * (96 + 64 + 16 + 16)
+    assert ffi.offsetof("zs_args", "buf") == 72
+
+
+def test_what_cffi_knows_of_the_struct_is_what_the_header_says():
+    """Else run tools/abi.py."""
+    import cffi
+
+    parsed = cffi.FFI()
+    parsed.cdef(loading.shared_part())
+
+    def fields(of):
+        named = of.typeof("zs_args").fields
+        return [(name, x.offset, x.type.cname.replace("struct ", "")) for name, x in named]
+
+    assert fields(ffi) == fields(parsed)
+    assert ffi.sizeof("zs_args") == parsed.sizeof("zs_args")
+    assert {name: ffi.integer_const(name) for name in constants()} == constants()
 
 
 @needs_cc
@@ -306,10 +323,10 @@ def test_what_is_whole_but_no_object_is_an_error(cache_dir):
 def test_noexec_is_named(monkeypatch, cache_dir):
     class Refusing:
         @staticmethod
-        def dlopen(path, flags):
+        def load_library(path, flags):
             raise OSError(f"{path}: failed to map segment from shared object")
 
-    monkeypatch.setattr(loading, "_ffi", Refusing)
+    monkeypatch.setattr(loading, "_cffi_backend", Refusing)
     monkeypatch.setattr(loading, "refuses_to_execute", lambda directory: directory == cache_dir)
     with pytest.raises(CacheError) as caught:
         load(SCALE, "scale")

@@ -13,7 +13,7 @@ from zeroskip.formats.reshaping import with_values
 from zeroskip.formats.scipy_io import is_scipy
 from zeroskip.formats.tensor import Tensor
 from zeroskip.formats.torch_io import from_torch, is_torch
-from zeroskip.formats.values import check_dtype
+from zeroskip.formats.values import check_dtype, is_masked
 
 
 def read_operand(x: Any) -> Any:
@@ -24,7 +24,7 @@ def read_operand(x: Any) -> Any:
         x = from_torch(x) if str(x.layout) == "torch.strided" else tensor(x)
     elif is_scipy(x):
         x = tensor(x)
-    elif isinstance(x, list | tuple | np.ma.MaskedArray):
+    elif isinstance(x, list | tuple) or is_masked(x):
         x = as_array(x)
     if isinstance(x, np.ndarray | np.generic):
         check_dtype(x.dtype)
