@@ -94,7 +94,8 @@ def test_a_changed_figure_is_found_out(data: st.DataObject) -> None:
     mapped = data.draw(mappings(case))
     formats = drawn_formats(data, case, design, mapped.stays)
     described = design_arch(design, formats, mapped.levels, mapped.array)
-    nest = case.nest(mapped.loops, mapped.sync, mapped.stays, mapped.instances, dense_of(formats))
+    shape = mapped.loops, mapped.sync, mapped.stays, mapped.instances
+    nest = case.nest(*shape, dense_of(formats), mapped.levels)
     right = run(case, described, mapped.mapping)
     lines = right.cascade.text.splitlines()
     number = data.draw(st.sampled_from([n for n, line in enumerate(lines) if line[0] != "#"]))
