@@ -46,6 +46,14 @@ def describe(arch: Arch) -> str:
             f"reads {limit(level.read_bits_per_cycle, key + '.read_bits_per_cycle')}, "
             f"writes {limit(level.write_bits_per_cycle, key + '.write_bits_per_cycle')} bits/cycle"
         )
+        ports = (level.metadata_read_bits_per_cycle, level.metadata_write_bits_per_cycle)
+        apart = [
+            f"{way} {rate:,.10g}"
+            for way, rate in zip(("reads", "writes"), ports, strict=True)
+            if rate is not None
+        ]
+        if apart:
+            lines.append(f"    metadata on ports of its own: {', '.join(apart)} bits/cycle")
         lines.append(f"    data: {_cost(level.data)}")
         if level.metadata != level.data:
             lines.append(f"    metadata: {_cost(level.metadata)}")

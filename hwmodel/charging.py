@@ -17,11 +17,11 @@ from zeroskip.hwmodel import mapping as maps
 from zeroskip.hwmodel.accounting import write_accounting
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.arch import arch as make_arch
+from zeroskip.hwmodel.bandwidth import bandwidth_cycles_of
 from zeroskip.hwmodel.cartesian import charge_cartesian
 from zeroskip.hwmodel.charge import Charge
 from zeroskip.hwmodel.conversion import conversions_of
 from zeroskip.hwmodel.costs import (
-    bandwidth_cycles_of,
     classes_of,
     compute_cycles_of,
     cycles_of_points,

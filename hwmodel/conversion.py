@@ -38,7 +38,7 @@ from zeroskip.formats.ranks import Axis, Part, axis_of
 from zeroskip.formats.tensor import Tensor
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.arch import arch as make_arch
-from zeroskip.hwmodel.costs import bandwidth_cycles_of
+from zeroskip.hwmodel.bandwidth import bandwidth_cycles_of
 from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.expectation import expected_storage
 from zeroskip.hwmodel.layer import Layer

@@ -69,33 +69,6 @@ def cycles_of_points(cascade: Accounting, counts: Counts) -> tuple[int, int]:
     return busy, worked
 
 
-def bandwidth_cycles_of(arch: Arch, traffic: Traffic) -> dict[str, float]:
-    """Cycles of each level with a limit; local stores work side by side, on the mean PE."""
-    found = {}
-    for level in arch.levels:
-        moved = sum((m for (name, _), m in traffic.items() if name == level.name), Moves())
-        side_by_side = arch.number(level)
-        times = [
-            _cycles(bits, rate, side_by_side)
-            for bits, rate in (
-                (moved.read_bits, level.read_bits_per_cycle),
-                (moved.write_bits, level.write_bits_per_cycle),
-            )
-            if rate is not None
-        ]
-        if times:
-            found[level.name] = max(times)
-    return found
-
-
-def _cycles(bits: float, rate: float, side_by_side: int) -> float:
-    """Bits over a rate, rounded up, without a rounding before; of a mean, as it is."""
-    if not isinstance(bits, int):
-        return bits / (rate * side_by_side)
-    top, bottom = rate.as_integer_ratio()
-    return -(-bits * bottom // (top * side_by_side))
-
-
 def work_per_pe_of(
     arch: Arch, schedule: Schedule, cascade: Accounting, counts: Counts
 ) -> NDArray[np.int64]:

@@ -58,9 +58,7 @@ class Estimate:
         most = {flow.most for flow in flows if flow.most}
         compressed = "approximate" if isinstance(self.outcome, Expected) else ""
         traffic = self._worst(moved, compressed)
-        limits = any(
-            level.read_bits_per_cycle or level.write_bits_per_cycle for level in self.arch.levels
-        )
+        limits = any(level.has_limit for level in self.arch.levels)
         return {
             "ops": self._worst(operations),
             "cycles": self._worst(

@@ -22,6 +22,8 @@ class Level:
     instances : dimensions of the array along which there is one of it each; none: one in all.
     capacity_bits : of each instance; None for unlimited.
     read_bits_per_cycle, write_bits_per_cycle : of each instance; None for unlimited.
+    metadata_read_bits_per_cycle, metadata_write_bits_per_cycle : of ports for metadata alone; None
+        where metadata go with the data.
     data, metadata : the action that a bit costs, by kind; None where no table gives one.
     halo : ``new``: of a tile that a window reaches only what is newly needed comes; ``whole``: all.
     multicast : whether one read serves all instances inside that need the same entry.
@@ -42,6 +44,19 @@ class Level:
     cache: Policy | None = None
     halo: Halo = "new"
     multicast: bool = True
+    metadata_read_bits_per_cycle: float | None = None
+    metadata_write_bits_per_cycle: float | None = None
+
+    @property
+    def has_limit(self) -> bool:
+        """Whether any of its ports has a bandwidth."""
+        ports = (
+            self.read_bits_per_cycle,
+            self.write_bits_per_cycle,
+            self.metadata_read_bits_per_cycle,
+            self.metadata_write_bits_per_cycle,
+        )
+        return any(ports)
 
     @property
     def pj_per_bit(self) -> float:
@@ -87,9 +102,10 @@ def read_levels(
         metadata = _action(entry, "metadata_energy", table, place, capacity) or data
         where = entry.text("source", "")
         kept = *_lines_and_cache(entry, place), *_halo_and_multicast(entry, place, last)
+        apart = [_port(entry, f"metadata_{way}_bits_per_cycle") for way in ("read", "write")]
         entry.close()
         bits_and_costs = capacity, reads, writes, data, metadata
-        levels.append(Level(key, place, instances, *bits_and_costs, where, *kept))
+        levels.append(Level(key, place, instances, *bits_and_costs, where, *kept, *apart))
         defaulted += entry.defaulted
     special = any(level.lines or level.cache for level in levels)
     if special and [level.place for level in levels] != ["off_chip", "buffer", "local"]:
@@ -118,6 +134,14 @@ def _instances(
         around = "*".join(outer[-1].instances)
         entry.fail("instances", f"expected at least {around}, those of {outer[-1].name}", text)
     return tuple(dim for dim in dims if dim in wanted)
+
+
+def _port(entry: Reader, key: str) -> float | None:
+    """The bandwidth of a port that metadata have to themselves; None without one."""
+    entry.asked.add(key)
+    if entry.data.get(key) is None:
+        return None
+    return entry.number(key, expected="a number of bits, of a port for metadata alone")
 
 
 def _lines_and_cache(entry: Reader, place: str) -> tuple[Lines | None, Policy | None]:

@@ -150,7 +150,9 @@ def _most_off_chip(arch: Arch) -> float | None:
     level = arch.off_chip
     if level.read_bits_per_cycle is None or level.write_bits_per_cycle is None:
         return None
-    return (level.read_bits_per_cycle + level.write_bits_per_cycle) * arch.clock_hz
+    apart = (level.metadata_read_bits_per_cycle, level.metadata_write_bits_per_cycle)
+    data = level.read_bits_per_cycle + level.write_bits_per_cycle
+    return (data + sum(rate for rate in apart if rate is not None)) * arch.clock_hz
 
 
 def storage_bits_of(arch: Arch) -> int | None:

@@ -77,7 +77,7 @@ def _of_time(layer: Layer, arch: Arch, schedule: Schedule) -> Iterator[str]:
         yield "PEs wait for each other at the end only"
     if arch.multipliers > 1 and arch.lanes is None:
         yield f"the {arch.multipliers} multipliers of a PE share its work evenly within a step"
-    if arch.local.read_bits_per_cycle or arch.local.write_bits_per_cycle:
+    if arch.local.has_limit:
         yield f"{arch.local.name}: its bandwidth is shared evenly: the mean PE, not the busiest"
 
 

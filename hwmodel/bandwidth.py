@@ -1,0 +1,65 @@
+"""Cycles that levels need to move bits: reads beside writes, and metadata on ports of their own
+where a level has these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from zeroskip.hwmodel.arch import Arch
+from zeroskip.hwmodel.levels import Level
+from zeroskip.hwmodel.traffic import Moves, Traffic
+
+
+def bandwidth_cycles_of(arch: Arch, traffic: Traffic) -> dict[str, float]:
+    """Cycles of each level with a limit; local stores work side by side, on the mean PE."""
+    found = {}
+    for level in arch.levels:
+        moved = sum((m for (name, _), m in traffic.items() if name == level.name), Moves())
+        times = [
+            cycles_of_bits(bits, rate, arch.number(level))
+            for bits, rate in ports_of(level, kinds_of(moved))
+        ]
+        if times:
+            found[level.name] = max(times)
+    return found
+
+
+KINDS = ("read data", "read metadata", "write data", "write metadata")
+"""What goes over a port."""
+
+
+def kinds_of(moved: Moves) -> dict[str, int]:
+    """Bits of each kind."""
+    return {
+        "read data": moved.read_data_bits,
+        "read metadata": moved.read_metadata_bits,
+        "write data": moved.write_data_bits,
+        "write metadata": moved.write_metadata_bits,
+    }
+
+
+def ports_of(level: Level, bits: Mapping[str, Any]) -> list[tuple[Any, float]]:
+    """Bits that go over each port of a level that has a limit, and its bits a cycle: metadata go
+    with the data, unless they have a port of their own."""
+    found: list[tuple[Any, float]] = []
+    for way, rate, apart in (
+        ("read", level.read_bits_per_cycle, level.metadata_read_bits_per_cycle),
+        ("write", level.write_bits_per_cycle, level.metadata_write_bits_per_cycle),
+    ):
+        data, metadata = bits[f"{way} data"], bits[f"{way} metadata"]
+        if apart is not None:
+            found.append((metadata, apart))
+        else:
+            data = data + metadata
+        if rate is not None:
+            found.append((data, rate))
+    return found
+
+
+def cycles_of_bits(bits: float, rate: float, side_by_side: int) -> float:
+    """Bits over a rate, rounded up, without a rounding before; of a mean, as it is."""
+    if not isinstance(bits, int):
+        return bits / (rate * side_by_side)
+    top, bottom = rate.as_integer_ratio()
+    return -(-bits * bottom // (top * side_by_side))
