@@ -59,8 +59,8 @@ def sweep(
     mapping : Mapping, optional
         For every point.
     executor : optional
-        Anything with the interface of `concurrent.futures.Executor`, as of processes, Dask or MPI;
-        points are charged one after the other without it.
+        Anything with the interface of `concurrent.futures.Executor`, as of processes, Dask (a
+        client is one) or MPI; points are charged one after the other without it.
     resume : path, optional
         A file that every point is written to as it is done; those that are there already are not
         charged again.  Of another sweep it is refused.
@@ -73,7 +73,8 @@ def sweep(
         A row a point: the architecture, the density of each operand that is swept, cycles,
         picojoules, effectual operations, utilisation, bits off chip, whether every working set
         fits, and ``pareto``: no other row of the same densities needs less time and no more energy,
-        or less energy and no more time.
+        or less energy and no more time.  ``.to_xarray()`` has the architecture and each
+        density as a dimension.
 
     Raises
     ------
@@ -111,8 +112,8 @@ def sweep(
     rows = [[*points[k].labels, *found[k]] for k in range(len(points))]
     front = _pareto(rows, len(swept) + 1)
     columns = [
-        Column("arch"),
-        *(Column(f"{name}_density", format=".3g") for name in swept),
+        Column("arch", axis=True),
+        *(Column(f"{name}_density", format=".3g", axis=True) for name in swept),
         Column("cycles", format="by size"),
         Column("energy_pj", format="by size"),
         Column("effectual", format="by size"),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pandas import DataFrame
     from rich.table import Table as RichTable
+    from xarray import Dataset
 
 
 LINE_STYLES = ("-", "--", ":", "-.")
@@ -38,11 +39,13 @@ class Column:
         with thousands separators and floats with four digits.  ``"si:s"`` shows numbers of
         that unit with a prefix: 0.000427 as ``427 µs``.  ``"by size"`` shows floats as
         ``24,920,123``, ``12.35`` or ``0.00427``: no exponent where digits do.
+    axis : whether its values, with those of other such columns, say which point a row is.
     """
 
     name: str
     unit: str = ""
     format: str = ""
+    axis: bool = False
 
     @property
     def heading(self) -> str:
@@ -234,6 +237,45 @@ class Table:
             raise ZeroskipError("to_pandas() needs pandas: pip install zeroskip[plot]") from None
         return pd.DataFrame([list(row) for row in self.rows], columns=list(self.names))
 
+    def to_xarray(self, *axes: str) -> Dataset:
+        """An xarray Dataset: a dimension for each axis, a variable for every other column.
+
+        axes : columns whose values together tell the rows apart; by default those that were made
+            as such, as `zeroskip.sweep` does, and else one dimension ``row``.  A combination that
+            no row has is NaN.
+
+        Raises
+        ------
+        ZeroskipError
+            Where two rows have the same values in all of them; and without xarray.
+        """
+        try:
+            import xarray
+        except ImportError:
+            raise ZeroskipError("to_xarray() needs xarray: pip install zeroskip[sweep]") from None
+        chosen = axes or tuple(column.name for column in self.columns if column.axis)
+        values = {name: list(dict.fromkeys(self[name].tolist())) for name in chosen}
+        seen: dict[tuple[Any, ...], int] = {}
+        for number, row in enumerate(self):
+            place = tuple(values[name].index(row[name]) for name in chosen) or (number,)
+            if place in seen:
+                point = ", ".join(f"{name} {row[name]}" for name in chosen)
+                raise ZeroskipError(
+                    f"to_xarray: rows {seen[place]} and {number} are both of {point}\n"
+                    "Name the columns that tell rows apart: to_xarray('arch', 'F_density')."
+                )
+            seen[place] = number
+        dims = chosen or ("row",)
+        shape = tuple(map(len, values.values())) or (len(self),)
+        coords: dict[str, Any] = {name: (name, cells) for name, cells in values.items()}
+        found = {
+            column.name: (dims, _spread(self[column.name], list(seen), shape), _units(column))
+            for column in self.columns
+            if column.name not in chosen
+        }
+        attributes = {"title": self.title, "notes": "\n".join(self.notes)}
+        return xarray.Dataset(found, coords, attributes)
+
     def to_csv(self, path: str | Path | None = None) -> str:
         """The table as comma-separated text, a header first; also written to ``path``."""
         out = io.StringIO()
@@ -338,6 +380,23 @@ def with_prefix(value: float, unit: str) -> str:
     rounded = float(f"{value:.2e}")
     power = min(max(math.floor(math.log10(abs(rounded)) / 3 + 1e-9), -5), 4)
     return f"{rounded / 1000.0**power:.3g} {'fpnµm kMGT'[power + 5].strip()}{unit}"
+
+
+def _units(column: Column) -> dict[str, str]:
+    return {"units": column.unit} if column.unit else {}
+
+
+def _spread(
+    cells: NDArray[Any], places: Sequence[tuple[int, ...]], shape: tuple[int, ...]
+) -> NDArray[Any]:
+    """Cells at their places; NaN, of no numbers None, at the others."""
+    whole = math.prod(shape) == len(places)
+    numeric = cells.dtype.kind in "iuf"
+    kind = cells.dtype if whole else np.dtype(np.float64 if numeric else object)
+    found = np.full(shape, np.nan if kind.kind == "f" else None if kind.kind == "O" else 0, kind)
+    for place, cell in zip(places, cells, strict=True):
+        found[place] = cell
+    return found
 
 
 def _wide(values: NDArray[Any]) -> bool:

@@ -72,6 +72,35 @@ def test_executors_give_the_same_rows(pool):
         assert swept(executor=executor).rows == swept().rows
 
 
+@pytest.fixture
+def client():
+    """Of a Dask cluster of two processes here."""
+    distributed = pytest.importorskip("dask.distributed")
+    local = {"host": "127.0.0.1", "dashboard_address": None}
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, **local) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+@pytest.mark.filterwarnings("default")  # Dask's own
+def test_a_dask_cluster_gives_the_same_rows(client):
+    assert swept(executor=client).rows == swept().rows
+    assert swept(executor=client.get_executor()).rows == swept().rows
+
+
+def test_xarray_has_a_dimension_for_each_density():
+    pytest.importorskip("xarray")
+    table = swept()
+    found = table.to_xarray()
+    assert dict(found.sizes) == {"arch": 2, "A_density": 3, "B_density": 2}
+    for row in table:
+        place = {name: row[name] for name in ("arch", "A_density", "B_density")}
+        for figure in ("cycles", "energy_pj", "fits", "pareto"):
+            assert found[figure].sel(place).item() == row[figure]
+
+
 def test_real_operands_are_charged_exactly():
     table = zs.sweep(LINE, "scnn", A=np.eye(6), B=np.eye(6), progress=False)
     assert table.names[:2] == ("arch", "cycles")

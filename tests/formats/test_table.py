@@ -146,10 +146,30 @@ def test_bars_over_text():
         Table("", ["a"], [("x",)]).plot()
 
 
+def test_xarray():
+    pytest.importorskip("xarray")
+    rows = TABLE.to_xarray()
+    assert dict(rows.sizes) == {"row": 2}
+    assert rows["total"].values.tolist() == [2048, 96]
+    assert rows["total"].attrs == {"units": "bits"}
+    assert (rows.attrs["title"], rows.attrs["notes"]) == ("sizes", "one note")
+    assert TABLE.to_xarray("format")["share"].sel(format="C<S>R") == 0.25
+    columns = [Column("a", axis=True), Column("b", axis=True), "n", "word"]
+    partial = Table("", columns, [(1, 2, 5, "x"), (1, 3, 6, "y"), (4, 3, 7, "z")]).to_xarray()
+    assert partial["n"].sel(a=4, b=3) == 7
+    assert np.isnan(partial["n"].sel(a=4, b=2))
+    assert partial["word"].sel(a=[1, 4], b=2).isnull().values.tolist() == [False, True]
+    with pytest.raises(ZeroskipError, match=r"^to_xarray: rows 0 and 1 are both of a 1\n"):
+        Table("", columns, [(1, 2, 5, "x"), (1, 3, 6, "y")]).to_xarray("a")
+    with pytest.raises(ZeroskipError, match="no column"):
+        TABLE.to_xarray("c")
+
+
 @pytest.mark.parametrize(
     ("module", "method", "message"),
     [
         ("matplotlib.pyplot", "plot", "plot() needs matplotlib: pip install zeroskip[plot]"),
+        ("xarray", "to_xarray", "to_xarray() needs xarray: pip install zeroskip[sweep]"),
         ("pandas", "to_pandas", "to_pandas() needs pandas: pip install zeroskip[plot]"),
     ],
 )
