@@ -4,33 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from zeroskip.errors import TensorError
+from zeroskip.formats.density_models import Blocks, Model, Nested, Tiles, band, of_blocks
 from zeroskip.formats.level_data import Array, check_room
-from zeroskip.formats.tensor import check_shape
+from zeroskip.formats.tensor import Tensor, check_shape
 from zeroskip.formats.values import read_dtype
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a density keeps of a tensor.
+
+    kind : ``profile``, with the axes of whose slices the non-zeros were counted, or ``empirical``,
+        with the extents of the tiles.
+    counts : of each slice or tile, 64-bit integers in row-major order.
+    """
+
+    kind: str
+    parts: tuple[int, ...]
+    counts: bytes
+
+
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class Density:
     """Stands in for an operand of which only the share of non-zeros is known.
+
+    `Density.profile` and `Density.empirical` measure one of a tensor, slice by slice or tile by
+    tile.
 
     Parameters
     ----------
     shape : sequence of int
     density : float, array_like or None
-        Non-zeros over elements, 0 .. 1; an array is a sweep over its values.  Left out only
-        with a structure, which says it.
+        Non-zeros over elements, 0 .. 1; an array is a sweep over its values.  None only with
+        a structure, which says it; of a band it is then full.
     structure : str, optional
-        ``"2:4"``: exactly 2 of every 4 neighbours along the last axis are non-zero.  Without
-        it, non-zeros lie anywhere, each place being as likely as any other.
+        ``"2:4"``: exactly 2 of every 4 neighbours along the last axis are non-zero; ``"4:8 2:4"``:
+        so are those of 4 of every 8 such groups, and the others are empty (hierarchical, outermost
+        first).  ``"banded"``: only places (…, i, j) with |i - j| <= ``width`` are, any of them as
+        likely as any other.  Without it, non-zeros lie anywhere.
+    width : int
+        Of a band: diagonals on either side of the main one.
 
     Examples
     --------
@@ -40,12 +63,18 @@ class Density:
     [0.25, 0.5]
     >>> Density((2, 8), structure="2:4")
     Density((2, 8), 0.5, structure='2:4')
+    >>> Density((4, 64), structure="3:4 2:4").density
+    0.375
+    >>> Density((6, 6), structure="banded", width=1).nnz
+    16
     """
 
     shape: tuple[int, ...]
     densities: tuple[float, ...]
     swept: bool
     structure: str | None
+    width: int | None
+    measured: Measured | None
 
     def __init__(
         self,
@@ -53,9 +82,19 @@ class Density:
         density: ArrayLike | None = None,
         *,
         structure: str | None = None,
+        width: int | None = None,
     ) -> None:
         extents = check_shape(shape)
-        share = None if structure is None else _check_structure(structure, extents)
+        share = most = None
+        if structure == "banded":
+            share = most = _full_band(extents, width)
+        elif width is not None:
+            raise TensorError(
+                f"width {width!r} is that of a band, and structure is {structure!r}\n"
+                'Write structure="banded", or leave the width out.'
+            )
+        elif structure is not None:
+            share = prod(g / h for g, h in _levels_of(structure, extents))
         if density is None:
             if share is None:
                 raise TensorError("a Density without a structure needs its density, 0 .. 1")
@@ -70,17 +109,119 @@ class Density:
             where = f"density {i} of the sweep" if array.ndim else "the density"
             if not 0 <= value <= 1:
                 raise TensorError(f"{where} is {value}; expected a share of the elements, 0 .. 1")
-            if share is not None and value != share:
+            if most is not None and round(value * prod(extents)) > round(most * prod(extents)):
+                raise TensorError(
+                    f"{where} is {value}, a share of all elements; a band of width {width} has "
+                    f"room for {most:.6g}\nTake a wider band, or None for the density: a full one."
+                )
+            if most is None and share is not None and value != share:
                 raise TensorError(
                     f"{where} is {value}; structure {structure!r} has exactly {share}\n"
                     "Leave out the density, or the structure."
                 )
-        object.__setattr__(self, "shape", extents)
-        object.__setattr__(self, "densities", values)
-        object.__setattr__(self, "swept", array.ndim == 1)
+        self._set(extents, values, swept=array.ndim == 1, structure=structure, width=width)
+
+    def _set(
+        self,
+        shape: tuple[int, ...],
+        densities: tuple[float, ...],
+        *,
+        swept: bool = False,
+        structure: str | None = None,
+        width: int | None = None,
+        measured: Measured | None = None,
+    ) -> None:
+        object.__setattr__(self, "shape", shape)
+        object.__setattr__(self, "densities", densities)
+        object.__setattr__(self, "swept", swept)
         object.__setattr__(self, "structure", structure)
+        object.__setattr__(self, "width", width)
+        object.__setattr__(self, "measured", measured)
+
+    # ---- measured ones ------------------------------------------------------------------
+
+    @classmethod
+    def profile(cls, x: Any, axes: int | Sequence[int]) -> Density:
+        """The density of every slice along some axes of a tensor, in place of that tensor.
+
+        Drawn from it, each slice has as many non-zeros as that of ``x``, at any of its places.
+
+        Parameters
+        ----------
+        x : anything that `zeroskip.tensor` takes
+        axes : one axis, or several: a slice for each of their places
+
+        Examples
+        --------
+        >>> rows = Density.profile(np.diag([1.0, 2.0, 0.0]), axes=0)
+        >>> rows
+        Density.profile(<3×3>, axes=(0,))
+        >>> np.count_nonzero(rows.sample(0), axis=1).tolist()
+        [1, 1, 0]
+        """
+        held = _nonzeros(x)
+        chosen = (axes,) if isinstance(axes, int | np.integer) else tuple(axes)
+        for axis in chosen:
+            if not isinstance(axis, int | np.integer) or not 0 <= axis < held.ndim:
+                raise TensorError(
+                    f"axes: expected axes 0 .. {held.ndim - 1} of shape {held.shape}, found "
+                    f"{axis!r}"
+                )
+        kept = tuple(sorted({int(axis) for axis in chosen}))
+        others = tuple(axis for axis in range(held.ndim) if axis not in kept)
+        return cls._of(held, "profile", kept, held.sum(axis=others, dtype=np.int64))
+
+    @classmethod
+    def empirical(cls, x: Any, tile: Sequence[int]) -> Density:
+        """How full the tiles of a tensor are, in place of that tensor.
+
+        Drawn from it, each tile has as many non-zeros as one tile of ``x`` that is picked by
+        chance, at any of its places: clusters stay, and so does the mean.
+
+        Parameters
+        ----------
+        x : anything that `zeroskip.tensor` takes
+        tile : extent of a tile along each axis, which divides that of ``x``
+
+        Examples
+        --------
+        >>> Density.empirical(np.eye(4), tile=(2, 2)).density
+        0.25
+        """
+        held = _nonzeros(x)
+        extents = check_shape(tile)
+        fits = len(extents) == held.ndim and all(
+            b and n % b == 0 for n, b in zip(held.shape, extents, strict=True)
+        )
+        if not fits:
+            raise TensorError(
+                f"tile {extents} does not divide shape {held.shape}: expected one extent for each "
+                "axis, of which the axis has a multiple"
+            )
+        return cls._of(held, "empirical", extents, of_blocks(held, extents))
+
+    @classmethod
+    def _of(cls, held: Array, kind: str, parts: tuple[int, ...], counts: Array) -> Density:
+        made = cls.__new__(cls)
+        share = float(held.mean()) if held.size else 0.0
+        kept = Measured(kind, parts, np.asarray(counts, np.int64).tobytes())
+        made._set(held.shape, (share,), structure=kind, measured=kept)
+        return made
 
     # ---- what it is ---------------------------------------------------------------------
+
+    @property
+    def model(self) -> Model:
+        """Where its non-zeros lie."""
+        return _model(self.shape, self.density, self.structure, self.width, self.measured)
+
+    @property
+    def pattern(self) -> Density:
+        """The fullest density of which every place is more likely by one factor."""
+        if self.structure not in (None, "banded"):
+            return self
+        full = 1.0 if self.structure is None else None
+        return Density(self.shape, full, structure=self.structure, width=self.width)
 
     @property
     def ndim(self) -> int:
@@ -102,7 +243,7 @@ class Density:
 
     @property
     def nnz(self) -> int:
-        """Non-zeros: ``round(density * size)``."""
+        """Non-zeros: ``round(density * size)``; of an empirical one, on average."""
         return round(self.density * self.size)
 
     def __len__(self) -> int:
@@ -110,11 +251,21 @@ class Density:
 
     def __iter__(self) -> Iterator[Density]:
         """Each point of a sweep as a `Density` of its own; a single one once."""
-        return (Density(self.shape, value, structure=self.structure) for value in self.densities)
+        if not self.swept:
+            return iter((self,))
+        return (
+            Density(self.shape, value, structure=self.structure, width=self.width)
+            for value in self.densities
+        )
 
     def __repr__(self) -> str:
+        if self.measured is not None:
+            named = "axes" if self.measured.kind == "profile" else "tile"
+            size = "×".join(map(str, self.shape))
+            return f"Density.{self.measured.kind}(<{size}>, {named}={self.measured.parts})"
         density: Any = list(self.densities) if self.swept else self.density
         more = f", structure={self.structure!r}" if self.structure is not None else ""
+        more += f", width={self.width}" if self.width is not None else ""
         return f"Density({self.shape}, {density}{more})"
 
     # ---- drawing one --------------------------------------------------------------------
@@ -122,10 +273,10 @@ class Density:
     def sample(
         self, rng: np.random.Generator | int | None = None, dtype: DTypeLike = np.float32
     ) -> Array:
-        """A dense array with exactly `nnz` non-zeros.
+        """A dense array with exactly `nnz` non-zeros; of an empirical one, on average.
 
-        Their places are drawn uniformly (with a structure: uniformly in each group), their
-        values from the standard normal distribution; integers uniformly from 1 .. 127 with
+        Their places are drawn uniformly (with a structure, among those it leaves), their values
+        from the standard normal distribution; integers uniformly from 1 .. 127 with
         either sign; bool is True.
 
         rng : a generator, or a seed for one.
@@ -138,23 +289,10 @@ class Density:
                 f"rng: expected a generator or a seed of 0 or more, found {rng!r}"
             ) from cause
         check_room(self.size, 8, f"an array of shape {self.shape}")
-        nnz = self.nnz
+        places = np.flatnonzero(self.model.draw(generator))
         flat = np.zeros(self.size, dtype=wanted)
-        if self.structure is None:
-            places = generator.choice(self.size, nnz, replace=False) if nnz else np.zeros(0, int)
-            places = np.sort(places)
-        else:
-            group, of = (int(part) for part in self.structure.split(":"))
-            order = np.argsort(generator.random((self.size // of, of)), axis=1)[:, :group]
-            places = np.flatnonzero(_scatter(order, of))
         flat[places] = _values(generator, len(places), wanted)
         return flat.reshape(self.shape)
-
-
-def _scatter(order: Array, of: int) -> Array:
-    mask = np.zeros((len(order), of), dtype=bool)
-    np.put_along_axis(mask, order, True, axis=1)
-    return mask.reshape(-1)
 
 
 def _values(generator: np.random.Generator, count: int, dtype: np.dtype[Any]) -> Array:
@@ -171,17 +309,78 @@ def _values(generator: np.random.Generator, count: int, dtype: np.dtype[Any]) ->
     return drawn
 
 
-def _check_structure(structure: str, shape: tuple[int, ...]) -> float:
-    """The density G/H of ``"G:H"``; refuses one that does not fit the last axis."""
-    group, colon, of = str(structure).partition(":")
-    if not (colon and group.isascii() and group.isdigit() and of.isascii() and of.isdigit()):
-        raise TensorError(f"a structure is written 'G:H', such as '2:4'; found {structure!r}")
-    g, h = int(group), int(of)
-    if not 0 < g <= h:
+@lru_cache(maxsize=256)
+def _model(
+    shape: tuple[int, ...],
+    density: float,
+    structure: str | None,
+    width: int | None,
+    measured: Measured | None,
+) -> Model:
+    if measured is not None:
+        counts = np.frombuffer(measured.counts, np.int64)
+        if measured.kind == "empirical":
+            return Tiles(shape, measured.parts, counts)
+        grid = [n if axis in measured.parts else 1 for axis, n in enumerate(shape)]
+        return Blocks(shape, counts.reshape(grid))
+    nonzeros = np.full((1,) * len(shape), round(density * prod(shape)), np.int64)
+    if structure == "banded":
+        return Blocks(shape, nonzeros, band(shape, cast(int, width)))
+    if structure is None or not prod(shape):
+        return Blocks(shape, nonzeros)
+    return Nested(shape, _levels_of(structure, shape))
+
+
+def _nonzeros(x: Any) -> Array:
+    """Where a tensor is not zero."""
+    from zeroskip.formats.convert import tensor
+
+    if isinstance(x, Density):
+        raise TensorError(f"expected a tensor to measure, found {x!r}")
+    if not isinstance(x, np.ndarray):
+        held = x if isinstance(x, Tensor) else tensor(x)
+        check_room(prod(held.shape), held.dtype.itemsize, f"an array of shape {held.shape}")
+        x = held.toarray()
+    return np.asarray(x != 0)
+
+
+def _full_band(shape: tuple[int, ...], width: int | None) -> float:
+    """The share of the places that a band has; refuses one that does not fit."""
+    if len(shape) < 2:
+        raise TensorError(f"structure 'banded' needs two axes or more; found shape {shape}")
+    if isinstance(width, bool) or not isinstance(width, int | np.integer) or width < 0:
+        raise TensorError(
+            "structure 'banded' needs its width, the diagonals on either side of the main one: "
+            f"width=2; found {width!r}"
+        )
+    if width >= max(shape[-2:], default=0) > 0:
+        raise TensorError(
+            f"a band of width {width} is wider than the last two axes of shape {shape}\n"
+            "Leave the structure out: non-zeros then lie anywhere."
+        )
+    check_room(shape[-2] * shape[-1], 9, f"a band of shape {shape[-2:]}")
+    held = band(shape[-2:], int(width))
+    return float(held.mean()) if held.size else 0.0
+
+
+@lru_cache(maxsize=256)
+def _levels_of(structure: str, shape: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+    """(G, H) of each level of ``"4:8 2:4"``, outermost first; refuses what does not fit the last
+    axis."""
+    pairs = [text.partition(":") for text in str(structure).split()]
+    digits = [part for g, _, h in pairs for part in (g, h)]
+    if not pairs or not all(part.isascii() and part.isdigit() for part in digits):
+        raise TensorError(
+            f"a structure is written 'G:H', such as '2:4'; found {structure!r}\n"
+            "Several, from outside in, are hierarchical, '4:8 2:4'; 'banded' has a width."
+        )
+    levels = tuple((int(g), int(h)) for g, _, h in pairs)
+    if not all(0 < g <= h for g, h in levels):
         raise TensorError(f"structure {structure!r}: expected 0 < G <= H")
-    if not shape or shape[-1] % h:
+    span = prod(h for _, h in levels)
+    if not shape or shape[-1] % span:
         last = f"extent {shape[-1]}" if shape else "no axis"
         raise TensorError(
-            f"structure {structure!r} needs a last axis of a multiple of {h}; found {last}"
+            f"structure {structure!r} needs a last axis of a multiple of {span}; found {last}"
         )
-    return g / h
+    return levels

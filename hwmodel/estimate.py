@@ -14,8 +14,8 @@ from zeroskip.formats.density import Density
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.costs import CLASSES, classes_of, energy_of
 from zeroskip.hwmodel.evaluate import Operand
-from zeroskip.hwmodel.expected import Closed, Geometry
 from zeroskip.hwmodel.expected_operand import Expected
+from zeroskip.hwmodel.geometry import Closed, Geometry
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.plan import Accounting, total
@@ -83,9 +83,9 @@ class Estimate:
         found = []
         for name, operand in self.operands.items():
             if isinstance(operand, Expected):
-                where = "anywhere" if operand.density.structure is None else "in each group"
+                density = operand.density
                 found.append(
-                    f"{name}: {operand.density.nnz:,} of {operand.density.size:,} places, {where}, "
+                    f"{name}: {density.nnz:,} of {density.size:,} places, {_where(density)}, "
                     "drawn apart from other operands"
                 )
         found += [
@@ -147,6 +147,23 @@ class Estimate:
         additions = sum(term.points for term in self.layer.additions)
         energy = energy_of(self.arch, self.cascade, counts, multiplications, additions, traffic)
         return sympy.sympify(sum(energy.values()))
+
+
+def _where(density: Density) -> str:
+    """Where its non-zeros lie, in words."""
+    match density.structure:
+        case None:
+            return "anywhere"
+        case "banded":
+            return f"at most {density.width} off the diagonal"
+        case "profile" | "empirical":
+            assert density.measured is not None
+            parts = ", ".join(map(str, density.measured.parts))
+            if density.structure == "profile":
+                return f"as many in each slice along axes {parts} as measured"
+            return f"as many in each tile of {parts} as in one that was measured"
+        case _:
+            return "in each group"
 
 
 def expected_counts(

@@ -118,7 +118,7 @@ class Operand:
         )()
         if whole:
             return bits
-        reach = np.zeros(wanted.lengths, dtype=np.bool_)
+        reach = np.zeros(wanted.lengths, dtype=bits.dtype)
         source, target = [], []
         for size, length, (lo, _) in zip(bits.shape, wanted.lengths, wanted.pads, strict=True):
             stop = max(min(lo + size, length), lo)

@@ -14,19 +14,17 @@ the mean: approximate where entries of a level are not the same for all.
 
 from __future__ import annotations
 
-from math import expm1, inf, log1p, prod
+from collections.abc import Sequence
 
 import numpy as np
 
 from zeroskip.errors import TensorError
 from zeroskip.formats.bits import Storage, layout
 from zeroskip.formats.density import Density
+from zeroskip.formats.density_models import Blocks, Nested
 from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import storage_extents
 from zeroskip.formats.levels import RunLength, Structured, Uncompressed
-
-TERMS = 2**20
-"""Factors that a probability is multiplied out of at most."""
 
 
 def expected_storage(density: Density, bound: Format, value_bits: int) -> Storage:
@@ -76,20 +74,14 @@ def expected_entries(density: Density, bound: Format) -> list[float]:
                 own = bound.order[number]
                 if not full or number + 1 < len(bound.ranks):
                     raise _refused(density, bound, "run lengths there have")
-                if density.structure is None:
-                    each = _bridges(density, extent, run_bits)
-                elif density.ndim - 1 not in own:
-                    each = _bridges_apart(float(density.density), extent, run_bits)
-                elif own[-1] == density.ndim - 1 and _longest_gap(density) < 2**run_bits:
-                    each = 0.0
-                else:
+                bridges = _bridges_of(density, own, extent, run_bits)
+                if bridges is None:
                     raise _refused(density, bound, "run lengths there have")
-                above = density.nnz + above * each
+                above = density.model.share * density.size + above * bridges
             case _ if not bound.unique(number):
-                above = density.nnz  # COO: a coordinate for every entry
+                above = density.model.share * density.size  # COO: a coordinate for every entry
             case _:
-                places = prod(density.shape[axis] for axis in taken)
-                above = places * _occupied(density, taken)
+                above = density.model.occupied(taken)
         found.append(above)
     return found
 
@@ -101,39 +93,25 @@ def _refused(density: Density, bound: Format, what: str) -> TensorError:
     )
 
 
-def _occupied(density: Density, axes: list[int]) -> float:
-    """Probability that something lies behind one place of these axes."""
-    behind = [axis for axis in range(density.ndim) if axis not in axes]
-    places = prod(density.shape[axis] for axis in behind)
-    if density.structure is None or not density.nnz:
-        return -expm1(_log_missed(density.size, density.nnz, places))
-    group, of = (int(part) for part in density.structure.split(":"))
-    if density.ndim - 1 in behind:
-        return float(places > 0)  # whole groups, each of which holds some
-    return float(1 - (1 - group / of) ** places)  # one place of a group each
-
-
-def _log_missed(size: int, nonzeros: int, places: int) -> float:
-    """Logarithm of the probability that so many given places of ``size`` hold no non-zero.
-
-    C(N-t, z) / C(N, z) is the product of 1 - z/(N-i) over i < t, and the same with t and z
-    exchanged; of more than `TERMS` factors the logarithm is that of the middle one, times
-    their number.
-    """
-    few, many = sorted((nonzeros, places))
-    if not few:
-        return 0.0
-    if few + many > size:
-        return -inf
-    if few > TERMS:
-        return few * log1p(-many / (size - (few - 1) / 2))
-    return float(np.log1p(-many / (size - np.arange(few))).sum())
-
-
-def _longest_gap(density: Density) -> int:
-    """Zeros between two neighbours along the last axis, at most."""
-    group, of = (int(part) for part in str(density.structure).split(":"))
-    return 2 * (of - group)
+def _bridges_of(density: Density, own: Sequence[int], places: int, run_bits: int) -> float | None:
+    """Expected bridges of a fiber along some axes; None where they have no closed form."""
+    model = density.model
+    if isinstance(model, Nested):
+        if density.ndim - 1 not in own:
+            return _bridges_apart(model.share, places, run_bits)
+        gaps_end = own[-1] == density.ndim - 1 and model.longest_gap < 2**run_bits
+        return 0.0 if gaps_end else None
+    if density.structure == "profile" and isinstance(model, Blocks):
+        measured = density.measured
+        slices = measured is not None and {*own, *measured.parts} == {*range(density.ndim)}
+        if not slices or set(own) & set(measured.parts if measured else ()):
+            return None
+        kinds, times = np.unique(model.counts, return_counts=True)
+        each = [_bridges(model.live, int(z), places, run_bits) for z in kinds]
+        return float(each @ times / max(times.sum(), 1))
+    if density.structure is None:
+        return _bridges(density.size, density.nnz, places, run_bits)
+    return None
 
 
 def _bridges_apart(share: float, places: int, run_bits: int) -> float:
@@ -143,9 +121,8 @@ def _bridges_apart(share: float, places: int, run_bits: int) -> float:
     return float(((places - empty) * share * (1 - share) ** empty).sum())
 
 
-def _bridges(density: Density, places: int, run_bits: int) -> float:
-    """Expected bridges of a fiber of so many places."""
-    size, nonzeros = density.size, density.nnz
+def _bridges(size: int, nonzeros: int, places: int, run_bits: int) -> float:
+    """Expected bridges of a fiber of so many places, of a size of which so many are drawn."""
     if not nonzeros:
         return 0.0
     from scipy.special import gammaln

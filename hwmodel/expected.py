@@ -6,7 +6,7 @@ one run of the accounting over full operands, the *geometry*, serves every densi
 
     busy[c,4*p//P] += nzI[c,p+r]*nzF[m,c,r]      ->      I*F * busy of full operands
 
-A maximum is no such mean.  Its counts get a variance (`_Spread`), and `order_statistics` the mean
+A maximum is no such mean.  Its counts get a variance (`spread`), and `order_statistics` the mean
 of the largest (*approximate*); where no variance is known, the largest of the means is less than
 that (*bound*).  A line that has neither is refused by its text.
 """
@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from math import prod
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,145 +28,27 @@ from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.tree import Access
 from zeroskip.einsum_spec.walk import variables
 from zeroskip.errors import EinsumError
+from zeroskip.formats.density import Density
 from zeroskip.hwmodel.evaluate import Operand, sized, structure
-from zeroskip.hwmodel.expected_operand import Expected
-from zeroskip.hwmodel.order_statistics import mean_of_maximum
+from zeroskip.hwmodel.expected_operand import Expected, Uneven
+from zeroskip.hwmodel.geometry import (
+    Apart,
+    Closed,
+    Geometry,
+    Largest,
+    Line,
+    Monomial,
+    Reals,
+    Scaled,
+    Summed,
+    Tag,
+)
 from zeroskip.hwmodel.plan import Accounting, Mask
+from zeroskip.hwmodel.spread import PlacesOfCells, Spread
 from zeroskip.native.engine import evaluate
-
-Reals = NDArray[np.float64]
-Tag = Literal["exact in expectation", "approximate", "bound"]
-Monomial = tuple[str, ...]
 
 MOST_MOMENTS = 2**24
 """Elements of the largest array made for a variance; beyond, points count as independent."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Spread:
-    """What a variance of a count is made of, cell by cell.
-
-    names : tensors of the count.
-    sizes : tensor -> its places; squares, sums : tensor -> over its places, the squares of how many
-        points a place has in the cell, and their number; pairs : squares of points of two places.
-        Without squares, points are taken as independent of each other.
-    common : tensors that all counts of one maximum have in the same way.
-    """
-
-    names: Monomial
-    sizes: dict[str, int]
-    squares: dict[str, Reals]
-    sums: Reals
-    pairs: Reals
-    common: frozenset[str]
-
-    def variance(self, shares: Mapping[str, float]) -> Reals:
-        """Of what the counts of one maximum do not have in common."""
-        if not self.squares:
-            chance = prod(shares[name] for name in self.names)
-            return np.asarray(chance * (1 - chance) * self.pairs)
-        found = np.zeros(self.sums.shape)
-        alone = {}
-        for name, squares in self.squares.items():
-            p, size = shares[name], self.sizes[name]
-            each = p * (1 - p)
-            spread = each * (size * squares - self.sums**2) / max(size - 1, 1)
-            alone[name] = each
-            others = prod(shares[other] for other in self.squares if other != name)
-            if name not in self.common:
-                found += np.maximum(spread, 0.0) * others**2
-        if len(alone) == 2:
-            found += prod(alone.values()) * self.pairs
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """A mean as a polynomial in the densities: monomial -> coefficients."""
-
-    terms: dict[Monomial, NDArray[Any]]
-
-    def value(self, shares: Mapping[str, Any]) -> NDArray[Any]:
-        """Its value at these densities, numbers or symbols."""
-        return sum(
-            (array * prod(shares[name] for name in names) for names, array in self.terms.items()),
-            np.zeros(()),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Largest:
-    """The mean of a maximum over the last axes of a count."""
-
-    of: str
-    order: tuple[int, ...]
-    kept: int
-    spread: _Spread | None
-
-    def value(self, means: Reals, shares: Mapping[str, float]) -> Reals:
-        mean = self._along(means)
-        if self.spread is None:
-            return np.asarray(mean.max(axis=-1, initial=0.0))
-        variance = self._along(self.spread.variance(shares))
-        return mean_of_maximum(mean, variance, self._along(self.spread.sums))
-
-    def _along(self, array: Reals) -> Reals:
-        turned = np.asarray(array, np.float64).transpose(self.order)
-        return turned.reshape(*turned.shape[: self.kept], -1)
-
-
-@dataclass(frozen=True, slots=True)
-class _Sum:
-    """A line over results that are no polynomial: evaluated at each density."""
-
-    text: str
-    reads: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Scaled:
-    """So many times a result without axes."""
-
-    of: str
-    times: float
-
-
-Line = Closed | _Largest | _Sum | _Scaled
-
-
-@dataclass(frozen=True, slots=True)
-class Geometry:
-    """Every line of an accounting, ready for any density.
-
-    independent : tensors of which places were taken as independent of each other.
-    """
-
-    lines: dict[str, Line]
-    tags: dict[str, Tag]
-    sizes: tuple[tuple[str, int], ...]
-    independent: tuple[str, ...]
-
-    def counts(self, shares: Mapping[str, float]) -> dict[str, Reals]:
-        """Every result at these densities."""
-        found: dict[str, Reals] = {}
-        for name, line in self.lines.items():
-            match line:
-                case Closed():
-                    found[name] = np.asarray(line.value(shares), np.float64)
-                case _Largest():
-                    found[name] = line.value(found[line.of], shares)
-                case _Scaled():
-                    found[name] = np.asarray(line.times * found[line.of])
-                case _Sum():
-                    spec = sized(line.text, self.sizes)
-                    made = evaluate(spec, {n: found[n] for n in line.reads})
-                    found[name] = np.asarray(made[name], np.float64)
-        return found
-
-    def closed(self, name: str) -> Closed | None:
-        """A count as a polynomial, where it is one."""
-        found = self.lines[name]
-        return found if isinstance(found, Closed) else None
 
 
 def geometry_of(accounting: Accounting, operands: Mapping[str, Operand]) -> Geometry:
@@ -183,7 +65,7 @@ def geometry_of(accounting: Accounting, operands: Mapping[str, Operand]) -> Geom
         accounting.text,
         tuple(accounting.sizes.items()),
         tuple(accounting.masks.items()),
-        tuple((name, density.shape) for name, density in drawn.items()),
+        tuple((name, density.pattern) for name, density in drawn.items()),
     )
     used = {mask.tensor for mask in accounting.masks.values()}
     return _remembered(*key) if not used & set(fixed) else _Compiler(*key, fixed).geometry()
@@ -194,7 +76,7 @@ def _remembered(
     text: str,
     sizes: tuple[tuple[str, int], ...],
     masks: tuple[tuple[str, Mask], ...],
-    drawn: tuple[tuple[str, tuple[int, ...]], ...],
+    drawn: tuple[tuple[str, Density], ...],
 ) -> Geometry:
     return _Compiler(text, sizes, masks, drawn, {}).geometry()
 
@@ -204,20 +86,29 @@ class _Compiler:
     text: str
     sizes: tuple[tuple[str, int], ...]
     masks: tuple[tuple[str, Mask], ...]
-    drawn: tuple[tuple[str, tuple[int, ...]], ...]
+    drawn: tuple[tuple[str, Density], ...]
     fixed: dict[str, Operand]
     lines: dict[str, Line] = field(default_factory=dict)
     tags: dict[str, Tag] = field(default_factory=dict)
     texts: dict[str, tuple[str, Form]] = field(default_factory=dict)
-    arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+    likely: dict[str, NDArray[Any]] = field(default_factory=dict)
+    possible: dict[str, NDArray[Any]] = field(default_factory=dict)
+    varying: dict[str, NDArray[Any]] = field(default_factory=dict)
     independent: dict[str, None] = field(default_factory=dict)
 
     def geometry(self) -> Geometry:
-        shapes = dict(self.drawn)
+        drawn = dict(self.drawn)
         for name, mask in self.masks:
-            whole = self.fixed.get(mask.tensor) or Operand(shapes[mask.tensor], None)
+            density = drawn.get(mask.tensor)
+            whole = Operand(density.shape, None) if density else self.fixed[mask.tensor]
             held: Any = whole.mask(mask)
-            self.arrays[name] = held if isinstance(held, np.ndarray) else held.toarray()
+            held = held if isinstance(held, np.ndarray) else held.toarray()
+            self.likely[name] = self.possible[name] = self.varying[name] = held
+            if density is not None and mask.kind != "in" and density.model.weights is not None:
+                weights, uneven = density.model.weights, density.model.uneven
+                numbers = [(self.likely, weights), (self.possible, weights > 0)]
+                for found, number in (*numbers, (self.varying, uneven)):
+                    found[name] = np.ascontiguousarray(Uneven(density.shape, number).mask(mask))
         for line in (line for line in self.text.splitlines() if not line.startswith("#")):
             (form,) = structure(line).written.forms
             self.line(line, form)
@@ -273,20 +164,20 @@ class _Compiler:
         self.tags[name] = worst
         return Closed(found)
 
-    def counted(self, text: str, form: Form, term: Term) -> Closed | _Sum | _Scaled:
+    def counted(self, text: str, form: Form, term: Term) -> Closed | Summed | Scaled:
         name = form.target.tensor
         results = [scalar for scalar in term.scalars if scalar in self.lines]
         if results:
             return self.scaled(text, form, term, results)
         reads = tuple(dict.fromkeys(access.tensor for access in term.accesses))
         held = [self.lines.get(read) for read in reads]
-        if any(isinstance(one, _Largest | _Sum | _Scaled) for one in held):
+        if any(isinstance(one, Largest | Apart | Summed | Scaled) for one in held):
             varying = [one for one in held if not _is_static(one)]
             if len(varying) > 1 or form.reduction == "|":
                 raise _refused(text, "a product of what follows a maximum")
             worst = [self.tags[read] for read in reads if read in self.tags]
             self.tags[name] = "bound" if "bound" in worst else "approximate"
-            return _Sum(text, reads)
+            return Summed(text, reads)
         self.tags[name] = "exact in expectation"
         found: dict[Monomial, NDArray[Any]] = {}
         for monomial, arrays in self.monomials(term, text):
@@ -301,7 +192,7 @@ class _Compiler:
             self.independent |= dict.fromkeys(n for m in repeated for n in m if m.count(n) > 1)
         return Closed(found)
 
-    def scaled(self, text: str, form: Form, term: Term, results: Sequence[str]) -> Closed | _Scaled:
+    def scaled(self, text: str, form: Form, term: Term, results: Sequence[str]) -> Closed | Scaled:
         """A line that reads a result without axes, and numbers."""
         if len(results) > 1 or term.accesses or form.reduction == "|":
             raise _refused(text, "a product of results without axes")
@@ -312,7 +203,7 @@ class _Compiler:
         line = self.lines[of]
         if isinstance(line, Closed):
             return Closed({names: array * times for names, array in line.terms.items()})
-        return _Scaled(of, float(times))
+        return Scaled(of, float(times))
 
     def monomials(self, term: Term, text: str) -> list[tuple[Monomial, dict[str, NDArray[Any]]]]:
         """Products of the parts of every array that is read: whose densities they have, and the
@@ -327,9 +218,11 @@ class _Compiler:
                 random = mask.kind != "in" and mask.tensor not in self.fixed
                 place = mask.tensor, deparse(access)[len(tensor) :]
                 again = random and place in once  # the same place twice is one event
+                if again and self.likely[tensor] is not self.possible[tensor]:
+                    raise _refused(text, f"one place of {mask.tensor} twice, which is not uniform,")
                 once[place] = access
                 named: Monomial = (mask.tensor,) if random and not again else ()
-                parts = [(named, self.arrays[tensor])]
+                parts = [(named, self.likely[tensor])]
             else:
                 before = self.lines[tensor]
                 assert isinstance(before, Closed)
@@ -343,7 +236,7 @@ class _Compiler:
 
     # ---- maxima -------------------------------------------------------------------------
 
-    def largest(self, text: str, form: Form, term: Term) -> Closed | _Largest:
+    def largest(self, text: str, form: Form, term: Term) -> Closed | Largest | Apart:
         name = form.target.tensor
         if len(term.accesses) != 1 or term.scalars or term.number != 1:
             raise _refused(text, "the maximum of a product")
@@ -360,11 +253,54 @@ class _Compiler:
         axes = [deparse(s) for s in access.subscripts]
         kept = [axes.index(deparse(s)) for s in form.target.subscripts]
         gone = [k for k in range(len(axes)) if k not in kept]
+        apart = self.apart(access.tensor, kept)
+        if apart is not None:
+            self.tags[name] = "approximate"
+            return apart
         spread = self.spread(access.tensor, gone)
         self.tags[name] = "bound" if spread is None and gone else "approximate"
-        return _Largest(access.tensor, (*kept, *gone), len(kept), spread)
+        return Largest(access.tensor, (*kept, *gone), len(kept), spread)
 
-    def spread(self, name: str, gone: Sequence[int]) -> _Spread | None:
+    def apart(self, name: str, kept: Sequence[int]) -> Apart | None:
+        """The largest of a count whose operands share no rank but those of the axes that are kept;
+        None for another."""
+        _, form = self.texts[name]
+        term, left = form.terms[0], form.target.subscripts
+        stays = {v for k in kept for v in variables(left[k]) if deparse(left[k]) == v}
+        held = [{v for s in a.subscripts for v in variables(s)} for a in term.accesses]
+        masks = dict(self.masks)
+        drawn = {masks[a.tensor].tensor for a in term.accesses if a.tensor in masks} - set(
+            self.fixed
+        )
+        if len(form.terms) > 1 or not len(held) == len(drawn) == 2 or held[0] & held[1] - stays:
+            return None
+        if not all(any(set(variables(s)) <= ranks for ranks in held) for s in left):
+            return None
+        factors = []
+        for access, ranks in zip(term.accesses, held, strict=True):
+            mine = [k for k, s in enumerate(left) if set(variables(s)) <= ranks]
+            part = self.part(name, [deparse(left[k]) for k in mine], access)
+            count, source = self.lines[part], self.lines[name]
+            assert isinstance(count, Closed)
+            assert isinstance(source, Closed)
+            held_here = [mine.index(k) for k in kept if k in mine]
+            gone = [at for at in range(len(mine)) if at not in held_here]
+            largest = Largest(part, (*held_here, *gone), len(held_here), self.spread(part, gone))
+            del self.lines[part], self.texts[part], self.tags[part]
+            shape = next(iter(source.terms.values())).shape
+            view = tuple(shape[k] if k in mine else 1 for k in kept)
+            factors.append((count, largest, view))
+        times = float(term.number) * prod(dict(self.sizes)[s.lower()] for s in term.scalars)
+        return Apart(tuple(factors), times)
+
+    def part(self, name: str, left: Sequence[str], access: Access) -> str:
+        """A count of one operand alone, by some axes of another count; its name."""
+        text = f"{name}_of_{access.tensor}[{','.join(left)}] += {deparse(access)}"
+        (form,) = structure(text).written.forms
+        self.line(text, form)
+        return form.target.tensor
+
+    def spread(self, name: str, gone: Sequence[int]) -> Spread | None:
         """What the variance of a count is made of; None where it is not known."""
         text, form = self.texts[name]
         source, term = self.lines[name], form.terms[0]
@@ -374,51 +310,66 @@ class _Compiler:
         ((monomial, sums),) = source.terms.items()
         times = float(term.number) * prod(dict(self.sizes)[s.lower()] for s in term.scalars)
         counts = np.asarray(sums, np.float64)
-        rough = _Spread(monomial, {}, {}, counts, counts * times, frozenset())
         masks = dict(self.masks)
         reads = {}
         for access in term.accesses:
             mask = masks.get(access.tensor)
             if mask is not None and mask.kind != "in" and mask.tensor not in self.fixed:
                 reads[mask.tensor] = access
-        if len(reads) > 2 or sorted(reads) != list(monomial):
+        uneven = any(self.likely[a.tensor] is not self.possible[a.tensor] for a in reads.values())
+        full = self.of(text, form, self.possible) if uneven else counts
+        rough = Spread(monomial, {}, {}, full, counts * times, frozenset())
+        if len(form.terms) > 1 or len(reads) > 2 or sorted(reads) != list(monomial):
             return rough
         apart = {v for k in gone for v in variables(form.target.subscripts[k])}
-        squares, sizes, common = {}, {}, set()
+        models = {tensor: dict(self.drawn)[tensor].model for tensor in reads}
+        parts, common = {}, set()
         for tensor, access in reads.items():
-            found = self.squares(text, form, access, sums)
-            if found is None:
+            points = self.points(text, form, access, counts)
+            found = points and points.squares(models[tensor].parts)
+            if not found:
                 return rough
-            squares[tensor], sizes[tensor] = found, prod(dict(self.drawn)[tensor])
+            parts[tensor] = found
             held = {v for s in access.subscripts for v in variables(s)}
             if not held & apart:
                 common.add(tensor)
-        return _Spread(monomial, sizes, squares, counts, counts * times, frozenset(common))
+        pairs = self.of(text, form, self.varying) if uneven else counts
+        return Spread(monomial, models, parts, full, pairs * times, frozenset(common))
 
-    def squares(self, text: str, form: Form, access: Access, sums: NDArray[Any]) -> Reals | None:
-        """Over the places of an operand, the squares of how many points each has in a cell."""
+    def of(self, text: str, form: Form, masks: Mapping[str, NDArray[Any]]) -> Reals:
+        """A count over masks of another kind."""
+        reads = {a.tensor for a in form.terms[0].accesses}
+        arrays = {n: masks[n] if n in masks else self.static(n) for n in reads}
+        found = evaluate(sized(text, self.sizes), arrays)[form.target.tensor]
+        return np.asarray(np.maximum(found, 0), np.float64)
+
+    def points(self, text: str, form: Form, access: Access, counts: Reals) -> PlacesOfCells | None:
+        """How many points each place of an operand has in each cell, others as likely as they
+        are; None where that is too large an array."""
         left = [deparse(s) for s in form.target.subscripts]
-        more = [deparse(s) for s in access.subscripts if deparse(s) not in left]
-        extents = [
-            n
-            for s, n in zip(access.subscripts, self.arrays[access.tensor].shape, strict=True)
-            if deparse(s) in more
-        ]
-        if sums.size * prod(extents) > MOST_MOMENTS:
+        axes = [deparse(s) for s in access.subscripts]
+        more = [s for s in axes if s not in left]
+        extents = self.possible[access.tensor].shape
+        if counts.size * prod(n for s, n in zip(axes, extents, strict=True) if s in more) > (
+            MOST_MOMENTS
+        ):
             return None
         _, _, right = text.partition("+=")
         wider = f"points_of[{','.join((*left, *more))}] +={right}"
         reads = {a.tensor for a in form.terms[0].accesses}
         arrays = {n: self.static(n) for n in reads}
-        points = evaluate(sized(wider, self.sizes), arrays)["points_of"]
-        counts = np.asarray(points, np.float64) ** 2
-        found = counts.sum(axis=tuple(range(len(left), counts.ndim)))
-        return found if found.shape == sums.shape else None
+        arrays[access.tensor] = self.possible[access.tensor]
+        points = np.asarray(evaluate(sized(wider, self.sizes), arrays)["points_of"], np.float64)
+        if points.shape[: len(left)] != counts.shape:
+            return None
+        mask = dict(self.masks)[access.tensor]
+        shape = dict(self.drawn)[mask.tensor].shape
+        return PlacesOfCells(points, left, axes, shape, tuple(lo for lo, _ in mask.pads))
 
     def static(self, name: str) -> NDArray[Any]:
         """An array as it is where every operand is full."""
-        if name in self.arrays:
-            return self.arrays[name]
+        if name in self.likely:
+            return self.likely[name]
         line = self.lines[name]
         assert isinstance(line, Closed)
         return np.asarray(sum(line.terms.values()))

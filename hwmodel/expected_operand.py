@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from zeroskip.errors import TensorError
 from zeroskip.formats.bits import LevelBits, Storage, layout
 from zeroskip.formats.density import Density
@@ -28,7 +30,7 @@ class Expected(Operand):
         super().__init__(density.shape, None)
         self.density = density
         if share is None:
-            share = density.nnz / density.size if density.size else 0.0
+            share = density.model.share
         self.share = share
 
     @property
@@ -79,6 +81,18 @@ def _bridges(share: Any, places: int, step: int) -> Any:
     weighted = q * (1 - (most + 1) * q**most + most * q ** (most + 1)) / (1 - q) ** 2
     closed = share * (places * powers - step * weighted)
     return sympy.Piecewise((0, sympy.Eq(share, 0)), (closed, True))
+
+
+class Uneven(Operand):
+    """An operand with a number for each place in the stead of a mask."""
+
+    def __init__(self, shape: tuple[int, ...], numbers: Any) -> None:
+        super().__init__(shape, None)
+        self.numbers = np.broadcast_to(numbers, shape)
+
+    @property
+    def nonzero(self) -> Any:
+        return self.numbers
 
 
 def _of_means(level: LevelBits, kind: LevelFormat, fibers: Any, entries: Any) -> LevelBits:

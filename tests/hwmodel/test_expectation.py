@@ -16,6 +16,8 @@ from zeroskip.hwmodel.expectation import expected_entries, expected_storage
 
 def placements(density: Density) -> list[np.ndarray]:
     """Every mask that a density can be."""
+    if density.structure in ("banded", "profile"):
+        return drawn_in_blocks(density)
     if density.structure is None:
         choices = combinations(range(density.size), density.nnz)
         filled = [list(places) for places in choices]
@@ -24,6 +26,26 @@ def placements(density: Density) -> list[np.ndarray]:
         blocks = range(0, density.size, of)
         each = [
             [[first + i for i in c] for c in combinations(range(of), group)] for first in blocks
+        ]
+        filled = [list(chain(*chosen)) for chosen in product(*each)]
+    masks = np.zeros((len(filled), density.size), np.float32)
+    for mask, places in zip(masks, filled, strict=True):
+        mask[places] = 1
+    return list(masks.reshape(-1, *density.shape))
+
+
+def drawn_in_blocks(density: Density) -> list[np.ndarray]:
+    """Every mask of a band, or of a profile by rows."""
+    if density.width is not None:
+        rows, columns = np.indices(density.shape)
+        live = np.flatnonzero(abs(rows - columns) <= density.width)
+        filled = [list(places) for places in combinations(live.tolist(), density.nnz)]
+    else:
+        assert density.measured is not None
+        counts = np.frombuffer(density.measured.counts, np.int64).tolist()
+        wide = density.shape[1]
+        each = [
+            combinations(range(row * wide, (row + 1) * wide), k) for row, k in enumerate(counts)
         ]
         filled = [list(chain(*chosen)) for chosen in product(*each)]
     masks = np.zeros((len(filled), density.size), np.float32)
@@ -47,6 +69,9 @@ DENSITIES = [
     Density((2, 3), 1.0),
     Density((2, 4), structure="2:4"),
     Density((3, 4), structure="1:4"),
+    Density((3, 4), 4 / 12, structure="banded", width=1),
+    Density((4, 3), None, structure="banded", width=0),
+    Density.profile([[1, 0, 1], [0, 0, 0], [1, 0, 0]], axes=0),
 ]
 
 
@@ -79,6 +104,13 @@ def test_expected_bridges_are_the_mean_over_all_placements(density: Density, tex
 def test_bridges_of_groups(shape: tuple[int, int], structure: str, text: str) -> None:
     density, bound = Density(shape, structure=structure), Format(text).bind(2)
     assert expected_entries(density, bound) == pytest.approx(mean_entries(density, bound))
+
+
+def test_bridges_of_a_profile_by_rows() -> None:
+    density = Density.profile([[1, 0, 1, 0, 0, 0], [0] * 6, [1, 0, 0, 0, 0, 0]], axes=0)
+    for text in ("U R(1)", "a:U b:R(2)"):
+        bound = Format(text).bind(2)
+        assert expected_entries(density, bound) == pytest.approx(mean_entries(density, bound))
 
 
 def test_three_axes_and_flattened_ranks() -> None:
@@ -116,6 +148,10 @@ def test_storage_is_that_of_the_mean() -> None:
         (Density((4, 4), 0.5), "C R(1)", "run lengths there have no closed expectation"),
         (Density((4, 4), 0.5), "R(1) U", "run lengths there have no closed expectation"),
         (Density((4, 4), structure="2:4"), "U R(1)", "run lengths there have no closed"),
+        (Density((4, 8), structure="1:2 3:4"), "U R(2)", "run lengths there have no closed"),
+        (Density.profile(np.eye(4), axes=1), "U R(1)", "run lengths there have no closed"),
+        (Density.empirical(np.eye(4), (2, 2)), "U R(1)", "run lengths there have no closed"),
+        (Density((4, 4), structure="banded", width=1), "U R(1)", "run lengths there have no"),
     ],
 )
 def test_formats_without_a_closed_expectation_are_refused(
