@@ -338,7 +338,7 @@ class _Compiler:
 
     def of(self, text: str, form: Form, masks: Mapping[str, NDArray[Any]]) -> Reals:
         """A count over masks of another kind."""
-        reads = {a.tensor for a in form.terms[0].accesses}
+        reads = {access.tensor for access in form.reads}
         arrays = {n: masks[n] if n in masks else self.static(n) for n in reads}
         found = evaluate(sized(text, self.sizes), arrays)[form.target.tensor]
         return np.asarray(np.maximum(found, 0), np.float64)
