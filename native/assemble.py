@@ -40,11 +40,12 @@ from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Array, Operand, signature
 from zeroskip.native.cursor import State
 from zeroskip.native.domains import Range
+from zeroskip.native.dots import in_vectors
 from zeroskip.native.forms import is_joint
 from zeroskip.native.integers import ONE, ZERO, mul
 from zeroskip.native.joint import Joint
 from zeroskip.native.lower import Lowered, finish
-from zeroskip.native.nest import Acc, Gathered, Guard, Loop, Row, Stmt, Touch
+from zeroskip.native.nest import Acc, Gathered, Guard, Loop, Row, Stmt, Touch, has_loop
 from zeroskip.native.operand import Signature
 from zeroskip.native.result_fill import after
 from zeroskip.native.rows import Assembly
@@ -52,6 +53,7 @@ from zeroskip.native.scheme import Key, Scheme
 from zeroskip.native.shape import Shape, stored_values
 from zeroskip.native.sums import Sums
 from zeroskip.native.values import Held, Number, Value
+from zeroskip.native.vectors import vector_bytes
 
 FIRST_ROOM = 1024
 
@@ -176,8 +178,10 @@ def lower_rows(
     """Loop nest that appends the rows of a sparse result; its buffers are `arrays`."""
     scheme = Scheme(form, signatures, dtype, order=chosen.order)
     rows = _WholeRows(scheme, chosen) if is_joint(form) else _Rows(scheme, chosen)
-    body = rows.body()
-    return finish(scheme, (*rows.title(), f"rows: {','.join(chosen.outer) or 'one'}"), body)
+    body, _ = in_vectors(rows.body(), scheme)
+    width = vector_bytes() if has_loop(body, lambda loop: loop.kind == "dot") else 0
+    title = (*rows.title(), f"rows: {','.join(chosen.outer) or 'one'}")
+    return finish(scheme, title, body, width)
 
 
 def reordered(
@@ -185,6 +189,11 @@ def reordered(
 ) -> tuple[dict[str, Operand], dict[str, Signature]]:
     """The operands as the loops follow them, and what the compiler knows of them."""
     operands, known = dict(used), dict(signatures)
+    for name, format in chosen.turned.items():
+        dense = operands[name]
+        assert isinstance(dense, np.ndarray)
+        operands[name] = Tensor.from_dense(dense, format)
+        known[name] = signature(operands[name], known[name].padded)
     for name, format in chosen.reordered.items():
         held = operands[name]
         assert isinstance(held, Tensor)

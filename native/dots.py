@@ -58,18 +58,19 @@ def plan(form: Form, signatures: Mapping[str, Signature], dtype: str) -> DotPlan
 
 
 def in_vectors(body: tuple[Stmt, ...], scheme: Scheme) -> tuple[tuple[Stmt, ...], tuple[str, ...]]:
-    """The statements with loops whose entries the lanes of vectors share, and the operands whose
-    entries these are."""
+    """The statements with loops that the lanes of vectors share, and the operands whose entries
+    some of them follow."""
     dtypes = {buffer.name: buffer.dtype for buffer in scheme.buffers.values()}
     found: dict[str, None] = {}
 
     def turned(stmt: Any) -> Any:
         if isinstance(stmt, Loop) and dotted(stmt, dtypes, scheme.dtype) is not None:
-            assert isinstance(stmt.over, Stored)
+            if not isinstance(stmt.over, Stored):
+                return replace(stmt, kind="dot")
             tensor = stmt.over.level.tensor
             found.setdefault(tensor)
             count = scheme.dim(("stored", tensor), scheme.names.get("tensor", f"{tensor}_stored"))
-            return replace(stmt, over=replace(stmt.over, stored=count), kind="vec")
+            return replace(stmt, over=replace(stmt.over, stored=count), kind="dot")
         inner = getattr(stmt, "body", ())
         return replace(stmt, body=tuple(map(turned, inner))) if inner else stmt
 

@@ -1,9 +1,10 @@
-"""Which loops over stored entries add products up, so that the lanes of a vector can share them.
+"""Which loops add products up, so that the lanes of a vector can share them.
 
-    for j, p in A.j[i]:
-      acc += A[p] * x[j]
+    for j, p in A.j[i]:              for k in [0, K):
+      acc += A[p] * x[j]               acc += A[i*K + k] * B[j*K + k]
 
-One factor lies along the positions; the others at the coordinates, or at one place for all of them.
+Over stored entries, one factor lies along the positions and the others at the coordinates; over a
+range, all lie along it.  Any may stay at one place for the whole loop.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from zeroskip.formats.values import HALVES
-from zeroskip.native.domains import Stored
+from zeroskip.native.domains import Range, Stored
 from zeroskip.native.integers import Expr, Name, Op, Pick, add
 from zeroskip.native.nest import Loop, Reduce
 from zeroskip.native.values import Elem, Number, Parameter, Prod, Value, Whole
@@ -29,7 +30,7 @@ Reached = Literal["run", "line", "picked", "same"]
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """A factor of the product, and where the entries of a fiber find it.
+    """A factor of the product, and where the iterations of a loop find it.
 
     reached : ``run``, one behind the other as the entries themselves; ``line``, at a distance from
         ``first`` that is the coordinate; ``picked``, wherever the coordinate says; ``same``, one
@@ -47,23 +48,25 @@ def dotted(loop: Loop, dtypes: Mapping[str, str], dtype: str) -> tuple[Factor, .
     dtypes : of every buffer; dtype : of the arithmetic.
     """
     over = loop.over
-    if not isinstance(over, Stored) or over.level.letter not in ("B", "C"):
+    pos = over.pos if isinstance(over, Stored) else ""
+    if not isinstance(over, Range | Stored) or loop.kind == "vec" or len(loop.body) != 1:
         return None
-    if over.window is not None or len(loop.body) != 1:
+    if isinstance(over, Stored) and (over.level.letter not in "BC" or over.window is not None):
         return None
     (work,) = loop.body
     if not isinstance(work, Reduce) or work.op != "+" or not isinstance(work.value, Prod):
         return None
-    moving = {loop.var, over.pos}
-    if isinstance(work.place, Elem) and _mentions(work.place.index, moving):
+    if isinstance(work.place, Elem) and _mentions(work.place.index, {loop.var, pos}):
         return None
     found = []
     for value in work.value.args:
-        factor = _factor(value, loop.var, over.pos)
+        factor = _factor(value, loop.var, pos)
         if factor is None or not _read(factor, dtypes, dtype):
             return None
         found.append(factor)
     reached = [factor.reached for factor in found]
+    if isinstance(over, Range):
+        return tuple(found) if set(reached) <= {"line", "same"} and "line" in reached else None
     spread = ("line",) if over.level.letter == "B" else ("line", "picked")
     if reached.count("run") != 1 or not any(r in spread for r in reached):
         return None

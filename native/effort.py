@@ -11,7 +11,6 @@ from zeroskip.einsum_spec.form import Form
 from zeroskip.einsum_spec.walk import free
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Operand
-from zeroskip.native.domains import Stored
 from zeroskip.native.nest import has_loop
 from zeroskip.native.parallel import shares
 
@@ -34,7 +33,7 @@ def rate(body: tuple[object, ...]) -> int:
     loop that threads share."""
     if not any(map(shares, body)):
         return 0
-    if has_loop(body, lambda loop: loop.kind == "vec" and isinstance(loop.over, Stored)):
+    if has_loop(body, lambda loop: loop.kind == "dot"):
         return SHARED
     return VECTORS if has_loop(body, lambda loop: loop.kind == "vec") else 1
 

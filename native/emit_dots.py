@@ -1,32 +1,65 @@
-"""C of loops over entries whose products the lanes of a vector share."""
+"""C of loops whose products the lanes of a vector share."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from zeroskip.native.cexpr import integer, place, value
 from zeroskip.native.cwriter import CWriter
-from zeroskip.native.domains import Stored
+from zeroskip.native.domains import Range, Stored
 from zeroskip.native.dotted import Factor, dotted
-from zeroskip.native.integers import ONE, add
+from zeroskip.native.integers import ONE, Name, add
 from zeroskip.native.nest import Loop, Reduce
 from zeroskip.native.values import Elem, Held
 
 SUMS = 4
-"""Vectors of sums under a bitmask: as many as a multiply-add takes cycles."""
+"""Vectors of sums over a range or under a bitmask: as many as a multiply-add takes cycles."""
 
 
-def dot(node: Loop, over: Stored, out: CWriter) -> None:
-    """Whole vectors of entries, then those that are left; each lane has a sum of its own."""
+def dot(node: Loop, out: CWriter) -> None:
+    """Whole vectors of products, then those that are left; each lane has a sum of its own."""
+    over = node.over
     factors = dotted(node, out.values.dtypes, out.kernel.dtype)
     assert factors is not None, "a loop that vectors cannot share"
     with out.scope():
+        if isinstance(over, Range):
+            _range(node, over, factors, out)
+            return
+        assert isinstance(over, Stored)
         if over.level.letter == "B":
             _bitmask(node, over, factors, out)
         else:
             _compressed(node, over, factors, out)
+
+
+def _range(node: Loop, over: Range, factors: tuple[Factor, ...], out: CWriter) -> None:
+    """Several vectors at once, so that no sum waits for the one before; then one by one.
+
+    What stays for the whole loop multiplies the sum of the lanes.
+    """
+    x, hi = node.var, integer(over.hi)
+    sums, v = map(out.local, ("sums", "v"))
+    lines = [factor for factor in factors if factor.reached == "line"]
+
+    def products(at: str) -> str:
+        starts = [integer(add(f.first, Name(x))) for f in lines if f.first is not None]
+        return " * ".join(_along(f, s + at, out) for f, s in zip(lines, starts, strict=True))
+
+    out.line(f"int64_t {x} = {integer(over.lo)};")
+    out.line(f"zs_vec {sums}[{SUMS}] = {{}};")
+    with out.block(f"for (; {x} + {SUMS} * LANES <= {hi}; {x} += {SUMS} * LANES)"):
+        with unrolled(v, SUMS, out):
+            out.line(f"{sums}[{v}] += {products(f' + {v} * LANES')};")
+        _count(node, f"{SUMS} * LANES", out)
+    with out.block(f"for (; {x} + LANES <= {hi}; {x} += LANES)"):
+        out.line(f"{sums}[0] += {products('')};")
+        _count(node, "LANES", out)
+    total = " + ".join(f"{sums}[{k}]" for k in range(SUMS))
+    _added(node, total, out, _same(factors, out))
+    with out.block(f"for (; {x} < {hi}; {x}++)"):
+        out.body(node.body)
 
 
 def _compressed(node: Loop, over: Stored, factors: tuple[Factor, ...], out: CWriter) -> None:
@@ -135,13 +168,14 @@ def _same(factors: tuple[Factor, ...], out: CWriter) -> list[str]:
     return [value(f.value, out.values, 2) for f in factors if f.reached == "same"]
 
 
-def _added(node: Loop, vector: str, out: CWriter) -> None:
-    """The lanes' sums onto the one of the loop."""
+def _added(node: Loop, vector: str, out: CWriter, times: Sequence[str] = ()) -> None:
+    """The lanes' sums, times what all have in common, onto the one of the loop."""
     (work,) = node.body
     assert isinstance(work, Reduce)
     ctx = out.values
     target = value(work.place, ctx) if isinstance(work.place, Held) else place(work.place, ctx)
-    out.line(f"{target} += zs_lane_sum_{out.kernel.dtype}_{out.kernel.vector_bytes}({vector});")
+    sum_of = f"zs_lane_sum_{out.kernel.dtype}_{out.kernel.vector_bytes}"
+    out.line(f"{target} += {' * '.join([f'{sum_of}({vector})', *times])};")
 
 
 def _count(node: Loop, entries: str, out: CWriter) -> None:

@@ -58,8 +58,8 @@ def write(node: object, out: CWriter) -> None:
 def _(node: Loop, out: CWriter) -> None:
     if node.note:
         out.line(f"/* {node.note} */")
-    if node.kind == "vec" and isinstance(node.over, Stored):
-        dot(node, node.over, out)
+    if node.kind == "dot":
+        dot(node, out)
     elif node.kind == "vec":
         vector_loop(node, out)
     elif isinstance(node.over, Together):

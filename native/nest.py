@@ -37,9 +37,9 @@ from zeroskip.native.values import Elem, Held, Value
 class Loop:
     """kind ``vec``: the iterations are the lanes of vectors.  The body touches, for lane x,
     only elements at addresses whose coefficient of x is 1 or 0, in an order of lanes that
-    does not matter; buffers reach up to the next multiple of the kernel's vectors.  Over what is
-    stored: the lanes share the entries of a fiber, whose products are added up (`dotted`); which
-    lane has which depends on the fiber alone.
+    does not matter; buffers reach up to the next multiple of the kernel's vectors.
+    kind ``dot``: the lanes of vectors share the iterations, over a range or the entries of a fiber,
+    whose products are added up (`dotted`); which lane has which depends on how many there are.
 
     par : no iteration reads or writes what another writes, so that threads may share them.  Such
     a loop is a statement of the kernel, all the body of another one, or one of the statements of
@@ -51,7 +51,7 @@ class Loop:
     var: str
     over: Range | Stored | Merge | Together
     body: tuple[Stmt, ...]
-    kind: Literal["seq", "vec"] = "seq"
+    kind: Literal["seq", "vec", "dot"] = "seq"
     note: str = ""
     par: bool = False
     by: str = ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from zeroskip.native.domains import Range
 from zeroskip.native.nest import Gathered, Loop, Poll, Stmt, Tiles
 
 OUTER = 2
@@ -26,7 +25,7 @@ def _with_polls(stmt: Any, depth: int) -> Any:
     if isinstance(stmt, Tiles):
         return replace(stmt, body=with_polls(stmt.body, depth + OUTER))
     if isinstance(stmt, Loop):
-        if stmt.kind == "vec":
+        if stmt.kind != "seq":
             return stmt
         inside = _height(stmt.body)
         body = with_polls(stmt.body, depth + 1)
@@ -47,5 +46,5 @@ def _height(body: tuple[Stmt, ...]) -> int:
 
 
 def _is_vectors(stmt: Stmt) -> bool:
-    """Whether it is a loop over a few vectors; one whose lanes share what is stored may be long."""
-    return isinstance(stmt, Loop) and stmt.kind == "vec" and isinstance(stmt.over, Range)
+    """Whether it is a loop over a few vectors; one whose lanes share a sum may be long."""
+    return isinstance(stmt, Loop) and stmt.kind == "vec"

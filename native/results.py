@@ -28,6 +28,7 @@ from zeroskip.native.prepared import Prepared, Slots, remember, run
 from zeroskip.native.reference import evaluate_form
 from zeroskip.native.result_fill import after, result_fill
 from zeroskip.native.schedules import filled, only_plain, plain, scheduled, targets, walk
+from zeroskip.native.vectors import vector_bytes
 
 MEMORY_SHARE = 4
 """A first run takes one part in so many of the memory that is available, at most."""
@@ -111,6 +112,7 @@ def sparse_result(
             for name, layout in chosen.reordered.items():
                 why = f"the rows of {line.name} are found in the order {','.join(chosen.outer)}"
                 raise refused(form, name, line.used[name], layout, why)
+            chosen = replace(chosen, turned={})
         return _assembled(line, chosen, format, backend, fill)
     by_points = backend == "numpy" or not _of_products(line)
     if by_points or assemble.drops_zeros(form) or _everywhere(line):
@@ -174,7 +176,7 @@ def assembly_of(line: Line) -> rows.Assembly | None:
 def rearranged(line: Line, chosen: rows.Assembly) -> Line:
     """The line with its operands stored in the order of the loops."""
     used, signatures = assemble.reordered(chosen, line.used, line.signatures)
-    converted = tuple(dict.fromkeys((*line.converted, *chosen.reordered)))
+    converted = tuple(dict.fromkeys((*line.converted, *chosen.reordered, *chosen.turned)))
     return replace(line, used=used, signatures=signatures, converted=converted)
 
 
@@ -184,7 +186,7 @@ def rows_kernel(line: Line, chosen: rows.Assembly, room: int = 0) -> tuple[Prepa
     room : entries that there is room for; 0 for a guess.
     """
     only_plain(line, f"the entries of {line.name} are gathered row by row, by a plain walk.")
-    key = ("rows", chosen.outer, chosen.index, *line.key)
+    key = ("rows", chosen.outer, chosen.index, vector_bytes(), *line.key)
 
     def build() -> Prepared:
         lowered = assemble.lower_rows(line.form, line.signatures, line.dtype.name, chosen)

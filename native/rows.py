@@ -17,6 +17,7 @@ from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import index_dtype
 from zeroskip.formats.levels import Compressed
 from zeroskip.formats.tensor import Tensor
+from zeroskip.native import sampled
 from zeroskip.native.arguments import Operand
 from zeroskip.native.conversions import compressed
 from zeroskip.native.forms import plain_target
@@ -38,12 +39,14 @@ class Assembly:
     """target : ranks of the result, by axis.
     outer : those that number the rows; inner : those of a row's places.
     reordered : operand -> the format in which the loops can follow it.
+    turned : dense operand -> the order of axes in which its sums are dot products.
     index : type of the places of a row.
     order : of all loops, where it is given; it begins with ``outer``."""
 
     target: tuple[str, ...]
     outer: tuple[str, ...]
     reordered: Mapping[str, Format]
+    turned: Mapping[str, Format]
     index: str
     order: tuple[str, ...] = ()
 
@@ -83,7 +86,8 @@ def plan(
             return None
     places = prod(extents[rank] for rank in target if rank not in outer)
     index = index_dtype(Compressed(), "crd", places).name
-    chosen = Assembly(target, outer, {}, index, order)
+    turned = {} if order else sampled.turned(form, signatures, dtype, extents, stored)
+    chosen = Assembly(target, outer, {}, turned, index, order)
     if order:
         return chosen
     reordered: dict[str, Format] = {}

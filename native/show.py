@@ -92,12 +92,12 @@ def _(node: Loop, kernel: Kernel) -> Iterator[str]:
     match node.over:
         case Range(lo, hi):
             head = f"for {var} in [{_int(lo)}, {_int(hi)}):"
-            notes = ["vectors"] if node.kind == "vec" else []
+            notes = {"vec": ["vectors"], "dot": ["lanes share the sum"]}.get(node.kind, [])
         case Stored() as over:
             var, body = _taken_apart(node, kernel)
             head = f"for {var}, {over.pos} in {_fiber(over)}:"
             notes = [WALKS[over.level.letter]]
-            notes += ["lanes share the entries"] if node.kind == "vec" else []
+            notes += ["lanes share the entries"] if node.kind == "dot" else []
         case Together() as over:
             of = over.coordinates.removesuffix("_offset")
             fiber = f"{of}.packed[{_int(over.block)}]"
