@@ -1,5 +1,10 @@
 #include "zs_kernel.h"
+#include "zs_dots.h"
 #include "zs_rows.h"
+
+/* 64 bytes of float at any element's address */
+typedef float zs_vec __attribute__((vector_size(64), aligned(sizeof(float)), may_alias));
+enum { LANES = 64 / sizeof(float) };
 
 /*
  * S[i,j] = sum[k](A[i,k]*B[j,k]*M[i,j])
@@ -37,7 +42,19 @@ int32_t zs_kernel(zs_args *args)
             const int64_t j = M_j_crd[pM_j];
             ZS_POLL(args);
             float acc = 0.0f;
-            for (int64_t k = 0; k < K; k++) {
+            int64_t k = 0;
+            zs_vec sums[4] = {};
+            for (; k + 4 * LANES <= K; k += 4 * LANES) {
+                #pragma GCC unroll 4
+                for (int v = 0; v < 4; v++) {
+                    sums[v] += *(const zs_vec *)(A_vals + i * K + k + v * LANES) * *(const zs_vec *)(B_vals + j * K + k + v * LANES);
+                }
+            }
+            for (; k + LANES <= K; k += LANES) {
+                sums[0] += *(const zs_vec *)(A_vals + i * K + k) * *(const zs_vec *)(B_vals + j * K + k);
+            }
+            acc += zs_lane_sum_float32_64(sums[0] + sums[1] + sums[2] + sums[3]) * M_vals[pM_j];
+            for (; k < K; k++) {
                 acc += A_vals[i * K + k] * B_vals[j * K + k] * M_vals[pM_j];
             }
             const int64_t place_ = j;
