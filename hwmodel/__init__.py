@@ -10,12 +10,16 @@ runs the layer.
 
 from zeroskip.hwmodel.accuracy import Accuracy
 from zeroskip.hwmodel.arch import Arch, arch, presets
+from zeroskip.hwmodel.array_sizes import strong_scaling, weak_scaling
 from zeroskip.hwmodel.cascade import CascadeCharge, charge_cascade
 from zeroskip.hwmodel.charge import Charge
 from zeroskip.hwmodel.charging import charge
 from zeroskip.hwmodel.conversion import Conversion, transpose
+from zeroskip.hwmodel.cost_of_scale import cost_of_scale
 from zeroskip.hwmodel.energy_sources import energy_table
 from zeroskip.hwmodel.energy_tables import EnergyTable
+from zeroskip.hwmodel.eyexam import eyexam
+from zeroskip.hwmodel.flexibility import flexibility
 from zeroskip.hwmodel.mapping import Mapping
 from zeroskip.hwmodel.measured import metrics_of
 from zeroskip.hwmodel.metrics import Metrics
@@ -37,9 +41,14 @@ __all__ = [
     "charge_cascade",
     "compare",
     "compare_metrics",
+    "cost_of_scale",
     "energy_table",
+    "eyexam",
+    "flexibility",
     "metrics_of",
     "presets",
     "roofline_table",
+    "strong_scaling",
     "transpose",
+    "weak_scaling",
 ]

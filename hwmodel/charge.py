@@ -119,8 +119,12 @@ class Charge(Totals):
 
     @property
     def active_pes(self) -> int:
-        """PEs that a place of the loops across the array falls to, whatever its operands hold."""
-        return prod(min(loop.count, loop.tiles) for loop in self.schedule.across)
+        """PEs that a place of the loops across the array falls to, whatever its operands hold; with
+        lanes, which put places of the input there, all that these loops have."""
+        across = self.schedule.across
+        if self.cartesian is not None:
+            return prod(loop.tiles for loop in across)
+        return prod(min(loop.count, loop.tiles) for loop in across)
 
     # ---- what does not fit --------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.accuracy import Accuracy
 from zeroskip.hwmodel.arch import Arch
+from zeroskip.hwmodel.area import missing_area
 from zeroskip.hwmodel.figures import check_whole
 from zeroskip.hwmodel.metrics import EXPECTED, MODELLED, Metrics, Work
 
@@ -34,7 +35,8 @@ def metrics_of(
         other, all on one architecture.
     batch : inferences that the operands hold: the extent of their batch rank.
     network : its name; accuracy : of it, as somebody measured it: no charge knows it.
-    most_watts, area_mm2, process_nm : of the chip; no architecture has them.
+    most_watts, area_mm2, process_nm : of the chip; the area by default that of the parts for which
+        the architecture gives one, the others named in ``omitted``.
 
     Returns
     -------
@@ -73,6 +75,8 @@ def metrics_of(
     for_macs = sum(part.energy[name] for part in parts for name in ("multiply", "add")) / 1e12
     off_chip = sum(part.level(arch.off_chip.name).bits for part in parts)
     expected = any(part.estimate is not None for part in parts)
+    known = set() if area_mm2 is None else {f"area of {part}" for part in missing_area(arch.areas)}
+    left_out = [text for layer in layers for text in layer.missing]
     return Metrics(
         macs=macs,
         inferences_per_s=batch / seconds,
@@ -94,9 +98,9 @@ def metrics_of(
         off_chip_bits=off_chip / batch,
         off_chip_bits_per_s=_most_off_chip(arch),
         storage_bits=storage_bits_of(arch),
-        area_mm2=area_mm2,
+        area_mm2=area_mm2 if area_mm2 is not None else arch.area_mm2 or None,
         process_nm=process_nm,
-        omitted=tuple(dict.fromkeys(text for layer in layers for text in layer.missing)),
+        omitted=tuple(dict.fromkeys(text for text in left_out if text not in known)),
     )
 
 

@@ -167,6 +167,21 @@ def test_storage_is_that_of_every_instance() -> None:
     assert unlimited.metrics(batch=1).missing[-2:] == ("off_chip_bits_per_s", "storage_bits")
 
 
+def test_area_is_that_of_the_parts_that_have_one() -> None:
+    """40.832 mm2 of 64 PEs of EIE: 0.638 each."""
+    spec, operands = make_spec("y[m] = F[m,k]*I[k]"), {"F": np.eye(8), "I": np.ones(8)}
+    whole = charge(spec, "eie", operands)
+    assert whole.metrics(batch=1).area_mm2 == pytest.approx(64 * 0.638)
+    assert whole.metrics(batch=1, area_mm2=50).area_mm2 == 50
+    assert whole.metrics(batch=1).missing[-1] == "process_nm"
+    levels = {"DRAM": {}, "GLB": {}, "PE": {}}
+    machine = one_pe(clock_hz=1, levels=levels, area={"PE": {"mm2": 2, "source": "chosen"}})
+    part = charge(spec, machine, operands)
+    assert part.metrics(batch=1).area_mm2 == 2
+    assert "area of GLB" in part.metrics(batch=1).omitted
+    assert "area of GLB" not in part.metrics(batch=1, area_mm2=3).omitted
+
+
 def test_a_design_without_a_clock_is_refused() -> None:
     charged = charge(make_spec("y[i] = A[i]*B[i]"), one_pe(), {"A": [1], "B": [1]})
     with pytest.raises(ArchError, match=r"one PE states no clock, and seconds are cycles over it"):
