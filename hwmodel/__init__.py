@@ -18,6 +18,7 @@ from zeroskip.hwmodel.conversion import Conversion, transpose
 from zeroskip.hwmodel.cost_of_scale import cost_of_scale
 from zeroskip.hwmodel.energy_sources import energy_table
 from zeroskip.hwmodel.energy_tables import EnergyTable
+from zeroskip.hwmodel.expectation import expected_storage
 from zeroskip.hwmodel.eyexam import eyexam
 from zeroskip.hwmodel.flexibility import flexibility
 from zeroskip.hwmodel.mapping import Mapping
@@ -43,6 +44,7 @@ __all__ = [
     "compare_metrics",
     "cost_of_scale",
     "energy_table",
+    "expected_storage",
     "eyexam",
     "flexibility",
     "metrics_of",

@@ -15,6 +15,8 @@ the mean: approximate where entries of a level are not the same for all.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -26,9 +28,22 @@ from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import storage_extents
 from zeroskip.formats.levels import RunLength, Structured, Uncompressed
 
+Rounding = Literal["mean", "sparseloop"]
 
-def expected_storage(density: Density, bound: Format, value_bits: int) -> Storage:
-    """Expected bits of a density in a bound format, `Tensor.storage` of the mean.
+
+def expected_storage(
+    density: Density, format: str | Format, value_bits: int, *, rounding: Rounding = "mean"
+) -> Storage:
+    """Expected bits of a density in a format, `Tensor.storage` of the mean.
+
+    Parameters
+    ----------
+    density : Density
+    format : a bound format, or what `zeroskip.Format` takes
+    value_bits : width of a value
+    rounding : ``"mean"``: the mean of all entries of a level, to the next whole one;
+        ``"sparseloop"``: values rounded up, and of every level the mean entries of a fiber rounded
+        up, times its fibers, as Sparseloop sizes a tile.  That is no less than the mean.
 
     Raises
     ------
@@ -36,15 +51,45 @@ def expected_storage(density: Density, bound: Format, value_bits: int) -> Storag
         For blocks, groups G:H, and run lengths below a compressed level, or of a structure whose
         groups lie apart or leave longer gaps than a run.
     """
+    if rounding not in get_args(Rounding):
+        expected = ", ".join(map(repr, get_args(Rounding)))
+        raise TensorError(f"rounding: expected one of {expected}; found {rounding!r}")
+    named = Format(format) if isinstance(format, str) else format
+    bound = named if named.bound else named.bind(density.ndim)
     entries = expected_entries(density, bound)
-    whole = [round(number) for number in entries]
+    if rounding == "sparseloop":
+        if entries and not isinstance(bound.levels[-1], Uncompressed):
+            entries[-1] += density.density * density.size - density.model.share * density.size
+            stored = ceil(_steady(entries[-1]))
+            whole = _fibers_up(entries)
+        else:
+            whole = _fibers_up(entries)
+            stored = whole[-1] if whole else 1
+    else:
+        whole = [round(number) for number in entries]
+        stored = whole[-1] if whole else 1
     return Storage(
         bound,
         value_bits,
-        whole[-1] if whole else 1,
+        stored,
         layout(density.shape, bound, whole),
         density.size * value_bits,
     )
+
+
+def _fibers_up(entries: Sequence[float]) -> list[int]:
+    """Entries of each level where every fiber has the next whole number of the mean."""
+    found, fibers, mean = [], 1, 1.0
+    for number in entries:
+        fibers *= ceil(_steady(number / mean)) if mean else 0
+        mean = number
+        found.append(fibers)
+    return found
+
+
+def _steady(number: float) -> float:
+    """Without the last bits, so that a whole number of a long sum is not rounded up."""
+    return float(f"{number:.12g}")
 
 
 def expected_entries(density: Density, bound: Format) -> list[float]:

@@ -236,8 +236,11 @@ class _Compiler:
 
     # ---- maxima -------------------------------------------------------------------------
 
-    def largest(self, text: str, form: Form, term: Term) -> Closed | Largest | Apart:
+    def largest(self, text: str, form: Form, term: Term) -> Line:
         name = form.target.tensor
+        results = [scalar for scalar in term.scalars if scalar in self.lines]
+        if results and not term.accesses and isinstance(self.lines[results[0]], Closed):
+            return self.scaled(text, form, term, results)  # the largest of one count
         if len(term.accesses) != 1 or term.scalars or term.number != 1:
             raise _refused(text, "the maximum of a product")
         (access,) = term.accesses
