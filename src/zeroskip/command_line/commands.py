@@ -11,18 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from zeroskip.benchmark.measuring import progress
 from zeroskip.calling import name_operands
 from zeroskip.command_line.operands import (
+    Modelled,
     UsageError,
     draw,
     in_formats,
     read_formats,
     read_layer,
-    read_names,
     read_operands,
     read_value,
-    read_whole,
 )
 from zeroskip.command_line.output import (
     Kind,
@@ -37,7 +35,7 @@ from zeroskip.errors import ZeroskipError
 from zeroskip.formats.density import Density
 from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
-from zeroskip.table import Column, Table, with_prefix
+from zeroskip.table import Table, with_prefix
 
 BENCH_COLUMNS = ("kernel", "time_s", "speedup")
 BENCH_MORE = (
@@ -64,9 +62,19 @@ def layer_of(args: Namespace) -> Layer:
     return read_layer(args.einsum, args.const, args.size, args.pad)
 
 
-def real_operands(args: Namespace, of: Layer, results: Sequence[str] = ()) -> dict[str, Any]:
-    """Operands drawn and in their formats; formats of ``results`` are left alone."""
-    given = draw(of, read_operands(args.operands), args.seed)
+def real_operands(
+    args: Namespace,
+    of: Layer,
+    results: Sequence[str] = (),
+    *,
+    modelled: bool = False,
+    swept: bool = False,
+) -> dict[str, Any]:
+    """Operands drawn and in their formats; formats of ``results`` are left alone.
+
+    modelled, swept : whether an operand may be known by its density, or by several.
+    """
+    given = draw(of, read_operands(args.operands), args.seed, modelled=modelled, swept=swept)
     for_all, by_operand = read_formats(args.format)
     if for_all:
         raise UsageError(f"--format {for_all[0]}: say whose, as in --format F={for_all[0]}")
@@ -135,6 +143,9 @@ def bench(args: Namespace) -> int:
     if args.break_even is not None and "=" in args.break_even:  # it took the operand behind it
         args.operands, args.break_even = [*args.operands, args.break_even], ""
     given = read_operands(args.operands)
+    for name, x in given.items():
+        if isinstance(x, Modelled):
+            raise UsageError(f"{name}=density(...) has no values to time; take random(...)")
     formats = bench_formats(args)
     bound = None if args.bound is None else [n for n in args.bound if n != "none"]
     if args.break_even is not None:
@@ -210,81 +221,11 @@ def check_plot(path: Path) -> None:
         raise ZeroskipError(f"--plot {path}: there is no folder {path.parent}")
 
 
-def plot(table: Table, x: str, path: Path) -> None:
-    figure: Any = table.plot(x=x, y="time_s").figure
+def plot(table: Table, x: str, path: Path, y: str = "time_s") -> None:
+    figure: Any = table.plot(x=x, y=y).figure
     figure.set_size_inches(9, 6)
     figure.savefig(path)
     print(f"drawn to {path}")
-
-
-# ---- charge -----------------------------------------------------------------------------
-
-
-def charge(args: Namespace) -> int:
-    """Charge a layer on one architecture or several."""
-    from zeroskip.charging import charge as charge_layer
-    from zeroskip.hwmodel.arch import COMPARED, arch
-
-    made = layer_of(args)
-    given = real_operands(args, made)
-    designs = [arch(name) for name in args.arch or COMPARED]
-    mapping = read_mapping(args)
-    if mapping is not None and len(made.spec.results) > 1:
-        raise UsageError(
-            "--order, --split, --space and --sync map one line, found "
-            f"{len(made.spec.results)}: {', '.join(made.spec.results)}; leave them out, or give "
-            "each line its own from Python: zeroskip.charge(..., mapping={...})"
-        )
-    charges = []
-    with progress("charging", len(designs)) as bar:
-        for design in designs:
-            charges.append(charge_layer(made, design, *in_order(made, given), mapping=mapping))
-            bar.spend(1)
-    if args.accounting:
-        heads = [f"{c.arch.name}: {c.mapped}" for c in charges]
-        write_sections(
-            {h: c.accounting for h, c in zip(heads, charges, strict=True)}, kind_of(args)
-        )
-        return 0
-    table = charges[0].table() if len(charges) == 1 else side_by_side(charges)
-    write_table(table, kind_of(args))
-    return 0
-
-
-def side_by_side(charges: Sequence[Any]) -> Table:
-    """Figures of several charges of one layer, an architecture a column."""
-    tables = [c.table() for c in charges]
-    names: list[str] = []
-    for c in charges:
-        name = c.arch.name
-        names.append(name if name not in names else f"{name} {len(names) + 1}")
-    units = {row["figure"]: row.get("unit", "") for table in tables for row in table}
-    by_figure = [{row[0]: whole_if_large(row[2]) for row in table.rows} for table in tables]
-    rows = [(f, unit, *(found.get(f) for found in by_figure)) for f, unit in units.items()]
-    said: dict[str, list[str]] = {}
-    for name, table in zip(names, tables, strict=True):
-        for note in table.notes:
-            said.setdefault(note, []).append(name)
-    notes = [
-        note if len(by) == len(names) else f"{', '.join(by)}: {note}" for note, by in said.items()
-    ]
-    columns = [Column("figure"), Column("unit"), *(Column(n) for n in names)]
-    return Table(charges[0].text, columns, rows, notes)
-
-
-def whole_if_large(value: Any) -> Any:
-    """Large figures without a fraction, so that they line up."""
-    return round(value) if isinstance(value, float) and abs(value) >= 1000 else value
-
-
-def read_mapping(args: Namespace) -> Any:
-    from zeroskip.hwmodel.mapping import Mapping
-
-    if not (args.order or args.split or args.space or args.sync):
-        return None
-    space = read_names(args.space, "a rank and its dimension", lambda name, text: text)
-    split = read_names(args.split, "a rank and its block", read_whole)
-    return Mapping(args.order or "", split, space or None, sync=args.sync)
 
 
 # ---- the rest ---------------------------------------------------------------------------
@@ -329,8 +270,9 @@ def storage(args: Namespace) -> int:
         if sign and name.isidentifier()
         else read_value("tensor", args.tensor)
     )
-    if isinstance(value, tuple):
-        raise UsageError("shape(...) has no values; take random(64,64,3,3;0.1)")
+    if isinstance(value, tuple | Modelled):
+        call = "shape" if isinstance(value, tuple) else "density"
+        raise UsageError(f"{call}(...) has no values; take random(64,64,3,3;0.1)")
     if isinstance(value, Density):
         if len(value) > 1:
             raise UsageError("several densities are for zeroskip bench; give one")

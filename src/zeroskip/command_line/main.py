@@ -1,4 +1,4 @@
-"""``zeroskip``: run, bench, explain, charge, storage and doctor from a shell.
+"""``zeroskip``: run, bench, explain, charge, sweep, compare, storage and doctor from a shell.
 
 Exit codes: 0 done; 1 an error of zeroskip's, told in a few lines; 2 a command line that cannot
 be understood; 130 interrupted.
@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from zeroskip import __version__
 from zeroskip.command_line import commands as actions
+from zeroskip.command_line import modelling
 from zeroskip.command_line.operands import UsageError
 from zeroskip.errors import ZeroskipError
 
@@ -26,9 +27,13 @@ operands are NAME=VALUE, where VALUE is
   w.mtx                    Matrix Market
   w.npz:KEY[0:8,:,::2]     a part of one
   random(64,64,3,3;0.1)    drawn: shape; density (bench: 0.1,0.3,1 sweeps), or 2:4
+  density(64,64,3,3;0.1)   for charge, compare and sweep: known by its density alone;
+                           sweep: 0.1,0.3,1, or lin(0.1,1,10), or geom(0.01,1,20)
   shape(64,64,3,3)         for explain: dense, without values
   2.5                      a number
 """
+
+MODELLING = ("charge", "sweep", "compare")
 
 LAYERS = """\
 a layer is a line of Einsum, or several, or @file. Summed are the ranks that the left lacks:
@@ -97,15 +102,27 @@ def parser() -> argparse.ArgumentParser:
     explain.add_argument("--json", action="store_true", help="sections as JSON")
 
     charge = _command(commands, "charge", "what a layer costs on architectures", layer=True)
-    charge.add_argument(
-        "--arch", action="append", metavar="ARCH", help="a preset or a .yaml file; again for more"
-    )
     charge.add_argument("--accounting", action="store_true", help="print the Einsums that count")
-    charge.add_argument("--order", metavar="LOOPS", help="loops from outside in: 'c m p q r s n'")
-    charge.add_argument("--split", action="append", default=[], metavar="m=16", help="blocks")
-    charge.add_argument("--space", action="append", default=[], metavar="p=rows", help="across PEs")
-    charge.add_argument("--sync", metavar="LOOP", help="after which PEs wait, or none")
-    _table_options(charge)
+    _charging_options(charge)
+
+    sweep = _command(
+        commands, "sweep", "a layer at many densities and on several architectures", layer=True
+    )
+    sweep.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (1)")
+    sweep.add_argument("--resume", type=Path, metavar="FILE", help="record of points that are done")
+    sweep.add_argument("--plot", type=Path, metavar="FILE", help="draw them (.png, .svg)")
+    sweep.add_argument(
+        "--y", choices=FIGURES, default="energy_pj", help="what is drawn (energy_pj)"
+    )
+    _charging_options(sweep)
+
+    compare = _command(
+        commands, "compare", "charges of a layer side by side, each beside the first", layer=True
+    )
+    compare.add_argument(
+        "--expected", action="store_true", help="add what densities alone would have told"
+    )
+    _charging_options(compare)
 
     storage = _command(commands, "storage", "bits of a tensor in several formats")
     storage.add_argument("tensor", metavar="TENSOR", help="a VALUE as below")
@@ -134,7 +151,7 @@ def _command(
         epilog="\n".join(parts),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.set_defaults(run=getattr(actions, name))
+    made.set_defaults(run=getattr(modelling if name in MODELLING else actions, name))
     if layer:
         made.add_argument("einsum", metavar="LAYER", help="a line of Einsum")
         made.add_argument("operands", nargs="*", metavar="NAME=VALUE", help="operands")
@@ -152,6 +169,28 @@ def _command(
         )
         made.add_argument("--seed", type=_seed, default=0, help="of random(...) (0)")
     return made
+
+
+FIGURES = ("cycles", "energy_pj", "effectual", "utilisation", "off_chip_bits")
+
+
+def _charging_options(made: _Parser) -> None:
+    """Architectures and mappings."""
+
+    def several(name: str, metavar: str, about: str) -> None:
+        made.add_argument(name, action="append", default=[], metavar=metavar, help=about)
+
+    several("--arch", "ARCH", "a preset or a .yaml file; again for more")
+    made.add_argument("--pes", metavar="8,8", help="sizes of the PE array, in place of its own")
+    made.add_argument("--energy", metavar="TABLE", help="a table of energies, in place of its own")
+    made.add_argument("--order", metavar="LOOPS", help="loops from outside in: 'c m p q r s n'")
+    several("--split", "k=128,16", "blocks of a rank")
+    several("--space", "p=rows", "across PEs")
+    made.add_argument("--sync", metavar="LOOP", help="after which PEs wait, or none")
+    several("--keep", "GLB=I,F", "what a level keeps")
+    several("--role", "A=F", "I or F: what features and formats go by")
+    several("--mapping", "FILE", "all of a mapping, as YAML; of compare, again for more")
+    _table_options(made)
 
 
 def _table_options(made: _Parser) -> None:

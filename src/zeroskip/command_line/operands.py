@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -24,13 +25,15 @@ from zeroskip.given import sample, sample_dtype
 
 VALUES = (
     "a file (x.npy, w.npz, w.npz:KEY, w.mtx, each with [0:1] behind it if you like), "
-    "random(64,64,3,3;0.1), shape(64,64,3,3) or a number"
+    "random(64,64,3,3;0.1), density(64,64,3,3;0.1), shape(64,64,3,3) or a number"
 )
 
 
 class UsageError(ZeroskipError):
     """A command line that cannot be understood; exit code 2."""
 
+
+MOST_DENSITIES = 10_000
 
 # ---- words ------------------------------------------------------------------------------
 
@@ -124,6 +127,19 @@ def read_layer(text: str, consts: Sequence[str], sizes: Sequence[str], pad: Sequ
     )
 
 
+def read_lists(words: Sequence[str], what: str) -> dict[str, list[int]]:
+    """Words ``NAME=8,4`` as whole numbers by name.
+
+    >>> read_lists(["k=128,16", "m=8"], "a rank and its blocks")
+    {'k': [128, 16], 'm': [8]}
+    """
+
+    def listed(name: str, text: str) -> list[int]:
+        return [read_whole(name, part) for part in text.split(",")]
+
+    return read_names(words, what, listed)
+
+
 def read_formats(words: Sequence[str]) -> tuple[list[str], dict[str, list[str]]]:
     """Formats for all, and formats by operand.
 
@@ -151,13 +167,29 @@ def read_operands(words: Sequence[str]) -> dict[str, Any]:
     return read_names(words, "an operand", read_value)
 
 
-def draw(of: Layer, given: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """The same with every `Density` drawn, and none that is a shape only.
+@dataclass(frozen=True, slots=True)
+class Modelled:
+    """``density(...)``: an operand that stays known by its density alone."""
+
+    density: Density
+
+
+def draw(
+    of: Layer,
+    given: Mapping[str, Any],
+    seed: int,
+    *,
+    modelled: bool = False,
+    swept: bool = False,
+) -> dict[str, Any]:
+    """The same with every ``random(...)`` drawn, and none that is a shape only.
+
+    modelled, swept : whether one may be known by its density, or by several.
 
     Raises
     ------
     UsageError
-        For a sweep over densities, or a shape without values.
+        For a sweep over densities, or what has no values, where they are needed.
     """
     known = {n: x for n, x in given.items() if hasattr(x, "dtype")}
     dtype = sample_dtype({n: np.asarray(x) for n, x in known.items() if hasattr(x, "flags")})
@@ -165,8 +197,20 @@ def draw(of: Layer, given: Mapping[str, Any], seed: int) -> dict[str, Any]:
     for name, x in given.items():
         if isinstance(x, tuple):
             raise UsageError(f"{name}=shape(...) has no values; they are needed here")
+        if isinstance(x, Modelled):
+            if not modelled:
+                raise UsageError(
+                    f"{name}=density(...) has no values; take random(...), which is drawn"
+                )
+            if len(x.density) > 1 and not swept:
+                raise UsageError(f"{name}: several densities are for zeroskip sweep; give one")
+            found[name] = x.density
+            continue
         if isinstance(x, Density) and len(x) > 1:
-            raise UsageError(f"{name}: several densities are for zeroskip bench; give one")
+            several = "zeroskip bench; give one"
+            if modelled:
+                several = f"zeroskip sweep, as {name}=density(...)"
+            raise UsageError(f"{name}: several densities are for {several}")
         if isinstance(x, Density) and name not in of.operands:
             raise ZeroskipError(f"{name} is no operand here; operands: {', '.join(of.operands)}")
         found[name] = sample(name, next(iter(x)), of, seed, dtype) if isinstance(x, Density) else x
@@ -181,6 +225,11 @@ def in_formats(given: Mapping[str, Any], formats: Mapping[str, Sequence[str]]) -
             raise UsageError(f"--format names {name}, which is no operand given here")
         if len(wanted) > 1:
             raise UsageError(f"--format gives {name} {len(wanted)} formats; here it takes one")
+        if isinstance(given[name], Density):
+            raise UsageError(
+                f"--format gives {name} a format, which is known by its density; formats of what "
+                "is charged are the architecture's"
+            )
         found[name] = tensor(given[name], wanted[0])
     return found
 
@@ -191,9 +240,11 @@ def read_value(name: str, text: str) -> Any:
     >>> read_value("F", "random(4,8;0.5)"), read_value("I", "shape(2,3)"), read_value("a", "2.5")
     (Density((4, 8), 0.5), (2, 3), 2.5)
     """
-    call = re.fullmatch(r"(random|shape)\((.*)\)", text, re.DOTALL)
+    call = re.fullmatch(r"(random|density|shape)\((.*)\)", text, re.DOTALL)
     if call and call[1] == "shape":
         return _shape(name, call[2])
+    if call and call[1] == "density":
+        return Modelled(_random(name, call[2], "density"))
     if call:
         return _random(name, call[2])
     found = re.fullmatch(r"(.+?\.(?:npy|npz|mtx))(?::([^\[\]]+))?(\[[^\[\]]*\])?", text, re.DOTALL)
@@ -213,17 +264,33 @@ def _shape(name: str, text: str) -> tuple[int, ...]:
     return tuple(read_whole(f"shape of {name}", part) for part in text.split(",") if part.strip())
 
 
-def _random(name: str, text: str) -> Density:
+def _random(name: str, text: str, call: str = "random") -> Density:
     shape, *rest = text.split(";")
     if len(rest) != 1 or not rest[0].strip():
         raise UsageError(
-            f"{name}=random({text}): expected a shape and a density, such as random(64,64,3,3;0.1);"
+            f"{name}={call}({text}): expected a shape and a density, such as {call}(64,64,3,3;0.1);"
             " several densities are separated by commas; 2:4 is a structure"
         )
     if ":" in rest[0]:
         return Density(_shape(name, shape), structure=rest[0].strip())
-    densities = [float(read_number(f"density of {name}", part)) for part in rest[0].split(",")]
+    spread = re.fullmatch(r"\s*(lin|geom)\(([^()]*)\)\s*", rest[0])
+    listed = (spread[2] if spread else rest[0]).split(",")
+    densities = [float(read_number(f"density of {name}", part)) for part in listed]
+    if spread:
+        return Density(_shape(name, shape), _spread(name, spread[1], densities))
     return Density(_shape(name, shape), densities[0] if len(densities) == 1 else densities)
+
+
+def _spread(name: str, how: str, ends: Sequence[float]) -> list[float]:
+    """Densities between two, as many as told, at equal distances or ratios."""
+    whole = len(ends) == 3 and ends[2].is_integer() and 2 <= ends[2] <= MOST_DENSITIES
+    if not whole or (how == "geom" and min(ends[:2]) <= 0):
+        raise UsageError(
+            f"density of {name}: expected {how}(first,last,number) with a number of "
+            f"2 to {MOST_DENSITIES:,}" + (" and densities above 0" if how == "geom" else "")
+        )
+    made = np.linspace if how == "lin" else np.geomspace
+    return [float(x) for x in made(ends[0], ends[1], int(ends[2]))]
 
 
 def _load(name: str, path: Path, key: str | None) -> Any:
