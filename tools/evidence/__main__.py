@@ -12,6 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import chapter_3
 import charging
 import compiling
 import kernels
@@ -29,6 +30,7 @@ from claim import Claim, data_folder
 
 SECTIONS = (
     charging,
+    chapter_3,
     published_pe,
     published_products,
     published_scnn,
