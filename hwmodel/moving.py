@@ -97,7 +97,7 @@ def _fill(
         parent=outer.level,
         inner=encoded(rule.stored[stay.level], room=True),
         outer=None if whole else encoded(rule.stored[outer.level], room=False),
-        whole=again if whole else 0,
+        whole=again if whole and term.points else 0,
         reads=again,
         arrivals=arrivals,
         points=term.points,
@@ -183,7 +183,7 @@ def _drained(w: Writer, stay: Stay, name: str) -> tuple[str, ...]:
 def _parts(w: Writer, stay: Stay) -> int:
     """Instances that hold a part of one entry: those along the ranks that it is summed over.
 
-    A term without such a rank is done by the first PE along it.
+    A term without such a rank, or without any point, is done by the first PE along it.
     """
     loops = [
         loop
@@ -191,4 +191,5 @@ def _parts(w: Writer, stay: Stay) -> int:
         if loop.rank not in w.layer.target.variables and set(loop.dims) <= set(stay.instances)
     ]
     extents = w.layer.extents.ranks
-    return len(set().union(*(places(loops, extents, term.ranks) for term in w.layer.work)))
+    ranked = [term.ranks if term.points else () for term in w.layer.work]
+    return len(set().union(*(places(loops, extents, ranks) for ranks in ranked)))

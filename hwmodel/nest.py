@@ -44,8 +44,8 @@ class Loop:
 
     @property
     def single(self) -> bool:
-        """Whether it has one iteration: then it is no loop."""
-        return self.count == 1 and not (self.tiles and self.whole)
+        """Whether it has one iteration, or none: then it is no loop."""
+        return self.count <= 1 and not (self.tiles and self.whole)
 
     @property
     def direct(self) -> bool:

@@ -74,7 +74,7 @@ class Loop:
         if not self.pes:
             return part
         whole = self.block == 1 and self.span == 10**9
-        return self.pes * part // extents[self.rank] if whole else part
+        return self.pes * part // max(extents[self.rank], 1) if whole else part
 
 
 @dataclass
@@ -121,6 +121,13 @@ class Nest:
         ranks = self.ranks(term)
         every = product(*(range(self.extents[rank]) for rank in ranks))
         return [dict(zip(ranks, values, strict=True)) for values in every]
+
+    def sums(self, term: list[Access]) -> list[Point]:
+        """Where sums without any point are made: at the first point that they would have."""
+        ranks = [rank for rank in self.extents if rank in self.target_ranks()]
+        every = product(*(range(self.extents[rank]) for rank in ranks))
+        first = dict.fromkeys(self.ranks(term), 0)
+        return [first | dict(zip(ranks, values, strict=True)) for values in every]
 
     def pe(self, at: Point, dims: set[str] | None = None) -> tuple[tuple[str, int], ...]:
         """Where a point is in the array: by loop across it, or by those within ``dims``."""
@@ -305,8 +312,9 @@ def _drains(
     resident: dict[Any, set[Place]] = defaultdict(set)
     outside: dict[Any, set[Place]] = defaultdict(set)
     room: dict[Any, set[Place]] = defaultdict(set)
+    idle = not any(nest.points(term) for term in work)
     for number, term in enumerate(work):
-        for at in nest.points(term):
+        for at in nest.sums(term) if idle else nest.points(term):
             place = tuple(eval(code, {}, at) for code in codes)
             here = nest.pe(at, set(nest.instances[level]))
             when = (number, nest.when(loops[number], at)) if any(loops) else ()
