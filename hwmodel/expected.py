@@ -26,7 +26,7 @@ from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.explicit import form_text
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.tree import Access
-from zeroskip.einsum_spec.walk import variables
+from zeroskip.einsum_spec.walk import single, variables
 from zeroskip.errors import EinsumError
 from zeroskip.formats.density import Density
 from zeroskip.hwmodel.evaluate import Operand, sized, structure
@@ -42,6 +42,8 @@ from zeroskip.hwmodel.geometry import (
     Scaled,
     Summed,
     Tag,
+    Total,
+    largest_of,
 )
 from zeroskip.hwmodel.plan import Accounting, Mask
 from zeroskip.hwmodel.spread import PlacesOfCells, Spread
@@ -164,19 +166,23 @@ class _Compiler:
         self.tags[name] = worst
         return Closed(found)
 
-    def counted(self, text: str, form: Form, term: Term) -> Closed | Summed | Scaled:
+    def counted(self, text: str, form: Form, term: Term) -> Closed | Total | Summed | Scaled:
         name = form.target.tensor
         results = [scalar for scalar in term.scalars if scalar in self.lines]
         if results:
             return self.scaled(text, form, term, results)
         reads = tuple(dict.fromkeys(access.tensor for access in term.accesses))
         held = [self.lines.get(read) for read in reads]
-        if any(isinstance(one, Largest | Apart | Summed | Scaled) for one in held):
+        if any(isinstance(one, Largest | Apart | Total | Summed | Scaled) for one in held):
             varying = [one for one in held if not _is_static(one)]
             if len(varying) > 1 or form.reduction == "|":
                 raise _refused(text, "a product of what follows a maximum")
             worst = [self.tags[read] for read in reads if read in self.tags]
             self.tags[name] = "bound" if "bound" in worst else "approximate"
+            axes = [single(s) for access in term.accesses for s in access.subscripts]
+            plain = None not in axes and len(set(axes)) == len(axes)
+            if plain and len(term.accesses) == 1 and not form.target.subscripts:
+                return Total(reads[0], self.times(term))
             return Summed(text, reads)
         self.tags[name] = "exact in expectation"
         found: dict[Monomial, NDArray[Any]] = {}
@@ -191,6 +197,10 @@ class _Compiler:
             self.tags[name] = "approximate"
             self.independent |= dict.fromkeys(n for m in repeated for n in m if m.count(n) > 1)
         return Closed(found)
+
+    def times(self, term: Term) -> float:
+        """What a term multiplies: its number, and extents."""
+        return float(term.number) * prod(dict(self.sizes)[s.lower()] for s in term.scalars)
 
     def scaled(self, text: str, form: Form, term: Term, results: Sequence[str]) -> Closed | Scaled:
         """A line that reads a result without axes, and numbers."""
@@ -262,7 +272,7 @@ class _Compiler:
             return apart
         spread = self.spread(access.tensor, gone)
         self.tags[name] = "bound" if spread is None and gone else "approximate"
-        return Largest(access.tensor, (*kept, *gone), len(kept), spread)
+        return largest_of(source, spread, (*kept, *gone), len(kept))
 
     def apart(self, name: str, kept: Sequence[int]) -> Apart | None:
         """The largest of a count whose operands share no rank but those of the axes that are kept;
@@ -288,13 +298,13 @@ class _Compiler:
             assert isinstance(source, Closed)
             held_here = [mine.index(k) for k in kept if k in mine]
             gone = [at for at in range(len(mine)) if at not in held_here]
-            largest = Largest(part, (*held_here, *gone), len(held_here), self.spread(part, gone))
+            spread = self.spread(part, gone)
+            largest = largest_of(count, spread, (*held_here, *gone), len(held_here))
             del self.lines[part], self.texts[part], self.tags[part]
             shape = next(iter(source.terms.values())).shape
             view = tuple(shape[k] if k in mine else 1 for k in kept)
-            factors.append((count, largest, view))
-        times = float(term.number) * prod(dict(self.sizes)[s.lower()] for s in term.scalars)
-        return Apart(tuple(factors), times)
+            factors.append((largest, view))
+        return Apart(tuple(factors), self.times(term))
 
     def part(self, name: str, left: Sequence[str], access: Access) -> str:
         """A count of one operand alone, by some axes of another count; its name."""
@@ -311,7 +321,7 @@ class _Compiler:
         if len(source.terms) != 1:
             return None
         ((monomial, sums),) = source.terms.items()
-        times = float(term.number) * prod(dict(self.sizes)[s.lower()] for s in term.scalars)
+        times = self.times(term)
         counts = np.asarray(sums, np.float64)
         masks = dict(self.masks)
         reads = {}

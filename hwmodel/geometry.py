@@ -43,42 +43,82 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Largest:
-    """The mean of a maximum over the last axes of a count."""
+    """The mean of a maximum over the last axes of a count.
 
-    of: str
-    order: tuple[int, ...]
-    kept: int
+    Cells of a count that are alike at every density are one kind, rows of equal kinds one row.
+
+    kinds : their means; spread : what their variances are made of, None where it is not known.
+    rows : kinds in each row that differs from others, and how many of each.
+    where : the number of each row; of the shape of the result.
+    """
+
+    kinds: Closed
     spread: Spread | None
+    rows: tuple[tuple[NDArray[np.intp], NDArray[np.intp]], ...]
+    where: NDArray[np.intp]
 
-    def value(self, means: Reals, shares: Mapping[str, float]) -> Reals:
-        mean = self._along(means)
+    def value(self, shares: Mapping[str, float]) -> Reals:
+        mean = np.asarray(self.kinds.value(shares), np.float64)
         if self.spread is None:
-            return np.asarray(mean.max(axis=-1, initial=0.0))
-        variance = self._along(self.spread.variance(shares))
-        return mean_of_maximum(mean, variance, self._along(self.spread.full))
+            found = [mean[kinds].max(initial=0.0) for kinds, _ in self.rows]
+        else:
+            variance, full = self.spread.variance(shares), self.spread.full
+            found = [
+                mean_of_maximum(mean[kinds], variance[kinds], full[kinds], many)
+                for kinds, many in self.rows
+            ]
+        return np.asarray(np.array(found, np.float64)[self.where])
 
-    def _along(self, array: Reals) -> Reals:
-        turned = np.asarray(array, np.float64).transpose(self.order)
-        return turned.reshape(*turned.shape[: self.kept], -1)
+
+def largest_of(count: Closed, spread: Spread | None, order: tuple[int, ...], kept: int) -> Largest:
+    """The maximum of a count over its axes in this order from the ``kept``-th on."""
+
+    def along(array: NDArray[Any]) -> NDArray[Any]:
+        turned = np.asarray(array).transpose(order)
+        return turned.reshape(prod(turned.shape[:kept]), -1)
+
+    whole = next(iter(count.terms.values())).transpose(order)
+    columns = list(count.terms.values()) + ([] if spread is None else list(spread.arrays))
+    stacked = np.stack([along(x).astype(np.float64).reshape(-1) for x in columns], axis=1)
+    _, first, kind = np.unique(stacked, axis=0, return_index=True, return_inverse=True)
+    by_row = np.sort(kind.reshape(along(whole.transpose(np.argsort(order))).shape), axis=1)
+    distinct, where = np.unique(by_row, axis=0, return_inverse=True)
+
+    def picked(array: NDArray[Any]) -> NDArray[Any]:
+        return np.ascontiguousarray(along(array).reshape(-1)[first])
+
+    return Largest(
+        Closed({names: picked(array) for names, array in count.terms.items()}),
+        None if spread is None else spread.picked(picked),
+        tuple(np.unique(row, return_counts=True) for row in distinct),
+        where.reshape(whole.shape[:kept]),
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Apart:
-    """The largest of products of counts, each of operands that the others do not have: factors with
-    their largest, and the shape of these among the axes of the result.
+    """The largest of products of counts, each of operands that the others do not have: the largest
+    of each, and its shape among the axes of the result.
 
     Counts that are not less than 0 are largest together: E[max a*b] = E[max a]*E[max b].
     """
 
-    factors: tuple[tuple[Closed, Largest, tuple[int, ...]], ...]
+    factors: tuple[tuple[Largest, tuple[int, ...]], ...]
     times: float
 
     def value(self, shares: Mapping[str, float]) -> Reals:
         found: Any = self.times
-        for count, largest, view in self.factors:
-            means = np.asarray(count.value(shares), np.float64)
-            found = found * largest.value(means, shares).reshape(view)
+        for largest, view in self.factors:
+            found = found * largest.value(shares).reshape(view)
         return np.asarray(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """So many times the sum of a result that is no polynomial."""
+
+    of: str
+    times: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +137,7 @@ class Scaled:
     times: float
 
 
-Line = Closed | Largest | Apart | Summed | Scaled
+Line = Closed | Largest | Apart | Total | Summed | Scaled
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +159,10 @@ class Geometry:
             match line:
                 case Closed():
                     found[name] = np.asarray(line.value(shares), np.float64)
-                case Largest():
-                    found[name] = line.value(found[line.of], shares)
-                case Apart():
+                case Largest() | Apart():
                     found[name] = line.value(shares)
+                case Total():
+                    found[name] = np.asarray(line.times * found[line.of].sum())
                 case Scaled():
                     found[name] = np.asarray(line.times * found[line.of])
                 case Summed():

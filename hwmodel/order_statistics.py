@@ -22,49 +22,40 @@ REACH = 8.0
 """Points of the integral, and the standard deviations that it reaches beyond the largest mean."""
 
 
-def mean_of_maximum(mean: Reals, variance: Reals, full: Reals | None = None) -> Reals:
-    """Mean of the largest of the counts along the last axis.
+def mean_of_maximum(
+    mean: Reals, variance: Reals, full: Reals | None = None, many: NDArray[np.intp] | None = None
+) -> float:
+    """Mean of the largest of several counts; 0 of none.
 
     Parameters
     ----------
-    mean, variance : of each count, of one shape (..., n)
-    full : what each count is at most, of the same shape
-
-    Returns
-    -------
-    array of shape (...); 0 where n is 0
+    mean, variance : of each kind of count, of one shape (n,)
+    full : what each is at most
+    many : how many there are of each kind; one where it is left out
 
     Examples
     --------
     Of two standard normal numbers, 1/sqrt(pi); of what does not vary, the largest.
 
-    >>> round(float(mean_of_maximum(np.full(2, 1e6), np.ones(2)) - 1e6), 3)
+    >>> round(mean_of_maximum(np.full(2, 1e6), np.ones(2)) - 1e6, 3)
     0.564
-    >>> float(mean_of_maximum(np.array([3.0, 5.0]), np.zeros(2)))
+    >>> mean_of_maximum(np.array([3.0, 5.0]), np.zeros(2))
     5.0
     """
-    n = mean.shape[-1]
-    if not n:
-        return np.zeros(mean.shape[:-1])
-    full = np.full(mean.shape, np.inf) if full is None else full
-    rows = np.concatenate([x.reshape(-1, n) for x in (mean, variance, full)], axis=1)
-    each, where = np.unique(rows, axis=0, return_inverse=True)  # most steps are alike
-    found = np.array([_largest(*row.reshape(3, n)) for row in each])
-    return np.asarray(found[where.reshape(-1)].reshape(mean.shape[:-1]))
-
-
-def _largest(mean: Reals, variance: Reals, full: Reals) -> float:
-    """Mean of the largest of these counts."""
+    if not len(mean):
+        return 0.0
     spread = np.sqrt(np.maximum(variance, 0.0))
     if not spread.any():
         return float(mean.max())
     lowest = max(float((mean - REACH * spread).max()), 0.0)
     highest = float((mean + REACH * spread + (spread > 0)).max())
     x = np.linspace(lowest, highest, POINTS)
-    kinds, many = np.unique(np.stack([mean, spread, full]), axis=1, return_counts=True)
     below = np.ones(POINTS)
-    for (m, s, most), count in zip(kinds.T, many, strict=True):
-        below *= np.where(x >= most, 1.0, _at_most(x, m, s)) ** count
+    for k, (m, s) in enumerate(zip(mean.tolist(), spread.tolist(), strict=True)):
+        chance = _at_most(x, m, s)
+        if full is not None:
+            chance[x >= full[k]] = 1.0
+        below *= chance if many is None or many[k] == 1 else chance ** many[k]
     return lowest + float(np.trapezoid(1.0 - below, x))
 
 
@@ -77,4 +68,8 @@ def _at_most(x: Reals, mean: float, spread: float) -> Reals:
     scale = spread**2 / mean if mean > 0 else 1.0
     if mean / scale >= FEW:
         return np.asarray(ndtr((x - mean) / spread))
-    return np.asarray(pdtr(np.floor(x / scale + 1e-9), mean / scale))
+    entries = np.floor(x / scale + 1e-9).astype(np.int64)
+    most = int(entries[-1])
+    if most >= len(x):
+        return np.asarray(pdtr(entries.astype(np.float64), mean / scale))
+    return np.asarray(pdtr(np.arange(most + 1.0), mean / scale)[entries])

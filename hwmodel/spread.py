@@ -12,8 +12,8 @@ where a(x) are the points of place x, and the variance over T is a sum over its 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
@@ -42,6 +42,20 @@ class Spread:
     full: Reals
     pairs: Reals
     common: frozenset[str]
+
+    @property
+    def arrays(self) -> tuple[Reals, ...]:
+        """All that cells may differ in."""
+        return *(part for parts in self.parts.values() for part in parts), self.full, self.pairs
+
+    def picked(self, pick: Callable[[Reals], Reals]) -> Spread:
+        """Of some cells only."""
+        return replace(
+            self,
+            parts={name: tuple(map(pick, parts)) for name, parts in self.parts.items()},
+            full=pick(self.full),
+            pairs=pick(self.pairs),
+        )
 
     def variance(self, shares: Mapping[str, float]) -> Reals:
         """Of what the counts of one maximum do not have in common."""
