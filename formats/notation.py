@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 from zeroskip.errors import FormatError
@@ -55,6 +56,7 @@ Made = TypeVar("Made", bound=LevelFormat)
 Parts = tuple[str | None, tuple[str, ...], tuple[StorageRank, ...]]
 
 
+@lru_cache(maxsize=512)
 def parse(text: str) -> Parts:
     """(name, axes, ranks) of a format's text; see `Format`."""
     return _Parser(text).parts()

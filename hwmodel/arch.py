@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import lru_cache
 from math import prod
 from pathlib import Path
 from typing import Any, Literal
@@ -186,6 +187,8 @@ def arch(
         raise ArchError("expected the name of an architecture or a path, found a NUL in it")
     path = Path(source)
     if str(source) in presets():
+        if size is None and energy is None:
+            return _preset(str(source))
         path = FOLDER / f"{source}.yaml"
     elif path.suffix not in (".yaml", ".yml"):
         near = get_close_matches(str(source), presets(), 1)
@@ -194,6 +197,13 @@ def arch(
             "or the path of a .yaml file" + (f"\nDid you mean {near[0]}?" if near else "")
         )
     return _read(Reader(load_yaml(path), path.name, folder=path.parent), size, energy)
+
+
+@lru_cache(maxsize=64)
+def _preset(name: str) -> Arch:
+    """A preset as it is described: one object, which what is remembered of it goes by."""
+    path = FOLDER / f"{name}.yaml"
+    return _read(Reader(load_yaml(path), path.name, folder=path.parent), None, None)
 
 
 def _read(

@@ -14,7 +14,6 @@ from zeroskip.errors import TensorError
 from zeroskip.formats.density import Density
 from zeroskip.formats.tensor import Tensor
 from zeroskip.hwmodel import mapping as maps
-from zeroskip.hwmodel.accounting import write_accounting
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.arch import arch as make_arch
 from zeroskip.hwmodel.bandwidth import bandwidth_cycles_of
@@ -40,11 +39,11 @@ from zeroskip.hwmodel.given import (
     resolved,
     single,
 )
-from zeroskip.hwmodel.layer import LayerSpec, layer_of
+from zeroskip.hwmodel.layer import LayerSpec
 from zeroskip.hwmodel.lined import is_lined, lined_traffic, structural_result
-from zeroskip.hwmodel.notes import assumptions_of, missing_of
+from zeroskip.hwmodel.notes import assumptions_of
 from zeroskip.hwmodel.plan import total
-from zeroskip.hwmodel.policy import policy_of
+from zeroskip.hwmodel.planned import planned
 from zeroskip.hwmodel.queues import queued_cycles_of
 from zeroskip.hwmodel.rings import zero_of
 from zeroskip.hwmodel.traffic import (
@@ -121,13 +120,9 @@ def _charge(
 ) -> Charge:
     """effectual : effectual points of each term, where they are known.  known : the result, where
     it was given."""
-    roles = mapping.roles if mapping is not None else None
     shapes = {name: operand.shape for name, operand in operands.items()}
-    layer = layer_of(spec, shapes, roles, zero)
-    schedule = maps.complete(mapping, layer, arch)
-    zeros = [name for name, operand in operands.items() if operand.explicit_zeros]
-    policy = policy_of(layer, schedule, arch, zeros)
-    cascade = write_accounting(layer, schedule, policy, effectual=effectual is None)
+    plan = planned(spec, arch, operands, mapping, zero, effectual=effectual is None)
+    layer, schedule, policy, cascade = plan.layer, plan.schedule, plan.policy, plan.cascade
     expecting = any(isinstance(operand, Expected) for operand in operands.values())
     if expecting:
         check_expected(arch)
@@ -200,10 +195,14 @@ def _charge(
         energy=energy_of(arch, cascade, counts, multiplied, additions, everything),
         capacity=capacities(arch, cascade, counts),
         assumptions=(
-            *assumptions_of(layer, arch, schedule, conversions),
+            *(
+                assumptions_of(layer, arch, schedule, conversions)
+                if conversions
+                else plan.assumptions
+            ),
             *(() if estimate is None else estimate.assumptions),
         ),
-        missing=missing_of(layer, arch, schedule),
+        missing=plan.missing,
         dense=partial(
             _without_sparsity, spec, arch, shapes, schedule.mapping, effectual or found, zero
         ),

@@ -123,8 +123,8 @@ def expected_entries(density: Density, bound: Format) -> list[float]:
                 if bridges is None:
                     raise _refused(density, bound, "run lengths there have")
                 above = density.model.share * density.size + above * bridges
-            case _ if not bound.unique(number):
-                above = density.model.share * density.size  # COO: a coordinate for every entry
+            case _ if not bound.unique(number) or len(taken) == density.ndim:
+                above = density.model.share * density.size  # a coordinate for every entry
             case _:
                 above = density.model.occupied(taken)
         found.append(above)

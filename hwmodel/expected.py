@@ -45,6 +45,7 @@ from zeroskip.hwmodel.geometry import (
     Total,
     largest_of,
 )
+from zeroskip.hwmodel.geometry_files import filed
 from zeroskip.hwmodel.plan import Accounting, Mask
 from zeroskip.hwmodel.spread import PlacesOfCells, Spread
 from zeroskip.native.engine import evaluate
@@ -80,7 +81,8 @@ def _remembered(
     masks: tuple[tuple[str, Mask], ...],
     drawn: tuple[tuple[str, Density], ...],
 ) -> Geometry:
-    return _Compiler(text, sizes, masks, drawn, {}).geometry()
+    made = _Compiler(text, sizes, masks, drawn, {})
+    return filed(text, (sizes, masks), drawn, made.geometry)
 
 
 @dataclass(slots=True)

@@ -32,12 +32,20 @@ class Expected(Operand):
         if share is None:
             share = density.model.share
         self.share = share
+        self._stored: dict[tuple[Format, int], Storage] = {}
 
     @property
     def symbolic(self) -> bool:
         return not isinstance(self.share, float)
 
     def storage(self, bound: Format, value_bits: int) -> Storage:
+        """Mean bits in a format; see `_storage`, of which it is remembered."""
+        key = bound, value_bits
+        if key not in self._stored:
+            self._stored[key] = self._storage(bound, value_bits)
+        return self._stored[key]
+
+    def _storage(self, bound: Format, value_bits: int) -> Storage:
         """Mean bits in a format; the width of a pointer is that of the mean.
 
         Raises
