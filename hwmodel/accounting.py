@@ -8,10 +8,11 @@ Operands are masks: ``nzX``, the value is not zero; ``stX``, the format holds th
 ``inX``, the place lies inside the tensor and not in its padding.  Operations go by nz, moves
 and the time of skipping by st; a dense format stores every place, inX.
 
-Each point of the iteration space is in one class, by the first that applies: *never fetched* (an
-operand that others follow is not stored), *skipped* (an operand that is skipped by is not stored),
-*gated* (an operand that is gated by is zero), *effectual* (no operand is zero), *ineffectual*
-(executed all the same).
+Each point of the iteration space is in one class, by the first that applies: from the outermost
+level in, *never fetched* or *gated* (the tile of a leader is empty); *never fetched* (an operand
+that others follow is not stored), *skipped* (an operand that is skipped by is not stored), *gated*
+(an operand that is gated by is zero), *effectual* (no operand is zero), *ineffectual* (executed all
+the same).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zeroskip.hwmodel.layer import Layer, WorkTerm
+from zeroskip.hwmodel.leading import Need, needs_of_term
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.moving import drains_of, fills_of
 from zeroskip.hwmodel.nest import Loop
@@ -59,21 +61,42 @@ def _term(
     names = " * ".join(o.tensor for o in term.operands)
     w.comment(f"operations of {names}: each PE, each step")
     counts: dict[tuple[str, ...], str] = {}
+    needs = needs_of_term(w, term, rules)
     steps = [loop for loop in w.schedule.steps if loop.rank in term.ranks]
     across = [loop for loop in w.schedule.across if loop.rank in term.ranks]
 
-    def count(wanted: str, masks: Sequence[str]) -> str:
-        """Points at which all of these masks are set ('' for none), written once."""
-        key = tuple(masks)
+    def count(wanted: str, masks: Sequence[str], called: Sequence[Need] = needs) -> str:
+        """Points at which all of these masks are set ('' for none), in tiles that are called for;
+        written once."""
+        left = [need for need in called if not need.implied(masks)]
+        key = (*masks, *(need.of_tile(w) for need in left))
         if key not in counts:
-            counts[key] = _points(w, f"{wanted}{suffix}", term, masks, [*steps, *across])
+            counts[key] = _points(w, f"{wanted}{suffix}", term, masks, left, [*steps, *across])
         return counts[key]
+
+    idle = []
+    for place in dict.fromkeys(need.level for need in needs if need.gates):
+        gates = [n for n, need in enumerate(needs) if need.gates and need.level == place]
+        bare = [""] * len(rules)
+        idle.append(("+", count("reached", bare, needs[: gates[0]])))
+        idle.append(("-", count("passed", bare, needs[: gates[-1] + 1])))
+
+    def with_idle(wanted: str, masks: Sequence[str]) -> str:
+        """The same, and the points of tiles that are gated."""
+        if not idle:
+            return count(wanted, masks)
+        variables = w.variables([*steps, *across])
+        parts = [("+", count("open", masks)), *idle]
+        terms = [(sign, [access(name, variables)]) for sign, name in parts]
+        return w.sum(f"{wanted}{suffix}", variables, terms)
 
     lead = [rule.read.kind if rule.led_by else "" for rule in rules]
     skip = [rule.read.kind if rule.skipped_by else "" for rule in rules]
     gate = ["nz" if rule.gated_by else by for rule, by in zip(rules, skip, strict=True)]
-    fetched = count("fetched", lead) if any(lead) else None
-    busy = count("busy", skip)
+    fetched = None
+    if any(lead) or not all(need.gates for need in needs):
+        fetched = with_idle("fetched", lead)
+    busy = with_idle("busy", skip)
     executed = count("executed", gate)
     effectual = count("effectual", ["nz"] * len(rules)) if values else executed
     reads = []
@@ -97,11 +120,16 @@ def _term(
 
 
 def _points(
-    w: Writer, wanted: str, term: WorkTerm, masks: Sequence[str], loops: Sequence[Loop]
+    w: Writer,
+    wanted: str,
+    term: WorkTerm,
+    masks: Sequence[str],
+    needs: Sequence[Need],
+    loops: Sequence[Loop],
 ) -> str:
     """``wanted[step, PE] += product of masks``, times the ranks that nothing else holds."""
-    factors = []
-    held = {loop.rank for loop in loops}
+    factors = [need.at(w) for need in needs]
+    held = {loop.rank for loop in (*loops, *(loop for need in needs for loop in need.keys))}
     for operand, kind in zip(term.operands, masks, strict=True):
         if kind:
             factors.append(w.access(w.mask(kind, operand), operand.subscripts))

@@ -223,7 +223,7 @@ def _read(
         reader.fail("sync", "expected reduction or none", sync)
     table = _table(reader, energy)
     levels, defaulted = read_levels(reader, table, [name for name, _ in array])
-    features = _features(reader)
+    features = _features(reader, levels)
     units = read_units(reader)
     lanes = read_lanes(reader, multipliers)
     queue = None
@@ -303,13 +303,18 @@ def _table(reader: Reader, energy: str | Path | Mapping[str, Any] | None) -> Ene
     return named
 
 
-def _features(reader: Reader) -> tuple[Feature, ...]:
+def _features(reader: Reader, levels: Sequence[Level]) -> tuple[Feature, ...]:
     features = []
+    outermost, *filled = (level.name for level in levels)
     for text in reader.texts("sparse", (), expected='a list such as ["skip I,F"]'):
         try:
             features.append(parse_feature(text))
         except ArchError as error:
             reader.fail("sparse", str(error))
+        if (level := features[-1].level) is not None and level not in filled:
+            why = "which nothing fills" if level == outermost else "which is no level"
+            names = ", ".join(("MAC", "PE", *filled))
+            reader.fail("sparse", f'"{text}" acts @{level}, {why}: expected {names}')
     return tuple(features)
 
 

@@ -14,6 +14,12 @@ multiplier, the targets of a skip say what it saves and change no figure.
 *Not fetching* is a skip of one operand on another as the PE reads them, ``"skip F on I @PE"``:
 where the leader I stores nothing, the follower F is never fetched from the local store.  It comes
 before what is skipped at the multiplier.
+
+At the name of a level, ``"skip F on I @GLB"``, a skip acts on what fills it: a tile of F comes into
+GLB, and further in, only where the leader's tile at the same iteration has an entry; points under
+an empty one are never fetched.  A gate saves the same fills, but the cycles of these points pass,
+in which nothing is read.  Without ``on``, each target is led by the others.  ``@PE`` and ``@MAC``
+are the units' reads, whatever levels are called.
 """
 
 from __future__ import annotations
@@ -25,7 +31,7 @@ from typing import Literal
 from zeroskip.errors import ArchError, underline
 
 PLACES = ("MAC", "PE")
-_FORMS = 'Write "skip I,F", "skip F on I" or "gate F,O on I @MAC".'
+_FORMS = 'Write "skip I,F", "skip F on I @GLB" or "gate F,O on I @MAC".'
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +40,19 @@ class Feature:
 
     targets : operands whose reads are saved.
     conditions : operands of which one zero (gate) or one absent entry (skip) is enough.
-    place : where it acts; a gate does so behind the local store by either name.
+    place : where it acts: a level, ``MAC`` or ``PE``; a gate does so behind the local store by
+        either of these two.
     """
 
     kind: Literal["gate", "skip"]
     targets: tuple[str, ...]
     conditions: tuple[str, ...]
     place: str = "MAC"
+
+    @property
+    def level(self) -> str | None:
+        """The level whose fills it acts on, if it does."""
+        return None if self.place in PLACES else self.place
 
     @property
     def keeps_away(self) -> bool:
@@ -93,9 +105,9 @@ def parse_feature(text: str) -> Feature:
         conditions, at = names(at + 1)
     place = "MAC"
     if at < len(words) and words[at][0] == "@":
-        if at + 1 == len(words) or words[at + 1][0] not in PLACES:
+        if at + 1 == len(words) or not words[at + 1][0].isidentifier():
             found = words[at + 1][0] if at + 1 < len(words) else "the end"
-            raise fail(f"gates and skips act @MAC or @PE as yet, found {found}", at + 1)
+            raise fail(f"expected MAC, PE or the name of a level, found {found}", at + 1)
         place, at = words[at + 1][0], at + 2
     if at < len(words):
         raise fail(f"expected on, @ or the end, found {words[at][0]}", at)

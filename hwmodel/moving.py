@@ -17,6 +17,7 @@ from itertools import pairwise, takewhile
 from zeroskip.einsum_spec.walk import single
 from zeroskip.hwmodel.halos import moves_over_itself
 from zeroskip.hwmodel.layer import Operand, WorkTerm
+from zeroskip.hwmodel.leading import anew, any_of, needs_of, times
 from zeroskip.hwmodel.nest import Loop, Stay, iterations, places
 from zeroskip.hwmodel.plan import Drain, Encoded, Fill, Flow
 from zeroskip.hwmodel.policy import OperandPolicy, Stored
@@ -59,10 +60,30 @@ def _fill(
         moving = None
     if moving is not None:
         streamed = []  # what stays has to be there as long as the tile is
+    levels = [s.level for s in w.schedule.stays[operand.tensor]]
+    needs = [
+        need
+        for need in needs_of(w, term, operand, rule)
+        if levels.index(need.level) <= levels.index(stay.level)
+    ]
     again = iterations([*way.again, *apart], extents)
     arrivals = iterations([*way.again, *way.beside], extents)
+    if needs:
+        again = arrivals = 1  # then either is counted by itself
     innermost = stay.level == w.schedule.stays[operand.tensor][-1].level
     label = operand.tensor + suffix
+
+    def comings(loops: Sequence[Loop], held: str, kept: str) -> list[tuple[str, list[str]]]:
+        """Terms of a sum over all tiles that come, of their entries; kept: those that stay."""
+        served = [loop for loop in way.beside if loop not in loops]
+        called = any_of(w, needs, served)
+        terms = [("+", [*times(w, loops, called), held])]
+        if moving is not None:
+            terms.append(("-", [*times(w, loops, called), kept]))
+            missed = anew(w, needs, moving, served)
+            if missed:
+                terms.append(("+", [*times(w, loops, missed), kept]))
+        return terms
 
     def encoded(stored: Stored, *, room: bool) -> Encoded:
         def flow(kind: str, name: str) -> Flow:
@@ -70,13 +91,13 @@ def _fill(
             level = name if innermost else f"{name}_{stay.level}"
             if not way.whole(stay):
                 held = w.held(f"held{level}", operand, mask, way.keys)
-                factors = w.times([*way.again, *apart])
-                tile = access(held, w.variables(way.keys))
-                terms = [("+", [*factors, tile])]
+                kept = ""
                 if moving is not None:
                     kept = w.held(f"kept{level}", operand, mask, way.keys, moving)
-                    terms.append(("-", [*factors, access(kept, w.variables(way.keys))]))
-                fetched = w.sum(f"fetched{level}", (), terms)
+                    kept = access(kept, w.variables(way.keys))
+                loops = [*way.again, *(way.beside if needs and room else apart)]
+                tile = access(held, w.variables(way.keys))
+                fetched = w.sum(f"fetched{level}", (), comings(loops, tile, kept))
             if room:
                 keys = [*way.own, *streamed, *way.inside]
                 names = ("held", "most") if innermost else ("part", "tile")
@@ -98,6 +119,7 @@ def _fill(
         inner=encoded(rule.stored[stay.level], room=True),
         outer=None if whole else encoded(rule.stored[outer.level], room=False),
         whole=again if whole and term.points else 0,
+        called=tuple(need.name for need in needs) if whole else (),
         reads=again,
         arrivals=arrivals,
         points=term.points,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import permutations
 
 from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.walk import single
@@ -13,7 +14,8 @@ from zeroskip.formats.ranks import Axis, Part, axis_of
 from zeroskip.hwmodel.arch import ROLES, Arch
 from zeroskip.hwmodel.area import missing_area
 from zeroskip.hwmodel.conversion import Conversion
-from zeroskip.hwmodel.layer import Layer
+from zeroskip.hwmodel.features import Feature
+from zeroskip.hwmodel.layer import Layer, Operand
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.policy import bound_format
 
@@ -115,15 +117,38 @@ def _of_zeros(layer: Layer, arch: Arch) -> Iterator[str]:
     if not layer.additive and arch.features:
         yield f"{layer.form.reduction}= is not a sum: a zero counts, so nothing is gated or skipped"
         return
-    if any(f.kind == "gate" for f in arch.features):
+    if any(f.kind == "gate" and f.level is None for f in arch.features):
         yield "a gated operation costs the reads of the operands that are not its targets"
-    if any(f.kind == "skip" for f in arch.features):
+    if any(f.kind == "skip" and f.level is None for f in arch.features):
         yield "an operation is skipped whole: none of its operands is read, whatever the targets"
     tensors = {o.tensor for term in layer.work for o in term.operands}
     names = tensors - {*ROLES} | {layer.roles[name] for name in tensors}
     for feature in arch.features:
         if not names & set(feature.conditions):
             yield f'"{feature}" changes nothing: no product has {" or ".join(feature.conditions)}'
+        elif feature.level is not None and not _is_led(layer, feature):
+            yield f'"{feature}" changes nothing: no product has a follower and a leader of it'
+        elif feature.level is not None:
+            passes = "pass, and nothing is read" if feature.kind == "gate" else "do not pass"
+            yield (
+                f'"{feature}": a tile comes into {feature.level}, and further in, where that of '
+                "its leader there has an entry, which takes no time to know; the cycles of other "
+                f"points {passes}"
+            )
+
+
+def _is_led(layer: Layer, feature: Feature) -> bool:
+    """Whether a product has two operands, one of which follows the other."""
+
+    def named(operand: Operand, names: Sequence[str]) -> bool:
+        tensor = operand.tensor
+        return (tensor in names and tensor not in ROLES) or layer.roles[tensor] in names
+
+    return any(
+        named(one, feature.targets) and named(other, feature.conditions)
+        for term in layer.work
+        for one, other in permutations(term.operands, 2)
+    )
 
 
 def _of_terms(layer: Layer) -> Iterator[str]:

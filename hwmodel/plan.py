@@ -76,6 +76,7 @@ class Fill:
     inner, outer : as the level filled holds it, and as that outside holds it (None where it
         comes whole).
     whole : how often all of it comes at a time; 0 where it comes tile by tile.
+    called : where it comes whole: counts that are 1 where it is called for, and 0 where not.
     reads, arrivals : how often each entry is read, and arrives somewhere: one read may serve
         several instances.
     points : of its term.
@@ -91,11 +92,13 @@ class Fill:
     reads: int
     arrivals: int
     points: int
+    called: tuple[str, ...] = ()
 
     @property
     def names(self) -> set[str]:
         """Every count of it."""
-        return self.inner.names | (self.outer.names if self.outer is not None else set())
+        outer = self.outer.names if self.outer is not None else set()
+        return self.inner.names | outer | set(self.called)
 
 
 @dataclass(frozen=True, slots=True)

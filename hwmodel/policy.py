@@ -40,9 +40,26 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
+class Lead:
+    """What tiles of an operand are filled by: whether the leader's has an entry.
+
+    depth : levels around this one.
+    leader : number of that operand; kind : its mask, as the level holds it.
+    gates : whether the cycles of points under an empty tile pass.
+    """
+
+    level: str
+    depth: int
+    gates: bool
+    leader: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class OperandPolicy:
     """One operand of one term.
 
+    leads : by which its tiles come, outermost level first, and of one level skips before gates.
     led_by, skipped_by, gated_by : whether an absent entry keeps the others from being fetched,
         skips (one that others follow does), a zero gates.
     gated_where : operands (by number) whose zeros keep this one from being read.
@@ -59,6 +76,7 @@ class OperandPolicy:
     result_gated_where: frozenset[int]
     stored: Mapping[str, Stored]
     read: Stored
+    leads: tuple[Lead, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +102,7 @@ def policy_of(
     """
     zeros = set(explicit_zeros)
     _check_names(layer, arch)
+    _check_levels(arch)
     features = arch.features if layer.additive else ()
     rules = [_rules(term, layer, schedule, arch, features, zeros) for term in layer.work]
     extra = [_rules(term, layer, schedule, arch, (), zeros) for term in layer.additions]
@@ -103,6 +122,12 @@ def _check_names(layer: Layer, arch: Arch) -> None:
         for name in feature.conditions:
             if name in _results(layer):
                 raise ArchError(f'{arch.name}: "{feature}" goes by the result: it is not there yet')
+        if feature.level is not None and _results(layer) & set(feature.targets):
+            raise ArchError(
+                f'{arch.name}: "{feature}" acts on what fills {feature.level}, and names the '
+                "result: what it drains does not go by tiles of a leader as yet\n"
+                f"Leave {layer.target.tensor} (role O) out of it."
+            )
     for name in arch.formats:
         if name not in known:
             names = ", ".join((*layer.tensors, layer.target.tensor))
@@ -118,6 +143,23 @@ def _check_names(layer: Layer, arch: Arch) -> None:
                 f"results are compressed on their way to {arch.off_chip.name} only\n"
                 f"Give O the format U in {level.name}."
             )
+
+
+def _check_levels(arch: Arch) -> None:
+    """Fills that go by a leader are charged of designs by bits, without what walks fibers."""
+    parts = {
+        "units": bool(arch.units),
+        "lanes": arch.lanes is not None,
+        "lines": arch.off_chip.lines is not None,
+        "a cache": any(level.cache is not None for level in arch.levels),
+    }
+    for feature in arch.features:
+        for part, there in parts.items():
+            if there and feature.level is not None:
+                raise ArchError(
+                    f'{arch.name}: "{feature}" acts on what fills {feature.level}, which is not '
+                    f"charged beside {part} as yet\nLet it act @PE or @MAC, or leave {part} out."
+                )
 
 
 def _results(layer: Layer) -> set[str]:
@@ -147,8 +189,13 @@ def _rules(
     skips: set[int] = set()
     gates: dict[int, set[int]] = {i: set() for i in range(-1, len(operands))}
     gated: set[int] = set()
+    led: dict[int, list[tuple[Feature, int]]] = {i: [] for i in range(len(operands))}
     for feature in features:
         conditions = matching(feature.conditions)
+        if feature.level is not None:
+            for target in matching(feature.targets):
+                led[target] += [(feature, leader) for leader in sorted(conditions - {target})]
+            continue
         if feature.kind == "skip":
             skips |= conditions
             leads |= conditions if feature.keeps_away else set()
@@ -159,9 +206,12 @@ def _rules(
             targets.add(-1)
         for target in targets:
             gates[target] |= conditions
+    held = [
+        _stored_by_level(layer, schedule, arch, term, operand, operand.tensor in zeros)
+        for operand in operands
+    ]
     rules = []
-    for i, operand in enumerate(operands):
-        stored = _stored_by_level(layer, schedule, arch, term, operand, operand.tensor in zeros)
+    for i, (operand, stored) in enumerate(zip(operands, held, strict=True)):
         innermost = schedule.stays[operand.tensor][-1].level
         if i in skips and stored[innermost].kind == "in":
             label = stored[innermost].format.label
@@ -181,9 +231,43 @@ def _rules(
                 result_gated_where=frozenset(gates[-1]),
                 stored=stored,
                 read=stored[innermost],
+                leads=_leads(layer, arch, operands, held, i, led[i]),
             )
         )
     return tuple(rules)
+
+
+def _leads(
+    layer: Layer,
+    arch: Arch,
+    operands: Sequence[Operand],
+    held: Sequence[Mapping[str, Stored]],
+    follower: int,
+    led: Iterable[tuple[Feature, int]],
+) -> tuple[Lead, ...]:
+    """What the tiles of one operand go by; by each feature that acts on its fills, one leader."""
+    found = []
+    levels = [level.name for level in arch.levels]
+    for feature, leader in led:
+        level = str(feature.level)
+        for number in (follower, leader):
+            if level not in held[number]:
+                tensor = operands[number].tensor
+                raise ArchError(
+                    f'{arch.name}: "{feature}" acts on what fills {level}, and this mapping does '
+                    f"not keep {tensor} there\nKeep {tensor} in {level}, or name another level."
+                )
+        stored = held[leader][level]
+        if stored.kind == "in":
+            tensor = operands[leader].tensor
+            raise ArchError(
+                f'{arch.name}: "{feature}" goes by {tensor}, which {level} holds in format '
+                f"{stored.format.label}: without metadata nobody knows which tiles are empty\n"
+                f"Give {tensor} (role {layer.roles[tensor]}) the format C or B at {level}."
+            )
+        gates = feature.kind == "gate"
+        found.append(Lead(level, levels.index(level), gates, leader, stored.kind))
+    return tuple(sorted(set(found), key=lambda x: (x.depth, x.gates, x.leader)))
 
 
 def _stored_by_level(

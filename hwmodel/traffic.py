@@ -140,8 +140,9 @@ def traffic_of(
         tensor = fill.operand.tensor
         if fill.outer is None:
             way = (fill.parent, fill.level, tensor)
-            once = fill.whole == 1 and whole.get(way, 1) == 1
-            whole[way] = 1 if once else whole.get(way, 0) + fill.whole
+            times = fill.whole * prod(total(counts, name) for name in fill.called)
+            once = times == 1 and whole.get(way, 1) == 1
+            whole[way] = 1 if once else whole.get(way, 0) + times
             continue
         moved = _entries(fill.outer, counts, arch.value_bits)
         add(fill.parent, tensor, reads(moved.entries, moved.data, moved.metadata))

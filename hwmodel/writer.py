@@ -92,6 +92,20 @@ class Writer:
             self.tiles[key] = self.line(target, subscripts, "+=", [right])
         return self.tiles[key]
 
+    def logic(self, target: str, subscripts: Sequence[str], factors: Sequence[str]) -> str:
+        """``target[subscripts] |= factors``, written once."""
+        key = f"{self.scope} {subscripts} |= {'*'.join(factors)}"
+        if key not in self.tiles:
+            self.tiles[key] = self.line(target, subscripts, "|=", factors)
+        return self.tiles[key]
+
+    def before(self, loop: Loop) -> str:
+        """A variable for the iteration of a loop before another."""
+        name = f"before {loop.name}"
+        if name not in self.loops:
+            self.loops[name] = self.fresh(["y", "b"])
+        return self.loops[name]
+
     def once(self, target: str, op: str, factors: Iterable[str]) -> str:
         """A line that sums or compares all of its factors, written once."""
         key = f"{self.scope} {op} {'*'.join(factors := list(factors))}"
@@ -108,8 +122,9 @@ class Writer:
         mask: str,
         loops: Sequence[Loop],
         staying: Loop | None = None,
+        op: str = "+=",
     ) -> str:
-        """``wanted[loops] += entries of the operand that a tile holds``.
+        """``wanted[loops] += entries of the operand that a tile holds``; or ``|=``: are there any?
 
         mask : '' for places that the points touch.
         loops : those that name the tile; the operand may lack some.
@@ -117,9 +132,9 @@ class Writer:
         """
         names = [loop.name for loop in loops]
         which = "" if staying is None else staying.name
-        key = f"{self.scope} {operand.tensor} {operand.subscripts} {mask} {names} {which}"
+        key = f"{self.scope} {operand.tensor} {operand.subscripts} {mask} {names} {which} {op}"
         if key not in self.tiles:
-            self.tiles[key] = self._held(wanted, operand, mask, loops, staying)
+            self.tiles[key] = self._held(wanted, operand, mask, loops, staying, op)
         return self.tiles[key]
 
     def _held(
@@ -129,6 +144,7 @@ class Writer:
         mask: str,
         loops: Sequence[Loop],
         staying: Loop | None,
+        op: str,
     ) -> str:
         subscripts: dict[int, str] = {}
         named: dict[str, str] = {}
@@ -159,7 +175,7 @@ class Writer:
             factors.insert(0, access(mask, [subscripts[axis] for axis in order]))
         else:
             scalars = [self.extent(rank) for rank in plain if rank not in taken]
-        return self.line(wanted, left, "+=", [*scalars, *factors])
+        return self.line(wanted, left, op, [*scalars, *factors])
 
     def window(
         self, operand: Operand, axes: Sequence[int], loops: Sequence[Loop]
@@ -187,7 +203,7 @@ class Writer:
         now = window()
         key = f"{now} {moving.name}"
         if key not in self.windows:
-            here, before = self.variables(loops), self.fresh(["y", "b"])
+            here, before = self.variables(loops), self.before(moving)
             there = [before if loop == moving else self.loops[loop.name] for loop in loops]
             earlier = access(now.partition("[")[0], [*there, *letters.values()])
             turn = f"({self.loops[moving.name]} == {before}+1)"

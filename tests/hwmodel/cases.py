@@ -27,6 +27,7 @@ NETS = {
     "dot product": "O = I[k]*F[k]",
     "elementwise": "O[m,n] = I[m,n]*F[m,n]",
     "three operands": "O[i,j] = I[i,k,l]*F[k,j]*G[l,j]",
+    "masked window": "O[m,p] = I[c,{u}*p+{d}*r]*F[m,c,r]*G[m,p]",
     "chain": "O[i,j] = I[i,k]*F[k,l]*G[l,j]",
     "two products": "O[m,n] = I[m,k]*F[k,n] + G[m,l]*H[l,n]",
     "gram": "O[i,j] = I[i,k]*I[j,k]",
@@ -182,10 +183,10 @@ class Mapped:
 
 
 HIERARCHIES: list[dict[str, dict[str, str]]] = [
-    {"DRAM": {}, "PE": {"instances": "d0*d1"}},
-    {"DRAM": {}, "GLB": {}, "PE": {"instances": "d0*d1"}},
-    {"DRAM": {}, "L2": {}, "GLB": {}, "PE": {"instances": "d0*d1"}},
-    {"DRAM": {}, "GLB": {}, "ROW": {"instances": "d0"}, "PE": {"instances": "d0*d1"}},
+    {"DRAM": {}, "RF": {"instances": "d0*d1"}},
+    {"DRAM": {}, "GLB": {}, "RF": {"instances": "d0*d1"}},
+    {"DRAM": {}, "L2": {}, "GLB": {}, "RF": {"instances": "d0*d1"}},
+    {"DRAM": {}, "GLB": {}, "ROW": {"instances": "d0"}, "RF": {"instances": "d0*d1"}},
     {"DRAM": {}, "GLB": {}, "BUF": {"instances": "d0*d1"}, "RF": {"instances": "d0*d1"}},
 ]
 
@@ -273,6 +274,36 @@ def mappings(draw: st.DrawFn, case: Case) -> Mapped:
     }
     mapping = Mapping(order, split, space, sync=loops[sync - 1].name if sync else "none", keep=kept)
     return Mapped(mapping, levels, array, loops, sync, stays)
+
+
+@st.composite
+def tile_features(
+    draw: st.DrawFn, case: Case, stays: dict[str, list[tuple[str, int]]], design: Design
+) -> list[str]:
+    """Skips and gates of fills, of two operands of a product that a level keeps both; told to the
+    design too."""
+    work = [term for term in case.terms if len(term) > 1]
+    texts = []
+    for _ in range(draw(st.sampled_from([0, 1, 1, 2])) if work else 0):
+        one, other = (name for name, _ in draw(st.permutations(draw(st.sampled_from(work))))[:2])
+        kept = {level for level, _ in stays[one][1:]} & {level for level, _ in stays[other][1:]}
+        kind, both = draw(st.sampled_from(["skip", "skip", "gate"])), draw(st.booleans())
+        sides = [{one, other}] * 2 if both else [{one}, {other}]
+        told = [named(side, case) for side in sides]
+        kept = {x for x in kept if all(x in dict(stays[t]) for side in told for t in side)}
+        if not kept:
+            continue
+        level = draw(st.sampled_from(sorted(kept)))
+        design.tiles.append((kind, level, *told))
+        to, by = (",".join(sorted(side)) for side in sides)
+        texts.append(f"{kind} {to} on {by} @{level}")
+    return texts
+
+
+def named(names: set[str], case: Case) -> set[str]:
+    """Tensors that are meant: I and F are roles, and F that of all others."""
+    tensors = {name for term in case.terms if len(term) > 1 for name, _ in term}
+    return names | (tensors - {"I"} if "F" in names else set())
 
 
 ARRAYS = [(1, 1), (2, 1), (1, 3), (2, 2), (4, 1), (2, 3)]

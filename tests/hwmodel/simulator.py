@@ -55,6 +55,9 @@ class Design:
     skip: set[str] = field(default_factory=set)
     lead: set[str] = field(default_factory=set)  # of those in skip, the ones that others follow
     gate: list[tuple[set[str], set[str]]] = field(default_factory=list)  # targets, conditions
+    tiles: list[tuple[str, str, set[str], set[str]]] = field(
+        default_factory=list
+    )  # skip or gate, level, targets and conditions, of fills
     multipliers: int = 1
 
 
@@ -161,23 +164,64 @@ class Nest:
         return tuple(loop.at(at, self.extents) for loop in loops)
 
 
+@dataclass
+class Lead:
+    """Points in tiles of one access at a level that do not come: of those nothing of the leader."""
+
+    level: str
+    gates: bool
+    follower: int
+    closed: set[Place]
+
+    def shut(self, at: Point) -> bool:
+        return tuple(at.values()) in self.closed
+
+
+def leads_of(nest: Nest, design: Design, term: list[Access]) -> list[Lead]:
+    """Outermost level first; at one level, skips before gates."""
+    found = []
+    points = nest.points(term) if design.tiles else []
+    for kind, level, targets, conditions in design.tiles:
+        for i, follower in enumerate(term):
+            for j, leader in enumerate(term):
+                if i == j or follower.tensor not in targets or leader.tensor not in conditions:
+                    continue
+                position = dict(nest.stays[follower.tensor])[level]
+                fresh = nest.fresh(position, nest.ranks(term), follower.names())
+                dims = set(nest.instances[level])
+                tiles = [(nest.when(fresh, at), nest.pe(at, dims)) for at in points]
+                wanted = {
+                    tile
+                    for at, tile in zip(points, tiles, strict=True)
+                    if leader.held(leader.place(at), level)
+                }
+                away = [tile not in wanted for tile in tiles]
+                closed = {tuple(at.values()) for at, shut in zip(points, away, strict=True) if shut}
+                found.append(Lead(level, kind == "gate", i, closed))
+    levels = list(nest.instances)
+    return sorted(found, key=lambda lead: (levels.index(lead.level), lead.gates))
+
+
 def simulate(nest: Nest, design: Design) -> dict[str, Any]:
     """Every count.  What is added comes once, before the loops; it has no operations here."""
     found: Counter[str] = Counter()
     of_pe: Counter[Any] = Counter()
     for number, term in enumerate(nest.work()):
-        _operations(nest, design, term, number, found, of_pe)
+        leads = leads_of(nest, design, term)
+        _operations(nest, design, term, number, found, of_pe, leads)
         for i, access in enumerate(term):
             for outer, inner in zip(
                 nest.stays[access.tensor], nest.stays[access.tensor][1:], strict=False
             ):
-                _fills(nest, term, access, f"{number}.{i}.{inner[0]}", outer, inner, found)
+                key = f"{number}.{i}.{inner[0]}"
+                own = [lead for lead in leads if lead.follower == i]
+                _fills(nest, term, access, key, outer, inner, found, own)
     once = replace(nest, sync=0)
     for number, term in enumerate(nest.additions()):
         for access in term:
             stays = nest.stays[access.tensor]
             for outer, (level, _) in pairwise(stays):
-                _fills(once, term, access, f"+{number}.0.{level}", outer, (level, 0), found)
+                _fills(once, term, access, f"+{number}.0.{level}", outer, (level, 0), found, [])
     for outer, inner in zip(nest.stays[nest.result], nest.stays[nest.result][1:], strict=False):
         _drains(nest, outer, inner, found)
     return {"counts": found, "of_pe": of_pe}
@@ -190,6 +234,7 @@ def _operations(
     number: int,
     found: Counter[str],
     of_pe: Counter[Any],
+    leads: list[Lead],
 ) -> None:
     ranks = nest.ranks(term)
     steps = nest.outside(nest.sync, ranks)
@@ -203,6 +248,15 @@ def _operations(
             if not a.held(p, nest.stays[a.tensor][-1][0])
         }
         found["dense"] += 1
+        closed_by = next((lead for lead in leads if lead.shut(at)), None)
+        if closed_by is not None and not closed_by.gates:
+            found["never_fetched"] += 1
+            continue
+        if closed_by is not None:  # a cycle in which nobody reads anything
+            busy[nest.when(steps, at)][nest.pe(at)] += 1
+            of_pe[nest.pe(at)] += 1
+            found["gated"] += 1
+            continue
         if absent & design.skip:
             found["never_fetched" if absent & design.lead else "skipped"] += 1
             continue
@@ -233,12 +287,14 @@ def _fills(
     outer: tuple[str, int],
     inner: tuple[str, int],
     found: Counter[str],
+    leads: list[Lead],
 ) -> None:
     """What one level reads for the next to be filled, what arrives there, and the room for it.
 
     Counted in the format of either: ``read`` in that of the level outside, the rest in that of
     the level filled; ``.places`` are positions, stored or not.  Of a tile only that comes which
-    was not in the tile of the iteration before, of the innermost loop at which it changes.
+    was not in the tile of the iteration before, of the innermost loop at which it changes.  A
+    tile does not come where a lead has shut it at this level or further out.
     """
     level, position = inner
     own, ranks = access.names(), nest.ranks(term)
@@ -249,13 +305,15 @@ def _fills(
         if loop.rank not in own:
             break
         streamed.append(loop)
+    levels = list(nest.instances)
+    leads = [lead for lead in leads if levels.index(lead.level) <= levels.index(level)]
     moving = fresh and level not in nest.refilled
     tiles: dict[Any, set[Place]] = defaultdict(set)
     touched: dict[Any, set[Place]] = defaultdict(set)
     for at in nest.points(term):
         place, key = access.place(at), (nest.when(fresh, at), nest.pe(at, above))
         touched[key].add(place)
-        if access.inside(place):
+        if access.inside(place) and not any(lead.shut(at) for lead in leads):
             tiles[key].add(place)
     if moving and any(places & touched.get(_before(key), set()) for key, places in touched.items()):
         streamed = []  # what stays has to be there as long as the tile is
@@ -290,7 +348,13 @@ def _fills(
         sizes = [sum(chosen(p, level) for p in places) for places in room.values()]
         found[f"{key_of}.most{name}"] = max(sizes, default=0)
     if not above and not any(loop.rank in own for loop in fresh):
-        found[f"{key_of}.whole"] = len({nest.when(fresh, at) for at in nest.points(term)})
+        found[f"{key_of}.whole"] = len(
+            {
+                nest.when(fresh, at)
+                for at in nest.points(term)
+                if not any(lead.shut(at) for lead in leads)
+            }
+        )
 
 
 def _before(key: tuple[Place, Any]) -> tuple[Place, Any]:

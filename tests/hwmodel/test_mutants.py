@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import pytest
-from cases import cases, designs, mappings
+from cases import cases, designs, mappings, tile_features
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from test_simulated import check, dense_of, design_arch, drawn_formats, run, without_compiling
@@ -92,8 +92,9 @@ def test_a_changed_figure_is_found_out(data: st.DataObject) -> None:
     case = data.draw(cases())
     design = data.draw(designs(list(case.arrays)))
     mapped = data.draw(mappings(case))
+    tiles = data.draw(tile_features(case, mapped.stays, design))
     formats = drawn_formats(data, case, design, mapped.stays)
-    described = design_arch(design, formats, mapped.levels, mapped.array)
+    described = design_arch(design, tiles, formats, mapped.levels, mapped.array)
     shape = mapped.loops, mapped.sync, mapped.stays, mapped.instances
     nest = case.nest(*shape, dense_of(formats), mapped.levels)
     right = run(case, described, mapped.mapping)

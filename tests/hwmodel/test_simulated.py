@@ -23,6 +23,7 @@ from cases import (
     designs,
     hierarchies,
     mappings,
+    tile_features,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -48,6 +49,7 @@ def without_compiling() -> Iterator[None]:
 
 def design_arch(
     design: Design,
+    tiles: list[str],
     formats: dict[str, dict[str, str]],
     levels: dict[str, dict[str, Any]],
     array: dict[str, int],
@@ -70,7 +72,7 @@ def design_arch(
         "accumulator_bits": 32,
         "energy": "eyeriss-relative",
         "levels": levels,
-        "sparse": sparse,
+        "sparse": [*sparse, *tiles],
         "formats": formats,
     }
 
@@ -206,7 +208,10 @@ def drawn_formats(
     return {
         tensor: {
             level: data.draw(
-                packed if tensor in design.skip and level == stays[tensor][-1][0] else either
+                packed
+                if (tensor in design.skip and level == stays[tensor][-1][0])
+                or any(level == at and tensor in by for _, at, _, by in design.tiles)
+                else either
             )
             for level, _ in stays[tensor]
         }
@@ -229,8 +234,9 @@ def test_default_mapping(name: str, data: st.DataObject) -> None:
     if any(level.get("instances") == "d0" for level in levels.values()):
         array["d1"] = 1
     plain = default_stays(case, levels, 0)
+    tiles = data.draw(tile_features(case, plain, design))
     formats = drawn_formats(data, case, design, plain)
-    described = design_arch(design, formats, levels, array)
+    described = design_arch(design, tiles, formats, levels, array)
     mapping = Mapping(space={next(iter(case.sizes)): "d0"}) if "ROW" in levels else None
     charged = run(case, described, mapping)
     loops = [
@@ -250,8 +256,9 @@ def test_any_mapping(name: str, data: st.DataObject) -> None:
     case = data.draw(cases((name,)))
     design = data.draw(designs(list(case.arrays)))
     mapped = data.draw(mappings(case))
+    tiles = data.draw(tile_features(case, mapped.stays, design))
     formats = drawn_formats(data, case, design, mapped.stays)
-    described = design_arch(design, formats, mapped.levels, mapped.array)
+    described = design_arch(design, tiles, formats, mapped.levels, mapped.array)
     charged = run(case, described, mapped.mapping)
     nest = case.nest(
         mapped.loops,
