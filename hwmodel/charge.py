@@ -23,6 +23,7 @@ from zeroskip.hwmodel.plan import Accounting
 from zeroskip.hwmodel.totals import Totals
 from zeroskip.hwmodel.traffic import Capacity
 from zeroskip.hwmodel.unit_charges import UnitCharge
+from zeroskip.table import by_size
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -132,8 +133,8 @@ class Charge(Totals):
     def overflow(self) -> tuple[str, ...]:
         """What does not fit, level by level, in bits."""
         return tuple(
-            f"{c.level} must hold {c.needed_bits:,} bits and holds {c.capacity_bits:,}: "
-            f"{c.overflow_bits:,} bits too few"
+            f"{c.level} must hold {by_size(c.needed_bits)} bits and holds {c.capacity_bits:,}: "
+            f"{by_size(c.overflow_bits)} bits too few"
             for c in self.capacity
             if c.overflow_bits
         )

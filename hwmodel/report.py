@@ -89,8 +89,8 @@ def compare(*charges: Totals) -> Table:
     -------
     Table
         Cells are None where a charge has no such figure (a level of another name) and where
-        the first charge's figure is 0.  Columns are named by architecture; of equal names the
-        later ones are numbered.
+        the first charge's figure is 0.  Columns are named by architecture, with "expected" for a
+        charge of densities; of equal names the later ones are numbered.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def compare(*charges: Totals) -> Table:
         raise ArchError("compare() needs at least one charge")
     names: list[str] = []
     for charge in charges:
-        names.append(_free(charge.arch.name, (*_TAKEN, *names)))
+        names.append(_free(_called(charge), (*_TAKEN, *names)))
     columns = [Column("figure"), Column("unit")]
     for number, name in enumerate(names):
         columns.append(Column(name, format="by size"))
@@ -150,6 +150,12 @@ def _differences(charges: Sequence[Totals], names: Sequence[str]) -> list[str]:
         own = side - shared
         notes += [f"{name} {text}" for text in sorted(own)]
     return notes
+
+
+def _called(charge: Totals) -> str:
+    """A charge by its architecture, and that it is a mean where it is one."""
+    expected = getattr(charge, "estimate", None) is not None
+    return f"{charge.arch.name}, expected" if expected else charge.arch.name
 
 
 def _free(name: str, taken: Sequence[str]) -> str:

@@ -81,7 +81,7 @@ def test_the_call_of_the_first_page() -> None:
     figure = e.formula("energy_pj").subs({"d_I": 0.4, "d_F": 0.5})
     assert float(figure) == pytest.approx(e.energy_pj, rel=0.01)
     assert e.ops["effectual"] == pytest.approx(round(0.4 * x.size) / x.size * c.ops["dense"] / 2)
-    assert zs.compare(c, e).names[-1] == "eyeriss-v2 (2) / eyeriss-v2"
+    assert zs.compare(c, e).names[-1] == "eyeriss-v2, expected / eyeriss-v2"
     swept = zs.sweep(
         conv, [a, "scnn"], F=zs.Density(w.shape, np.linspace(0.01, 1, 4)), I=x, progress=False
     )

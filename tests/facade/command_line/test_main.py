@@ -306,7 +306,7 @@ def test_compare(files, capsys):
     rows = {row["figure"]: row for row in found["rows"]}
     a, x = np.load("a.npy"), np.load("x.npy")
     share = np.count_nonzero(a) / a.size * np.count_nonzero(x) / x.size
-    assert rows["operations, effectual"]["scnn (2)"] == pytest.approx(share * a.size)
+    assert rows["operations, effectual"]["scnn, expected"] == pytest.approx(share * a.size)
     (files / "one.yaml").write_text("order: j i\nsync: none\n")
     (files / "two.yaml").write_text("order: i j\nsync: none\n")
     assert main([*words[:-2], "--mapping", "one.yaml", "--mapping", "two.yaml"]) == 0
