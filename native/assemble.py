@@ -57,6 +57,9 @@ from zeroskip.native.vectors import vector_bytes
 
 FIRST_ROOM = 1024
 
+SWEPT = 8
+"""Entries past the last that a sweep may write: ZS_SWEPT of zs_rows.h."""
+
 
 def drops_zeros(form: Form) -> bool:
     """Whether values that come out as 0 are not stored: where a relu makes them, around the

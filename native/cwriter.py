@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from zeroskip.native.cexpr import ValueContext
-from zeroskip.native.nest import Kernel, Poll
+from zeroskip.native.nest import Kernel, Poll, Row
 
 
 @dataclass
@@ -20,6 +20,7 @@ class CWriter:
     write : C of one statement, `emit_stmts.write`.
     part : C of the part of the call that this is, and of how many there are; inside a shared loop
         of those that are at the same index.
+    unlisted : a row whose places are marked and not listed.
     """
 
     kernel: Kernel
@@ -31,6 +32,7 @@ class CWriter:
     depth: int = 1
     tiles: int = 0
     alone: bool = False
+    unlisted: Row | None = None
     part: tuple[str, str] = ("args->part", "args->parts")
 
     @cached_property

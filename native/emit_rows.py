@@ -2,27 +2,44 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from zeroskip.native.cexpr import C_TYPES, integer, number, stored_as, value
 from zeroskip.native.cwriter import CWriter
 from zeroskip.native.integers import ONE, Name, add
 from zeroskip.native.nest import Gathered, Row, Touch
 from zeroskip.native.values import Elem, Func, Value
 
+SWEPT = ("float32", "float64", "int32", "int64", "uint32", "uint64")
+"""Types of values of which whole vectors are swept, from rows that start at 0."""
+
 
 def gathered(node: Gathered, out: CWriter) -> None:
+    """A row, by its marks alone where the one before was full, else with a list of its places."""
     row = node.row
     found, kept = map(out.local, ("n_row", "n_out"))
+    extent, outer = integer(row.extent), integer(row.outer)
+    plain = row.post is None and not row.drops
     with out.scope():
-        out.line(f"int64_t {found} = 0;")
-        out.body(node.body)
-        out.line(f"int64_t {kept} = {row.ends}[{integer(row.outer)}];")
-        if row.post is None and not row.drops:
-            full = f"zs_is_full({found}, {integer(row.extent)})"
-            with out.block(f"if ({full} && {kept} + {found} < {integer(row.room)})"):
+        out.line(f"int64_t {kept} = {row.ends}[{outer}];")
+        if plain:
+            room = integer(row.room)
+            with out.block(f"if (zs_is_swept({row.ends}, {outer}, {extent}, {room}))"):
+                out.unlisted = row
+                out.body(node.body)
+                out.unlisted = None
                 _swept(row, kept, out)
             with out.block("else"):
-                _listed(row, found, kept, out)
+                out.line(f"int64_t {found} = 0;")
+                out.body(node.body)
+                enough = f"{kept} + {found} + ZS_SWEPT <= {room}"
+                with out.block(f"if (zs_is_full({found}, {extent}) && {enough})"):
+                    _swept(row, kept, out)
+                with out.block("else"):
+                    _listed(row, found, kept, out)
         else:
+            out.line(f"int64_t {found} = 0;")
+            out.body(node.body)
             _listed(row, found, kept, out)
         out.line(f"{row.ends}[{integer(add(row.outer, ONE))}] = {kept};")
 
@@ -30,13 +47,19 @@ def gathered(node: Gathered, out: CWriter) -> None:
 def _swept(row: Row, kept: str, out: CWriter) -> None:
     """Append a row by its marks: every place is written, and stays where it was reached."""
     at, extent = out.local("at"), integer(row.extent)
+    dtypes, start = out.values.dtypes, _start(row, out)
+    index, dtype = dtypes[row.inners], out.values.dtype
+    if dtype == dtypes[row.out] in SWEPT and index in ("uint16", "int32") and start == "0":
+        sweep = f"zs_sweep{np.dtype(dtype).itemsize}_{index}"
+        arrays = f"{row.vals}, {row.seen}, {row.inners}, {row.out}"
+        out.line(f"{kept} = {sweep}({arrays}, {kept}, {extent});")
+        return
     with out.block(f"for (int64_t {at} = 0; {at} < {extent}; {at}++)"):
         out.line(f"{row.inners}[{kept}] = {at};")
         out.line(f"{row.out}[{kept}] = {_narrowed(f'{row.vals}[{at}]', row, out)};")
         out.line(f"{kept} += {row.seen}[{at}];")
-    for array, start in ((row.vals, _start(row, out)), (row.seen, "0")):
-        with out.block(f"for (int64_t {at} = 0; {at} < {extent}; {at}++)"):
-            out.line(f"{array}[{at}] = {start};")
+        out.line(f"{row.vals}[{at}] = {start};")
+        out.line(f"{row.seen}[{at}] = 0;")
 
 
 def _listed(row: Row, found: str, kept: str, out: CWriter) -> None:
@@ -75,8 +98,9 @@ def touch(node: Touch, out: CWriter) -> None:
     found, place = out.local("n_row"), out.local("place")
     with out.scope():
         out.line(f"const int64_t {place} = {integer(node.index)};")
-        out.line(f"{row.touched}[{found}] = {place};")
-        out.line(f"{found} += !{row.seen}[{place}];")
+        if out.unlisted != row:
+            out.line(f"{row.touched}[{found}] = {place};")
+            out.line(f"{found} += !{row.seen}[{place}];")
         out.line(f"{row.seen}[{place}] = 1;")
         target, new = f"{row.vals}[{place}]", value(node.value, out.values)
         if row.op in ("max", "min"):

@@ -207,7 +207,8 @@ def _first_room(line: Line, chosen: rows.Assembly) -> int:
     most = most_products(line)
     if most is None:
         return guess
-    most = max(assemble.FIRST_ROOM, min(most, prod(line.shape)) + 1)
+    width = prod(line.extents.ranks[rank] for rank in chosen.inner)  # room for a last row to sweep
+    most = max(assemble.FIRST_ROOM, min(most, prod(line.shape)) + width + assemble.SWEPT)
     needed = most * (line.stored.itemsize + np.dtype(chosen.index).itemsize)
     return most if most <= guess or MEMORY_SHARE * needed <= available_bytes() else guess
 

@@ -1,5 +1,5 @@
 /*
- * zs_rows.h - the places of one row of a sparse result, put in order.
+ * zs_rows.h - the places of one row of a sparse result, put in order and appended.
  */
 #ifndef ZS_ROWS_H
 #define ZS_ROWS_H
@@ -91,5 +91,103 @@ ZS_INLINE void zs_sort_row(int64_t *restrict at, int64_t n, const uint8_t *restr
         }
     }
 }
+
+/* ---- sweeping ------------------------------------------------------------------------ */
+
+/* Entries past the last one that a sweep may write; what they hold means nothing. */
+#define ZS_SWEPT 8
+
+/*
+ * zs_is_swept() - whether row 'outer' is walked without a list of its places and swept.
+ *
+ * That is so where the row before was full, and 'room' has place for a whole one, so that no more
+ * is known of a row than of those before it: the result is the same either way.
+ */
+ZS_INLINE int zs_is_swept(const int64_t *ends, int64_t outer, int64_t extent, int64_t room)
+{
+    return outer > 0 && zs_is_full(ends[outer] - ends[outer - 1], extent) &&
+           ends[outer] + extent + ZS_SWEPT <= room;
+}
+
+/*
+ * zs_sweepBYTES_PLACES() - append the places that are marked, and their values, from entry 'k' on.
+ *
+ * row, vals: values of BYTES, of any type; 'seen' is 1 or 0 for each of 'extent' places.  Both are 0
+ * afterwards.  Returns how many entries there are then; up to ZS_SWEPT more are written.
+ */
+#define ZS_DEFINE_SWEEP(BYTES, WORD, PLACE, CPLACE)                                         \
+    ZS_INLINE int64_t zs_sweep##BYTES##_##PLACE(void *row, uint8_t *restrict seen,          \
+                                                CPLACE *restrict places, void *vals,        \
+                                                int64_t k, int64_t extent)                  \
+    {                                                                                       \
+        typedef WORD __attribute__((may_alias)) word;                                       \
+        word *restrict from = row, *restrict to = vals;                                     \
+        int64_t at = 0;                                                                     \
+        ZS_SWEEP_VECTORS(BYTES, PLACE)                                                      \
+        for (; at < extent; at++) {                                                         \
+            places[k] = at;                                                                 \
+            to[k] = from[at];                                                               \
+            k += seen[at];                                                                  \
+            from[at] = 0;                                                                   \
+            seen[at] = 0;                                                                   \
+        }                                                                                   \
+        return k;                                                                           \
+    }
+
+/* Where a byte of a mask is moved to a place of its own in one step: not before Zen 3. */
+#if defined(__AVX2__) && defined(__BMI2__) && !defined(__znver1__) && !defined(__znver2__)
+typedef uint8_t zs_marks8 __attribute__((vector_size(8)));
+typedef int32_t zs_eight __attribute__((vector_size(32)));
+typedef int32_t zs_eight_at __attribute__((vector_size(32), aligned(4), may_alias));
+typedef uint16_t zs_short8 __attribute__((vector_size(16)));
+typedef uint16_t zs_short8_at __attribute__((vector_size(16), aligned(2), may_alias));
+
+/* The numbers of the bytes of 'mask' that are 255, one a byte, from the lowest on; others are 0. */
+ZS_INLINE zs_marks8 zs_numbers(uint64_t mask)
+{
+    return (zs_marks8)__builtin_ia32_pext_di(0x0706050403020100, mask);
+}
+
+/* Eight places, of which the first are meant. */
+#define zs_write_places_uint16(places, lanes, at)                                           \
+    (*(zs_short8_at *)(places) = __builtin_convertvector(lanes, zs_short8) + (uint16_t)(at))
+#define zs_write_places_int32(places, lanes, at)                                            \
+    (*(zs_eight_at *)(places) = __builtin_convertvector(lanes, zs_eight) + (int32_t)(at))
+#define ZS_SWEEP_VECTORS(BYTES, PLACE) ZS_SWEEP_VECTORS##BYTES(PLACE)
+#define ZS_SWEEP_VECTORS4(PLACE)                                                            \
+    for (; at + 8 <= extent; at += 8) {                                                     \
+        uint64_t marks;                                                                     \
+        __builtin_memcpy(&marks, seen + at, 8);                                             \
+        const zs_marks8 lanes = zs_numbers(marks * 255);                                    \
+        *(zs_eight_at *)(to + k) = __builtin_ia32_permvarsi256(                             \
+            *(const zs_eight_at *)(from + at), __builtin_convertvector(lanes, zs_eight));   \
+        zs_write_places_##PLACE(places + k, lanes, at);                                     \
+        *(zs_eight_at *)(from + at) = (zs_eight){0};                                        \
+        __builtin_memset(seen + at, 0, 8);                                                  \
+        k += zs_popcount(marks);                                                            \
+    }
+#define ZS_SWEEP_VECTORS8(PLACE)                                                            \
+    for (; at + 4 <= extent; at += 4) {                                                     \
+        uint32_t marks;                                                                     \
+        __builtin_memcpy(&marks, seen + at, 4);                                             \
+        const uint64_t bits = __builtin_ia32_pext_di(marks, 0x01010101);                    \
+        const uint64_t pairs = __builtin_ia32_pdep_di(bits, 0x0001000100010001) * 65535;    \
+        const zs_marks8 lanes = zs_numbers((uint64_t)marks * 255);                          \
+        *(zs_eight_at *)(to + k) = __builtin_ia32_permvarsi256(                             \
+            *(const zs_eight_at *)(from + at),                                              \
+            __builtin_convertvector(zs_numbers(pairs), zs_eight));                          \
+        zs_write_places_##PLACE(places + k, lanes, at);                                     \
+        *(zs_eight_at *)(from + at) = (zs_eight){0};                                        \
+        __builtin_memset(seen + at, 0, 4);                                                  \
+        k += zs_popcount(marks);                                                            \
+    }
+#else
+#define ZS_SWEEP_VECTORS(BYTES, PLACE)
+#endif
+
+ZS_DEFINE_SWEEP(4, uint32_t, uint16, uint16_t)
+ZS_DEFINE_SWEEP(4, uint32_t, int32, int32_t)
+ZS_DEFINE_SWEEP(8, uint64_t, uint16, uint16_t)
+ZS_DEFINE_SWEEP(8, uint64_t, int32, int32_t)
 
 #endif /* ZS_ROWS_H */

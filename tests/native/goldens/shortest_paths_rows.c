@@ -28,45 +28,62 @@ int32_t zs_kernel(zs_args *args)
 
     for (int64_t i = 0; i < I; i++) {
         ZS_POLL(args);
-        int64_t n_row = 0;
-        for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
-            const int64_t k = A_k_crd[pA_k];
-            ZS_POLL(args);
-            for (int64_t pA2_k = A_k_pos[k]; pA2_k < A_k_pos[k + 1]; pA2_k++) {
-                const int64_t j = A_k_crd[pA2_k];
-                const int64_t place = j;
-                D_touched[n_row] = place;
-                n_row += !D_seen[place];
-                D_seen[place] = 1;
-                D_row[place] = zs_min_float32(D_row[place], A_vals[pA_k] + A_vals[pA2_k]);
-            }
-        }
         int64_t n_out = D_ends[i];
-        if (zs_is_full(n_row, J) && n_out + n_row < room) {
+        if (zs_is_swept(D_ends, i, J, room)) {
+            for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
+                const int64_t k = A_k_crd[pA_k];
+                ZS_POLL(args);
+                for (int64_t pA2_k = A_k_pos[k]; pA2_k < A_k_pos[k + 1]; pA2_k++) {
+                    const int64_t j = A_k_crd[pA2_k];
+                    const int64_t place = j;
+                    D_seen[place] = 1;
+                    D_row[place] = zs_min_float32(D_row[place], A_vals[pA_k] + A_vals[pA2_k]);
+                }
+            }
             for (int64_t at = 0; at < J; at++) {
                 D_places[n_out] = at;
                 D_vals[n_out] = D_row[at];
                 n_out += D_seen[at];
-            }
-            for (int64_t at = 0; at < J; at++) {
                 D_row[at] = __builtin_inff();
-            }
-            for (int64_t at = 0; at < J; at++) {
                 D_seen[at] = 0;
             }
         }
         else {
-            zs_sort_row(D_touched, n_row, D_seen, D_bits, J);
-            for (int64_t k_ = 0; k_ < n_row; k_++) {
-                const int64_t at = D_touched[k_];
-                const float sum = D_row[at];
-                D_row[at] = __builtin_inff();
-                D_seen[at] = 0;
-                if (n_out < room) {
-                    D_places[n_out] = at;
-                    D_vals[n_out] = sum;
+            int64_t n_row = 0;
+            for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
+                const int64_t k = A_k_crd[pA_k];
+                ZS_POLL(args);
+                for (int64_t pA2_k = A_k_pos[k]; pA2_k < A_k_pos[k + 1]; pA2_k++) {
+                    const int64_t j = A_k_crd[pA2_k];
+                    const int64_t place = j;
+                    D_touched[n_row] = place;
+                    n_row += !D_seen[place];
+                    D_seen[place] = 1;
+                    D_row[place] = zs_min_float32(D_row[place], A_vals[pA_k] + A_vals[pA2_k]);
                 }
-                n_out++;
+            }
+            if (zs_is_full(n_row, J) && n_out + n_row + ZS_SWEPT <= room) {
+                for (int64_t at = 0; at < J; at++) {
+                    D_places[n_out] = at;
+                    D_vals[n_out] = D_row[at];
+                    n_out += D_seen[at];
+                    D_row[at] = __builtin_inff();
+                    D_seen[at] = 0;
+                }
+            }
+            else {
+                zs_sort_row(D_touched, n_row, D_seen, D_bits, J);
+                for (int64_t k_ = 0; k_ < n_row; k_++) {
+                    const int64_t at = D_touched[k_];
+                    const float sum = D_row[at];
+                    D_row[at] = __builtin_inff();
+                    D_seen[at] = 0;
+                    if (n_out < room) {
+                        D_places[n_out] = at;
+                        D_vals[n_out] = sum;
+                    }
+                    n_out++;
+                }
             }
         }
         D_ends[i + 1] = n_out;

@@ -31,45 +31,50 @@ int32_t zs_kernel(zs_args *args)
 
     for (int64_t i = 0; i < I; i++) {
         ZS_POLL(args);
-        int64_t n_row = 0;
-        for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
-            const int64_t k = A_k_crd[pA_k];
-            ZS_POLL(args);
-            for (int64_t pB_j = B_j_pos[k]; pB_j < B_j_pos[k + 1]; pB_j++) {
-                const int64_t j = B_j_crd[pB_j];
-                const int64_t place = j;
-                C_touched[n_row] = place;
-                n_row += !C_seen[place];
-                C_seen[place] = 1;
-                C_row[place] += A_vals[pA_k] * B_vals[pB_j];
-            }
-        }
         int64_t n_out = C_ends[i];
-        if (zs_is_full(n_row, J) && n_out + n_row < room) {
-            for (int64_t at = 0; at < J; at++) {
-                C_places[n_out] = at;
-                C_vals[n_out] = C_row[at];
-                n_out += C_seen[at];
+        if (zs_is_swept(C_ends, i, J, room)) {
+            for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
+                const int64_t k = A_k_crd[pA_k];
+                ZS_POLL(args);
+                for (int64_t pB_j = B_j_pos[k]; pB_j < B_j_pos[k + 1]; pB_j++) {
+                    const int64_t j = B_j_crd[pB_j];
+                    const int64_t place = j;
+                    C_seen[place] = 1;
+                    C_row[place] += A_vals[pA_k] * B_vals[pB_j];
+                }
             }
-            for (int64_t at = 0; at < J; at++) {
-                C_row[at] = 0;
-            }
-            for (int64_t at = 0; at < J; at++) {
-                C_seen[at] = 0;
-            }
+            n_out = zs_sweep4_uint16(C_row, C_seen, C_places, C_vals, n_out, J);
         }
         else {
-            zs_sort_row(C_touched, n_row, C_seen, C_bits, J);
-            for (int64_t k_ = 0; k_ < n_row; k_++) {
-                const int64_t at = C_touched[k_];
-                const float sum = C_row[at];
-                C_row[at] = 0;
-                C_seen[at] = 0;
-                if (n_out < room) {
-                    C_places[n_out] = at;
-                    C_vals[n_out] = sum;
+            int64_t n_row = 0;
+            for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
+                const int64_t k = A_k_crd[pA_k];
+                ZS_POLL(args);
+                for (int64_t pB_j = B_j_pos[k]; pB_j < B_j_pos[k + 1]; pB_j++) {
+                    const int64_t j = B_j_crd[pB_j];
+                    const int64_t place = j;
+                    C_touched[n_row] = place;
+                    n_row += !C_seen[place];
+                    C_seen[place] = 1;
+                    C_row[place] += A_vals[pA_k] * B_vals[pB_j];
                 }
-                n_out++;
+            }
+            if (zs_is_full(n_row, J) && n_out + n_row + ZS_SWEPT <= room) {
+                n_out = zs_sweep4_uint16(C_row, C_seen, C_places, C_vals, n_out, J);
+            }
+            else {
+                zs_sort_row(C_touched, n_row, C_seen, C_bits, J);
+                for (int64_t k_ = 0; k_ < n_row; k_++) {
+                    const int64_t at = C_touched[k_];
+                    const float sum = C_row[at];
+                    C_row[at] = 0;
+                    C_seen[at] = 0;
+                    if (n_out < room) {
+                        C_places[n_out] = at;
+                        C_vals[n_out] = sum;
+                    }
+                    n_out++;
+                }
             }
         }
         C_ends[i + 1] = n_out;

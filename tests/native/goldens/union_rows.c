@@ -31,54 +31,66 @@ int32_t zs_kernel(zs_args *args)
 
     for (int64_t i = 0; i < I; i++) {
         ZS_POLL(args);
-        int64_t n_row = 0;
-        for (int64_t pA_j = A_j_pos[i]; pA_j < A_j_pos[i + 1]; pA_j++) {
-            const int64_t j = A_j_crd[pA_j];
-            const int64_t place = j;
-            C_touched[n_row] = place;
-            n_row += !C_seen[place];
-            C_seen[place] = 1;
-            C_row[place] += A_vals[pA_j];
+        int64_t n_out = C_ends[i];
+        if (zs_is_swept(C_ends, i, J, room)) {
+            for (int64_t pA_j = A_j_pos[i]; pA_j < A_j_pos[i + 1]; pA_j++) {
+                const int64_t j = A_j_crd[pA_j];
+                const int64_t place = j;
+                C_seen[place] = 1;
+                C_row[place] += A_vals[pA_j];
+            }
+            for (int64_t w_j = 0; w_j < zs_bit_words(J); w_j++) {
+                uint64_t bits_j = B_j_words[i * zs_bit_words(J) + w_j];
+                int64_t pB_j_next = B_j_rank[i * zs_bit_words(J) + w_j];
+                for (; bits_j != 0; bits_j = zs_drop_lowest(bits_j)) {
+                    const int64_t pB_j = pB_j_next++;
+                    const int64_t j = w_j * 64 + zs_ctz(bits_j);
+                    const int64_t place = j;
+                    C_seen[place] = 1;
+                    C_row[place] += B_vals[pB_j];
+                }
+            }
+            n_out = zs_sweep4_uint16(C_row, C_seen, C_places, C_vals, n_out, J);
         }
-        for (int64_t w_j = 0; w_j < zs_bit_words(J); w_j++) {
-            uint64_t bits_j = B_j_words[i * zs_bit_words(J) + w_j];
-            int64_t pB_j_next = B_j_rank[i * zs_bit_words(J) + w_j];
-            for (; bits_j != 0; bits_j = zs_drop_lowest(bits_j)) {
-                const int64_t pB_j = pB_j_next++;
-                const int64_t j = w_j * 64 + zs_ctz(bits_j);
+        else {
+            int64_t n_row = 0;
+            for (int64_t pA_j = A_j_pos[i]; pA_j < A_j_pos[i + 1]; pA_j++) {
+                const int64_t j = A_j_crd[pA_j];
                 const int64_t place = j;
                 C_touched[n_row] = place;
                 n_row += !C_seen[place];
                 C_seen[place] = 1;
-                C_row[place] += B_vals[pB_j];
+                C_row[place] += A_vals[pA_j];
             }
-        }
-        int64_t n_out = C_ends[i];
-        if (zs_is_full(n_row, J) && n_out + n_row < room) {
-            for (int64_t at = 0; at < J; at++) {
-                C_places[n_out] = at;
-                C_vals[n_out] = C_row[at];
-                n_out += C_seen[at];
-            }
-            for (int64_t at = 0; at < J; at++) {
-                C_row[at] = 0;
-            }
-            for (int64_t at = 0; at < J; at++) {
-                C_seen[at] = 0;
-            }
-        }
-        else {
-            zs_sort_row(C_touched, n_row, C_seen, C_bits, J);
-            for (int64_t k = 0; k < n_row; k++) {
-                const int64_t at = C_touched[k];
-                const float sum = C_row[at];
-                C_row[at] = 0;
-                C_seen[at] = 0;
-                if (n_out < room) {
-                    C_places[n_out] = at;
-                    C_vals[n_out] = sum;
+            for (int64_t w_j = 0; w_j < zs_bit_words(J); w_j++) {
+                uint64_t bits_j = B_j_words[i * zs_bit_words(J) + w_j];
+                int64_t pB_j_next = B_j_rank[i * zs_bit_words(J) + w_j];
+                for (; bits_j != 0; bits_j = zs_drop_lowest(bits_j)) {
+                    const int64_t pB_j = pB_j_next++;
+                    const int64_t j = w_j * 64 + zs_ctz(bits_j);
+                    const int64_t place = j;
+                    C_touched[n_row] = place;
+                    n_row += !C_seen[place];
+                    C_seen[place] = 1;
+                    C_row[place] += B_vals[pB_j];
                 }
-                n_out++;
+            }
+            if (zs_is_full(n_row, J) && n_out + n_row + ZS_SWEPT <= room) {
+                n_out = zs_sweep4_uint16(C_row, C_seen, C_places, C_vals, n_out, J);
+            }
+            else {
+                zs_sort_row(C_touched, n_row, C_seen, C_bits, J);
+                for (int64_t k = 0; k < n_row; k++) {
+                    const int64_t at = C_touched[k];
+                    const float sum = C_row[at];
+                    C_row[at] = 0;
+                    C_seen[at] = 0;
+                    if (n_out < room) {
+                        C_places[n_out] = at;
+                        C_vals[n_out] = sum;
+                    }
+                    n_out++;
+                }
             }
         }
         C_ends[i + 1] = n_out;
