@@ -12,7 +12,7 @@ from zeroskip.errors import KernelError
 from zeroskip.formats.auto import smallest_format
 from zeroskip.formats.fills import count
 from zeroskip.formats.format import Format
-from zeroskip.formats.level_data import check_room
+from zeroskip.formats.level_data import SMALL_BYTES, check_room
 from zeroskip.formats.memory import available_bytes
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import assemble, rows
@@ -210,7 +210,9 @@ def _first_room(line: Line, chosen: rows.Assembly) -> int:
     width = prod(line.extents.ranks[rank] for rank in chosen.inner)  # room for a last row to sweep
     most = max(assemble.FIRST_ROOM, min(most, prod(line.shape)) + width + assemble.SWEPT)
     needed = most * (line.stored.itemsize + np.dtype(chosen.index).itemsize)
-    return most if most <= guess or MEMORY_SHARE * needed <= available_bytes() else guess
+    if most <= guess or needed < SMALL_BYTES:
+        return most
+    return most if MEMORY_SHARE * needed <= available_bytes() else guess
 
 
 def _assembled(

@@ -151,6 +151,34 @@ def test_rows_between_empty_and_full_keep_what_cancels(dtype, kept, backend):
     assert made.coords()[0][1].tolist() == 2 * [0, *np.flatnonzero(B[0, 1:]) + 1]
 
 
+@pytest.mark.parametrize("extent", [2, 7, 8, 9, 67, 1001, 2**16 + 11])
+@pytest.mark.parametrize(
+    "dtype", ["float32", "float64", "float16", "int8", "uint16", "int32", "int64", "uint64", "bool"]
+)
+def test_rows_after_a_full_one(dtype, extent):
+    """They are swept without a list: full again, empty, with one place, or with a few, also where
+    sums cancel, and where the room ends with the last of them."""
+    rng = np.random.default_rng(extent)
+    B = np.zeros((6, extent), dtype)
+    B[0] = rng.integers(1, 4, extent) if dtype != "bool" else True
+    B[1] = 1
+    B[2, extent // 2] = 1
+    B[3, rng.random(extent) < 0.3] = 1
+    B[4] = 0 - B[3] if dtype != "bool" else B[3]
+    turns = [0, 1, 5, 0, 2, 2, 1, 3, 3, 0, 5, 5, 0, 1]
+    A = np.zeros((len(turns), 6), dtype)
+    A[np.arange(len(turns)), turns] = 1
+    A[7:9, 4] = 1  # cancels
+    given = {"A": zs.tensor(A, "CSR"), "B": zs.tensor(B, "CSR")}
+    places = [np.flatnonzero(B[turn]) for turn in turns]
+    wide = np.result_type(dtype, np.float32) if dtype == "float16" else np.dtype(dtype)
+    for backend in ("c", "interpreter") if extent < 100 else ("c",):
+        made = zs.einsum("C[i,k] = A[i,j]*B[j,k]", format="CSR", backend=backend, **given)
+        want = zs.einsum("C[i,k] = A[i,j]*B[j,k]", backend="numpy", A=A, B=B)
+        assert np.array_equal(made.validate().toarray().astype(wide), want.astype(wide)), backend
+        assert made.levels[1].arrays["crd"].tolist() == np.concatenate(places).tolist()
+
+
 @pytest.mark.parametrize(
     ("shape", "format", "wide"),
     [
@@ -202,6 +230,7 @@ def test_a_product_by_rows_runs_once(monkeypatch):
     assert made.stored > assemble.first_room({"A": A})
     assert len(ran) == 1
     monkeypatch.setattr(results, "available_bytes", lambda: 0)  # then a guess, and a second run
+    monkeypatch.setattr(results, "SMALL_BYTES", 0)
     again = zs.einsum("C[i,k] = A[i,j]*A[j,k]", A=A, format="CSR")
     assert np.array_equal(again.toarray(), made.toarray())
     assert len(ran) == 3
