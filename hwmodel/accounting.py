@@ -128,7 +128,7 @@ def _points(
     loops: Sequence[Loop],
 ) -> str:
     """``wanted[step, PE] += product of masks``, times the ranks that nothing else holds."""
-    factors = [need.at(w) for need in needs]
+    factors = list(dict.fromkeys(need.at(w) for need in needs))
     held = {loop.rank for loop in (*loops, *(loop for need in needs for loop in need.keys))}
     for operand, kind in zip(term.operands, masks, strict=True):
         if kind:

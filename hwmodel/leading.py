@@ -83,7 +83,8 @@ def any_of(w: Writer, needs: Sequence[Need], served: Iterable[Loop]) -> tuple[Ne
     if not any(gone & set(need.keys) for need in needs):
         return tuple(needs)
     keys = tuple(loop for loop in keys_of(w, needs) if loop not in gone)
-    name = w.logic("called", w.variables(keys), [need.of_tile(w) for need in needs])
+    called = list(dict.fromkeys(need.of_tile(w) for need in needs))
+    name = w.logic("called", w.variables(keys), called)
     return (_of_several(name, keys),)
 
 
@@ -97,11 +98,11 @@ def anew(
     keys = keys_of(w, needs)
     now, before = w.loops[moving.name], w.before(moving)
     here = w.variables(keys)
-    there = [
+    there = dict.fromkeys(
         access(need.name, [before if k == moving else w.loops[k.name] for k in need.keys])
         for need in needs
-    ]
-    called = [need.of_tile(w) for need in needs]
+    )
+    called = list(dict.fromkeys(need.of_tile(w) for need in needs))
     had = w.logic("had", here, [*called, *there, f"({now} == {before}+1)"])
     left = tuple(loop for loop in keys if loop not in set(served))
     missed = f"({access(had, here)} == 0)"
@@ -128,4 +129,4 @@ def times(w: Writer, loops: Sequence[Loop], needs: Sequence[Need]) -> list[str]:
         if not any(set(mine) <= set(need.keys) for need in needs):
             ran = w.logic(f"ran{w.ranks[rank]}", [w.at(loop) for loop in mine], ["1"])
             factors.append(access(ran, w.variables(mine)))
-    return [*factors, *(need.of_tile(w) for need in needs)]
+    return [*factors, *dict.fromkeys(need.of_tile(w) for need in needs)]

@@ -27,7 +27,7 @@ NETS = {
     "dot product": "O = I[k]*F[k]",
     "elementwise": "O[m,n] = I[m,n]*F[m,n]",
     "three operands": "O[i,j] = I[i,k,l]*F[k,j]*G[l,j]",
-    "masked window": "O[m,p] = I[c,{u}*p+{d}*r]*F[m,c,r]*G[m,p]",
+    "masked window": "O[m,p] = I[c,p+{d}*r]*F[m,c,r]*G[m,p]",
     "chain": "O[i,j] = I[i,k]*F[k,l]*G[l,j]",
     "two products": "O[m,n] = I[m,k]*F[k,n] + G[m,l]*H[l,n]",
     "gram": "O[i,j] = I[i,k]*I[j,k]",
@@ -273,6 +273,40 @@ def mappings(draw: st.DrawFn, case: Case) -> Mapped:
         level: [t for t in [*case.arrays, "O"] if t not in passed] for level, passed in keep.items()
     }
     mapping = Mapping(order, split, space, sync=loops[sync - 1].name if sync else "none", keep=kept)
+    return Mapped(mapping, levels, array, loops, sync, stays)
+
+
+@st.composite
+def windows(draw: st.DrawFn, case: Case) -> Mapped:
+    """A mapping of the masked window whose innermost tile of I moves over itself along p."""
+    levels = draw(hierarchies().filter(lambda levels: len(levels) > 2 and "BUF" not in levels))
+    array = {"d0": 2, "d1": draw(st.integers(1, 2))}
+    split = {"p": [draw(st.integers(1, 2))], "m": [2]}
+    p1, p0 = Loop("p1", "p", split["p"][0]), Loop("p0", "p", 1, split["p"][0])
+    m1, m0 = Loop("m1", "m", 2), Loop("m0", "m", 1, 2)
+    if draw(st.integers(0, 3)):
+        m0.pes, m0.dims = 2, ("d0",)
+    loops = draw(st.permutations([m1, Loop("c", "c"), Loop("r", "r")]))
+    loops.insert(draw(st.integers(0, 3)), p1)
+    loops += [p0, m0]
+    moving = loops.index(p1) + 1
+    sync = draw(st.integers(0, len(loops) - 1))
+    stays: dict[str, list[tuple[str, int]]] = {}
+    marks: list[tuple[int, int, str]] = []
+    for tensor in [*case.arrays, "O"]:
+        stays[tensor] = [("DRAM", 0)]
+        at = 0
+        for number, level in enumerate(list(levels)[1:]):
+            at = draw(st.integers(at, moving if tensor == "I" else len(loops)))
+            at = moving if tensor == "I" and level == "RF" else at
+            stays[tensor].append((level, at))
+            marks.append((at, number, f"@{level}({tensor})"))
+    order: list[str] = []
+    for number in range(len(loops) + 1):
+        order += [text for at, _, text in sorted(marks) if at == number]
+        order += [loops[number].name] if number < len(loops) else []
+    space = {"m0": "d0"} if m0.pes else {}
+    mapping = Mapping(order, split, space, sync=loops[sync - 1].name if sync else "none")
     return Mapped(mapping, levels, array, loops, sync, stays)
 
 

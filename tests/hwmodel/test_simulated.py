@@ -24,6 +24,7 @@ from cases import (
     hierarchies,
     mappings,
     tile_features,
+    windows,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -257,6 +258,30 @@ def test_any_mapping(name: str, data: st.DataObject) -> None:
     design = data.draw(designs(list(case.arrays)))
     mapped = data.draw(mappings(case))
     tiles = data.draw(tile_features(case, mapped.stays, design))
+    formats = drawn_formats(data, case, design, mapped.stays)
+    described = design_arch(design, tiles, formats, mapped.levels, mapped.array)
+    charged = run(case, described, mapped.mapping)
+    nest = case.nest(
+        mapped.loops,
+        mapped.sync,
+        mapped.stays,
+        mapped.instances,
+        dense_of(formats),
+        mapped.levels,
+    )
+    check(charged, design, formats, nest)
+
+
+@settings(max_examples=12)
+@given(data=st.data())
+def test_windows_that_are_led(data: st.DataObject) -> None:
+    case = data.draw(cases(("masked window",)))
+    design = data.draw(designs(list(case.arrays)))
+    mapped = data.draw(windows(case))
+    tiles = data.draw(tile_features(case, mapped.stays, design))
+    kind, level = data.draw(st.sampled_from(["skip", "gate"])), list(mapped.levels)[-1]
+    design.tiles.append((kind, level, {"I"}, {"G"}))
+    tiles.append(f"{kind} I on G @{level}")
     formats = drawn_formats(data, case, design, mapped.stays)
     described = design_arch(design, tiles, formats, mapped.levels, mapped.array)
     charged = run(case, described, mapped.mapping)
