@@ -37,6 +37,7 @@ from zeroskip.formats.level_data import (
 )
 from zeroskip.formats.levels import Compressed, Uncompressed
 from zeroskip.formats.tensor import Tensor
+from zeroskip.native.ahead import fetched_ahead
 from zeroskip.native.arguments import Array, Operand, signature
 from zeroskip.native.cursor import State
 from zeroskip.native.domains import Range
@@ -181,7 +182,7 @@ def lower_rows(
     """Loop nest that appends the rows of a sparse result; its buffers are `arrays`."""
     scheme = Scheme(form, signatures, dtype, order=chosen.order)
     rows = _WholeRows(scheme, chosen) if is_joint(form) else _Rows(scheme, chosen)
-    body, _ = in_vectors(rows.body(), scheme)
+    body, _ = in_vectors(fetched_ahead(rows.body(), scheme), scheme)
     width = vector_bytes() if has_loop(body, lambda loop: loop.kind == "dot") else 0
     title = (*rows.title(), f"rows: {','.join(chosen.outer) or 'one'}")
     return finish(scheme, title, body, width)

@@ -36,7 +36,9 @@ class Stored:
     """The stored coordinates of one fiber, in increasing order; ``pos`` names the position.
 
     window : only coordinates c with ``window[0] <= c < window[1]``; None visits all.
-    stored : entries of all fibers of the level, where vectors read several at once.
+    stored : entries of all fibers of the level, where later ones are read, too.
+    ahead : arrays of a level whose fiber at the coordinate is walked inside: pointers, coordinates,
+        values; what they hold of later entries is brought near some entries ahead.
     Legal only where an absent value contributes the reduction's identity: skipping 0 * inf
     changes a NaN to 0.
     """
@@ -46,6 +48,7 @@ class Stored:
     pos: str
     window: tuple[Expr, Expr] | None = None
     stored: Expr | None = None
+    ahead: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

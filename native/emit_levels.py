@@ -8,6 +8,9 @@ from zeroskip.native.domains import Merge, Stored
 from zeroskip.native.integers import ONE, add
 from zeroskip.native.nest import Loop
 
+AHEAD = 8
+"""Entries between one that is walked and one whose fiber is fetched: the time that memory takes."""
+
 
 def _walk_compressed(node: Loop, over: Stored, out: CWriter) -> None:
     pos, crd = over.level.arrays
@@ -21,7 +24,22 @@ def _walk_compressed(node: Loop, over: Stored, out: CWriter) -> None:
         if over.window is not None:
             with out.block(f"if ({node.var} >= {integer(over.window[1])})"):
                 out.line("break;")
+        if over.ahead:
+            _fetch_ahead(over, out)
         out.body(node.body)
+
+
+def _fetch_ahead(over: Stored, out: CWriter) -> None:
+    """Have the memory bring the fibers of later entries: first where they are, then their heads."""
+    assert over.stored is not None
+    _, crd = over.level.arrays
+    starts, *arrays = over.ahead
+    at = out.local("coming")
+    with out.block(f"if ({over.pos} + {2 * AHEAD} < {integer(over.stored)})"):
+        out.line(f"__builtin_prefetch({starts} + {crd}[{over.pos} + {2 * AHEAD}]);")
+        out.line(f"const int64_t {at} = {starts}[{crd}[{over.pos} + {AHEAD}]];")
+        for array in arrays:
+            out.line(f"__builtin_prefetch({array} + {at});")
 
 
 def _walk_bitmask(node: Loop, over: Stored, out: CWriter) -> None:

@@ -82,7 +82,7 @@ def _shared(stmt: Stmt, places: Collection[Expr], ranks: Collection[str]) -> Stm
 
 def _positions(loop: Loop) -> str:
     """The array of positions of the entries that an iteration walks; empty where there is none."""
-    for node in _nodes(loop.body):
+    for node in nodes(loop.body):
         if isinstance(node, Stored) and node.level.letter == "C" and node.parent == Name(loop.var):
             return node.level.arrays[0]
     return ""
@@ -93,27 +93,27 @@ def _independent(loop: Loop, places: Collection[Expr], ranks: Collection[str]) -
     if loop.kind != "seq" or not isinstance(loop.over, Range):
         return False
     own = [Name(loop.var), *(places if loop.var in ranks else ())]
-    nodes = list(_nodes(loop.body))
-    if any(isinstance(node, Gathered | Touch | Stage | Fill) for node in nodes):
+    below = list(nodes(loop.body))
+    if any(isinstance(node, Gathered | Touch | Stage | Fill) for node in below):
         return False
-    stored = {node.place for node in nodes if isinstance(node, Reduce | Once)}
-    held = {node.name for node in nodes if isinstance(node, Acc)}
+    stored = {node.place for node in below if isinstance(node, Reduce | Once)}
+    held = {node.name for node in below if isinstance(node, Acc)}
     if any(isinstance(at, Held) and at.name not in held for at in stored):
         return False
     written = {at.array for at in stored if isinstance(at, Elem)}
-    touched = {(node.array, node.index) for node in nodes if isinstance(node, Elem | Fetch)}
+    touched = {(node.array, node.index) for node in below if isinstance(node, Elem | Fetch)}
     return all(index in own for array, index in touched if array in written)
 
 
-def _nodes(node: object) -> Iterator[Any]:
+def nodes(node: object) -> Iterator[Any]:
     """Every node of a nest below this one."""
     if isinstance(node, tuple):
         for item in node:
-            yield from _nodes(item)
+            yield from nodes(item)
     elif is_dataclass(node):
         yield node
         for field in fields(node):
-            yield from _nodes(getattr(node, field.name))
+            yield from nodes(getattr(node, field.name))
 
 
 # ---- where threads meet -----------------------------------------------------------------

@@ -25,6 +25,7 @@ int32_t zs_kernel(zs_args *args)
     const int64_t J = args->dim[0];
     const int64_t I = args->dim[1];
     const int64_t room = args->dim[2];
+    const int64_t A_stored = args->dim[4];
 
     for (int64_t i = 0; i < I; i++) {
         ZS_POLL(args);
@@ -32,6 +33,12 @@ int32_t zs_kernel(zs_args *args)
         if (zs_is_swept(D_ends, i, J, room)) {
             for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
                 const int64_t k = A_k_crd[pA_k];
+                if (pA_k + 16 < A_stored) {
+                    __builtin_prefetch(A_k_pos + A_k_crd[pA_k + 16]);
+                    const int64_t coming = A_k_pos[A_k_crd[pA_k + 8]];
+                    __builtin_prefetch(A_k_crd + coming);
+                    __builtin_prefetch(A_vals + coming);
+                }
                 ZS_POLL(args);
                 for (int64_t pA2_k = A_k_pos[k]; pA2_k < A_k_pos[k + 1]; pA2_k++) {
                     const int64_t j = A_k_crd[pA2_k];
@@ -52,6 +59,12 @@ int32_t zs_kernel(zs_args *args)
             int64_t n_row = 0;
             for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
                 const int64_t k = A_k_crd[pA_k];
+                if (pA_k + 16 < A_stored) {
+                    __builtin_prefetch(A_k_pos + A_k_crd[pA_k + 16]);
+                    const int64_t coming = A_k_pos[A_k_crd[pA_k + 8]];
+                    __builtin_prefetch(A_k_crd + coming);
+                    __builtin_prefetch(A_vals + coming);
+                }
                 ZS_POLL(args);
                 for (int64_t pA2_k = A_k_pos[k]; pA2_k < A_k_pos[k + 1]; pA2_k++) {
                     const int64_t j = A_k_crd[pA2_k];

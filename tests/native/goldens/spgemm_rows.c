@@ -28,6 +28,7 @@ int32_t zs_kernel(zs_args *args)
     const int64_t J = args->dim[0];
     const int64_t I = args->dim[1];
     const int64_t room = args->dim[2];
+    const int64_t A_stored = args->dim[4];
 
     for (int64_t i = 0; i < I; i++) {
         ZS_POLL(args);
@@ -35,6 +36,12 @@ int32_t zs_kernel(zs_args *args)
         if (zs_is_swept(C_ends, i, J, room)) {
             for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
                 const int64_t k = A_k_crd[pA_k];
+                if (pA_k + 16 < A_stored) {
+                    __builtin_prefetch(B_j_pos + A_k_crd[pA_k + 16]);
+                    const int64_t coming = B_j_pos[A_k_crd[pA_k + 8]];
+                    __builtin_prefetch(B_j_crd + coming);
+                    __builtin_prefetch(B_vals + coming);
+                }
                 ZS_POLL(args);
                 for (int64_t pB_j = B_j_pos[k]; pB_j < B_j_pos[k + 1]; pB_j++) {
                     const int64_t j = B_j_crd[pB_j];
@@ -49,6 +56,12 @@ int32_t zs_kernel(zs_args *args)
             int64_t n_row = 0;
             for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
                 const int64_t k = A_k_crd[pA_k];
+                if (pA_k + 16 < A_stored) {
+                    __builtin_prefetch(B_j_pos + A_k_crd[pA_k + 16]);
+                    const int64_t coming = B_j_pos[A_k_crd[pA_k + 8]];
+                    __builtin_prefetch(B_j_crd + coming);
+                    __builtin_prefetch(B_vals + coming);
+                }
                 ZS_POLL(args);
                 for (int64_t pB_j = B_j_pos[k]; pB_j < B_j_pos[k + 1]; pB_j++) {
                     const int64_t j = B_j_crd[pB_j];
