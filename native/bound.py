@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import contextlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,19 +13,20 @@ from zeroskip.einsum_spec.spec import Spec
 from zeroskip.errors import EinsumError, KernelError
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import settings
-from zeroskip.native.arguments import Array, Operand, resolve, shapes
+from zeroskip.native.arguments import Array, Operand, resolve, shapes, values
 from zeroskip.native.engine import Formats, evaluate
 from zeroskip.native.fixed import OPEN, Schedules, fixed_by_result
 from zeroskip.native.kept import Kept
-from zeroskip.native.lines import Line, line_of
+from zeroskip.native.lines import Line, kind_of, line_of
 from zeroskip.native.load import Invocation, KernelFailure
 from zeroskip.native.lower import Lowered
 from zeroskip.native.order import Order, Orders
 from zeroskip.native.pool import team
-from zeroskip.native.prepared import Slots, explained, invocation
+from zeroskip.native.prepared import Slots, array_of, explained, invocation
 from zeroskip.native.recent import Recent
 from zeroskip.native.results import target_for
 from zeroskip.native.schedules import kernel_of, settled
+from zeroskip.native.scheme import Key
 from zeroskip.native.tile import TilePlan
 from zeroskip.native.tuning import tuned
 
@@ -35,21 +36,37 @@ MOST_SHAPES = 32
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A kernel with everything filled in but the fresh operands and the result.
+    """A kernel with everything filled in but the fresh operands and the result; for one call at a
+    time.
 
-    fresh : (operand, slot) of what each call hands in; result : slot of the result.
+    fresh : (slot, what of which fresh operand it points at); result : slot of the result.
+    counts : (slot, fresh operand) of numbers of stored entries.
+    plain : slots of the fresh operands, in their order, and of the result, where these are arrays
+        as they come and the kernel has so little to do that one thread runs it unseen; else None.
     lowered, slots : what the struct points at, kept alive; they tell what a failure means.
     kept : the operands, kept alive too.
     """
 
     call: Invocation
-    fresh: tuple[tuple[str, int], ...]
+    fresh: tuple[tuple[int, Key], ...]
+    counts: tuple[tuple[int, str], ...]
     result: int
+    plain: tuple[int, ...] | None
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     lowered: Lowered
     slots: Slots
     kept: object
+
+    def point(self, fresh: Mapping[str, Operand], target: Array) -> None:
+        """Point the kernel at the fresh operands, which are of those kinds and shapes that it was
+        filled for, and at where the result goes."""
+        call = self.call
+        for slot, key in self.fresh:
+            call.set_buffers((array_of(key, fresh),), slot)
+        for slot, name in self.counts:
+            call.set_dims((values(fresh[name]).size,), slot)
+        call.set_buffers((target,), self.result)
 
     def run(self) -> None:
         """Call the kernel; KernelError where data names a place that is not there, or one twice.
@@ -66,8 +83,9 @@ class Bound:
     """`spec` with the operands ``held``; `run` takes the rest.
 
     A held ndarray is copied, so that a later change behind the binding is not seen: bind
-    again to use it.  Kernels, packed entries and scratch are kept for each thread, one set
-    for each combination of fresh shapes.
+    again to use it.  Kernels, packed entries and scratch are kept filled for each combination of
+    fresh kinds and shapes: as many of one as calls have been under way at once, in threads or
+    in a signal's handler, since each takes one and gives it back.
 
     schedule : what is fixed of the schedule of the last line, or a mapping by result.
     tune : whether the first call for each set of shapes measures which schedule is fastest.
@@ -107,7 +125,7 @@ class Bound:
         self._kept = Kept(self.held)
         self.rest = tuple(name for name in spec.operands if name not in self.held)
         self._reduces = spec.forms[-1].reduction is not None  # and then starts from ``out``
-        self._local = threading.local()
+        self._idle: Recent[tuple[object, ...], list[Ready] | None] = Recent(MOST_SHAPES)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Bound, (self.spec, self.held, self.schedule, self.tune)
@@ -124,26 +142,20 @@ class Bound:
         order: Orders = None,
     ) -> Array | Tensor:
         """The last result for these fresh operands; arguments as `engine.evaluate`."""
-        if format is None and backend == "c" and not skip:
-            ready = self._ready(fresh, self._order_of(order), convert)
+        known = {name: resolve(name, given) for name, given in fresh.items()}
+        if format is None and backend == "c" and not skip and known.keys() == {*self.rest}:
+            taken_order = self._order_of(order)
+            key = self._key(known, taken_order, convert)
+            ready = self._taken(key, known, taken_order, convert)
             if ready is not None:
-                target = np.empty(ready.shape, ready.dtype) if out is None else out
-                if out is None or (not self._reduces and _usable(out, ready, fresh)):
-                    call = ready.call
-                    for name, slot in ready.fresh:
-                        call.set_buffers((fresh[name],), slot)  # type: ignore[arg-type]
-                    call.set_buffers((target,), ready.result)
-                    try:
-                        ready.run()
-                    except KernelError:
-                        raise
-                    except BaseException:
-                        self._local.known.clear()  # a kernel that goes on writes to its scratch
-                        raise
-                    return target
+                if out is None:
+                    return self._run(ready, key, known, np.empty(ready.shape, ready.dtype))
+                if not self._reduces and _usable(out, ready, known):
+                    return self._run(ready, key, known, out)
+                self._give_back(key, ready)
         results = evaluate(
             self.spec,
-            {**self.held, **fresh},
+            {**self.held, **known},
             backend=backend,
             out=out,
             format=format,
@@ -163,36 +175,84 @@ class Bound:
         orders, _ = fixed_by_result(self.spec, order, self.schedule)
         return orders.get(self.spec.results[-1], ())
 
-    def _ready(
-        self, fresh: Mapping[str, object], order: Order = (), convert: bool = True
-    ) -> Ready | None:
-        """The filled kernel for these shapes; None where a call must go the long way."""
-        key: list[object] = [order, convert, settings.current().threads]
-        for name in self.rest:
-            given = fresh.get(name)
-            if type(given) is not np.ndarray or not given.flags.c_contiguous:
+    def at_once(self, arrays: tuple[object, ...]) -> Array | None:
+        """The result for the fresh operands in the order of ``rest``, by the shortest way: for
+        arrays of shapes and types that were met before.  None where `run` is to see to it.
+        """
+        key: list[object] = [settings.current().threads, self._order, True]
+        for array in arrays:
+            if type(array) is not np.ndarray:
                 return None
-            if given.dtype == np.bool_:  # its bytes need a look: see formats.tensor.native
-                return None
-            key += (given.shape, given.dtype)
-        if len(fresh) != len(self.rest):
+            key += (array.shape, array.dtype)
+        idle = self._idle.get(tuple(key))
+        if not idle:
             return None
-        known: Recent[tuple[object, ...], Ready | None] | None
-        known = getattr(self._local, "known", None)
-        if known is None:
-            known = self._local.known = Recent(MOST_SHAPES)
-        found = tuple(key)
-        if found in known:
-            return known[found]
-        return known.keep(found, self._fill(fresh, order, convert))
+        try:
+            ready = idle.pop()
+        except IndexError:  # another thread was quicker
+            return None
+        done, result = False, np.empty(ready.shape, ready.dtype)
+        try:
+            if ready.plain is not None:
+                done = ready.call.again(ready.plain, (*arrays, result))  # type: ignore[arg-type]
+        except KernelFailure as cause:
+            idle.append(ready)
+            raise explained(ready.lowered, cause, ready.slots.shapes) from cause
+        idle.append(ready)
+        return result if done else None
 
-    def _fill(self, fresh: Mapping[str, object], order: Order, convert: bool) -> Ready | None:
+    def _run(
+        self,
+        ready: Ready,
+        key: tuple[object, ...],
+        fresh: Mapping[str, Operand],
+        target: Array,
+    ) -> Array:
+        try:
+            ready.point(fresh, target)
+            ready.run()
+        except KernelError:
+            self._give_back(key, ready)
+            raise  # after anything else the kernel may go on writing to its scratch
+        self._give_back(key, ready)
+        return target
+
+    def _key(self, fresh: Mapping[str, Operand], order: Order, convert: bool) -> tuple[object, ...]:
+        """Calls of equal keys are served by the same filled kernel."""
+        key: list[object] = [settings.current().threads, order, convert]
+        for name in self.rest:
+            given = fresh[name]
+            key.append(given.shape)
+            if isinstance(given, np.ndarray):
+                key.append(given.dtype)
+            else:  # how many entries there are tells what pays, by powers of 2
+                key += (kind_of(given), given.stored.bit_length())
+        return tuple(key)
+
+    def _taken(
+        self, key: tuple[object, ...], fresh: Mapping[str, Operand], order: Order, convert: bool
+    ) -> Ready | None:
+        """A filled kernel for one call; None where a call must go the long way."""
+        if key in self._idle:
+            idle = self._idle.get(key)
+            if idle is None:
+                return None
+            with contextlib.suppress(IndexError):  # all are taken
+                return idle.pop()
+        made = self._fill(fresh, order, convert)
+        self._idle.keep(key, None if made is None else [])
+        return made
+
+    def _give_back(self, key: tuple[object, ...], ready: Ready) -> None:
+        idle = self._idle.get(key)
+        if idle is not None:
+            idle.append(ready)
+
+    def _fill(self, fresh: Mapping[str, Operand], order: Order, convert: bool) -> Ready | None:
         if len(self.spec.forms) != 1:
             return None
         form = self.spec.forms[0]
-        operands = {**self.held, **{name: resolve(name, x) for name, x in fresh.items()}}
-        if any(operands[name] is not x for name, x in fresh.items()):
-            return None  # something had to be converted, as each call's must be
+        operands = {**self.held, **fresh}
         extents = self.spec.extents(shapes(operands))
         line = line_of(form, operands, extents, convert=convert, order=order, fixed=self._fixed)
         line = replace(line, kept=self._kept)
@@ -215,11 +275,47 @@ class Bound:
         call = invocation(prepared, filled)
         if call is None or prepared.lowered.scalars:
             return None
-        at = {key: slot for slot, key in enumerate(prepared.lowered.buffers)}
-        slots_of = tuple((n, at[("vals", n)]) for n in self.rest if ("vals", n) in at)
+        lowered = prepared.lowered
+        at = {key: slot for slot, key in enumerate(lowered.buffers)}
         result = at["vals", line.name]
-        lowered, shape = prepared.lowered, line.shape
-        return Ready(call, slots_of, result, shape, line.result, lowered, filled, operands)
+        fresh = [
+            (slot, key)
+            for key, slot in at.items()
+            if key[0] in ("vals", "level") and key[1] in self.rest
+        ]
+        counts = [
+            (slot, str(key[1]))
+            for slot, key in enumerate(lowered.dims)
+            if key[0] == "stored" and key[1] in self.rest
+        ]
+        plain = None
+        if not filled.long and filled.parts < 2 and not counts:
+            plain = _plain(self.rest, operands, at, result)
+        return Ready(
+            call,
+            tuple(fresh),
+            tuple(counts),
+            result,
+            plain,
+            line.shape,
+            line.result,
+            lowered,
+            filled,
+            operands,
+        )
+
+
+def _plain(
+    rest: tuple[str, ...], operands: Mapping[str, Operand], at: Mapping[Key, int], result: int
+) -> tuple[int, ...] | None:
+    """Slots of the fresh operands and of the result, where these are arrays that need no look."""
+    for name in rest:
+        x = operands[name]
+        if ("vals", name) not in at or not isinstance(x, np.ndarray):
+            return None
+        if x.dtype == np.bool_:  # its bytes need a look: see formats.values.native
+            return None
+    return *(at["vals", name] for name in rest), result
 
 
 def _run(ready: Ready | None) -> Callable[[], None] | None:

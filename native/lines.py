@@ -96,7 +96,7 @@ def line_of(
     fixed : of the schedule; its order is that of ``order``.
     """
     used = {name: operands[name] for name in _named(form) if name in operands}
-    key = (id(form), *map(_key, used.values()), *_surroundings(used, extents), blocks, order)
+    key = (id(form), *map(kind_of, used.values()), *_surroundings(used, extents), blocks, order)
     if not order and choice.candidates(used):
         order = _cheapest(form, used, extents, (*key, convert), blocks, convert)
         key = (*key, order)
@@ -197,7 +197,7 @@ def _named(form: Form) -> dict[str, None]:
     return dict.fromkeys([*names, *(name for term in form.terms for name in term.bare)])
 
 
-def _key(operand: Operand) -> Hashable:
+def kind_of(operand: Operand) -> Hashable:
     """Operands of equal keys are read by the same loops."""
     if isinstance(operand, np.ndarray):
         return operand.dtype, operand.ndim

@@ -31,7 +31,7 @@ from zeroskip.native.cache import Cache, CachedObject, refuses_to_execute
 from zeroskip.native.interruption import StillRunning, can_be_interrupted, interruptible
 from zeroskip.native.recent import Recent
 
-KERNEL = ffi.typeof("int32_t (*)(zs_args *)")
+KERNEL, BYTES = ffi.typeof("int32_t (*)(zs_args *)"), ffi.typeof("char[]")
 
 INCLUDE = re.compile(r'^#include "(zs_\w+\.h)"$', re.MULTILINE)
 
@@ -187,10 +187,29 @@ class Invocation:
                 else:
                     if array.dtype.kind == "V":
                         array = as_bits(array)
-                    buf[slot] = kept[slot] = point("char[]", array, writable)
+                    buf[slot] = kept[slot] = point(BYTES, array, writable)
                 slot += 1
         except (AttributeError, TypeError, ValueError, BufferError, IndexError) as cause:
             raise self._refused(slot, arrays[slot - first], writable, cause) from cause
+
+    def again(self, slots: Sequence[int], arrays: Sequence[np.ndarray[Any, Any]]) -> bool:
+        """Point these slots at these arrays and run the kernel: what there is to do where `call`
+        has run before, and nothing but arrays has changed.
+
+        Returns False, before it runs, where an array cannot be pointed at as it is: one that is not
+        C-contiguous, or of bfloat16.  Neither Ctrl-C nor threads; raises as `call`.
+        """
+        kept, buf, point, k = self._kept, self._buf, self._from_buffer, 0
+        try:
+            for array in arrays:
+                slot = slots[k]
+                buf[slot] = kept[slot] = point(BYTES, array)
+                k += 1
+        except (ValueError, BufferError):
+            return False
+        if self._entry(self._args):
+            raise self._failed()
+        return True
 
     def set_dims(self, values: Sequence[int], first: int = 0) -> None:
         """Extents, padding and constants, from slot ``first`` on."""

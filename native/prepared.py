@@ -99,7 +99,10 @@ def slots(
     numbers : integers of the tiled schedule.
     """
     lowered = prepared.lowered
-    buffers = [_array(key, operands, arrays) for key in lowered.buffers]
+    buffers = [
+        arrays[key].reshape(-1) if key in arrays else array_of(key, operands)
+        for key in lowered.buffers
+    ]
     dims = [_number(key, operands, extents, numbers) for key in lowered.dims]
     scalars = [np.asarray(densify(operands[name])).item() for name in lowered.scalars]
     long, parts = effort(lowered.form, operands, extents, lowered.rate)
@@ -155,9 +158,8 @@ def explained(
     return cause
 
 
-def _array(key: Key, operands: Mapping[str, Operand], arrays: Mapping[Key, Array]) -> Array:
-    if key in arrays:
-        return arrays[key].reshape(-1)
+def array_of(key: Key, operands: Mapping[str, Operand]) -> Array:
+    """What the slot of an operand points at: its values, or an array of one of its levels."""
     operand = operands[str(key[1])]
     if key[0] == "vals":
         return values(operand)

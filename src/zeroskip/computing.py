@@ -215,6 +215,21 @@ class BoundLayer:
         **named: object,
     ) -> Any:
         """As `Layer.__call__`, with the remaining operands."""
+        if (
+            out is None
+            and format is None
+            and backend == "c"
+            and skip == ()
+            and convert is True
+            and order is None
+        ):
+            placed = operands
+            if named:
+                placed += tuple(map(named.get, self.operands[len(operands) :]))
+            if len(placed) == len(self.operands) == len(operands) + len(named):
+                found = self._bound.at_once(placed)
+                if found is not None:
+                    return found
         given = name_operands(self.operands, operands, named, self.layer.text)
         result = self._bound.run(
             given,

@@ -12,6 +12,7 @@ from zeroskip.errors import EinsumError, KernelError, TensorError
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import bound as binding
 from zeroskip.native import engine
+from zeroskip.native import load as loading
 from zeroskip.native.bound import Bound
 
 RNG = np.random.default_rng(1)
@@ -95,7 +96,7 @@ def test_many_shapes_do_not_pile_up(monkeypatch):
     for columns in (1, 2, 3, 1, 2):
         b = random_array(RNG, (3, columns), "float64", 1.0)
         assert np.array_equal(bound.run({"B": b}), b)
-    assert len(bound._local.known) == 2
+    assert len(bound._idle) == 2
 
 
 def test_results_of_two_calls_are_two_arrays():
@@ -283,11 +284,96 @@ def test_an_interrupted_kernel_shares_nothing_with_the_next_call(monkeypatch):
     a, x = random_array(np.random.default_rng(4), (5, 6), "float32", 0.4), np.ones((6, 9), "f4")
     bound = Bound(make_spec("C[i,j] = A[i,k]*x[k,j]"), {"A": Tensor.from_dense(a, "CSR")})
     want = bound.run({"x": x})
-    ready = bound._ready({"x": x})
-    assert ready is bound._ready({"x": x})
+    ((ready,),) = bound._idle.values()
     monkeypatch.setattr(type(ready), "run", interrupted)
     with pytest.raises(KeyboardInterrupt):
         bound.run({"x": x})
     monkeypatch.undo()
     assert np.array_equal(bound.run({"x": x}), want)
-    assert bound._ready({"x": x}) is not ready
+    ((other,),) = bound._idle.values()
+    assert other is not ready
+
+
+def test_calls_under_way_at_once_share_nothing(monkeypatch):
+    """As a signal's handler that calls the same binding does."""
+    a = random_array(RNG, (5, 6), "float32", 0.5)
+    bound = Bound(make_spec("y[i] = A[i,k]*x[k]"), {"A": Tensor.from_dense(a, "CSR")})
+    outer, inner = (np.arange(6, dtype=np.float32) + k for k in (1, 20))
+    bound.run({"x": outer})
+    entered, real = [], loading.Invocation.again
+
+    def handled(self, slots, arrays):
+        if not entered:
+            entered.append(True)
+            entered.append(bound.at_once((inner,)))  # another is not ready: by the long way
+            entered.append(bound.run({"x": inner}))
+        return real(self, slots, arrays)
+
+    monkeypatch.setattr(loading.Invocation, "again", handled)
+    assert np.array_equal(bound.at_once((outer,)), reference(bound.spec, A=a, x=outer))
+    assert entered[1] is None
+    assert np.array_equal(entered[2], reference(bound.spec, A=a, x=inner))
+    ((one, other),) = bound._idle.values()
+    assert one is not other
+
+
+def test_the_shortest_way_takes_only_what_needs_no_look():
+    a = random_array(RNG, (5, 6), "float32", 0.5)
+    bound = Bound(make_spec("y[i] = A[i,k]*x[k]"), {"A": Tensor.from_dense(a, "CSR")})
+    x = np.arange(6, dtype=np.float32)
+    assert bound.at_once((x,)) is None  # nothing is ready
+    want = bound.run({"x": x})
+    assert np.array_equal(bound.at_once((x,)), want)
+    strided = np.repeat(x, 2)[::2]
+    swapped = x.astype(">f4")
+    for other in (strided, swapped, x.astype("f8"), x[:5], list(x), x.astype(bool)):
+        assert bound.at_once((other,)) is None
+    for same in (strided, swapped, list(x)):
+        assert np.allclose(bound.run({"x": same}), want)
+    flags = x > 2
+    want = reference(bound.spec, A=a, x=flags)
+    for given in (flags, (flags * np.uint8(255)).view(bool), (flags * np.uint8(2)).view(bool)):
+        assert np.allclose(bound.run({"x": given}), want)
+        assert bound.at_once((given,)) is None
+    assert np.array_equal(bound.at_once((x,)), bound.run({"x": x}))
+
+
+def test_columns_are_not_taken_for_rows():
+    """An array of the right shape in the other order."""
+    a = random_array(RNG, (4, 4), "float32", 0.5)
+    bound = Bound(make_spec("C[i,j] = A[i,k]*x[k,j]"), {"A": Tensor.from_dense(a, "CSR")})
+    x = np.arange(16, dtype=np.float32).reshape(4, 4)
+    bound.run({"x": x})
+    assert bound.at_once((x,)) is not None
+    assert bound.at_once((x.T,)) is None
+    assert bound.at_once((np.asfortranarray(x),)) is None
+    assert np.allclose(bound.run({"x": x.T}), a @ x.T)
+
+
+@pytest.mark.parametrize("layout", ["CSR", "COO", "bitmask", "k:C i:U", "RLE(2)"])
+def test_fresh_tensors_of_a_kind_share_a_filled_kernel(layout, monkeypatch):
+    """Their arrays differ in length from call to call."""
+    spec = make_spec("C[i,j] = A[i,k]*B[k,j]")
+    a = random_array(RNG, (6, 5), "float32", 0.7)
+    bound = Bound(spec, {"A": a})
+    fills, real = [], Bound._fill
+    monkeypatch.setattr(Bound, "_fill", lambda *given: fills.append(1) or real(*given))
+    form = layout if ":" not in layout else "[i,k] k:C i:U"
+    for stored in (9, 12, 15, 11, 8, 0, 1, 13):
+        b = np.zeros(20, np.float32)
+        b[RNG.permutation(20)[:stored]] = RNG.integers(1, 9, stored)
+        b = b.reshape(5, 4)
+        got = bound.run({"B": Tensor.from_dense(b, form)})
+        assert np.allclose(got, reference(spec, A=a, B=b))
+    assert len(fills) < 8  # entries 8 to 15 count as alike
+
+
+def test_fresh_tensors_of_another_fill_have_another_kernel():
+    spec = make_spec("y[i] = A[i,k]*x[k]")
+    a = random_array(RNG, (4, 5), "float32", 0.6)
+    bound = Bound(spec, {"A": Tensor.from_dense(a, "CSR")})
+    for fill in (0, 1, 0, 2):
+        x = np.full(5, fill, np.float32)
+        x[1:3] = 7
+        got = bound.run({"x": Tensor.from_dense(x, "k:C", fill=fill)})
+        assert np.allclose(got, reference(spec, A=a, x=x))

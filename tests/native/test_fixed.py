@@ -241,7 +241,9 @@ def test_threads_are_no_more_than_are_fixed():
         assert free.slots.parts == free.taken.threads == 3
         assert two.slots.parts == two.taken.threads == 2
         bound = PRODUCT.bind(A=weights, schedule=fixed)
-        assert bound._bound._ready({"B": fresh}).slots.parts == 2
+        bound(fresh)
+        ((ready,),) = bound._bound._idle.values()
+        assert ready.slots.parts == 2
         assert np.array_equal(bound(fresh), PRODUCT.bind(A=weights)(fresh))
 
 

@@ -77,7 +77,7 @@ def _call_overhead() -> Claim:
     weights = zs.tensor(np.ones((1, 1, 3, 3), np.float32), "CSR")
     bound = layer.bind(F=weights)
     bound(I=image)
-    ready = Bound(layer.spec, {"F": weights})._ready({"I": image})
+    ready = Bound(layer.spec, {"F": weights})._fill({"I": image}, (), True)
     assert ready is not None
     whole = median_s(lambda: bound(I=image), 201, burst=50)
     bare = median_s(ready.call.call, 201, burst=50)
