@@ -27,6 +27,7 @@ from zeroskip.hwmodel.metrics import Metrics
 from zeroskip.hwmodel.metrics_tables import compare_metrics
 from zeroskip.hwmodel.report import compare
 from zeroskip.hwmodel.roofline import roofline_table
+from zeroskip.hwmodel.viability import Needs, viability
 
 __all__ = [
     "Accuracy",
@@ -37,6 +38,7 @@ __all__ = [
     "EnergyTable",
     "Mapping",
     "Metrics",
+    "Needs",
     "arch",
     "charge",
     "charge_cascade",
@@ -52,5 +54,6 @@ __all__ = [
     "roofline_table",
     "strong_scaling",
     "transpose",
+    "viability",
     "weak_scaling",
 ]

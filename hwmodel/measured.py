@@ -48,8 +48,8 @@ def metrics_of(
     Raises
     ------
     ArchError
-        For charges of several architectures, of none, of a design that states no clock, and of
-        layers that take no time.
+        For charges of several architectures, of none, of a design that states no clock, of
+        layers that take no time, and for a batch that a result has no rank for.
 
     Examples
     --------
@@ -68,6 +68,7 @@ def metrics_of(
     if not cycles:
         raise ArchError("metrics: these layers take no cycle: there is no operation and no data")
     seconds = cycles / arch.clock_hz
+    _check_batch(batch, parts)
     macs = sum(_counts(part)["dense"] for part in parts) / batch
     if not macs:
         raise ArchError("metrics: these layers have no operation: an inference of none is no work")
@@ -130,6 +131,19 @@ def _check_clock(arch: Arch) -> None:
             f"metrics: {arch.name} states no clock, and seconds are cycles over it\n"
             "Add clock_hz to the architecture."
         )
+
+
+def _check_batch(batch: int, parts: Sequence[Charge]) -> None:
+    """Refuse inferences that some result has no place for."""
+    for part in parts:
+        target, extents = part.layer.target, part.layer.extents.ranks
+        sizes = {rank: n for rank, n in extents.items() if rank in target.variables}
+        if batch > 1 and not any(n % batch == 0 for n in sizes.values()):
+            held = ", ".join(f"{rank} {n}" for rank, n in sizes.items()) or "no rank"
+            raise ArchError(
+                f"metrics: batch is {batch}, and {target.tensor} has no rank that holds so many "
+                f"results: {held}\nGive the extent of the batch rank of the operands."
+            )
 
 
 def _counts(part: Charge) -> dict[str, int]:

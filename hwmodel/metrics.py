@@ -216,6 +216,18 @@ class Metrics:
         return None if self.watts is None else self.macs_per_s / self.watts
 
     @property
+    def joules_per_mac(self) -> float | None:
+        """Energy of one operation, moving its data included (equation 6, turned over)."""
+        return None if self.watts is None else self.watts / self.macs_per_s
+
+    @property
+    def joules_per_effectual(self) -> float | None:
+        """The same of one that no zero is part of.  None where there is none."""
+        if self.joules_per_inference is None or self.work is None or not self.work.effectual:
+            return None
+        return self.joules_per_inference / self.work.effectual
+
+    @property
     def executed_per_joule(self) -> float | None:
         """Executed operations on one joule: about the same for all data of one design
         (equation 9)."""

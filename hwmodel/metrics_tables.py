@@ -62,21 +62,31 @@ def _rows(made: Metrics) -> Iterator[Row]:
     yield "energy", "mJ/inference", "7", _over(made.joules_per_inference, 1e-3)
     yield "energy, multiply-accumulates", "mJ/inference", "7", _over(made.mac_joules, 1e-3)
     yield "energy, moving data", "mJ/inference", "7", _over(made.data_joules, 1e-3)
+    yield "energy of an operation", "pJ/MAC", "6", _over(made.joules_per_mac, 1e-12)
+    effectual = _over(made.joules_per_effectual, 1e-12)
+    yield "energy of an operation", "pJ/effectual MAC", "9", effectual
     yield "power", "mW", "", _over(made.watts, 1e-3)
     yield "throughput by power, at most", "inferences/s", "5", made.most_inferences_per_s
     yield "efficiency", "GMAC/s/W", "6", _over(made.macs_per_joule, 1e9)
     yield "off chip", "bits/inference", "", made.off_chip_bits
+    yield "off chip", "bits/MAC", "", _over(made.off_chip_bits, made.macs)
     yield "off chip, mean", "Gbit/s", "", _over(made.off_chip_bits_per_s_used, 1e9)
     yield "off chip, at most", "Gbit/s", "", _over(made.off_chip_bits_per_s, 1e9)
     yield "PEs", "", "2", made.pes
     yield "storage on chip", "bits", "", made.storage_bits
     yield "area", "mm2", "", made.area_mm2
+    yield "throughput by PE", "inferences/s/PE", "", _by(made.inferences_per_s, made.pes)
+    yield "throughput by area", "inferences/s/mm2", "", _by(made.inferences_per_s, made.area_mm2)
     yield "process", "nm", "", made.process_nm
     yield "images", "", "", made.images
 
 
 def _over(figure: float | None, unit: float) -> float | None:
     return None if figure is None else figure / unit
+
+
+def _by(figure: float, cost: float | None) -> float | None:
+    return None if cost is None else figure / cost
 
 
 def factors(made: Metrics) -> Table:

@@ -207,3 +207,14 @@ def test_what_is_no_network_is_refused() -> None:
 def test_a_batch_is_a_number_of_inferences(batch: Any) -> None:
     with pytest.raises(ArchError, match=r"metrics: batch is .*, expected a whole number of 1"):
         conv("scnn").metrics(batch=batch)
+
+
+def test_a_batch_that_no_rank_holds_is_refused() -> None:
+    with pytest.raises(
+        ArchError, match=r"batch is 5, and O has no rank that holds so many results: n 2"
+    ):
+        conv("scnn").metrics(batch=5)
+    flat = charge(
+        make_spec("y[x,m] = I[x,k]*F[m,k]"), "dense", {"I": np.ones((12, 4)), "F": np.ones((5, 4))}
+    )
+    assert flat.metrics(batch=3).macs == 12 * 20 / 3  # x is 3 inferences of 4 places

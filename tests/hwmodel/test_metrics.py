@@ -139,6 +139,8 @@ def test_factors_of_a_design_that_skips() -> None:
     factors = made.executed_per_joule * made.effectual_of_executed / made.effectual_of_all
     assert factors == pytest.approx(made.macs_per_joule)  # equation 9
     assert made.data_joules == pytest.approx(0.05 - 0.02)  # equation 7
+    assert made.joules_per_mac == pytest.approx(0.05 / 1000)
+    assert made.joules_per_effectual == pytest.approx(0.05 / 100)
 
 
 def test_operations_that_are_all_skipped_have_no_shares() -> None:

@@ -14,6 +14,11 @@ def test_a_report_has_units_and_equations() -> None:
     rows = {(row["metric"], row["unit"]): row for row in COMPLETE.table()}
     assert rows["throughput", "GMAC/s"]["figure"] == pytest.approx(23.1, abs=0.05)
     assert rows["efficiency", "GMAC/s/W"]["equation"] == "6"
+    assert rows["energy of an operation", "pJ/MAC"]["figure"] == pytest.approx(
+        1000 / 83.1, rel=1e-3
+    )
+    assert rows["off chip", "bits/MAC"]["figure"] == pytest.approx(0.0029 * 16, rel=0.01)
+    assert rows["throughput by PE", "inferences/s/PE"]["figure"] == 34.7 / 168
     assert rows["latency", "ms"]["figure"] == pytest.approx(115.3)
     named = "accuracy, image classification, ImageNet"
     assert rows[named, "Top-5 %"]["figure"] == 80.2
