@@ -22,7 +22,7 @@ from zeroskip.hwmodel.layer import Operand
 from zeroskip.hwmodel.nest import Loop
 from zeroskip.hwmodel.writer import groups
 
-MOST_ENUMERATED = 2**22
+MOST_ENUMERATED = 2**20
 """Points of a window that are tried one by one; a larger one is taken to reach over itself."""
 
 
@@ -49,8 +49,11 @@ def moves_over_itself(
     others = [loop.index(at[loop.rank]) for loop in keys if loop.rank in at and loop != moving]
     places = [_values(operand.subscripts[axis], at) for axis in axes]
     turn = moving.index(at[moving.rank])
-    here = set(zip(*(x.tolist() for x in (turn, *others, *places)), strict=True))
-    return any((first + 1, *rest) in here for first, *rest in here)
+    tiles = np.unique(np.stack([turn, *others, *places]), axis=1)
+    later = tiles.copy()
+    later[0] += 1
+    both = np.unique(np.concatenate([tiles, later], axis=1), axis=1)
+    return both.shape[1] < 2 * tiles.shape[1]
 
 
 def _values(subscript: Affine, at: Mapping[str, NDArray[np.int64]]) -> NDArray[np.int64]:
