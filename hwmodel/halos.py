@@ -53,7 +53,7 @@ def moves_over_itself(
     later = tiles.copy()
     later[0] += 1
     both = np.unique(np.concatenate([tiles, later], axis=1), axis=1)
-    return both.shape[1] < 2 * tiles.shape[1]
+    return bool(both.shape[1] < 2 * tiles.shape[1])
 
 
 def _values(subscript: Affine, at: Mapping[str, NDArray[np.int64]]) -> NDArray[np.int64]:
