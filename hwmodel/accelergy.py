@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from zeroskip.hwmodel.energy_tables import MEMORIES, UNITS, Action, EnergyTable
+from zeroskip.hwmodel.energy_tables import MEMORIES, STEPS, UNITS, Action, EnergyTable
 from zeroskip.hwmodel.reader import Reader, load_yaml
 
 _RANGE = re.compile(r"\[[^\]]*\]")
@@ -57,8 +57,8 @@ def read_accelergy(reader: Reader) -> EnergyTable:
     reader.asked.add("art")
     chosen = reader.section("components", expected="component: {component: ..., action: ...}")
     actions: dict[str, Action] = {}
-    components: dict[str, tuple[str, ...]] = dict.fromkeys((*UNITS, *MEMORIES), ())
-    for key in (*UNITS, *MEMORIES):
+    components: dict[str, tuple[str, ...]] = dict.fromkeys((*UNITS, *STEPS, *MEMORIES), ())
+    for key in components:
         chosen.asked.add(key)
         if key in chosen.data:
             made = _action(chosen.section(key), key, energies, areas, ert)

@@ -170,6 +170,8 @@ def _charge(
     if cartesian is not None:
         compute = cartesian.cycles
         multiplied["ineffectual"] += cartesian.off_output
+    units = charge_units(arch, layer, operands)
+    steps = {name: unit.steps for name, unit in units.items()}
     busy, worked = cycles_of_points(cascade, counts)
     estimate = None
     if geometry is not None:
@@ -179,7 +181,7 @@ def _charge(
         schedule=schedule,
         layer=layer,
         cascade=cascade,
-        units=charge_units(arch, layer, operands),
+        units=units,
         cartesian=cartesian,
         estimate=estimate,
         ops=ops,
@@ -192,7 +194,7 @@ def _charge(
         bandwidth_cycles=bandwidth_cycles_of(arch, traffic),
         traffic=everything,
         conversions=conversions,
-        energy=energy_of(arch, cascade, counts, multiplied, additions, everything),
+        energy=energy_of(arch, cascade, counts, multiplied, additions, everything, steps),
         capacity=capacities(arch, cascade, counts),
         assumptions=(
             *(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -100,9 +101,14 @@ def energy_of(
     multiplications: Mapping[str, int],
     additions: int,
     traffic: Traffic,
+    steps: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, float]:
     """Picojoules of multiplications, additions (of products, of biases, of parts of results in
-    the buffer), and bits that move."""
+    the buffer), and bits that move; of gated multiplications and of steps of units, where the
+    table has them.
+
+    steps : of the units, ``intersect`` and ``merge``.
+    """
 
     def unit(name: str) -> float:
         action = arch.energy.action(name)
@@ -112,6 +118,9 @@ def energy_of(
     added = sum(total(counts, plan.executed) for plan in cascade.terms)
     added += additions + merged_of(cascade, counts)
     energy = {"multiply": executed * unit("multiply"), "add": added * unit("add")}
+    for name, number in {"gated": multiplications["gated"], **steps}.items():
+        if arch.energy.action(name) is not None:
+            energy[name] = number * unit(name)
     for name in (NETWORK, *(level.name for level in arch.levels)):
         moved = sum((m for (level, _), m in traffic.items() if level == name), Moves())
         energy[name] = energy_of_moves(arch, name, moved)

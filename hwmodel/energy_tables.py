@@ -19,6 +19,8 @@ from zeroskip.hwmodel.reader import Reader
 FOLDER = Path(__file__).parent / "energy"
 MEMORIES = ("off_chip", "buffer", "local", "network")
 UNITS = ("multiply", "add")
+STEPS = ("gated", "intersect", "merge")
+"""A multiplication that is gated, a step of a unit: what a table may leave out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +129,14 @@ def read_listed(reader: Reader) -> EnergyTable:
         entry.close()
     components = {}
     chosen = reader.section("components", expected="component: action, or a list of actions")
-    for key in (*UNITS, *MEMORIES):
+    for key in (*UNITS, *STEPS, *MEMORIES):
         names = chosen.text_or_texts(key, "the name of an action of this table")
         for action in names:
             if action not in actions:
                 chosen.fail(key, "expected the name of an action of this table", action)
             if key in MEMORIES and not actions[action].bits:
                 chosen.fail(key, "expected an action that moves bits", action)
-            if key in UNITS and (actions[action].bits or len(names) > 1):
+            if key not in MEMORIES and (actions[action].bits or len(names) > 1):
                 chosen.fail(key, "expected one action, which moves no bits", ", ".join(names))
         components[key] = tuple(sorted(names, key=lambda name: actions[name].size))
     for key in UNITS:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from zeroskip.hwmodel.caches import Policy
-from zeroskip.hwmodel.energy_tables import UNITS, Action, EnergyTable
+from zeroskip.hwmodel.energy_tables import STEPS, UNITS, Action, EnergyTable
 from zeroskip.hwmodel.lines import Lines, read_cache, read_lines
 from zeroskip.hwmodel.reader import Reader
 
@@ -86,7 +86,7 @@ def read_levels(
     if len(section.data) < 2:
         found = ", ".join(map(str, section.data)) or "none"
         reader.fail("levels", f"expected {expected}; found {len(section.data)}: {found}")
-    for key in set(section.data) & {*UNITS, "network", "compute", "MAC", "intersect", "merge"}:
+    for key in set(section.data) & {*UNITS, *STEPS, "network", "compute", "MAC"}:
         section.fail(key, "a level needs another name: the figures of a charge have this one")
     levels: list[Level] = []
     defaulted: list[str] = []

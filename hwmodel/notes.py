@@ -247,14 +247,17 @@ def missing_of(layer: Layer, arch: Arch, schedule: Schedule) -> tuple[str, ...]:
             missing.append(f"energy of {level.name}: {arch.energy.name} has none")
     kinds = {unit.kind for unit in arch.units}
     if any(f.kind == "skip" for f in arch.features):
-        what = "energy" if "intersect" in kinds else "energy and steps"
-        missing.append(f"{what} of finding pairs of stored entries (intersection)")
-    if "merge" in kinds:
+        known = arch.energy.action("intersect") is not None
+        what = "energy and steps" if "intersect" not in kinds else "" if known else "energy"
+        if what:
+            missing.append(f"{what} of finding pairs of stored entries (intersection)")
+    if "merge" in kinds and arch.energy.action("merge") is None:
         missing.append("energy of merging")
     if arch.lanes is not None and arch.lanes.banks is None:
         missing.append("products that wait for a bank of accumulators")
     if any(f.kind == "gate" for f in arch.features):
-        missing.append("energy of looking at a value to gate by it, and of an idle cycle")
+        idle = "" if arch.energy.action("gated") else ", and of an idle cycle"
+        missing.append(f"energy of looking at a value to gate by it{idle}")
     if any(term.number not in (1, -1) or term.scalars for term in layer.form.terms):
         missing.append("multiplications by constants")
     if layer.form.post is not None:

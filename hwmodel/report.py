@@ -226,7 +226,10 @@ def moves_table(charge: Totals) -> Table:
 
 def energy_table(charge: Totals) -> Table:
     """One row a component."""
-    rows = [(name, energy, charge.baseline.energy[name]) for name, energy in charge.energy.items()]
+    rows = [
+        (name, energy, charge.baseline.energy.get(name, 0))
+        for name, energy in charge.energy.items()
+    ]
     columns = [
         Column("component"),
         Column("energy", "pJ", format="by size"),

@@ -276,6 +276,48 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         arch(path)
 
 
+def test_gated_multiplications_and_steps_of_units_may_cost() -> None:
+    plain: dict[str, Any] = {
+        "name": "own",
+        "actions": {
+            "mac": {"cost": 4, "source": "chosen"},
+            "idle": {"cost": 0.5, "source": "chosen"},
+            "step": {"cost": 3, "source": "chosen"},
+        },
+        "components": {"multiply": "mac", "add": "mac"},
+    }
+    more = {**plain, "components": {**plain["components"], "gated": "idle", "intersect": "step"}}
+    described = {
+        "array": {"pe": 2},
+        "levels": LEVELS,
+        "sparse": ["gate B on A"],
+        "units": {"intersect": {"how": "two-finger"}},
+    }
+    rng = np.random.default_rng(0)
+    given = {name: (rng.random((6, 6)) < 0.5) * 1.0 for name in "AB"}
+    line = "Z[m,n] = A[m,k]*B[k,n]"
+    without = zs.charge(line, arch({**described, "energy": plain}), **given)
+    charge = zs.charge(line, arch({**described, "energy": more}), **given)
+    assert charge.energy["gated"] == 0.5 * charge.ops["gated"] > 0
+    assert charge.energy["intersect"] == 3 * charge.units["intersect"].steps > 0
+    extra = charge.energy["gated"] + charge.energy["intersect"]
+    assert charge.energy_pj == without.energy_pj + extra
+    assert "gated" not in without.energy
+    idle = "energy of looking at a value to gate by it, and of an idle cycle"
+    assert idle in without.missing
+    assert idle not in charge.missing
+    assert charge.table()
+    expected = zs.charge(
+        line,
+        arch({**described, "units": {}, "energy": more}),
+        A=zs.Density((6, 6), 0.5),
+        B=zs.Density((6, 6), 0.5),
+    )
+    assert expected.energy["gated"] == pytest.approx(0.5 * expected.ops["gated"])
+    figure = expected.formula("energy_pj").subs({"d_A": 0.5, "d_B": 0.5})
+    assert float(figure) == pytest.approx(expected.energy_pj)
+
+
 # ---- area and writes --------------------------------------------------------------------
 
 
