@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from copy import deepcopy
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from zeroskip.errors import ArchError
-from zeroskip.hwmodel import arch
+from zeroskip.hwmodel import Mapping, arch, presets
 
 PAGE = Path(__file__).parents[2] / "docs" / "hardware-model.md"
 
@@ -66,3 +67,14 @@ def test_every_key_stands_on_the_page(path: str) -> None:
     text = re.sub(r"(?s)^```.*?^```", "", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
     code = " ".join(re.findall(r"`[^`]+`", text))
     assert {key for key in keys if not re.search(rf"\b{key}\b", code)} == set()
+
+
+def test_every_preset_stands_on_the_page() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert [name for name in presets() if f"`{name}`" not in text] == []
+
+
+def test_every_part_of_a_mapping_stands_on_the_page() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    parts = list(signature(Mapping.__init__).parameters)[1:]
+    assert [name for name in parts if f"| `{name}` |" not in text] == []
