@@ -1,8 +1,7 @@
-"""Geometries on disk: a file for each accounting, shapes and patterns, in the kernels' cache.
+"""Geometries on disk: one for each accounting, shapes and patterns, in the kernels' cache.
 
-A file holds the digest of its key and of what follows, then the pickled geometry.  Only classes of
-a geometry are made from it.  The key has the sources of the modules that make one in it, so that
-other code makes its own.  A file that is damaged is made again.
+They are pickled, and only classes of a geometry are made from what is read.  The key has the
+sources of the modules that make one in it, so that other code makes its own.
 """
 
 from __future__ import annotations
@@ -14,15 +13,12 @@ import pickle
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from zeroskip.errors import CacheError, TensorError
 from zeroskip.formats import density_models
 from zeroskip.formats.density import Density
-from zeroskip.formats.files import write_whole
 from zeroskip.hwmodel.geometry import Geometry
-from zeroskip.native import settings
-from zeroskip.native.cache import key_of, own_directory
+from zeroskip.native.filed import recall, remember
 
 MOST_BYTES = 2**22
 """A geometry that takes more is made again in each process."""
@@ -49,48 +45,24 @@ def filed(
     """
     said = [f"{name} {density!r}" for name, density in drawn]
     said += [d.measured.counts.hex() for _, d in drawn if d.measured is not None]
-    key = key_of(_code(), text, *map(repr, rest), *said)
-    found = _read(key)
+    key = _code(), text, *map(repr, rest), *said
+    found = _read(recall("expected", *key))
     if found is None:
         found = make()
-        _write(key, found)
+        held = pickle.dumps(found, protocol=5)
+        if len(held) <= MOST_BYTES:
+            remember(held, "expected", *key)
     return found
 
 
-def _path(key: str) -> Path:
-    return own_directory(settings.current().cache_dir) / f"expected-{key[:32]}.bin"
-
-
-def _digest(key: str, held: bytes) -> bytes:
-    return hashlib.sha256(key.encode() + held).digest()
-
-
-def _read(key: str) -> Geometry | None:
-    try:
-        whole = _path(key).read_bytes()
-    except (CacheError, OSError):
-        return None
-    digest, held = whole[:32], whole[32:]
-    if digest != _digest(key, held):
+def _read(held: bytes | None) -> Geometry | None:
+    if held is None:
         return None
     with contextlib.suppress(pickle.UnpicklingError, AttributeError, ImportError, TypeError):
         found = _Reader(io.BytesIO(held)).load()
         if isinstance(found, Geometry):
             return found
     return None
-
-
-def _write(key: str, made: Geometry) -> None:
-    """On a full or read-only disk it is made again."""
-    held = pickle.dumps(made, protocol=5)
-    if len(held) > MOST_BYTES:
-        return
-
-    def write(file: IO[bytes]) -> None:
-        file.write(_digest(key, held) + held)
-
-    with contextlib.suppress(CacheError, OSError, TensorError):
-        write_whole(_path(key), write)
 
 
 class _Reader(pickle.Unpickler):

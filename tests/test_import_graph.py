@@ -38,6 +38,7 @@ MAY_IMPORT = {
         "zeroskip.einsum_spec",
         "zeroskip.formats",
         "zeroskip.native.engine",
+        "zeroskip.native.filed",
         "zeroskip.native.routines",
     ),
 }
