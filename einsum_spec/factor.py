@@ -28,7 +28,7 @@ from math import prod
 
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.tree import Access, Affine, Floor, Gather, Monomial, Var
-from zeroskip.einsum_spec.walk import by_data, constants, free, single, variables
+from zeroskip.einsum_spec.walk import by_data, constants, free, gathers, single, variables
 
 GUESSED_EXTENT = 8
 GUESSED_TILES = 4
@@ -327,11 +327,13 @@ def _rename(access: Access, named: Mapping[str, str]) -> Access:
 
 
 def _tiled(target: Access, alone: Collection[str]) -> tuple[int, ...]:
-    """Axes of the target with a floor over variables of ``alone`` that no other axis holds."""
+    """Axes of the target with a floor over variables of ``alone`` that no other axis holds.  Not
+    of what an index tensor tells: the extent of such an axis is given for the target alone."""
     axes = []
     for axis, subscript in enumerate(target.subscripts):
         names = set(variables(subscript))
-        if not any(isinstance(atom, Floor) for _, atom in subscript.terms):
+        floors = any(isinstance(atom, Floor) for _, atom in subscript.terms)
+        if not floors or any(True for _ in gathers(subscript)):
             continue
         elsewhere = {
             v for i, other in enumerate(target.subscripts) if i != axis for v in variables(other)

@@ -24,6 +24,7 @@ from zeroskip.hwmodel.leading import Need, needs_of_term
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.moving import drains_of, fills_of
 from zeroskip.hwmodel.nest import Loop
+from zeroskip.hwmodel.occupancy import numbered
 from zeroskip.hwmodel.plan import Accounting, TermPlan
 from zeroskip.hwmodel.policy import OperandPolicy, Policy
 from zeroskip.hwmodel.writer import Writer, access
@@ -39,6 +40,7 @@ def write_accounting(
     """
     w = Writer(layer, schedule)
     w.name_ranks()
+    scans, given = numbered(w)
     terms, additions = [], []
     for number, term in enumerate(layer.work):
         suffix = w.scope = str(number + 1) if len(layer.work) > 1 else ""
@@ -49,9 +51,18 @@ def write_accounting(
             additions.append(fills_of(w, term, operand, rule, "", tiled=False))
     w.scope = "result"
     drains = drains_of(w)
-    sizes = {new: layer.extent(old) for old, new in w.ranks.items()}
+    sizes = {new: layer.extent(old) for old, new in w.ranks.items()} | w.fixed
     return Accounting(
-        "\n".join(w.lines), sizes, w.masks, tuple(terms), tuple(additions), drains, policy
+        "\n".join(w.lines),
+        sizes,
+        w.masks,
+        tuple(terms),
+        tuple(additions),
+        drains,
+        policy,
+        w.shapes,
+        scans,
+        given,
     )
 
 
@@ -62,8 +73,8 @@ def _term(
     w.comment(f"operations of {names}: each PE, each step")
     counts: dict[tuple[str, ...], str] = {}
     needs = needs_of_term(w, term, rules)
-    steps = [loop for loop in w.schedule.steps if loop.rank in term.ranks]
-    across = [loop for loop in w.schedule.across if loop.rank in term.ranks]
+    steps = [loop for loop in w.schedule.steps if loop.of(term.ranks)]
+    across = [loop for loop in w.schedule.across if loop.of(term.ranks)]
 
     def count(wanted: str, masks: Sequence[str], called: Sequence[Need] = needs) -> str:
         """Points at which all of these masks are set ('' for none), in tiles that are called for;
@@ -129,10 +140,12 @@ def _points(
 ) -> str:
     """``wanted[step, PE] += product of masks``, times the ranks that nothing else holds."""
     factors = list(dict.fromkeys(need.at(w) for need in needs))
-    held = {loop.rank for loop in (*loops, *(loop for need in needs for loop in need.keys))}
+    every = (*loops, *(loop for need in needs for loop in need.keys))
+    held = {rank for loop in every for rank in loop.ranks}
     for operand, kind in zip(term.operands, masks, strict=True):
         if kind:
             factors.append(w.access(w.mask(kind, operand), operand.subscripts))
             held |= operand.variables
     scalars = [w.extent(rank) for rank in term.ranks if rank not in held]
-    return w.line(wanted, [w.at(loop) for loop in loops], "+=", [*scalars, *factors])
+    made = w.line(wanted, [w.at(loop) for loop in loops], "+=", [*scalars, *factors])
+    return w.shaped(made, loops, loops)

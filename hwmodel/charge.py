@@ -227,7 +227,7 @@ class Charge(Totals):
         units = (f"# steps of {u.unit}\n{u.accounting}" for u in self.units.values())
         vectors = self.cartesian
         lanes = [] if vectors is None else [f"# vectors that meet\n{vectors.accounting}"]
-        return "\n".join([self.cascade.text, *lanes, *units])
+        return "\n".join([self.cascade.printed, *lanes, *units])
 
     @property
     def factored_accounting(self) -> str:

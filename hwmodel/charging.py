@@ -41,6 +41,7 @@ from zeroskip.hwmodel.given import (
 )
 from zeroskip.hwmodel.layer import LayerSpec
 from zeroskip.hwmodel.lined import is_lined, lined_traffic, structural_result
+from zeroskip.hwmodel.nest import Numbering
 from zeroskip.hwmodel.notes import assumptions_of
 from zeroskip.hwmodel.plan import total
 from zeroskip.hwmodel.planned import planned
@@ -117,11 +118,13 @@ def _charge(
     effectual: tuple[int, ...] | None,
     zero: float = 0,
     known: object = None,
+    numberings: Mapping[str, Numbering] | None = None,
 ) -> Charge:
     """effectual : effectual points of each term, where they are known.  known : the result, where
-    it was given."""
+    it was given.  numberings : those of other operands than these."""
     shapes = {name: operand.shape for name, operand in operands.items()}
-    plan = planned(spec, arch, operands, mapping, zero, effectual=effectual is None)
+    counted = effectual is None
+    plan = planned(spec, arch, operands, mapping, zero, effectual=counted, numberings=numberings)
     layer, schedule, policy, cascade = plan.layer, plan.schedule, plan.policy, plan.cascade
     expecting = any(isinstance(operand, Expected) for operand in operands.values())
     if expecting:
@@ -206,7 +209,14 @@ def _charge(
         ),
         missing=plan.missing,
         dense=partial(
-            _without_sparsity, spec, arch, shapes, schedule.mapping, effectual or found, zero
+            _without_sparsity,
+            spec,
+            arch,
+            shapes,
+            schedule.mapping,
+            effectual or found,
+            zero,
+            schedule.numberings,
         ),
     )
 
@@ -223,9 +233,10 @@ def _without_sparsity(
     mapping: maps.Mapping,
     effectual: tuple[int, ...],
     zero: float,
+    numberings: Mapping[str, Numbering],
 ) -> Charge:
-    """The dense charge beside one: the same mapping on the same array and memories, full operands;
-    effectual points of each term are those of the real ones."""
+    """The dense charge beside one: the same mapping on the same array and memories, with the same
+    tiles, full operands; effectual points of each term are those of the real ones."""
     bare = {name: Operand(shape, None) for name, shape in shapes.items()}
     plain = arch.without_sparsity()
-    return _charge(spec, plain, bare, mapping, _everything, effectual, zero)
+    return _charge(spec, plain, bare, mapping, _everything, effectual, zero, numberings=numberings)

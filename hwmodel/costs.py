@@ -81,7 +81,7 @@ def work_per_pe_of(
         if plan.term.points == 0:
             continue
         part = counts[plan.of_pe]
-        used = [a for a in schedule.across if a.rank in plan.term.ranks]
+        used = [a for a in schedule.across if a.of(plan.term.ranks)]
         whole = np.zeros([a.tiles for a in used], dtype=work.dtype)
         whole[tuple(slice(0, n) for n in part.shape)] = part
         sizes, order = [], []

@@ -173,10 +173,16 @@ def structure(text: str) -> Structure:
 
 
 @lru_cache(maxsize=512)
-def sized(text: str, sizes: tuple[tuple[str, int], ...]) -> Spec:
-    """The factored accounting at these extents; it remembers extents that it has solved."""
+def sized(
+    text: str,
+    sizes: tuple[tuple[str, int], ...],
+    shapes: tuple[tuple[str, tuple[int, ...]], ...] = (),
+) -> Spec:
+    """The factored accounting at these extents, and shapes of results that subscripts do not
+    tell; it remembers extents that it has solved."""
     parsed = structure(text)
-    used = {rank: n for rank, n in sizes if rank in parsed.names}
+    used: dict[str, Any] = {rank: n for rank, n in sizes if rank in parsed.names}
+    used.update(shapes)
     return replace(parsed.factored, sizes=used, _solved={})
 
 
@@ -187,10 +193,12 @@ def counts(accounting: Accounting, operands: Mapping[str, Operand]) -> dict[str,
     point.
     """
     idle = accounting.idle
-    spec = sized(accounting.text, tuple(accounting.sizes.items()))
+    sizes, shapes = accounting.sizes, accounting.shapes
+    spec = sized(accounting.text, tuple(sizes.items()), tuple(shapes.items()))
     read = {name: accounting.masks[name] for name in spec.operands if name in accounting.masks}
-    masks = {name: operands[m.tensor].mask(m) for name, m in read.items()}
-    found = evaluate(spec, masks)
+    handed: dict[str, object] = {name: operands[m.tensor].mask(m) for name, m in read.items()}
+    handed |= {name: array for name, array in accounting.given.items() if name in spec.operands}
+    found = evaluate(spec, handed)
     return {
         name: np.zeros_like(value) if name in idle else np.maximum(value, 0)
         for name, value in found.items()

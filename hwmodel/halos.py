@@ -3,8 +3,8 @@
     I[c,p+r] by blocks of p:      block 0 reaches h = 0 1 2 3 4
                                   block 1 reaches h =     2 3 4 5 6       of which 2 3 4 were there
 
-Only a loop of a rank that no axis is by itself has such places: then windows of its iterations may
-reach over each other.
+Only a loop of ranks that no axes are by themselves has such places: then windows of its iterations
+may reach over each other.
 """
 
 from __future__ import annotations
@@ -36,19 +36,21 @@ def moves_over_itself(
     """
     if moving is None:
         return False
-    for axes in groups(operand.subscripts):
-        ranks = sorted({v for axis in axes for v in variables(operand.subscripts[axis])})
-        if moving.rank in ranks:
+    for axes in groups(operand.subscripts, keys):
+        held = {v for axis in axes for v in variables(operand.subscripts[axis])}
+        if moving.of(held):
             break
-    if any(single(operand.subscripts[axis]) == moving.rank for axis in axes):
+    if moving.within({single(operand.subscripts[axis]) or "" for axis in axes}):
         return False
+    mine = [loop for loop in keys if loop.of(held)]
+    ranks = sorted(held.union(*(loop.ranks for loop in mine)))
     if prod(extents[rank] for rank in ranks) > MOST_ENUMERATED:
         return True
     grid = np.meshgrid(*(np.arange(extents[rank]) for rank in ranks), indexing="ij")
     at = {rank: values.ravel() for rank, values in zip(ranks, grid, strict=True)}
-    others = [loop.index(at[loop.rank]) for loop in keys if loop.rank in at and loop != moving]
+    others = [loop.at(at) for loop in mine if loop != moving]
     places = [_values(operand.subscripts[axis], at) for axis in axes]
-    turn = moving.index(at[moving.rank])
+    turn = moving.at(at)
     tiles = np.unique(np.stack([turn, *others, *places]), axis=1)
     later = tiles.copy()
     later[0] += 1

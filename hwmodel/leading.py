@@ -58,7 +58,7 @@ def needs_of(w: Writer, term: WorkTerm, operand: Operand, rule: OperandPolicy) -
         leader = term.operands[lead.leader]
         named = {*way.own, *way.again, *way.inside, *way.beside}
         keys = [loop for loop in w.schedule.loops if loop in named]
-        keys = [loop for loop in keys if loop.rank in leader.variables]
+        keys = [loop for loop in keys if loop.of(leader.variables)]
         mask = w.mask(lead.kind, leader)
         name = w.held(f"some{leader.tensor}", leader, mask, keys, op="|=")
         what = lead.leader, lead.kind, lead.gates
@@ -127,6 +127,8 @@ def times(w: Writer, loops: Sequence[Loop], needs: Sequence[Need]) -> list[str]:
     for rank in dict.fromkeys(loop.rank for loop in loops if loop.rank in keyed):
         mine = [loop for loop in loops if loop.rank == rank]
         if not any(set(mine) <= set(need.keys) for need in needs):
-            ran = w.logic(f"ran{w.ranks[rank]}", [w.at(loop) for loop in mine], ["1"])
+            name = "".join(w.ranks[one] for one in mine[0].ranks)
+            ran = w.logic(f"ran{name}", [w.at(loop) for loop in mine], ["1"])
+            w.shaped(ran, mine, mine)
             factors.append(access(ran, w.variables(mine)))
     return [*factors, *dict.fromkeys(need.of_tile(w) for need in needs)]

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as Dict
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from math import prod
 from types import MappingProxyType
 
@@ -23,7 +22,8 @@ from zeroskip.errors import ArchError
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.marks import is_mark, stays_of
-from zeroskip.hwmodel.nest import Loop, Residency, Stay, residency
+from zeroskip.hwmodel.nest import Loop, Numbering, Residency, Stay, residency
+from zeroskip.hwmodel.splits import Split, check_splits, loops_of, ranks_of, sized, split_of
 
 _EMPTY: Dict[str, str] = MappingProxyType({})
 
@@ -39,7 +39,9 @@ class Mapping:
         ``@X`` keeps every tensor of level X from there on, ``@X(O)`` those that it names.
     split : rank -> places in a block, or several from large to small, optional
         ``{"m": [128, 16]}``: loop m2 goes over blocks of 128, m1 over blocks of 16 in one of
-        these, m0 inside one.  The last block of each may be short.
+        these, m0 inside one.  The last block of each may be short.  ``{"m*k": [128]}`` flattens m
+        and k, with loops mk1 and mk0.  ``"occupancy(A, 64)"`` in place of sizes: tiles of so many
+        stored entries of A, which all other tensors follow; see `zeroskip.hwmodel.splits`.
     space : rank or loop -> dimension of the PE array, or several ("rows*cols"), optional
     sync : the loop after which PEs wait; ``"none"``: only at the end.
     roles : operand -> ``I`` or ``F``, which formats and features may go by, optional
@@ -47,7 +49,7 @@ class Mapping:
     """
 
     order: tuple[str, ...]
-    split: Dict[str, tuple[int, ...]]
+    split: Dict[str, Split]
     space: Dict[str, tuple[str, ...]] | None
     sync: str | None
     roles: Dict[str, str]
@@ -56,7 +58,7 @@ class Mapping:
     def __init__(
         self,
         order: str | Sequence[str] = (),
-        split: Dict[str, int | Sequence[int]] | None = None,
+        split: Dict[str, int | Sequence[int] | str | Split] | None = None,
         space: Dict[str, str | Sequence[str]] | None = None,
         *,
         sync: str | None = None,
@@ -67,7 +69,8 @@ class Mapping:
         loops = order.split() if isinstance(order, str) else order
         put = object.__setattr__
         put(self, "order", tuple(loops))
-        put(self, "split", {rank: _blocks(rank, size) for rank, size in (split or {}).items()})
+        parts = [split_of(key, size) for key, size in (split or {}).items()]
+        put(self, "split", {part.key: part for part in parts})
         dims = None
         if space is not None:
             dims = {rank: _words(d, "*") for rank, d in space.items()}
@@ -91,7 +94,7 @@ class Mapping:
         else:
             parts.append("space none: one PE")
         if self.split:
-            sizes = (f"{r}: {' '.join(map(str, n))}" for r, n in self.split.items())
+            sizes = (f"{key}: {split}" for key, split in self.split.items())
             parts.append(f"split {', '.join(sizes)}")
         if self.keep:
             kept = (f"{level}: {','.join(names)}" for level, names in self.keep.items())
@@ -127,23 +130,6 @@ def _check_kinds(
         raise ArchError(f'sync: expected the name of a loop or "none", found {sync!r}')
 
 
-def _blocks(rank: str, size: int | Sequence[int]) -> tuple[int, ...]:
-    listed = list(size) if isinstance(size, list | tuple) else [size]
-    sizes = [n for n in listed if isinstance(n, int) and not isinstance(n, bool)]
-    if not sizes or len(sizes) < len(listed):
-        raise ArchError(f"split of {rank}: expected block sizes, such as [128, 16], found {size!r}")
-    if min(sizes) < 1:
-        raise ArchError(f"split of {rank}: expected blocks of 1 or more, found {min(sizes)}")
-    for outer, inner in pairwise(sizes):
-        if inner >= outer or outer % inner:
-            raise ArchError(
-                f"split of {rank}: expected each block to be cut into smaller ones of one size, "
-                f"found {inner} after {outer}\nA block of {outer} may be cut into "
-                f"{', '.join(str(n) for n in range(outer - 1, 0, -1) if outer % n == 0) or 'none'}."
-            )
-    return tuple(sizes)
-
-
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """A complete mapping of one layer onto one array.
@@ -160,6 +146,11 @@ class Schedule:
     loops: tuple[Loop, ...]
     stays: Dict[str, tuple[Stay, ...]]
 
+    @property
+    def numberings(self) -> dict[str, Numbering]:
+        """Of the splits that go by one."""
+        return {x.rank: x.numbering for x in self.loops if x.numbering is not None}
+
     def residency(self, stay: Stay, variables: set[str], ranks: Iterable[str]) -> Residency:
         """How the tiles of a tensor with these ranks come and go, in a term of ``ranks``."""
         return residency(self.loops, stay, variables, ranks)
@@ -168,7 +159,12 @@ class Schedule:
         return str(self.mapping)
 
 
-def complete(mapping: Mapping | None, layer: Layer, arch: Arch) -> Schedule:
+def complete(
+    mapping: Mapping | None,
+    layer: Layer,
+    arch: Arch,
+    numberings: Dict[str, Numbering] = MappingProxyType({}),
+) -> Schedule:
     """Fill in what a mapping leaves open, and check the rest against layer and array.
 
     The default: the last two ranks of the result with an extent above 1 go across the
@@ -177,17 +173,17 @@ def complete(mapping: Mapping | None, layer: Layer, arch: Arch) -> Schedule:
     array keep every tensor from the start, those inside it the result too, and operands inside
     the sync.
 
+    numberings : of the splits that go by one (`zeroskip.hwmodel.occupancy`).
+
     Raises
     ------
     ArchError
         Naming the loop, mark or dimension that does not fit.
     """
     given = mapping or Mapping()
-    for rank in given.split:
-        if rank not in layer.ranks:
-            raise ArchError(f"split names {rank}, which is no rank; ranks: {_listed(layer.ranks)}")
+    check_splits(given.split, layer)
     space = _space(given, layer, arch)
-    known = [loop for rank in layer.ranks for loop in _loops(rank, given)]
+    known = dict.fromkeys(loop for rank in layer.ranks for loop in loops_of(rank, given.split))
     names = [loop.name for loop in known]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
@@ -195,21 +191,26 @@ def complete(mapping: Mapping | None, layer: Layer, arch: Arch) -> Schedule:
     sync = given.sync or _default_sync(given, layer, arch, space)
     stated = given.loops
     if not stated:
-        stated = _default_order(layer, known, sync, space)
+        stated = _default_order(layer, list(known), sync, space)
     if sorted(stated) != sorted(names):
         raise ArchError(f"order: expected each of {_listed(names)} once, found {_listed(stated)}")
     if sync != "none" and sync not in stated:
         raise ArchError(f"sync {sync}: expected none or one of the loops {_listed(stated)}")
     sizes = dict(arch.array)
-    made = {loop.name: _sized(loop, layer) for loop in known}
+    made = {loop.name: sized(loop, layer, numberings) for loop in known}
     for name, dims in space.items():
         loop, tiles = made[name], prod(sizes[d] for d in dims)
         if loop.count > tiles and not loop.whole:
+            more = f"Split {loop.rank} once more, so that the loop across has at most {tiles}."
+            leader = given.split[loop.rank].leader if loop.rank in given.split else None
+            if leader is not None:
+                larger = f'"occupancy({leader}, {loop.block * tiles}, {loop.block})"'
+                more += f"\nFor example {loop.rank}: {larger}."
             raise ArchError(
                 f"space of {name}: it has {loop.count} iterations, and {'*'.join(dims)} {tiles} "
-                f"PEs\nSplit {loop.rank} once more, so that the loop across has at most {tiles}."
+                f"PEs\n{more}"
             )
-        made[name] = Loop(name, loop.rank, loop.block, loop.count, loop.span, dims, tiles)
+        made[name] = replace(loop, dims=dims, tiles=tiles)
     loops = tuple(made[name] for name in stated)
     outer = loops[: stated.index(sync) + 1] if sync != "none" else ()
     for loop in outer:
@@ -229,19 +230,12 @@ def complete(mapping: Mapping | None, layer: Layer, arch: Arch) -> Schedule:
     )
 
 
-def _sized(loop: Loop, layer: Layer) -> Loop:
-    extent = layer.extent(loop.rank)
-    whole = min(extent, loop.span) if loop.span is not None else extent
-    return Loop(loop.name, loop.rank, loop.block, -(-whole // loop.block), loop.span)
-
-
 def _space(given: Mapping, layer: Layer, arch: Arch) -> dict[str, tuple[str, ...]]:
     names = [name for name, _ in arch.array]
+    split = ranks_of(given.split.values())
     if given.space is None:
         wide = [
-            rank
-            for rank in _result_ranks(layer)
-            if layer.extent(rank) > 1 and rank not in given.split
+            rank for rank in _result_ranks(layer) if layer.extent(rank) > 1 and rank not in split
         ]
         if not wide:
             return {}
@@ -249,10 +243,11 @@ def _space(given: Mapping, layer: Layer, arch: Arch) -> dict[str, tuple[str, ...
             return {wide[-1]: tuple(names)}
         return {wide[-2]: (names[0],), wide[-1]: tuple(names[1:])}
     used: set[str] = set()
-    parts = {loop.name for rank in given.split for loop in _loops(rank, given)}
+    parts = {loop.name for rank in split for loop in loops_of(rank, given.split)}
     for rank, dims in given.space.items():
-        if rank in given.split:
-            of = _listed(loop.name for loop in _loops(rank, given))
+        if rank in split or rank in given.split:
+            first = rank.partition("*")[0]
+            of = _listed(loop.name for loop in loops_of(first, given.split))
             raise ArchError(f"space names {rank}, which is split: name one of its loops {of}")
         if rank not in layer.ranks and rank not in parts:
             raise ArchError(f"space names {rank}, which is no rank; ranks: {_listed(layer.ranks)}")
@@ -281,7 +276,7 @@ def _default_sync(given: Mapping, layer: Layer, arch: Arch, space: Iterable[str]
     if arch.sync == "none":
         return "none"
     for rank in layer.reductions:
-        outermost = _loops(rank, given)[0].name
+        outermost = loops_of(rank, given.split)[0].name
         if outermost not in space:
             return outermost
     return "none"
@@ -296,19 +291,6 @@ def _default_order(
     first = [*(b for b in blocks if b != sync), *([sync] if sync in names else [])]
     inner = [name for name in names if name not in first and name not in space]
     return (*first, *inner, *space)
-
-
-def _loops(rank: str, given: Mapping) -> tuple[Loop, ...]:
-    """The loops of a rank, outermost first; without counts."""
-    if rank not in given.split:
-        return (Loop(rank, rank, 1, 0),)
-    sizes = (*given.split[rank], 1)
-    spans = (None, *given.split[rank])
-    parts = range(len(sizes) - 1, -1, -1)
-    return tuple(
-        Loop(f"{rank}{part}", rank, block, 0, span)
-        for part, block, span in zip(parts, sizes, spans, strict=True)
-    )
 
 
 def _listed(names: Iterable[str]) -> str:

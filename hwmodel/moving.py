@@ -131,8 +131,8 @@ def _streamed(w: Writer, term: WorkTerm, operand: Operand, stay: Stay) -> list[L
     over, each part is used in one iteration only, and needs room in that alone."""
     steps = set(w.schedule.steps)
     inside = [loop for loop in w.schedule.loops[stay.position :] if loop in steps]
-    inside = [loop for loop in inside if loop.rank in term.ranks and not loop.single]
-    return list(takewhile(lambda loop: loop.rank in operand.variables, inside))
+    inside = [loop for loop in inside if loop.of(term.ranks) and not loop.single]
+    return list(takewhile(lambda loop: loop.within(operand.variables), inside))
 
 
 # ---- the result -------------------------------------------------------------------------
@@ -173,9 +173,10 @@ def drains_of(w: Writer) -> tuple[Drain, ...]:
 def _resident(w: Writer, stay: Stay) -> str:
     """Distinct places of every instance along the result's own ranks."""
     target = w.layer.target
-    across = [loop for loop in w.schedule.across if loop.rank in target.variables]
+    across = [loop for loop in w.schedule.across if loop.of(target.variables)]
     inside = [loop for loop in across if set(loop.dims) <= set(stay.instances)]
     plain = all(single(s) is not None for s in target.subscripts)
+    plain &= all(loop.within(target.variables) for loop in across)
     if plain or not across:
         inside = across  # no place is in two of them: the sum is the same
     name = target.tensor
@@ -210,7 +211,7 @@ def _parts(w: Writer, stay: Stay) -> int:
     loops = [
         loop
         for loop in w.schedule.across
-        if loop.rank not in w.layer.target.variables and set(loop.dims) <= set(stay.instances)
+        if not loop.of(w.layer.target.variables) and set(loop.dims) <= set(stay.instances)
     ]
     extents = w.layer.extents.ranks
     ranked = [term.ranks if term.points else () for term in w.layer.work]

@@ -3,30 +3,52 @@
     @GLB @PE(O) c @PE(I,F) m r s p q       p, q across the array
 
 A loop runs over a part of a rank: a split ``k: [128, 16]`` makes k2 = k//128,
-k1 = (k - 128*(k//128))//16 and k0 = k - 16*(k//16); the last block may be short.  At a mark the
-tensors of its level are *kept* from there on: the tile of a tensor is what the loops inside
-the mark touch of it, and the loops outside name the tile.
+k1 = (k - 128*(k//128))//16 and k0 = k - 16*(k//16); the last block may be short.  Where a split
+goes by a `Numbering` (of flattened ranks, or by stored entries), numbers of places stand for k.
+
+At a mark the tensors of its level are *kept* from there on: the tile of a tensor is what the
+loops inside the mark touch of it, and the loops outside name the tile.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from collections.abc import Mapping as Dict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Numbering:
+    """A number for each place of some ranks, by which they are split together.
+
+    leader : whose stored entries before a place are its number; None: its coordinates, the
+        last rank innermost.
+    numbers : over the ranks.
+    """
+
+    leader: str | None
+    numbers: NDArray[np.int64]
+    distinct: NDArray[np.int64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "distinct", np.unique(self.numbers))
+
+
 @dataclass(frozen=True, slots=True)
 class Loop:
     """One loop.
 
+    rank : what it goes over: a rank, or several flattened, ``m*k``.
     block, span : iteration ``v % span // block`` at place v of the rank; span None: ``v // block``.
     count : iterations.
     dims, tiles : dimensions of the array that it runs across, row-major, and their PEs; empty
         and 0 in time.
+    numbering : of the places, where these are no coordinates of one rank.
+    taken : iterations that occur, of a numbering; None: all.
     """
 
     name: str
@@ -36,16 +58,32 @@ class Loop:
     span: int | None = None
     dims: tuple[str, ...] = ()
     tiles: int = 0
+    numbering: Numbering | None = None
+    taken: int | None = None
+
+    @property
+    def ranks(self) -> tuple[str, ...]:
+        """The ranks that it goes over."""
+        return tuple(self.rank.split("*"))
+
+    def of(self, variables: Collection[str]) -> bool:
+        """Whether it goes over any of these: then it names their tiles."""
+        return any(rank in variables for rank in self.ranks)
+
+    def within(self, variables: Collection[str]) -> bool:
+        """Whether it goes over nothing else."""
+        return all(rank in variables for rank in self.ranks)
 
     @property
     def whole(self) -> bool:
         """Whether it runs over every place of its rank."""
-        return self.block == 1 and self.span is None
+        return self.block == 1 and self.span is None and self.numbering is None
 
     @property
     def single(self) -> bool:
         """Whether it has one iteration, or none: then it is no loop."""
-        return self.count <= 1 and not (self.tiles and self.whole)
+        occur = self.count if self.taken is None else self.taken
+        return occur <= 1 and not (self.tiles and self.whole)
 
     @property
     def direct(self) -> bool:
@@ -53,11 +91,17 @@ class Loop:
         return not self.whole
 
     def index(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Iteration of each place of the rank, or its PE."""
+        """Iteration of each place of the rank, or of each number, or its PE."""
         part = (places if self.span is None else places % self.span) // self.block
         if not self.tiles or self.direct:
             return part
         return self.tiles * part // max(self.count, 1)
+
+    def at(self, places: Dict[str, NDArray[np.int64]]) -> NDArray[np.int64]:
+        """Iteration of points whose places of each rank are given, or their PE."""
+        if self.numbering is None:
+            return self.index(places[self.rank])
+        return self.index(self.numbering.numbers[tuple(places[rank] for rank in self.ranks)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,20 +154,21 @@ def residency(
     loops: Sequence[Loop], stay: Stay, variables: set[str], ranks: Iterable[str]
 ) -> Residency:
     """The residency of a tensor that has the ranks ``variables``, in a term of ``ranks``."""
-    there = [loop for loop in loops if loop.rank in set(ranks) and not loop.single]
+    present = set(ranks)
+    there = [loop for loop in loops if loop.of(present) and not loop.single]
     before = {loop.name for loop in loops[: stay.position]}  # loops of one iteration are none
     time = [loop for loop in there if not loop.dims and loop.name in before]
     spread = [loop for loop in there if loop.dims and set(loop.dims) <= set(stay.instances)]
     cut = len(time)
-    while cut and time[cut - 1].rank not in variables:
+    while cut and not time[cut - 1].of(variables):
         cut -= 1
     outer = time[:cut]
     return Residency(
-        own=tuple(loop for loop in outer if loop.rank in variables),
-        again=tuple(loop for loop in outer if loop.rank not in variables),
+        own=tuple(loop for loop in outer if loop.of(variables)),
+        again=tuple(loop for loop in outer if not loop.of(variables)),
         run=tuple(time[cut:]),
-        inside=tuple(loop for loop in spread if loop.rank in variables),
-        beside=tuple(loop for loop in spread if loop.rank not in variables),
+        inside=tuple(loop for loop in spread if loop.of(variables)),
+        beside=tuple(loop for loop in spread if not loop.of(variables)),
     )
 
 
@@ -137,7 +182,11 @@ def places(
     for rank in dict.fromkeys(loop.rank for loop in loops):
         mine = [i for i, loop in enumerate(loops) if loop.rank == rank]
         order += mine
-        taken = np.arange(extents[rank] if rank in present else 1)
+        numbering = loops[mine[0]].numbering
+        if not loops[mine[0]].of(present):
+            taken = np.arange(1)
+        else:
+            taken = np.arange(extents[rank]) if numbering is None else numbering.distinct
         found = np.stack([loops[i].index(taken) for i in mine], axis=1)
         ways.append({tuple(row) for row in found.tolist()})
     back = np.argsort(order) if order else np.array([], dtype=np.int64)
@@ -151,6 +200,6 @@ def iterations(loops: Sequence[Loop], extents: Dict[str, int]) -> int:
     """Combinations of iterations that occur: short last blocks have fewer."""
     ranks = dict.fromkeys(loop.rank for loop in loops)
     return prod(
-        len(places([loop for loop in loops if loop.rank == rank], extents, [rank]))
+        len(places([loop for loop in loops if loop.rank == rank], extents, rank.split("*")))
         for rank in ranks
     )

@@ -26,6 +26,7 @@ def assumptions_of(
     """Assumptions behind the figures of this charge."""
     return (
         *_of_moves(arch, schedule),
+        *_of_tiles(schedule),
         *_of_conversions(layer, arch, conversions),
         *_of_time(layer, arch, schedule),
         *_of_units(arch),
@@ -67,6 +68,16 @@ def _of_moves(arch: Arch, schedule: Schedule) -> Iterator[str]:
         f"{local}: an operation reads each operand once, with its coordinate or bit where it has "
         "one, and reads and writes its accumulator"
     )
+
+
+def _of_tiles(schedule: Schedule) -> Iterator[str]:
+    for key, split in schedule.mapping.split.items():
+        if split.leader is not None:
+            yield (
+                f"{key} by {split}: no place is cut, its tile is the number of entries that "
+                f"{split.leader} stores before it, over the size; finding where tiles end takes no "
+                "time"
+            )
 
 
 def _of_time(layer: Layer, arch: Arch, schedule: Schedule) -> Iterator[str]:
@@ -226,7 +237,7 @@ def _of_steps(layer: Layer, arch: Arch, schedule: Schedule) -> Iterator[str]:
         bound = bound_format(text, operand, schedule)
         ranks = [single(subscript) for subscript in operand.subscripts]
         wide = [axis for axis, length in enumerate(operand.lengths) if length > 1]
-        stepped = [a for step in schedule.steps for a in wide if ranks[a] == step.rank]
+        stepped = [a for step in schedule.steps for a in wide if ranks[a] in step.ranks]
         order = [a for rank in bound.ranks for a in map(axis_of, rank.axes) if a in wide]
         found = all(isinstance(level, Uncompressed | Bitmask) for level in bound.levels)
         if not found and order[: len(stepped)] != stepped:

@@ -160,6 +160,8 @@ class Accounting:
     sizes : extents of the ranks in it.
     masks : what the Einsums read.
     drains : of the result, innermost level first.
+    shapes : of the results whose places numbers of tiles tell.
+    scans, given : the lines before, that give these numbers, and what they gave.
     """
 
     text: str
@@ -169,6 +171,14 @@ class Accounting:
     additions: tuple[tuple[Fill, ...], ...]
     drains: tuple[Drain, ...]
     policy: Policy
+    shapes: dict[str, tuple[int, ...]]
+    scans: str
+    given: dict[str, NDArray[np.int64]]
+
+    @property
+    def printed(self) -> str:
+        """All lines."""
+        return "\n".join(part for part in (self.scans, self.text) if part)
 
     @property
     def fills(self) -> tuple[Fill, ...]:

@@ -1,7 +1,8 @@
 """What a charge knows before it sees an operand's values: layer, mapping, policy, accounting.
 
 It depends on the line, the architecture, the mapping and the shapes alone, and is remembered for
-those that were charged last: other operands of these shapes cost no second derivation.
+those that were charged last: other operands of these shapes cost no second derivation.  Where a
+mapping numbers places, it depends on operands too, and nothing is remembered.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from zeroskip.hwmodel.accounting import write_accounting
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.layer import Layer, LayerSpec, layer_of
+from zeroskip.hwmodel.nest import Numbering
 from zeroskip.hwmodel.notes import assumptions_of, missing_of
+from zeroskip.hwmodel.occupancy import numberings_of
 from zeroskip.hwmodel.plan import Accounting
 from zeroskip.hwmodel.policy import Policy, policy_of
 
@@ -46,26 +49,46 @@ def planned(
     zero: float,
     *,
     effectual: bool,
+    numberings: Mapping[str, Numbering] | None = None,
 ) -> Planned:
     """The plan of a charge; the same object for the same line and architecture.
 
     effectual : whether effectual points are counted.
+    numberings : those of other operands, where they are known.
     """
+    splits = mapping.split.values() if mapping is not None else ()
+    if any(split.numbers_places for split in splits):
+        return _plan(spec, arch, operands, mapping, zero, effectual, numberings)
     shapes = {name: operand.shape for name, operand in operands.items()}
     zeros = [name for name, operand in operands.items() if operand.explicit_zeros]
     key = (id(spec), id(arch), *shapes.items(), repr(mapping), repr(zero), *zeros, effectual)
     found = _kept.pop(key, None)  # it holds line and architecture, so that ids stay theirs
     if found is None:
-        roles = mapping.roles if mapping is not None else None
-        layer = layer_of(spec, shapes, roles, zero)
-        schedule = maps.complete(mapping, layer, arch)
-        policy = policy_of(layer, schedule, arch, zeros)
-        cascade = write_accounting(layer, schedule, policy, effectual=effectual)
-        assumptions = tuple(assumptions_of(layer, arch, schedule, ()))
-        missing = tuple(missing_of(layer, arch, schedule))
-        plan = Planned(layer, schedule, policy, cascade, assumptions, missing)
-        found = spec, arch, plan
+        found = spec, arch, _plan(spec, arch, operands, mapping, zero, effectual, {})
     _kept[key] = found
     while len(_kept) > MOST:
         _kept.pop(next(iter(_kept)), None)
     return found[2]
+
+
+def _plan(
+    spec: LayerSpec,
+    arch: Arch,
+    operands: Mapping[str, Operand],
+    mapping: maps.Mapping | None,
+    zero: float,
+    effectual: bool,
+    numberings: Mapping[str, Numbering] | None,
+) -> Planned:
+    roles = mapping.roles if mapping is not None else None
+    zeros = [name for name, operand in operands.items() if operand.explicit_zeros]
+    layer = layer_of(spec, {name: x.shape for name, x in operands.items()}, roles, zero)
+    if numberings is None:
+        splits = mapping.split if mapping is not None else {}
+        numberings = numberings_of(splits, layer, arch, operands)
+    schedule = maps.complete(mapping, layer, arch, numberings)
+    policy = policy_of(layer, schedule, arch, zeros)
+    cascade = write_accounting(layer, schedule, policy, effectual=effectual)
+    assumptions = tuple(assumptions_of(layer, arch, schedule, ()))
+    missing = tuple(missing_of(layer, arch, schedule))
+    return Planned(layer, schedule, policy, cascade, assumptions, missing)

@@ -24,6 +24,8 @@ class Writer:
     """Lines of text so far, and every name that they use.
 
     ranks : rank -> its variable here; loops : loop -> the variable of its iterations or PEs.
+    numbers : split -> the result that numbers its places; shapes : of results whose places are read
+    from it; fixed : counts of the real operands, by name.
     scope : the term at hand; tiles : what was counted by which line, so that it is written
         once in a term.
     """
@@ -36,6 +38,9 @@ class Writer:
     ranks: dict[str, str] = field(default_factory=dict)
     loops: dict[str, str] = field(default_factory=dict)
     windows: dict[str, str] = field(default_factory=dict)
+    numbers: dict[str, str] = field(default_factory=dict)
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    fixed: dict[str, int] = field(default_factory=dict)
     scope: str = ""
     tiles: dict[str, str] = field(default_factory=dict)
 
@@ -49,9 +54,9 @@ class Writer:
         for across in self.schedule.across:
             self.loops[across.name] = self.fresh(["i", "j", "k", "e"])
         for loop in self.schedule.loops:
-            rank = self.ranks[loop.rank]
+            rank = "".join(self.ranks[rank] for rank in loop.ranks)
             if loop.name not in self.loops:
-                part = rank + loop.name.removeprefix(loop.rank)
+                part = rank + loop.name.removeprefix("".join(loop.ranks))
                 self.loops[loop.name] = rank if loop.whole else self.fresh([part, "b"])
 
     def fresh(self, wanted: Sequence[str]) -> str:
@@ -150,14 +155,15 @@ class Writer:
         named: dict[str, str] = {}
         factors: list[str] = []
         plain: list[str] = []
-        for axes in groups(operand.subscripts):
+        for axes in groups(operand.subscripts, loops):
             ranks = {v for axis in axes for v in variables(operand.subscripts[axis])}
-            alone = single(operand.subscripts[axes[0]]) if len(axes) == 1 else None
-            if alone is not None:
-                subscripts[axes[0]] = self.ranks[alone]
-                plain.append(alone)
+            outside = [loop for loop in loops if loop.of(ranks)]
+            alone = [single(operand.subscripts[axis]) for axis in axes]
+            if len(set(alone) - {None}) == len(axes) and all(x.within(ranks) for x in outside):
+                named_ranks = [rank for rank in alone if rank is not None]
+                subscripts |= {a: self.ranks[r] for a, r in zip(axes, named_ranks, strict=True)}
+                plain += named_ranks
                 continue
-            outside = [loop for loop in loops if loop.rank in ranks]
             window, letters = self.window(operand, axes, outside)
             subscripts |= letters
             if mask and not outside and self.reaches_all(operand, axes):
@@ -168,14 +174,15 @@ class Writer:
                 factors.append(window())
             named |= {loop.name: self.loops[loop.name] for loop in outside}
         left = [named.get(loop.name) or self.at(loop) for loop in loops]
-        taken = {loop.rank for loop in loops}
+        taken = {rank for loop in loops for rank in loop.ranks}
         scalars = []
         if mask:
             order = range(len(operand.subscripts))
             factors.insert(0, access(mask, [subscripts[axis] for axis in order]))
         else:
             scalars = [self.extent(rank) for rank in plain if rank not in taken]
-        return self.line(wanted, left, op, [*scalars, *factors])
+        made = self.line(wanted, left, op, [*scalars, *factors])
+        return self.shaped(made, loops, [loop for loop in loops if loop.name not in named])
 
     def window(
         self, operand: Operand, axes: Sequence[int], loops: Sequence[Loop]
@@ -190,7 +197,9 @@ class Writer:
             key = f"{operand.tensor} {left} {places}"
             if key not in self.windows:
                 wanted = f"win{operand.tensor}_{''.join(letters.values())}"
-                self.windows[key] = self.line(wanted, [*left, *places], "|=", ["1"])
+                made = self.line(wanted, [*left, *places], "|=", ["1"])
+                reach = [operand.lengths[axis] for axis in axes]
+                self.windows[key] = self.shaped(made, loops, loops, reach)
             return access(self.windows[key], [*self.variables(loops), *letters.values()])
 
         return write, letters
@@ -249,7 +258,7 @@ class Writer:
 
     def at(self, loop: Loop) -> str:
         """The iteration, or the PE, of a point."""
-        rank = self.ranks[loop.rank]
+        rank = self.place(loop)
         if loop.tiles and loop.whole:
             scaled = rank if loop.tiles == 1 else f"{loop.tiles}*{rank}"
             return f"{scaled}//{rank.upper()}"
@@ -257,6 +266,31 @@ class Writer:
         if loop.block > 1:
             part = f"({part})//{loop.block}" if loop.span else f"{rank}//{loop.block}"
         return part
+
+    def place(self, loop: Loop) -> str:
+        """The place of a point in what a loop goes over, or its number."""
+        if loop.rank in self.numbers:
+            return access(self.numbers[loop.rank], [self.ranks[rank] for rank in loop.ranks])
+        return self.ranks[loop.rank]
+
+    def shaped(
+        self,
+        name: str,
+        loops: Sequence[Loop],
+        told: Sequence[Loop],
+        lengths: Sequence[int] = (),
+    ) -> str:
+        """A result with an axis for each loop, then such of some lengths.  Where a number tells
+        the place (of any loop of ``told``) its shape is no matter of subscripts, and kept."""
+        if any(loop.rank in self.numbers for loop in told):
+            sizes = [
+                loop.tiles * (loop.count - 1) // loop.count + 1
+                if loop.tiles and loop.whole and loop.count
+                else loop.count
+                for loop in loops
+            ]
+            self.shapes[name] = (*sizes, *lengths)
+        return name
 
     def variables(self, loops: Iterable[Loop]) -> list[str]:
         return [self.loops[loop.name] for loop in loops]
@@ -266,10 +300,18 @@ class Writer:
         found = []
         for rank in dict.fromkeys(loop.rank for loop in loops):
             mine = [loop for loop in loops if loop.rank == rank]
-            alone = mine[0].whole and not mine[0].tiles
-            number = str(iterations(mine, self.layer.extents.ranks))
-            found.append(self.extent(rank) if alone else number)
+            if mine[0].whole and not mine[0].tiles:
+                found.append(self.extent(rank))
+                continue
+            number = iterations(mine, self.layer.extents.ranks)
+            found.append(self.fix(number) if rank in self.numbers else str(number))
         return found
+
+    def fix(self, number: int) -> str:
+        """A count of real operands: no part of the text, which is one for all of them."""
+        name = self.fresh(["t"])
+        self.fixed[name] = number
+        return name.upper()
 
     def extent(self, rank: str) -> str:
         return self.ranks[rank].upper()
@@ -285,11 +327,12 @@ def access(name: str, subscripts: Sequence[str]) -> str:
     return f"{name}[{','.join(subscripts)}]" if subscripts else name
 
 
-def groups(subscripts: Sequence[Affine]) -> list[list[int]]:
-    """Axes that share a variable, together; the others alone."""
+def groups(subscripts: Sequence[Affine], loops: Sequence[Loop]) -> list[list[int]]:
+    """Axes that share a variable or a loop, together; the others alone."""
     found: list[tuple[set[str], list[int]]] = []
     for axis, subscript in enumerate(subscripts):
         names, axes = set(variables(subscript)), [axis]
+        names |= {rank for loop in loops if loop.of(names) for rank in loop.ranks}
         for group in [g for g in found if g[0] & names]:
             found.remove(group)
             names |= group[0]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from simulator import Access, Design, Loop, Nest
+from simulator import Access, Design, Loop, Nest, numbered
 
 from zeroskip.formats.tensor import Tensor
 from zeroskip.hwmodel import Mapping
@@ -63,21 +64,7 @@ class Case:
         levels: dict[str, dict[str, Any]],
     ) -> Nest:
         """The same for the simulator.  dense : tensor -> levels where it is uncompressed."""
-        terms = []
-        for term in self.terms:
-            accesses = []
-            for tensor, subscripts in term:
-                shape = self.arrays[tensor].shape
-                low = tuple(
-                    self.pads.get(tensor, {}).get(axis, (0, 0))[0] for axis in range(len(shape))
-                )
-                array = np.asarray(self.arrays[tensor])
-                values = {c: float(v) for c, v in np.ndenumerate(array) if v}
-                held = self.stored[tensor]
-                accesses.append(
-                    Access(tensor, subscripts, shape, low, values, held, dense.get(tensor, set()))
-                )
-            terms.append(accesses)
+        terms = [[self.access(*one, dense.get(one[0], set())) for one in t] for t in self.terms]
         refilled = {name for name, level in levels.items() if level.get("halo") == "whole"}
         singly = {name for name, level in levels.items() if not level.get("multicast", True)}
         return Nest(
@@ -91,6 +78,27 @@ class Case:
             refilled=refilled,
             singly=singly,
         )
+
+    def access(self, tensor: str, subscripts: list[str], dense: set[str]) -> Access:
+        shape = self.arrays[tensor].shape
+        low = tuple(self.pads.get(tensor, {}).get(axis, (0, 0))[0] for axis in range(len(shape)))
+        array = np.asarray(self.arrays[tensor])
+        values = {c: float(v) for c, v in np.ndenumerate(array) if v}
+        return Access(tensor, subscripts, shape, low, values, self.stored[tensor], dense)
+
+    def together(self) -> list[tuple[str, ...]]:
+        """Ranks that may be split together: every term goes over all of them, or none."""
+        names = [set(re.findall(r"[a-z]\b", str([term, self.target]))) for term in self.terms]
+        found = [p for n in (1, 2, 3) for p in permutations(self.sizes, n)]
+        return [p for p in found if all(set(p) <= own or not set(p) & own for own in names)]
+
+    def leaders(self, ranks: tuple[str, ...]) -> dict[str, Access]:
+        """Operands with each of the ranks as an axis of its own; of each the first such access."""
+        found: dict[str, Access] = {}
+        for tensor, subscripts in (one for term in self.terms for one in term):
+            if all(subscripts.count(rank) == 1 for rank in ranks):
+                found.setdefault(tensor, self.access(tensor, subscripts, set()))
+        return found
 
 
 def subscripts_of(access: str) -> tuple[str, list[str]]:
@@ -173,6 +181,7 @@ class Mapped:
     loops: list[Loop]
     sync: int
     stays: dict[str, list[tuple[str, int]]]
+    leader: str | None = None
 
     @property
     def instances(self) -> dict[str, tuple[str, ...]]:
@@ -218,13 +227,28 @@ def hierarchies(draw: st.DrawFn) -> dict[str, dict[str, Any]]:
 
 
 @st.composite
-def mappings(draw: st.DrawFn, case: Case) -> Mapped:
-    """Any mapping: splits in two or three, loops across PEs, marks of each tensor, bypasses."""
+def mappings(draw: st.DrawFn, case: Case, *, together_too: bool = False) -> Mapped:
+    """Any mapping: splits in two or three, loops across PEs, marks of each tensor, bypasses.
+
+    together_too : one split is by stored entries, or flattens ranks, or both.
+    """
     levels = draw(hierarchies())
     array = dict(zip(("d0", "d1"), draw(st.sampled_from(ARRAYS)), strict=True))
-    split: dict[str, list[int]] = {}
+    split: dict[str, Any] = {}
     loops: list[Loop] = []
-    for rank in case.sizes:
+    together: tuple[str, ...] = ()
+    leader = None
+    if together_too:
+        together, leader, blocks = draw(numberings(case))
+        key = "*".join(together)
+        listed = ", ".join(map(str, blocks))
+        split[key] = f"occupancy({leader.tensor}, {listed})" if leader else blocks
+        numbers = numbered(list(together), case.sizes, leader)
+        spans = [10**9, *blocks]
+        for n, (block, span) in enumerate(zip([*blocks, 1], spans, strict=True)):
+            name = f"{key.replace('*', '')}{len(blocks) - n}"
+            loops.append(Loop(name, key, block, span, numbers=numbers))
+    for rank in (rank for rank in case.sizes if rank not in together):
         inner, times = draw(st.integers(1, 3)), draw(st.integers(2, 3))
         blocks = draw(st.sampled_from([[], [], [inner], [inner * times, inner]]))
         if blocks:
@@ -233,7 +257,12 @@ def mappings(draw: st.DrawFn, case: Case) -> Mapped:
         spans = [10**9, *blocks]
         loops += [Loop(*x) for x in zip(names, [rank] * 3, [*blocks, 1], spans, strict=False)]
     loops = draw(st.permutations(loops))
-    counts = {x.name: -(-min(case.sizes[x.rank], x.span) // x.block) for x in loops}
+    counts = {
+        x.name: -(-min(case.sizes[x.rank], x.span) // x.block)
+        if x.numbers is None
+        else max((v % x.span // x.block for v in x.numbers.values()), default=-1) + 1
+        for x in loops
+    }
     space: dict[str, str] = {}
     for dims in draw(st.sampled_from([["d0"], ["d0", "d1"], ["d1"], ["d0*d1"], []])):
         if "ROW" in levels and "*" in dims:
@@ -273,7 +302,19 @@ def mappings(draw: st.DrawFn, case: Case) -> Mapped:
         level: [t for t in [*case.arrays, "O"] if t not in passed] for level, passed in keep.items()
     }
     mapping = Mapping(order, split, space, sync=loops[sync - 1].name if sync else "none", keep=kept)
-    return Mapped(mapping, levels, array, loops, sync, stays)
+    return Mapped(mapping, levels, array, loops, sync, stays, leader.tensor if leader else None)
+
+
+@st.composite
+def numberings(draw: st.DrawFn, case: Case) -> tuple[tuple[str, ...], Access | None, list[int]]:
+    """Ranks that are split together, a leader if their entries count, and sizes."""
+    ranks = draw(st.sampled_from(case.together()))
+    led = case.leaders(ranks)
+    chosen = st.sampled_from(sorted(led)) if led else st.none()
+    leader = draw(chosen if len(ranks) == 1 else st.one_of(chosen, st.none()))
+    inner, times = draw(st.integers(1, 6)), draw(st.integers(2, 3))
+    blocks = draw(st.sampled_from([[inner], [inner * times, inner]]))
+    return ranks, led[leader] if leader else None, blocks
 
 
 @st.composite
@@ -344,7 +385,7 @@ ARRAYS = [(1, 1), (2, 1), (1, 3), (2, 2), (4, 1), (2, 3)]
 
 
 def _whole(loop: Loop) -> bool:
-    return loop.block == 1 and loop.span == 10**9
+    return loop.block == 1 and loop.span == 10**9 and loop.numbers is None
 
 
 @st.composite

@@ -63,7 +63,8 @@ class Design:
 
 @dataclass
 class Loop:
-    """``v % span // block`` of a rank; ``pes`` side by side, 0 in time."""
+    """``v % span // block`` of a rank, or of several flattened (``m*k``); ``pes`` side by side, 0
+    in time.  numbers : what stands for the place v, by coordinates (`numbered`)."""
 
     name: str
     rank: str
@@ -71,13 +72,44 @@ class Loop:
     span: int = 10**9
     pes: int = 0
     dims: tuple[str, ...] = ()
+    numbers: dict[Place, int] | None = None
+
+    @property
+    def ranks(self) -> list[str]:
+        return self.rank.split("*")
 
     def at(self, point: Point, extents: dict[str, int]) -> int:
-        part = point[self.rank] % self.span // self.block
+        if self.numbers is None:
+            v = point[self.rank]
+        else:
+            v = self.numbers.get(tuple(point[rank] for rank in self.ranks), 0)
+        part = v % self.span // self.block
         if not self.pes:
             return part
-        whole = self.block == 1 and self.span == 10**9
+        whole = self.block == 1 and self.span == 10**9 and self.numbers is None
         return self.pes * part // max(extents[self.rank], 1) if whole else part
+
+    def iterations(self, extents: dict[str, int]) -> int:
+        """Iterations that occur, in time."""
+        places = product(*(range(extents[rank]) for rank in self.ranks))
+        return len({self.at(dict(zip(self.ranks, p, strict=True)), extents) for p in places})
+
+
+def numbered(
+    ranks: list[str], extents: dict[str, int], leader: Access | None = None
+) -> dict[Place, int]:
+    """A number for each place of the ranks, gone through in their order: the places before it,
+    or of a leader the entries stored before it.  Behind the last entry it is that of the last."""
+    seen, found = 0, {}
+    for place in product(*(range(extents[rank]) for rank in ranks)):
+        found[place] = seen
+        if leader is None:
+            seen += 1
+            continue
+        axes = [leader.subscripts.index(rank) for rank in ranks]
+        for entry in sorted(leader.stored):
+            seen += all(entry[a] + leader.low[a] == v for a, v in zip(axes, place, strict=True))
+    return found if leader is None else {p: min(n, max(seen - 1, 0)) for p, n in found.items()}
 
 
 @dataclass
@@ -135,7 +167,7 @@ class Nest:
     def pe(self, at: Point, dims: set[str] | None = None) -> tuple[tuple[str, int], ...]:
         """Where a point is in the array: by loop across it, or by those within ``dims``."""
         return tuple(
-            (loop.name, loop.at(at, self.extents) if loop.rank in at else 0)
+            (loop.name, loop.at(at, self.extents) if set(loop.ranks) <= set(at) else 0)
             for loop in self.loops
             if loop.pes and (dims is None or set(loop.dims) <= dims)
         )
@@ -145,7 +177,7 @@ class Nest:
         return [
             x
             for x in loops
-            if not x.pes and x.rank in ranks and min(self.extents[x.rank], x.span) > x.block
+            if not x.pes and set(x.ranks) <= set(ranks) and x.iterations(self.extents) > 1
         ]
 
     def outside(self, position: int, ranks: list[str]) -> list[Loop]:
@@ -156,7 +188,7 @@ class Nest:
         """Loops at whose iterations a tile comes anew: all outside the mark, without the run
         directly outside it that the tensor does not have."""
         loops = self.outside(position, ranks)
-        while loops and loops[-1].rank not in own:
+        while loops and not set(loops[-1].ranks) & own:
             loops.pop()
         return loops
 
@@ -302,7 +334,7 @@ def _fills(
     fresh = nest.fresh(position, ranks, own)
     streamed = []
     for loop in nest.in_time(nest.loops[position : nest.sync], ranks):
-        if loop.rank not in own:
+        if not set(loop.ranks) <= own:
             break
         streamed.append(loop)
     levels = list(nest.instances)
@@ -326,14 +358,14 @@ def _fills(
         group = tuple(
             (name, pe)
             for name, pe in here
-            if ranked[name].rank in own
+            if set(ranked[name].ranks) & own
             or set(ranked[name].dims) <= around
             or outer[0] in nest.singly
         )
         arrived[key] |= wanted
         served[when, group] |= wanted
     room: dict[Any, set[Place]] = defaultdict(set)
-    kept = [loop for loop in fresh if loop.rank in own] + streamed
+    kept = [loop for loop in fresh if set(loop.ranks) & own] + streamed
     for at in nest.points(term):
         place = access.place(at)
         if access.inside(place):
@@ -347,7 +379,7 @@ def _fills(
             found[f"{key_of}.{what}{name}"] = number
         sizes = [sum(chosen(p, level) for p in places) for places in room.values()]
         found[f"{key_of}.most{name}"] = max(sizes, default=0)
-    if not above and not any(loop.rank in own for loop in fresh):
+    if not above and not any(set(loop.ranks) & own for loop in fresh):
         found[f"{key_of}.whole"] = len(
             {
                 nest.when(fresh, at)

@@ -24,7 +24,7 @@ from zeroskip.hwmodel.traffic import Counts
 
 __all__ = ["without_compiling"]
 
-LINE = re.compile(r"(?P<left>\w+(?:\[.*?\])?) (?P<how>\S*=) (?P<right>.*)")
+LINE = re.compile(r"(?P<left>\S+) (?P<how>\S*=) (?P<right>.*)")
 REDUCTIONS = ("+=", "max=", "|=")
 
 
@@ -91,9 +91,9 @@ def figures(charged: Charge) -> list[object]:
 def test_a_changed_figure_is_found_out(data: st.DataObject) -> None:
     case = data.draw(cases())
     design = data.draw(designs(list(case.arrays)))
-    mapped = data.draw(mappings(case))
+    mapped = data.draw(mappings(case, together_too=data.draw(st.booleans())))
     tiles = data.draw(tile_features(case, mapped.stays, design))
-    formats = drawn_formats(data, case, design, mapped.stays)
+    formats = drawn_formats(data, case, design, mapped.stays, mapped.leader)
     described = design_arch(design, tiles, formats, mapped.levels, mapped.array)
     shape = mapped.loops, mapped.sync, mapped.stays, mapped.instances
     nest = case.nest(*shape, dense_of(formats), mapped.levels)

@@ -201,16 +201,22 @@ def place_in_array(place: dict[str, int], charged: Charge) -> tuple[int, ...]:
 
 
 def drawn_formats(
-    data: st.DataObject, case: Case, design: Design, stays: dict[str, list[tuple[str, int]]]
+    data: st.DataObject,
+    case: Case,
+    design: Design,
+    stays: dict[str, list[tuple[str, int]]],
+    leader: str | None = None,
 ) -> dict[str, dict[str, str]]:
-    """A format of each operand in each level: skipping needs one that tells what is stored."""
+    """A format of each operand in each level: skipping, and a leader, need one that tells what is
+    stored."""
+    telling = design.skip | ({leader} if leader else set())
     packed = st.sampled_from([f"C({ENTRY_BITS})", "B"])
     either = st.one_of(packed, st.just("U"))
     return {
         tensor: {
             level: data.draw(
                 packed
-                if (tensor in design.skip and level == stays[tensor][-1][0])
+                if (tensor in telling and level == stays[tensor][-1][0])
                 or any(level == at and tensor in by for _, at, _, by in design.tiles)
                 else either
             )
@@ -283,6 +289,29 @@ def test_windows_that_are_led(data: st.DataObject) -> None:
     design.tiles.append((kind, level, {"I"}, {"G"}))
     tiles.append(f"{kind} I on G @{level}")
     formats = drawn_formats(data, case, design, mapped.stays)
+    described = design_arch(design, tiles, formats, mapped.levels, mapped.array)
+    charged = run(case, described, mapped.mapping)
+    nest = case.nest(
+        mapped.loops,
+        mapped.sync,
+        mapped.stays,
+        mapped.instances,
+        dense_of(formats),
+        mapped.levels,
+    )
+    check(charged, design, formats, nest)
+
+
+@pytest.mark.parametrize("name", list(NETS))
+@settings(max_examples=4)
+@given(data=st.data())
+def test_tiles_by_numbers_of_places(name: str, data: st.DataObject) -> None:
+    """Stored entries of a leader, flattened ranks, and both; loops of either kind anywhere."""
+    case = data.draw(cases((name,)))
+    design = data.draw(designs(list(case.arrays)))
+    mapped = data.draw(mappings(case, together_too=True))
+    tiles = data.draw(tile_features(case, mapped.stays, design))
+    formats = drawn_formats(data, case, design, mapped.stays, mapped.leader)
     described = design_arch(design, tiles, formats, mapped.levels, mapped.array)
     charged = run(case, described, mapped.mapping)
     nest = case.nest(

@@ -1,0 +1,205 @@
+"""Numbers of places by the stored entries of a leader: a prefix scan, as accounting Einsums.
+
+    entriesA[m] += stA[m,k]                        of each m
+    aboveA[m] += entriesA[x]*(x < m)               of all m before
+    entriesA_2[m,k] += stA[m,k]
+    besideA[m,k] += entriesA_2[m,x1]*(x1 < k)      of this m before k
+    storedA += entriesA[m]
+    numberA[m,k] = min(aboveA[m] + besideA[m,k], max(storedA - 1, 0))
+
+What is behind the last entry is in the tile of that one: it would be a tile without any.  The
+lines are what is printed; the numbers come of one running total over all places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zeroskip.einsum_spec.walk import single
+from zeroskip.errors import ArchError, TensorError
+from zeroskip.formats.tensor import Tensor
+from zeroskip.hwmodel.arch import Arch
+from zeroskip.hwmodel.evaluate import MOST_SCATTERED, Operand
+from zeroskip.hwmodel.expected_operand import Expected
+from zeroskip.hwmodel.layer import Layer
+from zeroskip.hwmodel.layer import Operand as Access
+from zeroskip.hwmodel.nest import Numbering
+from zeroskip.hwmodel.plan import Mask
+from zeroskip.hwmodel.splits import Split, check_splits, flattened
+from zeroskip.hwmodel.writer import Writer, access
+
+
+def numberings_of(
+    splits: Mapping[str, Split], layer: Layer, arch: Arch, operands: Mapping[str, Operand]
+) -> dict[str, Numbering]:
+    """By key: of the splits that go by entries, or flatten several ranks.
+
+    Raises
+    ------
+    ArchError
+        For a leader that is no operand, is stored without metadata in every level, or lacks a
+        rank as an axis of its own; for an architecture that does not go by such tiles; and for
+        what `check_splits` refuses.
+    TensorError
+        For operands known by their density alone, and for more places than are numbered.
+    """
+    check_splits(splits, layer)
+    found = {}
+    for key, split in splits.items():
+        if not split.numbers_places:
+            continue
+        _check_counted(split, layer, arch, operands)
+        if split.leader is None:
+            found[key] = flattened(split.ranks, layer)
+            continue
+        leader = _leader(split, layer)
+        _check_stored(split, layer, arch, leader)
+        held = operands[split.leader].mask(_mask(leader))
+        found[key] = Numbering(split.leader, numbers_of(held, *_axes(split, leader)))
+    return found
+
+
+def numbers_of(
+    held: NDArray[np.bool_] | Tensor, axes: Sequence[int], beside: Sequence[int]
+) -> NDArray[np.int64]:
+    """Entries before each place of ``axes``, in this order, whatever is held along ``beside``."""
+    if isinstance(held, Tensor):
+        coordinates, _ = held.coords()
+        shape = [held.shape[axis] for axis in axes]
+        flat = np.ravel_multi_index([coordinates[axis] for axis in axes], shape)
+        entries = np.bincount(flat, minlength=prod(shape)).reshape(shape)
+    else:
+        turned = held.transpose([*axes, *beside])
+        entries = np.sum(turned, axis=tuple(range(len(axes), held.ndim)), dtype=np.int64)
+    through = np.cumsum(entries.reshape(-1), dtype=np.int64)
+    before: NDArray[np.int64] = through.reshape(entries.shape) - entries
+    return np.minimum(before, max(int(entries.sum()) - 1, 0))
+
+
+def numbered(w: Writer) -> tuple[str, dict[str, NDArray[np.int64]]]:
+    """The lines that number places, of every split that goes by numbers, and what they give."""
+    given = {}
+    for loop in w.schedule.loops:
+        if loop.numbering is None or loop.rank in w.numbers:
+            continue
+        split = w.schedule.mapping.split[loop.rank]
+        if split.leader is None:
+            w.comment(f"{split.key} flattened")
+            w.numbers[split.key] = _row(w, split)
+        else:
+            w.comment(f"{split.key} by the stored entries of {split.leader}: those before it")
+            w.numbers[split.key] = _scan(w, split)
+        given[w.numbers[split.key]] = loop.numbering.numbers
+    text = "\n".join(w.lines)
+    w.lines.clear()
+    return text, given
+
+
+def _row(w: Writer, split: Split) -> str:
+    """Write the line of a split that flattens: places in a row, the last rank innermost."""
+    extents = [w.layer.extent(rank) for rank in split.ranks]
+    parts = [
+        f"{prod(extents[depth + 1 :])}*{w.ranks[rank]}" for depth, rank in enumerate(split.ranks)
+    ]
+    every = [w.ranks[rank] for rank in split.ranks]
+    return w.line(f"place{''.join(every).upper()}", every, "=", [" + ".join(parts)])
+
+
+def _scan(w: Writer, split: Split) -> str:
+    """Write the lines of one split; return the name of their result."""
+    leader = _leader(split, w.layer)
+    name = leader.tensor
+    mask = w.access(w.mask("st", leader), leader.subscripts)
+    every = [w.ranks[rank] for rank in split.ranks]
+    total, parts = "", []
+    for depth, rank in enumerate(every):
+        own = every[: depth + 1]
+        entries = w.line(f"entries{name}", own, "+=", [mask])
+        total = total or w.line(f"stored{name}", (), "+=", [access(entries, own)])
+        other = w.fresh(["x"])
+        earlier = access(entries, [*every[:depth], other])
+        before = w.line(
+            f"{'beside' if depth else 'above'}{name}", own, "+=", [earlier, f"({other} < {rank})"]
+        )
+        parts.append(access(before, own))
+    last = f"max({total} - 1, 0)"
+    return w.line(f"number{name}", every, "=", [f"min({' + '.join(parts)}, {last})"])
+
+
+def _leader(split: Split, layer: Layer) -> Access:
+    """The first access of the leader that has every rank of the split as an axis of its own."""
+    if split.leader not in layer.tensors:
+        names = ", ".join(layer.tensors)
+        raise ArchError(
+            f"split of {split.key}: {split} counts the entries of {split.leader}, which is no "
+            f"operand; operands: {names}"
+        )
+    terms = (*layer.work, *layer.additions)
+    accesses = [o for term in terms for o in term.operands if o.tensor == split.leader]
+    for one in accesses:
+        axes = [single(subscript) for subscript in one.subscripts]
+        if all(axes.count(rank) == 1 for rank in split.ranks):
+            return one
+    axes = [single(subscript) for subscript in accesses[0].subscripts]
+    lacking = next((r for r in split.ranks if axes.count(r) != 1), split.ranks[0])
+    raise ArchError(
+        f"split of {split.key}: {split} needs {lacking} as an axis of {split.leader}, which has "
+        f"axes that go by {', '.join(axis or 'several ranks' for axis in axes) or 'nothing'}\n"
+        f"Split ranks that {split.leader} has, or by coordinates."
+    )
+
+
+def _check_counted(split: Split, layer: Layer, arch: Arch, operands: Mapping[str, Operand]) -> None:
+    """Refuse what does not go by numbers of places, and more places than are numbered."""
+    where = f"split of {split.key}: {split}"
+    parts = {
+        "lanes": arch.lanes is not None,
+        "lines": arch.off_chip.lines is not None,
+        "a cache": any(level.cache is not None for level in arch.levels),
+    }
+    for name, there in parts.items():
+        if there:
+            raise ArchError(
+                f"{where}: {arch.name} has {name}, which go by coordinates of single ranks\n"
+                f"Split single ranks by coordinates, or leave {name} out."
+            )
+    for name, operand in operands.items():
+        if isinstance(operand, Expected):
+            raise TensorError(
+                f"{where}: such tiles are charged on real operands only, and {name} is a Density\n"
+                "Draw an array, density.sample(rng), and charge that."
+            )
+    places = prod(layer.extent(rank) for rank in split.ranks)
+    if places > MOST_SCATTERED:
+        raise TensorError(
+            f"{where}: at most {MOST_SCATTERED:,} places are numbered, and {split.key} has "
+            f"{places:,}\nSplit fewer ranks together, or single ones by coordinates."
+        )
+
+
+def _check_stored(split: Split, layer: Layer, arch: Arch, leader: Access) -> None:
+    """Tiles by entries are found in metadata: some level must hold them."""
+    role = layer.roles[leader.tensor]
+    levels = [level.name for level in arch.levels]
+    formats = {arch.format(leader.tensor, role, level) for level in levels}
+    if formats <= {"U", "dense"}:
+        raise ArchError(
+            f"split of {split.key}: {split} goes by the stored entries of {leader.tensor}, which "
+            f"is uncompressed in {', '.join(levels)}: every place is stored\nGive "
+            f"{leader.tensor} (role {role}) the format C or B, or split {split.key} by coordinates."
+        )
+
+
+def _mask(leader: Access) -> Mask:
+    return Mask("st", leader.tensor, leader.lengths, leader.pads)
+
+
+def _axes(split: Split, leader: Access) -> tuple[list[int], list[int]]:
+    """Axes of the leader that the ranks of the split are, in their order; its others."""
+    named = [single(subscript) for subscript in leader.subscripts]
+    axes = [named.index(rank) for rank in split.ranks]
+    return axes, [axis for axis in range(len(named)) if axis not in axes]

@@ -1,0 +1,110 @@
+"""What ranks are cut into: texts, loops, and errors that name the split."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from zeroskip.einsum_spec import make_spec
+from zeroskip.errors import ArchError
+from zeroskip.hwmodel import Mapping
+from zeroskip.hwmodel.layer import layer_of
+from zeroskip.hwmodel.splits import check_splits, loops_of, split_of
+
+
+def test_a_split_prints_as_it_is_written() -> None:
+    assert str(split_of("k", [128, 16])) == "128 16"
+    assert str(split_of("k", "occupancy( A,64 )")) == "occupancy(A, 64)"
+    assert str(split_of("m * k", "occupancy(A, 256, 64)")) == "occupancy(A, 256, 64)"
+    mapping = Mapping(split={"m * k": "occupancy(A, 64)", "n": 4})
+    assert str(mapping).endswith("split m*k: occupancy(A, 64), n: 4")
+    assert mapping.split["m*k"].ranks == ("m", "k")
+    assert Mapping(split=dict(mapping.split)).split == mapping.split
+
+
+def test_loops_of_flattened_ranks_have_both_names() -> None:
+    splits = {"m*k": split_of("m*k", "occupancy(A, 64, 16)")}
+    loops = loops_of("k", splits)
+    assert [(x.name, x.ranks, x.block, x.span) for x in loops] == [
+        ("mk2", ("m", "k"), 64, None),
+        ("mk1", ("m", "k"), 16, 64),
+        ("mk0", ("m", "k"), 1, 16),
+    ]
+    assert loops_of("m", splits) == loops
+    assert [x.name for x in loops_of("n", splits)] == ["n"]
+
+
+@pytest.mark.parametrize(
+    ("key", "size", "message"),
+    [
+        ("k", "occupancy(A, 0)", "split of k: expected tiles of 1 stored entry or more, found 0"),
+        ("k", "occupancy(A, -3)", "split of k: expected tiles of 1 stored entry or more, found -3"),
+        (
+            "k",
+            "occupancy(A, nan)",
+            "split of k: occupancy(A, ...) expects whole numbers of stored entries, such as 64, "
+            "found 'nan'",
+        ),
+        (
+            "k",
+            "occupancy(A, 2.5)",
+            "split of k: occupancy(A, ...) expects whole numbers of stored entries, such as 64, "
+            "found '2.5'",
+        ),
+        (
+            "k",
+            float("nan"),
+            'split of k: expected block sizes, such as [128, 16], or "occupancy(A, 64)", found nan',
+        ),
+        (
+            "m*k",
+            "occupancy(A, 64, 24)",
+            "split of m*k: expected each block to be cut into smaller ones of one size, found 24 "
+            "after 64\nA block of 64 may be cut into 32, 16, 8, 4, 2, 1.",
+        ),
+        (
+            "k",
+            "occupancy(64)",
+            "split of k: expected block sizes, such as [128, 16], or a leader and stored entries "
+            "of a tile, \"occupancy(A, 64)\", found 'occupancy(64)'",
+        ),
+        (
+            "k",
+            "64",
+            "split of k: expected block sizes, such as [128, 16], or a leader and stored entries "
+            "of a tile, \"occupancy(A, 64)\", found '64'",
+        ),
+        ("m*m", 4, "split of m*m: m is flattened with itself"),
+        ("m*", 4, "split of m*: expected a rank, or several such as \"m*k\", found 'm*'"),
+    ],
+)
+def test_what_is_no_split(key: str, size: Any, message: str) -> None:
+    with pytest.raises(ArchError) as raised:
+        split_of(key, size)
+    assert str(raised.value) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "splits", "message"),
+    [
+        ("Z[m,n] = A[m,k]*B[k,n]", {"m*x": 4}, "split names x, which is no rank; ranks: m, n, k"),
+        (
+            "Z[m,n] = A[m,k]*B[k,n]",
+            {"m*k": 4, "k": 2},
+            "split: k is in m*k and in k\nGive each rank one split, of several sizes if need be.",
+        ),
+        (
+            "Z[m,n] = C[m] + A[m,k]*B[k,n]",
+            {"m*k": 4},
+            "split of m*k: the term C goes over m and not over k, so that it has no tile of both\n"
+            "Charge that term as a line of its own, or split m alone.",
+        ),
+    ],
+)
+def test_splits_that_do_not_fit_a_layer(text: str, splits: dict[str, Any], message: str) -> None:
+    shapes = {"A": (4, 5), "B": (5, 6)} | ({"C": (4,)} if "C" in text else {})
+    layer = layer_of(make_spec(text), shapes)
+    with pytest.raises(ArchError) as raised:
+        check_splits({key: split_of(key, size) for key, size in splits.items()}, layer)
+    assert str(raised.value) == message
