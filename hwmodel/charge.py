@@ -71,6 +71,9 @@ class Charge(Totals):
         Working sets of buffer and local store against their capacities.
     assumptions, missing : tuple of str
         What the figures take for granted, and what they leave out.
+    measured : callable
+        Makes the expected charge of densities measured of real operands, or of profiles along
+        some of their axes, by operand.
     dense : callable
         Makes `baseline`, when it is asked for.
     """
@@ -82,6 +85,7 @@ class Charge(Totals):
     cartesian: CartesianCharge | None
     estimate: Estimate | None
     capacity: tuple[Capacity, ...]
+    measured: Callable[[Mapping[str, tuple[int, ...]]], Charge]
     dense: Callable[[], Charge]
 
     # ---- time ---------------------------------------------------------------------------

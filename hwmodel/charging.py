@@ -208,6 +208,7 @@ def _charge(
             *(() if estimate is None else estimate.assumptions),
         ),
         missing=plan.missing,
+        measured=partial(_measured, spec, arch, operands, schedule.mapping, zero),
         dense=partial(
             _without_sparsity,
             spec,
@@ -219,6 +220,27 @@ def _charge(
             schedule.numberings,
         ),
     )
+
+
+def _measured(
+    spec: LayerSpec,
+    arch: Arch,
+    operands: Mapping[str, Operand],
+    mapping: maps.Mapping,
+    zero: float,
+    axes: Mapping[str, tuple[int, ...]],
+) -> Charge:
+    """The expected charge of what is measured of real operands: profiles along some of their axes,
+    of others the density."""
+    drawn: dict[str, Operand] = {}
+    for name, operand in operands.items():
+        held = operand.nonzero
+        if name in axes:
+            density = Density.profile(held, axes[name])
+        else:
+            density = Density(held.shape, float(held.mean()) if held.size else 0.0)
+        drawn[name] = Expected(density)
+    return _charge(spec, arch, drawn, mapping, _everything, None, zero)
 
 
 def _everything(shape: tuple[int, ...]) -> Operand:

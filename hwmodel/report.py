@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.costs import energy_of_moves
+from zeroskip.hwmodel.ladder import ladder_table
 from zeroskip.hwmodel.traffic import NETWORK
 from zeroskip.table import Column, Table, with_prefix
 
@@ -77,13 +78,16 @@ def summary_table(charge: Totals) -> Table:
 _TAKEN = ("figure", "unit", "dense baseline", "ratio")
 
 
-def compare(*charges: Totals) -> Table:
+def compare(*charges: Totals, ladder: bool = False) -> Table:
     """Charges side by side: a row a figure, a column a charge, and its ratio to the first.
 
     Parameters
     ----------
     *charges : Totals
         Of one layer on several architectures, or of several operands, mappings or layers.
+    ladder : bool
+        Of exact charges: for each line, what its densities alone give, what profiles along the
+        rank that explains most of the error give, and the data; see `zeroskip.hwmodel.ladder`.
 
     Returns
     -------
@@ -114,6 +118,8 @@ def compare(*charges: Totals) -> Table:
             raise ArchError(f"compare() takes charges, found {type(charge).__name__}")
     if not charges:
         raise ArchError("compare() needs at least one charge")
+    if ladder:
+        return ladder_table(charges)
     names: list[str] = []
     for charge in charges:
         names.append(_free(_called(charge), (*_TAKEN, *names)))
