@@ -40,8 +40,6 @@ MAY_IMPORT = {
         "zeroskip.native.engine",
         "zeroskip.native.filed",
         "zeroskip.native.routines",
-        "zeroskip.native.settings",
-        "zeroskip.native.cache",
     ),
 }
 """Room -> prefixes of what it may import of zeroskip, beside itself."""
