@@ -11,6 +11,7 @@ from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.area import missing_area
 from zeroskip.hwmodel.figures import check_whole
 from zeroskip.hwmodel.metrics import EXPECTED, MODELLED, Metrics, Work
+from zeroskip.hwmodel.traffic import NETWORK
 
 if TYPE_CHECKING:
     from zeroskip.hwmodel.charge import Charge
@@ -73,7 +74,9 @@ def metrics_of(
     if not macs:
         raise ArchError("metrics: these layers have no operation: an inference of none is no work")
     joules = sum(part.energy_pj for part in parts) / 1e12
-    for_macs = sum(part.energy[name] for part in parts for name in ("multiply", "add")) / 1e12
+    moving = {NETWORK, *(level.name for level in arch.levels)}
+    for_macs = sum(pj for part in parts for name, pj in part.energy.items() if name not in moving)
+    for_macs /= 1e12
     off_chip = sum(part.level(arch.off_chip.name).bits for part in parts)
     expected = any(part.estimate is not None for part in parts)
     known = set() if area_mm2 is None else {f"area of {part}" for part in missing_area(arch.areas)}

@@ -73,7 +73,8 @@ class Metrics:
     pes, clock_hz : processing elements and their clock; pe_macs_per_cycle : of one that is busy.
     active_pes : that have work at all, the mean over time.
     work : what the zeros of the data make of the operations.
-    mac_joules : energy of one inference that multiply-accumulates take; the rest moves data.
+    mac_joules : energy of one inference that multiply-accumulates take, gated ones and units that
+        find and merge operands among them; the rest moves data.
     most_watts : that the chip can be fed or cooled by.
     accuracy : one figure, or several.
     network, design : names.  basis : how the figures were found, such as ``"measured"``; images :

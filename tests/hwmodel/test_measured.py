@@ -67,6 +67,24 @@ def test_energy_and_bits_are_those_of_the_charge(name: str) -> None:
     assert made.omitted == charged.missing
 
 
+def test_energy_of_gated_operations_moves_no_data() -> None:
+    """Equation 7 has two parts: what is not moved is computed, or kept from being so."""
+    actions = {
+        name: {"cost": cost, "source": "chosen"}
+        for name, cost in {"multiply": 4, "add": 1, "gated": 2}.items()
+    }
+    table = {"name": "round", "actions": actions, "components": {n: n for n in actions}}
+    levels = {name: {"energy": 1} for name in ("DRAM", "GLB", "PE")}
+    machine = one_pe("gate A on A,B", clock_hz=1000, energy=table, levels=levels)
+    operands = {"A": np.array([[1, 0, 2], [0, 3, 0]]), "B": np.array([4, 0, 5])}
+    charged = charge(make_spec("y[i] = A[i,j]*B[j]"), machine, operands)
+    assert (charged.ops["effectual"], charged.ops["gated"]) == (2, 4)
+    made = charged.metrics(batch=1)
+    assert made.mac_joules == pytest.approx((2 * (4 + 1) + 4 * 2) * 1e-12)
+    moved = sum(charged.energy[name] for name in ("DRAM", "GLB", "PE"))
+    assert made.data_joules == pytest.approx(moved * 1e-12)
+
+
 def test_gated_operations_take_time_and_no_energy() -> None:
     gating = conv("eyeriss").metrics(batch=2)
     assert gating.work is not None
