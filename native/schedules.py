@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from math import prod
 
 import numpy as np
@@ -77,21 +77,23 @@ def _worth(line: Line, bound: Collection[str]) -> Plan:
     """The schedule that pays."""
     if line.order:
         return None
-    tiles, in_lanes, shared = _plans(line)
+    plans = _plans(line)
+    tiles = plans.tiles
     if tiles is None:
-        return lanes.longest(in_lanes, line.extents) or _worth_sharing(line, shared)
+        return lanes.longest(plans.in_lanes, line.extents) or _worth_sharing(line, plans)
     entries = line.used[tiles.entries.tensor]
     work = entries.size if isinstance(entries, np.ndarray) else entries.stored
     work *= prod(line.extents.ranks[rank] for rank in tiles.lanes)
     if work <= REUSE * prod(line.extents.shapes[tiles.lane_access.tensor]):
-        return _worth_sharing(line, shared)
+        return _worth_sharing(line, plans)
     if tiles.entries.tensor in bound or work >= WORTH_TILING:
         return tiles
-    return _worth_sharing(line, shared)
+    return _worth_sharing(line, plans)
 
 
-def _worth_sharing(line: Line, found: dots.DotPlan | None) -> dots.DotPlan | None:
+def _worth_sharing(line: Line, plans: Plans) -> dots.DotPlan | None:
     """The dots schedule, where fibers are long enough for it."""
+    found = plans.shared
     if found is None:
         return None
     return found if dots.worth(found, line.used, _width(line), line.dtype.itemsize) else None
@@ -108,9 +110,9 @@ def _wanted(line: Line, kind: str) -> Plan:
         return None
     found: Plan = None
     if not line.order:
-        tiles, in_lanes, shared = _plans(line)
-        longest = lanes.longest(in_lanes, line.extents, fewest=0)
-        found = {"tiled": tiles, "lanes": longest, "dots": shared}[kind]
+        plans = _plans(line)
+        longest = lanes.longest(plans.in_lanes, line.extents, fewest=0)
+        found = {"tiled": plans.tiles, "lanes": longest, "dots": plans.shared}[kind]
     if found is None:
         raise _refused(line, f"expected one that the line can take: {why_unfit(line, kind)}")
     return found
@@ -134,7 +136,7 @@ def why_plain(line: Line) -> str:
     """Why a line is walked as it lies."""
     if line.order:
         return f"in the order {','.join(line.order)}."
-    tiles, _, shared = _plans(line)
+    tiles, shared = _plans(line).tiles, _plans(line).shared
     if shared is not None:
         return f"fibers of {', '.join(shared.tensors)} are too short for vectors to share."
     if tiles is not None:
@@ -145,18 +147,35 @@ def why_plain(line: Line) -> str:
     return why_unfit(line)
 
 
-Plans = tuple[tile.TilePlan | None, tuple[lanes.LanePlan, ...], dots.DotPlan | None]
+class Plans:
+    """The schedules of a line, each planned when it is first asked for: most lines need one.
+
+    tiles, shared : the tiled one and that in dots, where there are any; in_lanes : those in lanes.
+    """
+
+    def __init__(self, line: Line) -> None:
+        self._what = line.form, line.signatures, line.dtype.name
+
+    @cached_property
+    def tiles(self) -> tile.TilePlan | None:
+        return tile.plan(*self._what)
+
+    @cached_property
+    def in_lanes(self) -> tuple[lanes.LanePlan, ...]:
+        return lanes.plans(*self._what)
+
+    @cached_property
+    def shared(self) -> dots.DotPlan | None:
+        return dots.plan(*self._what)
+
 
 _planned: Recent[Key, Plans] = Recent(load.MOST_KERNELS)
 
 
 def _plans(line: Line) -> Plans:
-    """The tiled schedule of a line, if there is one, those in lanes, and the one in dots."""
+    """The schedules that lines like this one can have."""
     found = _planned.get(line.key)
-    if found is None:
-        what = line.form, line.signatures, line.dtype.name
-        found = _planned.keep(line.key, (tile.plan(*what), lanes.plans(*what), dots.plan(*what)))
-    return found
+    return _planned.keep(line.key, Plans(line)) if found is None else found
 
 
 def kernel_of(
