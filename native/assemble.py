@@ -43,6 +43,7 @@ from zeroskip.native.cursor import State
 from zeroskip.native.domains import Range
 from zeroskip.native.dots import in_vectors
 from zeroskip.native.forms import is_joint
+from zeroskip.native.in_order import in_order
 from zeroskip.native.integers import ONE, ZERO, mul
 from zeroskip.native.joint import Joint
 from zeroskip.native.lower import Lowered, finish
@@ -82,7 +83,9 @@ class _Rows(Sums):
 
     def body(self) -> tuple[Stmt, ...]:
         terms = tuple(s for term in self.form.terms for s in self._summed(term))
-        return _over_rows(self, self.row, terms, self.bound)
+        places = tuple(map(self.scheme.rank, self.inner))
+        gathered = in_order(self.row, terms, places) or Gathered(self.row, terms)
+        return _over_rows(self, gathered, self.bound)
 
     def _summed(self, term: Term) -> tuple[Stmt, ...]:
         """The loops of a term; a sum over dense ranks alone is held in a register, and touches
@@ -128,7 +131,7 @@ class _WholeRows(Joint):
         self.row = replace(_row(self, chosen), op=self.op, start=self.start)
 
     def body(self) -> tuple[Stmt, ...]:
-        return _over_rows(self, self.row, self.loops(), self.bound)
+        return _over_rows(self, Gathered(self.row, self.loops()), self.bound)
 
     def put(self, value: Value, work: int, state: State) -> tuple[Stmt, ...]:
         touch = Touch(self.row, self.scheme.point(self.inner), value, work)
@@ -161,11 +164,9 @@ def _row(shape: Shape, chosen: Assembly) -> Row:
     )
 
 
-def _over_rows(
-    shape: Shape, row: Row, body: tuple[Stmt, ...], outer: tuple[str, ...]
-) -> tuple[Stmt, ...]:
+def _over_rows(shape: Shape, row: Gathered, outer: tuple[str, ...]) -> tuple[Stmt, ...]:
     """One row after the other."""
-    made: tuple[Stmt, ...] = (Gathered(row, body),)
+    made: tuple[Stmt, ...] = (row,)
     for rank in reversed(outer):
         made = (Loop(shape.scheme.rank(rank), Range(ZERO, shape.scheme.extent(rank)), made),)
     return made

@@ -22,7 +22,9 @@ def gathered(node: Gathered, out: CWriter) -> None:
     plain = row.post is None and not row.drops
     with out.scope():
         out.line(f"int64_t {kept} = {row.ends}[{outer}];")
-        if plain:
+        if node.ordered:
+            out.body(node.body)
+        elif plain:
             room = integer(row.room)
             with out.block(f"if (zs_is_swept({row.ends}, {outer}, {extent}, {room}))"):
                 out.unlisted = row
@@ -69,20 +71,26 @@ def _listed(row: Row, found: str, kept: str, out: CWriter) -> None:
     out.line(f"zs_sort_row({arrays}, {integer(row.extent)});")
     with out.block(f"for (int64_t {k} = 0; {k} < {found}; {k}++)"):
         out.line(f"const int64_t {at} = {row.touched}[{k}];")
-        stored: Value = Elem(row.vals, Name(at))
-        if row.post is not None:
-            stored = Func(row.post, (stored,))
-        ctype = C_TYPES[out.values.dtype]
-        out.line(f"const {ctype} {total} = {value(stored, out.values)};")
+        _total(row, Elem(row.vals, Name(at)), total, out)
         out.line(f"{row.vals}[{at}] = {_start(row, out)};")
         out.line(f"{row.seen}[{at}] = 0;")
         if row.drops:
             with out.block(f"if ({total} == 0)"):
                 out.line("continue;")
-        with out.block(f"if ({kept} < {integer(row.room)})"):
-            out.line(f"{row.inners}[{kept}] = {at};")
-            out.line(f"{row.out}[{kept}] = {_narrowed(total, row, out)};")
-        out.line(f"{kept}++;")
+        _append(row, at, total, kept, out)
+
+
+def _total(row: Row, stored: Value, total: str, out: CWriter) -> None:
+    if row.post is not None:
+        stored = Func(row.post, (stored,))
+    out.line(f"const {C_TYPES[out.values.dtype]} {total} = {value(stored, out.values)};")
+
+
+def _append(row: Row, at: str, total: str, kept: str, out: CWriter) -> None:
+    with out.block(f"if ({kept} < {integer(row.room)})"):
+        out.line(f"{row.inners}[{kept}] = {at};")
+        out.line(f"{row.out}[{kept}] = {_narrowed(total, row, out)};")
+    out.line(f"{kept}++;")
 
 
 def _narrowed(text: str, row: Row, out: CWriter) -> str:
@@ -95,6 +103,18 @@ def _start(row: Row, out: CWriter) -> str:
 
 def touch(node: Touch, out: CWriter) -> None:
     row = node.row
+    if node.ordered:
+        total, kept = map(out.local, ("sum", "n_out"))
+        with out.scope():
+            _total(row, node.value, total, out)
+            if out.count_work and node.work:
+                out.line(f"work += {node.work};")
+            if row.drops:
+                with out.block(f"if ({total} != 0)"):
+                    _append(row, integer(node.index), total, kept, out)
+            else:
+                _append(row, integer(node.index), total, kept, out)
+        return
     found, place = out.local("n_row"), out.local("place")
     with out.scope():
         out.line(f"const int64_t {place} = {integer(node.index)};")

@@ -31,6 +31,7 @@ from zeroskip.native.nest import (
     Loop,
     Once,
     Reduce,
+    Row,
     Stage,
     Tiles,
     Touch,
@@ -345,34 +346,38 @@ def _combine(op: str, old: Any, new: Any) -> Any:
 @execute.register
 def _(node: Gathered, m: Machine) -> None:
     row = node.row
-    m.touched = []
+    ends, outer = m.arrays[row.ends], m.integer(row.outer)
+    m.touched, m.kept = [], int(ends[outer])
     _run(node.body, m)
     vals, seen = m.arrays[row.vals], m.arrays[row.seen]
-    ends, inners, out = (m.arrays[name] for name in (row.ends, row.inners, row.out))
-    outer, room = m.integer(row.outer), m.integer(row.room)
-    count = int(ends[outer])
     for at in sorted(m.touched):
         seen[at] = 0
-        value = vals[at]
-        if row.post is not None:
-            value = m.scalar(FUNCTIONS[row.post].python(value))
-        if row.drops and value == 0:
-            continue
-        if count < room:
-            inners[count], out[count] = at, value
-        count += 1
-    ends[outer + 1] = count
+        _append(row, at, vals[at], m)
+    ends[outer + 1] = m.kept
+
+
+def _append(row: Row, at: int, value: Any, m: Machine) -> None:
+    if row.post is not None:
+        value = m.scalar(FUNCTIONS[row.post].python(value))
+    if row.drops and value == 0:
+        return
+    if m.kept < m.integer(row.room):
+        m.arrays[row.inners][m.kept], m.arrays[row.out][m.kept] = at, value
+    m.kept += 1
 
 
 @execute.register
 def _(node: Touch, m: Machine) -> None:
     at = m.address(Elem(node.row.vals, node.index))
     vals, seen = m.arrays[node.row.vals], m.arrays[node.row.seen]
+    m.work += node.work
+    if node.ordered:
+        _append(node.row, at, vals.dtype.type(m.value(node.value)), m)
+        return
     if not seen[at]:
         seen[at], vals[at] = 1, node.row.start
         m.touched.append(at)
     vals[at] = _combine(node.row.op, m.scalar(vals[at]), m.value(node.value))
-    m.work += node.work
 
 
 @execute.register

@@ -56,6 +56,7 @@ class Machine:
         self.held: dict[tuple[str, int], Any] = {}
         self.work = 0
         self.touched: list[int] = []
+        self.kept = 0
         self.part, self.parts = 0, 1
 
     def share(self, lo: int, hi: int, around: bool) -> tuple[range, int, int]:

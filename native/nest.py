@@ -219,12 +219,16 @@ class Reduce:
 
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """``vals[index] op= value`` in the row around; a place that is new is put on its list."""
+    """``vals[index] op= value`` in the row around; a place that is new is put on its list.
+
+    ordered : the place is reached once, behind all before it, and appended at once.
+    """
 
     row: Row
     index: Expr
     value: Value
     work: int = 0
+    ordered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,10 +264,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """The body reaches places of ``row`` by `Touch`; then the row is appended."""
+    """The body reaches places of ``row`` by `Touch`; then the row is appended.
+
+    ordered : the body has appended it.
+    """
 
     row: Row
     body: tuple[Stmt, ...]
+    ordered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -232,6 +232,10 @@ def _(node: Reduce, kernel: Kernel) -> Iterator[str]:
 @_lines.register
 def _(node: Gathered, kernel: Kernel) -> Iterator[str]:
     row, out = node.row, node.row.out.removesuffix("_vals")
+    if node.ordered:
+        for stmt in node.body:
+            yield from _lines(stmt, kernel)
+        return
     yield from _block(f"with {row.vals}[{_int(row.extent)}], empty:", node.body, kernel)
     value = f"{row.post}({row.vals}[at])" if row.post else f"{row.vals}[at]"
     where = f" where {value} != 0" if row.drops else ""
@@ -240,6 +244,12 @@ def _(node: Gathered, kernel: Kernel) -> Iterator[str]:
 
 @_lines.register
 def _(node: Touch, kernel: Kernel) -> Iterator[str]:
+    if node.ordered:
+        out, value = node.row.out.removesuffix("_vals"), _value(node.value, kernel)
+        value = f"{node.row.post}({value})" if node.row.post else value
+        drops = " if not 0" if node.row.drops else ""
+        yield f"append {out}[{_int(node.row.outer)}; {_int(node.index)}] = {value}{drops}"
+        return
     op = node.row.op if len(node.row.op) == 1 else f" {node.row.op}"
     place = f"{node.row.vals}[{_index(node.index, kernel)}]"
     yield f"{place} {op.strip()}= {_value(node.value, kernel)}"
