@@ -51,11 +51,12 @@ def moves_over_itself(
     others = [loop.at(at) for loop in mine if loop != moving]
     places = [_values(operand.subscripts[axis], at) for axis in axes]
     turn = moving.at(at)
-    tiles = np.unique(np.stack([turn, *others, *places]), axis=1)
-    later = tiles.copy()
-    later[0] += 1
-    both = np.unique(np.concatenate([tiles, later], axis=1), axis=1)
-    return bool(both.shape[1] < 2 * tiles.shape[1])
+    place = np.zeros_like(turn)
+    for row in (*others, *places):  # numbered anew for each: no product of extents overflows
+        row = row - row.min(initial=0)
+        place = np.unique(place * (row.max(initial=0) + 1) + row, return_inverse=True)[1]
+    tiles = np.unique(place * (turn.max(initial=0) + 2) + turn)
+    return bool(np.isin(tiles + 1, tiles, assume_unique=True).any())
 
 
 def _values(subscript: Affine, at: Mapping[str, NDArray[np.int64]]) -> NDArray[np.int64]:
