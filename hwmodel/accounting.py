@@ -31,14 +31,20 @@ from zeroskip.hwmodel.writer import Writer, access
 
 
 def write_accounting(
-    layer: Layer, schedule: Schedule, policy: Policy, *, effectual: bool = True
+    layer: Layer,
+    schedule: Schedule,
+    policy: Policy,
+    *,
+    effectual: bool = True,
+    timed: bool = False,
 ) -> Accounting:
     """The accounting of a layer under a mapping.
 
     policy : which operands each term is skipped and gated by, and how each is stored.
     effectual : count effectual points; without it ``TermPlan.effectual`` is ``executed``.
+    timed : count by epoch, too, what tiles bring and take along.
     """
-    w = Writer(layer, schedule)
+    w = Writer(layer, schedule, timed=timed)
     w.name_ranks()
     scans, given = numbered(w)
     terms, additions = [], []

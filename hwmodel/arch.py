@@ -47,6 +47,8 @@ class Arch:
     levels : from off chip inwards; the last is the local store of each PE.
     array : name and size of each dimension of the PE array.
     multipliers : in each PE; each does one multiplication a cycle.
+    overlap : ``none``: what an epoch needs comes before its work; ``double``: during the work of
+        the one before (`zeroskip.hwmodel.epochs`); None: all transfers overlap with all work.
     units, lanes, queue : see `zeroskip.hwmodel.units`, `zeroskip.hwmodel.cartesian` and
         `zeroskip.hwmodel.queues`.
     sync : ``reduction``: PEs wait for each other after each step of the outermost reduction
@@ -70,6 +72,7 @@ class Arch:
     units: tuple[Unit, ...]
     lanes: Lanes | None
     queue: int | None
+    overlap: Literal["none", "double"] | None
     formats: Mapping[str, Mapping[str, str]]
     areas: Mapping[str, Area | None]
     source: str
@@ -231,6 +234,7 @@ def _read(
         queue = reader.whole("queue", expected="steps that wait in a queue of each PE")
         if lanes is not None:
             reader.fail("queue", "expected no queue beside lanes: their steps are in time alone")
+    overlap = _overlap(reader, levels)
     formats = _formats(reader, levels)
     areas = _areas(reader, table, levels, dict(array), multipliers)
     reader.close()
@@ -249,6 +253,7 @@ def _read(
         units=units,
         lanes=lanes,
         queue=queue,
+        overlap=overlap,
         formats=formats,
         areas=areas,
         source=source,
@@ -270,6 +275,23 @@ def _areas(
     for level in levels[1:]:
         parts[level.name] = (prod(array[dim] for dim in level.instances), level.data)
     return read_areas(reader, parts)
+
+
+def _overlap(reader: Reader, levels: Sequence[Level]) -> Literal["none", "double"] | None:
+    """Whether loads go ahead of work; nothing that is counted for the whole layer alone tells."""
+    reader.asked.add("overlap")
+    if reader.data.get("overlap") is None:
+        return None
+    text = reader.text("overlap", expected="none or double")
+    beside = [key for key in ("units", "lanes", "queue") if reader.data.get(key)]
+    beside += [key for key in ("lines", "cache") if any(getattr(x, key) for x in levels)]
+    if beside:
+        reader.fail(
+            "overlap", f"expected no overlap beside {beside[0]}, which nobody counts by epoch"
+        )
+    if text not in ("none", "double"):
+        reader.fail("overlap", "expected none or double", text)
+    return "none" if text == "none" else "double"
 
 
 def _array(reader: Reader, size: Sequence[int] | None) -> tuple[tuple[str, int], ...]:

@@ -71,6 +71,8 @@ def describe(arch: Arch) -> str:
         if area is not None:
             shown = f"{area.mm2:.4g} mm² each, {area.number:,} of them [{area.source}]"
             lines.append(f"  area of {name}: {shown}")
+    if arch.overlap is not None:
+        lines.append(f"  overlap: {arch.overlap}")
     if arch.queue is not None:
         lines.append(f"  queue: {arch.queue} steps wait in each PE")
     if arch.lanes is not None:

@@ -6,6 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.levels import Level
 from zeroskip.hwmodel.traffic import Moves, Traffic
@@ -63,3 +66,14 @@ def cycles_of_bits(bits: float, rate: float, side_by_side: int) -> float:
         return bits / (rate * side_by_side)
     top, bottom = rate.as_integer_ratio()
     return -(-bits * bottom // (top * side_by_side))
+
+
+def cycles_of_many(bits: NDArray[Any], rate: float, side_by_side: int) -> NDArray[Any]:
+    """The same of an array."""
+    if bits.dtype.kind == "f":
+        return np.asarray(bits / (rate * side_by_side))
+    top, bottom = rate.as_integer_ratio()
+    top *= side_by_side
+    if max(int(bits.max(initial=0)) * bottom, top) < 2**62:
+        return np.asarray(-(-bits * bottom // top))
+    return np.array([-(-number * bottom // top) for number in bits.tolist()], bits.dtype)

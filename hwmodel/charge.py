@@ -15,13 +15,14 @@ from typing import Any
 
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel import mapping as maps
+from zeroskip.hwmodel.capacity import Capacity
 from zeroskip.hwmodel.cartesian import CartesianCharge
+from zeroskip.hwmodel.epochs import Epochs
 from zeroskip.hwmodel.estimate import FIGURES, Estimate
 from zeroskip.hwmodel.evaluate import structure
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.plan import Accounting
 from zeroskip.hwmodel.totals import Totals
-from zeroskip.hwmodel.traffic import Capacity
 from zeroskip.hwmodel.unit_charges import UnitCharge
 from zeroskip.table import by_size
 
@@ -58,6 +59,8 @@ class Charge(Totals):
         Operands that are transposed first: they come in another order than they are charged in.
     energy : dict
         Picojoules by component: ``multiply``, ``add``, ``network``, and each level.
+    epochs : Epochs or None
+        Time epoch by epoch, where the architecture says how loads and work overlap.
     units : dict
         ``intersect``, ``merge`` -> `UnitCharge`: their steps and cycles, where the architecture
         has such units.
@@ -81,6 +84,7 @@ class Charge(Totals):
     schedule: maps.Schedule
     layer: Layer
     cascade: Accounting
+    epochs: Epochs | None
     units: dict[str, UnitCharge]
     cartesian: CartesianCharge | None
     estimate: Estimate | None
@@ -92,8 +96,10 @@ class Charge(Totals):
 
     @property
     def cycles(self) -> float:
-        """The transposes, then the slowest of compute, units and every level's bandwidth, which
-        overlap."""
+        """The transposes, then all epochs; without them the slowest of compute, units and every
+        level's bandwidth, which overlap."""
+        if self.epochs is not None:
+            return self.conversion_cycles + self.epochs.total
         return self.conversion_cycles + max(self._overlapping.values())
 
     @property
@@ -104,15 +110,16 @@ class Charge(Totals):
     @property
     def bound_by(self) -> str:
         """What takes the most of `cycles`: ``compute``, a unit, a level, or ``transposes``."""
-        times = self._overlapping
+        times = self._overlapping if self.epochs is None else dict(self.epochs.limits)
         if self.conversions:
             times["transposes"] = self.conversion_cycles
         return max(times, key=lambda name: times[name])
 
     @property
-    def of_units(self) -> dict[str, int]:
-        """Steps and cycles of units; products of vectors, and what of their lanes is lost."""
-        found = {}
+    def of_units(self) -> dict[str, float]:
+        """Epochs and what their time goes to; steps and cycles of units; products of vectors, and
+        what of their lanes is lost."""
+        found: dict[str, float] = {} if self.epochs is None else self.epochs.figures
         for name, unit in self.units.items():
             found[f"steps, {name}"] = unit.steps
             found[f"cycles, {name}"] = unit.cycles

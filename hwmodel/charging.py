@@ -17,6 +17,7 @@ from zeroskip.hwmodel import mapping as maps
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.arch import arch as make_arch
 from zeroskip.hwmodel.bandwidth import bandwidth_cycles_of
+from zeroskip.hwmodel.capacity import capacities
 from zeroskip.hwmodel.cartesian import charge_cartesian
 from zeroskip.hwmodel.charge import Charge
 from zeroskip.hwmodel.conversion import conversions_of
@@ -27,6 +28,7 @@ from zeroskip.hwmodel.costs import (
     energy_of,
     work_per_pe_of,
 )
+from zeroskip.hwmodel.epochs import epochs_of
 from zeroskip.hwmodel.estimate import Estimate, check_expected, expected_counts, structural
 from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.evaluate import counts as evaluate_counts
@@ -49,9 +51,10 @@ from zeroskip.hwmodel.queues import queued_cycles_of
 from zeroskip.hwmodel.rings import zero_of
 from zeroskip.hwmodel.traffic import (
     Counts,
-    capacities,
     result_storage,
     traffic_of,
+    whole_moves,
+    written_of,
 )
 from zeroskip.hwmodel.unit_charges import charge_units
 
@@ -150,15 +153,14 @@ def _charge(
         outcome = structural(layer, operands)
     if outcome is None:
         outcome = result(shape)
-    traffic = traffic_of(
-        layer,
-        arch,
-        schedule,
-        cascade,
-        counts,
-        operands,
-        result_storage(layer, arch, outcome),
-    )
+    stored = result_storage(layer, arch, outcome)
+    traffic = traffic_of(layer, arch, schedule, cascade, counts, operands, stored)
+    epochs = None
+    if arch.overlap is not None:
+        wholes = partial(whole_moves, layer, arch, schedule, operands)
+        epochs = epochs_of(
+            layer, arch, schedule, cascade, counts, traffic, wholes, written_of(stored)
+        )
     if lined:
         held = None if plain else outcome
         traffic |= lined_traffic(layer, arch, schedule, operands, held, traffic)
@@ -184,6 +186,7 @@ def _charge(
         schedule=schedule,
         layer=layer,
         cascade=cascade,
+        epochs=epochs,
         units=units,
         cartesian=cartesian,
         estimate=estimate,

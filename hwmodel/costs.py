@@ -51,13 +51,19 @@ def _cycles_of_a_point(plan: TermPlan) -> int:
 
 
 def compute_cycles_of(arch: Arch, plan: TermPlan, counts: Counts) -> float:
+    """Those of all steps."""
+    found = compute_cycles_by_step(arch, plan, counts).sum()
+    return float(found) if found.dtype.kind == "f" else int(found)
+
+
+def compute_cycles_by_step(arch: Arch, plan: TermPlan, counts: Counts) -> NDArray[Any]:
     """Of a mean of so many cycles, (n - 1) / 2n more on n multipliers: where a step ends among
     them is anybody's guess."""
     steps = counts[plan.steps] * _cycles_of_a_point(plan)
     if steps.dtype.kind == "f":
         waste = (arch.multipliers - 1) / 2
-        return float(np.where(steps > 0, (steps + waste) / arch.multipliers, 0.0).sum())
-    return int((-(-steps // arch.multipliers)).sum())
+        return np.where(steps > 0, (steps + waste) / arch.multipliers, 0.0)
+    return np.asarray(-(-steps // arch.multipliers))
 
 
 def cycles_of_points(cascade: Accounting, counts: Counts) -> tuple[int, int]:

@@ -15,12 +15,14 @@ from dataclasses import replace
 from itertools import pairwise, takewhile
 
 from zeroskip.einsum_spec.walk import single
+from zeroskip.errors import ArchError
 from zeroskip.hwmodel.halos import moves_over_itself
 from zeroskip.hwmodel.layer import Operand, WorkTerm
 from zeroskip.hwmodel.leading import anew, any_of, needs_of, times
 from zeroskip.hwmodel.nest import Loop, Stay, iterations, places
-from zeroskip.hwmodel.plan import Drain, Encoded, Fill, Flow
+from zeroskip.hwmodel.plan import Drain, Encoded, Fill, Flow, Turns
 from zeroskip.hwmodel.policy import OperandPolicy, Stored
+from zeroskip.hwmodel.turns import parted, turns_of
 from zeroskip.hwmodel.writer import Writer, access
 
 
@@ -37,7 +39,8 @@ def fills_of(
     for outer, stay in reversed(list(pairwise(stays))):
         at = stay if tiled else replace(stay, position=0)
         streamed = _streamed(w, term, operand, at) if tiled else []
-        found.append(_fill(w, term, operand, rule, suffix, outer, at, streamed))
+        timed = w.timed and tiled
+        found.append(_fill(w, term, operand, rule, suffix, outer, at, streamed, timed=timed))
     return tuple(found)
 
 
@@ -50,6 +53,8 @@ def _fill(
     outer: Stay,
     stay: Stay,
     streamed: Sequence[Loop],
+    *,
+    timed: bool,
 ) -> Fill:
     way = w.schedule.residency(stay, operand.variables, term.ranks)
     around = set(outer.instances)
@@ -66,6 +71,16 @@ def _fill(
         for need in needs_of(w, term, operand, rule)
         if levels.index(need.level) <= levels.index(stay.level)
     ]
+    turns: Turns | None = None
+    if timed:
+        if needs:
+            raise ArchError(
+                f"overlap: tiles of {operand.tensor} come to {stay.level} only where another "
+                "operand has something, which is not counted by epoch\n"
+                "Leave out overlap, or let the feature skip in the PE."
+            )
+        streamed = parted(operand, streamed)
+        turns = turns_of(w, way, streamed, apart)
     again = iterations([*way.again, *apart], extents)
     arrivals = iterations([*way.again, *way.beside], extents)
     if needs:
@@ -87,7 +102,7 @@ def _fill(
 
     def encoded(stored: Stored, *, room: bool) -> Encoded:
         def flow(kind: str, name: str) -> Flow:
-            mask, fetched, most = w.mask(kind, operand), "", ""
+            mask, fetched, most, loads = w.mask(kind, operand), "", "", ""
             level = name if innermost else f"{name}_{stay.level}"
             if not way.whole(stay):
                 held = w.held(f"held{level}", operand, mask, way.keys)
@@ -98,13 +113,22 @@ def _fill(
                 loops = [*way.again, *(way.beside if needs and room else apart)]
                 tile = access(held, w.variables(way.keys))
                 fetched = w.sum(f"fetched{level}", (), comings(loops, tile, kept))
+                if turns is not None:
+                    keys = [*way.own, *streamed, *way.inside]
+                    held = w.held(f"held{level}", operand, mask, keys)
+                    parts = [("+", [access(held, w.variables(keys))])]
+                    if moving is not None:
+                        parts.append(("-", [kept]))
+                    loads = w.sum(f"loads{level}", w.variables(turns.keys), parts)
+            elif turns is not None and streamed:
+                loads = w.held(f"part{name}", operand, mask, streamed)
             if room:
                 keys = [*way.own, *streamed, *way.inside]
                 names = ("held", "most") if innermost else ("part", "tile")
                 held = w.held(f"{names[0]}{name}", operand, mask, keys)
                 tile = access(held, w.variables(keys))
                 most = w.once(f"{names[1]}{name}", "max=", [tile]) if keys else held
-            return Flow(fetched, most)
+            return Flow(fetched, most, loads)
 
         entries = flow(stored.kind, label)
         spots = flow("in", f"{label}_places") if stored.place_bits else None
@@ -123,12 +147,16 @@ def _fill(
         reads=again,
         arrivals=arrivals,
         points=term.points,
+        turns=turns,
     )
 
 
 def _streamed(w: Writer, term: WorkTerm, operand: Operand, stay: Stay) -> list[Loop]:
     """Loops directly inside the mark, down to the sync, that the operand has: of what they go
-    over, each part is used in one iteration only, and needs room in that alone."""
+    over, each part is used in one iteration only, and needs room in that alone.  None where the
+    tile stays while a loop outside the mark goes on: each part is used once more then."""
+    if w.schedule.residency(stay, operand.variables, term.ranks).run:
+        return []
     steps = set(w.schedule.steps)
     inside = [loop for loop in w.schedule.loops[stay.position :] if loop in steps]
     inside = [loop for loop in inside if loop.of(term.ranks) and not loop.single]
@@ -155,6 +183,7 @@ def drains_of(w: Writer) -> tuple[Drain, ...]:
         resident = _resident(w, stay)
         drained = _drained(w, stay, name)
         distinct = _resident(w, outer)
+        turns, leaves = (None, "") if not (w.timed and drained) else _leaving(w, stay, name)
         found.append(
             Drain(
                 level=stay.level,
@@ -165,6 +194,8 @@ def drains_of(w: Writer) -> tuple[Drain, ...]:
                 drained=drained,
                 distinct=distinct,
                 outer_copies=_parts(w, outer),
+                turns=turns,
+                leaves=leaves,
             )
         )
     return tuple(found)
@@ -201,6 +232,25 @@ def _drained(w: Writer, stay: Stay, name: str) -> tuple[str, ...]:
         found.append(w.once(f"drained{name}", "+=", [*factors, tile]))
     w.scope = "result"
     return tuple(found)
+
+
+def _leaving(w: Writer, stay: Stay, name: str) -> tuple[Turns, str]:
+    """When tiles of the result leave, and the line of what one takes along."""
+    target = w.layer.target
+    plain = all(single(s) is not None for s in target.subscripts)
+    if len(w.layer.work) > 1 or not plain:
+        what = "several products" if plain else "subscripts that are no plain ranks"
+        raise ArchError(
+            f"overlap: {target.tensor} leaves {stay.level} piece by piece, and a line of {what} "
+            "does not tell in which epoch which of its parts comes back\n"
+            f"Keep {target.tensor} in {stay.level} from the start, or leave out overlap."
+        )
+    (term,) = w.layer.work
+    way = w.schedule.residency(stay, target.variables, term.ranks)
+    turns = turns_of(w, way, (), way.beside)
+    held = w.held(f"held{name}", target, "", way.keys)
+    tile = access(held, w.variables(way.keys))
+    return turns, w.sum(f"leaves{name}", w.variables(turns.keys), [("+", [tile])])
 
 
 def _parts(w: Writer, stay: Stay) -> int:

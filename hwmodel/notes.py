@@ -80,11 +80,23 @@ def _of_tiles(schedule: Schedule) -> Iterator[str]:
             )
 
 
+_OVERLAPS = {
+    None: "transfers and compute overlap fully",
+    "none": "an epoch is loaded, worked on and drained, and then the next one is",
+    "double": "while an epoch is worked on, the next is loaded and the one before drained",
+}
+
+
 def _of_time(layer: Layer, arch: Arch, schedule: Schedule) -> Iterator[str]:
     yield (
-        "time: transfers and compute overlap fully; a gated operation takes a cycle, a skipped "
-        "one none; finding the next stored entry takes no time"
+        f"time: {_OVERLAPS[arch.overlap]}; a gated operation takes a cycle, a skipped one none; "
+        "finding the next stored entry takes no time"
     )
+    if arch.overlap is not None:
+        yield (
+            "time: what comes whole comes by parts, fiber pointers and all, in proportion to their "
+            "entries; what is added once comes before the first epoch"
+        )
     yield "a PE has all that a step needs at once: the order of loops inside the sync is free"
     if not schedule.steps and arch.queue is None:
         yield "PEs wait for each other at the end only"

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.hwmodel.layer import Operand, WorkTerm
+from zeroskip.hwmodel.nest import Loop
 from zeroskip.hwmodel.policy import OperandPolicy, Policy, Stored
 
 
@@ -37,22 +38,46 @@ class Mask:
 
 
 @dataclass(frozen=True, slots=True)
+class Turns:
+    """In which epochs a tile comes or leaves: at the first, or the last, epoch of each iteration
+    of the loops outside the sync that are named here.
+
+    keys : of these, those that the tile has: the axes of its counts.
+    again : of these, those at which it comes again.
+    inner : loops inside the sync at which it comes again.
+    read, arrive : loops across PEs that it lacks: along which it is read, and arrives, once more.
+    within : whether it comes during the work of an epoch, not before it.
+    ahead : whether, where loads go ahead, there are two of it at a time.
+    """
+
+    keys: tuple[Loop, ...]
+    again: tuple[Loop, ...]
+    inner: tuple[Loop, ...]
+    read: tuple[Loop, ...]
+    arrive: tuple[Loop, ...]
+    within: bool
+    ahead: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Flow:
-    """Names of two counts of what fills a level, in one format.
+    """Names of counts of what fills a level, in one format.
 
     fetched : read from the level outside, over all fills; one read serves every instance that
         needs the same entry of an operand that does not depend on its place in the array.
         Empty where the operand comes whole.
     most : the largest number that one instance holds at a time, so that no entry is fetched
         again; empty where it is not asked for.
+    loads : what one tile brings, by the epochs that its `Turns` name; empty where nobody asks.
     """
 
     fetched: str
     most: str
+    loads: str = ""
 
     @property
     def names(self) -> set[str]:
-        return {name for name in (self.fetched, self.most) if name}
+        return {name for name in (self.fetched, self.most, self.loads) if name}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +105,7 @@ class Fill:
     reads, arrivals : how often each entry is read, and arrives somewhere: one read may serve
         several instances.
     points : of its term.
+    turns : when it comes; None for what comes once, before the loops, and where nobody asks.
     """
 
     operand: Operand
@@ -93,6 +119,7 @@ class Fill:
     arrivals: int
     points: int
     called: tuple[str, ...] = ()
+    turns: Turns | None = None
 
     @property
     def names(self) -> set[str]:
@@ -140,6 +167,8 @@ class Drain:
     resident, copies : distinct entries of every instance; instances with parts of the same ones.
     drained : entries that leave, by term; empty where each stays until the end and leaves once.
     distinct, outer_copies : what ``resident`` and ``copies`` are at the level outside.
+    turns, leaves : when tiles leave, and what one of them takes along; None and empty where each
+        entry leaves once, at the end, and where nobody asks.
     """
 
     level: str
@@ -150,6 +179,8 @@ class Drain:
     drained: tuple[str, ...]
     distinct: str
     outer_copies: int
+    turns: Turns | None = None
+    leaves: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ class Totals(ABC):
         """The accounting Einsums, as text that parses and evaluates."""
 
     @property
-    def of_units(self) -> dict[str, int]:
+    def of_units(self) -> dict[str, float]:
         """Figures of units, lanes and queues that an architecture may have, for tables."""
         return {}
 

@@ -103,20 +103,6 @@ def writes(entries: int, data: int, metadata: int = 0) -> Moves:
 Traffic = dict[tuple[str, str], Moves]
 
 
-@dataclass(frozen=True, slots=True)
-class Capacity:
-    """Bits that must fit a level at a time, and its capacity (None: unlimited)."""
-
-    level: str
-    needed_bits: int
-    capacity_bits: int | None
-
-    @property
-    def overflow_bits(self) -> int:
-        limit = self.capacity_bits
-        return 0 if limit is None else max(self.needed_bits - limit, 0)
-
-
 def traffic_of(
     layer: Layer,
     arch: Arch,
@@ -150,19 +136,36 @@ def traffic_of(
         for level in (fill.level, *_networks(arch, fill.parent, fill.level)):
             add(level, tensor, writes(arrived.entries, arrived.data, arrived.metadata))
     for (parent, level, tensor), times in whole.items():
-        outside = _storage(layer, arch, schedule, operands[tensor], tensor, arch.level(parent))
-        inside = _storage(layer, arch, schedule, operands[tensor], tensor, arch.level(level))
-        add(parent, tensor, times * _read(outside))
-        add(level, tensor, times * _written(inside))
+        read, written = whole_moves(layer, arch, schedule, operands, (parent, level, tensor))
+        add(parent, tensor, times * read)
+        add(level, tensor, times * written)
     innermost = {tensor: stays[-1].level for tensor, stays in schedule.stays.items()}
     for plan in accounting.terms:
-        for tensor, moves in _operations(plan, counts, arch, layer.target.tensor):
+        points = {name: total(counts, name) for _, name in plan.reads}
+        for tensor, moves in operation_moves(plan, points, arch, layer.target.tensor):
             add(innermost[tensor], tensor, moves)
-    for tensor, moves in _additions(layer, arch, accounting):
+    for tensor, moves in addition_moves(layer, arch, accounting):
         add(innermost[tensor], tensor, moves)
     for level, moves in _results(layer, arch, accounting, counts, result):
         add(level, layer.target.tensor, moves)
     return found
+
+
+def whole_moves(
+    layer: Layer,
+    arch: Arch,
+    schedule: Schedule,
+    operands: Mapping[str, Operand],
+    way: tuple[str, str, str],
+) -> tuple[Moves, Moves]:
+    """What a tensor that comes whole moves: reads of the level outside, writes of the level.
+
+    way : level outside, level, tensor.
+    """
+    parent, level, tensor = way
+    outside = _storage(layer, arch, schedule, operands[tensor], tensor, arch.level(parent))
+    inside = _storage(layer, arch, schedule, operands[tensor], tensor, arch.level(level))
+    return _read(outside), written_of(inside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,15 +202,20 @@ def _read(storage: Storage) -> Moves:
     return reads(storage.stored, storage.data_bits, storage.metadata_bits)
 
 
-def _written(storage: Storage) -> Moves:
+def written_of(storage: Storage) -> Moves:
     return writes(storage.stored, storage.data_bits, storage.metadata_bits)
 
 
-def _operations(plan: TermPlan, counts: Counts, arch: Arch, target: str) -> list[tuple[str, Moves]]:
-    """Reads of the innermost level at every operation; the accumulator is read and written."""
+def operation_moves(
+    plan: TermPlan, counted: Mapping[str, Any], arch: Arch, target: str
+) -> list[tuple[str, Moves]]:
+    """Reads of the innermost level at every operation; the accumulator is read and written.
+
+    counted : points by name, numbers or arrays.
+    """
     found = []
     for number, name in plan.reads:
-        points = total(counts, name)
+        points = counted[name]
         if number < 0:
             bits = points * arch.accumulator_bits
             moves = reads(points, bits) + writes(points, bits)
@@ -219,7 +227,7 @@ def _operations(plan: TermPlan, counts: Counts, arch: Arch, target: str) -> list
     return found
 
 
-def _additions(layer: Layer, arch: Arch, accounting: Accounting) -> list[tuple[str, Moves]]:
+def addition_moves(layer: Layer, arch: Arch, accounting: Accounting) -> list[tuple[str, Moves]]:
     """Each addition reads its term, and reads and writes the accumulator."""
     found = []
     for term, rules in zip(layer.additions, accounting.policy.additions, strict=True):
@@ -234,7 +242,7 @@ def _additions(layer: Layer, arch: Arch, accounting: Accounting) -> list[tuple[s
 
 def merged_of(accounting: Accounting, counts: Counts) -> int:
     """Parts of results that are added to another part of theirs on their way out."""
-    return sum(flow.resident - flow.distinct for flow in _flows(accounting, counts))
+    return sum(flow.resident - flow.distinct for flow in flows_of(accounting, counts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +266,7 @@ class _Flow:
         return self.drained - self.distinct
 
 
-def _flows(accounting: Accounting, counts: Counts) -> list[_Flow]:
+def flows_of(accounting: Accounting, counts: Counts) -> list[_Flow]:
     found = []
     for drain in accounting.drains:
         distinct = total(counts, drain.distinct) * drain.outer_copies
@@ -277,7 +285,7 @@ def _results(
     size = prod(layer.extents.shapes[layer.target.tensor])
     found: list[tuple[str, Moves]] = []
     held = arch.accumulator_bits
-    for flow in _flows(accounting, counts):
+    for flow in flows_of(accounting, counts):
         level, parent = flow.drain.level, flow.drain.parent
         last = parent == arch.off_chip.name
         inner = level != arch.local.name
@@ -296,39 +304,12 @@ def _results(
             found.append((name, writes(out, out * width)))
             found.append((name, writes(flow.again, back)))
         if last:
-            found.append((parent, _written(outside)))
+            found.append((parent, written_of(outside)))
             out = flow.partial
         found.append((parent, writes(out, out * width)))
         found.append((parent, reads(flow.partial, flow.partial * arch.accumulator_bits)))
         held = width
     return found
-
-
-def capacities(arch: Arch, accounting: Accounting, counts: Counts) -> tuple[Capacity, ...]:
-    """What one instance of each level must hold.
-
-    Of every operand its largest tile (an upper bound, since these need not be of one time); of
-    the result, its largest tile in the innermost level and where parts come back to it.
-    """
-    needed = dict.fromkeys((level.name for level in arch.levels[1:]), 0)
-    for plan in accounting.terms:
-        tiles = dict.fromkeys(needed, 0)
-        for fill in (fill for fills in plan.fills for fill in fills):
-            stored, held = fill.inner.stored, fill.inner
-            tiles[fill.level] += total(counts, held.entries.most) * (
-                arch.value_bits + stored.entry_bits
-            )
-            if held.places is not None:
-                tiles[fill.level] += total(counts, held.places.most) * stored.place_bits
-        needed = {name: max(needed[name], tiles[name]) for name in needed}
-    inner = True
-    for flow in _flows(accounting, counts):
-        if inner:
-            needed[flow.drain.level] += total(counts, flow.drain.most) * arch.accumulator_bits
-        inner = flow.again > 0
-    return tuple(
-        Capacity(level.name, needed[level.name], level.capacity_bits) for level in arch.levels[1:]
-    )
 
 
 def _storage(

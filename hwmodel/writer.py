@@ -28,6 +28,7 @@ class Writer:
     from it; fixed : counts of the real operands, by name.
     scope : the term at hand; tiles : what was counted by which line, so that it is written
         once in a term.
+    timed : whether it is asked in which epoch tiles come and leave.
     """
 
     layer: Layer
@@ -43,6 +44,7 @@ class Writer:
     fixed: dict[str, int] = field(default_factory=dict)
     scope: str = ""
     tiles: dict[str, str] = field(default_factory=dict)
+    timed: bool = False
 
     # ---- names --------------------------------------------------------------------------
 

@@ -337,6 +337,8 @@ def _fills(
         if not set(loop.ranks) <= own:
             break
         streamed.append(loop)
+    if len(fresh) < len(nest.outside(position, ranks)):
+        streamed = []  # each part is used once more at the loops over which the tile stays
     levels = list(nest.instances)
     leads = [lead for lead in leads if levels.index(lead.level) <= levels.index(level)]
     moving = fresh and level not in nest.refilled

@@ -1,0 +1,399 @@
+"""Time by epochs: what comes, is done and leaves in each iteration of the loops down to the sync.
+
+    none      load 0 | work 0 | drain 0 | load 1 | work 1 | drain 1 ...
+    double    load 0 | load 1 | load 2  | load 3  ...
+                     | work 0 | work 1  | work 2  ...
+                              | drain 0 | drain 1 ...
+
+Each phase, or with ``double`` each column, takes as long as the slowest of: the busiest PE, and of
+every level each port's bits over its bandwidth.  The total is their sum; with ``double`` the first
+load fills the pipeline and the last drain empties it.
+
+Tiles come before the first epoch that uses them and leave after the last (`turns`).  What comes or
+leaves inside an epoch goes on beside its work with ``double``, and is loaded and drained like the
+rest with ``none``.  A tensor that comes whole is spread over its parts by their entries, fiber
+pointers and all; what is added once comes before the first epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Literal
+
+import numpy as np
+
+from zeroskip.hwmodel.arch import Arch
+from zeroskip.hwmodel.bandwidth import KINDS, cycles_of_many, kinds_of, ports_of
+from zeroskip.hwmodel.costs import compute_cycles_by_step
+from zeroskip.hwmodel.epoch_bits import PHASES, Cells, EpochBits, Phase, Rows
+from zeroskip.hwmodel.layer import Layer
+from zeroskip.hwmodel.mapping import Schedule
+from zeroskip.hwmodel.nest import Loop, places
+from zeroskip.hwmodel.plan import Accounting, Drain, Encoded, Fill, TermPlan, Turns, total
+from zeroskip.hwmodel.traffic import (
+    Counts,
+    Moves,
+    Traffic,
+    addition_moves,
+    flows_of,
+    operation_moves,
+    reads,
+    writes,
+)
+
+Overlap = Literal["none", "double"]
+Wholes = Callable[[tuple[str, str, str]], tuple[Moves, Moves]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Epochs:
+    """The time of a layer, epoch by epoch.
+
+    cycles : of each epoch; with ``double``, in which they overlap, of each column of the pipeline,
+        which are two more.
+    limits : ``compute`` and levels -> the cycles in which each is what takes longest.
+    number : of epochs.
+    """
+
+    overlap: Overlap
+    cycles: Cells
+    limits: dict[str, float]
+    number: int
+
+    @property
+    def total(self) -> float:
+        found = self.cycles.sum()
+        return float(found) if self.cycles.dtype.kind == "f" else int(found)
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """For tables: their number, the ends of the pipeline, and what bounds for how long."""
+        found: dict[str, float] = {"epochs": self.number}
+        if self.overlap == "double":
+            found["cycles, first load"] = self.cycles[0].item()
+            found["cycles, last drain"] = self.cycles[-1].item()
+        return found | {f"cycles, bound by {name}": n for name, n in self.limits.items()}
+
+
+@dataclass(slots=True)
+class _Term:
+    """The epochs of one term: a row of iterations each, in order, and where the first stands."""
+
+    plan: TermPlan
+    loops: tuple[Loop, ...]
+    rows: Rows
+    start: int
+
+    def columns(self, loops: Iterable[Loop]) -> list[int]:
+        names = [loop.name for loop in self.loops]
+        return [names.index(loop.name) for loop in loops]
+
+    def pick(self, counts: Cells, loops: Sequence[Loop], at: Any = slice(None)) -> Cells:
+        """Counts over iterations of ``loops``, for the epochs ``at``."""
+        rows = self.rows[at]
+        if not loops:
+            return np.full(len(rows), counts)
+        return np.asarray(counts[tuple(rows[:, column] for column in self.columns(loops))])
+
+    def turning(self, turns: Turns, *, last: bool) -> Rows:
+        """The first, or last, epoch of each iteration of what a tile comes at."""
+        held = self.rows[:, sorted(self.columns([*turns.keys, *turns.again]))]
+        changed = np.any(held[1:] != held[:-1], axis=1)
+        return np.flatnonzero([*changed, True] if last else [True, *changed])
+
+    def often(self, layer: Layer, outer: Sequence[Loop], inner: Sequence[Loop], at: Rows) -> Cells:
+        """How many iterations of ``inner`` there are in those of ``outer``, at these epochs."""
+        extents, found = layer.extents.ranks, np.ones(len(at), np.int64)
+        for rank in dict.fromkeys(loop.rank for loop in inner):
+            before = [loop for loop in outer if loop.rank == rank]
+            mine = [loop for loop in inner if loop.rank == rank]
+            table = np.zeros([loop.count for loop in before], np.int64)
+            for row in places([*before, *mine], extents, [rank]):
+                table[row[: len(before)]] += 1
+            found = found * self.pick(table, before, at)
+        return found
+
+
+def epochs_of(
+    layer: Layer,
+    arch: Arch,
+    schedule: Schedule,
+    accounting: Accounting,
+    counts: Counts,
+    traffic: Traffic,
+    wholes: Wholes,
+    stored: Moves,
+) -> Epochs:
+    """The epochs of a layer on an architecture that says how loads and work overlap.
+
+    traffic : all that moves; its bits are those of all epochs together.
+    wholes : (level outside, level, tensor) -> what a tensor that comes whole moves at either.
+    stored : what the result moves off chip, in its format there.
+    """
+    terms: list[_Term] = []
+    number = 0
+    for plan in accounting.terms:
+        if plan.term.points:
+            terms.append(_term(layer, schedule, plan, number))
+            number += len(terms[-1].rows)
+    number = max(number, 1)
+    means = any(x.dtype.kind == "f" for x in counts.values())
+    bits = EpochBits(number, float if means else np.int64)
+    compute: Cells = np.zeros(number, bits.kind)
+    for term in terms:
+        steps = compute_cycles_by_step(arch, term.plan, counts)
+        compute[term.start : term.start + len(term.rows)] = term.pick(steps, term.loops)
+    _fills(layer, arch, accounting, counts, terms, wholes, bits)
+    _operations(layer, arch, schedule, accounting, counts, terms, bits)
+    _drains(layer, arch, accounting, counts, terms, stored, bits)
+    if not means:
+        _check(arch, traffic, bits)
+    return _timed(arch, compute, bits)
+
+
+def _term(layer: Layer, schedule: Schedule, plan: TermPlan, start: int) -> _Term:
+    loops = tuple(step for step in schedule.steps if step.rank in plan.term.ranks)
+    found = sorted(places(loops, layer.extents.ranks, plan.term.ranks))
+    return _Term(plan, loops, np.array(found, np.int64).reshape(len(found), len(loops)), start)
+
+
+# ---- operands -----------------------------------------------------------------------------
+
+
+def _fills(
+    layer: Layer,
+    arch: Arch,
+    accounting: Accounting,
+    counts: Counts,
+    terms: Sequence[_Term],
+    wholes: Wholes,
+    bits: EpochBits,
+) -> None:
+    of_fill = {id(fill): term for term in terms for fills in term.plan.fills for fill in fills}
+    come: set[tuple[str, str, str]] = set()
+    for fill in accounting.fills:
+        term, turns = of_fill.get(id(fill)), fill.turns
+        if fill.outer is None:
+            way = (fill.parent, fill.level, fill.operand.tensor)
+            if fill.whole and way not in come:  # else nobody needs it, or it came for another term
+                _whole(fill, counts, term, wholes(way), bits)
+            if fill.whole:
+                come.add(way)
+        elif turns is None or term is None:
+            entries = [_total(held, counts) for held in (fill.outer, fill.inner)]
+            read, written = _moves(arch, fill, *entries)
+            bits.add("load", fill.parent, read, 0)
+            bits.add("load", fill.level, _times(written, fill.arrivals, max(fill.reads, 1)), 0)
+        else:
+            first = term.turning(turns, last=False)
+            entries = [_loaded(term, turns, x, counts, first) for x in (fill.outer, fill.inner)]
+            read, written = _moves(arch, fill, *entries)
+            reading = term.often(layer, turns.again, [*turns.inner, *turns.read], first)
+            arriving = term.often(layer, turns.again, [*turns.inner, *turns.arrive], first)
+            beside = turns.within and arch.overlap == "double"
+            phase: Phase = "work" if beside else "load"
+            bits.add(phase, fill.parent, _times(read, reading), first + term.start)
+            bits.add(phase, fill.level, _times(written, arriving), first + term.start)
+
+
+def _whole(
+    fill: Fill, counts: Counts, term: _Term | None, moved: tuple[Moves, Moves], bits: EpochBits
+) -> None:
+    """A tensor that comes whole: each part has its share of all bits, by its entries."""
+    name, start = fill.inner.entries.loads, 0 if term is None else term.start
+    at, entries = np.array([start]), np.array([1])
+    if term is not None and fill.turns is not None and name:
+        first = term.turning(fill.turns, last=False)
+        at, entries = first + start, term.pick(counts[name], fill.turns.keys, first)
+    for level, moves in zip((fill.parent, fill.level), moved, strict=True):
+        bits.share("load", level, moves, entries, at)
+
+
+def _loaded(term: _Term, turns: Turns, held: Encoded, counts: Counts, at: Rows) -> tuple[Any, Any]:
+    """Entries, and places, of a tile at these epochs."""
+    entries = term.pick(counts[held.entries.loads], turns.keys, at)
+    if held.places is None:
+        return entries, 0
+    return entries, term.pick(counts[held.places.loads], turns.keys, at)
+
+
+def _total(held: Encoded, counts: Counts) -> tuple[Any, Any]:
+    spots = 0 if held.places is None else total(counts, held.places.fetched)
+    return total(counts, held.entries.fetched), spots
+
+
+def _moves(
+    arch: Arch, fill: Fill, outer: tuple[Any, Any], inner: tuple[Any, Any]
+) -> tuple[Moves, Moves]:
+    """Reads of the level outside, writes of the level: (entries, places) in the format of each."""
+    assert fill.outer is not None
+    bits = []
+    for held, (entries, spots) in ((fill.outer, outer), (fill.inner, inner)):
+        metadata = entries * held.stored.entry_bits + spots * held.stored.place_bits
+        bits.append((entries, entries * arch.value_bits, metadata))
+    return reads(*bits[0]), writes(*bits[1])
+
+
+def _times(moves: Moves, times: Any, over: int = 1) -> Moves:
+    """So many times, over what divides it."""
+    found = {kind: number * times for kind, number in kinds_of(moves).items()}
+    if over > 1:
+        found = {k: x // over if isinstance(x, int) else x / over for k, x in found.items()}
+    return Moves(**{f"{kind.replace(' ', '_')}_bits": x for kind, x in found.items()})
+
+
+# ---- operations ---------------------------------------------------------------------------
+
+
+def _operations(
+    layer: Layer,
+    arch: Arch,
+    schedule: Schedule,
+    accounting: Accounting,
+    counts: Counts,
+    terms: Sequence[_Term],
+    bits: EpochBits,
+) -> None:
+    innermost = {tensor: stays[-1].level for tensor, stays in schedule.stays.items()}
+    for term in terms:
+        counted = {}
+        for _, name in term.plan.reads:
+            apart = tuple(range(len(term.loops), counts[name].ndim))
+            counted[name] = term.pick(counts[name].sum(axis=apart), term.loops)
+        here = slice(term.start, term.start + len(term.rows))
+        for tensor, moves in operation_moves(term.plan, counted, arch, layer.target.tensor):
+            bits.add("work", innermost[tensor], moves, here)
+    for tensor, moves in addition_moves(layer, arch, accounting):
+        bits.add("load", innermost[tensor], moves, 0)
+
+
+# ---- the result ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaving:
+    """Entries of the result that go one way, by its comings and leavings.
+
+    first, last : epochs at which a tile is there first and last.
+    out : entries that leave; of these back : came back before; new : are not outside yet; final :
+        do not come back.
+    """
+
+    first: Rows
+    last: Rows
+    out: Any
+    back: Any
+    new: Any
+    final: Any
+
+
+def _drains(
+    layer: Layer,
+    arch: Arch,
+    accounting: Accounting,
+    counts: Counts,
+    terms: Sequence[_Term],
+    stored: Moves,
+    bits: EpochBits,
+) -> None:
+    """Tiles leave after their last epoch; what comes back does before the first."""
+    size = prod(layer.extents.shapes[layer.target.tensor])
+    held, wide = arch.accumulator_bits, arch.accumulator_bits
+    for flow in flows_of(accounting, counts):
+        level, parent = flow.drain.level, flow.drain.parent
+        turns = flow.drain.turns if terms else None
+        if turns is None:
+            end = np.array([bits.number - 1])
+            numbers = flow.drained, 0, flow.distinct, flow.distinct
+            way = _Leaving(end, end, *(np.array([number]) for number in numbers))
+        else:
+            way = _piecewise(layer, flow.drain, turns, counts, terms[0])
+        beside = turns is not None and turns.within and arch.overlap == "double"
+        load: Phase = "work" if beside else "load"
+        drain: Phase = "work" if beside else "drain"
+        width = wide if flow.partial else arch.value_bits
+        parts = way.out - way.final
+        bits.add(load, level, writes(0, way.back * wide), way.first)
+        bits.add(load, parent, reads(0, way.back * wide), way.first)
+        bits.add(drain, parent, reads(0, (way.out - way.new - way.back) * wide), way.last)
+        last = parent == arch.off_chip.name
+        if last and level != arch.local.name:
+            bits.add(drain, level, reads(0, parts * wide), way.last)
+            leaving = reads(0, size * arch.value_bits)
+            bits.share(drain, level, leaving, way.final, way.last)
+        else:
+            bits.add(drain, level, reads(0, way.out * held), way.last)
+        if last:
+            bits.share(drain, parent, stored, way.final, way.last)
+        bits.add(drain, parent, writes(0, (parts if last else way.out) * width), way.last)
+        held = width
+
+
+def _piecewise(layer: Layer, drain: Drain, turns: Turns, counts: Counts, term: _Term) -> _Leaving:
+    """Tiles that have no place in common, of a line of one product."""
+    first, last = term.turning(turns, last=False), term.turning(turns, last=True)
+    tile = term.pick(counts[drain.leaves], turns.keys, first)
+    out = tile * term.often(layer, turns.again, [*turns.inner, *turns.arrive], first)
+    anew = ~term.rows[first][:, term.columns(turns.again)].any(axis=1)
+    keys = term.rows[first][:, term.columns(turns.keys)]
+    last_of = {tuple(key): number for number, key in enumerate(keys.tolist())}
+    final = np.zeros_like(tile)
+    final[list(last_of.values())] = 1
+    return _Leaving(
+        first + term.start,
+        last + term.start,
+        out=out,
+        back=out - np.where(anew, tile * drain.copies, 0),
+        new=np.where(anew, tile * drain.outer_copies, 0),
+        final=final * tile * drain.outer_copies,
+    )
+
+
+# ---- time ---------------------------------------------------------------------------------
+
+
+def _check(arch: Arch, traffic: Traffic, bits: EpochBits) -> None:
+    """All epochs together move what the layer moves."""
+    for level in arch.levels:
+        every = sum((m for (name, _), m in traffic.items() if name == level.name), Moves())
+        for kind, number in kinds_of(every).items():
+            cells = [moved[kind] for (_, at), moved in bits.moved.items() if at == level.name]
+            found = sum(int(x.sum()) for x in cells)
+            assert found == number, f"{level.name}, {kind}: {found} bits by epochs of {number}"
+
+
+def _timed(arch: Arch, compute: Cells, bits: EpochBits) -> Epochs:
+    """How long each phase, or each column of the pipeline, takes."""
+    assert arch.overlap is not None
+    number, ahead = bits.number, arch.overlap == "double"
+    columns: list[list[tuple[Phase, int]]] = [[(phase, 0)] for phase in PHASES]
+    if ahead:
+        columns = [[(phase, late) for late, phase in enumerate(PHASES)]]
+    length = number + (len(PHASES) - 1 if ahead else 0)
+    cycles: Cells = np.zeros(length, bits.kind)
+    limits: dict[str, float] = {}
+    for column in columns:
+        times: dict[str, Cells] = {}
+        for phase, late in column:
+            if phase == "work":
+                times["compute"] = np.zeros(length, bits.kind)
+                times["compute"][late : late + number] = compute
+        for level in arch.levels:
+            moved: dict[str, Cells] = {kind: np.zeros(length, bits.kind) for kind in KINDS}
+            for phase, late in column:
+                for kind, cells in bits.moved.get((phase, level.name), {}).items():
+                    moved[kind][late : late + number] += cells
+            beside = arch.number(level)
+            ports = [cycles_of_many(x, rate, beside) for x, rate in ports_of(level, moved)]
+            if ports:
+                times[level.name] = np.maximum.reduce(ports)
+        if not times:
+            continue
+        every = np.stack(list(times.values()))
+        longest, which = every.max(axis=0), every.argmax(axis=0)
+        cycles += longest
+        for place, name in enumerate(times):
+            limits[name] = limits.get(name, 0) + longest[which == place].sum().item()
+    return Epochs(arch.overlap, cycles, limits, number)

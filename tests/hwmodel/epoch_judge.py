@@ -1,0 +1,391 @@
+"""The judge of time: walks a mapped nest epoch by epoch, and keeps what every level holds.
+
+Like `simulator`, of which it has the nest, it imports nothing of zeroskip, and is slow on purpose.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import pairwise
+from math import ceil
+from typing import Any
+
+from simulator import Access, Design, Loop, Nest, Place, Point
+
+BUSY = ("load", "work", "drain")
+Times = list[dict[str, int]]
+
+
+@dataclass
+class Machine:
+    """What the time of a nest depends on beside it.
+
+    rates : level -> bits a cycle of reads, writes, reads and writes of metadata; None: unlimited,
+        or with the data.
+    number : instances of each level.
+    bits_of : (tensor, level) -> bits of an entry's coordinates, and of a place.
+    whole : (level outside, level, tensor) -> (data, metadata) of all of it, read and written.
+    stored : (data, metadata) of the result off chip; size : its places.
+    """
+
+    double: bool
+    rates: dict[str, tuple[float | None, float | None, float | None, float | None]]
+    number: dict[str, int]
+    bits_of: Callable[[str, str], tuple[int, int]]
+    whole: Callable[[str, str, str], tuple[tuple[int, int], tuple[int, int]]]
+    stored: tuple[int, int]
+    size: int
+    local: str
+    value: int = 16
+    wide: int = 32
+
+
+@dataclass
+class Log:
+    """(phase, level, epoch) -> bits read, written, and those of metadata; epoch -> cycles."""
+
+    bits: dict[tuple[str, str, int], list[int]] = field(
+        default_factory=lambda: defaultdict(lambda: [0, 0, 0, 0])
+    )
+    compute: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+
+    def read(self, phase: str, level: str, epoch: int, data: int, metadata: int = 0) -> None:
+        self.bits[phase, level, epoch][0] += data
+        self.bits[phase, level, epoch][2] += metadata
+
+    def write(self, phase: str, level: str, epoch: int, data: int, metadata: int = 0) -> None:
+        self.bits[phase, level, epoch][1] += data
+        self.bits[phase, level, epoch][3] += metadata
+
+
+def cycles(nest: Nest, design: Design, machine: Machine) -> list[int]:
+    """Cycles of every epoch, or of every column of the pipeline."""
+    log = Log()
+    start = 0
+    come: set[tuple[str, str, str]] = set()
+    visits: list[tuple[int, Point, list[Access]]] = []
+    for term in nest.work():
+        if not nest.points(term):
+            continue
+        ranks = nest.ranks(term)
+        steps = nest.outside(nest.sync, ranks)
+        order = sorted({nest.when(steps, at) for at in nest.points(term)})
+        epoch_of = {when: start + number for number, when in enumerate(order)}
+        epochs = [(epoch_of[nest.when(steps, at)], at) for at in nest.points(term)]
+        _work(nest, design, machine, term, epochs, log)
+        for access in term:
+            for outer, inner in pairwise(nest.stays[access.tensor]):
+                _come(nest, machine, term, access, outer, inner, epochs, log, come, start)
+        visits += [(epoch, at, term) for epoch, at in epochs]
+        start += len(order)
+    if not start:  # nothing to do: all of the result leaves after one epoch all the same
+        visits = [(0, at, term) for term in nest.work() for at in nest.sums(term)]
+        start = 1
+    for term in nest.additions():
+        _add(nest, machine, term, log, come)
+    held = machine.wide
+    for outer, inner in reversed(list(pairwise(nest.stays[nest.result]))):
+        held = _leave(nest, machine, outer, inner, visits, start - 1, held, log)
+    return _columns(machine, log, start)
+
+
+def _work(
+    nest: Nest,
+    design: Design,
+    machine: Machine,
+    term: list[Access],
+    epochs: list[tuple[int, Point]],
+    log: Log,
+) -> None:
+    busy: dict[int, dict[Any, int]] = defaultdict(lambda: defaultdict(int))
+    for epoch, at in epochs:
+        places = [access.place(at) for access in term]
+        zero = {a.tensor for a, p in zip(term, places, strict=True) if not a.values.get(p)}
+        if any(
+            not a.held(p, nest.stays[a.tensor][-1][0])
+            for a, p in zip(term, places, strict=True)
+            if a.tensor in design.skip
+        ):
+            continue
+        busy[epoch][nest.pe(at)] += 1
+        closed = [targets for targets, conditions in design.gate if zero & conditions]
+        for access in term:
+            level = nest.stays[access.tensor][-1][0]
+            if not any(access.tensor in targets for targets in closed):
+                entry, place = machine.bits_of(access.tensor, level)
+                log.read("work", level, epoch, machine.value, entry or place)
+        if not any(nest.result in targets for targets in closed):
+            level = nest.stays[nest.result][-1][0]
+            log.read("work", level, epoch, machine.wide)
+            log.write("work", level, epoch, machine.wide)
+    each = max(len(term) - 1, 1)
+    for epoch, pes in busy.items():
+        log.compute[epoch] = -(-max(pes.values()) * each // design.multipliers)
+
+
+def _fresh(nest: Nest, position: int, term: list[Access], own: set[str]) -> tuple[Any, bool, bool]:
+    """Loops at whose iterations a tile comes anew, whether there are others directly outside the
+    mark, and whether it comes within an epoch."""
+    ranks = nest.ranks(term)
+    fresh = nest.fresh(position, ranks, own)
+    steps = nest.outside(nest.sync, ranks)
+    inside = any(all(loop is not step for step in steps) for loop in fresh)
+    return fresh, len(fresh) < len(nest.outside(position, ranks)), inside
+
+
+def _come(
+    nest: Nest,
+    machine: Machine,
+    term: list[Access],
+    access: Access,
+    outer: tuple[str, int],
+    inner: tuple[str, int],
+    epochs: list[tuple[int, Point]],
+    log: Log,
+    come: set[tuple[str, str, str]],
+    start: int,
+) -> None:
+    level, position = inner
+    own, above = access.names(), set(nest.instances[level])
+    around = set(nest.instances[outer[0]])
+    fresh, stays, within = _fresh(nest, position, term, own)
+    phase = "work" if within and machine.double else "load"
+    tiles: dict[Any, dict[Place, int]] = defaultdict(dict)
+    touched: dict[Any, set[Place]] = defaultdict(set)
+    for _, at in epochs:
+        touched[nest.when(fresh, at), nest.pe(at, above)].add(access.place(at))
+    moving = bool(fresh) and level not in nest.refilled
+    halo = moving and any(
+        places & touched.get(_earlier(key), set()) for key, places in touched.items()
+    )
+    parts: list[Loop] = []
+    if not stays and not halo:
+        for loop in nest.in_time(nest.loops[position : nest.sync], nest.ranks(term)):
+            if not _alone(access, loop.rank):
+                break
+            parts.append(loop)
+    first: dict[Any, int] = {}
+    for epoch, at in epochs:
+        key = nest.when(fresh, at), nest.when(parts, at)
+        first[key] = min(first.get(key, epoch), epoch)
+    for _, at in epochs:
+        place = access.place(at)
+        if access.inside(place):
+            when = first[nest.when(fresh, at), nest.when(parts, at)]
+            tiles[nest.when(fresh, at), nest.pe(at, above)][place] = when
+    whole = not above and not any(loop.rank in own for loop in fresh)
+    if whole:
+        way = (outer[0], level, access.tensor)
+        if way not in come:
+            every = {place: when for tile in tiles.values() for place, when in tile.items()}
+            weights: dict[int, int] = dict.fromkeys(sorted(set(first.values())), 0)
+            for place, when in every.items():
+                weights[when] += access.held(place, level)
+            if not parts:
+                weights = {start: 1}
+            read, written = machine.whole(*way)
+            _shared(weights, read, lambda e, d, m: log.read("load", outer[0], e, d, m))
+            _shared(weights, written, lambda e, d, m: log.write("load", level, e, d, m))
+        come.add(way)
+        return
+    ranked = {loop.name: loop for loop in nest.loops}
+    served = set()
+    for key, tile in tiles.items():
+        when, here = key
+        before = tiles.get(_earlier(key), {}) if halo else {}
+        group = tuple(
+            (name, pe)
+            for name, pe in here
+            if ranked[name].rank in own
+            or set(ranked[name].dims) <= around
+            or outer[0] in nest.singly
+        )
+        for place in tile.keys() - before.keys():
+            epoch = tile[place]
+            entry, spot = machine.bits_of(access.tensor, level)
+            held = access.held(place, level)
+            log.write(phase, level, epoch, held * machine.value, held * entry + spot)
+            if (when, group, place) not in served:
+                served.add((when, group, place))
+                entry, spot = machine.bits_of(access.tensor, outer[0])
+                held = access.held(place, outer[0])
+                log.read(phase, outer[0], epoch, held * machine.value, held * entry + spot)
+
+
+def _alone(access: Access, rank: str) -> bool:
+    """Whether a rank is an axis by itself, and in no other."""
+    return sum(rank in code.co_names for code in access.codes) == 1 and rank in access.subscripts
+
+
+def _earlier(key: tuple[Place, Any]) -> tuple[Place, Any]:
+    when, here = key
+    return (*when[:-1], when[-1] - 1) if when else (), here
+
+
+def _shared(
+    weights: dict[int, int], bits: tuple[int, int], put: Callable[[int, int, int], None]
+) -> None:
+    """Bits spread over epochs by weights, through each so much as is full."""
+    epochs = sorted(weights)
+    every = sum(weights.values())
+    if not every:
+        put(epochs[-1], *bits)
+        return
+    through = 0
+    gone = (0, 0)
+    for epoch in epochs:
+        through += weights[epoch]
+        until = (bits[0] * through // every, bits[1] * through // every)
+        put(epoch, until[0] - gone[0], until[1] - gone[1])
+        gone = until
+
+
+def _add(
+    nest: Nest, machine: Machine, term: list[Access], log: Log, come: set[tuple[str, str, str]]
+) -> None:
+    """What is added is there before the first epoch."""
+    points = nest.points(term)
+    result = nest.stays[nest.result][-1][0]
+    log.read("load", result, 0, len(points) * machine.wide)
+    log.write("load", result, 0, len(points) * machine.wide)
+    for access in term:
+        own = access.names()
+        level = nest.stays[access.tensor][-1][0]
+        entry, spot = machine.bits_of(access.tensor, level)
+        log.read("load", level, 0, len(points) * machine.value, len(points) * (entry or spot))
+        for (outer, _), (inner, _) in pairwise(nest.stays[access.tensor]):
+            above, around = set(nest.instances[inner]), set(nest.instances[outer])
+            if not above:
+                if (outer, inner, access.tensor) not in come:
+                    read, written = machine.whole(outer, inner, access.tensor)
+                    log.read("load", outer, 0, *read)
+                    log.write("load", inner, 0, *written)
+                come.add((outer, inner, access.tensor))
+                continue
+            ranked = {loop.name: loop for loop in nest.loops}
+            arrived, served = set(), set()
+            for at in points:
+                place = access.place(at)
+                if not access.inside(place):
+                    continue
+                here = nest.pe(at, above)
+                arrived.add((here, place))
+                group = tuple(
+                    (name, pe)
+                    for name, pe in here
+                    if ranked[name].rank in own
+                    or set(ranked[name].dims) <= around
+                    or outer in nest.singly
+                )
+                served.add((group, place))
+            for found, at_level, put in ((served, outer, log.read), (arrived, inner, log.write)):
+                entry, spot = machine.bits_of(access.tensor, at_level)
+                for _, place in found:
+                    held = access.held(place, at_level)
+                    put("load", at_level, 0, held * machine.value, held * entry + spot)
+
+
+def _leave(
+    nest: Nest,
+    machine: Machine,
+    outer: tuple[str, int],
+    inner: tuple[str, int],
+    visits: list[tuple[int, Point, list[Access]]],
+    end: int,
+    held: int,
+    log: Log,
+) -> int:
+    """held : bits of a part in the level; those outside it are returned."""
+    (parent, _), (level, position) = outer, inner
+    codes = [compile(text, "", "eval") for text in nest.target]
+    own = nest.target_ranks()
+    tiles: dict[Any, set[Place]] = defaultdict(set)
+    span: dict[Any, tuple[int, int]] = {}
+    around: dict[Any, Any] = {}
+    pieces, within = False, False
+    busy = any(nest.points(term) for term in nest.work())
+    for epoch, at, term in visits:
+        fresh, _, inside = _fresh(nest, position, term, own)
+        pieces, within = pieces or bool(fresh), within or (inside and busy)
+        key = nest.when(fresh, at), nest.pe(at, set(nest.instances[level]))
+        tiles[key].add(tuple(eval(code, {}, at) for code in codes))
+        low, high = span.get(key[0], (epoch, epoch))
+        span[key[0]] = min(low, epoch), max(high, epoch)
+        around[key] = nest.pe(at, set(nest.instances[parent]))
+    if not pieces:
+        span = dict.fromkeys(span, (end, end))
+    load = "work" if within and machine.double else "load"
+    drain = "work" if within and machine.double else "drain"
+    here: set[Any] = set()
+    outside: set[Any] = set()
+    final: dict[Place, int] = {}
+    events = []
+    for key in sorted(tiles, key=lambda key: (span[key[0]], key[0])):
+        for place in tiles[key]:
+            returns = (key[1], place) in here
+            merges = not returns and (around[key], place) in outside
+            here.add((key[1], place))
+            outside.add((around[key], place))
+            events.append((span[key[0]], place, returns, merges))
+            final[place] = span[key[0]][1]
+    partial = sum(returns or merges for _, _, returns, merges in events)
+    last = parent == nest.stays[nest.result][0][0]
+    width = machine.wide if partial else machine.value
+    closed: set[Place] = set()
+    weights: dict[int, int] = dict.fromkeys((high for (_, high), *_ in events), 0)
+    for (low, high), place, returns, merges in events:
+        if returns:
+            log.write(load, level, low, machine.wide)
+            log.read(load, parent, low, machine.wide)
+        if merges:
+            log.read(drain, parent, high, machine.wide)
+        ends = final[place] == high and place not in closed
+        if last and ends:
+            closed.add(place)
+            weights[high] += 1
+        if not last or not ends:
+            log.write(drain, parent, high, width)
+        if not (last and level != machine.local):
+            log.read(drain, level, high, held)
+        elif not ends:
+            log.read(drain, level, high, machine.wide)
+    if last:
+        weights = weights or {end: 0}
+        _shared(weights, machine.stored, lambda e, d, m: log.write(drain, parent, e, d, m))
+        if level != machine.local:
+            bits = machine.size * machine.value, 0
+            _shared(weights, bits, lambda e, d, m: log.read(drain, level, e, d, m))
+    return width
+
+
+def _columns(machine: Machine, log: Log, number: int) -> list[int]:
+    """The time of each epoch, phase after phase; or of each column, phases of three epochs side by
+    side."""
+    if not machine.double:
+        return [
+            sum(_slowest(machine, log, [(phase, epoch)]) for phase in BUSY)
+            for epoch in range(number)
+        ]
+    return [
+        _slowest(machine, log, [(phase, column - late) for late, phase in enumerate(BUSY)])
+        for column in range(number + 2)
+    ]
+
+
+def _slowest(machine: Machine, log: Log, phases: list[tuple[str, int]]) -> int:
+    most = max((log.compute.get(epoch, 0) for phase, epoch in phases if phase == "work"), default=0)
+    for level, rates in machine.rates.items():
+        moved = [log.bits.get((phase, level, epoch), [0, 0, 0, 0]) for phase, epoch in phases]
+        read, write, read_metadata, write_metadata = map(sum, zip(*moved, strict=True))
+        for data, metadata, rate, apart in (
+            (read, read_metadata, rates[0], rates[2]),
+            (write, write_metadata, rates[1], rates[3]),
+        ):
+            loads = [(data if apart else data + metadata, rate), (metadata, apart)]
+            for bits, port in loads:
+                if port is not None:
+                    most = max(most, ceil(Fraction(bits) / Fraction(port) / machine.number[level]))
+    return most
