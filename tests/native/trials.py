@@ -379,8 +379,12 @@ def _sanitize(place: Path, calls: Sequence[tuple[Trial, Record]], flags: Sequenc
             _sanitize(place, some, flags)
         return
     for (trial, record), buffers in zip(calls, left, strict=True):
-        for key, got, want in zip(
-            record.prepared.lowered.buffers, buffers, record.after, strict=True
-        ):
+        names = record.prepared.lowered.buffers
+        held = dict(zip(names, record.after, strict=True))
+        target = record.prepared.lowered.form.target.tensor
+        for key, got, want in zip(names, buffers, record.after, strict=True):
+            if ("ends",) in held and key in (("inners",), ("vals", target)):
+                kept = int(held["ends",][-1])  # what is behind the last row says nothing
+                got, want = got[:kept], want.reshape(-1)[:kept]
             if key[0] not in SCRATCH and not same(got, want.reshape(-1)):
                 trial.verdict = f"WRONG, sanitized: {key}: {got.tolist()} for {want.tolist()}"
