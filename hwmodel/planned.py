@@ -1,7 +1,7 @@
 """What a charge knows before it sees an operand's values: layer, mapping, policy, accounting.
 
 It depends on the line, the architecture, the mapping and the shapes alone, and is remembered for
-those that were charged last: other operands of these shapes cost no second derivation.  Where a
+those that were met last: other operands of these shapes cost no second derivation.  Where a
 mapping numbers places, it depends on operands too, and nothing is remembered.
 """
 
@@ -22,6 +22,7 @@ from zeroskip.hwmodel.notes import assumptions_of, missing_of
 from zeroskip.hwmodel.occupancy import numberings_of
 from zeroskip.hwmodel.plan import Accounting
 from zeroskip.hwmodel.policy import Policy, policy_of
+from zeroskip.native.recent import Recent
 
 MOST = 128
 """Plans that are kept."""
@@ -39,7 +40,7 @@ class Planned:
     missing: tuple[str, ...]
 
 
-_kept: dict[Any, tuple[LayerSpec, Arch, Planned]] = {}
+_kept: Recent[Any, tuple[LayerSpec, Arch, Planned]] = Recent(MOST)
 
 
 def planned(
@@ -63,12 +64,10 @@ def planned(
     shapes = {name: operand.shape for name, operand in operands.items()}
     zeros = [name for name, operand in operands.items() if operand.explicit_zeros]
     key = (id(spec), id(arch), *shapes.items(), repr(mapping), repr(zero), *zeros, effectual)
-    found = _kept.pop(key, None)  # it holds line and architecture, so that ids stay theirs
+    found = _kept.get(key)  # it holds line and architecture, so that ids stay theirs
     if found is None:
-        found = spec, arch, _plan(spec, arch, operands, mapping, zero, effectual, {})
-    _kept[key] = found
-    while len(_kept) > MOST:
-        _kept.pop(next(iter(_kept)), None)
+        plan = _plan(spec, arch, operands, mapping, zero, effectual, {})
+        found = _kept.keep(key, (spec, arch, plan))
     return found[2]
 
 

@@ -39,6 +39,7 @@ MAY_IMPORT = {
         "zeroskip.formats",
         "zeroskip.native.engine",
         "zeroskip.native.filed",
+        "zeroskip.native.recent",
         "zeroskip.native.routines",
     ),
 }

@@ -4,6 +4,7 @@ import numpy as np
 
 import zeroskip as zs
 from zeroskip.hwmodel import planned
+from zeroskip.native.recent import Recent
 
 TEXT = "Z[m,n] = A[m,k]*B[k,n]"
 RNG = np.random.default_rng(0)
@@ -33,7 +34,7 @@ def test_what_a_plan_depends_on_has_another():
 
 
 def test_no_more_plans_are_kept_than_that(monkeypatch):
-    monkeypatch.setattr(planned, "MOST", 2)
+    monkeypatch.setattr(planned, "_kept", Recent(2))
     for n in range(1, 5):
         zs.charge(TEXT, "dense", A=A[:n], B=B)
     assert len(planned._kept) == 2
