@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -48,12 +48,14 @@ class Density:
         Non-zeros over elements, 0 .. 1; an array is a sweep over its values.  None only with
         a structure, which says it; of a band it is then full.
     structure : str, optional
-        ``"2:4"``: exactly 2 of every 4 neighbours along the last axis are non-zero; ``"4:8 2:4"``:
+        ``"2:4"``: exactly 2 of every 4 neighbours along ``axis`` are non-zero; ``"4:8 2:4"``:
         so are those of 4 of every 8 such groups, and the others are empty (hierarchical, outermost
         first).  ``"banded"``: only places (…, i, j) with |i - j| <= ``width`` are, any of them as
         likely as any other.  Without it, non-zeros lie anywhere.
     width : int
         Of a band: diagonals on either side of the main one.
+    axis : int, optional
+        Of groups G:H; the last one by default.
 
     Examples
     --------
@@ -63,6 +65,8 @@ class Density:
     [0.25, 0.5]
     >>> Density((2, 8), structure="2:4")
     Density((2, 8), 0.5, structure='2:4')
+    >>> Density((64, 64, 3, 3), structure="2:4", axis=1).nnz
+    18432
     >>> Density((4, 64), structure="3:4 2:4").density
     0.375
     >>> Density((6, 6), structure="banded", width=1).nnz
@@ -74,6 +78,7 @@ class Density:
     swept: bool
     structure: str | None
     width: int | None
+    axis: int | None
     measured: Measured | None
 
     def __init__(
@@ -83,9 +88,15 @@ class Density:
         *,
         structure: str | None = None,
         width: int | None = None,
+        axis: int | None = None,
     ) -> None:
         extents = check_shape(shape)
         share = most = None
+        if axis is not None and structure in (None, "banded"):
+            raise TensorError(
+                f"axis {axis!r} is that of groups G:H, and structure is {structure!r}\n"
+                'Write structure="2:4", or leave the axis out.'
+            )
         if structure == "banded":
             share = most = _full_band(extents, width)
         elif width is not None:
@@ -94,7 +105,8 @@ class Density:
                 'Write structure="banded", or leave the width out.'
             )
         elif structure is not None:
-            share = prod(g / h for g, h in _levels_of(structure, extents))
+            axis = _axis_of(axis, extents)
+            share = prod(g / h for g, h in _levels_of(structure, extents, axis))
         if density is None:
             if share is None:
                 raise TensorError("a Density without a structure needs its density, 0 .. 1")
@@ -119,7 +131,8 @@ class Density:
                     f"{where} is {value}; structure {structure!r} has exactly {share}\n"
                     "Leave out the density, or the structure."
                 )
-        self._set(extents, values, swept=array.ndim == 1, structure=structure, width=width)
+        swept = array.ndim == 1
+        self._set(extents, values, swept=swept, structure=structure, width=width, axis=axis)
 
     def _set(
         self,
@@ -129,6 +142,7 @@ class Density:
         swept: bool = False,
         structure: str | None = None,
         width: int | None = None,
+        axis: int | None = None,
         measured: Measured | None = None,
     ) -> None:
         object.__setattr__(self, "shape", shape)
@@ -136,6 +150,7 @@ class Density:
         object.__setattr__(self, "swept", swept)
         object.__setattr__(self, "structure", structure)
         object.__setattr__(self, "width", width)
+        object.__setattr__(self, "axis", axis)
         object.__setattr__(self, "measured", measured)
 
     # ---- measured ones ------------------------------------------------------------------
@@ -160,7 +175,7 @@ class Density:
         [1, 1, 0]
         """
         held = _nonzeros(x)
-        chosen = (axes,) if isinstance(axes, int | np.integer) else tuple(axes)
+        chosen = tuple(axes) if isinstance(axes, Iterable) else (axes,)
         for axis in chosen:
             if not isinstance(axis, int | np.integer) or not 0 <= axis < held.ndim:
                 raise TensorError(
@@ -213,7 +228,8 @@ class Density:
     @property
     def model(self) -> Model:
         """Where its non-zeros lie."""
-        return _model(self.shape, self.density, self.structure, self.width, self.measured)
+        about = (self.structure, self.width, self.axis, self.measured)
+        return _model(self.shape, self.density, *about)
 
     @property
     def pattern(self) -> Density:
@@ -254,7 +270,7 @@ class Density:
         if not self.swept:
             return iter((self,))
         return (
-            Density(self.shape, value, structure=self.structure, width=self.width)
+            Density(self.shape, value, structure=self.structure, width=self.width, axis=self.axis)
             for value in self.densities
         )
 
@@ -266,7 +282,14 @@ class Density:
         density: Any = list(self.densities) if self.swept else self.density
         more = f", structure={self.structure!r}" if self.structure is not None else ""
         more += f", width={self.width}" if self.width is not None else ""
+        more += f", axis={self.axis}" if self.axis not in (None, self.ndim - 1) else ""
         return f"Density({self.shape}, {density}{more})"
+
+    @property
+    def fingerprint(self) -> str:
+        """A text that no other density has, for keys of what is kept on disk."""
+        counts = self.measured.counts.hex() if self.measured is not None else ""
+        return f"{self!r} {counts}".rstrip()
 
     # ---- drawing one --------------------------------------------------------------------
 
@@ -315,6 +338,7 @@ def _model(
     density: float,
     structure: str | None,
     width: int | None,
+    axis: int | None,
     measured: Measured | None,
 ) -> Model:
     if measured is not None:
@@ -328,7 +352,8 @@ def _model(
         return Blocks(shape, nonzeros, band(shape, cast(int, width)))
     if structure is None or not prod(shape):
         return Blocks(shape, nonzeros)
-    return Nested(shape, _levels_of(structure, shape))
+    along = cast(int, axis)
+    return Nested(shape, _levels_of(structure, shape, along), along)
 
 
 def _nonzeros(x: Any) -> Array:
@@ -363,9 +388,20 @@ def _full_band(shape: tuple[int, ...], width: int | None) -> float:
     return float(held.mean()) if held.size else 0.0
 
 
-@lru_cache(maxsize=256)
-def _levels_of(structure: str, shape: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
-    """(G, H) of each level of ``"4:8 2:4"``, outermost first; refuses what does not fit the last
+def _axis_of(axis: int | None, shape: tuple[int, ...]) -> int:
+    """The axis of groups, the last by default; refuses one that is not there."""
+    if axis is None:
+        return len(shape) - 1
+    whole = isinstance(axis, int | np.integer) and not isinstance(axis, bool)
+    if not whole or not 0 <= axis < len(shape):
+        raise TensorError(
+            f"axis: expected one of 0 .. {len(shape) - 1} of shape {shape}, found {axis!r}"
+        )
+    return int(axis)
+
+
+def _levels_of(structure: str, shape: tuple[int, ...], axis: int) -> tuple[tuple[int, int], ...]:
+    """(G, H) of each level of ``"4:8 2:4"``, outermost first; refuses what does not fit the
     axis."""
     pairs = [text.partition(":") for text in str(structure).split()]
     digits = [part for g, _, h in pairs for part in (g, h)]
@@ -378,9 +414,16 @@ def _levels_of(structure: str, shape: tuple[int, ...]) -> tuple[tuple[int, int],
     if not all(0 < g <= h for g, h in levels):
         raise TensorError(f"structure {structure!r}: expected 0 < G <= H")
     span = prod(h for _, h in levels)
-    if not shape or shape[-1] % span:
-        last = f"extent {shape[-1]}" if shape else "no axis"
+    if not shape:
         raise TensorError(
-            f"structure {structure!r} needs a last axis of a multiple of {span}; found {last}"
+            f"structure {structure!r} needs a last axis of a multiple of {span}; found no axis"
+        )
+    if shape[axis] % span:
+        which = "a last axis" if axis == len(shape) - 1 else f"an axis {axis}"
+        fit = [k for k, n in enumerate(shape) if n % span == 0]
+        raise TensorError(
+            f"structure {structure!r} needs {which} of a multiple of {span}; found extent "
+            f"{shape[axis]}\n"
+            + (f"Groups fit axis {fit[0]}: axis={fit[0]}." if fit else "No axis is of such.")
         )
     return levels

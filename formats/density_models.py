@@ -2,7 +2,7 @@
 
     Blocks   so many places of each block, any as likely as any other: of the whole tensor, of a
              band along its diagonal, of each slice of a profile
-    Nested   G of every H neighbours along the last axis, and of these groups again (hierarchical)
+    Nested   G of every H neighbours along an axis, and of these groups again (hierarchical)
     Tiles    as many in each tile as some tile of a measured tensor holds
 
 The mean of a sum over places needs `weights` alone.  Its variance needs how two places go together,
@@ -150,11 +150,12 @@ class Blocks:
 
 @dataclass(frozen=True, eq=False)
 class Nested:
-    """G of every H neighbours along the last axis; of several pairs, outermost first, each says
-    how many of H groups of the next hold something."""
+    """G of every H neighbours along an axis; of several pairs, outermost first, each says how
+    many of H groups of the next hold something."""
 
     shape: tuple[int, ...]
     levels: tuple[tuple[int, int], ...]
+    axis: int
 
     weights = None
     uneven = None
@@ -168,7 +169,7 @@ class Nested:
 
     @cached_property
     def longest_gap(self) -> int:
-        """Zeros between two neighbours along the last axis, at most."""
+        """Zeros between two neighbours along the axis, at most."""
         spans = [1, *self._spans]
         return 2 * sum((h - g) * n for (g, h), n in zip(reversed(self.levels), spans, strict=False))
 
@@ -182,7 +183,8 @@ class Nested:
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:
-        return tuple(Part((*(1,) * (len(self.shape) - 1), n)) for n in (1, *self._spans))
+        before, behind = self.axis, len(self.shape) - 1 - self.axis
+        return tuple(Part((*(1,) * before, n, *(1,) * behind)) for n in (1, *self._spans))
 
     def coefficients(self, share: float) -> tuple[float, ...]:
         """Covariances of two places by the smallest group of both, less that of the next."""
@@ -200,7 +202,7 @@ class Nested:
         behind = [a for a in range(len(self.shape)) if a not in axes]
         places = prod(self.shape[a] for a in axes)
         fibers = prod(self.shape[a] for a in behind)
-        if len(self.shape) - 1 in behind:
+        if self.axis in behind:
             return float(places if fibers else 0)  # whole groups, each of which holds some
         return float(places * (1 - (1 - self.share) ** fibers))  # one place of a group each
 
@@ -211,7 +213,8 @@ class Nested:
             groups = size // span
             chosen = scattered(rng, np.full(groups, g), h).reshape(-1)
             held &= np.repeat(chosen, span // h)
-        return held.reshape(self.shape)
+        rows = (*self.shape[: self.axis], *self.shape[self.axis + 1 :], self.shape[self.axis])
+        return np.moveaxis(held.reshape(rows), -1, self.axis)
 
 
 @dataclass(frozen=True, eq=False)

@@ -142,9 +142,9 @@ def _bridges_of(density: Density, own: Sequence[int], places: int, run_bits: int
     """Expected bridges of a fiber along some axes; None where they have no closed form."""
     model = density.model
     if isinstance(model, Nested):
-        if density.ndim - 1 not in own:
+        if model.axis not in own:
             return _bridges_apart(model.share, places, run_bits)
-        gaps_end = own[-1] == density.ndim - 1 and model.longest_gap < 2**run_bits
+        gaps_end = own[-1] == model.axis and model.longest_gap < 2**run_bits
         return 0.0 if gaps_end else None
     if density.structure == "profile" and isinstance(model, Blocks):
         measured = density.measured

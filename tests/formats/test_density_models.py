@@ -16,6 +16,8 @@ MODELS = {
     "2:3": Density((4, 6), structure="2:3"),
     "2:3 1:2": Density((4, 6), structure="2:3 1:2"),
     "1:2 2:3": Density((2, 2, 6), structure="1:2 2:3"),
+    "2:3 down": Density((6, 4), structure="2:3", axis=0),
+    "1:2 2:3 amid": Density((2, 6, 2), structure="1:2 2:3", axis=1),
     "band": Density((4, 6), 0.25, structure="banded", width=1),
     "bands": Density((2, 5, 3), 0.2, structure="banded", width=1),
     "rows": Density.profile(CLUSTERED, axes=0),
@@ -122,8 +124,26 @@ def test_sweeps_and_reprs_of_structures():
     assert [point.nnz for point in sweep] == [4, 11]
     assert repr(next(iter(sweep))) == "Density((6, 6), 0.1, structure='banded', width=1)"
     assert repr(MODELS["tiles"]) == "Density.empirical(<4×6>, tile=(2, 2))"
+    down = Density((6, 4), [2 / 3], structure="2:3", axis=0)
+    assert list(down) == [MODELS["2:3 down"]] != [Density((4, 6), structure="2:3")]
+    assert repr(down) == "Density((6, 4), [0.6666666666666666], structure='2:3', axis=0)"
+    assert Density((4, 6), structure="2:3", axis=1) == MODELS["2:3"]
     assert list(MODELS["rows"]) == [MODELS["rows"]]
     assert Density.profile(CLUSTERED, 0) == MODELS["rows"] != MODELS["columns"]
+
+
+def test_each_density_has_a_fingerprint_of_its_own():
+    other = Density.profile(CLUSTERED * [[0], [1], [1], [1]], axes=0)
+    assert repr(other) == repr(MODELS["rows"])
+    every = [*MODELS.values(), other, Density((4, 6), [0.4]), Density((4, 6), [0.4, 0.5])]
+    assert len({density.fingerprint for density in every}) == len(every)
+    assert Density.profile(CLUSTERED, 0).fingerprint == MODELS["rows"].fingerprint
+
+
+def test_groups_lie_along_the_axis_that_is_named():
+    drawn = Density((8, 4, 3, 3), structure="2:4", axis=1).sample(3) != 0
+    assert set(drawn.sum(axis=1).reshape(-1).tolist()) == {2}
+    assert set(drawn.reshape(2, 4, 4, 9).sum(axis=1).reshape(-1).tolist()) > {2}
 
 
 @pytest.mark.parametrize(
@@ -159,6 +179,34 @@ def test_sweeps_and_reprs_of_structures():
             lambda: Density((4, 8), structure="profile"),
             "written 'G:H', such as '2:4'; found 'profile'",
         ),
+        (
+            lambda: Density((64, 64, 3, 3), structure="2:4"),
+            "needs a last axis of a multiple of 4; found extent 3\nGroups fit axis 0: axis=0.",
+        ),
+        (
+            lambda: Density((4, 6), structure="2:4", axis=1),
+            "needs a last axis of a multiple of 4; found extent 6\nGroups fit axis 0",
+        ),
+        (
+            lambda: Density((6, 3, 5), structure="2:4", axis=1),
+            "needs an axis 1 of a multiple of 4; found extent 3\nNo axis is of such.",
+        ),
+        (
+            lambda: Density((4, 4), structure="2:4", axis=2),
+            "axis: expected one of 0 .. 1 of shape (4, 4), found 2",
+        ),
+        (lambda: Density((4, 4), structure="2:4", axis=-1), "axis: expected one of 0 .. 1 of"),
+        (lambda: Density((4, 4), structure="2:4", axis=True), "axis: expected one of 0 .. 1 of"),
+        (
+            lambda: Density((4, 4), 0.5, axis=1),
+            "axis 1 is that of groups G:H, and structure is None\nWrite structure",
+        ),
+        (
+            lambda: Density((4, 4), structure=["2:4"]),
+            "a structure is written 'G:H', such as '2:4'; found ['2:4']",
+        ),
+        (lambda: Density.profile(CLUSTERED, axes=1.5), "axes: expected axes 0 .. 1 of shape"),
+        (lambda: Density.profile(CLUSTERED, axes=None), "axes: expected axes 0 .. 1 of shape"),
         (lambda: Density.profile(CLUSTERED, axes=2), "axes: expected axes 0 .. 1 of shape (4, 6)"),
         (
             lambda: Density.profile(Density((4,), 0.5), axes=0),

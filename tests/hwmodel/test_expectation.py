@@ -31,6 +31,10 @@ def placements(density: Density) -> list[np.ndarray]:
     masks = np.zeros((len(filled), density.size), np.float32)
     for mask, places in zip(masks, filled, strict=True):
         mask[places] = 1
+    if density.axis is not None:  # groups were laid out along the last axis
+        rows = [n for k, n in enumerate(density.shape) if k != density.axis]
+        turned = masks.reshape(-1, *rows, density.shape[density.axis])
+        return list(np.moveaxis(turned, -1, 1 + density.axis))
     return list(masks.reshape(-1, *density.shape))
 
 
@@ -69,6 +73,8 @@ DENSITIES = [
     Density((2, 3), 1.0),
     Density((2, 4), structure="2:4"),
     Density((3, 4), structure="1:4"),
+    Density((4, 3), structure="1:4", axis=0),
+    Density((4, 2), structure="2:4", axis=0),
     Density((3, 4), 4 / 12, structure="banded", width=1),
     Density((4, 3), None, structure="banded", width=0),
     Density.profile([[1, 0, 1], [0, 0, 0], [1, 0, 0]], axes=0),
@@ -93,16 +99,19 @@ def test_expected_bridges_are_the_mean_over_all_placements(density: Density, tex
 
 
 @pytest.mark.parametrize(
-    ("shape", "structure", "text"),
+    ("shape", "structure", "axis", "text"),
     [
-        ((2, 4), "3:4", "U R(2)"),  # gaps of at most 2: no bridge
-        ((2, 4), "3:4", "a*b:R(2)"),
-        ((4, 4), "1:4", "[a,b] b:U a:R(1)"),  # a fiber has one place of each group
-        ((5, 2), "1:2", "[a,b] b:U a:R(1)"),
+        ((2, 4), "3:4", 1, "U R(2)"),  # gaps of at most 2: no bridge
+        ((2, 4), "3:4", 1, "a*b:R(2)"),
+        ((4, 4), "1:4", 1, "[a,b] b:U a:R(1)"),  # a fiber has one place of each group
+        ((5, 2), "1:2", 1, "[a,b] b:U a:R(1)"),
+        ((4, 2), "3:4", 0, "[a,b] b:U a:R(2)"),
+        ((4, 2), "3:4", 0, "[a,b] b*a:R(2)"),
+        ((2, 5), "1:2", 0, "U R(1)"),
     ],
 )
-def test_bridges_of_groups(shape: tuple[int, int], structure: str, text: str) -> None:
-    density, bound = Density(shape, structure=structure), Format(text).bind(2)
+def test_bridges_of_groups(shape: tuple[int, int], structure: str, axis: int, text: str) -> None:
+    density, bound = Density(shape, structure=structure, axis=axis), Format(text).bind(2)
     assert expected_entries(density, bound) == pytest.approx(mean_entries(density, bound))
 
 
@@ -148,6 +157,7 @@ def test_storage_is_that_of_the_mean() -> None:
         (Density((4, 4), 0.5), "C R(1)", "run lengths there have no closed expectation"),
         (Density((4, 4), 0.5), "R(1) U", "run lengths there have no closed expectation"),
         (Density((4, 4), structure="2:4"), "U R(1)", "run lengths there have no closed"),
+        (Density((4, 2), structure="3:4", axis=0), "a*b:R(2)", "run lengths there have no"),
         (Density((4, 8), structure="1:2 3:4"), "U R(2)", "run lengths there have no closed"),
         (Density.profile(np.eye(4), axes=1), "U R(1)", "run lengths there have no closed"),
         (Density.empirical(np.eye(4), (2, 2)), "U R(1)", "run lengths there have no closed"),

@@ -16,6 +16,7 @@ CONV = zs.layer("O[n,m,p,q] = I[n,c,p+r,q+s]*F[m,c,r,s]", pad=1)
 B = zs.Density((24, 16), 0.4)
 CASES = {
     "groups": (PRODUCT, {"A": zs.Density((12, 24), structure="2:4"), "B": B}),
+    "groups down": (PRODUCT, {"A": zs.Density((12, 24), structure="2:4", axis=0), "B": B}),
     "hierarchy": (PRODUCT, {"A": zs.Density((12, 24), structure="1:2 2:4"), "B": B}),
     "band": (
         PRODUCT,
