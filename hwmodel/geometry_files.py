@@ -1,7 +1,7 @@
 """Geometries on disk: one for each accounting, shapes and patterns, in the kernels' cache.
 
-They are pickled, and only classes of a geometry are made from what is read.  The key has the
-sources of the modules that make one in it, so that other code makes its own.
+They are pickled, and nothing but the classes of a geometry is made from what is read: nothing in a
+file is executed.  The key has the sources of this room in it, so that other code makes its own.
 """
 
 from __future__ import annotations
@@ -17,19 +17,28 @@ from typing import Any
 
 from zeroskip.formats import density_models
 from zeroskip.formats.density import Density
-from zeroskip.hwmodel.geometry import Geometry
+from zeroskip.formats.density_models import Blocks, Nested, Part, Tiles
+from zeroskip.hwmodel.geometry import Apart, Closed, Geometry, Largest, Scaled, Summed, Total
+from zeroskip.hwmodel.spread import Spread
 from zeroskip.native.filed import recall, remember
 
 MOST_BYTES = 2**22
 """A geometry that takes more is made again in each process."""
 
-SOURCES = ("evaluate", "expected", "geometry", "order_statistics", "plan", "spread")
-CLASSES = {
-    "zeroskip.hwmodel.geometry",
-    "zeroskip.hwmodel.spread",
-    "zeroskip.formats.density_models",
+PARTS = {
+    (part.__module__, part.__qualname__): part
+    for part in (
+        *(Geometry, Closed, Largest, Apart, Total, Summed, Scaled),
+        *(Spread, Part, Blocks, Nested, Tiles, frozenset),
+    )
 }
-NUMPY = {"_reconstruct", "ndarray", "dtype", "scalar", "_frombuffer"}
+"""What a geometry is made of, beside arrays."""
+
+NUMPY = {("numpy", "ndarray"), ("numpy", "dtype")}
+for _core in ("numpy.core", "numpy._core"):
+    NUMPY |= {(f"{_core}.multiarray", name) for name in ("_reconstruct", "scalar")}
+    NUMPY |= {(f"{_core}.numeric", "_frombuffer")}
+"""What NumPy pickles an array or a number as, by the names of its versions."""
 
 
 def filed(
@@ -43,8 +52,7 @@ def filed(
     text, rest : the accounting and what else it depends on, by their representations.
     drawn : the patterns of the operands.
     """
-    said = [f"{name} {density!r}" for name, density in drawn]
-    said += [d.measured.counts.hex() for _, d in drawn if d.measured is not None]
+    said = [f"{name} {density.fingerprint}" for name, density in drawn]
     key = _code(), text, *map(repr, rest), *said
     found = _read(recall("expected", *key))
     if found is None:
@@ -58,7 +66,7 @@ def filed(
 def _read(held: bytes | None) -> Geometry | None:
     if held is None:
         return None
-    with contextlib.suppress(pickle.UnpicklingError, AttributeError, ImportError, TypeError):
+    with contextlib.suppress(Exception):  # of bytes that are no pickle, whatever it comes upon
         found = _Reader(io.BytesIO(held)).load()
         if isinstance(found, Geometry):
             return found
@@ -69,17 +77,17 @@ class _Reader(pickle.Unpickler):
     """Makes nothing but what a geometry is made of."""
 
     def find_class(self, module: str, name: str) -> Any:
-        numpy = module.split(".")[0] == "numpy" and name in NUMPY
-        if not numpy and module not in CLASSES and (module, name) != ("builtins", "frozenset"):
-            raise pickle.UnpicklingError(f"{module}.{name} is no part of a geometry")
-        return super().find_class(module, name)
+        if (module, name) in PARTS:
+            return PARTS[module, name]
+        if (module, name) in NUMPY:
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"{module}.{name} is no part of a geometry")
 
 
 @lru_cache(maxsize=1)
 def _code() -> str:
-    """What the modules that make a geometry are, as a text."""
+    """What this room and the models of densities are, as a text."""
     digest = hashlib.sha256()
-    here = Path(__file__).parent
-    for path in (Path(density_models.__file__), *(here / f"{name}.py" for name in SOURCES)):
+    for path in (Path(density_models.__file__), *sorted(Path(__file__).parent.glob("*.py"))):
         digest.update(path.read_bytes())
     return digest.hexdigest()

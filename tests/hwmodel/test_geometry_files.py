@@ -1,7 +1,10 @@
 """Geometries on disk: the same as those made, made anew where a file is not what was written."""
 
 import io
+import os
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -66,11 +69,50 @@ def test_a_file_that_is_not_what_was_written_is_made_again(folder, harm):
     assert path.read_bytes() == held
 
 
-def test_nothing_but_parts_of_a_geometry_is_made():
-    planted = pickle.dumps(print)
-    assert geometry_files._read(planted) is None
-    with pytest.raises(pickle.UnpicklingError, match=r"builtins\.print is no part of a geometry"):
+def called(module, name, argument):
+    """A pickle that calls what a module has under a name, with dots in it or not."""
+    texts = (b"\x8c" + bytes([len(text)]) + text.encode() for text in (module, name, argument))
+    return b"\x80\x04%b%b\x93%b\x85R." % tuple(texts)
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("builtins", "print"),
+        ("os", "mkdir"),
+        ("zeroskip.hwmodel.geometry", "np.lib._datasource.os.mkdir"),
+        ("zeroskip.hwmodel.geometry", "evaluate"),
+        ("zeroskip.hwmodel.geometry", "Geometry.counts"),
+        ("numpy", "lib._datasource.os.mkdir"),
+        ("numpy", "fromfile"),
+        ("numpy._core.multiarray", "fromfile"),
+    ],
+)
+def test_nothing_but_parts_of_a_geometry_is_made(folder, tmp_path, monkeypatch, module, name):
+    made = charged()
+    planted = called(module, name, str(tmp_path / "made"))
+    with pytest.raises(pickle.UnpicklingError, match=f"{module}.{name} is no part of a geometry"):
         geometry_files._Reader(io.BytesIO(planted)).load()
+    monkeypatch.setattr(geometry_files, "recall", lambda *key: planted)
+    same(charged(), made)
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize("held", [b"", b"\x80\x05", b"Ix\n.", b"\x80\x05]\x94a.", b"\x80\xff."])
+def test_what_is_no_pickle_is_no_geometry(held):
+    assert geometry_files._read(held) is None
+
+
+def test_processes_that_make_one_geometry_at_once_leave_a_whole_file(folder, monkeypatch):
+    given = {"A": GIVEN["A"], "B": zs.Density((12, 6), 0.5)}
+    named = ", ".join(f"{name}=zs.{density!r}" for name, density in given.items())
+    code = f"import zeroskip as zs; zs.charge({LINE.text!r}, 'scnn', {named})"
+    env = {**os.environ, "ZEROSKIP_CACHE_DIR": str(folder)}
+    running = [subprocess.Popen([sys.executable, "-c", code], env=env) for _ in range(3)]
+    assert [process.wait(120) for process in running] == [0, 0, 0]
+    only(folder)
+    monkeypatch.setattr(expected._Compiler, "geometry", lambda self: pytest.fail("made again"))
+    zs.charge(LINE, "scnn", **given)
 
 
 def test_other_patterns_have_files_of_their_own(folder):
