@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, as_completed
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import product
@@ -19,6 +19,7 @@ from zeroskip.benchmark.measuring import progress as progress_bar
 from zeroskip.charging import charge
 from zeroskip.errors import ArchError, ZeroskipError
 from zeroskip.formats.density import Density
+from zeroskip.formats.tensor import Tensor
 from zeroskip.given import Given, as_layer, take_operands
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.arch import arch as find_arch
@@ -79,7 +80,7 @@ def sweep(
     Raises
     ------
     ArchError, EinsumError, TensorError
-        As `charge`; and for a file that is no record of this sweep.
+        As `charge`; and for a file that is no record of this sweep, or cannot be written.
 
     Examples
     --------
@@ -253,8 +254,10 @@ def _fingerprint(
     for name, x in given.items():
         digest.update(f"{name} ".encode())
         if isinstance(x, Density):
-            digest.update(repr(x).encode())
+            digest.update(x.fingerprint.encode())
         else:
+            if isinstance(x, Tensor):  # how it is stored counts, explicit zeros too
+                digest.update(repr(x).encode())
             dense = x if isinstance(x, np.ndarray) else x.toarray()
             digest.update(str((dense.shape, dense.dtype.str)).encode())
             digest.update(np.ascontiguousarray(dense).tobytes())
@@ -307,8 +310,11 @@ class _Record:
 
     def __enter__(self) -> _Record:
         if self.path is not None:
-            self._repair()
-            self._file = self.path.open("a", encoding="utf-8")
+            try:
+                self._repair()
+                self._file = self.path.open("a", encoding="utf-8")
+            except OSError as cause:
+                raise self._refused(f"cannot be written ({cause})") from cause
             if not self._file.tell():
                 self._line({"sweep": self.fingerprint})
         return self
@@ -328,12 +334,16 @@ class _Record:
             self._line([k, list(row)])
 
     def _line(self, value: object) -> None:
-        self._file.write(json.dumps(value) + "\n")
-        self._file.flush()
+        try:
+            self._file.write(json.dumps(value) + "\n")
+            self._file.flush()
+        except OSError as cause:
+            raise self._refused(f"cannot be written ({cause})") from cause
 
     def __exit__(self, *raised: object) -> None:
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # every line was written out, or is the one that failed
+                self._file.close()
 
 
 def _parsed(line: str) -> Any:

@@ -1,5 +1,6 @@
 """`sweep`: rows, executors, records that are resumed."""
 
+import io
 import json
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
@@ -149,6 +150,49 @@ def test_other_files_are_left_alone(tmp_path, text, why):
     with pytest.raises(ArchError, match=f"resume: .* {why}.*\nName another file"):
         swept(resume=path)
     assert path.read_text() == text
+
+
+ROWS = np.tri(8, 6)
+EYE = np.eye(6)
+ZEROS = zs.tensor(np.ones((6, 6)), "COO") * EYE  # stores what is zero, too
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (zs.Density.profile(ROWS, axes=0), zs.Density.profile(ROWS[::-1], axes=0)),
+        (zs.Density.empirical(ROWS, (2, 2)), zs.Density.empirical(1 - ROWS, (2, 2))),
+        (zs.Density((8, 8), structure="2:4"), zs.Density((8, 8), structure="2:4", axis=0)),
+        (EYE, EYE[::-1]),
+        (EYE, EYE.astype(np.float32)),
+        (zs.tensor(EYE, "CSR"), zs.tensor(EYE, "CSC")),
+        (zs.tensor(EYE, "COO"), ZEROS),
+    ],
+)
+def test_a_record_of_other_operands_is_refused(tmp_path, one, other):
+    def run(operand):
+        given = {"A": operand, "B": zs.Density((operand.shape[1], 4), [0.5, 1.0])}
+        return zs.sweep(LINE, "scnn", **given, progress=False, resume=tmp_path / "record.jsonl")
+
+    assert run(one).rows == run(one).rows
+    with pytest.raises(ArchError, match="is the record of another sweep: of other operands"):
+        run(other)
+
+
+def test_a_record_that_cannot_be_written_is_refused(tmp_path, monkeypatch):
+    with pytest.raises(ArchError, match=r"no/record.jsonl cannot be written .*\nName another file"):
+        swept(resume=tmp_path / "no" / "record.jsonl")
+
+    class Full(io.StringIO):
+        def flush(self):
+            raise OSError(28, "No space left on device")
+
+        def close(self):
+            self.flush()
+
+    monkeypatch.setattr(sweeping.Path, "open", lambda *given, **named: Full())
+    with pytest.raises(ArchError, match=r"record.jsonl cannot be written .*No space left"):
+        swept(resume=tmp_path / "record.jsonl")
 
 
 def test_a_broken_record_is_refused(tmp_path):
