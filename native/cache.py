@@ -5,6 +5,7 @@ The cache is one directory of the user's own.  For each key it holds
     KEY.so    the object as the compiler left it, then a trailer: MAGIC and the SHA-256 of
               the key and of every byte before the trailer
     KEY.c     the text that it was made from, for people
+    KIND-KEY.bin    what another room keeps here (`zeroskip.native.filed`)
 
 The trailer is part of the file, so object and digest become visible in one rename, and ten
 processes that build the same kernel at once need no lock: each publishes a whole file, the
@@ -42,6 +43,8 @@ TRAILER_BYTES = len(MAGIC) + hashlib.sha256().digest_size
 TOUCH_SECONDS = 3600
 # A build directory older than this was left by a process that died.
 STALE_SECONDS = 3600
+# What the cap counts.
+SUFFIXES = (".so", ".c", ".bin")
 # Trimming goes down to this share of the cap, so that it does not run at every build.
 TRIM_TO = 0.8
 
@@ -147,7 +150,7 @@ class Cache:
         if not is_whole(key, data):
             return None
         if time.time() - about.st_mtime > TOUCH_SECONDS:
-            _touch(path)
+            touch(path)
         return CachedObject(key, path, about.st_dev, about.st_ino)
 
     def build(self, key: str, c_text: str, compiler: Callable[[Path, Path], None]) -> CachedObject:
@@ -179,12 +182,12 @@ class Cache:
         return CachedObject(key, self.object_path(key), about.st_dev, about.st_ino)
 
     def entries(self) -> dict[str, tuple[float, int]]:
-        """Key -> (time of last use in seconds since the epoch, bytes of object and text)."""
+        """Key -> (time of last use in seconds since the epoch, bytes of its files)."""
         found: dict[str, tuple[float, int]] = {}
         with os.scandir(self.directory) as places:
             for place in places:
                 key, suffix = os.path.splitext(place.name)
-                if suffix in (".so", ".c"):
+                if suffix in SUFFIXES:
                     try:
                         about = place.stat(follow_symlinks=False)
                     except OSError:
@@ -194,7 +197,7 @@ class Cache:
         return found
 
     def trim(self, keep: str = "") -> int:
-        """Remove the least recently used kernels if the cap is passed; return how many.
+        """Remove what was used least recently if the cap is passed; return how many keys.
 
         A kernel that a process has loaded goes on working there.  ``keep`` stays.
         """
@@ -215,9 +218,9 @@ class Cache:
 
     def remove(self, key: str) -> None:
         """Forget ``key``; nothing happens where it is absent or cannot be removed."""
-        for path in (self.object_path(key), self.source_path(key)):
+        for suffix in SUFFIXES:
             with contextlib.suppress(OSError):
-                os.unlink(path)
+                os.unlink(self.directory / f"{key}{suffix}")
 
     def _remove_stale_builds(self) -> None:
         for place in self.directory.glob("build-*"):
@@ -269,7 +272,8 @@ def _open_itself(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0))
 
 
-def _touch(path: Path) -> None:
+def touch(path: Path) -> None:
+    """Note that it was used now."""
     with contextlib.suppress(OSError):  # a read-only cache still serves
         os.utime(path)
 

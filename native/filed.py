@@ -1,20 +1,22 @@
 """Bytes that were made once and are kept in the cache directory, beside the kernels.
 
 For what another room would otherwise make in each process.  A file holds a digest of its key and of
-what follows; one that is damaged, or of another key, is none.
+what follows; one that is damaged, or of another key, is none.  They count among what the directory
+is kept under.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import time
 from pathlib import Path
 from typing import IO
 
 from zeroskip.errors import CacheError, TensorError
 from zeroskip.formats.files import write_whole
 from zeroskip.native import settings
-from zeroskip.native.cache import key_of, own_directory
+from zeroskip.native.cache import TOUCH_SECONDS, key_of, own_directory, touch
 
 DIGEST_BYTES = hashlib.sha256().digest_size
 
@@ -23,9 +25,13 @@ def recall(kind: str, *parts: str) -> bytes | None:
     """What was kept under these parts of a key; None where there is nothing, or it is damaged."""
     key = key_of(kind, *parts)
     try:
-        whole = _path(kind, key).read_bytes()
+        path = _path(kind, key)
+        whole = path.read_bytes()
+        used = path.stat().st_mtime
     except (CacheError, OSError):
         return None
+    if time.time() - used > TOUCH_SECONDS:
+        touch(path)
     digest, held = whole[:DIGEST_BYTES], whole[DIGEST_BYTES:]
     return held if digest == _digest(key, held) else None
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from zeroskip.errors import CacheError, CompilerError
-from zeroskip.native import cache
+from zeroskip.native import cache, filed, settings
 from zeroskip.native.cache import Cache, is_whole, key_of, own_directory
 
 KEY = key_of("a kernel")
@@ -287,6 +287,19 @@ def test_trimming_keeps_what_it_is_told_and_leaves_a_small_cache_alone(tmp_path)
     kernels.cap_bytes = 1
     assert kernels.trim(keep=keys[0]) == 2
     assert kernels.find(keys[0]) is not None
+
+
+def test_trimming_counts_and_removes_what_other_rooms_keep(tmp_path):
+    with settings.using(cache_dir=tmp_path):
+        filed.remember(bytes(3000), "kind", "old")
+        filed.remember(bytes(3000), "kind", "used")
+        for place in tmp_path.glob("kind-*.bin"):
+            os.utime(place, (0, 0))
+        assert filed.recall("kind", "used") == bytes(3000)
+        kernels = Cache(tmp_path, 5000)
+        assert kernels.trim() == 1
+        assert filed.recall("kind", "old") is None
+        assert filed.recall("kind", "used") == bytes(3000)
 
 
 def test_trimming_runs_by_itself(tmp_path):
