@@ -9,7 +9,7 @@
 
 An ERT gives picojoules of an action, of a memory for one access, and not how many bits that is;
 so ``bits`` has to be told.  Where an action has several energies, ``arguments`` picks one.
-Components go by their whole name, without what stands in brackets at its end, or by the end of it.
+Components go by their whole name, without what stands in brackets, or by the end of it.
 Both layouts are read: tables as a list (0.3 and later), and as a mapping by name (0.2).
 """
 
@@ -53,7 +53,9 @@ def read_accelergy(reader: Reader) -> EnergyTable:
     if "art" in reader.data:
         art = reader.text("art", expected="the path of an ART.yaml")
         for component, table in _tables(reader, art, "ART"):
-            areas[component] = table.number("area", expected="square micrometres", positive=False)
+            area = table.number("area", expected="square micrometres", positive=False)
+            if areas.setdefault(component, area) != area:
+                table.fail("area", f"expected one area of {component}: {areas[component]}", area)
     reader.asked.add("art")
     chosen = reader.section("components", expected="component: {component: ..., action: ...}")
     actions: dict[str, Action] = {}
@@ -136,7 +138,9 @@ def _energy(entry: Reader, key: str, component: str, listed: Sequence[_Entry]) -
             "arguments" if wanted else key,
             f"expected arguments that pick one energy of {action} of {component}",
             dict(wanted) or action,
-            f"Add arguments: {{...}} of one of these: {ways}.",
+            f"Add arguments: {{...}} of one of these: {ways}."
+            if any(one.arguments for one in listed)
+            else "The table has several entries of it, of different energies.",
         )
     return found[0]
 
@@ -177,7 +181,7 @@ def _energies(tables: Iterator[tuple[str, Reader]]) -> dict[str, list[_Entry]]:
                 several = isinstance(value, Sequence) and not isinstance(value, str)
                 for item in value if several else [value]:
                     entries.append(_entry(table, action, item, action))
-        found[component] = entries
+        found.setdefault(component, []).extend(entries)  # the parts of one may stand apart
     return found
 
 

@@ -20,8 +20,12 @@ from zeroskip.hwmodel.reader import Reader, load_yaml
 from zeroskip.hwmodel.scaling import scaled
 
 
-def energy_table(source: str | Path | Mapping[str, Any]) -> EnergyTable:
+def energy_table(
+    source: str | Path | Mapping[str, Any], within: tuple[Path, ...] = ()
+) -> EnergyTable:
     """The table of a name, a YAML file or a mapping.
+
+    within : files whose tables scale this one; it is none of these.
 
     Raises
     ------
@@ -38,19 +42,26 @@ def energy_table(source: str | Path | Mapping[str, Any]) -> EnergyTable:
             f"no energy table {str(source)[:60]!r}: expected {' or '.join(tables())}, "
             "or the path of a .yaml file"
         )
-    return read_table(Reader(load_yaml(path), path.name, folder=path.parent))
+    if path.resolve() in within:
+        raise ArchError(
+            f"energy: {path.name} scales itself\nName a table with numbers: {', '.join(tables())}."
+        )
+    reader = Reader(load_yaml(path), path.name, folder=path.parent)
+    return read_table(reader, (*within, path.resolve()))
 
 
-def read_table(reader: Reader) -> EnergyTable:
-    """The table that a section describes."""
+def read_table(reader: Reader, within: tuple[Path, ...] = ()) -> EnergyTable:
+    """The table that a section describes; ``within`` as of `energy_table`."""
     if "ert" in reader.data:
         return read_accelergy(reader)
     if "table" in reader.data:
-        return _read_scaled(reader)
+        return _read_scaled(reader, within)
     return read_listed(reader)
 
 
-def named_table(reader: Reader, key: str, default: Any = ...) -> EnergyTable | None:
+def named_table(
+    reader: Reader, key: str, default: Any = ..., within: tuple[Path, ...] = ()
+) -> EnergyTable | None:
     """The table that a key names; None where it is left out and may be."""
     expected = "the name of an energy table, a YAML file, or a section"
     named = reader.text(key, default, expected)
@@ -60,11 +71,11 @@ def named_table(reader: Reader, key: str, default: Any = ...) -> EnergyTable | N
         near = get_close_matches(named, tables(), 1)
         hint = f"Did you mean {near[0]}?" if near else f"Tables: {', '.join(tables())}."
         reader.fail(key, f"expected {expected}", named, hint)
-    return energy_table(named if named in tables() else reader.folder / named)
+    return energy_table(named if named in tables() else reader.folder / named, within)
 
 
-def _read_scaled(reader: Reader) -> EnergyTable:
-    table = named_table(reader, "table")
+def _read_scaled(reader: Reader, within: tuple[Path, ...]) -> EnergyTable:
+    table = named_table(reader, "table", within=within)
     assert table is not None
     more: dict[str, Any] = {}
     for key, expected in (("node_nm", "nanometres"), ("volts", "volts")):

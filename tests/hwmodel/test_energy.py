@@ -181,6 +181,18 @@ def test_a_table_that_does_not_say_its_node_is_not_scaled(tmp_path: Path) -> Non
             energy_table({"table": str(tmp_path / "own.yaml"), key: 16})
 
 
+def test_a_table_that_scales_itself_is_refused(tmp_path: Path) -> None:
+    for one, other in (("a", "b"), ("b", "a"), ("c", "c")):
+        (tmp_path / f"{one}.yaml").write_text(f"table: {other}.yaml\nnode_nm: 28\n")
+    for name in "abc":
+        with pytest.raises(ArchError, match=rf"energy: {name}.yaml scales itself\nName a table"):
+            energy_table(tmp_path / f"{name}.yaml")
+    (tmp_path / "d.yaml").write_text("table: horowitz-45nm\nnode_nm: 22.5\n")
+    (tmp_path / "e.yaml").write_text("table: d.yaml\nnode_nm: 45\n")
+    back = energy_table(tmp_path / "e.yaml")
+    assert back.action("multiply").pj == pytest.approx(1.1)
+
+
 # ---- Accelergy --------------------------------------------------------------------------
 
 
@@ -206,6 +218,25 @@ def test_area_from_accelergys_tables(tmp_path: Path) -> None:
     assert "area of PE" in charge.missing
     assert "control, clock, leakage" in charge.missing
     assert charge.table()[len(charge.table()) - 1]["figure"] == "area, as far as known"
+
+
+APART = "  - name: chip.PE[16..31].mac\n    actions:\n    - {name: mac_random, energy: %s}\n"
+
+
+def test_parts_of_a_component_that_stand_apart(tmp_path: Path) -> None:
+    """PE[0..15] and PE[16..31] are one component, of one energy and one area."""
+    more = "  - name: chip.PE[16..31].mac\n    area: %s\n"
+    design = arch(written(tmp_path, ERT + APART % 2.25, art=ART + more % 1000))
+    assert design.energy.action("multiply").pj == 2.25
+    with pytest.raises(ArchError) as caught:
+        arch(written(tmp_path, ERT + APART % 3))
+    assert str(caught.value) == (
+        "energy.components.multiply.action in mine.yaml, line 11: expected arguments that pick one "
+        "energy of mac_random of chip.PE.mac, found 'mac_random'\n"
+        "The table has several entries of it, of different energies."
+    )
+    with pytest.raises(ArchError, match=r"ART.tables\[2\].area in ART.yaml, line 9: expected one"):
+        arch(written(tmp_path, art=ART + more % 2000))
 
 
 @pytest.mark.parametrize(
