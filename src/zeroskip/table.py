@@ -1,6 +1,6 @@
 """`Table`: rows with named columns, for a terminal, a notebook, pandas or a plot.
 
-This module is a leaf: of zeroskip it imports the errors only.
+This module is a leaf: of zeroskip it imports the errors, and where one is drawn `zeroskip.drawing`.
 """
 
 from __future__ import annotations
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from pandas import DataFrame
     from rich.table import Table as RichTable
     from xarray import Dataset
-
-
-LINE_STYLES = ("-", "--", ":", "-.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +137,13 @@ class Table:
     def __getitem__(self, key: str | int) -> NDArray[Any] | dict[str, Any]:
         """A column by name, as an array; or a row by number, as a dict."""
         if isinstance(key, str):
-            cells = [row[self._index(key)] for row in self.rows]
+            cells = [row[self.place(key)] for row in self.rows]
             numeric = cells and all(isinstance(c, int | float | np.number) for c in cells)
             return np.array(cells) if numeric else np.array(cells, dtype=object)
         return dict(zip(self.names, self.rows[key], strict=True))
 
-    def _index(self, name: str) -> int:
+    def place(self, name: str) -> int:
+        """The number of a column."""
         if name not in self.names:
             raise ZeroskipError(f"no column {name!r}; the table has {', '.join(self.names)}")
         return self.names.index(name)
@@ -157,7 +155,7 @@ class Table:
         cells = [[c.show(v) for c, v in zip(self.columns, row, strict=True)] for row in self.rows]
         heads = [column.heading for column in self.columns]
         widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
-        right = self._numeric()
+        right = self.numeric
 
         def line(row: Sequence[str]) -> str:
             parts = (
@@ -172,7 +170,8 @@ class Table:
 
     __repr__ = __str__
 
-    def _numeric(self) -> list[bool]:
+    @property
+    def numeric(self) -> list[bool]:
         """Whether a column holds numbers, so that it is aligned to the right."""
         return [
             any(isinstance(v, int | float | np.number) for v in column)
@@ -200,7 +199,7 @@ class Table:
             title_justify="left",
             caption_justify="left",
         )
-        for column, number in zip(self.columns, self._numeric(), strict=True):
+        for column, number in zip(self.columns, self.numeric, strict=True):
             table.add_column(
                 Text(column.heading), justify="right" if number else "left", overflow="fold"
             )
@@ -211,7 +210,7 @@ class Table:
     def _repr_html_(self) -> str:
         """What a notebook shows."""
         head = "".join(f"<th>{html.escape(c.heading)}</th>" for c in self.columns)
-        align = [' style="text-align:right"' if n else "" for n in self._numeric()]
+        align = [' style="text-align:right"' if n else "" for n in self.numeric]
         body = "".join(
             "<tr>"
             + "".join(
@@ -309,50 +308,9 @@ class Table:
 
         x, y : by default the first column, and the first other column of numbers.
         """
-        try:
-            import matplotlib.pyplot as plt
-        except ImportError:
-            raise ZeroskipError("plot() needs matplotlib: pip install zeroskip[plot]") from None
-        x = x if x is not None else self.names[0]
-        y = y if y is not None else self._first_number(x)
-        if ax is None:
-            ax = plt.subplots(layout="constrained")[1]
-        ys = self[y]
-        if not self._numeric()[self._index(x)]:
-            ax.bar([str(value) for value in self[x]], ys)
-        else:
-            by = by if by is not None else self._grouping(x, y)
-            groups = self[by] if by is not None else np.zeros(len(self))
-            for k, group in enumerate(dict.fromkeys(groups)):
-                chosen = [i for i in np.argsort(self[x], kind="stable") if groups[i] == group]
-                label = str(group) if by is not None else None
-                # Ten colours, then the same ten dashed: no two lines look alike.
-                style = LINE_STYLES[k // 10 % len(LINE_STYLES)]
-                ax.plot(self[x][chosen], ys[chosen], style, marker=".", label=label)
-            if by is not None:
-                ax.legend(title=by, loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small")
-            if _wide(self[x]):
-                ax.set_xscale("log")
-        if _wide(ys):
-            ax.set_yscale("log")
-        ax.set_xlabel(self.columns[self._index(x)].heading)
-        ax.set_ylabel(self.columns[self._index(y)].heading)
-        ax.set_title(self.title)
-        return ax
+        from zeroskip.drawing import draw
 
-    def _first_number(self, x: str) -> str:
-        for name, number in zip(self.names, self._numeric(), strict=True):
-            if number and name != x:
-                return name
-        raise ZeroskipError(f"no column of numbers to draw; the table has {', '.join(self.names)}")
-
-    def _grouping(self, x: str, y: str) -> str | None:
-        for name in self.names:
-            cells = [str(cell) for cell in self[name]]
-            text = all(isinstance(cell, str) for cell in self[name])
-            if name not in (x, y) and text and 1 < len(set(cells)) < len(cells):
-                return name
-        return None
+        return draw(self, x, y, by, ax)
 
 
 def by_size(value: float | np.number[Any]) -> str:
@@ -397,10 +355,6 @@ def _spread(
     for place, cell in zip(places, cells, strict=True):
         found[place] = cell
     return found
-
-
-def _wide(values: NDArray[Any]) -> bool:
-    return bool(len(values)) and min(values) > 0 and max(values) > 50 * min(values)
 
 
 def _plain(value: Any) -> Any:
