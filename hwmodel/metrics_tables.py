@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.accuracy import checked
 from zeroskip.hwmodel.metrics import Metrics
+from zeroskip.hwmodel.report import free_name
 from zeroskip.table import Column, Table
 
 Row = tuple[str, str, str, float | None]
@@ -145,7 +146,9 @@ def compare_metrics(*metrics: Metrics) -> Table:
         raise ArchError("compare_metrics() takes metrics, one or more")
     names: list[str] = []
     for made in metrics:
-        names.append(_free(f"{made.network or 'a network'} on {made.design or 'a design'}", names))
+        names.append(
+            free_name(f"{made.network or 'a network'} on {made.design or 'a design'}", names)
+        )
     columns = [Column("metric"), Column("unit")]
     for number, name in enumerate(names):
         columns.append(Column(name, "", "by size"))
@@ -166,10 +169,3 @@ def compare_metrics(*metrics: Metrics) -> Table:
         for note in _notes(made)[: len(_notes(made)) - len(made.omitted)]
     ]
     return Table("metrics", columns, rows, notes)
-
-
-def _free(name: str, taken: list[str]) -> str:
-    free, number = name, 2
-    while free in taken:
-        free, number = f"{name} ({number})", number + 1
-    return free

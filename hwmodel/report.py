@@ -68,7 +68,7 @@ def summary_table(charge: Totals) -> Table:
     columns = [
         Column("figure"),
         Column("unit"),
-        Column(_free(charge.arch.name, _TAKEN), format="by size"),
+        Column(free_name(charge.arch.name, _TAKEN), format="by size"),
         Column("dense baseline", format="by size"),
         Column("ratio", format=".3f"),
     ]
@@ -122,7 +122,7 @@ def compare(*charges: Totals, ladder: bool = False) -> Table:
         return ladder_table(charges)
     names: list[str] = []
     for charge in charges:
-        names.append(_free(_called(charge), (*_TAKEN, *names)))
+        names.append(free_name(_called(charge), (*_TAKEN, *names)))
     columns = [Column("figure"), Column("unit")]
     for number, name in enumerate(names):
         columns.append(Column(name, format="by size"))
@@ -164,7 +164,7 @@ def _called(charge: Totals) -> str:
     return f"{charge.arch.name}, expected" if expected else charge.arch.name
 
 
-def _free(name: str, taken: Sequence[str]) -> str:
+def free_name(name: str, taken: Sequence[str]) -> str:
     """The name, or the name with the first number that makes it another."""
     free, number = name, 2
     while free in taken:

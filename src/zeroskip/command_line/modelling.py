@@ -8,8 +8,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from zeroskip.benchmark.measuring import progress
 from zeroskip.command_line.commands import (
     check_plot,
@@ -22,6 +20,7 @@ from zeroskip.command_line.commands import (
 from zeroskip.command_line.operands import UsageError, read_lists, read_names
 from zeroskip.command_line.output import write_sections, write_table
 from zeroskip.errors import ArchError
+from zeroskip.formats.convert import tensor
 from zeroskip.formats.density import Density
 from zeroskip.table import Column, Table
 
@@ -116,21 +115,20 @@ def density_of(name: str, value: Any) -> Density:
     """The density of an operand, and nothing else of it."""
     if isinstance(value, Density):
         return value
-    shape = np.shape(value) if not hasattr(value, "shape") else value.shape
-    stored = value.nnz if hasattr(value, "nnz") else np.count_nonzero(np.asarray(value))
-    size = int(np.prod(shape))
-    if not size:
+    held = tensor(value)  # which tells non-zeros from zeros that a matrix stores
+    if not held.size:
         raise UsageError(f"--expected: {name} has no places, and so no density")
-    return Density(shape, int(stored) / size)
+    return Density(held.shape, held.nnz / held.size)
 
 
 def side_by_side(charges: Sequence[Any]) -> Table:
     """Figures of several charges of one layer, an architecture a column."""
+    from zeroskip.hwmodel.report import free_name
+
     tables = [c.table() for c in charges]
     names: list[str] = []
     for c in charges:
-        name = c.arch.name
-        names.append(name if name not in names else f"{name} {len(names) + 1}")
+        names.append(free_name(c.arch.name, ("figure", "unit", *names)))
     units = {row["figure"]: row.get("unit", "") for table in tables for row in table}
     by_figure = [{row[0]: whole_if_large(row[2]) for row in table.rows} for table in tables]
     rows = [(f, unit, *(found.get(f) for found in by_figure)) for f, unit in units.items()]

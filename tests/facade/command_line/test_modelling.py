@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 import zeroskip as zs
 from zeroskip.command_line.main import main
@@ -117,6 +118,23 @@ def test_compare(files, capsys):
     out = told(capsys)[0]
     assert "mapping: order j i; sync none" in out
     assert "mapping: order i j; sync none" in out
+
+
+def test_a_density_is_that_of_non_zeros_where_a_matrix_stores_zeros(files, capsys):
+    held = sp.csr_array(np.load("a.npy"))
+    held.data[::2] = 0
+    sp.save_npz("zeros.npz", held)
+    words = ["compare", MATVEC, "A=zeros.npz", "x=x.npy", "--arch", "scnn", "--expected", "--json"]
+    assert main(words) == 0
+    rows = {row["figure"]: row for row in json.loads(told(capsys)[0])["rows"]}
+    wanted = np.count_nonzero(held.data) / 48 * np.count_nonzero(np.load("x.npy")) / 8 * 48
+    assert rows["operations, effectual"]["scnn, expected"] == pytest.approx(wanted)
+
+
+def test_one_architecture_twice_has_two_columns(files, capsys):
+    words = ["charge", MATVEC, "A=a.npy", "x=x.npy", "--csv", *["--arch", "scnn"] * 3]
+    assert main(words) == 0
+    assert told(capsys)[0].splitlines()[0] == "figure,unit,scnn,scnn (2),scnn (3)"
 
 
 @pytest.mark.parametrize(
