@@ -49,7 +49,7 @@ def only(folder):
 def test_another_process_reads_what_was_made(folder, monkeypatch):
     made = charged()
     assert only(folder).stat().st_size < geometry_files.MOST_BYTES
-    monkeypatch.setattr(expected._Compiler, "geometry", lambda self: pytest.fail("made again"))
+    monkeypatch.setattr(expected.Compiler, "geometry", lambda self: pytest.fail("made again"))
     same(charged(), made)
 
 
@@ -111,7 +111,7 @@ def test_processes_that_make_one_geometry_at_once_leave_a_whole_file(folder, mon
     running = [subprocess.Popen([sys.executable, "-c", code], env=env) for _ in range(3)]
     assert [process.wait(120) for process in running] == [0, 0, 0]
     only(folder)
-    monkeypatch.setattr(expected._Compiler, "geometry", lambda self: pytest.fail("made again"))
+    monkeypatch.setattr(expected.Compiler, "geometry", lambda self: pytest.fail("made again"))
     zs.charge(LINE, "scnn", **given)
 
 

@@ -1,0 +1,368 @@
+"""Each line of an accounting as a mean, where operands are known by their density alone.
+
+Sums over masks become polynomials (`Closed`), maxima what `zeroskip.hwmodel.geometry` holds of
+them; lines that have no mean here are refused by their text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zeroskip.einsum_spec.deparse import deparse
+from zeroskip.einsum_spec.explicit import form_text
+from zeroskip.einsum_spec.form import Form, Term
+from zeroskip.einsum_spec.tree import Access
+from zeroskip.einsum_spec.walk import single, variables
+from zeroskip.errors import EinsumError
+from zeroskip.formats.density import Density
+from zeroskip.hwmodel.evaluate import Operand, sized, structure
+from zeroskip.hwmodel.expected_operand import Uneven
+from zeroskip.hwmodel.geometry import (
+    Apart,
+    Closed,
+    Geometry,
+    Largest,
+    Line,
+    Monomial,
+    Reals,
+    Scaled,
+    Summed,
+    Tag,
+    Total,
+    largest_of,
+)
+from zeroskip.hwmodel.plan import Mask
+from zeroskip.hwmodel.spread import PlacesOfCells, Spread
+from zeroskip.native.engine import evaluate
+
+MOST_MOMENTS = 2**24
+"""Elements of the largest array made for a variance; beyond, points count as independent."""
+
+
+@dataclass(slots=True)
+class Compiler:
+    """Makes the geometry of one accounting, line by line.
+
+    text, sizes, masks : of the accounting.
+    drawn, fixed : operands known by their density, and real ones.
+    """
+
+    text: str
+    sizes: tuple[tuple[str, int], ...]
+    masks: tuple[tuple[str, Mask], ...]
+    drawn: tuple[tuple[str, Density], ...]
+    fixed: dict[str, Operand]
+    lines: dict[str, Line] = field(default_factory=dict)
+    tags: dict[str, Tag] = field(default_factory=dict)
+    texts: dict[str, tuple[str, Form]] = field(default_factory=dict)
+    likely: dict[str, NDArray[Any]] = field(default_factory=dict)
+    possible: dict[str, NDArray[Any]] = field(default_factory=dict)
+    varying: dict[str, NDArray[Any]] = field(default_factory=dict)
+    independent: dict[str, None] = field(default_factory=dict)
+
+    def geometry(self) -> Geometry:
+        drawn = dict(self.drawn)
+        for name, mask in self.masks:
+            density = drawn.get(mask.tensor)
+            whole = Operand(density.shape, None) if density else self.fixed[mask.tensor]
+            held: Any = whole.mask(mask)
+            held = held if isinstance(held, np.ndarray) else held.toarray()
+            self.likely[name] = self.possible[name] = self.varying[name] = held
+            if density is not None and mask.kind != "in" and density.model.weights is not None:
+                weights, uneven = density.model.weights, density.model.uneven
+                numbers = [(self.likely, weights), (self.possible, weights > 0)]
+                for found, number in (*numbers, (self.varying, uneven)):
+                    found[name] = np.ascontiguousarray(Uneven(density.shape, number).mask(mask))
+        for line in (line for line in self.text.splitlines() if not line.startswith("#")):
+            (form,) = structure(line).written.forms
+            self.line(line, form)
+        return Geometry(self.lines, self.tags, self.sizes, tuple(self.independent))
+
+    def line(self, text: str, form: Form) -> None:
+        name = form.target.tensor
+        term = form.terms[0]
+        self.texts[name] = text, form
+        if self.settled(form):
+            arrays = {access.tensor: self.static(access.tensor) for access in form.reads}
+            found = np.asarray(evaluate(sized(text, self.sizes), arrays)[name])
+            self.tags[name] = "exact in expectation"
+            self.lines[name] = Closed({(): np.maximum(found, 0)})
+            return
+        if any(one.factors for one in form.terms) or form.post is not None:
+            raise _refused(text, "a function or a comparison")
+        if len(form.terms) > 1:
+            self.lines[name] = self.added(text, form)
+        elif form.reduction == "max":
+            self.lines[name] = self.largest(text, form, term)
+        elif form.reduction in ("|", "+", None):
+            self.lines[name] = self.counted(text, form, term)
+        else:
+            raise _refused(text, f"a reduction {form.reduction}=")
+
+    def settled(self, form: Form) -> bool:
+        """Whether no density matters to a line."""
+        masks = dict(self.masks)
+        for tensor in {access.tensor for access in form.reads}:
+            mask = masks.get(tensor)
+            fixed = mask is not None and (mask.kind == "in" or mask.tensor in self.fixed)
+            if not fixed and not (tensor in self.lines and _is_static(self.lines[tensor])):
+                return False
+        return not any(scalar in self.lines for term in form.terms for scalar in term.scalars)
+
+    # ---- counting -----------------------------------------------------------------------
+
+    def added(self, text: str, form: Form) -> Closed:
+        """A line of several terms: the mean of a sum is the sum of the means."""
+        found: dict[Monomial, NDArray[Any]] = {}
+        name = form.target.tensor
+        worst: Tag = "exact in expectation"
+        for term in form.terms:
+            alone = replace(form, terms=(replace(term, number=abs(term.number)),))
+            part = self.counted(form_text(alone), alone, alone.terms[0])
+            if not isinstance(part, Closed) or form.reduction == "|":
+                raise _refused(text, "a sum of what is no count")
+            worst = self.tags[name] if self.tags[name] != "exact in expectation" else worst
+            for monomial, counts in part.terms.items():
+                signed = counts if term.number > 0 else -counts
+                found[monomial] = found[monomial] + signed if monomial in found else signed
+        self.tags[name] = worst
+        return Closed(found)
+
+    def counted(self, text: str, form: Form, term: Term) -> Closed | Total | Summed | Scaled:
+        name = form.target.tensor
+        results = [scalar for scalar in term.scalars if scalar in self.lines]
+        if results:
+            return self.scaled(text, form, term, results)
+        reads = tuple(dict.fromkeys(access.tensor for access in term.accesses))
+        held = [self.lines.get(read) for read in reads]
+        if any(isinstance(one, Largest | Apart | Total | Summed | Scaled) for one in held):
+            varying = [one for one in held if not _is_static(one)]
+            if len(varying) > 1 or form.reduction == "|":
+                raise _refused(text, "a product of what follows a maximum")
+            worst = [self.tags[read] for read in reads if read in self.tags]
+            self.tags[name] = "bound" if "bound" in worst else "approximate"
+            axes = [single(s) for access in term.accesses for s in access.subscripts]
+            plain = None not in axes and len(set(axes)) == len(axes)
+            if plain and len(term.accesses) == 1 and not form.target.subscripts:
+                return Total(reads[0], self.times(term))
+            return Summed(text, reads)
+        self.tags[name] = "exact in expectation"
+        found: dict[Monomial, NDArray[Any]] = {}
+        for monomial, arrays in self.monomials(term, text):
+            if monomial and form.reduction == "|":
+                raise _refused(text, "a tile that may be empty")
+            counts = np.asarray(evaluate(sized(text, self.sizes), arrays)[name])
+            counts = np.maximum(counts, 0)
+            found[monomial] = found[monomial] + counts if monomial in found else counts
+        repeated = [m for m in found if len(set(m)) < len(m)]
+        if repeated:
+            self.tags[name] = "approximate"
+            self.independent |= dict.fromkeys(n for m in repeated for n in m if m.count(n) > 1)
+        return Closed(found)
+
+    def times(self, term: Term) -> float:
+        """What a term multiplies: its number, and extents."""
+        return float(term.number) * prod(dict(self.sizes)[s.lower()] for s in term.scalars)
+
+    def scaled(self, text: str, form: Form, term: Term, results: Sequence[str]) -> Closed | Scaled:
+        """A line that reads a result without axes, and numbers."""
+        if len(results) > 1 or term.accesses or form.reduction == "|":
+            raise _refused(text, "a product of results without axes")
+        (of,) = results
+        extents = dict(self.sizes)
+        times = term.number * prod(extents[s.lower()] for s in term.scalars if s != of)
+        self.tags[form.target.tensor] = self.tags[of]
+        line = self.lines[of]
+        if isinstance(line, Closed):
+            return Closed({names: array * times for names, array in line.terms.items()})
+        return Scaled(of, float(times))
+
+    def monomials(self, term: Term, text: str) -> list[tuple[Monomial, dict[str, NDArray[Any]]]]:
+        """Products of the parts of every array that is read: whose densities they have, and the
+        parts."""
+        once: dict[tuple[str, str], Access] = {}
+        found: list[tuple[Monomial, dict[str, NDArray[Any]]]] = [((), {})]
+        masks = dict(self.masks)
+        for access in term.accesses:
+            tensor = access.tensor
+            if tensor in masks:
+                mask = masks[tensor]
+                random = mask.kind != "in" and mask.tensor not in self.fixed
+                place = mask.tensor, deparse(access)[len(tensor) :]
+                again = random and place in once  # the same place twice is one event
+                if again and self.likely[tensor] is not self.possible[tensor]:
+                    raise _refused(text, f"one place of {mask.tensor} twice, which is not uniform,")
+                once[place] = access
+                named: Monomial = (mask.tensor,) if random and not again else ()
+                parts = [(named, self.likely[tensor])]
+            else:
+                before = self.lines[tensor]
+                assert isinstance(before, Closed)
+                parts = list(before.terms.items())
+            found = [
+                (tuple(sorted((*names, *more))), {**arrays, tensor: array})
+                for names, arrays in found
+                for more, array in parts
+            ]
+        return found
+
+    # ---- maxima -------------------------------------------------------------------------
+
+    def largest(self, text: str, form: Form, term: Term) -> Line:
+        name = form.target.tensor
+        results = [scalar for scalar in term.scalars if scalar in self.lines]
+        if results and not term.accesses and isinstance(self.lines[results[0]], Closed):
+            return self.scaled(text, form, term, results)  # the largest of one count
+        if len(term.accesses) != 1 or term.scalars or term.number != 1:
+            raise _refused(text, "the maximum of a product")
+        (access,) = term.accesses
+        source = self.lines[access.tensor]
+        if _is_static(source):
+            assert isinstance(source, Closed)
+            arrays = {access.tensor: source.terms[()]}
+            self.tags[name] = "exact in expectation"
+            found = np.asarray(evaluate(sized(text, self.sizes), arrays)[name])
+            return Closed({(): np.maximum(found, 0)})
+        if not isinstance(source, Closed):
+            raise _refused(text, "the maximum of a maximum")
+        axes = [deparse(s) for s in access.subscripts]
+        kept = [axes.index(deparse(s)) for s in form.target.subscripts]
+        gone = [k for k in range(len(axes)) if k not in kept]
+        apart = self.apart(access.tensor, kept)
+        if apart is not None:
+            self.tags[name] = "approximate"
+            return apart
+        spread = self.spread(access.tensor, gone)
+        self.tags[name] = "bound" if spread is None and gone else "approximate"
+        return largest_of(source, spread, (*kept, *gone), len(kept))
+
+    def apart(self, name: str, kept: Sequence[int]) -> Apart | None:
+        """The largest of a count whose operands share no rank but those of the axes that are kept;
+        None for another."""
+        _, form = self.texts[name]
+        term, left = form.terms[0], form.target.subscripts
+        stays = {v for k in kept for v in variables(left[k]) if deparse(left[k]) == v}
+        held = [{v for s in a.subscripts for v in variables(s)} for a in term.accesses]
+        masks = dict(self.masks)
+        drawn = {masks[a.tensor].tensor for a in term.accesses if a.tensor in masks} - set(
+            self.fixed
+        )
+        if len(form.terms) > 1 or not len(held) == len(drawn) == 2 or held[0] & held[1] - stays:
+            return None
+        if not all(any(set(variables(s)) <= ranks for ranks in held) for s in left):
+            return None
+        factors = []
+        for access, ranks in zip(term.accesses, held, strict=True):
+            mine = [k for k, s in enumerate(left) if set(variables(s)) <= ranks]
+            part = self.part(name, [deparse(left[k]) for k in mine], access)
+            count, source = self.lines[part], self.lines[name]
+            assert isinstance(count, Closed)
+            assert isinstance(source, Closed)
+            held_here = [mine.index(k) for k in kept if k in mine]
+            gone = [at for at in range(len(mine)) if at not in held_here]
+            spread = self.spread(part, gone)
+            largest = largest_of(count, spread, (*held_here, *gone), len(held_here))
+            del self.lines[part], self.texts[part], self.tags[part]
+            shape = next(iter(source.terms.values())).shape
+            view = tuple(shape[k] if k in mine else 1 for k in kept)
+            factors.append((largest, view))
+        return Apart(tuple(factors), self.times(term))
+
+    def part(self, name: str, left: Sequence[str], access: Access) -> str:
+        """A count of one operand alone, by some axes of another count; its name."""
+        text = f"{name}_of_{access.tensor}[{','.join(left)}] += {deparse(access)}"
+        (form,) = structure(text).written.forms
+        self.line(text, form)
+        return form.target.tensor
+
+    def spread(self, name: str, gone: Sequence[int]) -> Spread | None:
+        """What the variance of a count is made of; None where it is not known."""
+        text, form = self.texts[name]
+        source, term = self.lines[name], form.terms[0]
+        assert isinstance(source, Closed)
+        if len(source.terms) != 1:
+            return None
+        ((monomial, sums),) = source.terms.items()
+        times = self.times(term)
+        counts = np.asarray(sums, np.float64)
+        masks = dict(self.masks)
+        reads = {}
+        for access in term.accesses:
+            mask = masks.get(access.tensor)
+            if mask is not None and mask.kind != "in" and mask.tensor not in self.fixed:
+                reads[mask.tensor] = access
+        uneven = any(self.likely[a.tensor] is not self.possible[a.tensor] for a in reads.values())
+        full = self.of(text, form, self.possible) if uneven else counts
+        rough = Spread(monomial, {}, {}, full, counts * times, frozenset())
+        if len(form.terms) > 1 or len(reads) > 2 or sorted(reads) != list(monomial):
+            return rough
+        apart = {v for k in gone for v in variables(form.target.subscripts[k])}
+        models = {tensor: dict(self.drawn)[tensor].model for tensor in reads}
+        parts, common = {}, set()
+        for tensor, access in reads.items():
+            points = self.points(text, form, access, counts)
+            found = points and points.squares(models[tensor].parts)
+            if not found:
+                return rough
+            parts[tensor] = found
+            held = {v for s in access.subscripts for v in variables(s)}
+            if not held & apart:
+                common.add(tensor)
+        pairs = self.of(text, form, self.varying) if uneven else counts
+        return Spread(monomial, models, parts, full, pairs * times, frozenset(common))
+
+    def of(self, text: str, form: Form, masks: Mapping[str, NDArray[Any]]) -> Reals:
+        """A count over masks of another kind."""
+        reads = {access.tensor for access in form.reads}
+        arrays = {n: masks[n] if n in masks else self.static(n) for n in reads}
+        found = evaluate(sized(text, self.sizes), arrays)[form.target.tensor]
+        return np.asarray(np.maximum(found, 0), np.float64)
+
+    def points(self, text: str, form: Form, access: Access, counts: Reals) -> PlacesOfCells | None:
+        """How many points each place of an operand has in each cell, others as likely as they
+        are; None where that is too large an array."""
+        left = [deparse(s) for s in form.target.subscripts]
+        axes = [deparse(s) for s in access.subscripts]
+        more = [s for s in axes if s not in left]
+        extents = self.possible[access.tensor].shape
+        if counts.size * prod(n for s, n in zip(axes, extents, strict=True) if s in more) > (
+            MOST_MOMENTS
+        ):
+            return None
+        _, _, right = text.partition("+=")
+        wider = f"points_of[{','.join((*left, *more))}] +={right}"
+        reads = {a.tensor for a in form.terms[0].accesses}
+        arrays = {n: self.static(n) for n in reads}
+        arrays[access.tensor] = self.possible[access.tensor]
+        points = np.asarray(evaluate(sized(wider, self.sizes), arrays)["points_of"], np.float64)
+        if points.shape[: len(left)] != counts.shape:
+            return None
+        mask = dict(self.masks)[access.tensor]
+        shape = dict(self.drawn)[mask.tensor].shape
+        return PlacesOfCells(points, left, axes, shape, tuple(lo for lo, _ in mask.pads))
+
+    def static(self, name: str) -> NDArray[Any]:
+        """An array as it is where every operand is full."""
+        if name in self.likely:
+            return self.likely[name]
+        line = self.lines[name]
+        assert isinstance(line, Closed)
+        return np.asarray(sum(line.terms.values()))
+
+
+def _is_static(line: Line | None) -> bool:
+    """Whether no density matters."""
+    return line is None or (isinstance(line, Closed) and set(line.terms) <= {()})
+
+
+def _refused(text: str, what: str) -> EinsumError:
+    return EinsumError(
+        f"{what} has no expectation here:\n  {text}\n"
+        "Draw arrays from the densities, density.sample(rng), and charge these."
+    )
