@@ -118,6 +118,9 @@ def _check_kinds(
         if table is not None and not isinstance(table, Dict):
             by = "level" if name == "keep" else "rank or operand"
             raise ArchError(f"{name}: expected a dict by {by}, found {table!r}")
+        for key in table or ():
+            if not isinstance(key, str):
+                raise ArchError(f"{name}: expected names as keys, found {key!r}")
     texts = [("order", order)]
     for name in ("space", "keep"):
         table = tables[name]

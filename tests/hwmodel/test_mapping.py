@@ -235,6 +235,8 @@ def test_a_rank_that_is_split_does_not_go_across_pes_by_default() -> None:
         ({"order": 3}, 'order: expected names, such as "rows", found 3'),
         ({"order": [1, 2]}, "order: expected names"),
         ({"split": 3}, "split: expected a dict by rank or operand, found 3"),
+        ({"split": {1: 2}}, "split: expected names as keys, found 1"),
+        ({"roles": {1: "F"}}, "roles: expected names as keys, found 1"),
         ({"space": 3}, "space: expected a dict"),
         ({"space": {"i": 3}}, "space: expected names"),
         ({"space": {"i": []}}, "space: expected names"),
