@@ -31,10 +31,12 @@ def test_what_has_no_error_has_no_reason():
 def test_what_no_single_rank_explains():
     a = np.kron(np.eye(2), np.ones((4, 4)))[np.random.default_rng(0).permutation(8)]
     shifted = np.eye(8)[:, [1, 2, 3, 4, 5, 6, 7, 0]]
-    line = "z[] = A[m,k]*B[m,k]".replace("[]", "")
-    row = effectual(zs.compare(zs.charge(line, "dense", A=shifted, B=a), ladder=True))
-    assert row["rank"] in ("none", "")
-    assert row["exact"] == (shifted * a).sum()
+    charge = zs.charge("z = A[m,k]*B[m,k]", "dense", A=shifted, B=a)
+    row = effectual(zs.compare(charge, ladder=True))
+    met = (shifted * a).sum()
+    assert (row["exact"], row["uniform"]) == (met, pytest.approx(a.sum() / 8))
+    assert met != a.sum() / 8
+    assert (row["rank"], row["its error"]) == ("none", pytest.approx(row["error"]))
 
 
 def test_every_line_of_a_cascade_has_its_rows():
