@@ -90,15 +90,22 @@ _FIGURES: dict[str, Any] = {
 
 
 def _ranks(exact: Charge) -> dict[str, dict[str, tuple[int, ...]]]:
-    """Subscript -> the axes of each operand that it names; axes of one place are left out."""
-    found: dict[str, dict[str, tuple[int, ...]]] = {}
+    """Subscript -> the axis of each operand that it names; axes of one place are left out.
+
+    So are operands of which it names several (k in A[m,k]*A[k,n]): along both it is the data.
+    """
+    found: dict[str, dict[str, set[int]]] = {}
     for term in exact.layer.work:
         for operand in term.operands:
             for axis, subscript in enumerate(operand.subscripts):
                 if exact.shapes[operand.tensor][axis] > 1:
-                    axes = found.setdefault(deparse(subscript), {})
-                    axes[operand.tensor] = (*axes.get(operand.tensor, ()), axis)
-    return found
+                    named = found.setdefault(deparse(subscript), {})
+                    named.setdefault(operand.tensor, set()).add(axis)
+    alone = {
+        rank: {tensor: tuple(axes) for tensor, axes in named.items() if len(axes) == 1}
+        for rank, named in found.items()
+    }
+    return {rank: axes for rank, axes in alone.items() if axes}
 
 
 def _estimated(exact: Charge, axes: dict[str, tuple[int, ...]]) -> Charge | None:

@@ -39,6 +39,14 @@ def test_what_no_single_rank_explains():
     assert (row["rank"], row["its error"]) == ("none", pytest.approx(row["error"]))
 
 
+def test_a_rank_that_names_both_axes_of_a_tensor_is_no_profile_of_it():
+    a = (np.random.default_rng(0).random((12, 12)) < np.linspace(0.05, 0.7, 12)[:, None]) * 1.0
+    row = effectual(zs.compare(zs.charge("Z[m,n] = A[m,k]*A[k,n]", "dense", A=a), ladder=True))
+    assert row["uniform"] == pytest.approx(a.sum() ** 2 / 12)
+    assert row["exact"] == a.sum(axis=0) @ a.sum(axis=1) != row["uniform"]
+    assert (row["rank"], row["its error"]) == ("none", pytest.approx(row["error"]))
+
+
 def test_every_line_of_a_cascade_has_its_rows():
     a, b = (np.random.default_rng(s).random((6, 6)) < 0.4 for s in (0, 1))
     cascade = "T[m,n] = A[m,k]*B[k,n]; y[m] = T[m,n]*x[n]"
