@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from zeroskip.native.cexpr import integer, place, value
@@ -35,17 +35,15 @@ def dot(node: Loop, out: CWriter) -> None:
 
 
 def _range(node: Loop, over: Range, factors: tuple[Factor, ...], out: CWriter) -> None:
-    """Several vectors at once, so that no sum waits for the one before; then one by one.
-
-    What stays for the whole loop multiplies the sum of the lanes.
-    """
+    """Several vectors at once, so that no sum waits for the one before; then one by one."""
     x, hi = node.var, integer(over.hi)
     sums, v = map(out.local, ("sums", "v"))
     lines = [factor for factor in factors if factor.reached == "line"]
 
     def products(at: str) -> str:
         starts = [integer(add(f.first, Name(x))) for f in lines if f.first is not None]
-        return " * ".join(_along(f, s + at, out) for f, s in zip(lines, starts, strict=True))
+        first, *others = [_along(f, s + at, out) for f, s in zip(lines, starts, strict=True)]
+        return " * ".join([first, *_same(factors, out), *others])
 
     out.line(f"int64_t {x} = {integer(over.lo)};")
     out.line(f"zs_vec {sums}[{SUMS}] = {{}};")
@@ -56,8 +54,7 @@ def _range(node: Loop, over: Range, factors: tuple[Factor, ...], out: CWriter) -
     with out.block(f"for (; {x} + LANES <= {hi}; {x} += LANES)"):
         out.line(f"{sums}[0] += {products('')};")
         _count(node, "LANES", out)
-    total = " + ".join(f"{sums}[{k}]" for k in range(SUMS))
-    _added(node, total, out, _same(factors, out))
+    _added(node, " + ".join(f"{sums}[{k}]" for k in range(SUMS)), out)
     with out.block(f"for (; {x} < {hi}; {x}++)"):
         out.body(node.body)
 
@@ -168,14 +165,13 @@ def _same(factors: tuple[Factor, ...], out: CWriter) -> list[str]:
     return [value(f.value, out.values, 2) for f in factors if f.reached == "same"]
 
 
-def _added(node: Loop, vector: str, out: CWriter, times: Sequence[str] = ()) -> None:
-    """The lanes' sums, times what all have in common, onto the one of the loop."""
+def _added(node: Loop, vector: str, out: CWriter) -> None:
+    """The lanes' sums onto the one of the loop."""
     (work,) = node.body
     assert isinstance(work, Reduce)
     ctx = out.values
     target = value(work.place, ctx) if isinstance(work.place, Held) else place(work.place, ctx)
-    sum_of = f"zs_lane_sum_{out.kernel.dtype}_{out.kernel.vector_bytes}"
-    out.line(f"{target} += {' * '.join([f'{sum_of}({vector})', *times])};")
+    out.line(f"{target} += zs_lane_sum_{out.kernel.dtype}_{out.kernel.vector_bytes}({vector});")
 
 
 def _count(node: Loop, entries: str, out: CWriter) -> None:

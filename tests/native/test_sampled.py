@@ -142,3 +142,22 @@ def test_what_cancels_stays_stored_and_what_is_absent_stays_absent(width):
         made = zs.einsum("S[i,j] = M[i,j]*A[i,k]*B[k,j]", M=M, A=A, B=B, format="CSR")
     assert made.coords()[1].tolist() == [0, 48]
     assert made.toarray()[:, 2].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("inner", [0, 1, 3, 16, 40, 64, 150])
+def test_an_infinite_sample_is_multiplied_with_each_product(inner, width):
+    """Of no products the sum is 0, infinities of both signs and 0 * inf make NaN."""
+    M = np.array([[np.inf, 2, np.nan], [0, np.inf, -np.inf]])
+    A, B = np.ones((2, inner)), np.ones((3, inner))
+    A[0, 1::2], B[1, :1], B[2, 2::5] = -1, 0, 3
+    stored = {"M": Tensor.from_dense(M, "CSR"), "A": A, "B": B}
+    spec = make_spec("S[i,j] = M[i,j]*A[i,k]*B[j,k]")
+    with np.errstate(invalid="ignore"):
+        products = M[:, :, None] * A[:, None] * B
+        want = products.sum(axis=-1)
+    want[1, 0] = 0  # absent
+    with native_settings.using(vector_bytes=width):
+        for backend in ("c", "interpreter"):
+            (made,) = engine.evaluate(spec, stored, format="CSR", backend=backend).values()
+            assert np.array_equal(made.toarray(), want, equal_nan=True), backend

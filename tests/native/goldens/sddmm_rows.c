@@ -41,13 +41,13 @@ int32_t zs_kernel(zs_args *args)
             for (; k + 4 * LANES <= K; k += 4 * LANES) {
                 #pragma GCC unroll 4
                 for (int v = 0; v < 4; v++) {
-                    sums[v] += *(const zs_vec *)(A_vals + i * K + k + v * LANES) * *(const zs_vec *)(B_vals + j * K + k + v * LANES);
+                    sums[v] += *(const zs_vec *)(A_vals + i * K + k + v * LANES) * M_vals[pM_j] * *(const zs_vec *)(B_vals + j * K + k + v * LANES);
                 }
             }
             for (; k + LANES <= K; k += LANES) {
-                sums[0] += *(const zs_vec *)(A_vals + i * K + k) * *(const zs_vec *)(B_vals + j * K + k);
+                sums[0] += *(const zs_vec *)(A_vals + i * K + k) * M_vals[pM_j] * *(const zs_vec *)(B_vals + j * K + k);
             }
-            acc += zs_lane_sum_float32_64(sums[0] + sums[1] + sums[2] + sums[3]) * M_vals[pM_j];
+            acc += zs_lane_sum_float32_64(sums[0] + sums[1] + sums[2] + sums[3]);
             for (; k < K; k++) {
                 acc += A_vals[i * K + k] * B_vals[j * K + k] * M_vals[pM_j];
             }
