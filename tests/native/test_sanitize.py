@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from generator import random_array, random_format
 from judges import Call, line_of
-from standalone import run, sanitizes
+from standalone import FLAGS, run, sanitizes
 
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.formats.tensor import Tensor
@@ -80,6 +80,45 @@ def test_rows_of_sparse_results(tmp_path):
             coords = assemble.coordinates(chosen, ends, places, line.extents.ranks)
             made[coords] = arrays["vals", "C"][:count]
             assert np.array_equal(made, want)
+
+
+@pytest.mark.parametrize("flags", [FLAGS, (*FLAGS, "-U__BMI2__")], ids=["vectors", "one by one"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64", "float16"])
+def test_rows_are_swept_within_their_arrays(tmp_path, dtype, flags):
+    """Full rows, and others behind them, where there is room for all of them and a sweep beyond,
+    for just all, and for fewer: nothing is written behind the room, and no row over another."""
+    rng = np.random.default_rng(SEED)
+    kernels, wants = [], []
+    for extent in (2, 7, 8, 9, 12, 67, 2**16 + 11):
+        b = np.zeros((4, extent), dtype)
+        b[0], b[1, -1] = 1, 2
+        b[2, rng.random(extent) < 0.3] = 3
+        turns = [3, 0, 0, 1, 2, 0, 3, 2, 1, 0]
+        a = np.zeros((len(turns), 4), dtype)
+        a[np.arange(len(turns)), turns] = 1
+        stored = {"A": Tensor.from_dense(a, "CSR"), "B": Tensor.from_dense(b, "CSR")}
+        line = line_of(make_spec("C[i,k] = A[i,j]*B[j,k]"), stored)
+        chosen = assembly_of(line)
+        assert chosen is not None
+        assert chosen.outer == ("i",)
+        line = rearranged(line, chosen)
+        rows = b[turns]
+        entries = np.count_nonzero(rows)
+        past = extent + assemble.SWEPT
+        for room in (past, past - 1, assemble.SWEPT, assemble.SWEPT - 1, 1, 0, -1, 1 - extent):
+            kernels.append(rows_kernel(line, chosen, int(entries + room)))
+            wants.append((rows, int(entries), int(entries + room)))
+    for (prepared, _), buffers, (rows, entries, room) in zip(
+        kernels, run(tmp_path, kernels, flags), wants, strict=True
+    ):
+        arrays = dict(zip(prepared.lowered.buffers, buffers, strict=True))
+        at, places = np.nonzero(rows)
+        kept = min(entries, room)
+        assert arrays["ends",].tolist() == [0, *np.cumsum(np.count_nonzero(rows, axis=1))]
+        assert np.array_equal(arrays["inners",][:kept], places[:kept])
+        assert np.array_equal(arrays["vals", "C"][:kept], rows[at, places][:kept])
+        assert not arrays["seen",].any()
+        assert not arrays["row",].any()
 
 
 def product_calls(rng, dtype):
