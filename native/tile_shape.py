@@ -105,5 +105,5 @@ FEW = 3
 """Vectors of a tile up to which the sums of one row alone wait for each other."""
 
 BALANCE = 1120.0
-"""Found by trying blocks on one machine (Zen 3, 32 KiB of first-level cache): 70 places at density 1
-for tiles of 256 bytes.  No command of the repository finds it again; a wrong one costs time alone."""
+"""Found by trying blocks on one machine (Zen 3, 32 KiB of first-level cache): 70 places at density
+1 for tiles of 256 bytes.  No command of the repository finds it again; a wrong one costs time."""

@@ -1,12 +1,11 @@
 import gc
 import os
 import shutil
-import subprocess
-import sys
 import threading
 
 import numpy as np
 import pytest
+from scaling import SCALE, compiled_not_loaded, needs_cc
 
 from zeroskip.errors import CacheError, CompilerError, KernelError
 from zeroskip.native import load as loading
@@ -14,26 +13,6 @@ from zeroskip.native import settings, toolchain
 from zeroskip.native.abi import ffi
 from zeroskip.native.cache import Cache, CachedObject
 from zeroskip.native.load import constants, header, load, whole_text
-
-needs_cc = pytest.mark.skipif(shutil.which("cc") is None, reason="no cc on the PATH")
-
-SCALE = """#include "zs_kernel.h"
-
-/* y[i] = a * x[i] + n;  dim: length of x, n, an error code to fail with */
-int32_t scale(zs_args *args)
-{
-    const double *x = args->buf[0];
-    double *y = args->buf[1];
-    if (zs_check_version(args) != ZS_OK)
-        return args->error;
-    if (args->dim[1] != 0)
-        return zs_fail(args, (int32_t)args->dim[1], 5);
-    for (int64_t i = 0; i < args->dim[0]; i++)
-        y[i] = args->real[0] * x[i] + (double)args->whole[0];
-    args->work = args->dim[0];
-    return ZS_OK;
-}
-"""
 
 # Waits, for a bounded number of steps, until somebody else writes to buf[0].
 WAIT = """#include "zs_kernel.h"
@@ -58,13 +37,6 @@ def cache_dir(tmp_path):
 @pytest.fixture
 def scale():
     return load(SCALE, "scale")
-
-
-def compiled_not_loaded(text):
-    """The cached object of ``text``, and the cache; this process has not loaded it."""
-    tools, kernels = toolchain.find(), Cache(settings.current().cache_dir, 2**30)
-    whole = whole_text(text)
-    return kernels.get(tools.key(whole), whole, tools.compile), kernels
 
 
 def runs(kernel):
@@ -345,64 +317,3 @@ def test_an_object_that_is_replaced_meanwhile_is_checked_again(monkeypatch):
     monkeypatch.setattr(CachedObject, "is_same_file", lambda self: False)
     with pytest.raises(CacheError, match="was replaced or removed 5 times while it was loaded"):
         load(SCALE, "scale", ["-DAGAIN"])
-
-
-# ---- other processes --------------------------------------------------------------------
-
-PROCESS = """
-import sys
-import numpy as np
-from zeroskip.native import load, toolchain
-
-if "warm" in sys.argv:
-    def run(*_):
-        raise AssertionError("a compiler was run")
-    toolchain.run = run
-text = open(sys.argv[1]).read()
-sys.stdin.readline()
-y = np.zeros(3)
-load.load(text, "scale").prepare([np.arange(3.0), y], [3], [2.0], [10]).call()
-print(y.tolist())
-"""
-
-
-def start(cache_dir, text_file, *words):
-    return subprocess.Popen(
-        [sys.executable, "-c", PROCESS, str(text_file), *words],
-        env={**os.environ, "ZEROSKIP_CACHE_DIR": str(cache_dir)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-@needs_cc
-def test_ten_processes_at_once_on_an_empty_cache_then_one_that_compiles_nothing(
-    cache_dir, tmp_path
-):
-    text = tmp_path / "scale.c"
-    text.write_text(SCALE)
-    started = [start(cache_dir, text) for _ in range(10)]
-    for process in started:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    told = [process.communicate(timeout=120) for process in started]
-    assert told == [("[10.0, 12.0, 14.0]\n", "")] * 10
-    assert start(cache_dir, text, "warm").communicate("go\n", timeout=120) == told[0]
-    names = sorted(os.path.splitext(name)[1] for name in os.listdir(cache_dir))
-    assert names == [".c", ".json", ".so"]
-
-
-@needs_cc
-def test_a_process_with_a_truncated_object_does_not_crash(cache_dir, tmp_path):
-    text = tmp_path / "scale.c"
-    text.write_text(SCALE)
-    found, kernels = compiled_not_loaded(SCALE)
-    found.path.chmod(0o700)
-    with open(found.path, "r+b") as file:
-        file.truncate(5000)
-    process = start(cache_dir, text)
-    assert process.communicate("go\n", timeout=120) == ("[10.0, 12.0, 14.0]\n", "")
-    assert process.returncode == 0
-    assert kernels.find(found.key) is not None

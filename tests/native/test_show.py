@@ -1,17 +1,14 @@
-"""The printed loop nest, as golden text, and the addresses in it against arithmetic."""
+"""The printed loop nest, as golden text."""
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.formats.convert import tensor
-from zeroskip.native.integers import Const, Name, Op, add, mul
 from zeroskip.native.lines import line_of
 from zeroskip.native.results import target_for
 from zeroskip.native.schedules import plain, scheduled
-from zeroskip.native.show import axes_of, show
+from zeroskip.native.show import show
 
 CONV = make_spec("O[n,m,p,q] = relu(B[m] + I[n,c,p+r,q+s]*F[m,c,r,s])", pad=1)
 I4, F4 = np.ones((1, 4, 8, 8), np.float32), np.ones((16, 4, 3, 3), np.float32)
@@ -81,45 +78,3 @@ def test_a_coordinate_that_is_still_needed_is_not_taken_apart():
 def test_ways_to_walk(text, formats, expected):
     given_as = [np.eye(4) if f == "dense" else tensor(np.eye(4), f) for f in formats]
     assert expected in printed(make_spec(text), A=given_as[0], B=given_as[1])
-
-
-NAMES = {"n": 3, "m": 4, "p": 5, "N": 7, "M": 11, "P": 13}
-
-
-def number(expr):
-    match expr:
-        case Const(value):
-            return value
-        case Name(name):
-            return NAMES[name]
-        case Op("+", args):
-            return sum(map(number, args))
-        case Op("*", args):
-            return int(np.prod([number(a) for a in args]))
-
-
-indices = st.builds(
-    lambda a, v, w, b: add(mul(Const(a), Name(v)), *([Name(w)] if w else []), Const(b)),
-    st.integers(1, 3),
-    st.sampled_from("nmp"),
-    st.sampled_from(["", "n", "p"]),
-    st.integers(-2, 2),
-)
-
-
-@given(st.lists(indices, min_size=1, max_size=4), st.permutations(["N", "M", "P"]))
-def test_an_address_is_the_row_major_sum_of_its_axes(parts, extents):
-    address = parts[0]
-    for part, extent in zip(parts[1:], extents, strict=False):
-        address = add(mul(address, Name(extent)), part)
-    found = axes_of(address, {"N", "M", "P"})
-    assert len(found) == len(parts)
-    total = 0
-    for part, extent in zip(found, ["", *extents], strict=False):
-        total = total * (NAMES[extent] if extent else 1) + number(part)
-    assert total == number(address)
-
-
-def test_an_address_with_two_scaled_parts_stays_one_index():
-    address = add(mul(Name("n"), Name("N")), mul(Name("m"), Name("M")))
-    assert axes_of(address, {"N", "M"}) == (address,)
