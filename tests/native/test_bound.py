@@ -146,13 +146,18 @@ def test_threads_may_call_one_binding_at_once():
     bound = Bound(CONV, {"F": Tensor.from_dense(WEIGHTS, "CSR"), "B": BIAS})
     images = [image(seed) for seed in range(4)]
     wants = [reference(CONV, I=x, F=WEIGHTS, B=BIAS) for x in images]
-    start, wrong = threading.Barrier(4), []
+    start, wrong, at_once = threading.Barrier(4), [], []
 
     def work(k):
         start.wait()
         for turn in range(200):
             i = (k + turn) % 4
-            if not np.array_equal(bound.run({"I": images[i]}), wants[i]):
+            found = bound.at_once((images[i],)) if turn % 2 else None
+            if found is None:
+                found = bound.run({"I": images[i]})
+            else:
+                at_once.append(i)
+            if not np.array_equal(found, wants[i]):
                 wrong.append((k, turn))
 
     threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
@@ -161,6 +166,7 @@ def test_threads_may_call_one_binding_at_once():
     for thread in threads:
         thread.join()
     assert wrong == []
+    assert set(at_once) == {0, 1, 2, 3}
 
 
 def test_out_is_filled_and_returned():

@@ -26,6 +26,10 @@ GATHERED = [
     ("C[i,k] = T[i,j,k]", "0:U 1:C 2:C"),
     ("C[i,k,j] = T[i,j,k]", "0:U 1:C 2:C"),
     ("C[j] = A[i,j]", "CSR"),
+    ("C[i] = A[i,j]", "COO"),
+    ("C[i,j] = A[i,j]*x[j]", "COO"),
+    ("C[i,j] = A[i,j]*x[j]", "RLE(3)"),
+    ("C[i,j] = A[i,6-j]*x[j]", "CSR"),
 ]
 
 
