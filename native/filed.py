@@ -16,7 +16,7 @@ from typing import IO
 from zeroskip.errors import CacheError, TensorError
 from zeroskip.formats.files import write_whole
 from zeroskip.native import settings
-from zeroskip.native.cache import TOUCH_SECONDS, key_of, own_directory, touch
+from zeroskip.native.cache import TOUCH_SECONDS, Cache, key_of, own_directory, touch
 
 DIGEST_BYTES = hashlib.sha256().digest_size
 
@@ -44,7 +44,10 @@ def remember(held: bytes, kind: str, *parts: str) -> None:
         file.write(_digest(key, held) + held)
 
     with contextlib.suppress(CacheError, OSError, TensorError):
-        write_whole(_path(kind, key), write)
+        path = _path(kind, key)
+        write_whole(path, write)
+        if key[0] == "0":  # as after builds: no kernel may be built for long
+            Cache(path.parent, settings.current().cache_bytes).trim(keep=path.stem)
 
 
 def _path(kind: str, key: str) -> Path:

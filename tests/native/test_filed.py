@@ -31,3 +31,13 @@ def test_a_folder_that_is_none_keeps_nothing(tmp_path):
     with settings.using(cache_dir=tmp_path / "file"):
         filed.remember(b"held", "kind", "a")
         assert filed.recall("kind", "a") is None
+
+
+def test_what_is_kept_is_no_more_than_the_cache_may_hold(folder):
+    """Though no kernel is built."""
+    held = bytes(2**16)
+    with settings.using(cache_bytes=2**20):
+        for number in range(100):
+            filed.remember(held, "kind", str(number))
+        assert filed.recall("kind", "99") == held
+    assert len(list(folder.iterdir())) < 60
