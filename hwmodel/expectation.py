@@ -21,7 +21,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from zeroskip.errors import TensorError
-from zeroskip.formats.bits import Storage, layout
+from zeroskip.formats.bits import Storage, layout, value_width
 from zeroskip.formats.density import Density
 from zeroskip.formats.density_models import Blocks, Nested
 from zeroskip.formats.format import Format
@@ -47,6 +47,8 @@ def expected_storage(
 
     Raises
     ------
+    FormatError
+        For a width that is not 1 .. 64.
     TensorError
         For blocks, groups G:H, and run lengths below a compressed level, or of a structure whose
         groups lie apart or leave longer gaps than a run.
@@ -54,6 +56,9 @@ def expected_storage(
     if rounding not in get_args(Rounding):
         expected = ", ".join(map(repr, get_args(Rounding)))
         raise TensorError(f"rounding: expected one of {expected}; found {rounding!r}")
+    if not isinstance(density, Density):
+        raise TensorError(f"expected a Density, found {density!r}\nA tensor has .storage(bits).")
+    value_bits = value_width(np.dtype(np.float64), value_bits)
     named = Format(format) if isinstance(format, str) else format
     bound = named if named.bound else named.bind(density.ndim)
     entries = expected_entries(density, bound)

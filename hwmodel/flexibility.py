@@ -26,6 +26,10 @@ def flexibility(found: Mapping[str, Totals | ZeroskipError]) -> Table:
     ArchError
         For nothing to compare, for charges on several designs, and where no layer is run.
     """
+    if not isinstance(found, Mapping):
+        raise ArchError(
+            f"flexibility: expected charges by name of the layer, found {type(found).__name__}"
+        )
     ran = {name: made for name, made in found.items() if not isinstance(made, Exception)}
     for name, made in ran.items():
         if not hasattr(made, "traffic"):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from zeroskip.errors import ArchError
-from zeroskip.hwmodel.accuracy import Accuracy
+from zeroskip.hwmodel.accuracy import Accuracy, checked
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.area import missing_area
 from zeroskip.hwmodel.figures import check_whole
@@ -89,7 +89,7 @@ def metrics_of(
         clock_hz=arch.clock_hz,
         batch=batch,
         latency_s=seconds,
-        accuracy=accuracy if isinstance(accuracy, Accuracy) else tuple(accuracy),
+        accuracy=checked(accuracy),
         network=network,
         design=arch.name,
         basis=EXPECTED if expected else MODELLED,

@@ -118,6 +118,10 @@ class Metrics:
             if getattr(self, name) is not None:
                 check_whole(name, getattr(self, name))
         object.__setattr__(self, "accuracy", accuracies.checked(self.accuracy))
+        if self.work is not None and not isinstance(self.work, Work):
+            raise ArchError(
+                f"metrics: work is {self.work!r}, expected Work(effectual, executed, timed)"
+            )
         if self.active_pes is not None and self.pes is not None and self.active_pes > self.pes:
             raise ArchError(f"metrics: {self.active_pes} of {self.pes} PEs cannot be active")
         if self.work is not None and self.work.timed > self.macs * (1 + 1e-9):

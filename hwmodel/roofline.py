@@ -46,6 +46,8 @@ def roofline_table(*charges: Totals) -> Table:
     """
     rows = []
     for charge in charges:
+        if not hasattr(charge, "bandwidth_cycles"):
+            raise ArchError(f"roofline: expected charges, found {type(charge).__name__}")
         arch = charge.arch
         peak = float(arch.pes * arch.multipliers)
         attained = charge.busy / charge.cycles if charge.cycles else 0.0

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import zeroskip as zs
-from zeroskip.errors import TensorError
+from zeroskip.errors import FormatError, TensorError
 from zeroskip.formats.format import Format
 from zeroskip.hwmodel import expected_storage
 
@@ -70,6 +70,14 @@ def test_a_rounding_that_nobody_knows():
         TensorError, match="rounding: expected one of 'mean', 'sparseloop'; found 'up'"
     ):
         expected_storage(zs.Density(SHAPE, 0.5), "CSR", 8, rounding="up")
+
+
+def test_what_has_no_expected_storage():
+    for bits in (0, -8, 65):
+        with pytest.raises(FormatError, match=f"expected value_bits in 1 .. 64, found {bits}"):
+            expected_storage(zs.Density(SHAPE, 0.5), "CSR", bits)
+    with pytest.raises(TensorError, match=r"expected a Density, found 3\nA tensor has .storage"):
+        expected_storage(3, "CSR", 8)
 
 
 # ---- gating and skipping a vector of six (book, chapter 8) ---------------------------------

@@ -55,6 +55,8 @@ def test_a_cascade_is_one_of_the_set() -> None:
 def test_what_cannot_be_compared_is_refused() -> None:
     with pytest.raises(ArchError, match=r"expected layers that run, found none of 1"):
         flexibility({"of four": refused()})
+    with pytest.raises(ArchError, match=r"expected charges by name of the layer, found list"):
+        flexibility([])  # type: ignore[arg-type]
     other = charge(conv_spec(), arch("dense", size=(2, 2)), conv_case())
     with pytest.raises(ArchError, match=r"one design, dense of 16 PEs, found b on dense of 4"):
         flexibility({"a": matrix(2), "b": other})

@@ -211,6 +211,8 @@ def test_what_is_no_network_is_refused() -> None:
         metrics_of([], batch=1)
     with pytest.raises(ArchError, match=r"expected charges, found int"):
         metrics_of([3], batch=1)  # type: ignore[list-item]
+    with pytest.raises(ArchError, match=r"accuracy: expected Accuracy\(value, unit.*, found 57"):
+        metrics_of([conv("dense")], batch=1, accuracy=57)  # type: ignore[arg-type]
     with pytest.raises(ArchError, match=r"on one architecture, found dense of 16 PEs and scnn of"):
         metrics_of([conv("dense"), conv("scnn")], batch=1)
     wider = conv(arch("scnn", size=(8, 8)))

@@ -205,6 +205,8 @@ def test_figures_that_contradict_each_other_are_refused() -> None:
         replace(EYERISS, mac_joules=1)
     with pytest.raises(ArchError, match=r"11 operations take time, more than the 10"):
         Metrics(10, 1.0, work=Work(1, 2, 11))
+    with pytest.raises(ArchError, match=r"work is 3, expected Work\(effectual, executed, timed\)"):
+        Metrics(10, 1, work=3)  # type: ignore[arg-type]
     with pytest.raises(ArchError, match=r"expected effectual <= executed <= timed"):
         Work(2, 1, 3)
     with pytest.raises(ArchError, match=r"work\.executed is nan"):

@@ -70,6 +70,8 @@ def test_no_charge_is_above_its_roof(name: str, density: float) -> None:
 def test_a_roof_needs_a_limit_and_work() -> None:
     with pytest.raises(ArchError, match=r"expected a charge of work on a design with a bandwidth"):
         roofline_table()
+    with pytest.raises(ArchError, match=r"roofline: expected charges, found int"):
+        roofline_table(3)  # type: ignore[arg-type]
     nothing = charge(conv_spec(), "scnn", {n: 0 * x for n, x in conv_case().items()})
     with pytest.raises(ArchError, match=r"expected a charge of work"):
         roofline_table(nothing)
