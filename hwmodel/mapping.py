@@ -23,7 +23,7 @@ from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.marks import is_mark, stays_of
 from zeroskip.hwmodel.nest import Loop, Numbering, Residency, Stay, residency
-from zeroskip.hwmodel.splits import Split, check_splits, loops_of, ranks_of, sized, split_of
+from zeroskip.hwmodel.splits import Split, check_splits, loops_of, ranks_of, sized, splits_of
 
 _EMPTY: Dict[str, str] = MappingProxyType({})
 
@@ -69,8 +69,7 @@ class Mapping:
         loops = order.split() if isinstance(order, str) else order
         put = object.__setattr__
         put(self, "order", tuple(loops))
-        parts = [split_of(key, size) for key, size in (split or {}).items()]
-        put(self, "split", {part.key: part for part in parts})
+        put(self, "split", splits_of(split or {}))
         dims = None
         if space is not None:
             dims = {rank: _words(d, "*") for rank, d in space.items()}

@@ -25,7 +25,11 @@ from zeroskip.errors import ArchError
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.nest import Loop, Numbering
 
+MOST_BLOCK = 2**62
+"""The largest block: as far as whole numbers of Einsums reach."""
+
 _OCCUPANCY = re.compile(r"\s*occupancy\s*\((.*)\)\s*")
+_MOST_LISTED = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +59,28 @@ class Split:
         return f"occupancy({self.leader}, {', '.join(map(str, self.blocks))})"
 
 
+def splits_of(given: Dict[str, object]) -> dict[str, Split]:
+    """``split=`` by key.  Raises `ArchError` for a key that stands twice, and as `split_of`."""
+    found: dict[str, Split] = {}
+    for key, size in given.items():
+        split = split_of(key, size)
+        if split.key in found:
+            raise ArchError(f"split of {key}: it stands twice\nWrite it once, of several sizes.")
+        found[split.key] = split
+    return found
+
+
 def split_of(key: str, size: object) -> Split:
     """One entry of ``split=``.
 
     Raises
     ------
     ArchError
-        For a rank twice, sizes that are no whole numbers of 1 or more, and blocks that do not
-        cut those around them evenly.
+        For a key that names no ranks, a rank twice, sizes that are no whole numbers of 1 or more,
+        and blocks that do not cut those around them evenly.
     """
+    if not isinstance(key, str):
+        raise ArchError(f'split: expected a rank, or several such as "m*k", found {key!r}')
     ranks = tuple(rank.strip() for rank in key.split("*"))
     if not all(ranks):
         raise ArchError(f'split of {key}: expected a rank, or several such as "m*k", found {key!r}')
@@ -71,6 +88,8 @@ def split_of(key: str, size: object) -> Split:
     if twice:
         raise ArchError(f"split of {key}: {twice[0]} is flattened with itself")
     if isinstance(size, Split):
+        if size.ranks != ranks:
+            raise ArchError(f"split of {key}: expected a split of {key}, found one of {size.key}")
         return size
     leader, listed = None, list(size) if isinstance(size, list | tuple) else [size]
     if isinstance(size, str):
@@ -84,12 +103,15 @@ def split_of(key: str, size: object) -> Split:
     what = "blocks of 1 or more" if leader is None else "tiles of 1 stored entry or more"
     if min(sizes) < 1:
         raise ArchError(f"split of {key}: expected {what}, found {min(sizes)}")
+    if max(sizes) > MOST_BLOCK:
+        raise ArchError(f"split of {key}: expected at most 2**62 in a block, found {max(sizes)}")
     for outer, inner in pairwise(sizes):
         if inner >= outer or outer % inner:
+            fit = [n for n in range(min(outer - 1, _MOST_LISTED), 0, -1) if outer % n == 0]
             raise ArchError(
                 f"split of {key}: expected each block to be cut into smaller ones of one size, "
                 f"found {inner} after {outer}\nA block of {outer} may be cut into "
-                f"{', '.join(str(n) for n in range(outer - 1, 0, -1) if outer % n == 0) or 'none'}."
+                f"{', '.join(map(str, fit)) or 'none'}."
             )
     return Split(ranks, tuple(sizes), leader)
 
@@ -103,12 +125,12 @@ def _occupancy(key: str, text: str) -> tuple[str, list[object]]:
             f"split of {key}: expected block sizes, such as [128, 16], or a leader and stored "
             f'entries of a tile, "occupancy(A, 64)", found {text!r}'
         )
-    whole = [word for word in words[1:] if re.fullmatch(r"-?[0-9]+", word)]
+    whole = [word for word in words[1:] if re.fullmatch(r"-?[0-9]{1,60}", word)]
     if len(whole) < len(words) - 1:
         wrong = next(word for word in words[1:] if word not in whole)
         raise ArchError(
             f"split of {key}: occupancy({words[0]}, ...) expects whole numbers of stored entries, "
-            f"such as 64, found {wrong!r}"
+            f"such as 64, found {wrong[:60]!r}"
         )
     return words[0], [int(word) for word in whole]
 

@@ -77,12 +77,38 @@ def test_loops_of_flattened_ranks_have_both_names() -> None:
         ),
         ("m*m", 4, "split of m*m: m is flattened with itself"),
         ("m*", 4, "split of m*: expected a rank, or several such as \"m*k\", found 'm*'"),
+        (1, 4, 'split: expected a rank, or several such as "m*k", found 1'),
+        ("k", split_of("m", 4), "split of k: expected a split of k, found one of m"),
+        (
+            "k",
+            2**62 + 1,
+            "split of k: expected at most 2**62 in a block, found 4611686018427387905",
+        ),
+        (
+            "k",
+            [10**18, 7],
+            "split of k: expected each block to be cut into smaller ones of one size, found 7 "
+            "after 1000000000000000000\nA block of 1000000000000000000 may be cut into 4096, 4000, "
+            + ", ".join(str(n) for n in range(3999, 0, -1) if 10**18 % n == 0)
+            + ".",
+        ),
+        (
+            "k",
+            f"occupancy(A, {'9' * 5000})",
+            "split of k: occupancy(A, ...) expects whole numbers of stored entries, such as 64, "
+            f"found '{'9' * 60}'",
+        ),
     ],
 )
 def test_what_is_no_split(key: str, size: Any, message: str) -> None:
     with pytest.raises(ArchError) as raised:
         split_of(key, size)
     assert str(raised.value) == message
+
+
+def test_one_key_in_two_spellings_is_refused() -> None:
+    with pytest.raises(ArchError, match=r"^split of m \* k: it stands twice\nWrite it once"):
+        Mapping(split={"m*k": 4, "m * k": 2})
 
 
 @pytest.mark.parametrize(
