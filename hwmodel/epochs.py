@@ -110,8 +110,8 @@ class _Term:
             before = [loop for loop in outer if loop.rank == rank]
             mine = [loop for loop in inner if loop.rank == rank]
             table = np.zeros([loop.count for loop in before], np.int64)
-            for row in places([*before, *mine], extents, [rank]):
-                table[row[: len(before)]] += 1
+            for row in places([*before, *mine], extents, [rank]).tolist():
+                table[tuple(row[: len(before)])] += 1
             found = found * self.pick(table, before, at)
         return found
 
@@ -155,8 +155,7 @@ def epochs_of(
 
 def _term(layer: Layer, schedule: Schedule, plan: TermPlan, start: int) -> _Term:
     loops = tuple(step for step in schedule.steps if step.rank in plan.term.ranks)
-    found = sorted(places(loops, layer.extents.ranks, plan.term.ranks))
-    return _Term(plan, loops, np.array(found, np.int64).reshape(len(found), len(loops)), start)
+    return _Term(plan, loops, places(loops, layer.extents.ranks, plan.term.ranks), start)
 
 
 # ---- operands -----------------------------------------------------------------------------

@@ -265,4 +265,4 @@ def _parts(w: Writer, stay: Stay) -> int:
     ]
     extents = w.layer.extents.ranks
     ranked = [term.ranks if term.points else () for term in w.layer.work]
-    return len(set().union(*(places(loops, extents, ranks) for ranks in ranked)))
+    return len({tuple(row) for ranks in ranked for row in places(loops, extents, ranks).tolist()})

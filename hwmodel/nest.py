@@ -174,26 +174,24 @@ def residency(
 
 def places(
     loops: Sequence[Loop], extents: Dict[str, int], ranks: Iterable[str]
-) -> set[tuple[int, ...]]:
-    """Every combination of iterations that occurs; 0 for loops of other ranks."""
-    ways = [set[tuple[int, ...]]({()})]
-    order: list[int] = []
+) -> NDArray[np.int64]:
+    """Every combination of iterations that occurs, a row each, in order; 0 for loops of other
+    ranks."""
+    rows = np.zeros((1, len(loops)), np.int64)
     present = set(ranks)
     for rank in dict.fromkeys(loop.rank for loop in loops):
         mine = [i for i, loop in enumerate(loops) if loop.rank == rank]
-        order += mine
         numbering = loops[mine[0]].numbering
         if not loops[mine[0]].of(present):
             taken = np.arange(1)
         else:
             taken = np.arange(extents[rank]) if numbering is None else numbering.distinct
-        found = np.stack([loops[i].index(taken) for i in mine], axis=1)
-        ways.append({tuple(row) for row in found.tolist()})
-    back = np.argsort(order) if order else np.array([], dtype=np.int64)
-    combined: list[tuple[int, ...]] = [()]
-    for way in ways:
-        combined = [(*before, *after) for before in combined for after in way]
-    return {tuple(row[i] for i in back) for row in combined}
+        every = np.stack([loops[i].index(taken) for i in mine], axis=1)
+        found = np.array(list({tuple(row) for row in every.tolist()}), np.int64)
+        before = len(rows)
+        rows = np.repeat(rows, len(found), axis=0)
+        rows[:, mine] = np.tile(found.reshape(-1, len(mine)), (before, 1))
+    return rows[np.lexsort(rows.T[::-1])] if loops else rows
 
 
 def iterations(loops: Sequence[Loop], extents: Dict[str, int]) -> int:
