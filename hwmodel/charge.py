@@ -1,6 +1,6 @@
 """`Charge`: what a layer costs on an architecture, with its figures by name.
 
-cycles         transposes, then the most of: compute, off chip, buffer, local store
+cycles         transposes, then the most of: compute, units, each level; with ``overlap`` by epochs
 compute        sum over steps of the busiest PE's cycles, gated operations included
 energy         operations and bits, each times its cost in the energy table
 """
