@@ -7,26 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from small_arch import SMALL, described, failing
 
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.arch import arch, presets
-
-SMALL: dict[str, Any] = {
-    "name": "small",
-    "array": {"rows": 2, "cols": 3},
-    "energy": "eyeriss-relative",
-    "levels": {"DRAM": {}, "GLB": {"capacity_bits": 1024}, "PE": {}},
-}
-
-
-def described(**changes: Any) -> dict[str, Any]:
-    return {**SMALL, **changes}
-
-
-def failing(source: Any, **options: Any) -> str:
-    with pytest.raises(ArchError) as caught:
-        arch(source, **options)
-    return str(caught.value)
 
 
 def test_an_unknown_name_lists_the_names() -> None:
