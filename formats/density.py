@@ -12,6 +12,7 @@ import numpy as np
 
 from zeroskip.errors import TensorError
 from zeroskip.formats.density_models import Blocks, Model, Nested, Tiles, band, of_blocks
+from zeroskip.formats.density_structures import axis_of, full_band, levels_of
 from zeroskip.formats.level_data import Array, check_room
 from zeroskip.formats.tensor import Tensor, check_shape
 from zeroskip.formats.values import read_dtype
@@ -98,15 +99,15 @@ class Density:
                 'Write structure="2:4", or leave the axis out.'
             )
         if structure == "banded":
-            share = most = _full_band(extents, width)
+            share = most = full_band(extents, width)
         elif width is not None:
             raise TensorError(
                 f"width {width!r} is that of a band, and structure is {structure!r}\n"
                 'Write structure="banded", or leave the width out.'
             )
         elif structure is not None:
-            axis = _axis_of(axis, extents)
-            share = prod(g / h for g, h in _levels_of(structure, extents, axis))
+            axis = axis_of(axis, extents)
+            share = prod(g / h for g, h in levels_of(structure, extents, axis))
         if density is None:
             if share is None:
                 raise TensorError("a Density without a structure needs its density, 0 .. 1")
@@ -353,7 +354,7 @@ def _model(
     if structure is None or not prod(shape):
         return Blocks(shape, nonzeros)
     along = cast(int, axis)
-    return Nested(shape, _levels_of(structure, shape, along), along)
+    return Nested(shape, levels_of(structure, shape, along), along)
 
 
 def _nonzeros(x: Any) -> Array:
@@ -367,63 +368,3 @@ def _nonzeros(x: Any) -> Array:
         check_room(prod(held.shape), held.dtype.itemsize, f"an array of shape {held.shape}")
         x = held.toarray()
     return np.asarray(x != 0)
-
-
-def _full_band(shape: tuple[int, ...], width: int | None) -> float:
-    """The share of the places that a band has; refuses one that does not fit."""
-    if len(shape) < 2:
-        raise TensorError(f"structure 'banded' needs two axes or more; found shape {shape}")
-    if isinstance(width, bool) or not isinstance(width, int | np.integer) or width < 0:
-        raise TensorError(
-            "structure 'banded' needs its width, the diagonals on either side of the main one: "
-            f"width=2; found {width!r}"
-        )
-    if width >= max(shape[-2:], default=0) > 0:
-        raise TensorError(
-            f"a band of width {width} is wider than the last two axes of shape {shape}\n"
-            "Leave the structure out: non-zeros then lie anywhere."
-        )
-    check_room(shape[-2] * shape[-1], 9, f"a band of shape {shape[-2:]}")
-    held = band(shape[-2:], int(width))
-    return float(held.mean()) if held.size else 0.0
-
-
-def _axis_of(axis: int | None, shape: tuple[int, ...]) -> int:
-    """The axis of groups, the last by default; refuses one that is not there."""
-    if axis is None:
-        return len(shape) - 1
-    whole = isinstance(axis, int | np.integer) and not isinstance(axis, bool)
-    if not whole or not 0 <= axis < len(shape):
-        raise TensorError(
-            f"axis: expected one of 0 .. {len(shape) - 1} of shape {shape}, found {axis!r}"
-        )
-    return int(axis)
-
-
-def _levels_of(structure: str, shape: tuple[int, ...], axis: int) -> tuple[tuple[int, int], ...]:
-    """(G, H) of each level of ``"4:8 2:4"``, outermost first; refuses what does not fit the
-    axis."""
-    pairs = [text.partition(":") for text in str(structure).split()]
-    digits = [part for g, _, h in pairs for part in (g, h)]
-    if not pairs or not all(part.isascii() and part.isdigit() for part in digits):
-        raise TensorError(
-            f"a structure is written 'G:H', such as '2:4'; found {structure!r}\n"
-            "Several, from outside in, are hierarchical, '4:8 2:4'; 'banded' has a width."
-        )
-    levels = tuple((int(g), int(h)) for g, _, h in pairs)
-    if not all(0 < g <= h for g, h in levels):
-        raise TensorError(f"structure {structure!r}: expected 0 < G <= H")
-    span = prod(h for _, h in levels)
-    if not shape:
-        raise TensorError(
-            f"structure {structure!r} needs a last axis of a multiple of {span}; found no axis"
-        )
-    if shape[axis] % span:
-        which = "a last axis" if axis == len(shape) - 1 else f"an axis {axis}"
-        fit = [k for k, n in enumerate(shape) if n % span == 0]
-        raise TensorError(
-            f"structure {structure!r} needs {which} of a multiple of {span}; found extent "
-            f"{shape[axis]}\n"
-            + (f"Groups fit axis {fit[0]}: axis={fit[0]}." if fit else "No axis is of such.")
-        )
-    return levels

@@ -1,0 +1,71 @@
+"""What `Density(structure=...)` says, read and held against a shape: a band, or groups G:H."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from zeroskip.errors import TensorError
+from zeroskip.formats.density_models import band
+from zeroskip.formats.level_data import check_room
+
+
+def full_band(shape: tuple[int, ...], width: int | None) -> float:
+    """The share of the places that a band has; refuses one that does not fit."""
+    if len(shape) < 2:
+        raise TensorError(f"structure 'banded' needs two axes or more; found shape {shape}")
+    if isinstance(width, bool) or not isinstance(width, int | np.integer) or width < 0:
+        raise TensorError(
+            "structure 'banded' needs its width, the diagonals on either side of the main one: "
+            f"width=2; found {width!r}"
+        )
+    if width >= max(shape[-2:], default=0) > 0:
+        raise TensorError(
+            f"a band of width {width} is wider than the last two axes of shape {shape}\n"
+            "Leave the structure out: non-zeros then lie anywhere."
+        )
+    check_room(shape[-2] * shape[-1], 9, f"a band of shape {shape[-2:]}")
+    held = band(shape[-2:], int(width))
+    return float(held.mean()) if held.size else 0.0
+
+
+def axis_of(axis: int | None, shape: tuple[int, ...]) -> int:
+    """The axis of groups, the last by default; refuses one that is not there."""
+    if axis is None:
+        return len(shape) - 1
+    whole = isinstance(axis, int | np.integer) and not isinstance(axis, bool)
+    if not whole or not 0 <= axis < len(shape):
+        raise TensorError(
+            f"axis: expected one of 0 .. {len(shape) - 1} of shape {shape}, found {axis!r}"
+        )
+    return int(axis)
+
+
+def levels_of(structure: str, shape: tuple[int, ...], axis: int) -> tuple[tuple[int, int], ...]:
+    """(G, H) of each level of ``"4:8 2:4"``, outermost first; refuses what does not fit the
+    axis."""
+    pairs = [text.partition(":") for text in str(structure).split()]
+    digits = [part for g, _, h in pairs for part in (g, h)]
+    if not pairs or not all(part.isascii() and part.isdigit() for part in digits):
+        raise TensorError(
+            f"a structure is written 'G:H', such as '2:4'; found {structure!r}\n"
+            "Several, from outside in, are hierarchical, '4:8 2:4'; 'banded' has a width."
+        )
+    levels = tuple((int(g), int(h)) for g, _, h in pairs)
+    if not all(0 < g <= h for g, h in levels):
+        raise TensorError(f"structure {structure!r}: expected 0 < G <= H")
+    span = prod(h for _, h in levels)
+    if not shape:
+        raise TensorError(
+            f"structure {structure!r} needs a last axis of a multiple of {span}; found no axis"
+        )
+    if shape[axis] % span:
+        which = "a last axis" if axis == len(shape) - 1 else f"an axis {axis}"
+        fit = [k for k, n in enumerate(shape) if n % span == 0]
+        raise TensorError(
+            f"structure {structure!r} needs {which} of a multiple of {span}; found extent "
+            f"{shape[axis]}\n"
+            + (f"Groups fit axis {fit[0]}: axis={fit[0]}." if fit else "No axis is of such.")
+        )
+    return levels
