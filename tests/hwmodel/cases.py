@@ -1,19 +1,18 @@
-"""Generated layers, each told twice: to zeroskip as text, to the simulator in its own words."""
+"""Generated layers, each told twice: to zeroskip as text, to the judges in their own words."""
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from itertools import permutations
+from math import prod
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from simulator import Access, Design, Loop, Nest, numbered
+from mapped_nest import Access, Loop, Nest
 
 from zeroskip.formats.tensor import Tensor
-from zeroskip.hwmodel import Mapping
 
 NETS = {
     "conv": "O[n,m,p,q] = I[n,c,{u}*p+{d}*r,{u}*q+s]*F[m,c,r,s]",
@@ -117,7 +116,7 @@ def cases(draw: st.DrawFn, names: tuple[str, ...] = tuple(NETS)) -> Case:
     sizes = {rank: draw(st.integers(1, 3 if rank in "nrsl" else 8)) for rank in ranks}
     if draw(st.integers(0, 9)) == 9:
         sizes[draw(st.sampled_from(ranks))] = 0
-    while _points(sizes) > MAX_POINTS:
+    while prod(sizes.values()) > MAX_POINTS:
         rank = max(sizes, key=lambda r: sizes[r])
         sizes[rank] -= 1
     if name == "gram":
@@ -162,248 +161,3 @@ def _terms(right: str) -> list[str]:
         else:
             terms[-1] += character
     return [re.sub(r"\*(?![^\[]*\])", " ", t) for t in terms]
-
-
-def _points(sizes: dict[str, int]) -> int:
-    total = 1
-    for size in sizes.values():
-        total *= size
-    return total
-
-
-@dataclass
-class Mapped:
-    """A mapping onto levels and array, told twice."""
-
-    mapping: Mapping
-    levels: dict[str, dict[str, Any]]
-    array: dict[str, int]
-    loops: list[Loop]
-    sync: int
-    stays: dict[str, list[tuple[str, int]]]
-    leader: str | None = None
-
-    @property
-    def instances(self) -> dict[str, tuple[str, ...]]:
-        wanted = {name: level.get("instances", "none") for name, level in self.levels.items()}
-        return {
-            name: () if text == "none" else tuple(text.split("*")) for name, text in wanted.items()
-        }
-
-
-HIERARCHIES: list[dict[str, dict[str, str]]] = [
-    {"DRAM": {}, "RF": {"instances": "d0*d1"}},
-    {"DRAM": {}, "GLB": {}, "RF": {"instances": "d0*d1"}},
-    {"DRAM": {}, "L2": {}, "GLB": {}, "RF": {"instances": "d0*d1"}},
-    {"DRAM": {}, "GLB": {}, "ROW": {"instances": "d0"}, "RF": {"instances": "d0*d1"}},
-    {"DRAM": {}, "GLB": {}, "BUF": {"instances": "d0*d1"}, "RF": {"instances": "d0*d1"}},
-]
-
-
-def default_stays(case: Case, levels: dict[str, dict[str, Any]], sync: int) -> Any:
-    """Where the default keeps everything: operands inside the sync in levels of the array."""
-    stays = {}
-    for tensor in [*case.arrays, "O"]:
-        inner = 0 if tensor == "O" else sync
-        stays[tensor] = [
-            (name, inner if level.get("instances", "none") != "none" else 0)
-            for name, level in levels.items()
-        ]
-    return stays
-
-
-@st.composite
-def hierarchies(draw: st.DrawFn) -> dict[str, dict[str, Any]]:
-    """Levels, some of which are refilled whole, or read once for each PE."""
-    levels: dict[str, dict[str, Any]] = {}
-    drawn = draw(st.sampled_from(HIERARCHIES))
-    for number, (name, level) in enumerate(drawn.items()):
-        levels[name] = {**level}
-        if number and draw(st.integers(0, 2)) == 0:
-            levels[name]["halo"] = draw(st.sampled_from(["new", "whole"]))
-        if number < len(drawn) - 1 and draw(st.integers(0, 2)) == 0:
-            levels[name]["multicast"] = draw(st.booleans())
-    return levels
-
-
-@st.composite
-def mappings(draw: st.DrawFn, case: Case, *, together_too: bool = False) -> Mapped:
-    """Any mapping: splits in two or three, loops across PEs, marks of each tensor, bypasses.
-
-    together_too : one split is by stored entries, or flattens ranks, or both.
-    """
-    levels = draw(hierarchies())
-    array = dict(zip(("d0", "d1"), draw(st.sampled_from(ARRAYS)), strict=True))
-    split: dict[str, Any] = {}
-    loops: list[Loop] = []
-    together: tuple[str, ...] = ()
-    leader = None
-    if together_too:
-        together, leader, blocks = draw(numberings(case))
-        key = "*".join(together)
-        listed = ", ".join(map(str, blocks))
-        split[key] = f"occupancy({leader.tensor}, {listed})" if leader else blocks
-        numbers = numbered(list(together), case.sizes, leader)
-        spans = [10**9, *blocks]
-        for n, (block, span) in enumerate(zip([*blocks, 1], spans, strict=True)):
-            name = f"{key.replace('*', '')}{len(blocks) - n}"
-            loops.append(Loop(name, key, block, span, numbers=numbers))
-    for rank in (rank for rank in case.sizes if rank not in together):
-        inner, times = draw(st.integers(1, 3)), draw(st.integers(2, 3))
-        blocks = draw(st.sampled_from([[], [], [inner], [inner * times, inner]]))
-        if blocks:
-            split[rank] = blocks
-        names = [f"{rank}{n}" for n in range(len(blocks), -1, -1)] if blocks else [rank]
-        spans = [10**9, *blocks]
-        loops += [Loop(*x) for x in zip(names, [rank] * 3, [*blocks, 1], spans, strict=False)]
-    loops = draw(st.permutations(loops))
-    counts = {
-        x.name: -(-min(case.sizes[x.rank], x.span) // x.block)
-        if x.numbers is None
-        else max((v % x.span // x.block for v in x.numbers.values()), default=-1) + 1
-        for x in loops
-    }
-    space: dict[str, str] = {}
-    for dims in draw(st.sampled_from([["d0"], ["d0", "d1"], ["d1"], ["d0*d1"], []])):
-        if "ROW" in levels and "*" in dims:
-            continue
-        pes = math.prod(array[dim] for dim in dims.split("*"))
-        fit = [x for x in loops if not x.pes and (_whole(x) or counts[x.name] <= pes)]
-        if not fit:
-            continue
-        loop = draw(st.sampled_from(fit))
-        space[loop.name], loop.dims, loop.pes = dims, tuple(dims.split("*")), pes
-        if _whole(loop):  # it may have several iterations in one PE: innermost
-            loops = [x for x in loops if x is not loop] + [loop]
-    deepest = min((n for n, x in enumerate(loops) if x.pes and _whole(x)), default=len(loops))
-    sync = draw(st.integers(0, deepest))
-    while sync and loops[sync - 1].pes:
-        sync -= 1
-    stays: dict[str, list[tuple[str, int]]] = {}
-    marks: list[tuple[int, int, str]] = []
-    keep: dict[str, list[str]] = {}
-    outermost, *inner_levels = levels
-    for tensor in [*case.arrays, "O"]:
-        stays[tensor] = [(outermost, 0)]
-        at = 0
-        for number, level in enumerate(inner_levels):
-            bypass = draw(st.integers(0, 5)) == 0 and level != inner_levels[-1]
-            if bypass:
-                keep.setdefault(level, []).append(tensor)
-                continue
-            at = draw(st.integers(at, deepest))
-            stays[tensor].append((level, at))
-            marks.append((at, number, f"@{level}({tensor})"))
-    order: list[str] = []
-    for number in range(len(loops) + 1):
-        order += [text for at, _, text in sorted(marks) if at == number]
-        order += [loops[number].name] if number < len(loops) else []
-    kept = {
-        level: [t for t in [*case.arrays, "O"] if t not in passed] for level, passed in keep.items()
-    }
-    mapping = Mapping(order, split, space, sync=loops[sync - 1].name if sync else "none", keep=kept)
-    return Mapped(mapping, levels, array, loops, sync, stays, leader.tensor if leader else None)
-
-
-@st.composite
-def numberings(draw: st.DrawFn, case: Case) -> tuple[tuple[str, ...], Access | None, list[int]]:
-    """Ranks that are split together, a leader if their entries count, and sizes."""
-    ranks = draw(st.sampled_from(case.together()))
-    led = case.leaders(ranks)
-    chosen = st.sampled_from(sorted(led)) if led else st.none()
-    leader = draw(chosen if len(ranks) == 1 else st.one_of(chosen, st.none()))
-    inner, times = draw(st.integers(1, 6)), draw(st.integers(2, 3))
-    blocks = draw(st.sampled_from([[inner], [inner * times, inner]]))
-    return ranks, led[leader] if leader else None, blocks
-
-
-@st.composite
-def windows(draw: st.DrawFn, case: Case) -> Mapped:
-    """A mapping of the masked window whose innermost tile of I moves over itself along p."""
-    levels = draw(hierarchies().filter(lambda levels: len(levels) > 2 and "BUF" not in levels))
-    array = {"d0": 2, "d1": draw(st.integers(1, 2))}
-    split = {"p": [draw(st.integers(1, 2))], "m": [2]}
-    p1, p0 = Loop("p1", "p", split["p"][0]), Loop("p0", "p", 1, split["p"][0])
-    m1, m0 = Loop("m1", "m", 2), Loop("m0", "m", 1, 2)
-    if draw(st.integers(0, 3)):
-        m0.pes, m0.dims = 2, ("d0",)
-    loops = draw(st.permutations([m1, Loop("c", "c"), Loop("r", "r")]))
-    loops.insert(draw(st.integers(0, 3)), p1)
-    loops += [p0, m0]
-    moving = loops.index(p1) + 1
-    sync = draw(st.integers(0, len(loops) - 1))
-    stays: dict[str, list[tuple[str, int]]] = {}
-    marks: list[tuple[int, int, str]] = []
-    for tensor in [*case.arrays, "O"]:
-        stays[tensor] = [("DRAM", 0)]
-        at = 0
-        for number, level in enumerate(list(levels)[1:]):
-            at = draw(st.integers(at, moving if tensor == "I" else len(loops)))
-            at = moving if tensor == "I" and level == "RF" else at
-            stays[tensor].append((level, at))
-            marks.append((at, number, f"@{level}({tensor})"))
-    order: list[str] = []
-    for number in range(len(loops) + 1):
-        order += [text for at, _, text in sorted(marks) if at == number]
-        order += [loops[number].name] if number < len(loops) else []
-    space = {"m0": "d0"} if m0.pes else {}
-    mapping = Mapping(order, split, space, sync=loops[sync - 1].name if sync else "none")
-    return Mapped(mapping, levels, array, loops, sync, stays)
-
-
-@st.composite
-def tile_features(
-    draw: st.DrawFn, case: Case, stays: dict[str, list[tuple[str, int]]], design: Design
-) -> list[str]:
-    """Skips and gates of fills, of two operands of a product that a level keeps both; told to the
-    design too."""
-    work = [term for term in case.terms if len(term) > 1]
-    texts = []
-    for _ in range(draw(st.sampled_from([0, 1, 1, 2])) if work else 0):
-        one, other = (name for name, _ in draw(st.permutations(draw(st.sampled_from(work))))[:2])
-        kept = {level for level, _ in stays[one][1:]} & {level for level, _ in stays[other][1:]}
-        kind, both = draw(st.sampled_from(["skip", "skip", "gate"])), draw(st.booleans())
-        sides = [{one, other}] * 2 if both else [{one}, {other}]
-        told = [named(side, case) for side in sides]
-        kept = {x for x in kept if all(x in dict(stays[t]) for side in told for t in side)}
-        if not kept:
-            continue
-        level = draw(st.sampled_from(sorted(kept)))
-        design.tiles.append((kind, level, *told))
-        to, by = (",".join(sorted(side)) for side in sides)
-        texts.append(f"{kind} {to} on {by} @{level}")
-    return texts
-
-
-def named(names: set[str], case: Case) -> set[str]:
-    """Tensors that are meant: I and F are roles, and F that of all others."""
-    tensors = {name for term in case.terms if len(term) > 1 for name, _ in term}
-    return names | (tensors - {"I"} if "F" in names else set())
-
-
-ARRAYS = [(1, 1), (2, 1), (1, 3), (2, 2), (4, 1), (2, 3)]
-
-
-def _whole(loop: Loop) -> bool:
-    return loop.block == 1 and loop.span == 10**9 and loop.numbers is None
-
-
-@st.composite
-def designs(draw: st.DrawFn, tensors: list[str]) -> Design:
-    kind = draw(
-        st.sampled_from(["dense", "gate", "skip one", "skip both", "lead", "gate and skip"])
-    )
-    design = Design(multipliers=draw(st.integers(1, 3)))
-    first, last = tensors[0], tensors[-1]
-    if kind in ("gate", "gate and skip"):
-        targets = {last, "O"} if draw(st.booleans()) else {last}
-        design.gate.append((targets, {first}))
-        if draw(st.booleans()):
-            design.gate.append(({first, "O"}, {last}))
-    if kind in ("skip one", "gate and skip"):
-        design.skip = {last if draw(st.booleans()) else first}
-    if kind in ("skip both", "lead"):
-        design.skip = {first, last}
-    if kind == "lead":
-        design.lead = {first if draw(st.booleans()) else last}
-    return design

@@ -1,6 +1,6 @@
 """The judge of time: walks a mapped nest epoch by epoch, and keeps what every level holds.
 
-Like `simulator`, of which it has the nest, it imports nothing of zeroskip, and is slow on purpose.
+Like `simulator` it imports nothing of zeroskip, and is slow on purpose.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from itertools import pairwise
 from math import ceil
 from typing import Any
 
-from simulator import Access, Design, Loop, Nest, Place, Point
+from mapped_nest import Access, Design, Loop, Nest, Place, Point, before
 
 BUSY = ("load", "work", "drain")
-Times = list[dict[str, int]]
 
 
 @dataclass
@@ -85,7 +84,8 @@ def cycles(nest: Nest, design: Design, machine: Machine) -> list[int]:
         visits = [(0, at, term) for term in nest.work() for at in nest.sums(term)]
         start = 1
     for term in nest.additions():
-        _add(nest, machine, term, log, come)
+        if nest.points(term):  # else nobody needs its operand
+            _add(nest, machine, term, log, come)
     held = machine.wide
     for outer, inner in reversed(list(pairwise(nest.stays[nest.result]))):
         held = _leave(nest, machine, outer, inner, visits, start - 1, held, log)
@@ -150,7 +150,6 @@ def _come(
 ) -> None:
     level, position = inner
     own, above = access.names(), set(nest.instances[level])
-    around = set(nest.instances[outer[0]])
     fresh, stays, within = _fresh(nest, position, term, own)
     phase = "work" if within and machine.double else "load"
     tiles: dict[Any, dict[Place, int]] = defaultdict(dict)
@@ -159,12 +158,12 @@ def _come(
         touched[nest.when(fresh, at), nest.pe(at, above)].add(access.place(at))
     moving = bool(fresh) and level not in nest.refilled
     halo = moving and any(
-        places & touched.get(_earlier(key), set()) for key, places in touched.items()
+        places & touched.get(before(key), set()) for key, places in touched.items()
     )
     parts: list[Loop] = []
     if not stays and not halo:
         for loop in nest.in_time(nest.loops[position : nest.sync], nest.ranks(term)):
-            if not _alone(access, loop.rank):
+            if not access.alone(loop.rank):
                 break
             parts.append(loop)
     first: dict[Any, int] = {}
@@ -191,19 +190,12 @@ def _come(
             _shared(weights, written, lambda e, d, m: log.write("load", level, e, d, m))
         come.add(way)
         return
-    ranked = {loop.name: loop for loop in nest.loops}
     served = set()
     for key, tile in tiles.items():
         when, here = key
-        before = tiles.get(_earlier(key), {}) if halo else {}
-        group = tuple(
-            (name, pe)
-            for name, pe in here
-            if ranked[name].rank in own
-            or set(ranked[name].dims) <= around
-            or outer[0] in nest.singly
-        )
-        for place in tile.keys() - before.keys():
+        there = tiles.get(before(key), {}) if halo else {}
+        group = nest.readers(here, own, outer[0])
+        for place in tile.keys() - there.keys():
             epoch = tile[place]
             entry, spot = machine.bits_of(access.tensor, level)
             held = access.held(place, level)
@@ -213,16 +205,6 @@ def _come(
                 entry, spot = machine.bits_of(access.tensor, outer[0])
                 held = access.held(place, outer[0])
                 log.read(phase, outer[0], epoch, held * machine.value, held * entry + spot)
-
-
-def _alone(access: Access, rank: str) -> bool:
-    """Whether a rank is an axis by itself, and in no other."""
-    return sum(rank in code.co_names for code in access.codes) == 1 and rank in access.subscripts
-
-
-def _earlier(key: tuple[Place, Any]) -> tuple[Place, Any]:
-    when, here = key
-    return (*when[:-1], when[-1] - 1) if when else (), here
 
 
 def _shared(
@@ -257,7 +239,7 @@ def _add(
         entry, spot = machine.bits_of(access.tensor, level)
         log.read("load", level, 0, len(points) * machine.value, len(points) * (entry or spot))
         for (outer, _), (inner, _) in pairwise(nest.stays[access.tensor]):
-            above, around = set(nest.instances[inner]), set(nest.instances[outer])
+            above = set(nest.instances[inner])
             if not above:
                 if (outer, inner, access.tensor) not in come:
                     read, written = machine.whole(outer, inner, access.tensor)
@@ -265,7 +247,6 @@ def _add(
                     log.write("load", inner, 0, *written)
                 come.add((outer, inner, access.tensor))
                 continue
-            ranked = {loop.name: loop for loop in nest.loops}
             arrived, served = set(), set()
             for at in points:
                 place = access.place(at)
@@ -273,14 +254,7 @@ def _add(
                     continue
                 here = nest.pe(at, above)
                 arrived.add((here, place))
-                group = tuple(
-                    (name, pe)
-                    for name, pe in here
-                    if ranked[name].rank in own
-                    or set(ranked[name].dims) <= around
-                    or outer in nest.singly
-                )
-                served.add((group, place))
+                served.add((nest.readers(here, own, outer), place))
             for found, at_level, put in ((served, outer, log.read), (arrived, inner, log.write)):
                 entry, spot = machine.bits_of(access.tensor, at_level)
                 for _, place in found:

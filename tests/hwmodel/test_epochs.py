@@ -2,71 +2,23 @@
 
 from __future__ import annotations
 
-import re
-from functools import partial
-from math import prod
 from typing import Any
 
 import numpy as np
 import pytest
-from cases import NETS, cases, designs, mappings, tile_features
-from epoch_judge import Machine, cycles
+from cases import NETS, cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from judged import drawn, with_time
 from layers import one_pe
-from test_simulated import (
-    bits_of,
-    dense_of,
-    design_arch,
-    drawn_formats,
-    run,
-    without_compiling,
-)
+from mapped_cases import mappings
 
 from zeroskip.einsum_spec import make_spec
 from zeroskip.errors import ArchError
 from zeroskip.formats.density import Density
 from zeroskip.hwmodel import Charge, Mapping, arch, charge
-from zeroskip.hwmodel.charging import known_operands
-from zeroskip.hwmodel.evaluate import Operand
-from zeroskip.hwmodel.traffic import whole_moves
 
-__all__ = ["without_compiling"]
-
-RATES = st.sampled_from([None, 0.5, 3, 16, 100])
-
-
-def machine_of(charged: Charge, formats: dict[str, dict[str, str]], operands: Any) -> Machine:
-    design = charged.arch
-    known = {n: Operand(x.shape, x) for n, x in known_operands(operands).items()}
-    moved = partial(whole_moves, charged.layer, design, charged.schedule, known)
-
-    def whole(*way: str) -> tuple[tuple[int, int], tuple[int, int]]:
-        read, written = moved(way)
-        return (read.read_data_bits, read.read_metadata_bits), (
-            written.write_data_bits,
-            written.write_metadata_bits,
-        )
-
-    size = prod(charged.shapes["O"])
-    return Machine(
-        design.overlap == "double",
-        {
-            level.name: (
-                level.read_bits_per_cycle,
-                level.write_bits_per_cycle,
-                level.metadata_read_bits_per_cycle,
-                level.metadata_write_bits_per_cycle,
-            )
-            for level in design.levels
-        },
-        {level.name: design.number(level) for level in design.levels},
-        partial(bits_of, formats),
-        whole,
-        (size * 16, 0),
-        size,
-        design.local.name,
-    )
+pytestmark = pytest.mark.usefixtures("without_compiling")
 
 
 @pytest.mark.parametrize("name", list(NETS))
@@ -74,40 +26,14 @@ def machine_of(charged: Charge, formats: dict[str, dict[str, str]], operands: An
 @given(data=st.data())
 def test_any_mapping(name: str, data: st.DataObject) -> None:
     case = data.draw(cases((name,)))
-    design = data.draw(designs(list(case.arrays)))
-    mapped = data.draw(mappings(case))
-    tiles = data.draw(st.just([]) | tile_features(case, mapped.stays, design))
-    formats = drawn_formats(data, case, design, mapped.stays)
-    described = design_arch(design, tiles, formats, mapped.levels, mapped.array)
-    described["overlap"] = data.draw(st.sampled_from(["none", "double"]))
-    described["levels"] = {
-        level: entry
-        | {
-            f"{way}_bits_per_cycle": rate
-            for way in ("read", "write", "metadata_read", "metadata_write")
-            if (rate := data.draw(RATES)) is not None
-        }
-        for level, entry in described["levels"].items()
-    }
+    made = with_time(data, drawn(data, case, data.draw(mappings(case)), tiles=False))
     try:
-        charged = run(case, described, mapped.mapping)
+        charged = made.charge()
     except ArchError as refused:
-        if not re.search("piece by piece|only where another", str(refused)):
+        if made.tells_parts or "piece by piece" not in str(refused):
             raise
         return
-    nest = case.nest(
-        mapped.loops,
-        mapped.sync,
-        mapped.stays,
-        mapped.instances,
-        dense_of(formats),
-        mapped.levels,
-    )
-    machine = machine_of(charged, formats, case.arrays)
-    assert charged.epochs is not None
-    assert charged.epochs.cycles.tolist() == cycles(nest, design, machine)
-    assert charged.cycles - charged.conversion_cycles == charged.epochs.total
-    assert charged.epochs.total == sum(charged.epochs.limits.values())
+    made.check(charged)
 
 
 def two_steps(**more: Any) -> dict[str, Any]:
@@ -187,6 +113,17 @@ def test_results_of_two_products_piece_by_piece_are_refused() -> None:
     described = arch(two_steps(overlap="none"))
     with pytest.raises(ArchError, match=r"y leaves PE piece by piece.*\n.*or leave out overlap"):
         charge(spec, described, operands, mapping)
+
+
+def test_tiles_that_follow_a_leader_are_refused() -> None:
+    led = two_steps(overlap="none", sparse=["skip F on x @GLB"], formats={"x": {"GLB": "B"}})
+    operands = {"F": np.ones((4, 2)), "x": np.ones(2)}
+    with pytest.raises(ArchError) as caught:
+        charge(make_spec("y[m] = F[m,k]*x[k]"), arch(led), operands)
+    assert str(caught.value) == (
+        "overlap: tiles of F come to PE only where another operand has something, which is not "
+        "counted by epoch\nLeave out overlap, or let the feature skip in the PE."
+    )
 
 
 def test_descriptions_that_do_not_fit_are_refused() -> None:

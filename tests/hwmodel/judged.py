@@ -1,0 +1,312 @@
+"""Generated layers on generated designs, charged; every figure against the simulations."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from math import prod
+from typing import Any
+
+import numpy as np
+from cases import Case
+from epoch_judge import Machine, cycles
+from hypothesis import strategies as st
+from mapped_cases import Mapped, designs, tile_features
+from mapped_nest import Design, Nest
+from simulator import simulate
+
+from zeroskip.einsum_spec import make_spec
+from zeroskip.hwmodel import Charge, Mapping, arch, charge
+from zeroskip.hwmodel.charging import known_operands
+from zeroskip.hwmodel.evaluate import Operand
+from zeroskip.hwmodel.traffic import whole_moves
+
+CLASSES = ("effectual", "gated", "skipped", "never_fetched", "ineffectual")
+ENTRY_BITS = 13
+RATES = st.sampled_from([None, 0.5, 3, 16, 100])
+Tile = tuple[str, str, set[str], set[str]]
+
+
+@dataclass
+class Drawn:
+    """A layer, a mapping of it, and a design: all that a charge goes by, and the simulation."""
+
+    case: Case
+    mapped: Mapped
+    design: Design
+    formats: dict[str, dict[str, str]]
+    described: dict[str, Any]
+
+    def charge(self) -> Charge:
+        return run(self.case, self.described, self.mapped.mapping)
+
+    @property
+    def tells_parts(self) -> bool:
+        """Whether of a result that leaves piece by piece each piece is known: in a line of one
+        product, whose axes are ranks."""
+        products = [term for term in self.case.terms if len(term) > 1]
+        return len(products) <= 1 and all(map(str.isidentifier, self.case.target))
+
+    def check(self, charged: Charge) -> None:
+        """Every figure of its charge against the simulations, those of epochs if it has some."""
+        mapped = self.mapped
+        shape = mapped.loops, mapped.sync, mapped.stays, mapped.instances
+        nest = self.case.nest(*shape, dense_of(self.formats), mapped.levels)
+        nest.overlap = charged.arch.overlap
+        check(charged, self.design, self.formats, nest)
+        if charged.epochs is not None:
+            machine = machine_of(charged, self.formats, self.case.arrays)
+            assert charged.epochs.cycles.tolist() == cycles(nest, self.design, machine)
+            assert charged.epochs.total == sum(charged.epochs.limits.values())
+            assert charged.cycles - charged.conversion_cycles == charged.epochs.total
+
+
+def drawn(
+    data: st.DataObject, case: Case, mapped: Mapped, led: tuple[Tile, ...] = (), *, tiles: bool
+) -> Drawn:
+    """A design for a mapped layer.
+
+    led : skips and gates of fills that it has; tiles : whether others are drawn too.
+    """
+    design = data.draw(designs(list(case.arrays)))
+    texts = data.draw(tile_features(case, mapped.stays, design)) if tiles else []
+    for kind, level, targets, conditions in led:
+        design.tiles.append((kind, level, targets, conditions))
+        to, by = (",".join(sorted(side)) for side in (targets, conditions))
+        texts.append(f"{kind} {to} on {by} @{level}")
+    formats = drawn_formats(data, case, design, mapped.stays, mapped.leader)
+    described = design_arch(design, texts, formats, mapped.levels, mapped.array)
+    return Drawn(case, mapped, design, formats, described)
+
+
+def design_arch(
+    design: Design,
+    tiles: list[str],
+    formats: dict[str, dict[str, str]],
+    levels: dict[str, dict[str, Any]],
+    array: dict[str, int],
+) -> dict[str, Any]:
+    sparse = [f"gate {','.join(sorted(t))} on {','.join(sorted(c))}" for t, c in design.gate]
+    if design.lead:
+        others = sorted({*formats, "O"} - design.lead)
+        sparse.append(f"skip {','.join(others)} on {min(design.lead)} @PE")
+    left = design.skip - design.lead
+    if len(left) == 1:
+        others = sorted({*formats, "O"} - left)
+        sparse.append(f"skip {','.join(others)} on {min(left)}")
+    elif design.skip:
+        sparse.append(f"skip {','.join(sorted(design.skip))}")
+    return {
+        "name": "generated",
+        "array": array,
+        "multipliers": design.multipliers,
+        "value_bits": 16,
+        "accumulator_bits": 32,
+        "energy": "eyeriss-relative",
+        "levels": levels,
+        "sparse": [*sparse, *tiles],
+        "formats": formats,
+    }
+
+
+def with_time(data: st.DataObject, made: Drawn) -> Drawn:
+    """The same on a design whose loads and work overlap in one way or the other, and whose ports
+    have bandwidths."""
+    made.described["overlap"] = data.draw(st.sampled_from(["none", "double"]))
+    made.described["levels"] = {
+        level: entry
+        | {
+            f"{way}_bits_per_cycle": rate
+            for way in ("read", "write", "metadata_read", "metadata_write")
+            if (rate := data.draw(RATES)) is not None
+        }
+        for level, entry in made.described["levels"].items()
+    }
+    return made
+
+
+def run(case: Case, described: dict[str, Any], mapping: Mapping | None) -> Charge:
+    spec = make_spec(case.text, sizes=case.sizes, pad=case.pads or None)
+    return charge(spec, arch(described), case.arrays, mapping)
+
+
+def check(charged: Charge, design: Design, formats: dict[str, dict[str, str]], nest: Nest) -> None:
+    """Every count of a charge against the simulation."""
+    simulated = simulate(nest, design)
+    found, of_pe = simulated["counts"], simulated["of_pe"]
+    for name in ("dense", *CLASSES):
+        assert charged.ops[name] == found[name], name
+    assert charged.compute_cycles == found["cycles"]
+    work = np.zeros(charged.arch.shape, dtype=np.int64)
+    for place, count in of_pe.items():
+        work[place_in_array(dict(place), charged)] += count
+    assert charged.work_per_pe.tolist() == work.tolist()
+
+    work_terms = nest.work()
+    every_term = [(str(number), term) for number, term in enumerate(work_terms)]
+    every_term += [(f"+{number}", term) for number, term in enumerate(nest.additions())]
+    levels = [level.name for level in charged.arch.levels]
+    moved: Counter[tuple[str, str, str]] = Counter()
+    room = dict.fromkeys(levels, 0)
+    result_reads = 0
+    added = 0
+    for number, term in every_term:
+        needed = dict.fromkeys(levels, 0)
+        for i, access in enumerate(term):
+            tensor = access.tensor
+            stays = [level for level, _ in nest.stays[tensor]]
+            if number[0] == "+":
+                points = prod(nest.extents[rank] for rank in nest.ranks(term))
+                added += points
+                moved[stays[-1], tensor, "reads"] += points
+            moved[stays[-1], tensor, "reads"] += found[f"{number}.{i}.reads"]
+            for outer, inner in pairwise(stays):
+                key = f"{number}.{i}.{inner}"
+                entry, place = bits_of(formats, tensor, inner)
+                needed[inner] += found[f"{key}.most"] * (16 + entry)
+                needed[inner] += place * found[f"{key}.most.places"]
+                if f"{key}.whole" in found:
+                    times = found[f"{key}.whole"]
+                    before = moved[inner, tensor, "times"]
+                    once = times == 1 and before in (0, 1)
+                    moved[inner, tensor, "times"] = 1 if once else before + times
+                    moved[outer, tensor, "whole"] = moved[inner, tensor, "times"]
+                    continue
+                moved[outer, tensor, "reads"] += found[f"{key}.read"]
+                moved[inner, tensor, "writes"] += found[f"{key}.arrived"]
+                outer_entry, outer_place = bits_of(formats, tensor, outer)
+                moved[outer, tensor, "read metadata"] += outer_entry * found[f"{key}.read"]
+                moved[outer, tensor, "read metadata"] += outer_place * found[f"{key}.read.places"]
+                moved[inner, tensor, "write metadata"] += entry * found[f"{key}.arrived"]
+                moved[inner, tensor, "write metadata"] += place * found[f"{key}.arrived.places"]
+        if number[0] != "+":  # what is added takes no room
+            room = {level: max(room[level], needed[level]) for level in levels}
+        result_reads += found[f"{number}.-1.reads"]
+    accesses = {access.tensor: access for term in nest.terms for access in term}
+    for tensor, access in accesses.items():
+        brought = {level: moved[level, tensor, "times"] for level in levels}
+        for level in levels:
+            at, all_of_it = charged.at(level, tensor), access.entries(level)
+            times = moved[level, tensor, "whole"]
+            assert at.reads == moved[level, tensor, "reads"] + times * all_of_it, (tensor, level)
+            assert at.writes == (moved[level, tensor, "writes"] + brought[level] * all_of_it), (
+                tensor,
+                level,
+            )
+            if not brought[level]:
+                assert at.write_metadata_bits == moved[level, tensor, "write metadata"]
+            innermost = level == nest.stays[tensor][-1][0]
+            if not times and not innermost:
+                assert at.read_metadata_bits == moved[level, tensor, "read metadata"]
+    assert charged.additions == added
+    check_result(charged, nest, found, result_reads + added, room)
+    needed = {c.level: c.needed_bits for c in charged.capacity}
+    assert needed == {level: room[level] for level in levels[1:]}
+
+
+def check_result(
+    charged: Charge, nest: Nest, found: Counter[str], operations: int, room: dict[str, int]
+) -> None:
+    """What the result moves; adds the room that it takes."""
+    stays = [level for level, _ in nest.stays["O"]]
+    size = prod(charged.shapes["O"])
+    expected: Counter[tuple[str, str]] = Counter()
+    expected[stays[-1], "reads"] += operations
+    expected[stays[-1], "writes"] += operations
+    keeps = True
+    for outer, inner in reversed(list(pairwise(stays))):
+        out, held, outside = (found[f"{inner}.{x}"] for x in ("drained", "resident", "outside"))
+        partial = out - outside
+        last = outer == stays[0]
+        local = inner == charged.arch.levels[-1].name
+        expected[inner, "reads"] += size + partial if last and not local else out
+        expected[inner, "writes"] += out - held
+        expected[outer, "writes"] += size + partial if last else out
+        expected[outer, "reads"] += partial
+        if keeps:
+            room[inner] += 32 * found[f"{inner}.room"]
+        keeps = out > held
+    for level in stays:
+        at = charged.at(level, "O")
+        assert (at.reads, at.writes) == (expected[level, "reads"], expected[level, "writes"]), level
+
+
+def machine_of(charged: Charge, formats: dict[str, dict[str, str]], operands: Any) -> Machine:
+    design = charged.arch
+    known = {n: Operand(x.shape, x) for n, x in known_operands(operands).items()}
+    moved = partial(whole_moves, charged.layer, design, charged.schedule, known)
+
+    def whole(*way: str) -> tuple[tuple[int, int], tuple[int, int]]:
+        read, written = moved(way)
+        return (read.read_data_bits, read.read_metadata_bits), (
+            written.write_data_bits,
+            written.write_metadata_bits,
+        )
+
+    size = prod(charged.shapes["O"])
+    return Machine(
+        design.overlap == "double",
+        {
+            level.name: (
+                level.read_bits_per_cycle,
+                level.write_bits_per_cycle,
+                level.metadata_read_bits_per_cycle,
+                level.metadata_write_bits_per_cycle,
+            )
+            for level in design.levels
+        },
+        {level.name: design.number(level) for level in design.levels},
+        partial(bits_of, formats),
+        whole,
+        (size * 16, 0),
+        size,
+        design.local.name,
+    )
+
+
+def bits_of(formats: dict[str, dict[str, str]], tensor: str, level: str) -> tuple[int, int]:
+    """Bits of an entry, and of a place."""
+    letter = formats[tensor][level][0]
+    return ENTRY_BITS * (letter == "C"), int(letter == "B")
+
+
+def place_in_array(place: dict[str, int], charged: Charge) -> tuple[int, ...]:
+    """The PE of each loop across: flattened dimensions unravelled."""
+    sizes = dict(charged.arch.array)
+    index = dict.fromkeys(sizes, 0)
+    for across in charged.schedule.across:
+        coordinates = np.unravel_index(place[across.name], [sizes[d] for d in across.dims])
+        index.update(zip(across.dims, map(int, coordinates), strict=True))
+    return tuple(index.values())
+
+
+def drawn_formats(
+    data: st.DataObject,
+    case: Case,
+    design: Design,
+    stays: dict[str, list[tuple[str, int]]],
+    leader: str | None = None,
+) -> dict[str, dict[str, str]]:
+    """A format of each operand in each level: skipping, and a leader, need one that tells what is
+    stored."""
+    telling = design.skip | ({leader} if leader else set())
+    packed = st.sampled_from([f"C({ENTRY_BITS})", "B"])
+    either = st.one_of(packed, st.just("U"))
+    return {
+        tensor: {
+            level: data.draw(
+                packed
+                if (tensor in telling and level == stays[tensor][-1][0])
+                or any(level == at and tensor in by for _, at, _, by in design.tiles)
+                else either
+            )
+            for level, _ in stays[tensor]
+        }
+        for tensor in case.arrays
+    }
+
+
+def dense_of(formats: dict[str, dict[str, str]]) -> dict[str, set[str]]:
+    return {t: {level for level, text in by.items() if text == "U"} for t, by in formats.items()}

@@ -1,0 +1,226 @@
+"""What the judges walk: a mapped layer, told in words of its own.
+
+It imports nothing of zeroskip.  Each term is a list of accesses, each subscript a Python expression
+over the index variables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import product
+
+Point = dict[str, int]
+Place = tuple[int, ...]
+Here = tuple[tuple[str, int], ...]
+"""Where a point is in the array: of each loop across it, the PE."""
+
+
+@dataclass
+class Access:
+    """``values`` and ``stored`` are dicts of coordinates; a coordinate outside ``shape`` (after
+    subtracting the low padding) is padding.  ``dense``: levels that hold every place."""
+
+    tensor: str
+    subscripts: list[str]
+    shape: Place
+    low: Place
+    values: dict[Place, float]
+    stored: set[Place]
+    dense: set[str]
+
+    def __post_init__(self) -> None:
+        self.codes = [compile(text, "", "eval") for text in self.subscripts]
+
+    def names(self) -> set[str]:
+        return {name for code in self.codes for name in code.co_names}
+
+    def place(self, at: Point) -> Place:
+        raw = [eval(code, {}, at) for code in self.codes]
+        return tuple(x - lo for x, lo in zip(raw, self.low, strict=True))
+
+    def alone(self, rank: str) -> bool:
+        """Whether a rank is an axis by itself, and in no other."""
+        return sum(rank in code.co_names for code in self.codes) == 1 and rank in self.subscripts
+
+    def inside(self, place: Place) -> bool:
+        return all(0 <= x < n for x, n in zip(place, self.shape, strict=True))
+
+    def held(self, place: Place, level: str) -> bool:
+        """Whether the format of a level holds an entry there."""
+        return self.inside(place) and (level in self.dense or place in self.stored)
+
+    def entries(self, level: str) -> int:
+        """All that the level holds of the whole tensor."""
+        return sum(self.held(place, level) for place in product(*map(range, self.shape)))
+
+
+@dataclass
+class Design:
+    skip: set[str] = field(default_factory=set)
+    lead: set[str] = field(default_factory=set)  # of those in skip, the ones that others follow
+    gate: list[tuple[set[str], set[str]]] = field(default_factory=list)  # targets, conditions
+    tiles: list[tuple[str, str, set[str], set[str]]] = field(
+        default_factory=list
+    )  # skip or gate, level, targets and conditions, of fills
+    multipliers: int = 1
+
+
+@dataclass
+class Loop:
+    """``v % span // block`` of a rank, or of several flattened (``m*k``); ``pes`` side by side, 0
+    in time.  numbers : what stands for the place v, by coordinates (`numbered`)."""
+
+    name: str
+    rank: str
+    block: int = 1
+    span: int = 10**9
+    pes: int = 0
+    dims: tuple[str, ...] = ()
+    numbers: dict[Place, int] | None = None
+
+    @property
+    def ranks(self) -> list[str]:
+        return self.rank.split("*")
+
+    def at(self, point: Point, extents: dict[str, int]) -> int:
+        if self.numbers is None:
+            v = point[self.rank]
+        else:
+            v = self.numbers.get(tuple(point[rank] for rank in self.ranks), 0)
+        part = v % self.span // self.block
+        if not self.pes:
+            return part
+        whole = self.block == 1 and self.span == 10**9 and self.numbers is None
+        return self.pes * part // max(extents[self.rank], 1) if whole else part
+
+    def iterations(self, extents: dict[str, int]) -> int:
+        """Iterations that occur, in time."""
+        places = product(*(range(extents[rank]) for rank in self.ranks))
+        return len({self.at(dict(zip(self.ranks, p, strict=True)), extents) for p in places})
+
+
+def numbered(
+    ranks: list[str], extents: dict[str, int], leader: Access | None = None
+) -> dict[Place, int]:
+    """A number for each place of the ranks, gone through in their order: the places before it,
+    or of a leader the entries stored before it.  Behind the last entry it is that of the last."""
+    seen, found = 0, {}
+    for place in product(*(range(extents[rank]) for rank in ranks)):
+        found[place] = seen
+        if leader is None:
+            seen += 1
+            continue
+        axes = [leader.subscripts.index(rank) for rank in ranks]
+        for entry in sorted(leader.stored):
+            seen += all(entry[a] + leader.low[a] == v for a, v in zip(axes, place, strict=True))
+    return found if leader is None else {p: min(n, max(seen - 1, 0)) for p, n in found.items()}
+
+
+@dataclass
+class Nest:
+    """A mapped layer.
+
+    loops : outermost first; the first ``sync`` of them stand outside the sync.
+    stays : tensor -> levels that keep it, outermost first, with the loops outside each.
+    instances : level -> dimensions of the array that it has an instance each along.
+    refilled : levels at which a tile comes whole, whatever of it was there the iteration before.
+    singly : levels that are read once for each instance that is filled.
+    overlap : of loads and work, ``none`` or ``double``; None where all overlaps with all.
+    """
+
+    extents: dict[str, int]
+    target: list[str]
+    terms: list[list[Access]]
+    loops: list[Loop]
+    sync: int
+    stays: dict[str, list[tuple[str, int]]]
+    instances: dict[str, tuple[str, ...]]
+    result: str = "O"
+    refilled: set[str] = field(default_factory=set)
+    singly: set[str] = field(default_factory=set)
+    overlap: str | None = None
+
+    def work(self) -> list[list[Access]]:
+        """Products, or single operands where there are none."""
+        most = max(len(term) for term in self.terms)
+        return [term for term in self.terms if len(term) > 1] if most > 1 else self.terms
+
+    def additions(self) -> list[list[Access]]:
+        """Single operands beside products."""
+        work = self.work()
+        return [term for term in self.terms if term not in work]
+
+    def ranks(self, term: list[Access]) -> list[str]:
+        """Ranks of a term: those of the target and its own, in a fixed order."""
+        used = {name for access in term for name in access.names()} | self.target_ranks()
+        return [rank for rank in self.extents if rank in used]
+
+    def target_ranks(self) -> set[str]:
+        return {name for text in self.target for name in compile(text, "", "eval").co_names}
+
+    def points(self, term: list[Access]) -> list[Point]:
+        ranks = self.ranks(term)
+        every = product(*(range(self.extents[rank]) for rank in ranks))
+        return [dict(zip(ranks, values, strict=True)) for values in every]
+
+    def sums(self, term: list[Access]) -> list[Point]:
+        """Where sums without any point are made: at the first point that they would have."""
+        ranks = [rank for rank in self.extents if rank in self.target_ranks()]
+        every = product(*(range(self.extents[rank]) for rank in ranks))
+        first = dict.fromkeys(self.ranks(term), 0)
+        return [first | dict(zip(ranks, values, strict=True)) for values in every]
+
+    def pe(self, at: Point, dims: set[str] | None = None) -> Here:
+        """Where a point is in the array: by loop across it, or by those within ``dims``."""
+        return tuple(
+            (loop.name, loop.at(at, self.extents) if set(loop.ranks) <= set(at) else 0)
+            for loop in self.loops
+            if loop.pes and (dims is None or set(loop.dims) <= dims)
+        )
+
+    def in_time(self, loops: list[Loop], ranks: list[str]) -> list[Loop]:
+        """Those in time that have more than one iteration."""
+        return [
+            x
+            for x in loops
+            if not x.pes and set(x.ranks) <= set(ranks) and x.iterations(self.extents) > 1
+        ]
+
+    def outside(self, position: int, ranks: list[str]) -> list[Loop]:
+        """Loops in time outside a mark."""
+        return self.in_time(self.loops[:position], ranks)
+
+    def fresh(self, position: int, ranks: list[str], own: set[str]) -> list[Loop]:
+        """Loops at whose iterations a tile comes anew: all outside the mark, without the run
+        directly outside it that the tensor does not have."""
+        loops = self.outside(position, ranks)
+        while loops and not set(loops[-1].ranks) & own:
+            loops.pop()
+        return loops
+
+    def at_a_time(self, fresh: list[Loop], parts: list[Loop], points: list[Point]) -> int:
+        """Tiles that are there at a time: two where the next one comes while one is used."""
+        ahead = self.overlap == "double" and all(
+            any(loop is step for step in self.loops[: self.sync]) for loop in fresh
+        )
+        return 2 if ahead and len({self.when([*fresh, *parts], at) for at in points}) > 1 else 1
+
+    def when(self, loops: list[Loop], at: Point) -> Place:
+        return tuple(loop.at(at, self.extents) for loop in loops)
+
+    def readers(self, here: Here, own: set[str], outer: str) -> Here:
+        """The PEs ``here``, without those that one read of the level ``outer`` serves together."""
+        loops = {loop.name: loop for loop in self.loops}
+        return tuple(
+            (name, pe)
+            for name, pe in here
+            if set(loops[name].ranks) & own
+            or set(loops[name].dims) <= set(self.instances[outer])
+            or outer in self.singly
+        )
+
+
+def before(key: tuple[Place, Here]) -> tuple[Place, Here]:
+    """The tile of the iteration before, in the same instance."""
+    when, here = key
+    return (*when[:-1], when[-1] - 1) if when else (), here
