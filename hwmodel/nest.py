@@ -20,6 +20,8 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from zeroskip.formats.level_data import check_room
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Numbering:
@@ -176,7 +178,10 @@ def places(
     loops: Sequence[Loop], extents: Dict[str, int], ranks: Iterable[str]
 ) -> NDArray[np.int64]:
     """Every combination of iterations that occurs, a row each, in order; 0 for loops of other
-    ranks."""
+    ranks.
+
+    Raises RoomError for ranks of more places than memory has room for.
+    """
     rows = np.zeros((1, len(loops)), np.int64)
     present = set(ranks)
     for rank in dict.fromkeys(loop.rank for loop in loops):
@@ -185,6 +190,8 @@ def places(
         if not loops[mine[0]].of(present):
             taken = np.arange(1)
         else:
+            hint = f"Charge a part of the layer, with a shorter {rank}."
+            check_room(extents.get(rank, 0), 128, f"the list of the places of {rank}", hint)
             taken = np.arange(extents[rank]) if numbering is None else numbering.distinct
         every = np.stack([loops[i].index(taken) for i in mine], axis=1)
         found = np.array(list({tuple(row) for row in every.tolist()}), np.int64)

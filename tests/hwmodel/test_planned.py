@@ -1,8 +1,10 @@
 """Plans that are remembered are those of the same line, architecture, mapping, shapes and zeros."""
 
 import numpy as np
+import pytest
 
 import zeroskip as zs
+from zeroskip.errors import RoomError
 from zeroskip.hwmodel import planned
 from zeroskip.native.recent import Recent
 
@@ -38,3 +40,9 @@ def test_no_more_plans_are_kept_than_that(monkeypatch):
     for n in range(1, 5):
         zs.charge(TEXT, "dense", A=A[:n], B=B)
     assert len(planned._kept) == 2
+
+
+def test_more_places_than_memory_holds_are_refused():
+    shape = (99_999_999_999, 8)
+    with pytest.raises(RoomError, match=r"the list of the places of i .*\nCharge a part of the"):
+        zs.charge("y[i] = A[i,j]*x[j]", "scnn", A=zs.Density(shape, 0.5), x=zs.Density((8,), 0.5))
