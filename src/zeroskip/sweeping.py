@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, as_completed
 from contextlib import ExitStack, suppress
@@ -100,8 +99,7 @@ def sweep(
     found: dict[int, list[Any]] = {}
     with ExitStack() as stack:
         record = _Record(resume, _fingerprint(made, designs, given, mapping, swept))
-        found |= record.read(len(points))
-        stack.enter_context(record)
+        found |= stack.enter_context(record).read(len(points))
         left = [k for k in range(len(points)) if k not in found]
         shown = progress is not False and bool(left)
         bar = stack.enter_context(progress_bar("sweep", len(left))) if shown else None
@@ -272,22 +270,42 @@ class _Record:
         self.fingerprint = fingerprint
         self._file: Any = None
 
+    def __enter__(self) -> _Record:
+        """Open the file, for this sweep alone."""
+        if self.path is not None:
+            try:
+                self._file = self.path.open("a+", encoding="utf-8", newline="\n")
+            except OSError as cause:
+                raise self._refused(f"cannot be written ({cause})") from cause
+            if not _locked(self._file):
+                self._file.close()
+                raise self._refused("is being written by another sweep")
+        return self
+
     def read(self, points: int) -> dict[int, list[Any]]:
-        """Rows that are there; a last line that was cut off is left out.
+        """Rows that are there; a last line that was cut off is left out, and removed.
 
         Raises
         ------
         ArchError
-            For a file that is no record of this sweep, or that cannot be read.
+            For a file that is no record of this sweep, or that cannot be read or written.
         """
-        if self.path is None or not self.path.exists():
+        if self.path is None:
             return {}
         try:
-            lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
+            self._file.seek(0)
+            held = self._file.read()
         except (OSError, UnicodeDecodeError) as cause:
             raise self._refused(f"cannot be read ({cause})") from cause
-        if not lines:
-            return {}
+        lines = held.splitlines(keepends=True)
+        found = self._rows(lines, points) if lines else {}
+        if lines and not lines[-1].endswith("\n"):
+            self._file.truncate(len("".join(lines[:-1]).encode()))
+        if not any(line.endswith("\n") for line in lines):
+            self._line({"sweep": self.fingerprint})
+        return found
+
+    def _rows(self, lines: Sequence[str], points: int) -> dict[int, list[Any]]:
         head = _parsed(lines[0])
         if not isinstance(head, dict) or "sweep" not in head:
             raise self._refused("is no record of a sweep")
@@ -308,27 +326,6 @@ class _Record:
     def _refused(self, why: str) -> ZeroskipError:
         return ArchError(f"resume: {self.path} {why}\nName another file, or remove this one.")
 
-    def __enter__(self) -> _Record:
-        if self.path is not None:
-            try:
-                self._repair()
-                self._file = self.path.open("a", encoding="utf-8")
-            except OSError as cause:
-                raise self._refused(f"cannot be written ({cause})") from cause
-            if not self._file.tell():
-                self._line({"sweep": self.fingerprint})
-        return self
-
-    def _repair(self) -> None:
-        """Cut off a last line that was not finished."""
-        assert self.path is not None
-        if not self.path.exists():
-            return
-        held = self.path.read_bytes()
-        end = held.rfind(b"\n") + 1
-        if end < len(held):
-            os.truncate(self.path, end)
-
     def write(self, k: int, row: Sequence[Any]) -> None:
         if self._file is not None:
             self._line([k, list(row)])
@@ -344,6 +341,22 @@ class _Record:
         if self._file is not None:
             with suppress(OSError):  # every line was written out, or is the one that failed
                 self._file.close()
+
+
+def _locked(file: Any) -> bool:
+    """Take the file until it is closed; False where another sweep has it.  Where a system or a disk
+    has no locks, nothing is taken."""
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _parsed(line: str) -> Any:

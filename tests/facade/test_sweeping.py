@@ -204,6 +204,24 @@ def test_a_broken_record_is_refused(tmp_path):
         swept(resume=path)
 
 
+def test_one_sweep_at_a_time_writes_a_record(tmp_path, monkeypatch):
+    path = tmp_path / "record.jsonl"
+    real, refused = sweeping._Point.row, []
+
+    def meanwhile(point):
+        if not refused:
+            refused.append("once")
+            with pytest.raises(ArchError, match=r"record.jsonl is being written by another"):
+                swept(resume=path)
+            refused.append("refused")
+        return real(point)
+
+    monkeypatch.setattr(sweeping._Point, "row", meanwhile)
+    whole = swept(resume=path).rows
+    assert refused == ["once", "refused"]
+    assert len(path.read_text().splitlines()) == 1 + len(whole)
+
+
 def test_what_cannot_be_swept_is_refused():
     with pytest.raises(ArchError, match="expected at least one architecture, found none"):
         zs.sweep(LINE, [], **GIVEN)
