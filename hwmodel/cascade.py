@@ -4,12 +4,13 @@
     Z[i,c] = S[i,j]*V[j,c] ──► Charge ─┴─► sums
 
 Nothing is fused: a result is written off chip by its line, and read from there by every line that
-reads it, with the zeros that it has.
+reads it, with the zeros that it has.  Where an operand is known by its density, results that depend
+on it are drawn by a mean of theirs (`expected_results`), and others are computed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,13 +24,18 @@ from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.form import Form
 from zeroskip.einsum_spec.spec import Spec
 from zeroskip.errors import ArchError, ZeroskipError
+from zeroskip.formats.density import Density
 from zeroskip.formats.tensor import Tensor
 from zeroskip.hwmodel import mapping as maps
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.arch import arch as make_arch
 from zeroskip.hwmodel.charge import Charge
 from zeroskip.hwmodel.charging import charge
-from zeroskip.hwmodel.given import check_mapping, known_operands
+from zeroskip.hwmodel.estimate import FIGURES, SURE, check_expected
+from zeroskip.hwmodel.expected_operand import Derived
+from zeroskip.hwmodel.expected_results import structural
+from zeroskip.hwmodel.formulas import formula_of_lines, function_of
+from zeroskip.hwmodel.given import check_mapping, known_operands, single
 from zeroskip.hwmodel.layer import layer_of
 from zeroskip.hwmodel.policy import policy_of
 from zeroskip.hwmodel.report import figures_of
@@ -130,6 +136,25 @@ class CascadeCharge(Totals):
         """What does not fit, line by line, in bits."""
         return tuple(f"{n}: {text}" for n, line in self.lines.items() for text in line.overflow)
 
+    # ---- expected -----------------------------------------------------------------------
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Figure -> how sure it is: the worst of its lines."""
+        said = [line.tags for line in self.lines.values()]
+        return {figure: max((tags[figure] for tags in said), key=SURE.index) for figure in FIGURES}
+
+    def formula(self, figure: str) -> Any:
+        """A figure as a SymPy expression in the densities of the operands; see `Charge.formula`.
+
+        Densities of results stand there as what they are of those of operands.
+        """
+        return formula_of_lines(figure, self.lines)
+
+    def function(self, figure: str) -> Callable[..., Any]:
+        """The formula of a figure as a NumPy function of the densities; see `Charge.function`."""
+        return function_of(figure, self.formula(figure))
+
     @cached_property
     def baseline(self) -> CascadeCharge:
         """The same cascade on the same array and memories, without gating, skipping and
@@ -154,7 +179,7 @@ def charge_cascade(
     operands: Mapping[str, Any],
     mapping: maps.Mapping | Mapping[str, maps.Mapping] | None = None,
 ) -> CascadeCharge:
-    """What a cascade costs on an architecture, line by line, exactly.
+    """What a cascade costs on an architecture, line by line; expected, where an operand is drawn.
 
     Parameters
     ----------
@@ -175,22 +200,49 @@ def charge_cascade(
     design, given = make_arch(arch), dict(operands)
     names = [form.target.tensor for form in spec.forms]
     last = {names[-1]: given.pop(names[-1])} if names[-1] in given else {}
-    held = known_operands(given)
+    drawn = {name: single(name, x) for name, x in given.items() if isinstance(x, Density)}
+    held = known_operands({name: x for name, x in given.items() if name not in drawn})
     chosen = _mappings(mapping, names)
-    extents = spec.extents({name: value.shape for name, value in held.items()})
+    extents = spec.extents({name: value.shape for name, value in {**held, **drawn}.items()})
     lines = {form.target.tensor: Line((form,), extents) for form in spec.forms}
     fills: dict[str, dict[str, Any]] = {}
     zeros: dict[str, float] = {}
     for name, line in lines.items():
         fills[name] = _fills(line, held, zeros)
         zeros[name] = _check(line, design, fills[name], chosen.get(name))
-    known = {**held, **evaluate(spec, held), **last}
+    if drawn:
+        check_expected(design)
+    known: dict[str, Any] = {**held, **drawn, **_computed(spec, held, drawn, lines), **last}
     charges = {}
     for name, line in lines.items():
         read = {n: _filled(known[n], fills[name].get(n, 0)) for n in line.tensors}
-        charges[name] = charge(line, design, {**read, name: known[name]}, chosen.get(name))
+        result = {name: known[name]} if name in known else {}
+        made = charge(line, design, {**read, **result}, chosen.get(name))
+        charges[name] = made
+        if name not in known:
+            assert made.estimate is not None
+            share = structural(made.layer, made.estimate.operands).share
+            known[name] = Derived(Density(made.shapes[name], share), share)
     needed = needed_results(spec, names[-1:])
     return _summed(charges, tuple(name for name in names if name not in needed))
+
+
+def _computed(
+    spec: Spec, held: Mapping[str, Any], drawn: Mapping[str, Density], lines: Mapping[str, Line]
+) -> dict[str, Any]:
+    """The results that depend on no operand that is drawn."""
+    if not drawn:
+        return dict(evaluate(spec, held))
+    unknown = set(drawn)
+    for name, line in lines.items():
+        if unknown & set(line.tensors):
+            unknown.add(name)
+    wanted = [name for name in lines if name not in unknown]
+    if not wanted:
+        return {}
+    shapes = {name: np.broadcast_to(np.float32(0), x.shape) for name, x in drawn.items()}
+    found = evaluate(spec, {**held, **shapes}, wanted=wanted)
+    return {name: found[name] for name in wanted}
 
 
 def _mappings(
@@ -225,9 +277,9 @@ def _fills(
     return fills
 
 
-def _filled(value: NDArray[Any] | Tensor, fill: Any) -> NDArray[Any] | Tensor:
+def _filled(value: Any, fill: Any) -> Any:
     """A result with the fill that it has, as a tensor of every place."""
-    if isinstance(value, Tensor) or not fill:
+    if not isinstance(value, np.ndarray) or not fill:
         return value
     return Tensor.from_dense(value, "dense", fill=fill)
 

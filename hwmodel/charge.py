@@ -13,13 +13,13 @@ from functools import cached_property
 from math import prod
 from typing import Any
 
-from zeroskip.errors import ArchError
 from zeroskip.hwmodel import mapping as maps
 from zeroskip.hwmodel.capacity import Capacity
 from zeroskip.hwmodel.cartesian import CartesianCharge
 from zeroskip.hwmodel.epochs import Epochs
 from zeroskip.hwmodel.estimate import FIGURES, Estimate
 from zeroskip.hwmodel.evaluate import structure
+from zeroskip.hwmodel.formulas import formula_of, function_of, without_formula
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.plan import Accounting
 from zeroskip.hwmodel.totals import Totals
@@ -173,11 +173,8 @@ class Charge(Totals):
         Raises `ArchError` for a charge of real operands, and for a figure that has none.
         """
         if self.estimate is None:
-            raise ArchError(
-                f"formula({figure!r}): this charge counts real operands and has numbers only\n"
-                "Charge a Density: I=zs.Density(x.shape, 0.4)."
-            )
-        return self.estimate.formula(figure)
+            raise without_formula(figure)
+        return formula_of(self.estimate, figure)
 
     def function(self, figure: str) -> Callable[..., Any]:
         """The formula of a figure as a NumPy function of the densities, by name: many points at
@@ -189,22 +186,7 @@ class Charge(Totals):
         >>> e.function("effectual")(d_A=np.array([0.25, 1.0]), d_x=0.5)
         array([ 8., 32.])
         """
-        import sympy
-
-        formula = self.formula(figure)
-        names = sorted(formula.free_symbols, key=str)
-        made = sympy.lambdify(names, formula, "numpy")
-        wanted = {str(name) for name in names}
-
-        def at(**densities: Any) -> Any:
-            missing = wanted - set(densities)
-            if missing:
-                raise ArchError(
-                    f"{figure}: expected the densities {', '.join(sorted(missing))} too"
-                )
-            return made(**{name: densities[name] for name in wanted})
-
-        return at
+        return function_of(figure, self.formula(figure))
 
     # ---- print --------------------------------------------------------------------------
 

@@ -29,11 +29,12 @@ from zeroskip.hwmodel.costs import (
     work_per_pe_of,
 )
 from zeroskip.hwmodel.epochs import epochs_of
-from zeroskip.hwmodel.estimate import Estimate, check_expected, expected_counts, structural
+from zeroskip.hwmodel.estimate import Estimate, check_expected, expected_counts
 from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.evaluate import counts as evaluate_counts
 from zeroskip.hwmodel.expected import geometry_of
 from zeroskip.hwmodel.expected_operand import Expected
+from zeroskip.hwmodel.expected_results import structural
 from zeroskip.hwmodel.given import (
     check_mapping,
     evaluate_result,
@@ -72,7 +73,7 @@ def charge(
     spec : Spec
         One line: products of up to three tensors, summed.
     arch : Arch, or whatever `zeroskip.hwmodel.arch` takes
-    operands : name -> ndarray, Tensor, or whatever `zeroskip.tensor` takes
+    operands : name -> ndarray, Tensor, or whatever `zeroskip.tensor` takes; a `Density`
         The result may be given too, by its name.  It is computed if it is not, and only if
         the architecture compresses results off chip: then its bits depend on its zeros.
     mapping : Mapping, optional
@@ -86,14 +87,17 @@ def charge(
     given = dict(operands)
     target = spec.forms[-1].target.tensor
     result = given.pop(target, None)
-    held = known_operands({n: x for n, x in given.items() if not isinstance(x, Density)})
+    drawn = {name: x for name, x in given.items() if isinstance(x, Density | Expected)}
+    held = known_operands({name: x for name, x in given.items() if name not in drawn})
     fills = {name: value.fill for name, value in held.items() if isinstance(value, Tensor)}
     zero = zero_of(spec.forms[0], fills)
     made: dict[str, Operand] = {
         name: Operand(value.shape, value, zero) for name, value in held.items()
     }
-    drawn = {name: value for name, value in given.items() if isinstance(value, Density)}
-    made |= {name: Expected(single(name, density)) for name, density in drawn.items()}
+    made |= {
+        name: x if isinstance(x, Expected) else Expected(single(name, x))
+        for name, x in drawn.items()
+    }
     made = {name: made[name] for name in given}
 
     def computed(shape: tuple[int, ...]) -> Operand:
@@ -180,7 +184,9 @@ def _charge(
     busy, worked = cycles_of_points(cascade, counts)
     estimate = None
     if geometry is not None:
-        estimate = Estimate(layer, arch, schedule, cascade, geometry, operands, outcome)
+        estimate = Estimate(
+            layer, arch, schedule, cascade, geometry, operands, outcome, known is not None
+        )
     return Charge(
         arch=arch,
         schedule=schedule,

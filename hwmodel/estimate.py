@@ -1,27 +1,27 @@
-"""What is estimated of a charge, how, and in which formulas."""
+"""What is estimated of a charge, how, and how sure it is."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import numpy as np
 
-from zeroskip.errors import ArchError, TensorError
+from zeroskip.errors import TensorError
 from zeroskip.formats.density import Density
 from zeroskip.hwmodel.arch import Arch
-from zeroskip.hwmodel.costs import CLASSES, classes_of, energy_of
 from zeroskip.hwmodel.evaluate import Operand
-from zeroskip.hwmodel.expected_operand import Expected
-from zeroskip.hwmodel.geometry import Closed, Geometry
+from zeroskip.hwmodel.expected_operand import Derived, Expected
+from zeroskip.hwmodel.geometry import Geometry
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.mapping import Schedule
-from zeroskip.hwmodel.plan import Accounting, total
-from zeroskip.hwmodel.traffic import Counts, result_storage, traffic_of
+from zeroskip.hwmodel.plan import Accounting
+from zeroskip.hwmodel.traffic import Counts
 
 FIGURES = ("ops", "cycles", "energy_pj", "work_per_pe", "traffic", "capacity")
+SURE = ("exact", "exact in expectation", "bound", "approximate")
+"""Tags, from what is surest on: a bound beside what is approximate bounds nothing."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -29,6 +29,7 @@ class Estimate:
     """How the figures of an expected charge came about.
 
     geometry : its counts over full operands; outcome : the result off chip.
+    given : whether the result was given, and does not follow from the operands.
     """
 
     layer: Layer
@@ -38,11 +39,20 @@ class Estimate:
     geometry: Geometry
     operands: Mapping[str, Operand]
     outcome: Operand
+    given: bool
+
+    @property
+    def derived(self) -> tuple[str, ...]:
+        """Operands that are results of lines before, drawn by a mean of theirs."""
+        return tuple(n for n, x in self.operands.items() if isinstance(x, Derived))
 
     @property
     def tags(self) -> dict[str, str]:
         """Figure -> ``exact in expectation``, ``approximate`` or ``bound``; the worst of its
-        counts."""
+        counts.  By a result of another line, which is an estimate, none is more than
+        ``approximate``."""
+        if self.derived:
+            return dict.fromkeys(FIGURES, "approximate")
         terms = self.cascade.terms
         operations = {n for p in terms for n in (p.fetched, p.busy, p.executed, p.effectual) if n}
         moved = {name for p in terms for _, name in p.reads}
@@ -82,7 +92,12 @@ class Estimate:
         """What the means take for granted."""
         found = []
         for name, operand in self.operands.items():
-            if isinstance(operand, Expected):
+            if isinstance(operand, Derived):
+                found.append(
+                    f"{name}: density {operand.share:.3g}, the mean of its line, where points are "
+                    "independent of each other; drawn anywhere, apart from other operands"
+                )
+            elif isinstance(operand, Expected):
                 density = operand.density
                 found.append(
                     f"{name}: {density.nnz:,} of {density.size:,} places, {_where(density)}, "
@@ -106,47 +121,6 @@ class Estimate:
             target = self.layer.target.tensor
             found.append(f"{target}: density {float(self.outcome.density.density):.3g}, off chip")
         return tuple(found)
-
-    def formula(self, figure: str) -> Any:
-        """The figure in the densities; see `Charge.formula`."""
-        import sympy
-
-        if figure not in (*CLASSES, "energy_pj"):
-            names = ", ".join((*CLASSES, "energy_pj"))
-            raise ArchError(f"no closed formula of {figure!r}; there is one of {names}")
-        symbols = {
-            name: sympy.Symbol(f"d_{name}")
-            for name, x in self.operands.items()
-            if isinstance(x, Expected)
-        }
-        drawn: dict[str, Operand] = {
-            name: Expected(x.density, symbols[name]) if isinstance(x, Expected) else x
-            for name, x in self.operands.items()
-        }
-        counts: dict[str, Any] = {}
-        for name, line in self.geometry.lines.items():
-            if isinstance(line, Closed):
-                arrays = {k: a.astype(object) for k, a in line.terms.items()}
-                counts[name] = np.asarray(Closed(arrays).value(symbols), dtype=object)
-        effectual = tuple(total(counts, plan.effectual) for plan in self.cascade.terms)
-        ops, multiplications = classes_of(self.cascade, counts, effectual)
-        if figure != "energy_pj":
-            return sympy.expand(ops[figure])
-        outcome = self.outcome
-        if isinstance(outcome, Expected):
-            outcome = structural(self.layer, drawn, like=outcome.density)
-        traffic = traffic_of(
-            self.layer,
-            self.arch,
-            self.schedule,
-            self.cascade,
-            counts,
-            drawn,
-            result_storage(self.layer, self.arch, outcome),
-        )
-        additions = sum(term.points for term in self.layer.additions)
-        energy = energy_of(self.arch, self.cascade, counts, multiplications, additions, traffic)
-        return sympy.sympify(sum(energy.values()))
 
 
 def _where(density: Density) -> str:
@@ -191,33 +165,3 @@ def check_expected(arch: Arch) -> None:
                 f"{arch.name} has {name}, which are charged on real coordinates only, not on a "
                 "Density\nDraw arrays, density.sample(rng), and charge these."
             )
-
-
-def structural(
-    layer: Layer, operands: Mapping[str, Operand], like: Density | None = None
-) -> Expected:
-    """The result as one that is drawn: a place is not zero where any product is effectual, taken as
-    independent of each other; of relu, half of them.
-
-    like : the density of the result, where the shares are symbols.
-    """
-    missed: Any = 1
-    for term in layer.work:
-        share: Any = 1
-        for operand in term.operands:
-            known = operands[operand.tensor]
-            share = share * (known.share if isinstance(known, Expected) else _share(known))
-        points = prod(layer.extent(r) for r in term.ranks if r in layer.reductions)
-        missed = missed * (1 - share) ** points
-    there = 1 - missed if not layer.additions else missed * 0 + 1
-    if layer.form.post == "relu":
-        there = there / 2
-    if like is not None:
-        return Expected(like, there)
-    shape = layer.extents.shapes[layer.target.tensor]
-    return Expected(Density(shape, float(there)), float(there))
-
-
-def _share(operand: Operand) -> float:
-    size = prod(operand.shape)
-    return operand.entries / size if size else 0.0

@@ -76,6 +76,10 @@ class Expected(Operand):
         return Storage(bound, value_bits, stored, tuple(levels), self.density.size * value_bits)
 
 
+class Derived(Expected):
+    """A result of a line before, drawn by the mean of its density."""
+
+
 def _bridges(share: Any, places: int, step: int) -> Any:
     """Mean bridges of a fiber whose places are independent of each other: the sum, over the k-th
     bridge of every entry, of ``(places - k*step) * share * (1 - share)**(k*step)``."""

@@ -26,13 +26,7 @@ def check_mapping(mapping: object, what: str = "mapping") -> None:
 
 
 def known_operands(given: Mapping[str, Any]) -> dict[str, NDArray[Any] | Tensor]:
-    """Operands as arrays and tensors.  Raises `TensorError` for a `Density`."""
-    for name, value in given.items():
-        if isinstance(value, Density):
-            raise TensorError(
-                f"{name} is a Density; of a cascade only real tensors can be charged as yet\n"
-                "Draw one from it, .sample(rng), or charge each line on its own."
-            )
+    """Operands as arrays and tensors."""
     return {name: resolved(value) for name, value in given.items()}
 
 

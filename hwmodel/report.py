@@ -160,7 +160,7 @@ def _differences(charges: Sequence[Totals], names: Sequence[str]) -> list[str]:
 
 def _called(charge: Totals) -> str:
     """A charge by its architecture, and that it is a mean where it is one."""
-    expected = getattr(charge, "estimate", None) is not None
+    expected = any(part.estimate is not None for part in charge.parts)
     return f"{charge.arch.name}, expected" if expected else charge.arch.name
 
 

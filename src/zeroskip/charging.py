@@ -56,8 +56,7 @@ def charge(
     ArchError
         For an architecture or mapping that cannot be read or does not fit.
     TensorError
-        For an operand that cannot be read, and for a `Density` that is a sweep or an operand of
-        a cascade.
+        For an operand that cannot be read, and for a `Density` that is a sweep.
 
     Examples
     --------

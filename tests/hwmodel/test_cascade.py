@@ -12,7 +12,7 @@ from zeroskip.einsum_spec import make_spec
 from zeroskip.errors import ArchError, EinsumError, TensorError, ZeroskipError
 from zeroskip.formats.density import Density
 from zeroskip.formats.tensor import Tensor
-from zeroskip.hwmodel import Mapping, arch, cascade, charge, charge_cascade
+from zeroskip.hwmodel import Mapping, arch, cascade, charge, charge_cascade, compare
 
 LINES = (
     "S[i,j] = relu(Q[i,k]*K[j,k])",
@@ -217,7 +217,97 @@ def test_a_line_that_cannot_be_charged_is_named_before_anything_runs(
     assert said in message
 
 
-def test_a_density_is_refused_in_a_cascade_too() -> None:
-    given = {**operands(), "V": Density((6, 5), 0.5)}
-    with pytest.raises(TensorError, match="V is a Density"):
+CASCADES: dict[str, tuple[str, dict[str, Any]]] = {
+    "chain": (
+        "T[i,j] = relu(A[i,k]*B[k,j]); Z[i,c] = T[i,j]*V[j,c]",
+        {"A": Density((24, 12), 0.15), "B": Density((12, 32), 0.2), "V": Density((32, 16), 0.4)},
+    ),
+    "attention": (
+        "S[i,j] = M[i,j]*Q[i,k]*K[j,k]; Z[i,c] = S[i,j]*V[j,c]",
+        {
+            **{"M": Density((24, 24), 0.3), "Q": Density((24, 8), 0.4)},
+            **{"K": Density((24, 8), 0.4), "V": Density((24, 12), 0.6)},
+        },
+    ),
+    "network": (
+        "T[m,p,q] = relu(I[c,p+r,q+s]*F[m,c,r,s]); O[k,p,q] = T[m,p,q]*G[k,m]",
+        {
+            **{"I": Density((3, 10, 10), 0.2), "F": Density((8, 3, 3, 3), 0.3)},
+            "G": Density((12, 8), 0.5),
+        },
+    ),
+    "real beside drawn": (
+        "T[i,j] = A[i,k]*B[k,j]; Y[i,j] = T[i,j]*C[i,j]; Z[i,c] = Y[i,j]*V[j,c]",
+        {
+            **{"A": Density((16, 6), 0.3).sample(0), "B": Density((6, 16), 0.4).sample(1)},
+            **{"C": Density((16, 16), 0.5), "V": Density((16, 12), 0.4)},
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ["dense", "eyeriss", "scnn"])
+@pytest.mark.parametrize("case", CASCADES)
+def test_an_expected_cascade_is_the_mean_of_drawn_ones(case: str, name: str) -> None:
+    """A line of operands alone is the mean; those after it are within a tenth."""
+    text, given = CASCADES[case]
+    spec, rng = make_spec(text), np.random.default_rng(0)
+    expected = charge_cascade(spec, name, given)
+    charges = []
+    for _ in range(40):
+        drawn = {n: x.sample(rng) if isinstance(x, Density) else x for n, x in given.items()}
+        charges.append(charge_cascade(spec, name, drawn))
+    for line, made in expected.lines.items():
+        effectual = np.array([c.lines[line].ops["effectual"] for c in charges], float)
+        error = 5 * effectual.std(ddof=1) / np.sqrt(len(charges))
+        estimated = made.tags["ops"] == "approximate"
+        slack = 0.1 * effectual.mean() if estimated else 1e-9 * effectual.mean()
+        assert abs(made.ops["effectual"] - effectual.mean()) <= error + slack, line
+        assert made.ops["dense"] == pytest.approx(sum(made.ops.values()) - made.ops["dense"])
+    for figure in ("energy_pj", "busy", "compute_cycles", "cycles"):
+        found = np.array([getattr(c, figure) for c in charges], float)
+        error = 5 * found.std(ddof=1) / np.sqrt(len(charges))
+        assert abs(getattr(expected, figure) - found.mean()) <= error + 0.1 * found.mean(), figure
+    total = sum(made.ops["effectual"] for made in expected.lines.values())
+    assert expected.ops["effectual"] == pytest.approx(total)
+
+
+def test_an_expected_cascade_says_how_sure_it_is() -> None:
+    text, given = CASCADES["chain"]
+    whole = charge_cascade(make_spec(text), "scnn", given)
+    assert whole.lines["T"].tags["ops"] == "exact in expectation"
+    assert set(whole.lines["Z"].tags.values()) == {"approximate"}
+    assert set(whole.tags.values()) == {"approximate"}
+    said = "Z: T: density 0.153, the mean of its line, where points are independent of each other"
+    assert any(line.startswith(said) for line in whole.assumptions)
+    text, given = CASCADES["real beside drawn"]
+    read = {n: given[n] for n in "ABC"}
+    mixed = charge_cascade(make_spec(text.rpartition("; ")[0]), "scnn", read)
+    assert mixed.lines["T"].tags["ops"] == "exact"
+    assert mixed.tags["ops"] == "exact in expectation"
+    real = charge_cascade(make_spec("; ".join(LINES)), "scnn", operands())
+    assert set(real.tags.values()) == {"exact"}
+    table = compare(real, whole)
+    assert table.names[2:] == ("scnn", "scnn, expected", "scnn, expected / scnn")
+
+
+@pytest.mark.parametrize("figure", ["effectual", "skipped", "energy_pj"])
+def test_a_formula_of_a_cascade_has_the_densities_of_its_operands(figure: str) -> None:
+    text, given = CASCADES["chain"]
+    whole = charge_cascade(make_spec(text), "scnn", given)
+    formula = whole.formula(figure)
+    assert {str(s) for s in formula.free_symbols} == {"d_A", "d_B", "d_V"}
+    shares = {f"d_{n}": x.model.share for n, x in given.items()}
+    number = whole.energy_pj if figure == "energy_pj" else whole.ops[figure]
+    assert float(whole.function(figure)(**shares)) == pytest.approx(number, rel=1e-9)
+    with pytest.raises(ArchError, match="no closed formula of 'cycles'"):
+        whole.formula("cycles")
+    real = charge_cascade(make_spec("; ".join(LINES)), "scnn", operands())
+    with pytest.raises(ArchError, match="counts real operands and has numbers only"):
+        real.formula(figure)
+
+
+def test_a_cascade_refuses_a_sweep_and_units_by_name() -> None:
+    given = {**operands(), "V": Density((6, 5), [0.5, 0.6])}
+    with pytest.raises(TensorError, match="V is a sweep over 2 densities, and a charge has one"):
         charge_cascade(make_spec("; ".join(LINES)), "scnn", given)

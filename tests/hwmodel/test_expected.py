@@ -164,8 +164,6 @@ def test_what_a_density_cannot_tell_is_refused():
     swept = zs.Density((8, 8), [0.1, 0.5])
     with pytest.raises(TensorError, match="A is a sweep over 2 densities, and a charge has one"):
         zs.charge("Z[m,n] = A[m,k]*B[k,n]", "scnn", A=swept, B=given["B"])
-    with pytest.raises(TensorError, match="of a cascade only real tensors"):
-        zs.charge("T[m,n] = A[m,k]*B[k,n]; Z[m] = T[m,n]*x[n]", "scnn", **given, x=np.ones(8))
 
 
 def test_lines_without_an_expectation_are_named():

@@ -1,0 +1,72 @@
+"""How full a result is, where operands are known by their density: in numbers or symbols.
+
+    Z[m,n] = C[m,n]*A[m,k]*B[k,n]      d_Z = d_C * (1 - (1 - d_A*d_B)**K)
+
+A place is not zero where any product is effectual.  Operands that have no rank of the sum are met
+once, the others at every point of it; points are taken as independent of each other, and every
+place as likely as any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+from typing import Any
+
+from zeroskip.formats.density import Density
+from zeroskip.hwmodel.evaluate import Operand
+from zeroskip.hwmodel.expected_operand import Expected
+from zeroskip.hwmodel.layer import Layer, WorkTerm
+
+FULL = ("exp", "log", "sigmoid")
+"""Functions that make something of a zero."""
+
+
+def structural(
+    layer: Layer, operands: Mapping[str, Operand], like: Density | None = None
+) -> Expected:
+    """The result as one that is drawn; of relu, half of what the sums leave.
+
+    like : the density of the result, where the shares are symbols.
+
+    Examples
+    --------
+    Half of the points of two are effectual: three quarters of the places.
+
+    >>> from zeroskip.einsum_spec.spec import make_spec
+    >>> from zeroskip.hwmodel.layer import layer_of
+    >>> layer = layer_of(make_spec("y[m] = A[m,k]*x[k]"), {"A": (4, 2), "x": (2,)})
+    >>> x = Operand((2,), None)
+    >>> structural(layer, {"A": Expected(Density((4, 2), 0.5)), "x": x}).share
+    0.75
+    """
+    missed: Any = 1
+    for term in (*layer.work, *layer.additions):
+        missed = missed * (1 - _reached(term, layer, operands))
+    there = missed * 0 + 1 if layer.form.post in FULL else 1 - missed
+    if layer.form.post == "relu":
+        there = there / 2
+    if like is not None:
+        return Expected(like, there)
+    shape = layer.extents.shapes[layer.target.tensor]
+    return Expected(Density(shape, float(there)), float(there))
+
+
+def _reached(term: WorkTerm, layer: Layer, operands: Mapping[str, Operand]) -> Any:
+    """The chance that a term leaves something at a place of the result."""
+    once: Any = 1
+    each: Any = 1
+    for operand in term.operands:
+        known = operands[operand.tensor]
+        share = known.share if isinstance(known, Expected) else _share(known)
+        if operand.variables & set(layer.reductions):
+            each = each * share
+        else:
+            once = once * share
+    points = prod(layer.extent(r) for r in term.ranks if r in layer.reductions)
+    return once * (1 - (1 - each) ** points)
+
+
+def _share(operand: Operand) -> float:
+    size = prod(operand.shape)
+    return operand.entries / size if size else 0.0

@@ -1,0 +1,136 @@
+"""Figures of an expected charge as SymPy expressions in the densities, and as NumPy functions.
+
+The same code that makes figures of numbers makes them of symbols: counts as polynomials, storage,
+traffic, energy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zeroskip.errors import ArchError
+from zeroskip.formats.density import Density
+from zeroskip.hwmodel.conversion import conversions_of
+from zeroskip.hwmodel.costs import CLASSES, classes_of, energy_of
+from zeroskip.hwmodel.estimate import Estimate
+from zeroskip.hwmodel.evaluate import Operand
+from zeroskip.hwmodel.expected_operand import Expected
+from zeroskip.hwmodel.expected_results import structural
+from zeroskip.hwmodel.geometry import Closed
+from zeroskip.hwmodel.plan import total
+from zeroskip.hwmodel.traffic import result_storage, traffic_of
+
+if TYPE_CHECKING:
+    from zeroskip.hwmodel.charge import Charge
+
+FIGURES = (*CLASSES, "energy_pj")
+"""Those that are closed formulas."""
+
+
+def check_figure(figure: str) -> None:
+    if figure not in FIGURES:
+        raise ArchError(f"no closed formula of {figure!r}; there is one of {', '.join(FIGURES)}")
+
+
+def without_formula(figure: str) -> ArchError:
+    """The error where nothing is drawn."""
+    return ArchError(
+        f"formula({figure!r}): this charge counts real operands and has numbers only\n"
+        "Charge a Density: I=zs.Density(x.shape, 0.4)."
+    )
+
+
+def symbols_of(estimate: Estimate) -> dict[str, Any]:
+    """Operand, or result that was given -> the symbol of its density."""
+    import sympy
+
+    drawn = [name for name, x in estimate.operands.items() if isinstance(x, Expected)]
+    if estimate.given and isinstance(estimate.outcome, Expected):
+        drawn.append(estimate.layer.target.tensor)
+    return {name: sympy.Symbol(f"d_{name}") for name in drawn}
+
+
+def drawn_by(estimate: Estimate, symbols: dict[str, Any]) -> dict[str, Operand]:
+    """The operands, their shares symbols."""
+    return {
+        name: Expected(x.density, symbols[name]) if isinstance(x, Expected) else x
+        for name, x in estimate.operands.items()
+    }
+
+
+def formula_of(estimate: Estimate, figure: str) -> Any:
+    """The figure in the densities; see `Charge.formula`."""
+    import sympy
+
+    check_figure(figure)
+    symbols = symbols_of(estimate)
+    drawn = drawn_by(estimate, symbols)
+    counts: dict[str, Any] = {}
+    for name, line in estimate.geometry.lines.items():
+        if isinstance(line, Closed):
+            arrays = {k: a.astype(object) for k, a in line.terms.items()}
+            found = np.asarray(Closed(arrays).value(symbols), dtype=object)
+            counts[name] = np.zeros_like(found) if name in estimate.cascade.idle else found
+    effectual = tuple(total(counts, plan.effectual) for plan in estimate.cascade.terms)
+    ops, multiplications = classes_of(estimate.cascade, counts, effectual)
+    if figure != "energy_pj":
+        return sympy.expand(ops[figure])
+    layer, arch, outcome = estimate.layer, estimate.arch, estimate.outcome
+    if isinstance(outcome, Expected):
+        if estimate.given:
+            outcome = Expected(outcome.density, symbols[layer.target.tensor])
+        else:
+            outcome = structural(layer, drawn, like=outcome.density)
+    stored = result_storage(layer, arch, outcome)
+    traffic = traffic_of(layer, arch, estimate.schedule, estimate.cascade, counts, drawn, stored)
+    for made in conversions_of(layer, arch, estimate.schedule, estimate.operands):
+        traffic[arch.off_chip.name, made.label] = made.moves
+    additions = sum(term.points for term in layer.additions)
+    energy = energy_of(arch, estimate.cascade, counts, multiplications, additions, traffic)
+    return sympy.sympify(sum(energy.values()))
+
+
+def formula_of_lines(figure: str, lines: Mapping[str, Charge]) -> Any:
+    """The figure of lines one after the other, in the densities of what no line computes."""
+    import sympy
+
+    check_figure(figure)
+    found: Any = sympy.Integer(0)
+    shares: dict[Any, Any] = {}
+    for name, line in lines.items():
+        if line.estimate is None:
+            number = line.energy_pj if figure == "energy_pj" else line.ops[figure]
+            found += sympy.sympify(number)
+            continue
+        found += formula_of(line.estimate, figure).subs(shares)
+        shares[sympy.Symbol(f"d_{name}")] = share_of_result(line.estimate).subs(shares)
+    if not shares:
+        raise without_formula(figure)
+    return found
+
+
+def share_of_result(estimate: Estimate) -> Any:
+    """The density of the result in those of the operands."""
+    drawn = drawn_by(estimate, symbols_of(estimate))
+    like = Density(estimate.layer.extents.shapes[estimate.layer.target.tensor], 1.0)
+    return structural(estimate.layer, drawn, like=like).share
+
+
+def function_of(figure: str, formula: Any) -> Callable[..., Any]:
+    """A formula as a NumPy function of its symbols, by name."""
+    import sympy
+
+    names = sorted(formula.free_symbols, key=str)
+    made = sympy.lambdify(names, formula, "numpy")
+    wanted = {str(name) for name in names}
+
+    def at(**densities: Any) -> Any:
+        missing = wanted - set(densities)
+        if missing:
+            raise ArchError(f"{figure}: expected the densities {', '.join(sorted(missing))} too")
+        return made(**{name: densities[name] for name in wanted})
+
+    return at
