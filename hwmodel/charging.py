@@ -185,7 +185,7 @@ def _charge(
     estimate = None
     if geometry is not None:
         estimate = Estimate(
-            layer, arch, schedule, cascade, geometry, operands, outcome, known is not None
+            layer, arch, schedule, cascade, geometry, operands, outcome, known is not None, units
         )
     return Charge(
         arch=arch,

@@ -107,7 +107,7 @@ def energy_of(
     multiplications: Mapping[str, int],
     additions: int,
     traffic: Traffic,
-    steps: Mapping[str, int] = MappingProxyType({}),
+    steps: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, float]:
     """Picojoules of multiplications, additions (of products, of biases, of parts of results in
     the buffer), and bits that move; of gated multiplications and of steps of units, where the

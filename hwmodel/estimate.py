@@ -18,6 +18,7 @@ from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.plan import Accounting
 from zeroskip.hwmodel.traffic import Counts
+from zeroskip.hwmodel.unit_charges import UnitCharge, check_linear
 
 FIGURES = ("ops", "cycles", "energy_pj", "work_per_pe", "traffic", "capacity")
 SURE = ("exact", "exact in expectation", "bound", "approximate")
@@ -30,6 +31,7 @@ class Estimate:
 
     geometry : its counts over full operands; outcome : the result off chip.
     given : whether the result was given, and does not follow from the operands.
+    units : steps of units.
     """
 
     layer: Layer
@@ -40,6 +42,7 @@ class Estimate:
     operands: Mapping[str, Operand]
     outcome: Operand
     given: bool
+    units: Mapping[str, UnitCharge]
 
     @property
     def derived(self) -> tuple[str, ...]:
@@ -68,7 +71,7 @@ class Estimate:
         most = {flow.most for flow in flows if flow.most}
         compressed = "approximate" if isinstance(self.outcome, Expected) else ""
         traffic = self._worst(moved, compressed)
-        limits = any(level.has_limit for level in self.arch.levels)
+        limits = self.units or any(level.has_limit for level in self.arch.levels)
         return {
             "ops": self._worst(operations),
             "cycles": self._worst(
@@ -152,8 +155,8 @@ def expected_counts(
 
 def check_expected(arch: Arch) -> None:
     """Refuse what only real coordinates can tell."""
+    check_linear(arch)
     parts = {
-        "units": bool(arch.units),
         "lanes": arch.lanes is not None,
         "a queue": arch.queue is not None,
         "lines": arch.off_chip.lines is not None,

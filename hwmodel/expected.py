@@ -33,15 +33,21 @@ def geometry_of(accounting: Accounting, operands: Mapping[str, Operand]) -> Geom
     EinsumError
         For a line that has no expectation here, naming it.
     """
+    return geometry_of_lines(accounting.text, accounting.sizes, accounting.masks, operands)
+
+
+def geometry_of_lines(
+    text: str,
+    sizes: Mapping[str, int],
+    masks: Mapping[str, Mask],
+    operands: Mapping[str, Operand],
+) -> Geometry:
+    """The same of lines that read these masks, with these extents of their ranks."""
     drawn = {name: x.density for name, x in operands.items() if isinstance(x, Expected)}
     fixed = {name: x for name, x in operands.items() if name not in drawn}
-    key = (
-        accounting.text,
-        tuple(accounting.sizes.items()),
-        tuple(accounting.masks.items()),
-        tuple((name, density.pattern) for name, density in drawn.items()),
-    )
-    used = {mask.tensor for mask in accounting.masks.values()}
+    patterns = tuple((name, density.pattern) for name, density in drawn.items())
+    key = (text, tuple(sizes.items()), tuple(masks.items()), patterns)
+    used = {mask.tensor for mask in masks.values()}
     return _remembered(*key) if not used & set(fixed) else Compiler(*key, fixed).geometry()
 
 

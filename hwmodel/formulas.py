@@ -19,7 +19,7 @@ from zeroskip.hwmodel.estimate import Estimate
 from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.expected_operand import Expected
 from zeroskip.hwmodel.expected_results import structural
-from zeroskip.hwmodel.geometry import Closed
+from zeroskip.hwmodel.geometry import Closed, Geometry
 from zeroskip.hwmodel.plan import total
 from zeroskip.hwmodel.traffic import result_storage, traffic_of
 
@@ -68,12 +68,9 @@ def formula_of(estimate: Estimate, figure: str) -> Any:
     check_figure(figure)
     symbols = symbols_of(estimate)
     drawn = drawn_by(estimate, symbols)
-    counts: dict[str, Any] = {}
-    for name, line in estimate.geometry.lines.items():
-        if isinstance(line, Closed):
-            arrays = {k: a.astype(object) for k, a in line.terms.items()}
-            found = np.asarray(Closed(arrays).value(symbols), dtype=object)
-            counts[name] = np.zeros_like(found) if name in estimate.cascade.idle else found
+    counts = counts_of(estimate.geometry, symbols)
+    for name in estimate.cascade.idle & set(counts):
+        counts[name] = np.zeros_like(counts[name])
     effectual = tuple(total(counts, plan.effectual) for plan in estimate.cascade.terms)
     ops, multiplications = classes_of(estimate.cascade, counts, effectual)
     if figure != "energy_pj":
@@ -89,8 +86,22 @@ def formula_of(estimate: Estimate, figure: str) -> Any:
     for made in conversions_of(layer, arch, estimate.schedule, estimate.operands):
         traffic[arch.off_chip.name, made.label] = made.moves
     additions = sum(term.points for term in layer.additions)
-    energy = energy_of(arch, estimate.cascade, counts, multiplications, additions, traffic)
+    steps = {
+        name: total(counts_of(unit.geometry, symbols), "steps") if unit.geometry else unit.steps
+        for name, unit in estimate.units.items()
+    }
+    energy = energy_of(arch, estimate.cascade, counts, multiplications, additions, traffic, steps)
     return sympy.sympify(sum(energy.values()))
+
+
+def counts_of(geometry: Geometry, symbols: Mapping[str, Any]) -> dict[str, Any]:
+    """The counts that are polynomials."""
+    counts: dict[str, Any] = {}
+    for name, line in geometry.lines.items():
+        if isinstance(line, Closed):
+            arrays = {k: a.astype(object) for k, a in line.terms.items()}
+            counts[name] = np.asarray(Closed(arrays).value(symbols), dtype=object)
+    return counts
 
 
 def formula_of_lines(figure: str, lines: Mapping[str, Charge]) -> Any:

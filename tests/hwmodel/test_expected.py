@@ -159,7 +159,7 @@ def test_assumptions_say_what_was_taken_for_granted():
 
 def test_what_a_density_cannot_tell_is_refused():
     given = {"A": zs.Density((8, 8), 0.5), "B": zs.Density((8, 8), 0.5)}
-    with pytest.raises(TensorError, match="gamma has units, which are charged on real coordinates"):
+    with pytest.raises(TensorError, match="gamma has units of merge, tree, whose steps go by"):
         zs.charge("Z[m,n] = A[m,k]*B[k,n]", "gamma", **given)
     swept = zs.Density((8, 8), [0.1, 0.5])
     with pytest.raises(TensorError, match="A is a sweep over 2 densities, and a charge has one"):
