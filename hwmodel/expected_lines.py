@@ -19,9 +19,10 @@ from zeroskip.einsum_spec.explicit import form_text
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.tree import Access
 from zeroskip.einsum_spec.walk import single, variables
-from zeroskip.errors import EinsumError
 from zeroskip.formats.density import Density
 from zeroskip.hwmodel.evaluate import Operand, sized, structure
+from zeroskip.hwmodel.events import Event
+from zeroskip.hwmodel.expected_events import called_for, refused, tile_event
 from zeroskip.hwmodel.expected_operand import Uneven
 from zeroskip.hwmodel.geometry import (
     Apart,
@@ -65,6 +66,8 @@ class Compiler:
     possible: dict[str, NDArray[Any]] = field(default_factory=dict)
     varying: dict[str, NDArray[Any]] = field(default_factory=dict)
     independent: dict[str, None] = field(default_factory=dict)
+    events: dict[str, Event] = field(default_factory=dict)
+    disjoint: set[str] = field(default_factory=set)
 
     def geometry(self) -> Geometry:
         drawn = dict(self.drawn)
@@ -82,7 +85,8 @@ class Compiler:
         for line in (line for line in self.text.splitlines() if not line.startswith("#")):
             (form,) = structure(line).written.forms
             self.line(line, form)
-        return Geometry(self.lines, self.tags, self.sizes, tuple(self.independent))
+        events = tuple(self.events.values())
+        return Geometry(self.lines, self.tags, self.sizes, tuple(self.independent), events)
 
     def line(self, text: str, form: Form) -> None:
         name = form.target.tensor
@@ -95,15 +99,18 @@ class Compiler:
             self.lines[name] = Closed({(): np.maximum(found, 0)})
             return
         if any(one.factors for one in form.terms) or form.post is not None:
-            raise _refused(text, "a function or a comparison")
+            raise refused(text, "a function or a comparison")
         if len(form.terms) > 1:
             self.lines[name] = self.added(text, form)
         elif form.reduction == "max":
             self.lines[name] = self.largest(text, form, term)
-        elif form.reduction in ("|", "+", None):
+        elif form.reduction == "|":
+            self.tags[name] = "exact in expectation"
+            self.lines[name] = tile_event(self, text, form, term)
+        elif form.reduction in ("+", None):
             self.lines[name] = self.counted(text, form, term)
         else:
-            raise _refused(text, f"a reduction {form.reduction}=")
+            raise refused(text, f"a reduction {form.reduction}=")
 
     def settled(self, form: Form) -> bool:
         """Whether no density matters to a line."""
@@ -125,8 +132,8 @@ class Compiler:
         for term in form.terms:
             alone = replace(form, terms=(replace(term, number=abs(term.number)),))
             part = self.counted(form_text(alone), alone, alone.terms[0])
-            if not isinstance(part, Closed) or form.reduction == "|":
-                raise _refused(text, "a sum of what is no count")
+            if not isinstance(part, Closed):
+                raise refused(text, "a sum of what is no count")
             worst = self.tags[name] if self.tags[name] != "exact in expectation" else worst
             for monomial, counts in part.terms.items():
                 signed = counts if term.number > 0 else -counts
@@ -143,8 +150,8 @@ class Compiler:
         held = [self.lines.get(read) for read in reads]
         if any(isinstance(one, Largest | Apart | Total | Summed | Scaled) for one in held):
             varying = [one for one in held if not _is_static(one)]
-            if len(varying) > 1 or form.reduction == "|":
-                raise _refused(text, "a product of what follows a maximum")
+            if len(varying) > 1:
+                raise refused(text, "a product of what follows a maximum")
             worst = [self.tags[read] for read in reads if read in self.tags]
             self.tags[name] = "bound" if "bound" in worst else "approximate"
             axes = [single(s) for access in term.accesses for s in access.subscripts]
@@ -155,8 +162,6 @@ class Compiler:
         self.tags[name] = "exact in expectation"
         found: dict[Monomial, NDArray[Any]] = {}
         for monomial, arrays in self.monomials(term, text):
-            if monomial and form.reduction == "|":
-                raise _refused(text, "a tile that may be empty")
             counts = np.asarray(evaluate(sized(text, self.sizes), arrays)[name])
             counts = np.maximum(counts, 0)
             found[monomial] = found[monomial] + counts if monomial in found else counts
@@ -172,8 +177,8 @@ class Compiler:
 
     def scaled(self, text: str, form: Form, term: Term, results: Sequence[str]) -> Closed | Scaled:
         """A line that reads a result without axes, and numbers."""
-        if len(results) > 1 or term.accesses or form.reduction == "|":
-            raise _refused(text, "a product of results without axes")
+        if len(results) > 1 or term.accesses:
+            raise refused(text, "a product of results without axes")
         (of,) = results
         extents = dict(self.sizes)
         times = term.number * prod(extents[s.lower()] for s in term.scalars if s != of)
@@ -197,7 +202,7 @@ class Compiler:
                 place = mask.tensor, deparse(access)[len(tensor) :]
                 again = random and place in once  # the same place twice is one event
                 if again and self.likely[tensor] is not self.possible[tensor]:
-                    raise _refused(text, f"one place of {mask.tensor} twice, which is not uniform,")
+                    raise refused(text, f"one place of {mask.tensor} twice, which is not uniform,")
                 once[place] = access
                 named: Monomial = (mask.tensor,) if random and not again else ()
                 parts = [(named, self.likely[tensor])]
@@ -210,6 +215,12 @@ class Compiler:
                 for names, arrays in found
                 for more, array in parts
             ]
+        for names, _ in found:
+            of = [self.events[n].tensor if n in self.events else n for n in names]
+            for event in (name for name in names if name in self.events):
+                if of.count(self.events[event].tensor) > 1:
+                    what = f"a tile of {self.events[event].tensor} beside another part of it"
+                    raise refused(text, what)
         return found
 
     # ---- maxima -------------------------------------------------------------------------
@@ -220,27 +231,35 @@ class Compiler:
         if results and not term.accesses and isinstance(self.lines[results[0]], Closed):
             return self.scaled(text, form, term, results)  # the largest of one count
         if len(term.accesses) != 1 or term.scalars or term.number != 1:
-            raise _refused(text, "the maximum of a product")
+            raise refused(text, "the maximum of a product")
         (access,) = term.accesses
         source = self.lines[access.tensor]
-        if _is_static(source):
-            assert isinstance(source, Closed)
-            arrays = {access.tensor: source.terms[()]}
-            self.tags[name] = "exact in expectation"
-            found = np.asarray(evaluate(sized(text, self.sizes), arrays)[name])
-            return Closed({(): np.maximum(found, 0)})
         if not isinstance(source, Closed):
-            raise _refused(text, "the maximum of a maximum")
+            raise refused(text, "the maximum of a maximum")
         axes = [deparse(s) for s in access.subscripts]
         kept = [axes.index(deparse(s)) for s in form.target.subscripts]
-        gone = [k for k in range(len(axes)) if k not in kept]
-        apart = self.apart(access.tensor, kept)
+        line, self.tags[name] = self.maximum(access.tensor, kept)
+        return line
+
+    def maximum(self, name: str, kept: Sequence[int]) -> tuple[Closed | Largest | Apart, Tag]:
+        """The largest of a count over the axes that are not kept, and how sure it is."""
+        source = self.lines[name]
+        assert isinstance(source, Closed)
+        count = len(self.texts[name][1].target.subscripts)
+        gone = [k for k in range(count) if k not in kept]
+        if _is_static(source):
+            turned = source.terms[()].transpose((*kept, *gone))
+            behind = tuple(range(len(kept), count))
+            return Closed({(): turned.max(axis=behind, initial=0)}), "exact in expectation"
+        called = called_for(self, name, kept)
+        if called is not None:
+            return called
+        apart = self.apart(name, kept)
         if apart is not None:
-            self.tags[name] = "approximate"
-            return apart
-        spread = self.spread(access.tensor, gone)
-        self.tags[name] = "bound" if spread is None and gone else "approximate"
-        return largest_of(source, spread, (*kept, *gone), len(kept))
+            return apart, "approximate"
+        spread = self.spread(name, gone)
+        tag: Tag = "bound" if spread is None and gone else "approximate"
+        return largest_of(source, spread, (*kept, *gone), len(kept)), tag
 
     def apart(self, name: str, kept: Sequence[int]) -> Apart | None:
         """The largest of a count whose operands share no rank but those of the axes that are kept;
@@ -286,7 +305,7 @@ class Compiler:
         text, form = self.texts[name]
         source, term = self.lines[name], form.terms[0]
         assert isinstance(source, Closed)
-        if len(source.terms) != 1:
+        if len(source.terms) != 1 or self.events.keys() & set(*source.terms):
             return None
         ((monomial, sums),) = source.terms.items()
         times = self.times(term)
@@ -359,10 +378,3 @@ class Compiler:
 def _is_static(line: Line | None) -> bool:
     """Whether no density matters."""
     return line is None or (isinstance(line, Closed) and set(line.terms) <= {()})
-
-
-def _refused(text: str, what: str) -> EinsumError:
-    return EinsumError(
-        f"{what} has no expectation here:\n  {text}\n"
-        "Draw arrays from the densities, density.sample(rng), and charge these."
-    )

@@ -74,7 +74,8 @@ def formula_of(estimate: Estimate, figure: str) -> Any:
     effectual = tuple(total(counts, plan.effectual) for plan in estimate.cascade.terms)
     ops, multiplications = classes_of(estimate.cascade, counts, effectual)
     if figure != "energy_pj":
-        return sympy.expand(ops[figure])
+        found = sympy.sympify(ops[figure])  # chances of large tiles stay powers: (1 - d)**80
+        return found if estimate.geometry.events else sympy.expand(found)
     layer, arch, outcome = estimate.layer, estimate.arch, estimate.outcome
     if isinstance(outcome, Expected):
         if estimate.given:
@@ -97,10 +98,11 @@ def formula_of(estimate: Estimate, figure: str) -> Any:
 def counts_of(geometry: Geometry, symbols: Mapping[str, Any]) -> dict[str, Any]:
     """The counts that are polynomials."""
     counts: dict[str, Any] = {}
+    known = geometry.chances(symbols)
     for name, line in geometry.lines.items():
         if isinstance(line, Closed):
             arrays = {k: a.astype(object) for k, a in line.terms.items()}
-            counts[name] = np.asarray(Closed(arrays).value(symbols), dtype=object)
+            counts[name] = np.asarray(Closed(arrays).value(known), dtype=object)
     return counts
 
 

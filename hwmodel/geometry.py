@@ -2,7 +2,8 @@
 
 Closed    a polynomial in the densities
 Largest   the mean of a maximum over the last axes of a count
-Apart     of a count that is a product of counts with nothing in common: the product of theirs
+Apart     of a count that is a product of counts with nothing in common: the product of theirs; of
+          one that is called for by an event, the largest times its chance
 Summed    a line over results that are no polynomial
 Scaled    so many times a result without axes
 """
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.hwmodel.evaluate import sized
+from zeroskip.hwmodel.events import Event
 from zeroskip.hwmodel.order_statistics import mean_of_maximum
 from zeroskip.hwmodel.spread import Spread
 from zeroskip.native.engine import evaluate
@@ -100,10 +102,11 @@ class Apart:
     """The largest of products of counts, each of operands that the others do not have: the largest
     of each, and its shape among the axes of the result.
 
-    Counts that are not less than 0 are largest together: E[max a*b] = E[max a]*E[max b].
+    Counts that are not less than 0 are largest together: E[max a*b] = E[max a]*E[max b].  So is a
+    count with the event that calls for all of it.
     """
 
-    factors: tuple[tuple[Largest, tuple[int, ...]], ...]
+    factors: tuple[tuple[Largest | Closed | Apart, tuple[int, ...]], ...]
     times: float
 
     def value(self, shares: Mapping[str, float]) -> Reals:
@@ -145,15 +148,22 @@ class Geometry:
     """Every line of an accounting, ready for any density.
 
     independent : tensors of which places were taken as independent of each other.
+    events : what stands beside densities in polynomials.
     """
 
     lines: dict[str, Line]
     tags: dict[str, Tag]
     sizes: tuple[tuple[str, int], ...]
     independent: tuple[str, ...]
+    events: tuple[Event, ...] = ()
+
+    def chances(self, shares: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Densities, numbers or symbols, and the chances of events at them."""
+        return {**shares, **{one.name: one.chance(shares[one.tensor]) for one in self.events}}
 
     def counts(self, shares: Mapping[str, float]) -> dict[str, Reals]:
         """Every result at these densities."""
+        shares = self.chances(shares)
         found: dict[str, Reals] = {}
         for name, line in self.lines.items():
             match line:

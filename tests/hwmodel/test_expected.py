@@ -174,7 +174,7 @@ def test_lines_without_an_expectation_are_named():
         "F": Expected(zs.Density((2, 2, 3, 3), 0.5)),
     }
     for line, why in (
-        ("there[c] |= nzI[n,c,h,w]", "a tile that may be empty"),
+        ("there[c] |= nzI[n,c,h,w]*nzF[n,c,h,w]", "a tile of several tensors"),
         ("twice max= steps[c]", "the maximum of a maximum"),
         ("both += steps[c]*steps[c]", None),
     ):

@@ -182,11 +182,13 @@ def test_what_cannot_be_charged_is_refused(
     assert message in str(caught.value)
 
 
-def test_a_drawn_leader_is_refused_by_its_line_and_a_real_one_is_not() -> None:
+def test_a_leader_by_groups_is_refused_by_its_line_and_a_real_one_is_not() -> None:
     spec, led = make_spec(PRODUCT), described("skip B on A @GLB")
     with pytest.raises(EinsumError) as caught:
-        charge(spec, led, {"A": Density((4, 4), 0.25), "B": B}, TILED)
-    assert "a tile that may be empty has no expectation here:\n  someA[" in str(caught.value)
+        charge(spec, led, {"A": Density((4, 4), structure="1:4"), "B": B}, TILED)
+    assert "a tile of A, which is not uniform, has no expectation here:\n  someA[" in str(
+        caught.value
+    )
     dense = {**led, "formats": {"A": {"GLB": "C"}, "B": {"GLB": "C"}}}
     mean = charge(spec, dense, {"A": A, "B": Density((4, 2), 0.5)}, TILED)
     assert mean.at("GLB", "B").writes == 2 * 4 * 0.5

@@ -10,6 +10,7 @@ from fiber_judges import intersected
 
 import zeroskip as zs
 from zeroskip.errors import TensorError
+from zeroskip.hwmodel import Arch
 
 LINE = "Z[m,n] = A[m,k]*B[k,n]"
 UNEVEN = np.random.default_rng(2).random((12, 10)) < np.linspace(0.1, 0.9, 12)[:, None]
@@ -23,7 +24,7 @@ TABLE = {
 }
 
 
-def design(**unit: Any) -> zs.hwmodel.Arch:
+def design(**unit: Any) -> Arch:
     return zs.arch(
         {
             "name": "small",

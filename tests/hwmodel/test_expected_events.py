@@ -1,0 +1,127 @@
+"""Tiles that come where a drawn leader holds something: means over every placement, and drawn."""
+
+from __future__ import annotations
+
+from itertools import combinations, product
+from typing import Any
+
+import numpy as np
+import pytest
+
+import zeroskip as zs
+from zeroskip.errors import EinsumError
+
+PRODUCT = "Z[m,n] = A[m,k]*B[k,n]"
+CONV = "O[m,p,q] = I[c,p+r,q+s]*F[m,c,r,s]"
+
+
+def design(*sparse: str) -> Any:
+    return zs.arch(
+        {
+            "name": "led",
+            "array": {"pe": 2},
+            "energy": "eyeriss-relative",
+            "levels": {"DRAM": {}, "GLB": {}, "PE": {}},
+            "sparse": list(sparse),
+            "formats": {role: {"DRAM": "C", "GLB": "C", "PE": "C"} for role in "IF"},
+        }
+    )
+
+
+def mapped(order: str, space: dict[str, str] | None = None, **split: list[int]) -> zs.Mapping:
+    return zs.Mapping(split=split, order=order, **({"space": space} if space else {}))
+
+
+FEATURES = [
+    ("skip F on I @GLB",),
+    ("skip I on F @GLB",),
+    ("skip I,F @GLB",),
+    ("gate F on I @GLB", "skip I on F @MAC"),
+    ("skip F on I @GLB", "skip F on I @PE"),
+    ("skip I,F @GLB", "skip I,F @MAC"),
+]
+MAPPINGS = [
+    mapped("m1 k1 @GLB n k0 m0", m=[2], k=[2]),
+    mapped("k1 @GLB m1 n k0 m0", m=[2], k=[2]),
+    mapped("k1 @GLB m1 n k0 m0", {"m1": "pe"}, m=[2], k=[2]),
+]
+
+
+def figures(charge: Any) -> dict[str, float]:
+    found = {f"ops {name}": value for name, value in charge.ops.items()}
+    for (level, tensor), moves in charge.traffic.items():
+        found[f"{level} {tensor}"] = moves.bits
+    return {**found, "energy": charge.energy_pj, "busy": charge.busy}
+
+
+@pytest.mark.parametrize("sparse", FEATURES, ids="; ".join)
+@pytest.mark.parametrize("mapping", MAPPINGS, ids=str)
+def test_the_mean_over_every_placement(sparse: tuple[str, ...], mapping: zs.Mapping) -> None:
+    """Two of nine places, tiles of 4, 2, 2 and 1 of them; one of six places of the other."""
+    given = {"A": zs.Density((3, 3), 2 / 9), "B": zs.Density((3, 2), 1 / 6)}
+    arch = design(*sparse)
+    ones = np.ones((3, 2))
+    expected = zs.charge(PRODUCT, arch, **given, Z=ones, mapping=mapping)
+    masks = []
+    for density in given.values():
+        places = combinations(range(density.size), density.nnz)
+        masks.append([np.isin(np.arange(density.size), c).reshape(density.shape) for c in places])
+    layer = zs.layer(PRODUCT)
+    every = [zs.charge(layer, arch, A=a, B=b, Z=ones, mapping=mapping) for a, b in product(*masks)]
+    found = [figures(charge) for charge in every]
+    assert len(found) == 36 * 6
+    for name, value in figures(expected).items():
+        mean = np.mean([one[name] for one in found])
+        slack = 1e-3 if name.startswith(("DRAM", "energy", "GLB")) else 1e-9  # widths of pointers
+        assert value == pytest.approx(mean, rel=slack), name
+    cycles = np.mean([charge.compute_cycles for charge in every])
+    assert expected.tags["ops"] == expected.tags["traffic"] == "exact in expectation"
+    if expected.tags["cycles"] == "exact in expectation":
+        assert expected.compute_cycles == pytest.approx(cycles)
+    elif expected.tags["cycles"] == "bound":
+        assert expected.compute_cycles <= cycles * (1 + 1e-9)
+    else:
+        assert expected.compute_cycles == pytest.approx(cycles, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("sparse", "order"),
+    [
+        (("skip F on I @GLB",), "m p1 c1 @GLB c0 p0 q r s"),
+        (("skip F on I @GLB",), "c1 @GLB p1 m c0 p0 q r s"),
+        (("skip I,F @GLB", "skip I,F @MAC"), "m p1 c1 @GLB c0 p0 q r s"),
+    ],
+)
+def test_windows_that_share_places_are_one_tile(sparse: tuple[str, ...], order: str) -> None:
+    given = {"I": zs.Density((4, 8, 5), 0.02), "F": zs.Density((6, 4, 3, 3), 0.03)}
+    arch, mapping, rng = design(*sparse), mapped(order, p=[3], c=[2]), np.random.default_rng(3)
+    ones = np.ones((6, 6, 3))
+    expected = figures(zs.charge(CONV, arch, **given, O=ones, mapping=mapping))
+    layer = zs.layer(CONV)
+    found = []
+    for _ in range(60):
+        drawn = {n: d.sample(rng) for n, d in given.items()}
+        found.append(figures(zs.charge(layer, arch, **drawn, O=ones, mapping=mapping)))
+    for name, value in expected.items():
+        values = np.array([one[name] for one in found], float)
+        error = 5 * values.std(ddof=1) / np.sqrt(len(values)) + 2e-3 * values.mean()
+        assert abs(value - values.mean()) <= error + 1e-9, name
+
+
+def test_chances_stay_factors_in_formulas() -> None:
+    given = {"A": zs.Density((16, 16), 0.1), "B": zs.Density((16, 8), 0.3)}
+    mapping = mapped("m1 k1 @GLB n k0 m0", m=[8], k=[8])
+    charge = zs.charge(PRODUCT, design("skip F on I @GLB"), **given, mapping=mapping)
+    assert len(str(charge.formula("never_fetched"))) < 10_000
+    at = {f"d_{n}": d.model.share for n, d in given.items()}
+    for figure in ("never_fetched", "energy_pj"):
+        number = charge.energy_pj if figure == "energy_pj" else charge.ops[figure]
+        assert float(charge.function(figure)(**at)) == pytest.approx(number, rel=1e-6)
+
+
+def test_a_tile_that_is_not_uniform_is_refused_by_its_line() -> None:
+    mapping = mapped("m1 k1 @GLB n k0 m0", m=[2], k=[2])
+    given = {"A": zs.Density((4, 4), structure="2:4"), "B": zs.Density((4, 2), 0.5)}
+    said = r"a tile of A, which is not uniform, has no expectation here:\n  someA\[m//2,k//2\]"
+    with pytest.raises(EinsumError, match=said):
+        zs.charge(PRODUCT, design("skip F on I @GLB"), **given, mapping=mapping)
