@@ -128,8 +128,7 @@ class Format:
         bound format only."""
         if not self.bound:
             raise FormatError(f"format {str(self)!r} is not bound to axes yet: use bind(ndim)")
-        number: dict[Axis, int] = {part: i for i, part in enumerate(self.parts)}
-        return tuple(tuple(number[axis] for axis in rank.axes) for rank in self.ranks)
+        return _order_of(self)
 
     def bind(self, ndim: int) -> Format:
         """This format for a tensor of ``ndim`` axes: every axis a number, exactly once."""
@@ -193,3 +192,9 @@ def _read(text: str, ndim: int) -> Format:
 
 def _count(n: int, one: str, many: str) -> str:
     return f"{n} {one if n == 1 else many}"
+
+
+@lru_cache(maxsize=1024)
+def _order_of(bound: Format) -> tuple[tuple[int, ...], ...]:
+    number: dict[Axis, int] = {part: i for i, part in enumerate(bound.parts)}
+    return tuple(tuple(number[axis] for axis in rank.axes) for rank in bound.ranks)

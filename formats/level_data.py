@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -76,6 +77,11 @@ def coordinate_bits(extent: int) -> int:
 
 def storage_extents(shape: Sequence[int], bound: Format) -> tuple[int, ...]:
     """Extent of every storage rank; refuses one that its fields cannot address."""
+    return _extents(tuple(shape), bound)
+
+
+@lru_cache(maxsize=1024)
+def _extents(shape: tuple[int, ...], bound: Format) -> tuple[int, ...]:
     sizes = part_shape(shape, bound)
     extents = tuple(prod(sizes[part] for part in parts) for parts in bound.order)
     for i, (rank, extent) in enumerate(zip(bound.ranks, extents, strict=True)):

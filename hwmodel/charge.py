@@ -22,6 +22,8 @@ from zeroskip.hwmodel.evaluate import structure
 from zeroskip.hwmodel.formulas import formula_of, function_of, without_formula
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.plan import Accounting
+from zeroskip.hwmodel.tables import FIGURES as CYCLES
+from zeroskip.hwmodel.tables import cycles_function
 from zeroskip.hwmodel.totals import Totals
 from zeroskip.hwmodel.unit_charges import UnitCharge
 from zeroskip.table import by_size
@@ -177,15 +179,22 @@ class Charge(Totals):
         return formula_of(self.estimate, figure)
 
     def function(self, figure: str) -> Callable[..., Any]:
-        """The formula of a figure as a NumPy function of the densities, by name: many points at
-        once.
+        """A figure as a NumPy function of the densities, by name: many points at once.
+
+        figure : one with a `formula`; or ``"cycles"`` or ``"compute_cycles"``, which are read from
+            a table that is made first, with its relative ``error``.
 
         >>> import numpy as np
         >>> from zeroskip import Density, charge
         >>> e = charge("y[i] = A[i,j]*x[j]", "scnn", A=Density((8, 8), 0.5), x=Density((8,), 0.5))
         >>> e.function("effectual")(d_A=np.array([0.25, 1.0]), d_x=0.5)
         array([ 8., 32.])
+        >>> cycles = e.function("compute_cycles")
+        >>> cycles(d_A=1.0, d_x=np.array([0.5, 1.0])), cycles.error < 0.05
+        (array([4., 8.]), True)
         """
+        if figure in CYCLES and self.estimate is not None:
+            return cycles_function(self, figure)
         return function_of(figure, self.formula(figure))
 
     # ---- print --------------------------------------------------------------------------

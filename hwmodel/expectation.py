@@ -28,6 +28,9 @@ from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import storage_extents
 from zeroskip.formats.levels import RunLength, Structured, Uncompressed
 
+GAP = 50
+"""Mean gaps beyond which there is none: its chance is less than exp(-50)."""
+
 Rounding = Literal["mean", "sparseloop"]
 
 
@@ -178,8 +181,9 @@ def _bridges(size: int, nonzeros: int, places: int, run_bits: int) -> float:
     from scipy.special import gammaln
 
     step = 2**run_bits
-    empty = np.arange(step, places, step)
-    others, rest = nonzeros - 1, size - 1 - np.arange(step, places, step)
+    longest = min(places, step + int(GAP * size / nonzeros))
+    empty = np.arange(step, longest, step)
+    others, rest = nonzeros - 1, size - 1 - empty
     there = rest >= others  # else so many empty places leave no room for the others
     empty, rest = empty[there], rest[there]
     chance = gammaln(rest + 1) - gammaln(rest - others + 1)

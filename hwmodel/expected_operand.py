@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from zeroskip.errors import TensorError
 from zeroskip.formats.bits import LevelBits, Storage, layout
 from zeroskip.formats.density import Density
 from zeroskip.formats.format import Format
+from zeroskip.formats.level_data import storage_extents
 from zeroskip.formats.levels import Bitmask, Compressed, LevelFormat, RunLength, Uncompressed
 from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.expectation import expected_entries
@@ -54,19 +56,30 @@ class Expected(Operand):
             For a format that has no expectation here, or whose expectation is no polynomial
             where the density is a symbol.  Run lengths have one of places that are independent.
         """
-        entries: list[Any] = list(expected_entries(self.density, bound))
-        whole = layout(self.density.shape, bound, [round(number) for number in entries])
         *outer, last = bound.levels or (Uncompressed(),)
         simple = all(isinstance(level, Uncompressed) for level in outer)
         if simple and isinstance(last, Compressed | Bitmask):
+            extents = storage_extents(self.density.shape, bound)
+            entries: list[Any] = [prod(extents[: k + 1]) for k in range(len(outer))]
+            whole = layout(self.density.shape, bound, [*entries, self.density.nnz])
+            entries.append(self.share * self.density.size)
+            return self._of(bound, value_bits, whole, entries)
+        entries = list(expected_entries(self.density, bound))
+        whole = layout(self.density.shape, bound, [round(number) for number in entries])
+        if simple and isinstance(last, RunLength) and self.symbolic:
+            bridged = entries[-1] > self.density.nnz
             entries[-1] = self.share * self.density.size
-        elif simple and isinstance(last, RunLength) and self.symbolic:
-            entries[-1] = self.share * self.density.size
-            if entries[-1] and expected_entries(self.density, bound)[-1] > self.density.nnz:
+            if bridged:
                 each = _bridges(self.share, whole[-1].extent, 2**last.run_bits)
                 entries[-1] += whole[-1].fibers * each
         elif self.symbolic and not isinstance(last, Uncompressed):
             raise TensorError(f"format {bound.label} has no closed formula in the density")
+        return self._of(bound, value_bits, whole, entries)
+
+    def _of(
+        self, bound: Format, value_bits: int, whole: Sequence[LevelBits], entries: Sequence[Any]
+    ) -> Storage:
+        """Storage of means.  whole : the levels of whole numbers."""
         fibers: Any = 1
         levels = []
         for spec, kind, number in zip(whole, bound.levels, entries, strict=True):
@@ -115,4 +128,7 @@ def _of_means(level: LevelBits, kind: LevelFormat, fibers: Any, entries: Any) ->
     elif isinstance(kind, Bitmask):
         fields = fibers * level.extent
     pointers = fibers + 1 if level.pointers else 0
-    return replace(level, fibers=fibers, entries=entries, pointers=pointers, fields=fields)
+    return LevelBits(
+        *(level.rank, fibers, level.extent, entries),
+        *(pointers, level.pointer_bits, fields, level.field_bits),
+    )

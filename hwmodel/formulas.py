@@ -21,7 +21,7 @@ from zeroskip.hwmodel.expected_operand import Expected
 from zeroskip.hwmodel.expected_results import structural
 from zeroskip.hwmodel.geometry import Closed, Geometry
 from zeroskip.hwmodel.plan import total
-from zeroskip.hwmodel.traffic import result_storage, traffic_of
+from zeroskip.hwmodel.traffic import Traffic, result_storage, traffic_of
 
 if TYPE_CHECKING:
     from zeroskip.hwmodel.charge import Charge
@@ -67,7 +67,6 @@ def formula_of(estimate: Estimate, figure: str) -> Any:
 
     check_figure(figure)
     symbols = symbols_of(estimate)
-    drawn = drawn_by(estimate, symbols)
     counts = counts_of(estimate.geometry, symbols)
     for name in estimate.cascade.idle & set(counts):
         counts[name] = np.zeros_like(counts[name])
@@ -76,7 +75,18 @@ def formula_of(estimate: Estimate, figure: str) -> Any:
     if figure != "energy_pj":
         found = sympy.sympify(ops[figure])  # chances of large tiles stay powers: (1 - d)**80
         return found if estimate.geometry.events else sympy.expand(found)
+    layer, arch = estimate.layer, estimate.arch
+    traffic = traffic_in(estimate, symbols, counts)
+    additions = sum(term.points for term in layer.additions)
+    steps = steps_in(estimate, symbols)
+    energy = energy_of(arch, estimate.cascade, counts, multiplications, additions, traffic, steps)
+    return sympy.sympify(sum(energy.values()))
+
+
+def traffic_in(estimate: Estimate, symbols: dict[str, Any], counts: dict[str, Any]) -> Traffic:
+    """What moves, transposes among it."""
     layer, arch, outcome = estimate.layer, estimate.arch, estimate.outcome
+    drawn = drawn_by(estimate, symbols)
     if isinstance(outcome, Expected):
         if estimate.given:
             outcome = Expected(outcome.density, symbols[layer.target.tensor])
@@ -86,23 +96,25 @@ def formula_of(estimate: Estimate, figure: str) -> Any:
     traffic = traffic_of(layer, arch, estimate.schedule, estimate.cascade, counts, drawn, stored)
     for made in conversions_of(layer, arch, estimate.schedule, estimate.operands):
         traffic[arch.off_chip.name, made.label] = made.moves
-    additions = sum(term.points for term in layer.additions)
-    steps = {
+    return traffic
+
+
+def steps_in(estimate: Estimate, symbols: dict[str, Any]) -> dict[str, Any]:
+    """Steps of units."""
+    return {
         name: total(counts_of(unit.geometry, symbols), "steps") if unit.geometry else unit.steps
         for name, unit in estimate.units.items()
     }
-    energy = energy_of(arch, estimate.cascade, counts, multiplications, additions, traffic, steps)
-    return sympy.sympify(sum(energy.values()))
 
 
 def counts_of(geometry: Geometry, symbols: Mapping[str, Any]) -> dict[str, Any]:
-    """The counts that are polynomials."""
+    """The sums of the counts that are polynomials."""
     counts: dict[str, Any] = {}
     known = geometry.chances(symbols)
     for name, line in geometry.lines.items():
         if isinstance(line, Closed):
-            arrays = {k: a.astype(object) for k, a in line.terms.items()}
-            counts[name] = np.asarray(Closed(arrays).value(known), dtype=object)
+            sums = {k: np.asarray(a.sum().item(), dtype=object) for k, a in line.terms.items()}
+            counts[name] = np.asarray(Closed(sums).value(known), dtype=object)
     return counts
 
 
@@ -141,9 +153,14 @@ def function_of(figure: str, formula: Any) -> Callable[..., Any]:
     wanted = {str(name) for name in names}
 
     def at(**densities: Any) -> Any:
-        missing = wanted - set(densities)
-        if missing:
-            raise ArchError(f"{figure}: expected the densities {', '.join(sorted(missing))} too")
+        check_densities(figure, wanted, densities)
         return made(**{name: densities[name] for name in wanted})
 
     return at
+
+
+def check_densities(figure: str, wanted: set[str], given: Mapping[str, Any]) -> None:
+    """Refuse a call that lacks one."""
+    missing = wanted - set(given)
+    if missing:
+        raise ArchError(f"{figure}: expected the densities {', '.join(sorted(missing))} too")

@@ -10,8 +10,8 @@ Scaled    so many times a result without axes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, Literal
 
@@ -37,10 +37,8 @@ class Closed:
 
     def value(self, shares: Mapping[str, Any]) -> NDArray[Any]:
         """Its value at these densities, numbers or symbols."""
-        return sum(
-            (array * prod(shares[name] for name in names) for names, array in self.terms.items()),
-            np.zeros(()),
-        )
+        parts = [array * prod(shares[n] for n in names) for names, array in self.terms.items()]
+        return np.asarray(sum(parts[1:], start=parts[0])) if parts else np.zeros(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +158,18 @@ class Geometry:
     def chances(self, shares: Mapping[str, Any]) -> Mapping[str, Any]:
         """Densities, numbers or symbols, and the chances of events at them."""
         return {**shares, **{one.name: one.chance(shares[one.tensor]) for one in self.events}}
+
+    def needed(self, names: Collection[str]) -> Geometry:
+        """The lines that these results take, and no others."""
+        wanted = set(names)
+        for name in reversed(self.lines):
+            line = self.lines[name]
+            if name in wanted and isinstance(line, Total | Scaled):
+                wanted.add(line.of)
+            if name in wanted and isinstance(line, Summed):
+                wanted.update(line.reads)
+        kept = {name: line for name, line in self.lines.items() if name in wanted}
+        return replace(self, lines=kept)
 
     def counts(self, shares: Mapping[str, float]) -> dict[str, Reals]:
         """Every result at these densities."""

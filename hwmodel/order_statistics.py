@@ -17,9 +17,20 @@ Reals = NDArray[np.float64]
 FEW = 30.0
 """Entries (mean over scale) below which a count is taken as Poisson, from which as normal."""
 
-POINTS = 257
+MANY = 128
+"""Entries that a Poisson count of fewer than `FEW` does not reach."""
+
+LOG_FACTORIALS = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, MANY + 1)))])
+
 REACH = 8.0
-"""Points of the integral, and the standard deviations that it reaches beyond the largest mean."""
+"""Standard deviations that the integral reaches beyond the largest mean."""
+
+SMOOTH = np.linspace(0.0, 1.0, 97)
+STEPPED = np.linspace(0.0, 1.0, 257)
+"""Points of the integral where all counts are normal, and where some have steps."""
+
+TOGETHER = 4096
+"""Kinds of counts that are evaluated at a time."""
 
 
 def mean_of_maximum(
@@ -49,27 +60,42 @@ def mean_of_maximum(
         return float(mean.max())
     lowest = max(float((mean - REACH * spread).max()), 0.0)
     highest = float((mean + REACH * spread + (spread > 0)).max())
-    x = np.linspace(lowest, highest, POINTS)
-    below = np.ones(POINTS)
-    for k, (m, s) in enumerate(zip(mean.tolist(), spread.tolist(), strict=True)):
-        chance = _at_most(x, m, s)
+    steps = SMOOTH if np.all(mean**2 >= FEW * variance) else STEPPED
+    x = lowest + steps * (highest - lowest)
+    logs = np.zeros(len(x))
+    for first in range(0, len(mean), TOGETHER):
+        some = slice(first, first + TOGETHER)
+        chances = _at_most(x, mean[some], spread[some])
         if full is not None:
-            chance[x >= full[k]] = 1.0
-        below *= chance if many is None or many[k] == 1 else chance ** many[k]
-    return lowest + float(np.trapezoid(1.0 - below, x))
+            chances[x >= full[some, None]] = 1.0
+        with np.errstate(divide="ignore"):  # of what is certainly more, the logarithm of 0
+            found = np.log(chances)
+        logs += found.sum(axis=0) if many is None else many[some] @ found
+    more = -np.expm1(logs)
+    trapezoids = (more.sum() - (more[0] + more[-1]) / 2) * (x[1] - x[0])
+    return lowest + float(trapezoids)
 
 
-def _at_most(x: Reals, mean: float, spread: float) -> Reals:
-    """Probability that a count is x or less."""
-    from scipy.special import ndtr, pdtr
+def _at_most(x: Reals, mean: Reals, spread: Reals) -> Reals:
+    """Probability that each kind of count is x or less, an increasing row of numbers."""
+    from scipy.special import ndtr
 
-    if not spread:
-        return np.where(x >= mean, 1.0, 0.0)
-    scale = spread**2 / mean if mean > 0 else 1.0
-    if mean / scale >= FEW:
-        return np.asarray(ndtr((x - mean) / spread))
-    entries = np.floor(x / scale + 1e-9).astype(np.int64)
-    most = int(entries[-1])
-    if most >= len(x):
-        return np.asarray(pdtr(entries.astype(np.float64), mean / scale))
-    return np.asarray(pdtr(np.arange(most + 1.0), mean / scale)[entries])
+    found = np.empty((len(mean), len(x)))
+    fixed = (spread == 0) | (mean <= 0)
+    scale = np.divide(spread**2, mean, out=np.ones_like(mean), where=(mean > 0) & ~fixed)
+    normal = ~fixed & (mean >= FEW * scale)
+    found[fixed] = x >= mean[fixed, None]
+    found[normal] = ndtr((x - mean[normal, None]) / spread[normal, None])
+    stepped = ~fixed & ~normal
+    if stepped.any():
+        entries = np.minimum(x / scale[stepped, None] + 1e-9, MANY).astype(np.intp)
+        rates = mean[stepped] / scale[stepped]
+        found[stepped] = np.take_along_axis(_poisson(rates, int(entries.max())), entries, axis=1)
+    return found
+
+
+def _poisson(rates: Reals, most: int) -> Reals:
+    """Probabilities that a Poisson count of each rate, `FEW` at most, is 0, 1 .. or less."""
+    numbers = np.arange(most + 1.0)
+    logs = numbers * np.log(rates[:, None]) - rates[:, None] - LOG_FACTORIALS[: most + 1]
+    return np.asarray(np.minimum(np.exp(logs).cumsum(axis=1), 1.0))

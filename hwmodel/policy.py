@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from zeroskip.einsum_spec.walk import single
 from zeroskip.errors import ArchError, FormatError
@@ -351,21 +352,30 @@ def result_format(text: str, layer: Layer) -> Format:
 def _bound(text: str, operand: Operand, stepped: set[str]) -> Format:
     """One level alone: a fiber for each place of the axes that ``stepped`` ranks are; a single
     one where such a fiber would have a single position."""
-    wanted, ndim = Format(text), len(operand.subscripts)
+    outer = tuple(single(s) in stepped for s in operand.subscripts)
+    return _bound_along(text, operand.tensor, outer, operand.lengths)
+
+
+@lru_cache(maxsize=1024)
+def _bound_along(
+    text: str, tensor: str, stepped: tuple[bool, ...], lengths: tuple[int, ...]
+) -> Format:
+    """stepped : of each axis."""
+    wanted, ndim = Format(text), len(stepped)
     alone = wanted.name is None and not wanted.axes and len(wanted.ranks) == 1
     if not alone or wanted.split or ndim == 1:
         try:
             return wanted.bind(ndim)
         except FormatError as cause:
             raise ArchError(
-                f"formats: {text!r} does not fit {operand.tensor}: {cause}\n"
+                f"formats: {text!r} does not fit {tensor}: {cause}\n"
                 "A level alone, such as C, B or U, fits a tensor of any number of axes."
             ) from cause
     level = wanted.ranks[0].level
     if isinstance(level, Uncompressed) or ndim == 0:
         return Format("dense").bind(ndim)
-    outer = [a for a, s in enumerate(operand.subscripts) if single(s) in stepped]
-    inner = [a for a in range(ndim) if a not in outer]
-    if all(operand.lengths[axis] <= 1 for axis in inner):
+    outer = [axis for axis in range(ndim) if stepped[axis]]
+    inner = [axis for axis in range(ndim) if not stepped[axis]]
+    if all(lengths[axis] <= 1 for axis in inner):
         outer, inner = [], list(range(ndim))
     return Format.of([*(((a,), Uncompressed()) for a in outer), (tuple(inner), level)])

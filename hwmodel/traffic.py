@@ -119,7 +119,8 @@ def traffic_of(
     found: Traffic = {}
 
     def add(level: str, tensor: str, moves: Moves) -> None:
-        found[level, tensor] = found.get((level, tensor), Moves()) + moves
+        before = found.get((level, tensor))
+        found[level, tensor] = moves if before is None else before + moves
 
     whole: dict[tuple[str, str, str], int] = {}
     for fill in accounting.fills:

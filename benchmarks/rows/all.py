@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.rows import (
+    charges,
     codecs,
     convolution,
     dtypes,
@@ -25,4 +26,5 @@ ROWS: tuple[AnyRow, ...] = (
     *threads.ROWS,
     *starting.ROWS,
     *networks.ROWS,
+    *charges.ROWS,
 )

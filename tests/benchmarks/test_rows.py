@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.contest import OURS, Absent
-from benchmarks.rows import codecs, convolution, dtypes, networks, sampled, spgemm, spmm
+from benchmarks.rows import charges, codecs, convolution, dtypes, networks, sampled, spgemm, spmm
 from benchmarks.rows.all import ROWS
 from benchmarks.rows.row import Row
 from zeroskip.native import toolchain
@@ -86,3 +86,33 @@ def test_data_that_is_not_here_is_said(monkeypatch, tmp_path):
 def test_the_kernels_are_compiled():
     """Interpreted ones would be timed as if they were ours."""
     assert toolchain.find().command
+
+
+def test_expected_charges_are_measured_of_every_preset_that_takes_a_density(monkeypatch):
+    monkeypatch.setattr(charges, "SHAPES", {"I": (1, 4, 6, 6), "F": (6, 4, 3, 3)})
+    monkeypatch.setattr(charges, "EVALUATIONS", 2)
+    monkeypatch.setattr(charges, "POINTS", 640)
+    found = charges.expected(2)
+    names = ("dense", "eyeriss", "eyeriss-v2", "eyeriss-v2-pe", "scnn")
+    assert {f"one expected evaluation, {name}" for name in names} <= {f.name for f in found}
+    assert "640 points of a sweep, energy_pj" in {f.name for f in found}
+    assert all(len(f.runs_s) == 2 and f.most_s in (2e-3, 1.0) for f in found)
+    assert all(f.note.startswith("off single charges by at most") for f in found[len(names) :])
+
+
+def test_a_whole_network_with_another_count_is_no_figure(monkeypatch):
+    layer = charges.zs.layer("O[n,m,p,q] = I[n,c,p+r,q+s]*F[m,c,r,s]")
+    arrays = np.ones((1, 2, 4, 4)), np.ones((3, 2, 2, 2))
+    monkeypatch.setattr(charges, "squeezenet", lambda: [(layer, *arrays)])
+    with pytest.raises(RuntimeError, match="384 products, 216 effectual"):
+        charges.network(1)
+
+
+def test_a_small_product_is_no_figure_of_a_large_one(monkeypatch):
+    rng = generator()
+    small = charges.graph(rng, nodes=60, edges=200)
+    assert small.shape == (60, 60)
+    assert 0 < small.nnz <= 200
+    monkeypatch.setattr(charges, "graph", lambda _: small)
+    with pytest.raises(RuntimeError, match="multiplications"):
+        charges.products(1)

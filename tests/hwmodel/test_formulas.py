@@ -1,0 +1,62 @@
+"""Formulas equal the figures, also where parts of a charge are real or given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import zeroskip as zs
+from zeroskip.hwmodel.formulas import FIGURES, function_of
+
+CONV = "O[n,m,p,q] = I[n,c,p+r,q+s]*F[m,c,r,s] + b[m]"
+SHAPES = {"I": (1, 4, 6, 6), "F": (6, 4, 3, 3), "b": (6,)}
+
+
+def shares_of(given: dict[str, Any]) -> dict[str, float]:
+    return {f"d_{n}": x.model.share for n, x in given.items() if isinstance(x, zs.Density)}
+
+
+def number_of(charge: Any, figure: str) -> float:
+    return charge.energy_pj if figure == "energy_pj" else charge.ops[figure]
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+@pytest.mark.parametrize("name", ["dense", "scnn", "eyeriss-v2-pe"])
+def test_every_figure_at_densities_that_were_not_charged(figure: str, name: str) -> None:
+    made = zs.charge(CONV, name, **{n: zs.Density(s, 0.5) for n, s in SHAPES.items()})
+    function = made.function(figure)
+    for share in (0.25, 1.0):
+        given = {n: zs.Density(s, share) for n, s in SHAPES.items()}
+        other = zs.charge(CONV, name, **given)
+        slack = 5e-3 if figure == "energy_pj" else 1e-9  # pointers are as wide as at one half
+        wanted = pytest.approx(number_of(other, figure), rel=slack, abs=1e-9)
+        assert function(**shares_of(given)) == wanted
+
+
+@pytest.mark.parametrize("name", ["scnn", "eyeriss-v2-pe"])
+def test_a_result_that_is_given_is_a_density_of_its_own(name: str) -> None:
+    given = {n: zs.Density(s, 0.5) for n, s in SHAPES.items()}
+    made = zs.charge(CONV, name, **given, O=zs.Density((1, 6, 4, 4), 0.25))
+    formula = made.formula("energy_pj")
+    assert "d_O" in {str(s) for s in formula.free_symbols}
+    at = {**shares_of(given), "d_O": 0.25}
+    assert made.function("energy_pj")(**at) == pytest.approx(made.energy_pj)
+
+
+def test_transposes_of_real_operands_are_in_the_energy() -> None:
+    a = zs.tensor(zs.Density((12, 8), 0.5).sample(0), "CSR")
+    made = zs.charge("Z[m,n] = A[m,k]*B[k,n]", "scnn", A=a, B=zs.Density((8, 6), 0.5))
+    assert made.conversions
+    assert made.function("energy_pj")(d_B=0.5) == pytest.approx(made.energy_pj)
+
+
+def test_a_function_asks_for_its_densities() -> None:
+    import sympy
+
+    d = sympy.Symbol("d_A")
+    assert function_of("busy", 2 * d)(d_A=np.array([0.5, 1]), d_B=3).tolist() == [1, 2]
+    assert function_of("busy", sympy.Integer(7))() == 7
+    with pytest.raises(zs.ArchError, match="busy: expected the densities d_A too"):
+        function_of("busy", 2 * d)()
