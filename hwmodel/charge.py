@@ -19,7 +19,7 @@ from zeroskip.hwmodel.cartesian import CartesianCharge
 from zeroskip.hwmodel.epochs import Epochs
 from zeroskip.hwmodel.estimate import FIGURES, Estimate
 from zeroskip.hwmodel.evaluate import structure
-from zeroskip.hwmodel.formulas import formula_of, function_of, without_formula
+from zeroskip.hwmodel.formulas import formula_in_extents, formula_of, function_of, without_formula
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.plan import Accounting
 from zeroskip.hwmodel.tables import FIGURES as CYCLES
@@ -168,15 +168,34 @@ class Charge(Totals):
         expectation``, ``approximate`` (a maximum) or ``bound`` (the mean is no less)."""
         return dict.fromkeys(FIGURES, "exact") if self.estimate is None else self.estimate.tags
 
-    def formula(self, figure: str) -> Any:
+    def formula(self, figure: str, *, extents: bool = False) -> Any:
         """A figure as a SymPy expression in the densities, ``d_I`` of operand I.
 
         figure : ``"energy_pj"``, or a class of `ops` such as ``"effectual"``.
+        extents : whether ranks stand there by their extents, ``C``, too.  Counts that are no
+            product of extents stand by the name of their line in `accounting`, and taps of padded
+            axes that are inside as ``taps_pr``; `extent_values` has the number of each.  Widths
+            of fields, and how often tiles come, are those of this charge.
+
         Raises `ArchError` for a charge of real operands, and for a figure that has none.
+
+        >>> from zeroskip import Density, charge
+        >>> e = charge("y[i] = A[i,j]*x[j]", "scnn", A=Density((8, 4), 0.5), x=Density((4,), 0.5))
+        >>> e.formula("effectual"), e.formula("effectual", extents=True)
+        (32*d_A*d_x, I*J*d_A*d_x)
         """
         if self.estimate is None:
             raise without_formula(figure)
+        if extents:
+            return formula_in_extents(self.estimate, figure)[0]
         return formula_of(self.estimate, figure)
+
+    def extent_values(self, figure: str) -> dict[str, int]:
+        """The number of each extent and count of a formula in extents, by its name."""
+        if self.estimate is None:
+            raise without_formula(figure)
+        _, values = formula_in_extents(self.estimate, figure)
+        return {str(symbol): number for symbol, number in values.items()}
 
     def function(self, figure: str) -> Callable[..., Any]:
         """A figure as a NumPy function of the densities, by name: many points at once.
@@ -190,7 +209,7 @@ class Charge(Totals):
         >>> e.function("effectual")(d_A=np.array([0.25, 1.0]), d_x=0.5)
         array([ 8., 32.])
         >>> cycles = e.function("compute_cycles")
-        >>> cycles(d_A=1.0, d_x=np.array([0.5, 1.0])), cycles.error < 0.05
+        >>> cycles(d_A=1.0, d_x=np.array([0.5, 1.0])).round(3), cycles.error < 0.05
         (array([4., 8.]), True)
         """
         if figure in CYCLES and self.estimate is not None:

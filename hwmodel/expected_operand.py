@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -87,6 +88,43 @@ class Expected(Operand):
             fibers = number
         stored = entries[-1] if entries else 1
         return Storage(bound, value_bits, stored, tuple(levels), self.density.size * value_bits)
+
+
+class Sized(Expected):
+    """A drawn operand whose extents are symbols, too.
+
+    axes : its shape in symbols.
+    """
+
+    def __init__(self, density: Density, share: Any, axes: tuple[Any, ...]) -> None:
+        super().__init__(density, share)
+        self.axes = axes
+
+    def _storage(self, bound: Format, value_bits: int) -> Storage:
+        """Fields and entries in symbols; widths are those of the numbers."""
+        *outer, last = bound.levels or (Uncompressed(),)
+        simple = all(isinstance(level, Uncompressed) for level in outer) and not bound.split
+        if not simple or not isinstance(last, Compressed | Bitmask | Uncompressed):
+            raise TensorError(
+                f"format {bound.label} has no closed formula in extents\n"
+                "Leave extents out of the formula."
+            )
+        numbers = storage_extents(self.density.shape, bound)
+        ranks = [prod((self.axes[part] for part in parts), start=1) for parts in bound.order]
+        entries: list[Any] = [prod(ranks[: k + 1], start=1) for k in range(len(ranks))]
+        whole = [prod(numbers[: k + 1]) for k in range(len(numbers))]
+        size = prod(self.axes, start=1)
+        if not isinstance(last, Uncompressed):
+            entries[-1], whole[-1] = self.share * size, self.density.nnz
+        fibers: Any = 1
+        levels = []
+        for spec, kind, number, rank in zip(
+            layout(self.density.shape, bound, whole), bound.levels, entries, ranks, strict=True
+        ):
+            levels.append(_of_means(replace(spec, extent=rank), kind, fibers, number))
+            fibers = number
+        stored = entries[-1] if entries else 1
+        return Storage(bound, value_bits, stored, tuple(levels), size * value_bits)
 
 
 class Derived(Expected):

@@ -7,6 +7,8 @@ traffic, energy.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,9 +19,11 @@ from zeroskip.hwmodel.conversion import conversions_of
 from zeroskip.hwmodel.costs import CLASSES, classes_of, energy_of
 from zeroskip.hwmodel.estimate import Estimate
 from zeroskip.hwmodel.evaluate import Operand
-from zeroskip.hwmodel.expected_operand import Expected
+from zeroskip.hwmodel.expected_operand import Expected, Sized
 from zeroskip.hwmodel.expected_results import structural
+from zeroskip.hwmodel.extents import Counted
 from zeroskip.hwmodel.geometry import Closed, Geometry
+from zeroskip.hwmodel.layer import WorkTerm
 from zeroskip.hwmodel.plan import total
 from zeroskip.hwmodel.traffic import Traffic, result_storage, traffic_of
 
@@ -56,9 +60,16 @@ def symbols_of(estimate: Estimate) -> dict[str, Any]:
 def drawn_by(estimate: Estimate, symbols: dict[str, Any]) -> dict[str, Operand]:
     """The operands, their shares symbols."""
     return {
-        name: Expected(x.density, symbols[name]) if isinstance(x, Expected) else x
+        name: with_share(x, symbols[name]) if isinstance(x, Expected) else x
         for name, x in estimate.operands.items()
     }
+
+
+def with_share(operand: Expected, share: Any) -> Expected:
+    """The same operand with another density."""
+    if isinstance(operand, Sized):
+        return Sized(operand.density, share, operand.axes)
+    return Expected(operand.density, share)
 
 
 def formula_of(estimate: Estimate, figure: str) -> Any:
@@ -70,17 +81,89 @@ def formula_of(estimate: Estimate, figure: str) -> Any:
     counts = counts_of(estimate.geometry, symbols)
     for name in estimate.cascade.idle & set(counts):
         counts[name] = np.zeros_like(counts[name])
+    found = sympy.sympify(_figure(estimate, figure, symbols, counts))
+    if figure == "energy_pj" or estimate.geometry.events:
+        return found  # chances of large tiles stay powers: (1 - d)**80
+    return sympy.expand(found)
+
+
+def formula_in_extents(estimate: Estimate, figure: str) -> tuple[Any, dict[Any, int]]:
+    """The figure in densities and extents, and the number of each symbol that is no density."""
+    import sympy
+
+    check_figure(figure)
+    fixed = [name for name, x in estimate.operands.items() if not isinstance(x, Expected)]
+    if fixed or estimate.units or estimate.cascade.idle:
+        what = ", ".join(fixed) or ("its units" if estimate.units else "terms without points")
+        raise ArchError(
+            f"formula({figure!r}, extents=True): {what} of this charge hold for these extents "
+            "alone\nLeave extents out, or charge a Density of every operand on a design without "
+            "units."
+        )
+    symbols = symbols_of(estimate)
+    known = Counted(estimate.layer, estimate.cascade, estimate.geometry.lines)
+    chances = estimate.geometry.chances(symbols)
+    counts = {
+        name: np.asarray(
+            sum(count * prod(chances[n] for n in names) for names, count in totals.items()),
+            dtype=object,
+        )
+        for name, totals in known.totals.items()
+    }
+    found = sympy.sympify(_figure(in_extents(estimate, known), figure, symbols, counts))
+    used = {symbol: known.values[symbol] for symbol in found.free_symbols & set(known.values)}
+    return found, used
+
+
+def in_extents(estimate: Estimate, known: Counted) -> Estimate:
+    """An estimate whose points, shapes and operands have symbols for extents."""
+
+    def sized(term: WorkTerm) -> WorkTerm:
+        return replace(term, points=known.points(term.ranks))
+
+    layer = estimate.layer
+    target = layer.target.tensor
+    extents = replace(
+        layer.extents,
+        ranks={rank: known.extent(rank) for rank in layer.extents.ranks},
+        shapes={**layer.extents.shapes, target: known.shape(target)},
+    )
+    plans = tuple(replace(plan, term=sized(plan.term)) for plan in estimate.cascade.terms)
+    operands = {
+        name: Sized(x.density, x.share, known.shape(name)) if isinstance(x, Expected) else x
+        for name, x in estimate.operands.items()
+    }
+    outcome = estimate.outcome
+    density = outcome.density if isinstance(outcome, Expected) else Density(outcome.shape, 1.0)
+    share = outcome.share if isinstance(outcome, Expected) else 1
+    return replace(
+        estimate,
+        layer=replace(
+            layer,
+            extents=extents,
+            work=tuple(map(sized, layer.work)),
+            additions=tuple(map(sized, layer.additions)),
+        ),
+        cascade=replace(estimate.cascade, terms=plans),
+        operands=operands,
+        outcome=Sized(density, share, known.shape(target)),
+    )
+
+
+def _figure(
+    estimate: Estimate, figure: str, symbols: dict[str, Any], counts: dict[str, Any]
+) -> Any:
+    """A figure of counts in symbols."""
     effectual = tuple(total(counts, plan.effectual) for plan in estimate.cascade.terms)
     ops, multiplications = classes_of(estimate.cascade, counts, effectual)
     if figure != "energy_pj":
-        found = sympy.sympify(ops[figure])  # chances of large tiles stay powers: (1 - d)**80
-        return found if estimate.geometry.events else sympy.expand(found)
+        return ops[figure]
     layer, arch = estimate.layer, estimate.arch
     traffic = traffic_in(estimate, symbols, counts)
     additions = sum(term.points for term in layer.additions)
     steps = steps_in(estimate, symbols)
     energy = energy_of(arch, estimate.cascade, counts, multiplications, additions, traffic, steps)
-    return sympy.sympify(sum(energy.values()))
+    return sum(energy.values())
 
 
 def traffic_in(estimate: Estimate, symbols: dict[str, Any], counts: dict[str, Any]) -> Traffic:
@@ -88,10 +171,11 @@ def traffic_in(estimate: Estimate, symbols: dict[str, Any], counts: dict[str, An
     layer, arch, outcome = estimate.layer, estimate.arch, estimate.outcome
     drawn = drawn_by(estimate, symbols)
     if isinstance(outcome, Expected):
+        share = structural(layer, drawn, like=outcome.density).share
         if estimate.given:
-            outcome = Expected(outcome.density, symbols[layer.target.tensor])
-        else:
-            outcome = structural(layer, drawn, like=outcome.density)
+            share = symbols[layer.target.tensor]
+        plain = isinstance(outcome, Sized) and outcome.share == 1
+        outcome = outcome if plain else with_share(outcome, share)
     stored = result_storage(layer, arch, outcome)
     traffic = traffic_of(layer, arch, estimate.schedule, estimate.cascade, counts, drawn, stored)
     for made in conversions_of(layer, arch, estimate.schedule, estimate.operands):

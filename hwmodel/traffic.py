@@ -267,11 +267,20 @@ class _Flow:
         return self.drained - self.distinct
 
 
+def _larger(one: Any, other: Any) -> Any:
+    """Of two numbers, or expressions."""
+    if isinstance(one, int | float) and isinstance(other, int | float):
+        return max(one, other)
+    import sympy
+
+    return sympy.Max(one, other)
+
+
 def flows_of(accounting: Accounting, counts: Counts) -> list[_Flow]:
     found = []
     for drain in accounting.drains:
         distinct = total(counts, drain.distinct) * drain.outer_copies
-        resident = max(total(counts, drain.resident) * drain.copies, distinct)
+        resident = _larger(total(counts, drain.resident) * drain.copies, distinct)
         drained = sum(total(counts, name) for name in drain.drained) or resident
         found.append(_Flow(drain, drained, resident, distinct))
     return found
