@@ -46,7 +46,7 @@ def write_accounting(
     """
     w = Writer(layer, schedule, timed=timed)
     w.name_ranks()
-    scans, given = numbered(w)
+    scans, given, leaders = numbered(w)
     terms, additions = [], []
     for number, term in enumerate(layer.work):
         suffix = w.scope = str(number + 1) if len(layer.work) > 1 else ""
@@ -69,6 +69,7 @@ def write_accounting(
         w.shapes,
         scans,
         given,
+        leaders,
     )
 
 

@@ -50,11 +50,17 @@ class Estimate:
         return tuple(n for n, x in self.operands.items() if isinstance(x, Derived))
 
     @property
+    def spread_evenly(self) -> tuple[str, ...]:
+        """Leaders that are drawn, by whose entries ranks are split."""
+        leaders = dict.fromkeys(self.cascade.leaders.values())
+        return tuple(n for n in leaders if isinstance(self.operands[n], Expected))
+
+    @property
     def tags(self) -> dict[str, str]:
         """Figure -> ``exact in expectation``, ``approximate`` or ``bound``; the worst of its
         counts.  By a result of another line, which is an estimate, none is more than
-        ``approximate``."""
-        if self.derived:
+        ``approximate``; nor by tiles of equally many entries of a leader that is drawn."""
+        if self.derived or self.spread_evenly:
             return dict.fromkeys(FIGURES, "approximate")
         terms = self.cascade.terms
         operations = {n for p in terms for n in (p.fetched, p.busy, p.executed, p.effectual) if n}
@@ -106,6 +112,10 @@ class Estimate:
                     f"{name}: {density.nnz:,} of {density.size:,} places, {_where(density)}, "
                     "drawn apart from other operands"
                 )
+        found += [
+            f"{name}: its tiles of equally many entries end where they do on average"
+            for name in self.spread_evenly
+        ]
         found += [
             f"{name}: its places at one point are independent of each other"
             for name in self.geometry.independent

@@ -22,6 +22,7 @@ from zeroskip.hwmodel.expected_lines import Compiler
 from zeroskip.hwmodel.expected_operand import Expected
 from zeroskip.hwmodel.geometry import Geometry
 from zeroskip.hwmodel.geometry_files import filed
+from zeroskip.hwmodel.numbers import NONE, Numbers, numbers_of
 from zeroskip.hwmodel.plan import Accounting, Mask
 
 
@@ -33,7 +34,8 @@ def geometry_of(accounting: Accounting, operands: Mapping[str, Operand]) -> Geom
     EinsumError
         For a line that has no expectation here, naming it.
     """
-    return geometry_of_lines(accounting.text, accounting.sizes, accounting.masks, operands)
+    numbers = numbers_of(accounting)
+    return geometry_of_lines(accounting.text, accounting.sizes, accounting.masks, operands, numbers)
 
 
 def geometry_of_lines(
@@ -41,6 +43,7 @@ def geometry_of_lines(
     sizes: Mapping[str, int],
     masks: Mapping[str, Mask],
     operands: Mapping[str, Operand],
+    numbers: Numbers = NONE,
 ) -> Geometry:
     """The same of lines that read these masks, with these extents of their ranks."""
     drawn = {name: x.density for name, x in operands.items() if isinstance(x, Expected)}
@@ -48,7 +51,9 @@ def geometry_of_lines(
     patterns = tuple((name, density.pattern) for name, density in drawn.items())
     key = (text, tuple(sizes.items()), tuple(masks.items()), patterns)
     used = {mask.tensor for mask in masks.values()}
-    return _remembered(*key) if not used & set(fixed) else Compiler(*key, fixed).geometry()
+    if used & set(fixed):
+        return Compiler(*key, fixed, numbers).geometry()
+    return _remembered(*key, numbers)
 
 
 @lru_cache(maxsize=256)
@@ -57,6 +62,9 @@ def _remembered(
     sizes: tuple[tuple[str, int], ...],
     masks: tuple[tuple[str, Mask], ...],
     drawn: tuple[tuple[str, Density], ...],
+    numbers: Numbers,
 ) -> Geometry:
-    made = Compiler(text, sizes, masks, drawn, {})
+    made = Compiler(text, sizes, masks, drawn, {}, numbers)
+    if numbers.held:  # of one mapping and density: not worth a file
+        return made.geometry()
     return filed(text, (sizes, masks), drawn, made.geometry)

@@ -115,11 +115,11 @@ def refused(text: str, what: str) -> EinsumError:
 def _places(known: Compiler, text: str, form: Form, access: Access) -> NDArray[np.int64]:
     """How many places of a tensor, each once, a tile has."""
     name, _, right = text.partition("|=")
-    arrays = {a.tensor: known.static(a.tensor) for a in form.reads}
+    reads = {a.tensor for a in form.reads} - known.numbers.names
+    arrays = {tensor: known.static(tensor) for tensor in reads}
     arrays[access.tensor] = known.possible[access.tensor]
     if len(form.terms[0].accesses) == 1 and _is_partition(form, access):
-        found = evaluate(sized(f"{name}+={right}", known.sizes), arrays)[form.target.tensor]
-        return np.asarray(np.maximum(found, 0), np.int64)
+        return np.asarray(np.maximum(known.run(f"{name}+={right}", arrays), 0), np.int64)
     left = [deparse(s) for s in form.target.subscripts]
     axes = [deparse(s) for s in access.subscripts]
     more = list(dict.fromkeys(axis for axis in axes if axis not in left))
@@ -156,8 +156,7 @@ def _of_tiles(
     events = [known.events[name] for (name,) in source.terms if name in known.events]
     held = [known.events[name].places * array for (name,), array in source.terms.items()]
     name, _, right = text.partition("|=")
-    spec = sized(f"{name}+={right}", known.sizes)
-    found = evaluate(spec, {access.tensor: np.asarray(sum(held))})[form.target.tensor]
+    found = known.run(f"{name}+={right}", {access.tensor: np.asarray(sum(held))})
     known.disjoint.add(form.target.tensor)
     return events[0].tensor, np.asarray(found, np.int64)
 

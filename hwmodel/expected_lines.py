@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from zeroskip.hwmodel.evaluate import Operand, sized, structure
 from zeroskip.hwmodel.events import Event
 from zeroskip.hwmodel.expected_events import called_for, refused, tile_event
 from zeroskip.hwmodel.expected_operand import Uneven
+from zeroskip.hwmodel.expected_spread import spread_of
 from zeroskip.hwmodel.geometry import (
     Apart,
     Closed,
@@ -31,19 +33,15 @@ from zeroskip.hwmodel.geometry import (
     Largest,
     Line,
     Monomial,
-    Reals,
     Scaled,
     Summed,
     Tag,
     Total,
     largest_of,
 )
+from zeroskip.hwmodel.numbers import NONE, Numbers
 from zeroskip.hwmodel.plan import Mask
-from zeroskip.hwmodel.spread import PlacesOfCells, Spread
 from zeroskip.native.engine import evaluate
-
-MOST_MOMENTS = 2**24
-"""Elements of the largest array made for a variance; beyond, points count as independent."""
 
 
 @dataclass(slots=True)
@@ -52,6 +50,7 @@ class Compiler:
 
     text, sizes, masks : of the accounting.
     drawn, fixed : operands known by their density, and real ones.
+    numbers : of places, by which tiles are told.
     """
 
     text: str
@@ -59,6 +58,7 @@ class Compiler:
     masks: tuple[tuple[str, Mask], ...]
     drawn: tuple[tuple[str, Density], ...]
     fixed: dict[str, Operand]
+    numbers: Numbers = NONE
     lines: dict[str, Line] = field(default_factory=dict)
     tags: dict[str, Tag] = field(default_factory=dict)
     texts: dict[str, tuple[str, Form]] = field(default_factory=dict)
@@ -93,8 +93,8 @@ class Compiler:
         term = form.terms[0]
         self.texts[name] = text, form
         if self.settled(form):
-            arrays = {access.tensor: self.static(access.tensor) for access in form.reads}
-            found = np.asarray(evaluate(sized(text, self.sizes), arrays)[name])
+            reads = {access.tensor for access in form.reads} - self.numbers.names
+            found = self.run(text, {tensor: self.static(tensor) for tensor in reads})
             self.tags[name] = "exact in expectation"
             self.lines[name] = Closed({(): np.maximum(found, 0)})
             return
@@ -115,7 +115,7 @@ class Compiler:
     def settled(self, form: Form) -> bool:
         """Whether no density matters to a line."""
         masks = dict(self.masks)
-        for tensor in {access.tensor for access in form.reads}:
+        for tensor in {access.tensor for access in form.reads} - self.numbers.names:
             mask = masks.get(tensor)
             fixed = mask is not None and (mask.kind == "in" or mask.tensor in self.fixed)
             if not fixed and not (tensor in self.lines and _is_static(self.lines[tensor])):
@@ -162,14 +162,25 @@ class Compiler:
         self.tags[name] = "exact in expectation"
         found: dict[Monomial, NDArray[Any]] = {}
         for monomial, arrays in self.monomials(term, text):
-            counts = np.asarray(evaluate(sized(text, self.sizes), arrays)[name])
-            counts = np.maximum(counts, 0)
+            counts = np.maximum(self.run(text, arrays), 0)
             found[monomial] = found[monomial] + counts if monomial in found else counts
         repeated = [m for m in found if len(set(m)) < len(m)]
         if repeated:
             self.tags[name] = "approximate"
             self.independent |= dict.fromkeys(n for m in repeated for n in m if m.count(n) > 1)
         return Closed(found)
+
+    def run(
+        self,
+        text: str,
+        arrays: Mapping[str, NDArray[Any]],
+        extents: Mapping[str, int] = MappingProxyType({}),
+    ) -> NDArray[Any]:
+        """The result of a line over these arrays.  extents : of axes of it, by their subscripts,
+        that no line of the accounting has."""
+        name = structure(text).written.forms[-1].target.tensor
+        spec = sized(text, self.sizes, self.numbers.shapes(text, extents))
+        return np.asarray(evaluate(spec, {**arrays, **self.numbers.read_by(spec)})[name])
 
     def times(self, term: Term) -> float:
         """What a term multiplies: its number, and extents."""
@@ -257,7 +268,7 @@ class Compiler:
         apart = self.apart(name, kept)
         if apart is not None:
             return apart, "approximate"
-        spread = self.spread(name, gone)
+        spread = spread_of(self, name, gone)
         tag: Tag = "bound" if spread is None and gone else "approximate"
         return largest_of(source, spread, (*kept, *gone), len(kept)), tag
 
@@ -285,7 +296,7 @@ class Compiler:
             assert isinstance(source, Closed)
             held_here = [mine.index(k) for k in kept if k in mine]
             gone = [at for at in range(len(mine)) if at not in held_here]
-            spread = self.spread(part, gone)
+            spread = spread_of(self, part, gone)
             largest = largest_of(count, spread, (*held_here, *gone), len(held_here))
             del self.lines[part], self.texts[part], self.tags[part]
             shape = next(iter(source.terms.values())).shape
@@ -299,72 +310,6 @@ class Compiler:
         (form,) = structure(text).written.forms
         self.line(text, form)
         return form.target.tensor
-
-    def spread(self, name: str, gone: Sequence[int]) -> Spread | None:
-        """What the variance of a count is made of; None where it is not known."""
-        text, form = self.texts[name]
-        source, term = self.lines[name], form.terms[0]
-        assert isinstance(source, Closed)
-        if len(source.terms) != 1 or self.events.keys() & set(*source.terms):
-            return None
-        ((monomial, sums),) = source.terms.items()
-        times = self.times(term)
-        counts = np.asarray(sums, np.float64)
-        masks = dict(self.masks)
-        reads = {}
-        for access in term.accesses:
-            mask = masks.get(access.tensor)
-            if mask is not None and mask.kind != "in" and mask.tensor not in self.fixed:
-                reads[mask.tensor] = access
-        uneven = any(self.likely[a.tensor] is not self.possible[a.tensor] for a in reads.values())
-        full = self.of(text, form, self.possible) if uneven else counts
-        rough = Spread(monomial, {}, {}, full, counts * times, frozenset())
-        if len(form.terms) > 1 or len(reads) > 2 or sorted(reads) != list(monomial):
-            return rough
-        apart = {v for k in gone for v in variables(form.target.subscripts[k])}
-        models = {tensor: dict(self.drawn)[tensor].model for tensor in reads}
-        parts, common = {}, set()
-        for tensor, access in reads.items():
-            points = self.points(text, form, access, counts)
-            found = points and points.squares(models[tensor].parts)
-            if not found:
-                return rough
-            parts[tensor] = found
-            held = {v for s in access.subscripts for v in variables(s)}
-            if not held & apart:
-                common.add(tensor)
-        pairs = self.of(text, form, self.varying) if uneven else counts
-        return Spread(monomial, models, parts, full, pairs * times, frozenset(common))
-
-    def of(self, text: str, form: Form, masks: Mapping[str, NDArray[Any]]) -> Reals:
-        """A count over masks of another kind."""
-        reads = {access.tensor for access in form.reads}
-        arrays = {n: masks[n] if n in masks else self.static(n) for n in reads}
-        found = evaluate(sized(text, self.sizes), arrays)[form.target.tensor]
-        return np.asarray(np.maximum(found, 0), np.float64)
-
-    def points(self, text: str, form: Form, access: Access, counts: Reals) -> PlacesOfCells | None:
-        """How many points each place of an operand has in each cell, others as likely as they
-        are; None where that is too large an array."""
-        left = [deparse(s) for s in form.target.subscripts]
-        axes = [deparse(s) for s in access.subscripts]
-        more = [s for s in axes if s not in left]
-        extents = self.possible[access.tensor].shape
-        if counts.size * prod(n for s, n in zip(axes, extents, strict=True) if s in more) > (
-            MOST_MOMENTS
-        ):
-            return None
-        _, _, right = text.partition("+=")
-        wider = f"points_of[{','.join((*left, *more))}] +={right}"
-        reads = {a.tensor for a in form.terms[0].accesses}
-        arrays = {n: self.static(n) for n in reads}
-        arrays[access.tensor] = self.possible[access.tensor]
-        points = np.asarray(evaluate(sized(wider, self.sizes), arrays)["points_of"], np.float64)
-        if points.shape[: len(left)] != counts.shape:
-            return None
-        mask = dict(self.masks)[access.tensor]
-        shape = dict(self.drawn)[mask.tensor].shape
-        return PlacesOfCells(points, left, axes, shape, tuple(lo for lo, _ in mask.pads))
 
     def static(self, name: str) -> NDArray[Any]:
         """An array as it is where every operand is full."""

@@ -47,6 +47,15 @@ def without_formula(figure: str) -> ArchError:
     )
 
 
+def check_tiles(estimate: Estimate, figure: str) -> None:
+    """Refuse what holds for the density of the charge alone."""
+    for leader in estimate.spread_evenly:
+        raise ArchError(
+            f"{figure} of this charge is of one density: tiles of equally many entries of {leader} "
+            "are others at another\nCharge each density, or split ranks by coordinates."
+        )
+
+
 def symbols_of(estimate: Estimate) -> dict[str, Any]:
     """Operand, or result that was given -> the symbol of its density."""
     import sympy
@@ -77,6 +86,7 @@ def formula_of(estimate: Estimate, figure: str) -> Any:
     import sympy
 
     check_figure(figure)
+    check_tiles(estimate, figure)
     symbols = symbols_of(estimate)
     counts = counts_of(estimate.geometry, symbols)
     for name in estimate.cascade.idle & set(counts):
@@ -92,6 +102,7 @@ def formula_in_extents(estimate: Estimate, figure: str) -> tuple[Any, dict[Any, 
     import sympy
 
     check_figure(figure)
+    check_tiles(estimate, figure)
     fixed = [name for name, x in estimate.operands.items() if not isinstance(x, Expected)]
     if fixed or estimate.units or estimate.cascade.idle:
         what = ", ".join(fixed) or ("its units" if estimate.units else "terms without points")

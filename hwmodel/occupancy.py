@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from zeroskip.einsum_spec.walk import single
 from zeroskip.errors import ArchError, TensorError
+from zeroskip.formats.density_models import Blocks
 from zeroskip.formats.tensor import Tensor
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.evaluate import MOST_SCATTERED, Operand
@@ -45,21 +46,26 @@ def numberings_of(
         rank as an axis of its own; for an architecture that does not go by such tiles; and for
         what `check_splits` refuses.
     TensorError
-        For operands known by their density alone, and for more places than are numbered.
+        For a leader that is drawn and not uniform, and for more places than are numbered.
     """
     check_splits(splits, layer)
     found = {}
     for key, split in splits.items():
         if not split.numbers_places:
             continue
-        _check_counted(split, layer, arch, operands)
+        _check_counted(split, layer, arch)
         if split.leader is None:
             found[key] = flattened(split.ranks, layer)
             continue
         leader = _leader(split, layer)
         _check_stored(split, layer, arch, leader)
-        held = operands[split.leader].mask(_mask(leader))
-        found[key] = Numbering(split.leader, numbers_of(held, *_axes(split, leader)))
+        operand = operands[split.leader]
+        axes = _axes(split, leader)
+        if isinstance(operand, Expected):
+            numbers = _even(split, operand, _mask(leader), *axes)
+        else:
+            numbers = numbers_of(operand.mask(_mask(leader)), *axes)
+        found[key] = Numbering(split.leader, numbers)
     return found
 
 
@@ -80,9 +86,37 @@ def numbers_of(
     return np.minimum(before, max(int(entries.sum()) - 1, 0))
 
 
-def numbered(w: Writer) -> tuple[str, dict[str, NDArray[np.int64]]]:
-    """The lines that number places, of every split that goes by numbers, and what they give."""
+def _even(
+    split: Split, operand: Expected, mask: Mask, axes: Sequence[int], beside: Sequence[int]
+) -> NDArray[np.int64]:
+    """The same of a drawn leader whose entries lie evenly: as many before each place as on average.
+
+    Raises
+    ------
+    TensorError
+        For a leader whose places are not as likely as each other, or are drawn in groups.
+    """
+    model = operand.density.model
+    if not (isinstance(model, Blocks) and model.counts.size == 1 and model.weights is None):
+        raise TensorError(
+            f"split of {split.key}: {split} goes by entries of {split.leader}, which is "
+            f"{operand.density!r}: of a leader that is drawn, only a uniform one has tiles that "
+            "are known on average\nDraw an array, density.sample(rng), and charge that."
+        )
+    held = operand.mask(mask)
+    assert isinstance(held, np.ndarray)
+    places = held.transpose([*axes, *beside]).sum(axis=tuple(range(len(axes), held.ndim)))
+    through = np.cumsum(places.reshape(-1), dtype=np.float64).reshape(places.shape)
+    before = np.floor((through - places) * operand.share + 1e-9).astype(np.int64)
+    last = max(round(operand.share * float(places.sum())) - 1, 0)
+    return np.asarray(np.minimum(before, last))
+
+
+def numbered(w: Writer) -> tuple[str, dict[str, NDArray[np.int64]], dict[str, str]]:
+    """The lines that number places, of every split that goes by numbers, what they give, and whose
+    entries they count."""
     given = {}
+    leaders = {}
     for loop in w.schedule.loops:
         if loop.numbering is None or loop.rank in w.numbers:
             continue
@@ -93,10 +127,11 @@ def numbered(w: Writer) -> tuple[str, dict[str, NDArray[np.int64]]]:
         else:
             w.comment(f"{split.key} by the stored entries of {split.leader}: those before it")
             w.numbers[split.key] = _scan(w, split)
+            leaders[w.numbers[split.key]] = split.leader
         given[w.numbers[split.key]] = loop.numbering.numbers
     text = "\n".join(w.lines)
     w.lines.clear()
-    return text, given
+    return text, given, leaders
 
 
 def _row(w: Writer, split: Split) -> str:
@@ -153,7 +188,7 @@ def _leader(split: Split, layer: Layer) -> Access:
     )
 
 
-def _check_counted(split: Split, layer: Layer, arch: Arch, operands: Mapping[str, Operand]) -> None:
+def _check_counted(split: Split, layer: Layer, arch: Arch) -> None:
     """Refuse what does not go by numbers of places, and more places than are numbered."""
     where = f"split of {split.key}: {split}"
     parts = {
@@ -166,12 +201,6 @@ def _check_counted(split: Split, layer: Layer, arch: Arch, operands: Mapping[str
             raise ArchError(
                 f"{where}: {arch.name} has {name}, which go by coordinates of single ranks\n"
                 f"Split single ranks by coordinates, or leave {name} out."
-            )
-    for name, operand in operands.items():
-        if isinstance(operand, Expected):
-            raise TensorError(
-                f"{where}: such tiles are charged on real operands only, and {name} is a Density\n"
-                "Draw an array, density.sample(rng), and charge that."
             )
     places = prod(layer.extent(rank) for rank in split.ranks)
     if places > MOST_SCATTERED:

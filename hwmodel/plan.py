@@ -193,6 +193,7 @@ class Accounting:
     drains : of the result, innermost level first.
     shapes : of the results whose places numbers of tiles tell.
     scans, given : the lines before, that give these numbers, and what they gave.
+    leaders : of these, whose stored entries they count.
     """
 
     text: str
@@ -205,6 +206,7 @@ class Accounting:
     shapes: dict[str, tuple[int, ...]]
     scans: str
     given: dict[str, NDArray[np.int64]]
+    leaders: dict[str, str]
 
     @property
     def printed(self) -> str:

@@ -60,8 +60,9 @@ class Spread:
     def variance(self, shares: Mapping[str, float]) -> Reals:
         """Of what the counts of one maximum do not have in common."""
         if not self.parts:
-            chance = prod(shares[name] for name in self.names)
-            return np.asarray(chance * (1 - chance) * self.pairs)
+            alike = prod(shares[name] for name in self.names if name in self.common)
+            chance = prod(shares[name] for name in self.names if name not in self.common)
+            return np.asarray(alike * chance * (1 - chance) * self.pairs)
         found = np.zeros(self.full.shape)
         alone = {}
         for name, parts in self.parts.items():

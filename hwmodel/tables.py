@@ -24,6 +24,7 @@ from zeroskip.hwmodel.estimate import Estimate
 from zeroskip.hwmodel.expected_operand import Expected
 from zeroskip.hwmodel.formulas import (
     check_densities,
+    check_tiles,
     counts_of,
     function_of,
     steps_in,
@@ -92,6 +93,7 @@ def cycles_function(charge: Charge, figure: str) -> Callable[..., Any]:
             f"function({figure!r}): this design overlaps epochs, and their time at many densities "
             "is in no table\nCharge each density, or use zs.sweep."
         )
+    check_tiles(estimate, figure)
     compute = _table(estimate)
     return compute if figure == "compute_cycles" else _Slowest(charge, compute)
 

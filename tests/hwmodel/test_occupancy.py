@@ -149,16 +149,11 @@ def test_one_text_serves_all_operands() -> None:
             "Split ranks that A has, or by coordinates.",
         ),
         (
-            {"k": "occupancy(A, 2)"},
-            {"B": Density((4, 2), 0.5)},
-            "split of k: occupancy(A, 2): such tiles are charged on real operands only, and B is a "
-            "Density\nDraw an array, density.sample(rng), and charge that.",
-        ),
-        (
-            {"m*k": 3},
-            {"A": Density((4, 4), 0.5)},
-            "split of m*k: 3: such tiles are charged on real operands only, and A is a Density\n"
-            "Draw an array, density.sample(rng), and charge that.",
+            {"m*k": "occupancy(A, 2)"},
+            {"A": Density((4, 4), structure="2:4")},
+            "split of m*k: occupancy(A, 2) goes by entries of A, which is Density((4, 4), 0.5, "
+            "structure='2:4'): of a leader that is drawn, only a uniform one has tiles that are "
+            "known on average\nDraw an array, density.sample(rng), and charge that.",
         ),
     ],
 )
