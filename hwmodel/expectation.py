@@ -5,8 +5,7 @@
 for a level with P places above and in it; each has the same chance.  z non-zeros among N places
 leave t given ones empty with probability C(N - t, z) / C(N, z) (hypergeometric).  Of G:H, each
 group of H neighbours leaves u of its places empty with C(H - u, G) / C(H, G), and groups do not
-depend on each other.  Run-length bridges: of a fiber of n places, an entry of place x has a bridge
-for every k with k * 2**r <= x, if the k * 2**r places before it are empty.
+depend on each other.  Run-length bridges are those of `zeroskip.hwmodel.bridges`.
 
 Means of sums are exact.  Entries are rounded to whole ones, and the width of a pointer is that of
 the mean: approximate where entries of a level are not the same for all.
@@ -23,13 +22,10 @@ import numpy as np
 from zeroskip.errors import TensorError
 from zeroskip.formats.bits import Storage, layout, value_width
 from zeroskip.formats.density import Density
-from zeroskip.formats.density_models import Blocks, Nested
 from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import storage_extents
 from zeroskip.formats.levels import RunLength, Structured, Uncompressed
-
-GAP = 50
-"""Mean gaps beyond which there is none: its chance is less than exp(-50)."""
+from zeroskip.hwmodel.bridges import bridges_of
 
 Rounding = Literal["mean", "sparseloop"]
 
@@ -53,8 +49,9 @@ def expected_storage(
     FormatError
         For a width that is not 1 .. 64.
     TensorError
-        For blocks, groups G:H, and run lengths below a compressed level, or of a structure whose
-        groups lie apart or leave longer gaps than a run.
+        For blocks, groups G:H, and run lengths below a compressed level, of hierarchical groups
+        that leave longer gaps than a run, and of a profile along some axes of the fiber and
+        others.
     """
     if rounding not in get_args(Rounding):
         expected = ", ".join(map(repr, get_args(Rounding)))
@@ -127,7 +124,7 @@ def expected_entries(density: Density, bound: Format) -> list[float]:
                 own = bound.order[number]
                 if not full or number + 1 < len(bound.ranks):
                     raise _refused(density, bound, "run lengths there have")
-                bridges = _bridges_of(density, own, extent, run_bits)
+                bridges = bridges_of(density, own, extent, run_bits)
                 if bridges is None:
                     raise _refused(density, bound, "run lengths there have")
                 above = density.model.share * density.size + above * bridges
@@ -144,48 +141,3 @@ def _refused(density: Density, bound: Format, what: str) -> TensorError:
         f"{density!r} in format {bound.label}: {what} no closed expectation here\n"
         "Draw an array from it: density.sample(rng)."
     )
-
-
-def _bridges_of(density: Density, own: Sequence[int], places: int, run_bits: int) -> float | None:
-    """Expected bridges of a fiber along some axes; None where they have no closed form."""
-    model = density.model
-    if isinstance(model, Nested):
-        if model.axis not in own:
-            return _bridges_apart(model.share, places, run_bits)
-        gaps_end = own[-1] == model.axis and model.longest_gap < 2**run_bits
-        return 0.0 if gaps_end else None
-    if density.structure == "profile" and isinstance(model, Blocks):
-        measured = density.measured
-        slices = measured is not None and {*own, *measured.parts} == {*range(density.ndim)}
-        if not slices or set(own) & set(measured.parts if measured else ()):
-            return None
-        kinds, times = np.unique(model.counts, return_counts=True)
-        each = [_bridges(model.live, int(z), places, run_bits) for z in kinds]
-        return float(each @ times / max(times.sum(), 1))
-    if density.structure is None:
-        return _bridges(density.size, density.nnz, places, run_bits)
-    return None
-
-
-def _bridges_apart(share: float, places: int, run_bits: int) -> float:
-    """Expected bridges of a fiber whose places are each of a group of its own: independent."""
-    step = 2**run_bits
-    empty = np.arange(step, places, step)
-    return float(((places - empty) * share * (1 - share) ** empty).sum())
-
-
-def _bridges(size: int, nonzeros: int, places: int, run_bits: int) -> float:
-    """Expected bridges of a fiber of so many places, of a size of which so many are drawn."""
-    if not nonzeros:
-        return 0.0
-    from scipy.special import gammaln
-
-    step = 2**run_bits
-    longest = min(places, step + int(GAP * size / nonzeros))
-    empty = np.arange(step, longest, step)
-    others, rest = nonzeros - 1, size - 1 - empty
-    there = rest >= others  # else so many empty places leave no room for the others
-    empty, rest = empty[there], rest[there]
-    chance = gammaln(rest + 1) - gammaln(rest - others + 1)
-    chance -= gammaln(size) - gammaln(size - others)
-    return float(((places - empty) * nonzeros / size * np.exp(chance)).sum())

@@ -18,6 +18,9 @@ from zeroskip.formats.levels import Bitmask, Compressed, LevelFormat, RunLength,
 from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.expectation import expected_entries
 
+TINY = 1e-6
+"""Bridges that are a rounding error."""
+
 FEW = 16
 """Bridges between two entries up to which a formula has a term for each."""
 
@@ -68,9 +71,16 @@ class Expected(Operand):
         entries = list(expected_entries(self.density, bound))
         whole = layout(self.density.shape, bound, [round(number) for number in entries])
         if simple and isinstance(last, RunLength) and self.symbolic:
-            bridged = entries[-1] > self.density.nnz
+            bridges = entries[-1] - self.density.model.share * self.density.size
             entries[-1] = self.share * self.density.size
-            if bridged:
+            bridged = bridges > TINY
+            if bridged and self.density.structure == "banded":
+                raise TensorError(
+                    f"format {bound.label} has no closed formula in the density of a band"
+                )
+            if bridged and self.density.structure is not None:
+                entries[-1] += bridges  # its density is what it is
+            elif bridged:
                 each = _bridges(self.share, whole[-1].extent, 2**last.run_bits)
                 entries[-1] += whole[-1].fibers * each
         elif self.symbolic and not isinstance(last, Uncompressed):
