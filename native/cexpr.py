@@ -119,6 +119,7 @@ class ValueContext:
     lane : the vector loop's variable, or None in scalar code.
     lane_index : C text of the vector's number where accumulators are arrays of vectors.
     tile : most vectors of the tile around; 0 outside of tiles.
+    held : C names of addresses, each computed once, of elements at the tile's first lane.
     """
 
     dtype: str
@@ -128,6 +129,7 @@ class ValueContext:
     lane_index: str | None = None
     tile: int = 0
     tiled: set[str] = field(default_factory=set)
+    held: dict[Elem, str] = field(default_factory=dict)
 
 
 def mentions(expr: Expr, name: str) -> bool:
@@ -144,15 +146,20 @@ def place(elem: Elem, ctx: ValueContext) -> str:
     if ctx.lane is not None and mentions(elem.index, ctx.lane):
         if not ctx.lane_index:
             return f"*(zs_vec *)({elem.array} + {integer(elem.index, 1)})"
+        if elem in ctx.held:
+            return f"*(zs_vec *)({ctx.held[elem]} + {ctx.lane_index})"
         at, there = part(elem, ctx)
         return f"*(zs_vec *)({at})" if elem.lanes is None else f"zs_load_part({at}, {there})"
     return f"{elem.array}[{integer(elem.index)}]"
 
 
 def part(elem: Elem, ctx: ValueContext) -> tuple[str, str]:
-    """C for the address of a tile's vector, and for how many lanes are there from it on."""
+    """C for the address of a tile's vector, and for how many of its lanes are there: all, but for
+    the tile's last vector, since a line is cut into whole vectors."""
     first = without(elem.index, ctx.lane or "")
-    there = "" if elem.lanes is None else f"{integer(elem.lanes, 1)} - {ctx.lane_index}"
+    there = ""
+    if elem.lanes is not None:
+        there = f"v + 1 < tile ? LANES : {integer(elem.lanes, 1)} - {ctx.lane_index}"
     return f"{elem.array} + {integer(first, 1)} + {ctx.lane_index}", there
 
 

@@ -37,6 +37,9 @@ def emit(kernel: Kernel, *, count_work: bool = False) -> str:
         text.append('#include "zs_dots.h"')
     if any("zs_sort_row(" in line for line in out.lines):
         text.append('#include "zs_rows.h"')
+    parts = any("zs_store_part(" in line for line in out.functions)
+    if parts:
+        text.append('#include "zs_parts.h"')
     text.append("")
     if kernel.vector_bytes:
         ctype = C_TYPES[kernel.dtype]
@@ -47,8 +50,8 @@ def emit(kernel: Kernel, *, count_work: bool = False) -> str:
             f"enum {{ LANES = {kernel.vector_bytes} / sizeof({ctype}) }};",
             "",
         ]
-    if any("zs_store_part(" in line for line in out.functions):
-        text += [*_parts(C_TYPES[kernel.dtype]), ""]
+    if parts:
+        text += [f"ZS_DEFINE_PARTS({C_TYPES[kernel.dtype]})", ""]
     text += out.functions
     text += ["/*", *(f" * {line}".rstrip() for line in kernel.title), " */"]
     text += [f"int32_t {SYMBOL}(zs_args *args)", "{"]
@@ -61,43 +64,6 @@ def emit(kernel: Kernel, *, count_work: bool = False) -> str:
         text.append("    args->work = work;")
     text += ["    return ZS_OK;", "}", ""]
     return "\n".join(text)
-
-
-def _parts(ctype: str) -> list[str]:
-    """Vectors of which the memory may hold a part: seldom, so that it is done out of line."""
-    return f"""\
-static __attribute__((noinline, cold)) void zs_store_few({ctype} *to, int64_t there, zs_vec x)
-{{
-    for (int64_t i = 0; i < there; i++) {{
-        to[i] = x[i];
-    }}
-}}
-
-static __attribute__((noinline, cold, unused)) zs_vec zs_load_few(
-    const {ctype} *from, int64_t there)
-{{
-    zs_vec x = {{}};
-    for (int64_t i = 0; i < there; i++) {{
-        x[i] = from[i];
-    }}
-    return x;
-}}
-
-/* the first 'there' lanes of a vector; others are not written, and read as 0 */
-ZS_INLINE void zs_store_part({ctype} *to, int64_t there, zs_vec x)
-{{
-    if (there >= (int64_t)LANES) {{
-        *(zs_vec *)to = x;
-    }} else {{
-        zs_store_few(to, there, x);
-    }}
-}}
-
-ZS_INLINE zs_vec zs_load_part(const {ctype} *from, int64_t there)
-{{
-    return there >= (int64_t)LANES ? *(const zs_vec *)from : zs_load_few(from, there);
-}}
-""".splitlines()
 
 
 def _prologue(kernel: Kernel, lines: list[str]) -> list[str]:

@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from zeroskip.native.cexpr import C_TYPES, integer, value
+from zeroskip.native.cexpr import C_TYPES, integer, mentions, value
 from zeroskip.native.cwriter import CWriter
 from zeroskip.native.domains import Range, Together
-from zeroskip.native.integers import ONE, Const, add, mul
-from zeroskip.native.nest import Acc, Loop, Tiles
+from zeroskip.native.integers import ONE, Const, add, mul, without
+from zeroskip.native.nest import Acc, Loop, Reduce, Tiles
 from zeroskip.native.scope import free_names
+from zeroskip.native.values import Elem, Prod
 
 
 def vector_loop(node: Loop, out: CWriter) -> None:
@@ -137,6 +138,7 @@ def together(node: Loop, over: Together, out: CWriter) -> None:
         with (
             out.block(f"for (int64_t {e} = {of}[{first}]; {e} < {of}[{end}]; {e}++)"),
             out.constant(node.var, f"{over.coordinates}[{e}]"),
+            _addresses(node, over, out),
         ):
             out.body(node.body)
         return
@@ -155,6 +157,7 @@ def together(node: Loop, over: Together, out: CWriter) -> None:
             with (
                 out.block(f"for (; {column} < {last}; {column}++)"),
                 out.constant(node.var, f"{over.coordinates}[{column}]"),
+                _addresses(node, over, out),
             ):
                 out.line(f"#pragma GCC unroll {over.rows}")
                 row = over.row
@@ -164,6 +167,25 @@ def together(node: Loop, over: Together, out: CWriter) -> None:
                 ):
                     out.line(f"const int64_t {over.pos} = {e}++;")
                     out.body(node.body)
+
+
+@contextmanager
+def _addresses(node: Loop, over: Together, out: CWriter) -> Iterator[None]:
+    """Where a column's lanes are, one pointer for all its rows and vectors: left to itself the
+    compiler adds a base and an index up at every access, an instruction more for each."""
+    ctx = out.values
+    values = [s.value for s in node.body if isinstance(s, Reduce)]
+    factors = [f for v in values for f in (v.args if isinstance(v, Prod) else (v,))]
+    for elem in dict.fromkeys(f for f in factors if isinstance(f, Elem)):
+        own = any(mentions(elem.index, name) for name in (over.row, over.pos))
+        if ctx.lane is None or own or not mentions(elem.index, ctx.lane):
+            continue
+        at, first = out.local("at"), integer(without(elem.index, ctx.lane), 1)
+        out.line(f"const {C_TYPES[ctx.dtypes[elem.array]]} *{at} = {elem.array} + {first};")
+        out.line(f"ZS_HOLD({at});")
+        ctx.held[elem] = at
+    yield
+    ctx.held.clear()
 
 
 def _parameters(node: Tiles, inner: CWriter) -> list[str]:

@@ -96,6 +96,9 @@ ZS_INLINE int32_t zs_check_version(zs_args *args)
     return ZS_OK;
 }
 
+/* ZS_HOLD() - keep a pointer in one register, whatever it was computed from. */
+#define ZS_HOLD(pointer) __asm__("" : "+r"(pointer))
+
 /* ZS_POLL() - leave a kernel that the caller has stopped; for loops that hold other loops. */
 #define ZS_POLL(args)                                                                       \
     do {                                                                                    \

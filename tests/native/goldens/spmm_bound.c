@@ -1,40 +1,11 @@
 #include "zs_kernel.h"
+#include "zs_parts.h"
 
 /* 64 bytes of float at any element's address */
 typedef float zs_vec __attribute__((vector_size(64), aligned(sizeof(float)), may_alias));
 enum { LANES = 64 / sizeof(float) };
 
-static __attribute__((noinline, cold)) void zs_store_few(float *to, int64_t there, zs_vec x)
-{
-    for (int64_t i = 0; i < there; i++) {
-        to[i] = x[i];
-    }
-}
-
-static __attribute__((noinline, cold, unused)) zs_vec zs_load_few(
-    const float *from, int64_t there)
-{
-    zs_vec x = {};
-    for (int64_t i = 0; i < there; i++) {
-        x[i] = from[i];
-    }
-    return x;
-}
-
-/* the first 'there' lanes of a vector; others are not written, and read as 0 */
-ZS_INLINE void zs_store_part(float *to, int64_t there, zs_vec x)
-{
-    if (there >= (int64_t)LANES) {
-        *(zs_vec *)to = x;
-    } else {
-        zs_store_few(to, there, x);
-    }
-}
-
-ZS_INLINE zs_vec zs_load_part(const float *from, int64_t there)
-{
-    return there >= (int64_t)LANES ? *(const zs_vec *)from : zs_load_few(from, there);
-}
+ZS_DEFINE_PARTS(float)
 
 /* 3 vectors of x, from x on */
 static inline __attribute__((always_inline)) int32_t tile_x(
@@ -73,7 +44,7 @@ static inline __attribute__((always_inline)) int32_t tile_x(
             for (int64_t member = 0; member < 4; member++) {
                 #pragma GCC unroll 3
                 for (int v = 0; v < tile; v++) {
-                    acc[member][v] = (block - 1 >= 0 ? zs_load_part(C_vals + zs_min(4 * row + member, rows - 1) * line + x + v * LANES, line - x - v * LANES) : (zs_vec){});
+                    acc[member][v] = (block - 1 >= 0 ? zs_load_part(C_vals + zs_min(4 * row + member, rows - 1) * line + x + v * LANES, v + 1 < tile ? LANES : line - x - v * LANES) : (zs_vec){});
                 }
             }
             int64_t e_ = A_first[block * row_blocks + row];
@@ -83,13 +54,15 @@ static inline __attribute__((always_inline)) int32_t tile_x(
             for (int pattern = 1; pattern <= 15; pattern++) {
                 for (; column < A_columns[15 * (block * row_blocks + row) + pattern]; column++) {
                     const int64_t offset = A_offset[column];
+                    const float *at = B_panel + part * panel_size + offset * width + block * block_span * width;
+                    ZS_HOLD(at);
                     #pragma GCC unroll 4
                     for (int64_t member = 0; member < 4; member++) {
                         if (pattern >> member & 1) {
                             const int64_t e = e_++;
                             #pragma GCC unroll 3
                             for (int v = 0; v < tile; v++) {
-                                acc[member][v] += A_packed[e] * *(const zs_vec *)(B_panel + part * panel_size + offset * width + block * block_span * width + v * LANES);
+                                acc[member][v] += A_packed[e] * *(const zs_vec *)(at + v * LANES);
                             }
                         }
                     }
@@ -100,7 +73,7 @@ static inline __attribute__((always_inline)) int32_t tile_x(
                 if (4 * row + member < rows) {
                     #pragma GCC unroll 3
                     for (int v = 0; v < tile; v++) {
-                        zs_store_part(C_vals + (4 * row + member) * line + x + v * LANES, line - x - v * LANES, acc[member][v]);
+                        zs_store_part(C_vals + (4 * row + member) * line + x + v * LANES, v + 1 < tile ? LANES : line - x - v * LANES, acc[member][v]);
                     }
                 }
             }

@@ -1,40 +1,11 @@
 #include "zs_kernel.h"
+#include "zs_parts.h"
 
 /* 64 bytes of float at any element's address */
 typedef float zs_vec __attribute__((vector_size(64), aligned(sizeof(float)), may_alias));
 enum { LANES = 64 / sizeof(float) };
 
-static __attribute__((noinline, cold)) void zs_store_few(float *to, int64_t there, zs_vec x)
-{
-    for (int64_t i = 0; i < there; i++) {
-        to[i] = x[i];
-    }
-}
-
-static __attribute__((noinline, cold, unused)) zs_vec zs_load_few(
-    const float *from, int64_t there)
-{
-    zs_vec x = {};
-    for (int64_t i = 0; i < there; i++) {
-        x[i] = from[i];
-    }
-    return x;
-}
-
-/* the first 'there' lanes of a vector; others are not written, and read as 0 */
-ZS_INLINE void zs_store_part(float *to, int64_t there, zs_vec x)
-{
-    if (there >= (int64_t)LANES) {
-        *(zs_vec *)to = x;
-    } else {
-        zs_store_few(to, there, x);
-    }
-}
-
-ZS_INLINE zs_vec zs_load_part(const float *from, int64_t there)
-{
-    return there >= (int64_t)LANES ? *(const zs_vec *)from : zs_load_few(from, there);
-}
+ZS_DEFINE_PARTS(float)
 
 /* 8 vectors at most of x, from x on */
 static inline __attribute__((always_inline)) void tile_x(
@@ -68,14 +39,16 @@ static inline __attribute__((always_inline)) void tile_x(
         }
         for (int64_t e = A_columns[row]; e < A_columns[row + 1]; e++) {
             const int64_t offset = A_offset[e];
+            const float *at = B_panel + part * panel_size + offset * width;
+            ZS_HOLD(at);
             #pragma GCC unroll 8
             for (int v = 0; v < tile; v++) {
-                acc[v] += A_packed[e] * *(const zs_vec *)(B_panel + part * panel_size + offset * width + v * LANES);
+                acc[v] += A_packed[e] * *(const zs_vec *)(at + v * LANES);
             }
         }
         #pragma GCC unroll 8
         for (int v = 0; v < tile; v++) {
-            zs_store_part(C_vals + row * line + x + v * LANES, line - x - v * LANES, acc[v]);
+            zs_store_part(C_vals + row * line + x + v * LANES, v + 1 < tile ? LANES : line - x - v * LANES, acc[v]);
         }
     }
 }
