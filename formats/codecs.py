@@ -54,7 +54,7 @@ def encoded(array: Array, bound: Format, fill: Any) -> tuple[tuple[LevelData, ..
 def decoded(
     levels: tuple[LevelData, ...], values: Array, bound: Format, flat: Array, fill: Any
 ) -> bool:
-    """Whether the values were written to their places in ``flat``, which holds the fill."""
+    """Whether the values and the fill were written to ``flat``, which may have held anything."""
     if not serves(bound, len(flat)) or (found := codecs()) is None:
         return False
     return bool(found.decode(levels[-1], values, flat, fill))

@@ -114,8 +114,9 @@ def densify(
     if all(level.spec.full for level in levels):
         flat = values
     else:
-        flat = full(size, values.dtype.type(fill))
-        if len(values) and not decoded(tuple(levels), values, bound, flat, flat.dtype.type(fill)):
+        flat, typed = np.empty(size, values.dtype), values.dtype.type(fill)
+        if not decoded(tuple(levels), values, bound, flat, typed):
+            flat = full(size, typed)
             flat[flatten(expand(levels), [level.extent for level in levels])] = values
     back = np.argsort(order)
     turned = flat.reshape([sizes[part] for part in order]).transpose(back)

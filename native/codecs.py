@@ -22,6 +22,12 @@ from zeroskip.native.load import KernelFailure, header, load
 LONG_BYTES = 2**26
 """Arrays from this size on can be left by Ctrl-C."""
 
+WORD = 64
+"""Items of a word of a mask, and the room that its values may overwrite."""
+
+FIRST_ROOM = 2**20
+"""Values that there is room for at first; a longer array gets more as it turns out to be full."""
+
 Array = NDArray[Any]
 
 
@@ -40,33 +46,50 @@ def encode(
     care = 2 ** (8 * width) - 1
     if is_float(flat.dtype) and not fill:
         care >>= 1
-    count = fibers * mask_words(extent)
-    check_room(2 * count + 1, 8, "words and rank of the bitmask")
-    words, rank = np.empty(count, np.uint64), np.empty(count + 1, np.int64)
-    long = flat.nbytes >= LONG_BYTES
-    dims = [fibers, extent, width, _signed(care), _signed(_bits_of(fill))]
-    if not _call("zs_masks", [bits, words, rank], dims, long):
-        return None
-    total = int(rank[-1])
-    check_room(total, width + 8, "values and coordinates")
-    values = np.empty(total, flat.dtype)
-    if not _call("zs_values", [bits, words, as_bits(values)], [fibers, extent, width, total], long):
-        return None
     if isinstance(spec, Bitmask):
-        return {"words": words, "rank": rank[:-1].copy()}, values
-    crd = np.empty(total, index_dtype(spec, "crd", extent))
-    if not _call("zs_coordinates", [words, crd], [fibers, extent, crd.itemsize, total], long):
-        return None
-    return {"pos": rank[:: mask_words(extent)].copy(), "crd": crd}, values
+        count = fibers * mask_words(extent)
+        check_room(2 * count, 8, "words and rank of the bitmask")
+        arrays: dict[str, Array] = {
+            "words": np.empty(count, np.uint64),
+            "rank": np.empty(count, np.int64),
+        }
+        symbol, entries, crd_width = "zs_encode_words", [], 0
+        index = list(arrays.values())
+    else:
+        check_room(fibers + 1, 8, "pointers of the list of coordinates")
+        arrays = {"pos": np.zeros(fibers + 1, np.int64)}
+        crd_dtype = index_dtype(spec, "crd", extent)
+        symbol, entries, crd_width = "zs_encode_lists", [crd_dtype], crd_dtype.itemsize
+        index = [arrays["pos"]]
+    state, room = np.zeros(3, np.int64), min(len(flat), FIRST_ROOM) + WORD
+    total, grown = 0, [np.empty(0, dtype) for dtype in (flat.dtype, *entries)]
+    while True:
+        check_room(room, width + crd_width, "values and coordinates")
+        grown = [_longer(array, total, room) for array in grown]
+        dims = [fibers, extent, width, room, _signed(care), _signed(_bits_of(fill)), crd_width]
+        held = [bits, state, *map(as_bits, grown), *index]
+        if not _call(symbol, held, dims, flat.nbytes >= LONG_BYTES):
+            return None
+        row, at, total = map(int, state)
+        if row == fibers:
+            break
+        done = row * extent + at  # what is left is taken to be as full as that
+        room = min(len(flat), total * len(flat) // done * 9 // 8) + 2 * WORD
+    del held  # views of memory that may move now
+    for array in grown:
+        array.resize(total, refcheck=False)
+    if crd_width:
+        arrays["crd"] = grown[1]
+    return arrays, grown[0]
 
 
 def decode(level: LevelData, values: Array, flat: Array, fill: Any) -> bool:
-    """Write the values of a C or B level to their places in a dense array that holds the fill.
+    """Write a dense array of a C or B level's values and of the fill.
 
-    flat : 1-D, of ``level.fibers * level.extent`` items.
+    flat : 1-D, of ``level.fibers * level.extent`` items that need hold nothing.
 
-    Returns False, with the places of any values written, where there is no compiler or the
-    arrays contradict each other.
+    Returns False, with anything written, where there is no compiler or the arrays contradict
+    each other.
     """
     arrays, width, total = level.arrays, values.itemsize, len(values)
     held = [as_bits(values), as_bits(flat)]
@@ -78,8 +101,15 @@ def decode(level: LevelData, values: Array, flat: Array, fill: Any) -> bool:
         return _call("zs_spread", [arrays["words"], *held], dims, long)
     if len(arrays["pos"]) != level.fibers + 1 or len(arrays["crd"]) != total:
         return False
-    dims += [arrays["crd"].itemsize, total]
+    dims += [arrays["crd"].itemsize, total, _signed(_bits_of(fill))]
     return _call("zs_scatter", [arrays["pos"], arrays["crd"], *held], dims, long)
+
+
+def _longer(array: Array, kept: int, length: int) -> Array:
+    """An array of ``length`` items, of which the first ``kept`` are these."""
+    longer = np.empty(length, array.dtype)
+    longer[:kept] = array[:kept]
+    return longer
 
 
 def _bits_of(value: Any) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import platform
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,6 +16,7 @@ from zeroskip.formats import provided
 from zeroskip.formats.tensor import Tensor
 from zeroskip.formats.values import DTYPES, as_bits, dtype_of
 from zeroskip.native import codecs
+from zeroskip.native.load import load
 
 FORMATS = ("CSR", "CSC", "bitmask", "j:U i:B", "i*j:C", "i*j:B")
 
@@ -116,6 +120,48 @@ def test_coordinates_as_wide_as_the_extent(format, extent):
     made = Tensor.from_dense(array, format)
     assert parts_of(made) == parts_of(in_numpy(lambda: Tensor.from_dense(array, format)))
     assert bits_of(made.toarray()) == bits_of(in_numpy(made.toarray))
+
+
+@pytest.mark.parametrize(
+    "without", [(), ("-mno-avx512vbmi2",), ("-mno-avx512f",), ("-mno-avx2", "-mno-avx512f")]
+)
+@pytest.mark.parametrize("dtype", ["int8", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("fill", [0, 3])
+def test_instructions_and_their_twins_agree(without, dtype, fill, monkeypatch):
+    if without and platform.machine() not in ("x86_64", "AMD64"):
+        pytest.skip("these are flags of x86 compilers")
+    monkeypatch.setattr(codecs, "load", partial(load, flags=without))
+    rng = np.random.default_rng(7)
+    for density in (0, 0.02, 0.4, 1):
+        for shape in ((3, 64), (7, 333), (2, 2**16 + 70)):
+            array = drawn(rng, shape, dtype, density, fill)
+            for format in ("CSR", "bitmask"):
+                made, served = in_c(partial(Tensor.from_dense, array, format, fill=fill))
+                assert served == [True]
+                wanted = in_numpy(partial(Tensor.from_dense, array, format, fill=fill))
+                assert parts_of(made) == parts_of(wanted)
+                back, served = in_c(made.toarray)
+                assert served == [True]
+                assert bits_of(back) == bits_of(in_numpy(made.toarray))
+
+
+@pytest.mark.parametrize("format", ["CSR", "bitmask", "i*j:C", "i*j:B"])
+@pytest.mark.parametrize("first", [0, 1, 130])
+def test_room_grows_to_what_the_rest_of_the_array_needs(format, first, monkeypatch):
+    """An array whose later rows are fuller than its first."""
+    monkeypatch.setattr(codecs, "FIRST_ROOM", first)
+    rng = np.random.default_rng(8)
+    array = drawn(rng, (40, 250), "float32", np.linspace(0, 1, 40)[:, None], 0)
+    rooms = []
+    monkeypatch.setattr(
+        codecs, "check_room", lambda items, width, what: rooms.append((what, items))
+    )
+    made = Tensor.from_dense(array, format)
+    asked = [items for what, items in rooms if what == "values and coordinates"]
+    assert len(asked) > 2
+    assert asked == sorted(set(asked))
+    assert asked[-1] <= array.size + 2 * codecs.WORD
+    assert parts_of(made) == parts_of(in_numpy(lambda: Tensor.from_dense(array, format)))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])

@@ -81,23 +81,23 @@ def codec_calls() -> list[tuple[str, str, list[np.ndarray], list[int]]]:
     for dtype in ("uint8", "uint16", "uint32", "uint64"):
         for rows_, n, density in [(1, 1, 1), (3, 64, 1), (5, 65, 0.6), (4, 200, 0.05), (2, 0, 1)]:
             array = (rng.random((rows_, n)) < density).astype(dtype)
-            stored, width, crd_width = Tensor.from_dense(array, "bitmask"), array.itemsize, 2
+            stored, width = Tensor.from_dense(array, "bitmask"), array.itemsize
             listed = Tensor.from_dense(array, "CSR").levels[-1].arrays
             words, total = stored.levels[-1].arrays["words"], stored.stored
-            rank, wide = np.zeros(len(words) + 1, np.int64), 2 ** (8 * width - 1) - 1
+            room, wide = total + 64, 2 ** (8 * width - 1) - 1
+            values, state = np.zeros(room, array.dtype), np.zeros(3, np.int64)
+            masked = [array, state, values, np.zeros_like(words), np.zeros(len(words), np.int64)]
             calls = [
-                ("zs_masks", [array, np.zeros_like(words), rank], [width, wide, 0]),
-                ("zs_values", [array, words, np.zeros_like(stored.values)], [width, total]),
+                ("zs_encode_words", masked, [width, room, wide, 0]),
+                ("zs_encode_words", masked, [width, total // 2, wide, 0]),
                 ("zs_spread", [words, stored.values, array], [width, total, 0]),
-                (
-                    "zs_scatter",
-                    [listed["pos"], listed["crd"], stored.values, array],
-                    [width, crd_width, total],
-                ),
             ]
             for crd in (np.uint16, np.int32, np.int64):
-                room = np.zeros(total, crd)
-                calls.append(("zs_coordinates", [words, room], [room.itemsize, total]))
+                pointers, crd_width = np.zeros(rows_ + 1, np.int64), np.dtype(crd).itemsize
+                lists = [array, state, values, np.zeros(room, crd), pointers]
+                calls.append(("zs_encode_lists", lists, [width, room, wide, 0, crd_width]))
+                held = [listed["pos"], listed["crd"].astype(crd), stored.values, array]
+                calls.append(("zs_scatter", held, [width, crd_width, total, 0]))
             for symbol, buffers, dims in calls:
                 octets = [np.ascontiguousarray(b).reshape(-1).view(np.uint8) for b in buffers]
                 made.append(("zs_codecs.c", symbol, octets, [rows_, n, *dims]))
