@@ -146,9 +146,9 @@ def place(elem: Elem, ctx: ValueContext) -> str:
     if ctx.lane is not None and mentions(elem.index, ctx.lane):
         if not ctx.lane_index:
             return f"*(zs_vec *)({elem.array} + {integer(elem.index, 1)})"
-        if elem in ctx.held:
-            return f"*(zs_vec *)({ctx.held[elem]} + {ctx.lane_index})"
         at, there = part(elem, ctx)
+        if elem in ctx.held:
+            at = f"{ctx.held[elem]} + {ctx.lane_index}"
         return f"*(zs_vec *)({at})" if elem.lanes is None else f"zs_load_part({at}, {there})"
     return f"{elem.array}[{integer(elem.index)}]"
 

@@ -13,6 +13,7 @@ from zeroskip.native.parallel import with_barriers
 from zeroskip.native.polling import with_polls
 
 SYMBOL = "zs_kernel"
+PARTS = re.compile(r"\bzs_(?:load|store)_part\(")
 POINTWISE = re.compile(r"\bzs_(?:max|min|relu|abs|sign|sigmoid|gelu|swish)_[a-z]+\d+\(")
 
 
@@ -37,7 +38,7 @@ def emit(kernel: Kernel, *, count_work: bool = False) -> str:
         text.append('#include "zs_dots.h"')
     if any("zs_sort_row(" in line for line in out.lines):
         text.append('#include "zs_rows.h"')
-    parts = any("zs_store_part(" in line for line in out.functions)
+    parts = any(PARTS.search(line) for line in out.functions)
     if parts:
         text.append('#include "zs_parts.h"')
     text.append("")

@@ -84,7 +84,7 @@ def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) 
     numbers |= {
         "places": places if source else 0,
         "line": line,
-        "panel_size": places * shape.most * lanes if plan.panels else 0,
+        "panel_size": places * shape.most * lanes if plan.panels and shape.panel else 0,
         "line_tiles": tiles_of(-(-line // lanes), shape.most)[0] if line else 0,
         "row_pitch": row_pitch,
         "rows": prod(extents.ranks[r] for r in plan.rows),

@@ -333,12 +333,14 @@ def shape_in(line: Line, plan: tile.TilePlan, bound: Collection[str] = ()) -> Ti
     operand = line.used[plan.entries.tensor]
     stored = operand.size if isinstance(operand, np.ndarray) else operand.stored
     line_vectors = -(-line_of_lanes(plan, line.extents) // lanes)
+    same = line.signatures[plan.lane_access.tensor].dtype == line.dtype.name
     default = shape_of(
         width,
         line_vectors,
         prod(line.extents.ranks[rank] for rank in plan.rows),
         stored / max(operand.size, 1),
         bound=plan.entries.tensor in bound,
+        in_place=plan.in_place and same,
     )
     fixed = line.fixed
     return shape_with(default, line_vectors, fixed.rows, fixed.vectors, fixed.block)

@@ -14,11 +14,11 @@ Then, for a tile of lanes x and a row m,
 and what lies between the rows of the line (the halo) is cropped when the tile is stored.
 A matrix product, a fully connected layer and a convolution of any stride are one kernel.
 
-Where no window reaches from one lane into the next, a tile's lanes are copied into a *panel*, in
-which its vectors lie one behind the other, and an offset counts vectors of it.  `tile_shape` says
-how many rows share each load of the lanes, and how much of the staged copy is gone through before
-the next row is taken up (a *block*, which the first-level cache holds); `geometry` turns both into
-integers.
+Where no window reaches from one lane into the next, an offset counts whole lines, and a tile's
+lanes are copied into a *panel*, in which its vectors lie one behind the other.  `tile_shape` says
+whether that copy pays, how many rows share each load of the lanes, and how much of the staged copy
+is gone through before the next row is taken up (a *block*, which the first-level cache holds);
+`geometry` turns all of it into integers.
 """
 
 from __future__ import annotations
@@ -198,15 +198,18 @@ def lower_tile(
     block, row, offset, e, member = (fresh(n) for n in ("block", "row", "offset", "e", "member"))
     acc = fresh("acc")
     panel: tuple[Stmt, ...] = ()
-    at: list[Expr] = [Name(x), Name(lane), Name(offset)]
-    if plan.panels:
+    at: list[Expr] = [Name(x), Name(lane)]
+    in_panel = plan.panels and shape.panel
+    step = Name(width) if in_panel else number("line") if plan.panels else ONE
+    if in_panel:
         held = scheme.buffer(("panel",), f"{plan.lane_access.tensor}_panel", dtype, written=True)
         own = mul(Name(part), number("panel_size"))
         panel = (_panel(held, source, number, Name(x), Name(width), own),)
-        source, at = held, [own, Name(lane), mul(Name(offset), Name(width))]
+        source, at = held, [own, Name(lane)]
+    at.append(mul(Name(offset), step))
     if shape.block:
-        start = mul(Name(block), number("block_span"))
-        at.append(mul(start, Name(width)) if plan.panels else start)
+        at.append(mul(mul(Name(block), number("block_span")), step))
+    read = None if in_panel or not plan.panels else sub(number("line"), Name(x))
     columns = scheme.buffer(("columns",), f"{entries}_columns", "int64")
     rows_together = Together(
         columns,
@@ -236,7 +239,8 @@ def lower_tile(
     before = place(least(of_row, sub(number("rows"), ONE)) if there_is else of_row)
     if direct and there_is:  # the last rows may be fewer
         store = Guard(there_is, (store,))
-    update = Reduce(Held(acc, which), "+", Prod((Elem(packed, Name(e)), Elem(source, add(*at)))), 1)
+    factors = Elem(packed, Name(e)), Elem(source, add(*at), read)
+    update = Reduce(Held(acc, which), "+", Prod(factors), 1)
     work = Acc(
         acc,
         dtype,

@@ -17,17 +17,19 @@ class TileShape:
     rows : rows whose accumulators are held at once, so that each load serves several of them.
     vectors : how many vectors a tile may have; each number is a copy of the inner loops.
     block : summed places that are gone through before the next row is taken up; 0 for all.
+    panel : whether a tile's lanes are copied to where its vectors lie one behind the other.
     """
 
     vector_bytes: int
     rows: int
     vectors: tuple[int, ...]
     block: int
+    panel: bool = True
 
     @property
-    def kernel(self) -> tuple[int, int, tuple[int, ...], bool]:
+    def kernel(self) -> tuple[int, int, tuple[int, ...], bool, bool]:
         """What the C depends on."""
-        return self.vector_bytes, self.rows, self.vectors, self.block > 0
+        return self.vector_bytes, self.rows, self.vectors, self.block > 0, self.panel
 
     @property
     def most(self) -> int:
@@ -42,17 +44,25 @@ def tiles_of(line_vectors: int, most: int) -> tuple[int, tuple[int, ...]]:
 
 
 def shape_of(
-    vector_bytes: int, line_vectors: int, rows: int, density: float, *, bound: bool
+    vector_bytes: int,
+    line_vectors: int,
+    rows: int,
+    density: float,
+    *,
+    bound: bool,
+    in_place: bool = False,
 ) -> TileShape:
     """The shape for a line of so many vectors, and entries of a density in so many rows.
 
     One rule: several rows at once where columns are often shared (earlier where the few sums of
     one row would wait for each other); a block of which enough stays in the first-level cache,
     larger where its entries are fewer, since every block takes up every row again.  Entries that
-    are packed at every call come as they lie.
+    are packed at every call come as they lie.  Lanes that lie ``in_place`` are read there where a
+    place is met too seldom to be worth its copy, by wide vectors, which have masks for the last.
     """
+    panel = not in_place or vector_bytes < WIDE or rows * density >= SELDOM
     if not bound:
-        return TileShape(vector_bytes, 1, EACH, 0)
+        return TileShape(vector_bytes, 1, EACH, 0, panel)
     if vector_bytes >= WIDE:
         shared, block, shared_block = SHARED_WIDE, 0 if density < SPARSE else 256, 256
     else:
@@ -60,9 +70,10 @@ def shape_of(
         shared = SHARED_FEW if max((1, *tiles)) <= FEW else SHARED
         block, shared_block = _block(vector_bytes * max((1, *tiles)), density), 288
     if density < shared or rows < 4:
-        return TileShape(vector_bytes, 1, EACH, block)
+        return TileShape(vector_bytes, 1, EACH, block, panel)
     most = _registers(vector_bytes) // 4
-    return TileShape(vector_bytes, 4, tiles_of(line_vectors, most)[1] or (1,), shared_block)
+    each = tiles_of(line_vectors, most)[1] or (1,)
+    return TileShape(vector_bytes, 4, each, shared_block, panel)
 
 
 def _block(tile_bytes: int, density: float) -> int:
@@ -94,6 +105,9 @@ def shape_with(
 
 EACH = tuple(range(1, 9))
 """Up to 8 accumulators hide the latency of a multiply-add (4 cycles, two a cycle)."""
+
+SELDOM = 8
+"""Entries of a place (rows times density) below which its lanes are not worth copying."""
 
 SPARSE = 0.03
 """Density below which a row of a block holds too few entries to be taken up for (wide vectors)."""

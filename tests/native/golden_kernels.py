@@ -94,6 +94,9 @@ def _kernels() -> dict[str, str]:
             spmm, {"A": ones(4, 5, format="CSR"), "B": ones(5, 6, format="CSR")}, hits=True
         ),
         "spmm_bound": schedule(spmm, {"A": square, "B": ones(40, 40)}, bound=("A",)),
+        "spmm_in_place": schedule(
+            spmm, {"A": ones(4, 40, format="CSR"), "B": ones(40, 40)}, bound=("A",)
+        ),
         "conv_bound": schedule(conv, wide, bound=("F",)),
         "spmm_tiled": schedule(spmm, {"A": ones(40, 40, format="CSR"), "B": ones(40, 40)}),
         "conv_weights": walk(

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from judges import Call, agree, line_of, prepare, prime
 from numpy.lib.stride_tricks import sliding_window_view
 
+import zeroskip as zs
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import engine, packing, schedules, tile
@@ -23,6 +24,8 @@ SHAPES = [
     TileShape(64, 4, FEW, 5),
     TileShape(32, 2, FEW, 0),
     TileShape(16, 3, FEW, 2),
+    TileShape(64, 1, EACH, 0, panel=False),
+    TileShape(32, 4, FEW, 5, panel=False),
 ]
 
 DTYPES = ["float32", "float64", "int32", "int64"]
@@ -255,6 +258,25 @@ def test_rows_go_together_where_their_columns_are_often_shared():
     unbound = shape_of(64, 13, 512, 0.5, bound=False)
     assert unbound == TileShape(64, 1, EACH, 0)
     assert shape_of(32, 13, 3, 0.5, bound=True).rows == 1  # there are no four
+
+
+def test_lanes_stay_where_they_lie_where_they_are_seldom_met():
+    def panel(density, *, width=64, in_place=True):
+        return shape_of(width, 13, 512, density, bound=True, in_place=in_place).panel
+
+    assert [panel(d) for d in (0.001, 0.01, 0.1, 0.8)] == [False, False, True, True]
+    assert panel(0.01, in_place=False)  # it is to be staged anyhow
+    assert panel(0.01, width=32)  # no masks for the last vector
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("n", [1, 16, 21])
+def test_what_is_read_in_place_is_of_the_type_of_the_sums(dtype, n):
+    rng = np.random.default_rng(n)
+    weights = np.where(rng.random((5, 60)) < 0.1, 2.0, 0).astype("float32")
+    x = rng.integers(-4, 5, (60, n)).astype(dtype)
+    bound = zs.layer("O[m,n] = W[m,k] * X[k,n]").bind(W=zs.tensor(weights, "CSR"))
+    np.testing.assert_array_equal(bound(X=x), weights @ x.astype("float64"))
 
 
 def test_rows_go_together_earlier_where_sums_are_few():

@@ -23,8 +23,9 @@ WANT = A.toarray() @ B
 
 @pytest.fixture(autouse=True)
 def fresh(tmp_path):
-    """A cache of its own, so that nothing was measured before."""
-    with settings.using(cache_dir=tmp_path / "cache"):
+    """A cache of its own, so that nothing was measured before; and one width on every machine, as
+    the default that candidates are compared with depends on it."""
+    with settings.using(cache_dir=tmp_path / "cache", vector_bytes=32):
         yield tmp_path / "cache"
 
 
