@@ -18,6 +18,10 @@ SUMS = 4
 """Vectors of sums over a range or under a bitmask: as many as a multiply-add takes cycles."""
 
 
+GATHERED = {("float32", "float32", place) for place in ("uint16", "int32")}
+"""Arithmetic, values and coordinates of which 64 bytes are picked at once: zs_picked_…()."""
+
+
 def dot(node: Loop, out: CWriter) -> None:
     """Whole vectors of products, then those that are left; each lane has a sum of its own."""
     over = node.over
@@ -85,6 +89,11 @@ def _compressed(node: Loop, over: Stored, factors: tuple[Factor, ...], out: CWri
 def _picked(factor: Factor, name: str, var: str, crd: str, p: str, out: CWriter) -> str:
     """A vector of what the coordinates of the next entries say."""
     text = value(factor.value, out.values)
+    if _gathers(factor, text, var, crd, out):
+        assert isinstance(factor.value, Elem)
+        of = f"{out.kernel.dtype}_{out.kernel.vector_bytes}_{out.values.dtypes[crd]}"
+        out.line(f"const zs_vec {name} = zs_picked_{of}({factor.value.array}, {crd} + {p});")
+        return name
     lanes = out.kernel.vector_bytes // _itemsize(out.kernel.dtype)
     at = [f"{crd}[{p}]", *(f"{crd}[{p} + {k}]" for k in range(1, lanes))]
     each = [re.sub(rf"\b{var}\b", one, text) for one in at]
@@ -93,6 +102,14 @@ def _picked(factor: Factor, name: str, var: str, crd: str, p: str, out: CWriter)
         out.line(f"    {', '.join(each[k : k + 2])},")
     out.line("};")
     return name
+
+
+def _gathers(factor: Factor, text: str, var: str, crd: str, out: CWriter) -> bool:
+    """Whether zs_dots.h has what picks the values of an array at the coordinates themselves."""
+    if not isinstance(factor.value, Elem) or text != f"{factor.value.array}[{var}]":
+        return False
+    types = (out.kernel.dtype, out.values.dtypes[factor.value.array], out.values.dtypes[crd])
+    return out.kernel.vector_bytes == 64 and types in GATHERED
 
 
 def _bitmask(node: Loop, over: Stored, factors: tuple[Factor, ...], out: CWriter) -> None:

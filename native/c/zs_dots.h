@@ -130,23 +130,81 @@ ZS_DEFINE_TYPES(ZS_DEFINE_ADD_SPREAD, 32)
 
 #ifdef __AVX512F__
 /* The destination is zeroed first: Zen 4 waits for its old value although none of it is kept. */
-#define ZS_DEFINE_ADD_SPREAD_AVX512(NAME, TYPE, MASK, EXPAND, MOVE)                         \
+#define ZS_EXPAND_AVX512(EXPAND, spread, values, mask)                                      \
+    __asm__("vpxord %0, %0, %0\n\t" EXPAND " %1, %0%{%2%}%{z%}"                             \
+            : "=&v"(spread) : "v"(values), "Yk"(mask))
+/* A mask is moved by name: gcc would shift it among mask registers, and bring it back to count it. */
+#define ZS_SET_AVX512(set, mask) __asm__("kmovw %1, %0" : "=Yk"(set) : "r"(mask))
+/* Floats are multiplied and added under the mask itself, in one instruction. */
+#define ZS_DEFINE_ADD_SPREAD_FLOAT_AVX512(NAME, EXPAND, ADD)                          \
+    ZS_INLINE zs_##NAME##x64 zs_add_spread_##NAME##_64(                                     \
+        zs_##NAME##x64 sum, zs_##NAME##x64 values, zs_##NAME##x64 x, unsigned mask)         \
+    {                                                                                       \
+        zs_##NAME##x64 spread;                                                              \
+        uint16_t set;                                                                       \
+        ZS_SET_AVX512(set, mask);                                                           \
+        ZS_EXPAND_AVX512(EXPAND, spread, values, set);                                      \
+        __asm__(ADD " %2, %1, %0%{%3%}" : "+v"(sum) : "v"(spread), "vm"(x), "Yk"(set));     \
+        return sum;                                                                         \
+    }
+#define ZS_DEFINE_ADD_SPREAD_AVX512(NAME, EXPAND, MOVE)                               \
     ZS_INLINE zs_##NAME##x64 zs_add_spread_##NAME##_64(                                     \
         zs_##NAME##x64 sum, zs_##NAME##x64 values, zs_##NAME##x64 x, unsigned mask)         \
     {                                                                                       \
         zs_##NAME##x64 spread, held;                                                        \
-        __asm__("vpxord %0, %0, %0\n\t" EXPAND " %1, %0%{%2%}%{z%}"                         \
-                : "=&v"(spread) : "v"(values), "Yk"((MASK)mask));                           \
-        __asm__(MOVE " %1, %0%{%2%}%{z%}" : "=v"(held) : "v"(x), "Yk"((MASK)mask));         \
+        uint16_t set;                                                                       \
+        ZS_SET_AVX512(set, mask);                                                           \
+        ZS_EXPAND_AVX512(EXPAND, spread, values, set);                                      \
+        __asm__(MOVE " %1, %0%{%2%}%{z%}" : "=v"(held) : "v"(x), "Yk"(set));                \
         return sum + spread * held;                                                         \
     }
-ZS_DEFINE_ADD_SPREAD_AVX512(float32, float, uint16_t, "vexpandps", "vmovaps")
-ZS_DEFINE_ADD_SPREAD_AVX512(float64, double, uint8_t, "vexpandpd", "vmovapd")
-ZS_DEFINE_ADD_SPREAD_AVX512(int32, int32_t, uint16_t, "vpexpandd", "vmovdqa32")
-ZS_DEFINE_ADD_SPREAD_AVX512(int64, int64_t, uint8_t, "vpexpandq", "vmovdqa64")
-ZS_DEFINE_ADD_SPREAD_AVX512(uint64, uint64_t, uint8_t, "vpexpandq", "vmovdqa64")
+ZS_DEFINE_ADD_SPREAD_FLOAT_AVX512(float32, "vexpandps", "vfmadd231ps")
+ZS_DEFINE_ADD_SPREAD_FLOAT_AVX512(float64, "vexpandpd", "vfmadd231pd")
+ZS_DEFINE_ADD_SPREAD_AVX512(int32, "vpexpandd", "vmovdqa32")
+ZS_DEFINE_ADD_SPREAD_AVX512(int64, "vpexpandq", "vmovdqa64")
+ZS_DEFINE_ADD_SPREAD_AVX512(uint64, "vpexpandq", "vmovdqa64")
 #else
 ZS_DEFINE_TYPES(ZS_DEFINE_ADD_SPREAD, 64)
+#endif
+
+/* ---- picking ------------------------------------------------------------------------- */
+
+/*
+ * zs_picked_TYPE_BYTES_PLACE() - the values of 'from' at the next places from 'at' on, a lane each.
+ *
+ * Places are of type PLACE and not negative; as many are read as the vector has lanes.
+ */
+#define ZS_DEFINE_PICKED(NAME, TYPE, BYTES, PLACE, CPLACE)                                  \
+    ZS_INLINE zs_##NAME##x##BYTES zs_picked_##NAME##_##BYTES##_##PLACE(const TYPE *from,    \
+                                                                       const CPLACE *at)    \
+    {                                                                                       \
+        zs_##NAME##x##BYTES x = {0};                                                        \
+        for (size_t i = 0; i < BYTES / sizeof(TYPE); i++)                                   \
+            x[i] = from[at[i]];                                                             \
+        return x;                                                                           \
+    }
+
+#ifdef __AVX512F__
+#define ZS_DEFINE_PICKED_AVX512(PLACE, CPLACE)                                              \
+    ZS_INLINE zs_float32x64 zs_picked_float32_64_##PLACE(const float *from, const CPLACE *at) \
+    {                                                                                       \
+        typedef ZS_VECTOR(CPLACE, 16 * sizeof(CPLACE)) places;                              \
+        typedef int32_t wide __attribute__((vector_size(64)));                              \
+        const wide offset = __builtin_convertvector(*(const places *)at, wide);             \
+        zs_float32x64 x;                                                                    \
+        uint16_t all;                                                                       \
+        __asm__("kxnorw %1, %1, %1\n\t"                                                     \
+                "vpxord %0, %0, %0\n\t"                                                     \
+                "vgatherdps (%2,%3,4), %0%{%1%}"                                            \
+                : "=&v"(x), "=&Yk"(all)                                                     \
+                : "r"(from), "v"(offset), "m"(*(const float(*)[])from));                    \
+        return x;                                                                           \
+    }
+ZS_DEFINE_PICKED_AVX512(uint16, uint16_t)
+ZS_DEFINE_PICKED_AVX512(int32, int32_t)
+#else
+ZS_DEFINE_PICKED(float32, float, 64, uint16, uint16_t)
+ZS_DEFINE_PICKED(float32, float, 64, int32, int32_t)
 #endif
 
 /* ---- widening ------------------------------------------------------------------------ */

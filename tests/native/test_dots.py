@@ -1,5 +1,7 @@
 """The dots schedule before the three judges: lanes of a vector share the entries of a fiber."""
 
+import platform
+
 import numpy as np
 import pytest
 from generator import random_array
@@ -15,6 +17,7 @@ from zeroskip.native import dots, engine, schedules
 from zeroskip.native import settings as native_settings
 from zeroskip.native.fixed import Schedule
 from zeroskip.native.interpret import interpret
+from zeroskip.native.load import load
 from zeroskip.native.prepared import run
 from zeroskip.native.reference import evaluate
 from zeroskip.native.show import show
@@ -205,3 +208,59 @@ def test_the_nest_says_who_shares_what():
     text = show(prepared.lowered.kernel)
     assert "for k, pW_k in W.k[m]:  # bitmask, lanes share the entries" in text
     assert "# dots: W" in text
+
+
+@pytest.mark.parametrize("flags", [(), ("-mno-avx512f",), ("-mno-avx512f", "-mno-avx2")])
+@pytest.mark.parametrize("place", ["uint16", "int32"])
+def test_values_are_picked_as_numpy_takes_them(flags, place):
+    skip_elsewhere(flags)
+    pick = f"zs_picked_float32_64_{place}(args->buf[0], args->buf[1])"
+    rng = np.random.default_rng(13)
+    most = 2**16 if place == "uint16" else 2**17
+    from_, at = rng.standard_normal(most, np.float32), rng.integers(0, most, 16).astype(place)
+    at[:2] = 0, most - 1
+    assert np.array_equal(vector(flags, pick, [from_, at], np.float32), from_[at])
+
+
+@pytest.mark.parametrize("flags", [(), ("-mno-avx512f",), ("-mno-avx512f", "-mno-avx2")])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64", "uint64"])
+@pytest.mark.parametrize("bytes_", WIDTHS)
+def test_values_are_spread_to_the_lanes_of_a_mask(flags, dtype, bytes_):
+    """Lanes without a bit stay as they are, whatever stands there."""
+    skip_elsewhere(flags)
+    lanes = bytes_ // np.dtype(dtype).itemsize
+    kind, rng = f"zs_{dtype}x{bytes_}", np.random.default_rng(14)
+    sum_, values, x = (rng.integers(0, 99, lanes).astype(dtype) for _ in range(3))
+    for mask in [0, 1, 2**lanes - 1, *map(int, rng.integers(0, 2**lanes, 9))]:
+        bits = (mask >> np.arange(lanes) & 1).astype(bool)
+        given = [sum_, values, x.copy()]
+        if dtype.startswith("float"):
+            given[2][~bits] = np.inf
+            given[0][0] = -0.0
+        loaded = ", ".join(f"*(const {kind} *)args->buf[{i}]" for i in range(3))
+        spread = f"zs_add_spread_{dtype}_{bytes_}({loaded}, (unsigned)args->dim[0])"
+        want = given[0].copy()
+        want[bits] += values[: bits.sum()] * x[bits]
+        made = vector(flags, spread, given, dtype, mask)
+        assert np.array_equal(made, want)
+
+
+def skip_elsewhere(flags):
+    if flags and platform.machine() not in ("x86_64", "AMD64"):
+        pytest.skip("these are flags of x86 compilers")
+
+
+def vector(flags, expression, buffers, dtype, *dims):
+    """What an expression of zs_dots.h gives, by the instructions that the flags leave."""
+    text = f"""#include "zs_dots.h"
+int32_t zs_kernel(zs_args *args)
+{{
+    const __typeof__({expression}) made = {expression};
+    __builtin_memcpy(args->buf[{len(buffers)}], &made, sizeof made);
+    return ZS_OK;
+}}
+"""
+    size = 64 if "picked" in expression else buffers[0].nbytes
+    made = np.zeros(size // np.dtype(dtype).itemsize, dtype)
+    load(text, "zs_kernel", flags).prepare([*buffers, made], dims).call()
+    return made

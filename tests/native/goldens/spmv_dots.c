@@ -30,16 +30,7 @@ int32_t zs_kernel(zs_args *args)
         const int64_t pA_j_end = A_j_pos[i + 1];
         zs_vec sums = {};
         for (; pA_j + LANES <= pA_j_end; pA_j += LANES) {
-            const zs_vec picked = {
-                x_vals[A_j_crd[pA_j]], x_vals[A_j_crd[pA_j + 1]],
-                x_vals[A_j_crd[pA_j + 2]], x_vals[A_j_crd[pA_j + 3]],
-                x_vals[A_j_crd[pA_j + 4]], x_vals[A_j_crd[pA_j + 5]],
-                x_vals[A_j_crd[pA_j + 6]], x_vals[A_j_crd[pA_j + 7]],
-                x_vals[A_j_crd[pA_j + 8]], x_vals[A_j_crd[pA_j + 9]],
-                x_vals[A_j_crd[pA_j + 10]], x_vals[A_j_crd[pA_j + 11]],
-                x_vals[A_j_crd[pA_j + 12]], x_vals[A_j_crd[pA_j + 13]],
-                x_vals[A_j_crd[pA_j + 14]], x_vals[A_j_crd[pA_j + 15]],
-            };
+            const zs_vec picked = zs_picked_float32_64_uint16(x_vals, A_j_crd + pA_j);
             sums += *(const zs_vec *)(A_vals + pA_j) * picked;
         }
         acc += zs_lane_sum_float32_64(sums);
