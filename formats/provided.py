@@ -6,8 +6,13 @@ package hands both in when it is imported, and each is loaded when it is first u
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
+
+IMPORTED_NS = time.time_ns()
+"""When the package was imported, in nanoseconds since the epoch: this module is the first of its
+rooms, so that a source file that has not changed since is the one that was imported."""
 
 _load: Callable[[], Any] | None = None
 _load_codecs: Callable[[], Any] | None = None

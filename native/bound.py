@@ -19,10 +19,9 @@ from zeroskip.native.fixed import OPEN, Schedules, fixed_by_result
 from zeroskip.native.kept import Kept
 from zeroskip.native.lines import Line, kind_of, line_of
 from zeroskip.native.load import Invocation, KernelFailure
-from zeroskip.native.lower import Lowered
 from zeroskip.native.order import Order, Orders
 from zeroskip.native.pool import team
-from zeroskip.native.prepared import Slots, array_of, explained, invocation
+from zeroskip.native.prepared import Prepared, Slots, array_of, explained, invocation
 from zeroskip.native.recent import Recent
 from zeroskip.native.results import target_for
 from zeroskip.native.schedules import kernel_of, settled
@@ -43,7 +42,7 @@ class Ready:
     counts : (slot, fresh operand) of numbers of stored entries.
     plain : slots of the fresh operands, in their order, and of the result, where these are arrays
         as they come and the kernel has so little to do that one thread runs it unseen; else None.
-    lowered, slots : what the struct points at, kept alive; they tell what a failure means.
+    prepared, slots : what the struct points at, kept alive; they tell what a failure means.
     kept : the operands, kept alive too.
     """
 
@@ -54,7 +53,7 @@ class Ready:
     plain: tuple[int, ...] | None
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    lowered: Lowered
+    prepared: Prepared
     slots: Slots
     kept: object
 
@@ -76,7 +75,7 @@ class Ready:
         try:
             self.call.call(long=self.slots.long, through=team(self.slots.parts))
         except KernelFailure as cause:
-            raise explained(self.lowered, cause, self.slots.shapes) from cause
+            raise explained(self.prepared.lowered, cause, self.slots.shapes) from cause
 
 
 class Bound:
@@ -197,7 +196,7 @@ class Bound:
                 done = ready.call.again(ready.plain, (*arrays, result))  # type: ignore[arg-type]
         except KernelFailure as cause:
             idle.append(ready)
-            raise explained(ready.lowered, cause, ready.slots.shapes) from cause
+            raise explained(ready.prepared.lowered, cause, ready.slots.shapes) from cause
         idle.append(ready)
         return result if done else None
 
@@ -273,10 +272,10 @@ class Bound:
             return None  # the entries are fresh, and packed anew by every call
         prepared, filled = kernel_of(line, schedule, target, self.held)
         call = invocation(prepared, filled)
-        if call is None or prepared.lowered.scalars:
+        if call is None or prepared.layout.scalars:
             return None
-        lowered = prepared.lowered
-        at = {key: slot for slot, key in enumerate(lowered.buffers)}
+        layout = prepared.layout
+        at = {key: slot for slot, key in enumerate(layout.buffers)}
         result = at["vals", line.name]
         fresh = [
             (slot, key)
@@ -285,7 +284,7 @@ class Bound:
         ]
         counts = [
             (slot, str(key[1]))
-            for slot, key in enumerate(lowered.dims)
+            for slot, key in enumerate(layout.dims)
             if key[0] == "stored" and key[1] in self.rest
         ]
         plain = None
@@ -299,7 +298,7 @@ class Bound:
             plain,
             line.shape,
             line.result,
-            lowered,
+            prepared,
             filled,
             operands,
         )

@@ -5,7 +5,8 @@ The cache is one directory of the user's own.  For each key it holds
     KEY.so    the object as the compiler left it, then a trailer: MAGIC and the SHA-256 of
               the key and of every byte before the trailer
     KEY.c     the text that it was made from, for people
-    KIND-KEY.bin    what another room keeps here (`zeroskip.native.filed`)
+    KIND-KEY.bin    what is kept here beside objects (`zeroskip.native.filed`)
+    tuned-KEY.json    the fastest schedule of a class of calls (`zeroskip.native.winners`)
 
 The trailer is part of the file, so object and digest become visible in one rename, and ten
 processes that build the same kernel at once need no lock: each publishes a whole file, the
@@ -41,10 +42,10 @@ TRAILER_BYTES = len(MAGIC) + hashlib.sha256().digest_size
 
 # The time of last use is refreshed at most this often; trimming needs no finer clock.
 TOUCH_SECONDS = 3600
-# A build directory older than this was left by a process that died.
+# A build directory, or a temporary file, older than this was left by a process that died.
 STALE_SECONDS = 3600
 # What the cap counts.
-SUFFIXES = (".so", ".c", ".bin")
+SUFFIXES = (".so", ".c", ".bin", ".json")
 # Trimming goes down to this share of the cap, so that it does not run at every build.
 TRIM_TO = 0.8
 
@@ -187,7 +188,7 @@ class Cache:
         with os.scandir(self.directory) as places:
             for place in places:
                 key, suffix = os.path.splitext(place.name)
-                if suffix in SUFFIXES:
+                if suffix in SUFFIXES and not key.startswith("toolchain-"):
                     try:
                         about = place.stat(follow_symlinks=False)
                     except OSError:
@@ -223,13 +224,18 @@ class Cache:
                 os.unlink(self.directory / f"{key}{suffix}")
 
     def _remove_stale_builds(self) -> None:
-        for place in self.directory.glob("build-*"):
+        for place in (*self.directory.glob("build-*"), *self.directory.glob("*.tmp")):
             try:
-                age = time.time() - place.stat().st_mtime
+                about = place.lstat()
             except OSError:
                 continue
-            if age > STALE_SECONDS:
+            if time.time() - about.st_mtime <= STALE_SECONDS:
+                continue
+            if stat.S_ISDIR(about.st_mode):
                 shutil.rmtree(place, ignore_errors=True)
+            else:
+                with contextlib.suppress(OSError):
+                    place.unlink()
 
 
 def is_whole(key: str, data: bytes) -> bool:

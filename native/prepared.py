@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 
 from zeroskip.einsum_spec.extents import Extents
+from zeroskip.einsum_spec.form import Form
 from zeroskip.errors import CompilerError, KernelError
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native import load
+from zeroskip.native import filed_kernels, load
 from zeroskip.native.arguments import Array, Operand, densify, values
 from zeroskip.native.effort import effort
-from zeroskip.native.emit import SYMBOL
+from zeroskip.native.emit import SYMBOL, emit
+from zeroskip.native.filed_kernels import Layout, layout_of
 from zeroskip.native.interpret import interpret
 from zeroskip.native.lower import Lowered
 from zeroskip.native.pool import team
@@ -28,24 +30,60 @@ MOST_RANKS = 32
 BACKENDS = ("c", "interpreter", "numpy")
 
 
-@dataclass(frozen=True, slots=True)
 class Prepared:
-    """A lowered kernel and its C text."""
+    """A kernel's C text, and what a call has to know of it.
 
-    lowered: Lowered
-    c_text: str
-    dtype: np.dtype[Any]
+    lowered : the kernel, or how to lower it; that is done when it is first asked for.
+    c_text : emitted from it.
+    dtype : of its arithmetic.
+    layout : of its slots; that of ``lowered`` where it is not given.
+    """
+
+    __slots__ = ("_lower", "_lowered", "c_text", "dtype", "layout")
+
+    def __init__(
+        self,
+        lowered: Lowered | Callable[[], Lowered],
+        c_text: str,
+        dtype: np.dtype[Any],
+        layout: Layout | None = None,
+    ) -> None:
+        known = lowered if isinstance(lowered, Lowered) else None
+        self._lowered = known
+        self._lower = lowered
+        self.c_text = c_text
+        self.dtype = dtype
+        self.layout = layout_of(self.lowered) if layout is None else layout
+
+    @property
+    def lowered(self) -> Lowered:
+        """The loop nest, and what its slots stand for."""
+        if self._lowered is None:
+            assert not isinstance(self._lower, Lowered)
+            self._lowered = self._lower()
+        return self._lowered
 
 
 _remembered: Recent[Key, Prepared] = Recent(load.MOST_KERNELS)
 
 
-def remember(key: Key, build: Callable[[], Prepared]) -> Prepared:
-    """The kernel of ``key``: lowered once, as long as a process remembers it."""
+def remember(key: Key, dtype: np.dtype[Any], build: Callable[[], Lowered]) -> Prepared:
+    """The kernel of ``key``: lowered once, as long as a process remembers it, and emitted once, as
+    long as the cache directory does.
+
+    build : lowers it; must hold no operands, for it is kept.
+    """
     found = _remembered.get(key)
     if found is None:
-        made = build()
-        check_limits(made.lowered)
+        parts = filed_kernels.key_parts(key)
+        filed = filed_kernels.recall(parts)
+        if filed is not None:
+            made = Prepared(build, filed.c_text, dtype, filed.layout)
+        else:
+            made = Prepared(build(), "", dtype)
+            check_limits(made.lowered)
+            made.c_text = emit(made.lowered.kernel)
+            filed_kernels.remember(parts, filed_kernels.Filed(made.layout, made.c_text))
         found = _remembered.keep(key, made)
     return found
 
@@ -87,25 +125,26 @@ class Slots:
 
 
 def slots(
+    form: Form,
     prepared: Prepared,
     operands: Mapping[str, Operand],
     extents: Extents,
     arrays: Mapping[Key, Array],
     numbers: Mapping[str, int],
 ) -> Slots:
-    """Resolve each slot.
+    """Resolve each slot of the kernel of a form.
 
     arrays : those that are no operand's (result, scratch, packed entries), by `Scheme` key.
     numbers : integers of the tiled schedule.
     """
-    lowered = prepared.lowered
+    layout = prepared.layout
     buffers = [
         arrays[key].reshape(-1) if key in arrays else array_of(key, operands)
-        for key in lowered.buffers
+        for key in layout.buffers
     ]
-    dims = [_number(key, operands, extents, numbers) for key in lowered.dims]
-    scalars = [np.asarray(densify(operands[name])).item() for name in lowered.scalars]
-    long, parts = effort(lowered.form, operands, extents, lowered.rate)
+    dims = [_number(key, operands, extents, numbers) for key in layout.dims]
+    scalars = [np.asarray(densify(operands[name])).item() for name in layout.scalars]
+    long, parts = effort(form, operands, extents, layout.rate)
     return Slots(buffers, dims, scalars, extents.shapes, long, parts)
 
 
@@ -114,8 +153,7 @@ def invocation(prepared: Prepared, filled: Slots) -> load.Invocation | None:
     kernel = compiled(prepared)
     if kernel is None:
         return None
-    kinds = [kind for _, kind in prepared.lowered.kernel.parameters]
-    pairs = list(zip(filled.parameters, kinds, strict=True))
+    pairs = list(zip(filled.parameters, prepared.layout.kinds, strict=True))
     reals = [x for x, kind in pairs if kind == "real"]
     wholes = [(int(x) + 2**63) % 2**64 - 2**63 for x, kind in pairs if kind != "real"]
     return kernel.prepare(filled.buffers, filled.dims, reals, wholes)

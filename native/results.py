@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -19,7 +20,6 @@ from zeroskip.native import assemble, rows
 from zeroskip.native.arguments import Array, Operand, densify
 from zeroskip.native.conversions import refused
 from zeroskip.native.dtypes import LOGICAL, identity
-from zeroskip.native.emit import emit
 from zeroskip.native.estimate import most_products
 from zeroskip.native.forms import is_joint
 from zeroskip.native.lines import Line
@@ -188,15 +188,13 @@ def rows_kernel(line: Line, chosen: rows.Assembly, room: int = 0) -> tuple[Prepa
     only_plain(line, f"the entries of {line.name} are gathered row by row, by a plain walk.")
     key = ("rows", chosen.outer, chosen.index, vector_bytes(), *line.key)
 
-    def build() -> Prepared:
-        lowered = assemble.lower_rows(line.form, line.signatures, line.dtype.name, chosen)
-        return Prepared(lowered, emit(lowered.kernel), line.dtype)
-
+    what = line.form, line.signatures, line.dtype.name
+    build = partial(assemble.lower_rows, *what, chosen)
     room = room or _first_room(line, chosen)
     start = identity(line.form.reduction or "+", line.dtype) if is_joint(line.form) else 0
     arrays = assemble.scratch(line.name, chosen, line.extents.ranks, line.dtype, start)
     arrays |= assemble.appended(line.name, chosen, room, line.stored)
-    prepared = remember(key, build)
+    prepared = remember(key, line.dtype, build)
     return prepared, filled(line, prepared, arrays, {"room": room})
 
 
@@ -224,7 +222,7 @@ def _assembled(
     while True:
         prepared, given = rows_kernel(line, chosen, room)
         run(prepared, given, backend)
-        held = dict(zip(prepared.lowered.buffers, given.buffers, strict=True))
+        held = dict(zip(prepared.layout.buffers, given.buffers, strict=True))
         ends, places, values = held["ends",], held["inners",], held["vals", line.name]
         entries = int(ends[-1])
         if entries <= len(places):

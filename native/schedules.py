@@ -14,7 +14,6 @@ from zeroskip.errors import KernelError
 from zeroskip.formats.level_data import check_room
 from zeroskip.native import dots, lanes, load, settings, tile
 from zeroskip.native.arguments import Array, densify
-from zeroskip.native.emit import emit
 from zeroskip.native.fixed import Schedule
 from zeroskip.native.geometry import SLACK, geometry, line_of_lanes
 from zeroskip.native.lines import Line
@@ -210,7 +209,7 @@ def filled(
     line: Line, prepared: Prepared, arrays: Mapping[Key, Array], numbers: Mapping[str, int]
 ) -> Slots:
     """The slots of a line's kernel, for no more threads than are fixed."""
-    found = slots(prepared, line.used, line.extents, arrays, numbers)
+    found = slots(line.form, prepared, line.used, line.extents, arrays, numbers)
     most = line.fixed.threads
     return found if most is None else replace(found, parts=min(found.parts, most))
 
@@ -220,7 +219,7 @@ def targets(line: Line, prepared: Prepared, target: Array) -> dict[Key, Array]:
     arrays: dict[Key, Array] = {("vals", line.name): target}
     byte, whole = np.dtype(np.uint8), np.dtype(np.int64)
     for key, dtype in (("mark", byte), ("visits", whole), ("sums", line.dtype)):
-        if (key, line.name) in prepared.lowered.buffers:
+        if (key, line.name) in prepared.layout.buffers:
             what = key if key == "sums" else "marks"
             check_room(prod(line.shape), dtype.itemsize, f"the {what} of {line.name}", IN_PARTS)
             arrays[key, line.name] = np.empty(line.shape, dtype)
@@ -231,19 +230,17 @@ def walk(line: Line, *, hits: bool = False, accumulate: bool = False, width: int
     """The plain walk; hits: with marks of what it wrote; width: in dots, bytes of vectors."""
     key = (*line.key, hits, accumulate, width)
 
-    def build() -> Prepared:
-        lowered = lower(
-            line.form,
-            line.signatures,
-            line.dtype.name,
-            hits=hits,
-            accumulate=accumulate,
-            order=line.order,
-            vector_bytes=width,
-        )
-        return Prepared(lowered, emit(lowered.kernel), line.dtype)
-
-    return remember(key, build)
+    build = partial(
+        lower,
+        line.form,
+        line.signatures,
+        line.dtype.name,
+        hits=hits,
+        accumulate=accumulate,
+        order=line.order,
+        vector_bytes=width,
+    )
+    return remember(key, line.dtype, build)
 
 
 def in_lanes(line: Line, plan: lanes.LanePlan, target: Array) -> tuple[Prepared, Slots]:
@@ -254,12 +251,8 @@ def in_lanes(line: Line, plan: lanes.LanePlan, target: Array) -> tuple[Prepared,
     kept = {a.tensor: a for a in plan.staged if _is_kept(line, a.tensor)}
     key = ("lanes", plan.rank, width, vectors, *kept, "of", *line.key)
 
-    def build() -> Prepared:
-        lowered = lanes.lower_lanes(
-            plan, line.signatures, line.dtype.name, width, vectors, frozenset(kept)
-        )
-        return Prepared(lowered, emit(lowered.kernel), line.dtype)
-
+    what = plan, line.signatures, line.dtype.name
+    build = partial(lanes.lower_lanes, *what, width, vectors, frozenset(kept))
     numbers = lanes.numbers(plan, line.extents, per_vector, most)
     rows = prod(line.extents.ranks[rank] for rank in plan.rows)
     sizes = {
@@ -282,7 +275,7 @@ def in_lanes(line: Line, plan: lanes.LanePlan, target: Array) -> tuple[Prepared,
             )
         else:
             arrays["staged", tensor] = aligned_zeros(size, line.dtype)
-    prepared = remember(key, build)
+    prepared = remember(key, line.dtype, build)
     return prepared, filled(line, prepared, arrays, numbers)
 
 
@@ -298,10 +291,8 @@ def tiled(
     made = geometry(plan, line.extents, shape, line.dtype.itemsize)
     key = ("tile", shape.kernel, made.offset_dtype, *line.key)
 
-    def build() -> Prepared:
-        lowered = tile.lower_tile(plan, line.signatures, line.dtype.name, shape, made.offset_dtype)
-        return Prepared(lowered, emit(lowered.kernel), line.dtype)
-
+    what = plan, line.signatures, line.dtype.name
+    build = partial(tile.lower_tile, *what, shape, made.offset_dtype)
     staged = 0 if plan.in_place else made.staged_elements
     rows = 0 if plan.direct and line.stored == line.dtype else made.row_elements
     threads = settings.current().threads
@@ -321,7 +312,7 @@ def tiled(
         ("packed",): packed.values.astype(line.dtype, copy=False),
         ("vals", line.name): target,
     }
-    prepared = remember(key, build)
+    prepared = remember(key, line.dtype, build)
     found = filled(line, prepared, arrays, made.numbers)
     return prepared, replace(found, parts=min(found.parts, threads))  # each with its own panel
 

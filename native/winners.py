@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 import warnings
 from collections.abc import Collection
 from dataclasses import asdict
@@ -16,7 +17,7 @@ from zeroskip.errors import CacheError, KernelError, TensorError
 from zeroskip.formats.files import write_whole
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import settings, toolchain
-from zeroskip.native.cache import key_of, own_directory
+from zeroskip.native.cache import TOUCH_SECONDS, key_of, own_directory, touch
 from zeroskip.native.fixed import Schedule
 from zeroskip.native.lines import Line
 from zeroskip.native.vectors import vector_bytes
@@ -52,6 +53,8 @@ def recall(key: str) -> Schedule | None:
     try:
         path = _path(key)
         text = path.read_text(encoding="utf-8")
+        if time.time() - path.stat().st_mtime > TOUCH_SECONDS:
+            touch(path)
     except (CacheError, OSError):
         return None
     except UnicodeDecodeError:

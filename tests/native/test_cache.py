@@ -364,3 +364,35 @@ def test_ten_processes_at_once_on_an_empty_cache(tmp_path):
     for i in range(8):
         assert kernels.find(key_of(str(i))) is not None
     assert len(os.listdir(directory)) == 16
+
+
+def test_what_killed_processes_left_is_removed_when_it_is_old(tmp_path):
+    kernels = cache.Cache(tmp_path / "cache", 2**20)
+    old, new = (kernels.directory / f".kernel-1.bin.{name}.tmp" for name in ("old", "new"))
+    long_ago = time.time() - 2 * cache.STALE_SECONDS
+    for path in (old, new):
+        path.write_bytes(b"half")
+    aside = tmp_path / "aside"
+    aside.write_text("of somebody")
+    link = kernels.directory / "link.tmp"
+    link.symlink_to(aside)
+    os.utime(old, (long_ago, long_ago))
+    os.utime(link, (long_ago, long_ago), follow_symlinks=False)
+    kernels.trim()
+    assert not old.exists()
+    assert not link.is_symlink()
+    assert new.exists()
+    assert aside.exists()
+
+
+def test_tuned_schedules_count_and_the_compiler_that_was_asked_stays(tmp_path):
+    kernels = cache.Cache(tmp_path / "cache", 1000)
+    for number in range(4):
+        path = kernels.directory / f"tuned-{number}.json"
+        path.write_bytes(bytes(400))
+        os.utime(path, (1000 + number, 1000 + number))
+    asked = kernels.directory / "toolchain-1.json"
+    asked.write_bytes(bytes(4000))
+    assert kernels.trim() == 2
+    left = {path.name for path in kernels.directory.iterdir()}
+    assert left == {"tuned-2.json", "tuned-3.json", "toolchain-1.json"}
