@@ -78,6 +78,22 @@ class Ready:
             raise explained(self.prepared.lowered, cause, self.slots.shapes) from cause
 
 
+@dataclass(frozen=True, slots=True)
+class _Met:
+    """What the last short call was served by: the settings, shapes and types it was filled for."""
+
+    settings: settings.Settings
+    kinds: tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]
+    idle: list[Ready]
+
+    def takes(self, arrays: tuple[object, ...]) -> bool:
+        """Whether these are arrays of the same; one that only equals its type is looked up."""
+        for x, (shape, dtype) in zip(arrays, self.kinds, strict=True):
+            if type(x) is not np.ndarray or x.dtype is not dtype or x.shape != shape:
+                return False
+        return True
+
+
 class Bound:
     """`spec` with the operands ``held``; `run` takes the rest.
 
@@ -125,6 +141,7 @@ class Bound:
         self.rest = tuple(name for name in spec.operands if name not in self.held)
         self._reduces = spec.forms[-1].reduction is not None  # and then starts from ``out``
         self._idle: Recent[tuple[object, ...], list[Ready] | None] = Recent(MOST_SHAPES)
+        self._met: _Met | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Bound, (self.spec, self.held, self.schedule, self.tune)
@@ -178,17 +195,15 @@ class Bound:
         """The result for the fresh operands in the order of ``rest``, by the shortest way: for
         arrays of shapes and types that were met before.  None where `run` is to see to it.
         """
-        key: list[object] = [settings.current().threads, self._order, True]
-        for array in arrays:
-            if type(array) is not np.ndarray:
+        met = self._met
+        if met is None or met.settings is not settings.current() or not met.takes(arrays):
+            met = self._meet(arrays)
+            if met is None:
                 return None
-            key += (array.shape, array.dtype)
-        idle = self._idle.get(tuple(key))
-        if not idle:
-            return None
+        idle = met.idle
         try:
             ready = idle.pop()
-        except IndexError:  # another thread was quicker
+        except IndexError:  # none was filled yet, or other threads have them all
             return None
         done, result = False, np.empty(ready.shape, ready.dtype)
         try:
@@ -199,6 +214,20 @@ class Bound:
             raise explained(ready.prepared.lowered, cause, ready.slots.shapes) from cause
         idle.append(ready)
         return result if done else None
+
+    def _meet(self, arrays: tuple[object, ...]) -> _Met | None:
+        """What is filled for arrays like these, to be known again by the next call."""
+        now, kinds = settings.current(), []
+        for array in arrays:
+            if type(array) is not np.ndarray:
+                return None
+            kinds.append((array.shape, array.dtype))
+        key = (now.threads, self._order, True, *(part for kind in kinds for part in kind))
+        idle = self._idle.get(key)
+        if not idle:
+            return None
+        self._met = met = _Met(now, tuple(kinds), idle)
+        return met
 
     def _run(
         self,

@@ -203,7 +203,8 @@ class Invocation:
         try:
             for array in arrays:
                 slot = slots[k]
-                buf[slot] = kept[slot] = point(BYTES, array)
+                kept[slot] = held = point(array)
+                buf[slot] = held
                 k += 1
         except (ValueError, BufferError):
             return False

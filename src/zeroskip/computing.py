@@ -200,6 +200,7 @@ class BoundLayer:
     ) -> None:
         self.layer = bound
         self._bound = Bound(bound.spec, held, schedule, tune)
+        self._at_once = self._bound.at_once
         self.operands = self._bound.rest
 
     def __call__(
@@ -227,7 +228,7 @@ class BoundLayer:
             if named:
                 placed += tuple(map(named.get, self.operands[len(operands) :]))
             if len(placed) == len(self.operands) == len(operands) + len(named):
-                found = self._bound.at_once(placed)
+                found = self._at_once(placed)
                 if found is not None:
                     return found
         given = name_operands(self.operands, operands, named, self.layer.text)

@@ -7,11 +7,12 @@ import pytest
 import scipy.sparse as sp
 from generator import random_array
 
+import zeroskip as zs
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.errors import EinsumError, KernelError, TensorError
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import bound as binding
-from zeroskip.native import engine
+from zeroskip.native import engine, settings
 from zeroskip.native import load as loading
 from zeroskip.native.bound import Bound
 
@@ -383,3 +384,20 @@ def test_fresh_tensors_of_another_fill_have_another_kernel():
         x[1:3] = 7
         got = bound.run({"x": Tensor.from_dense(x, "k:C", fill=fill)})
         assert np.allclose(got, reference(spec, A=a, x=x))
+
+
+def test_short_calls_in_any_order_of_shapes_types_layouts_and_settings():
+    """What the last call was served by is never taken for a call of another kind."""
+    rng = np.random.default_rng(11)
+    w = np.where(rng.random((6, 5)) < 0.5, rng.integers(1, 5, (6, 5)), 0).astype(np.float32)
+    call = zs.layer("O[n,m] = W[m,k]*X[n,k]*s[n]").bind(W=zs.tensor(w, "CSR"))
+    for turn in range(300):
+        n = int(rng.integers(0, 3))
+        x = rng.integers(-4, 5, (n, 10)).astype(rng.choice(["f4", "f8", "i4", ">f4", "?"]))
+        s = rng.integers(1, 4, 2 * n).astype(rng.choice(["f4", "f8"]))
+        x, s = (x[:, :5], s[:n]) if turn % 3 else (x[:, :5].copy(), s[::2])
+        with settings.using(threads=1 + turn % 2):
+            got = call(x, s) if turn % 5 else call(s=s, X=x)
+        want = x.astype(np.float64) @ w.T * s[:, None]
+        assert got.shape == want.shape
+        assert np.array_equal(got, want), (turn, x.dtype, s.dtype, n)
