@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,9 @@ from zeroskip.native.reference import evaluate
 Array = NDArray[Any]
 
 BATCH = 64
+PART_NAMES = ("zs_load_few", "zs_store_few", "zs_load_part", "zs_store_part")
+"""Functions that ZS_DEFINE_PARTS() defines anew for each kernel."""
+
 OWN = re.compile(
     r"^[^;]*\b(?:void|int32_t|zs_vec) (tile_\w+|zs_(?:store|load)_\w+)\(", re.MULTILINE
 )
@@ -129,12 +133,21 @@ def count(prepared: Prepared, filled: Slots, backend: str) -> int:
 
 def batch(texts: Sequence[str]) -> str:
     """Many kernels as one C file: kernel k is called ``zs_kernel_k``."""
-    parts = [f'#include "zs_{name}.h"' for name in ("kernel", "pointwise", "half", "rows", "dots")]
+    headers = ("kernel", "pointwise", "half", "rows", "dots", "parts")
+    parts = [f'#include "zs_{name}.h"' for name in headers]
     for k, text in enumerate(texts):
         text = re.sub(r'^#include "zs_\w+\.h"\n', "", text, flags=re.MULTILINE)
-        own = [SYMBOL, "zs_vec", "LANES", *re.findall(OWN, text)]
-        parts.append(re.sub(rf"\b({'|'.join(own)})\b", rf"\1_{k}", text))
+        own = [SYMBOL, "zs_vec", "LANES", *PART_NAMES, *re.findall(OWN, text)]
+        renamed = re.sub(rf"\b({'|'.join(own)})\b", rf"\1_{k}", text)
+        parts.append(re.sub(r"^ZS_DEFINE_PARTS\(.*$", partial(_parts, k), renamed, flags=re.M))
     return "\n".join(parts)
+
+
+def _parts(k: int, found: re.Match[str]) -> str:
+    """The functions that a macro of zs_parts.h defines, by the names of kernel k."""
+    names = ("zs_vec", "LANES", *PART_NAMES)
+    renamed = [f"#define {name} {name}_{k}" for name in names]
+    return "\n".join([*renamed, found[0], *(f"#undef {name}" for name in names)])
 
 
 def prime(texts: Iterable[str]) -> None:
