@@ -18,6 +18,7 @@ from typing import Any
 
 import sympy
 
+from zeroskip.checks import is_listed
 from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.explicit import make_explicit
 from zeroskip.einsum_spec.functions import FUNCTIONS, REDUCTION_OF_ASSIGNMENT, REDUCTIONS
@@ -182,7 +183,7 @@ def from_sympy(equations: Any, consts: Collection[str] = ()) -> tuple[Program, d
     """
     lines = [equations] if isinstance(equations, sympy.Basic) else equations
     if isinstance(equations, sympy.Tuple) or not isinstance(lines, list):
-        lines = list(equations) if isinstance(equations, Iterable) else [equations]
+        lines = list(equations) if is_listed(equations) else [equations]
     if not lines:
         raise EinsumError("expected a SymPy Eq, found an empty sequence")
     printer = _Printer()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import index
 from typing import TYPE_CHECKING, Any
 
+from zeroskip.checks import is_listed
 from zeroskip.einsum_spec.canonical import canonical_ranks, canonical_text
 from zeroskip.einsum_spec.counts import Ops, count
 from zeroskip.einsum_spec.deparse import deparse
@@ -111,7 +112,7 @@ class Spec:
             As `zeroskip.einsum_spec.extents.solve`.
         """
         for name, shape in (shapes or {}).items():
-            if not isinstance(shape, Iterable):
+            if not is_listed(shape) or any(hasattr(n, "__len__") for n in shape):
                 raise EinsumError(
                     f"shape of {name}: expected the extents of its axes, such as (2, 3), "
                     f"found {shape!r}"

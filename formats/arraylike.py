@@ -242,7 +242,7 @@ class ArrayLike:
         from zeroskip.formats.reshaping import transpose
 
         given = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
-        return transpose(self._tensor, given or None)
+        return transpose(self._tensor, given if axes else None)
 
     def reshape(self, *shape: Any, order: str = "C") -> Tensor:
         """The same elements, in row-major order, in another shape; one extent may be -1.

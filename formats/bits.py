@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from zeroskip.checks import whole_of
 from zeroskip.errors import FormatError
 from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import LevelData, coordinate_bits, storage_extents
@@ -162,6 +163,8 @@ def storage_of(
 ) -> Storage:
     """The price of a tensor's levels and values."""
     entries = [level.entries for level in levels]
+    if pointer_bits is not None:
+        pointer_bits = whole_of("pointer_bits", pointer_bits, 0, FormatError)
     width = value_width(dtype, value_bits)
     return Storage(
         format,

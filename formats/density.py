@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from zeroskip.checks import is_one_of
 from zeroskip.errors import TensorError
 from zeroskip.formats.density_models import Blocks, Model, Nested, Tiles, band, of_blocks
 from zeroskip.formats.density_structures import axis_of, full_band, levels_of
@@ -93,12 +94,12 @@ class Density:
     ) -> None:
         extents = check_shape(shape)
         share = most = None
-        if axis is not None and structure in (None, "banded"):
+        if axis is not None and (structure is None or is_one_of(structure, ("banded",))):
             raise TensorError(
                 f"axis {axis!r} is that of groups G:H, and structure is {structure!r}\n"
                 'Write structure="2:4", or leave the axis out.'
             )
-        if structure == "banded":
+        if is_one_of(structure, ("banded",)):
             share = most = full_band(extents, width)
         elif width is not None:
             raise TensorError(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from zeroskip.checks import brief, is_listed
 from zeroskip.errors import FormatError, IndexingError, TensorError
 from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import MAX_POSITIONS, Array, freeze
@@ -32,9 +33,11 @@ def transpose(tensor: Tensor, axes: Sequence[int] | None = None) -> Tensor:
     The rows of a CSR matrix become the columns of a CSC one.
     """
     ndim = tensor.ndim
+    if axes is not None and not is_listed(axes):
+        raise TensorError(f"axes: expected an order of {ndim} axes, found {brief(axes)}")
     order = range(ndim)[::-1] if axes is None else [_axis(each, ndim) for each in axes]
     if sorted(order) != list(range(ndim)):
-        raise TensorError(f"axes {tuple(axes or ())} are no order of {ndim} axes")
+        raise TensorError(f"axes {tuple(order)} are no order of {ndim} axes")
     shape = tuple(tensor.shape[old] for old in order)
     format = renamed(tensor.format, {old: place for place, old in enumerate(order)})
     levels = tuple(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from zeroskip.checks import is_listed
 from zeroskip.errors import TensorError
 from zeroskip.formats.convert import tensor
 from zeroskip.formats.density import Density
@@ -46,9 +47,9 @@ def storage(
             "Draw an array from it: x.sample(rng)."
         )
     held = x if isinstance(x, Tensor) else tensor(x, "COO")
-    if not isinstance(formats, str | Iterable):
-        formats = [formats]  # a Format, or what `Format` refuses by name
-    chosen = [formats] if isinstance(formats, str) else list(formats)
+    given: Any = formats
+    # a Format, or what `Format` refuses by name
+    chosen = [given] if isinstance(given, str) or not is_listed(given) else list(given)
     rows: list[tuple[Any, ...]] = []
     for spec in ["dense", *(spec for spec in chosen if str(spec).lower() != "dense")]:
         price = held.asformat(spec).storage(value_bits, pointer_bits=pointer_bits)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zeroskip.checks import is_listed
 from zeroskip.errors import TensorError
 from zeroskip.formats.arrange import arrange, entries_of, flattened
 from zeroskip.formats.arraylike import ArrayLike
@@ -317,7 +318,7 @@ _NONE: Indices = np.zeros(0, dtype=np.int64)
 
 def check_shape(shape: Sequence[int]) -> tuple[int, ...]:
     """Extents as Python integers; refuses what is no extent."""
-    if not isinstance(shape, Iterable):
+    if not isinstance(shape, Iterable) or not is_listed(shape):
         raise TensorError(f"expected a shape such as (2, 3), found {shape!r}")
     extents = []
     for axis, extent in enumerate(shape):

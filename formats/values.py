@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zeroskip.checks import is_one_of
 from zeroskip.errors import TensorError
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def added(values: Array, starts: Array) -> Array:
 def read_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     """A type that values can have, from whatever NumPy takes for one, or ``"bfloat16"``."""
     try:
-        wanted = dtype_of("bfloat16") if dtype == "bfloat16" else np.dtype(dtype)
+        wanted = dtype_of("bfloat16") if is_one_of(dtype, ("bfloat16",)) else np.dtype(dtype)
     except TypeError:
         raise TensorError(f"dtype: expected one of {', '.join(DTYPES)}; found {dtype!r}") from None
     check_dtype(wanted)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from zeroskip.checks import is_listed
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.figures import check_number
 
@@ -64,7 +65,7 @@ def checked(given: Accuracy | Iterable[Accuracy]) -> tuple[Accuracy, ...]:
     Raises `ArchError` for what is no `Accuracy`, and for a Top-5 below the Top-1 of the same data.
     """
     listed = (given,) if isinstance(given, Accuracy) else given
-    found = tuple(listed) if isinstance(listed, Iterable) else (listed,)
+    found = tuple(listed) if is_listed(listed) else (listed,)
     for one in found:
         if not isinstance(one, Accuracy):
             raise ArchError(

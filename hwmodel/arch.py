@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from zeroskip.checks import is_listed, is_one_of
 from zeroskip.errors import ArchError, FormatError
 from zeroskip.formats.format import Format
 from zeroskip.hwmodel.arch_text import describe
@@ -115,7 +116,7 @@ class Arch:
     def level(self, name: str) -> Level:
         """The level of a name.  Raises `ArchError` naming the levels there are."""
         for level in self.levels:
-            if level.name == name:
+            if is_one_of(name, (level.name,)):
                 return level
         names = ", ".join(level.name for level in self.levels)
         raise ArchError(f"{self.name} has no level {name!r}; its levels are {names}")
@@ -303,7 +304,7 @@ def _array(reader: Reader, size: Sequence[int] | None) -> tuple[tuple[str, int],
         if prod(n for _, n in array) > MOST_PES:
             reader.fail("array", f"expected at most {MOST_PES:,} PEs in all")
         return tuple(array)
-    sizes = tuple(size) if isinstance(size, Sequence | np.ndarray) else (size,)
+    sizes: tuple[Any, ...] = tuple(size) if is_listed(size) else (size,)
     whole = all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in sizes)
     if not whole or len(sizes) != len(array) or min(sizes) < 1:
         names = ", ".join(name for name, _ in array)

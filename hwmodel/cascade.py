@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from zeroskip.checks import kind_of
 from zeroskip.einsum_spec.explicit import form_text
 from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.form import Form
@@ -197,6 +198,7 @@ def charge_cascade(
     EinsumError, ArchError, TensorError
         Naming the line, before anything is computed, where one cannot be charged.
     """
+    kind_of("spec", spec, Spec, "Pass layer.spec of zs.layer(text).", ArchError)
     design, given = make_arch(arch), dict(operands)
     names = [form.target.tensor for form in spec.forms]
     last = {names[-1]: given.pop(names[-1])} if names[-1] in given else {}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zeroskip.hwmodel.figures import check_whole
+from zeroskip.checks import kind_of
+from zeroskip.errors import ArchError
+from zeroskip.hwmodel.figures import METRICS, check_whole
 from zeroskip.hwmodel.metrics import Metrics
 from zeroskip.table import Column, Table
 
@@ -75,14 +77,14 @@ class Scale:
 def cost_of_scale(metrics: Metrics, *, images: int, passes: int = 1, devices: int = 1) -> Scale:
     """Time and energy of images x passes x devices inferences.
 
-    Raises `ArchError` for counts that are not whole numbers of 1 or more.
+    Raises `ArchError` for what is no `Metrics`, and counts that are not whole numbers of 1 or more.
 
     >>> eyeriss = Metrics(666e6, 34.7, watts=0.278)
     >>> cost_of_scale(eyeriss, images=1_000, passes=90).seconds / 3600      # doctest: +ELLIPSIS
     0.72...
     """
     return Scale(
-        metrics,
+        kind_of("cost of scale", metrics, Metrics, METRICS, ArchError),
         check_whole("images", images),
         check_whole("passes", passes),
         check_whole("devices", devices),

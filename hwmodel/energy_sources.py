@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from zeroskip.checks import path_of
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.accelergy import read_accelergy
 from zeroskip.hwmodel.energy_tables import FOLDER, EnergyTable, read_listed, tables
@@ -34,7 +35,7 @@ def energy_table(
     """
     if isinstance(source, Mapping):
         return read_table(Reader(source, "the energy table given"))
-    path = Path(source)
+    path = path_of("energy", source, ArchError)
     if str(source) in tables():
         path = FOLDER / f"{source}.yaml"
     elif path.suffix not in (".yaml", ".yml"):

@@ -8,6 +8,9 @@ import numpy as np
 
 from zeroskip.errors import ArchError
 
+METRICS = "Write Metrics(macs=666e6, inferences_per_s=34.7), or metrics_of(charge, batch=1)."
+"""How metrics are come by."""
+
 
 def check_number(name: str, value: object, *, zero: bool = False) -> float:
     """A finite number above 0, or from 0 on where ``zero``.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zeroskip.checks import is_one_of
 from zeroskip.errors import ArchError
 from zeroskip.formats.density import Density
 from zeroskip.hwmodel.conversion import conversions_of
@@ -35,7 +36,7 @@ FIGURES = (*CLASSES, "energy_pj")
 
 
 def check_figure(figure: str) -> None:
-    if figure not in FIGURES:
+    if not is_one_of(figure, FIGURES):
         raise ArchError(f"no closed formula of {figure!r}; there is one of {', '.join(FIGURES)}")
 
 

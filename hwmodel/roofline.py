@@ -29,6 +29,7 @@ def intensity(charge: Totals, level: str | None = None) -> float:
 
     Raises `ArchError` for a level that is not there, and where nothing moves.
     """
+    _check(charge)
     at = charge.arch.off_chip.name if level is None else level
     moved = charge.level(at)
     if not moved.reads + moved.writes:
@@ -46,8 +47,7 @@ def roofline_table(*charges: Totals) -> Table:
     """
     rows = []
     for charge in charges:
-        if not hasattr(charge, "bandwidth_cycles"):
-            raise ArchError(f"roofline: expected charges, found {type(charge).__name__}")
+        _check(charge)
         arch = charge.arch
         peak = float(arch.pes * arch.multipliers)
         attained = charge.busy / charge.cycles if charge.cycles else 0.0
@@ -88,3 +88,8 @@ def roofline_table(*charges: Totals) -> Table:
         Column("limited by"),
     ]
     return Table("roofline", columns, rows)
+
+
+def _check(charge: object) -> None:
+    if not hasattr(charge, "bandwidth_cycles"):
+        raise ArchError(f"roofline: expected charges, found {type(charge).__name__}")

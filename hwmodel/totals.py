@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zeroskip.checks import is_one_of
 from zeroskip.errors import TensorError
 from zeroskip.hwmodel.accuracy import Accuracy
 from zeroskip.hwmodel.arch import Arch
@@ -116,16 +117,16 @@ class Totals(ABC):
 
         Raises `ArchError` for a level, `TensorError` for a tensor that is not there.
         """
-        if level != NETWORK:
+        if not is_one_of(level, (NETWORK,)):
             self.arch.level(level)
         tensors = dict.fromkeys(name for _, name in self.traffic)
-        if tensor not in tensors:
+        if not is_one_of(tensor, tensors):
             raise TensorError(f"no tensor {tensor!r} in this layer: it has {', '.join(tensors)}")
         return self.traffic.get((level, tensor), Moves())
 
     def level(self, level: str) -> Moves:
         """What moves at a level, all tensors together, transposes among them."""
-        if level != NETWORK:
+        if not is_one_of(level, (NETWORK,)):
             self.arch.level(level)
         return sum((m for (at, _), m in self.traffic.items() if at == level), Moves())
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from zeroskip.checks import kind_of
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.accuracy import Accuracy, checked
-from zeroskip.hwmodel.figures import check_number
+from zeroskip.hwmodel.figures import METRICS, check_number
 from zeroskip.hwmodel.metrics import Metrics
 from zeroskip.table import Column, Table
 
@@ -69,6 +70,8 @@ def viability(made: Metrics, needs: Needs) -> Table:
     >>> table["met"].tolist(), table.notes[0]
     ([True, False], 'not viable: latency_s')
     """
+    kind_of("viability", made, Metrics, METRICS, ArchError)
+    kind_of("viability", needs, Needs, "Write Needs(most_latency_s=0.033).", ArchError)
     rows: list[tuple[object, ...]] = []
     unmet, unknown = [], []
     for question, need, figure, unit in QUESTIONS:

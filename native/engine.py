@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import partial
 
+from zeroskip.checks import is_one_of
 from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.form import Form
 from zeroskip.einsum_spec.spec import Spec
@@ -73,7 +74,7 @@ def evaluate(
     ------
     EinsumError, TensorError, KernelError
     """
-    if backend not in BACKENDS:
+    if not is_one_of(backend, BACKENDS):
         raise KernelError(f"expected a backend of {', '.join(BACKENDS)}, found {backend!r}")
     known = {name: resolve(name, given) for name, given in operands.items()}
     extents = spec.extents(shapes(known))

@@ -34,7 +34,7 @@ def orders_by_result(spec: Spec, order: Orders) -> dict[str, Order]:
     Raises KernelError for a name that is no result, and where ranks are missing, repeated or
     none of the line's.
     """
-    if order is None or order == "":
+    if order is None or (isinstance(order, str) and not order):
         return {}
     given = order if isinstance(order, Mapping) else {spec.results[-1]: order}
     forms = {form.target.tensor: form for form in spec.forms}

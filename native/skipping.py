@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
+from zeroskip.checks import is_listed, is_one_of
 from zeroskip.einsum_spec.explicit import form_text
 from zeroskip.einsum_spec.spec import Spec
 from zeroskip.einsum_spec.tree import Expr
@@ -21,7 +22,7 @@ def names_of(skip: str | Collection[str], spec: Spec) -> tuple[str, ...]:
 
     Raises KernelError for a name that no line reads, and for what is no name.
     """
-    if not isinstance(skip, Collection):
+    if not isinstance(skip, Collection) or not is_listed(skip):
         raise KernelError(
             f'skip: expected names of operands, found {skip!r}\nWrite skip="A" or skip=("A", "B").'
         )
@@ -30,7 +31,7 @@ def names_of(skip: str | Collection[str], spec: Spec) -> tuple[str, ...]:
         return ()
     read = {access.tensor for form in spec.forms for access in form.reads}
     for name in names:
-        if name not in read:
+        if not is_one_of(name, read):
             raise KernelError(
                 f"skip names {name!r}, which no line reads\nIt reads {', '.join(sorted(read))}."
             )

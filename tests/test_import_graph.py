@@ -25,13 +25,14 @@ FOLDERS = {
     "zeroskip.hwmodel": "hwmodel",
 }
 ROOMS = tuple(FOLDERS)[1:]
-LEAVES = ("zeroskip.errors", "zeroskip.table")
+LEAVES = ("zeroskip.errors", "zeroskip.checks", "zeroskip.table")
 
 MAY_IMPORT = {
     "zeroskip.errors": (),
-    "zeroskip.table": ("zeroskip.errors", "zeroskip.drawing"),
+    "zeroskip.checks": ("zeroskip.errors",),
+    "zeroskip.table": ("zeroskip.errors", "zeroskip.checks", "zeroskip.drawing"),
     "zeroskip.drawing": LEAVES,
-    "zeroskip.einsum_spec": ("zeroskip.errors",),
+    "zeroskip.einsum_spec": ("zeroskip.errors", "zeroskip.checks"),
     "zeroskip.formats": LEAVES,
     "zeroskip.native": (*LEAVES, "zeroskip.einsum_spec", "zeroskip.formats"),
     "zeroskip.hwmodel": (

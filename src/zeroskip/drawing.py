@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zeroskip.checks import is_one_of
 from zeroskip.errors import ZeroskipError
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def draw(table: Table, x: str | None, y: str | None, by: str | None, ax: Axes | 
 
 def _first_number(table: Table, x: str) -> str:
     for name, number in zip(table.names, table.numeric, strict=True):
-        if number and name != x:
+        if number and not is_one_of(x, (name,)):
             return name
     raise ZeroskipError(f"no column of numbers to draw; the table has {', '.join(table.names)}")
 

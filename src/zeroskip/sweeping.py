@@ -16,6 +16,7 @@ import numpy as np
 
 from zeroskip.benchmark.measuring import progress as progress_bar
 from zeroskip.charging import charge
+from zeroskip.checks import brief, path_of
 from zeroskip.errors import ArchError, ZeroskipError
 from zeroskip.formats.density import Density
 from zeroskip.formats.tensor import Tensor
@@ -91,6 +92,11 @@ def sweep(
     >>> [int(n) for n in table["effectual"]]
     [64, 128, 64, 128]
     """
+    if executor is not None and not callable(getattr(executor, "submit", None)):
+        raise ZeroskipError(
+            f"executor: expected what has submit(), found {brief(executor)}\n"
+            "Pass a concurrent.futures.ProcessPoolExecutor(), a Dask client or the like."
+        )
     made = as_layer(layer)
     designs = _designs(archs)
     given = take_operands(made, operands, named)
@@ -266,7 +272,7 @@ class _Record:
     """A file of finished points, one JSON value a line; the first says of which sweep."""
 
     def __init__(self, path: str | Path | None, fingerprint: str) -> None:
-        self.path = None if path is None else Path(path)
+        self.path = None if path is None else path_of("resume", path, ArchError)
         self.fingerprint = fingerprint
         self._file: Any = None
 

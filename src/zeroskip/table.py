@@ -12,12 +12,14 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from zeroskip.errors import ZeroskipError
+from zeroskip.checks import brief, is_one_of, path_of
+from zeroskip.errors import IndexingError, ZeroskipError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -140,11 +142,19 @@ class Table:
             cells = [row[self.place(key)] for row in self.rows]
             numeric = cells and all(isinstance(c, int | float | np.number) for c in cells)
             return np.array(cells) if numeric else np.array(cells, dtype=object)
-        return dict(zip(self.names, self.rows[key], strict=True))
+        if not hasattr(key, "__index__") or getattr(key, "shape", ()) != ():
+            raise ZeroskipError(
+                f"expected the name of a column or the number of a row, found {brief(key)}\n"
+                f"The table has {', '.join(self.names)}."
+            )
+        row = index(key)
+        if not -len(self.rows) <= row < len(self.rows):
+            raise IndexingError(f"no row {row}; the table has {len(self.rows)}")
+        return dict(zip(self.names, self.rows[row], strict=True))
 
     def place(self, name: str) -> int:
         """The number of a column."""
-        if name not in self.names:
+        if not is_one_of(name, self.names):
             raise ZeroskipError(f"no column {name!r}; the table has {', '.join(self.names)}")
         return self.names.index(name)
 
@@ -282,14 +292,14 @@ class Table:
         writer.writerow(self.names)
         writer.writerows(self.rows)
         if path is not None:
-            Path(path).write_text(out.getvalue(), encoding="utf-8", newline="")
+            path_of("path", path).write_text(out.getvalue(), encoding="utf-8", newline="")
         return out.getvalue()
 
     def to_json(self, path: str | Path | None = None) -> str:
         """A JSON list of one object a row; also written to ``path``."""
         text = json.dumps(list(self), default=_plain, indent=1)
         if path is not None:
-            Path(path).write_text(text + "\n", encoding="utf-8")
+            path_of("path", path).write_text(text + "\n", encoding="utf-8")
         return text
 
     def plot(

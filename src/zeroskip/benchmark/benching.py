@@ -16,8 +16,9 @@ from zeroskip.benchmark.notes import notes_of
 from zeroskip.benchmark.peers import Way
 from zeroskip.benchmark.roofline import Roof, measure_roof
 from zeroskip.charging import charge
+from zeroskip.checks import names_of, number_of, whole_of
 from zeroskip.computing import Layer
-from zeroskip.errors import TensorError, ZeroskipError
+from zeroskip.errors import TensorError
 from zeroskip.formats.density import Density
 from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
@@ -146,18 +147,13 @@ def check_options(
     peers: Sequence[str] | None,
     budget_s: float,
 ) -> None:
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-        raise ZeroskipError(f"threads: expected a whole number of 1 or more, found {threads!r}")
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ZeroskipError(f"seed: expected a whole number of 0 or more, found {seed!r}")
-    if not isinstance(budget_s, int | float) or not 0 < budget_s < float("inf"):
-        raise ZeroskipError(f"budget_s: expected a number of seconds above 0, found {budget_s!r}")
-    for name in bound or ():
-        if name not in made.operands:
-            raise ZeroskipError(f"bound names {name}; operands: {', '.join(made.operands)}")
-    for name in peers or ():
-        if name not in PEERS:
-            raise ZeroskipError(f"peers: expected any of {', '.join(PEERS)}, found {name!r}")
+    whole_of("threads", threads, 1)
+    whole_of("seed", seed, 0)
+    number_of("budget_s", budget_s, "a number of seconds above 0", 0)
+    if bound is not None:
+        names_of("bound", bound, made.operands)
+    if peers is not None:
+        names_of("peers", peers, PEERS)
 
 
 # ---- what is timed ----------------------------------------------------------------------
@@ -229,7 +225,7 @@ def bound_of(
     """Operands that stay: those asked for; else all but the inputs; where nothing is called an
     input, the first sparse one, else the first.  Binding spares a cascade nothing yet."""
     if wanted is not None:
-        return tuple(wanted)
+        return names_of("bound", wanted, made.operands)
     if len(made.spec.forms) > 1:
         return ()
     names = [name for name in made.operands if given[name].ndim]

@@ -18,6 +18,7 @@ from zeroskip.benchmark.benching import (
 from zeroskip.benchmark.cases import factors, has_compiler, make_case
 from zeroskip.benchmark.measuring import pinned, progress
 from zeroskip.benchmark.notes import crossing, notes_of
+from zeroskip.checks import is_one_of, number_of, whole_of
 from zeroskip.errors import CompilerError, TensorError, ZeroskipError
 from zeroskip.formats.density import Density
 from zeroskip.formats.format import Format
@@ -106,10 +107,9 @@ def break_even(
     wanted = formats_of(made, given, {chosen: format})
     if not wanted:
         raise TensorError(f"format dense of {chosen} has no density to break even at")
-    if not 0 < low < high <= 1 or steps < 2:
-        raise ZeroskipError(
-            f"expected 0 < low < high <= 1 and 2 steps or more; found {low}, {high}, {steps}"
-        )
+    low, high, steps = number_of("low", low), number_of("high", high), whole_of("steps", steps, 2)
+    if not 0 < low < high <= 1:
+        raise ZeroskipError(f"expected 0 < low < high <= 1, found low {low} and high {high}")
     if not has_compiler():
         raise CompilerError("break_even() times compiled kernels, and there is no C compiler")
     held = bound_of(made, given, wanted, bound)
@@ -140,7 +140,7 @@ def break_even(
 
 def _operand(wanted: str | None, given: dict[str, Given], names: Sequence[str]) -> str:
     if wanted is not None:
-        if wanted not in names:
+        if not is_one_of(wanted, names):
             raise TensorError(f"operand: expected any of {', '.join(names)}, found {wanted!r}")
         return wanted
     drawn = [name for name in names if isinstance(given[name], Density)]

@@ -33,6 +33,9 @@ operands are NAME=VALUE, where VALUE is
   2.5                      a number
 """
 
+MOST_JOBS = 1024
+"""Processes of a sweep: more than any machine of one user has a use for."""
+
 MODELLING = ("charge", "sweep", "compare")
 
 LAYERS = """\
@@ -58,6 +61,15 @@ def _seed(text: str) -> int:
     """A seed as NumPy takes it: a whole number of 0 or more."""
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"expected a whole number of 0 or more, found {text!r}")
+    return int(text)
+
+
+def _jobs(text: str) -> int:
+    """Processes: a whole number of 1 or more."""
+    if not text.isdecimal() or not 0 < int(text) <= MOST_JOBS:
+        raise argparse.ArgumentTypeError(
+            f"expected a whole number from 1 to {MOST_JOBS}, found {text!r}"
+        )
     return int(text)
 
 
@@ -108,7 +120,7 @@ def parser() -> argparse.ArgumentParser:
     sweep = _command(
         commands, "sweep", "a layer at many densities and on several architectures", layer=True
     )
-    sweep.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (1)")
+    sweep.add_argument("--jobs", type=_jobs, default=1, metavar="N", help="processes (1)")
     sweep.add_argument("--resume", type=Path, metavar="FILE", help="record of points that are done")
     sweep.add_argument("--plot", type=Path, metavar="FILE", help="draw them (.png, .svg)")
     sweep.add_argument(

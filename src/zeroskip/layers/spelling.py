@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from operator import index
 from typing import Any
 
+from zeroskip.checks import is_one_of
 from zeroskip.einsum_spec.functions import POINTWISE
 from zeroskip.errors import EinsumError
 
@@ -185,7 +186,7 @@ def wrapped(activation: str | None, text: str) -> str:
     """The function around a whole right side, where there is one."""
     if activation is None:
         return text
-    if activation not in POINTWISE:
+    if not is_one_of(activation, POINTWISE):
         raise EinsumError(
             f"activation: expected one of {', '.join(sorted(POINTWISE))}, found {activation!r}",
             hint="Any other is a layer of its own, in zeroskip.layers.",

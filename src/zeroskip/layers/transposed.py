@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from zeroskip.checks import is_one_of
 from zeroskip.computing import Layer, layer
 from zeroskip.errors import EinsumError
 from zeroskip.layers.spelling import (
@@ -167,13 +168,13 @@ def _transposed(
     extra = each("output_padding", output_padding, of.ndim, least=0)
     (parts,) = each("groups", groups, 1)
     cut = [(low, high - more) for (low, high), more in zip(of.pads, extra, strict=True)]
-    if form == "scatter":
+    if is_one_of(form, ("scatter",)):
         inputs, filters = ("C*g+c", "M*g+m") if parts > 1 else ("c", "m")
         products = f"I[n,{inputs},{listed(of.inputs)}] * F[{inputs},m,{listed(of.taps)}]"
         made = f"[n,{filters},{of.written()}] += {products}"
         sizes = {"g": parts} if parts > 1 else {}
         return _cut(of, made, cut, "m" if parts == 1 else "b", bias, sizes)
-    if form not in FORMS:
+    if not is_one_of(form, FORMS):
         forms = ", ".join(("scatter", *FORMS))
         raise EinsumError(f"form: expected one of {forms}, found {form!r}")
     if parts > 1:

@@ -273,7 +273,7 @@ def test_rounding_is_judged_by_the_scale_of_the_operands():
         ({"seed": -1}, "seed: expected a whole number of 0 or more, found -1"),
         ({"seed": 1.5}, "seed: expected a whole number of 0 or more, found 1.5"),
         ({"budget_s": 0}, "budget_s: expected a number of seconds above 0, found 0"),
-        ({"bound": ["Z"]}, "bound names Z; operands: A, x"),
+        ({"bound": ["Z"]}, "bound: expected any of A, x, found 'Z'"),
         ({"peers": ["mkl"]}, "peers: expected any of numpy, scipy, torch, found 'mkl'"),
         ({"formats": {"Z": "CSR"}}, "formats names Z, which is no operand: A, x"),
         ({"formats": "CRS"}, "CRS"),
