@@ -6,6 +6,7 @@ is remembered depends on text and extents alone, never on an operand.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -127,6 +128,11 @@ class Operand:
         reach[tuple(target)] = bits[tuple(source)]
         return reach
 
+    def side(self, wanted: Mask, axis: int) -> Bits:
+        """Where one axis of an access is within the tensor: a side of the mask of its box."""
+        (lo, _), place = wanted.pads[axis], np.arange(wanted.lengths[axis])
+        return np.asarray((place >= lo) & (place < lo + self.shape[axis]))
+
 
 class Counted(Operand):
     """A matrix of which only the entries of each row are known: a result that is not computed."""
@@ -186,6 +192,29 @@ def sized(
     return replace(parsed.factored, sizes=used, _solved={})
 
 
+@lru_cache(maxsize=512)
+def by_sides(text: str, boxes: tuple[str, ...]) -> tuple[str, dict[str, tuple[str, int]]]:
+    """An accounting in which each mask of a whole box is the product of its sides.
+
+    ``held += inA[m,k]`` becomes ``held += inA0[m]*inA1[k]``, which takes M + K places in place of
+    M * K.  Also the sides that it reads: the mask and the axis of each.
+    """
+    sides: dict[str, tuple[str, int]] = {}
+    read = set(re.findall(r"\w+", text))
+    for box in boxes:
+
+        def product(found: re.Match[str], box: str = box) -> str:
+            subscripts = found[1].split(",")
+            names = [f"{box}{axis}" for axis in range(len(subscripts))]
+            while not read.isdisjoint(names):  # a tensor A0 beside A
+                names = [name + "_" for name in names]
+            sides.update((name, (box, axis)) for axis, name in enumerate(names))
+            return "*".join(map("{}[{}]".format, names, subscripts))
+
+        text = re.sub(rf"\b{box}\[([^\[\]]+)\]", product, text)
+    return text, sides
+
+
 def counts(accounting: Accounting, operands: Mapping[str, Operand]) -> dict[str, NDArray[np.int64]]:
     """Every result of the accounting, by name.
 
@@ -194,9 +223,15 @@ def counts(accounting: Accounting, operands: Mapping[str, Operand]) -> dict[str,
     """
     idle = accounting.idle
     sizes, shapes = accounting.sizes, accounting.shapes
-    spec = sized(accounting.text, tuple(sizes.items()), tuple(shapes.items()))
+    boxes = {name: m for name, m in accounting.masks.items() if m.kind == "in"}
+    text, sides = by_sides(accounting.text, tuple(boxes))
+    spec = sized(text, tuple(sizes.items()), tuple(shapes.items()))
     read = {name: accounting.masks[name] for name in spec.operands if name in accounting.masks}
     handed: dict[str, object] = {name: operands[m.tensor].mask(m) for name, m in read.items()}
+    handed |= {
+        side: operands[boxes[name].tensor].side(boxes[name], axis)
+        for side, (name, axis) in sides.items()
+    }
     handed |= {name: array for name, array in accounting.given.items() if name in spec.operands}
     found = evaluate(spec, handed)
     return {

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import ast
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 from zeroskip.einsum_spec import make_spec
+from zeroskip.formats.convert import tensor
 from zeroskip.hwmodel import Charge, Mapping, arch, charge
+from zeroskip.hwmodel.evaluate import Operand, by_sides
+from zeroskip.hwmodel.plan import Mask
 from zeroskip.native.reference import evaluate_forms
 
 GOLDEN = """\
@@ -105,6 +110,39 @@ def test_blocks_of_a_split_rank_are_steps() -> None:
     assert "steps[m1,c] max= busy[m1,c,i,j]" in text
     assert "heldF[m//3,c] += nzF[m,c,r,s]" in text
     assert "fetchedI += 2*heldI[c,i,j]" in text
+
+
+def test_a_mask_of_a_whole_box_is_the_product_of_its_sides() -> None:
+    text = "heldI[c,i,j] += inI[n,c,h,w]*winI_h[i,h]\nall += inI0*inI[a,b+1,c,d//2]"
+    made, sides = by_sides(text, ("inI",))
+    assert made == (
+        "heldI[c,i,j] += inI0_[n]*inI1_[c]*inI2_[h]*inI3_[w]*winI_h[i,h]\n"
+        "all += inI0*inI0_[a]*inI1_[b+1]*inI2_[c]*inI3_[d//2]"
+    )
+    assert sides == {f"inI{axis}_": ("inI", axis) for axis in range(4)}
+
+
+@pytest.mark.parametrize("shape", [(4,), (0,), (3, 5), (2, 3, 4)])
+def test_the_sides_of_a_box_multiply_to_its_mask(shape: tuple[int, ...]) -> None:
+    operand = Operand(shape, None)
+    for lo, more in ((0, 0), (2, 0), (1, 3), (0, -1)):
+        lengths = tuple(max(n + lo + more, 0) for n in shape)
+        mask = Mask("in", "A", lengths, ((lo, max(more, 0)),) * len(shape))
+        sides = [operand.side(mask, axis) for axis in range(len(shape))]
+        assert np.array_equal(reduce(np.multiply.outer, sides), np.asarray(operand.mask(mask)))
+
+
+def test_what_a_charge_of_many_places_is_beside_takes_no_array_of_them() -> None:
+    """The dense baseline of matrices of 2^36 places: 64 GiB a mask."""
+    n = 2**18
+    one = tensor(sp.coo_array(([1.0], ([3], [5])), shape=(n, n)), "COO")
+    two = tensor(sp.coo_array(([1.0], ([5], [9])), shape=(n, n)), "COO")
+    spec = make_spec("Z[m,n] = A[m,k]*B[k,n]")
+    found = charge(spec, arch("gamma"), {"A": one, "B": two}, Mapping("m k n", space={"m": "pe"}))
+    assert isinstance(found, Charge)
+    assert found.ops["effectual"] == 1
+    assert found.baseline.ops["dense"] == n**3
+    assert found.baseline.at("DRAM", "A").reads == n**2
 
 
 def test_names_of_ranks_never_clash_with_those_of_the_accounting() -> None:
