@@ -59,7 +59,7 @@ from zeroskip.native.vectors import vector_bytes
 
 FIRST_ROOM = 1024
 
-SWEPT = 8
+SWEPT = 64
 """Entries past the last that a sweep may write: ZS_SWEPT of zs_rows.h."""
 
 

@@ -26,7 +26,8 @@ def gathered(node: Gathered, out: CWriter) -> None:
             out.body(node.body)
         elif plain:
             room = integer(row.room)
-            with out.block(f"if (zs_is_swept({row.ends}, {outer}, {extent}, {room}))"):
+            most = "ZS_SWEPT_ROW" if _sweep(row, out) else "ZS_FULL_ROW"
+            with out.block(f"if (zs_is_swept({row.ends}, {outer}, {extent}, {room}, {most}))"):
                 out.unlisted = row
                 out.body(node.body)
                 out.unlisted = None
@@ -35,7 +36,7 @@ def gathered(node: Gathered, out: CWriter) -> None:
                 out.line(f"int64_t {found} = 0;")
                 out.body(node.body)
                 enough = f"{kept} + {found} + ZS_SWEPT <= {room}"
-                with out.block(f"if (zs_is_full({found}, {extent}) && {enough})"):
+                with out.block(f"if (zs_is_full({found}, {extent}, {most}) && {enough})"):
                     _swept(row, kept, out)
                 with out.block("else"):
                     _listed(row, found, kept, out)
@@ -48,11 +49,9 @@ def gathered(node: Gathered, out: CWriter) -> None:
 
 def _swept(row: Row, kept: str, out: CWriter) -> None:
     """Append a row by its marks: every place is written, and stays where it was reached."""
-    at, extent = out.local("at"), integer(row.extent)
-    dtypes, start = out.values.dtypes, _start(row, out)
-    index, dtype = dtypes[row.inners], out.values.dtype
-    if dtype == dtypes[row.out] in SWEPT and index in ("uint16", "int32") and start == "0":
-        sweep = f"zs_sweep{np.dtype(dtype).itemsize}_{index}"
+    at, extent, start = out.local("at"), integer(row.extent), _start(row, out)
+    sweep = _sweep(row, out)
+    if sweep is not None:
         arrays = f"{row.vals}, {row.seen}, {row.inners}, {row.out}"
         out.line(f"{kept} = {sweep}({arrays}, {kept}, {extent});")
         return
@@ -62,6 +61,15 @@ def _swept(row: Row, kept: str, out: CWriter) -> None:
         out.line(f"{kept} += {row.seen}[{at}];")
         out.line(f"{row.vals}[{at}] = {start};")
         out.line(f"{row.seen}[{at}] = 0;")
+
+
+def _sweep(row: Row, out: CWriter) -> str | None:
+    """The routine that sweeps the row by whole vectors; None where one mark follows the other."""
+    dtypes, dtype = out.values.dtypes, out.values.dtype
+    index = dtypes[row.inners]
+    if dtype == dtypes[row.out] in SWEPT and index in ("uint16", "int32") and not row.start:
+        return f"zs_sweep{np.dtype(dtype).itemsize}_{index}"
+    return None
 
 
 def _listed(row: Row, found: str, kept: str, out: CWriter) -> None:

@@ -36,15 +36,22 @@ typedef ZS_VECTOR(uint64_t, 64) zs_uint64x64;
 
 /* ---- sums ---------------------------------------------------------------------------- */
 
-/* zs_lane_sum_TYPE_BYTES() - all lanes of 'x', from the first to the last. */
-#define ZS_DEFINE_LANE_SUM(NAME, TYPE, BYTES)                                               \
+/* zs_lane_sum_TYPE_BYTES() - all lanes of 'x': halves on each other, until one is left. */
+#define ZS_DEFINE_LAST_SUM(NAME, TYPE, BYTES)                                               \
     ZS_INLINE TYPE zs_lane_sum_##NAME##_##BYTES(zs_##NAME##x##BYTES x)                      \
     {                                                                                       \
-        TYPE sum = 0;                                                                       \
-        for (size_t i = 0; i < BYTES / sizeof(TYPE); i++)                                   \
-            sum += x[i];                                                                    \
-        return sum;                                                                         \
+        const size_t half = BYTES / sizeof(TYPE) / 2;                                       \
+        return half == 1 ? x[0] + x[1] : (x[0] + x[half]) + (x[1] + x[half + 1]);           \
     }
+#define ZS_DEFINE_LANE_SUM(NAME, TYPE, BYTES, HALF)                                         \
+    ZS_INLINE TYPE zs_lane_sum_##NAME##_##BYTES(zs_##NAME##x##BYTES x)                      \
+    {                                                                                       \
+        zs_##NAME##x##HALF halves[2];                                                       \
+        __builtin_memcpy(halves, &x, sizeof halves);                                        \
+        return zs_lane_sum_##NAME##_##HALF(halves[0] + halves[1]);                          \
+    }
+#define ZS_DEFINE_LANE_SUM32(NAME, TYPE, BYTES) ZS_DEFINE_LANE_SUM(NAME, TYPE, BYTES, 16)
+#define ZS_DEFINE_LANE_SUM64(NAME, TYPE, BYTES) ZS_DEFINE_LANE_SUM(NAME, TYPE, BYTES, 32)
 
 /* ---- spreading ----------------------------------------------------------------------- */
 
@@ -73,9 +80,9 @@ typedef ZS_VECTOR(uint64_t, 64) zs_uint64x64;
     DEFINE(int64, int64_t, BYTES)                                                           \
     DEFINE(uint64, uint64_t, BYTES)
 
-ZS_DEFINE_TYPES(ZS_DEFINE_LANE_SUM, 16)
-ZS_DEFINE_TYPES(ZS_DEFINE_LANE_SUM, 32)
-ZS_DEFINE_TYPES(ZS_DEFINE_LANE_SUM, 64)
+ZS_DEFINE_TYPES(ZS_DEFINE_LAST_SUM, 16)
+ZS_DEFINE_TYPES(ZS_DEFINE_LANE_SUM32, 32)
+ZS_DEFINE_TYPES(ZS_DEFINE_LANE_SUM64, 64)
 ZS_DEFINE_TYPES(ZS_DEFINE_ADD_SPREAD, 16)
 
 #ifdef __AVX2__

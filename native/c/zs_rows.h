@@ -6,13 +6,22 @@
 
 #include "zs_kernel.h"
 
-/* A row with more than one place in so many is read off its marks. */
+/* A row with more than one place in so many is read off its marks, one mark after the other ... */
 #define ZS_FULL_ROW 8
+/* ... and in so many, by vectors: 64 marks at a time, or 8. */
+#if defined(__AVX512VBMI2__) && defined(__AVX512BW__) && defined(__BMI2__)
+#define ZS_SWEPT_ROW 128
+#else
+#define ZS_SWEPT_ROW 8
+#endif
 /* A list of so few places is sorted by insertion. */
 #define ZS_SHORT_ROW 12
 
-/* zs_is_full() - whether a row of 'n' places is read off its marks. */
-ZS_INLINE int zs_is_full(int64_t n, int64_t extent) { return n > extent / ZS_FULL_ROW && n > 1; }
+/* zs_is_full() - whether a row of 'n' places has more than one in 'most', and not just one. */
+ZS_INLINE int zs_is_full(int64_t n, int64_t extent, int64_t most)
+{
+    return n > extent / most && n > 1;
+}
 
 /* zs_sift() - move the item at 'root' of the heap at[0 .. n) down to where it belongs. */
 ZS_INLINE void zs_sift(int64_t *at, int64_t root, int64_t n)
@@ -60,7 +69,7 @@ ZS_INLINE void zs_sort_row(int64_t *restrict at, int64_t n, const uint8_t *restr
                            uint64_t *restrict bits, int64_t extent)
 {
     const int64_t words = zs_bit_words(extent);
-    if (zs_is_full(n, extent)) {
+    if (zs_is_full(n, extent, ZS_FULL_ROW)) {
         int64_t k = 0;
         for (int64_t place = 0; place < extent; place++) {
             at[k] = place;
@@ -95,17 +104,18 @@ ZS_INLINE void zs_sort_row(int64_t *restrict at, int64_t n, const uint8_t *restr
 /* ---- sweeping ------------------------------------------------------------------------ */
 
 /* Entries past the last one that a sweep may write; what they hold means nothing. */
-#define ZS_SWEPT 8
+#define ZS_SWEPT 64
 
 /*
  * zs_is_swept() - whether row 'outer' is walked without a list of its places and swept.
  *
- * That is so where the row before was full, and 'room' has place for a whole one, so that no more
+ * That is so where the row before was full, as zs_is_full() with 'most', and 'room' has place for a whole one, so that no more
  * is known of a row than of those before it: the result is the same either way.
  */
-ZS_INLINE int zs_is_swept(const int64_t *ends, int64_t outer, int64_t extent, int64_t room)
+ZS_INLINE int zs_is_swept(const int64_t *ends, int64_t outer, int64_t extent, int64_t room,
+                          int64_t most)
 {
-    return outer > 0 && zs_is_full(ends[outer] - ends[outer - 1], extent) &&
+    return outer > 0 && zs_is_full(ends[outer] - ends[outer - 1], extent, most) &&
            ends[outer] + extent + ZS_SWEPT <= room;
 }
 
@@ -134,8 +144,103 @@ ZS_INLINE int zs_is_swept(const int64_t *ends, int64_t outer, int64_t extent, in
         return k;                                                                           \
     }
 
+#if ZS_SWEPT_ROW > ZS_FULL_ROW
+typedef uint8_t zs_marks64 __attribute__((vector_size(64)));
+typedef uint8_t zs_marks64_at __attribute__((vector_size(64), aligned(1), may_alias));
+typedef uint8_t zs_marks16_at __attribute__((vector_size(16), aligned(1), may_alias));
+typedef int32_t zs_wide __attribute__((vector_size(64)));
+typedef int32_t zs_wide_at __attribute__((vector_size(64), aligned(4), may_alias));
+typedef uint16_t zs_short16_at __attribute__((vector_size(32), aligned(2), may_alias));
+
+/* zs_marked() - a bit for each of 64 bytes that is not 0. */
+ZS_INLINE uint64_t zs_marked(const uint8_t *seen)
+{
+    uint64_t bits;
+    const zs_marks64 marks = *(const zs_marks64_at *)seen;
+    __asm__("vptestmb %1, %1, %0" : "=Yk"(bits) : "v"(marks));
+    return bits;
+}
+
+/* zs_numbers64() - the numbers of the bits that are set, one a byte, from the lowest on. */
+ZS_INLINE zs_marks64 zs_numbers64(uint64_t bits)
+{
+    static const uint8_t number[64] __attribute__((aligned(64))) = {
+        0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+        22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
+        44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63};
+    zs_marks64 found;
+    __asm__("vpxord %0, %0, %0\n\tvpcompressb %1, %0%{%2%}%{z%}"
+            : "=&v"(found) : "v"(*(const zs_marks64 *)number), "Yk"(bits));
+    return found;
+}
+
+/* Sixteen places, of which the first are meant. */
+#define zs_write16_uint16(places, numbers, at)                                              \
+    (*(zs_short16_at *)(places) =                                                           \
+         __builtin_convertvector(numbers, zs_short16_at) + (uint16_t)(at))
+#define zs_write16_int32(places, numbers, at)                                               \
+    (*(zs_wide_at *)(places) = __builtin_convertvector(numbers, zs_wide_at) + (int32_t)(at))
+
+/* The 64 bytes of values whose bits are set, from the lowest on. */
+#define ZS_DEFINE_TIGHT(BYTES, MASK, COMPRESS)                                              \
+    ZS_INLINE zs_wide zs_tight##BYTES(zs_wide values, uint64_t bits)                        \
+    {                                                                                       \
+        zs_wide found;                                                                      \
+        __asm__("vpxord %0, %0, %0\n\t" COMPRESS " %1, %0%{%2%}%{z%}"                       \
+                : "=&v"(found) : "v"(values), "Yk"((MASK)bits));                            \
+        return found;                                                                       \
+    }
+ZS_DEFINE_TIGHT(4, uint16_t, "vpcompressd")
+ZS_DEFINE_TIGHT(8, uint8_t, "vpcompressq")
+
+/*
+ * Places first.  Then their values: vector after vector where most of these have some, else one
+ * after the other, for which no branch depends on where they are.
+ */
+#define ZS_SWEEP_VECTORS(BYTES, PLACE)                                                      \
+    const int64_t first = k;                                                                \
+    for (; at + 64 <= extent; at += 64) {                                                   \
+        const uint64_t bits = zs_marked(seen + at);                                         \
+        const zs_marks64 numbers = zs_numbers64(bits);                                      \
+        const int64_t count = zs_popcount(bits);                                            \
+        uint8_t number[64] __attribute__((aligned(64)));                                    \
+        zs_write16_##PLACE(places + k, zs_low16(numbers), at);                              \
+        if (__builtin_expect(count > 16, 0)) {                                              \
+            *(zs_marks64 *)number = numbers;                                                \
+            for (int64_t n = 16; n < count; n += 16)                                        \
+                zs_write16_##PLACE(places + k + n, *(const zs_marks16_at *)(number + n), at); \
+        }                                                                                   \
+        k += count;                                                                         \
+    }                                                                                       \
+    if (zs_is_full(k - first, at, ZS_FULL_ROW)) {                                           \
+        int64_t next = first;                                                               \
+        for (int64_t block = 0; block < at; block += 64) {                                  \
+            uint64_t bits = zs_marked(seen + block);                                        \
+            for (int64_t n = 0; n < 64; n += 64 / BYTES, bits >>= 64 / BYTES) {             \
+                zs_wide_at *values = (zs_wide_at *)(from + block + n);                      \
+                *(zs_wide_at *)(to + next) = zs_tight##BYTES(*values, bits);                \
+                *values = (zs_wide){0};                                                     \
+                next += zs_popcount(bits & zs_bits_below(64 / BYTES));                      \
+            }                                                                               \
+        }                                                                                   \
+    } else {                                                                                \
+        for (int64_t next = first; next < k; next++) {                                      \
+            const int64_t place = places[next];                                             \
+            to[next] = from[place];                                                         \
+            from[place] = 0;                                                                \
+        }                                                                                   \
+    }                                                                                       \
+    __builtin_memset(seen, 0, at);
+/* zs_low16() - the first sixteen bytes. */
+ZS_INLINE zs_marks16_at zs_low16(zs_marks64 x)
+{
+    zs_marks16_at low;
+    __builtin_memcpy(&low, &x, sizeof low);
+    return low;
+}
+
 /* Where a byte of a mask is moved to a place of its own in one step: not before Zen 3. */
-#if defined(__AVX2__) && defined(__BMI2__) && !defined(__znver1__) && !defined(__znver2__)
+#elif defined(__AVX2__) && defined(__BMI2__) && !defined(__znver1__) && !defined(__znver2__)
 typedef uint8_t zs_marks8 __attribute__((vector_size(8)));
 typedef int32_t zs_eight __attribute__((vector_size(32)));
 typedef int32_t zs_eight_at __attribute__((vector_size(32), aligned(4), may_alias));

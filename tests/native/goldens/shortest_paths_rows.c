@@ -30,7 +30,7 @@ int32_t zs_kernel(zs_args *args)
     for (int64_t i = 0; i < I; i++) {
         ZS_POLL(args);
         int64_t n_out = D_ends[i];
-        if (zs_is_swept(D_ends, i, J, room)) {
+        if (zs_is_swept(D_ends, i, J, room, ZS_FULL_ROW)) {
             for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
                 const int64_t k = A_k_crd[pA_k];
                 if (pA_k + 16 < A_stored) {
@@ -75,7 +75,7 @@ int32_t zs_kernel(zs_args *args)
                     D_row[place] = zs_min_float32(D_row[place], A_vals[pA_k] + A_vals[pA2_k]);
                 }
             }
-            if (zs_is_full(n_row, J) && n_out + n_row + ZS_SWEPT <= room) {
+            if (zs_is_full(n_row, J, ZS_FULL_ROW) && n_out + n_row + ZS_SWEPT <= room) {
                 for (int64_t at = 0; at < J; at++) {
                     D_places[n_out] = at;
                     D_vals[n_out] = D_row[at];

@@ -33,7 +33,7 @@ int32_t zs_kernel(zs_args *args)
     for (int64_t i = 0; i < I; i++) {
         ZS_POLL(args);
         int64_t n_out = C_ends[i];
-        if (zs_is_swept(C_ends, i, J, room)) {
+        if (zs_is_swept(C_ends, i, J, room, ZS_SWEPT_ROW)) {
             for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
                 const int64_t k = A_k_crd[pA_k];
                 if (pA_k + 16 < A_stored) {
@@ -72,7 +72,7 @@ int32_t zs_kernel(zs_args *args)
                     C_row[place] += A_vals[pA_k] * B_vals[pB_j];
                 }
             }
-            if (zs_is_full(n_row, J) && n_out + n_row + ZS_SWEPT <= room) {
+            if (zs_is_full(n_row, J, ZS_SWEPT_ROW) && n_out + n_row + ZS_SWEPT <= room) {
                 n_out = zs_sweep4_uint16(C_row, C_seen, C_places, C_vals, n_out, J);
             }
             else {

@@ -44,7 +44,7 @@ int32_t zs_kernel(zs_args *args)
     for (int64_t x = 0; x < X; x++) {
         ZS_POLL(args);
         int64_t n_out = O_ends[x];
-        if (zs_is_swept(O_ends, x, Y * M, room)) {
+        if (zs_is_swept(O_ends, x, Y * M, room, ZS_SWEPT_ROW)) {
             const int64_t pV_x = zs_locate_uint16(V_x_crd, V_x_pos[0], V_x_pos[1], x);
             if (pV_x >= 0) {
                 for (int64_t pV_y = V_y_pos[pV_x]; pV_y < V_y_pos[pV_x + 1]; pV_y++) {
@@ -111,7 +111,7 @@ int32_t zs_kernel(zs_args *args)
                     }
                 }
             }
-            if (zs_is_full(n_row, Y * M) && n_out + n_row + ZS_SWEPT <= room) {
+            if (zs_is_full(n_row, Y * M, ZS_SWEPT_ROW) && n_out + n_row + ZS_SWEPT <= room) {
                 n_out = zs_sweep4_uint16(O_row, O_seen, O_places, O_vals, n_out, Y * M);
             }
             else {

@@ -32,7 +32,7 @@ int32_t zs_kernel(zs_args *args)
     for (int64_t i = 0; i < I; i++) {
         ZS_POLL(args);
         int64_t n_out = C_ends[i];
-        if (zs_is_swept(C_ends, i, J, room)) {
+        if (zs_is_swept(C_ends, i, J, room, ZS_SWEPT_ROW)) {
             for (int64_t pA_j = A_j_pos[i]; pA_j < A_j_pos[i + 1]; pA_j++) {
                 const int64_t j = A_j_crd[pA_j];
                 const int64_t place = j;
@@ -75,7 +75,7 @@ int32_t zs_kernel(zs_args *args)
                     C_row[place] += B_vals[pB_j];
                 }
             }
-            if (zs_is_full(n_row, J) && n_out + n_row + ZS_SWEPT <= room) {
+            if (zs_is_full(n_row, J, ZS_SWEPT_ROW) && n_out + n_row + ZS_SWEPT <= room) {
                 n_out = zs_sweep4_uint16(C_row, C_seen, C_places, C_vals, n_out, J);
             }
             else {
