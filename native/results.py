@@ -23,11 +23,14 @@ from zeroskip.native.dtypes import LOGICAL, identity
 from zeroskip.native.estimate import most_products
 from zeroskip.native.forms import is_joint
 from zeroskip.native.lines import Line
+from zeroskip.native.load import MOST_KERNELS
 from zeroskip.native.passes import every_visit, seen
 from zeroskip.native.prepared import Prepared, Slots, remember, run
+from zeroskip.native.recent import Recent
 from zeroskip.native.reference import evaluate_form
 from zeroskip.native.result_fill import after, result_fill
 from zeroskip.native.schedules import filled, only_plain, plain, scheduled, targets, walk
+from zeroskip.native.scheme import Key
 from zeroskip.native.vectors import vector_bytes
 
 MEMORY_SHARE = 4
@@ -167,10 +170,19 @@ def assembly_of(line: Line) -> rows.Assembly | None:
     if not line.shape or result_fill(line) != start:
         return None
     stored = sum(x.stored for x in line.used.values() if isinstance(x, Tensor))
-    chosen = rows.plan(line.form, line.signatures, line.shape, line.dtype.name, stored, line.order)
+    key = (line.key, line.shape, stored)
+    found = _planned.get(key)
+    if found is None:
+        known, name = line.signatures, line.dtype.name
+        plan = rows.plan(line.form, known, line.shape, name, stored, line.order)
+        found = _planned.keep(key, (plan,))
+    (chosen,) = found
     if chosen is None or rows.mostly_empty(chosen, line.used, line.extents.ranks):
         return None
     return chosen
+
+
+_planned: Recent[Key, tuple[rows.Assembly | None]] = Recent(MOST_KERNELS)
 
 
 def rearranged(line: Line, chosen: rows.Assembly) -> Line:
