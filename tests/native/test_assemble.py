@@ -11,6 +11,7 @@ import zeroskip as zs
 from zeroskip.errors import FormatError, KernelError
 from zeroskip.native import assemble, results, rows
 from zeroskip.native.prepared import run
+from zeroskip.native.recent import Recent
 
 OPERANDS = ("CSR", "CSC", "COO", "bitmask", "RLE(1)", "a:C b:C", "2:4", None)
 RESULTS = ("CSR", "CSC", "COO", "bitmask", "RLE(2)", "a:C b:C")
@@ -52,6 +53,7 @@ def test_a_rank_may_be_called_as_the_kernel_s_own_names(name):
 @pytest.mark.parametrize(("text", "shapes"), LINES)
 def test_every_format_of_operands_and_result(monkeypatch, text, shapes, one_row):
     monkeypatch.setattr(rows, "SMALL_RESULT", rows.SMALL_RESULT if one_row else 0)
+    monkeypatch.setattr(results, "_planned", Recent(100))
     rng = np.random.default_rng(len(text))
     dense = {name: drawn(rng, shape) for name, shape in shapes.items()}
     layer = zs.layer(text)
@@ -97,6 +99,36 @@ def test_a_product_whose_dense_result_has_no_room():
     want = A @ A
     assert made.stored == want.nnz
     assert abs(made.to_scipy() - want).max() < 1e-12
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64"])
+@pytest.mark.parametrize("backend", ["c", "interpreter"])
+def test_rows_that_are_swept_keep_what_cancels_and_what_is_not_finite(dtype, backend):
+    """Rows of every fill from one place in 128 on, and emptier ones between them."""
+    rng = np.random.default_rng(7)
+    n, extent = 24, 64 * 9 + 5
+    share = np.array([0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 0] * 3)[:, None]
+    stored = rng.random((n, extent)) < share
+    b = np.where(stored, rng.integers(1, 9, (n, extent)), 0).astype(dtype)
+    if np.dtype(dtype).kind == "f":
+        b[5, np.flatnonzero(b[5])[::7]] = np.inf
+        b[6, np.flatnonzero(b[6])[::5]] = np.nan
+    turns = np.concatenate([np.arange(n), rng.integers(0, n, 40)])
+    a = np.zeros((len(turns), 2 * n), dtype)
+    a[np.arange(len(turns)), turns] = 3
+    a[np.arange(len(turns)), n + turns] = -3  # whatever the row holds cancels: 0, or NaN
+    a[::3, n:] = 0
+    A, B = zs.tensor(a, "CSR"), zs.tensor(np.concatenate([b, b]), "CSR")
+    made = zs.einsum("C[i,k] = A[i,j]*B[j,k]", A=A, B=B, format="CSR", backend=backend).validate()
+    rows_of, places = np.nonzero(b[turns])
+    cancels = np.arange(len(turns))[:, None] % 3 != 0
+    want = 3 * b[turns]
+    with np.errstate(invalid="ignore"):
+        want = np.where(cancels, want - want, want)
+    coords, values = made.coords()
+    assert np.array_equal(coords[0], rows_of)
+    assert np.array_equal(coords[1], places)
+    assert np.array_equal(values, want[rows_of, places], equal_nan=np.dtype(dtype).kind == "f")
 
 
 @pytest.mark.parametrize("extent", [1, 63, 64, 65, 4095, 4097, 300_000, 20_000_000])

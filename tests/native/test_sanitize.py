@@ -82,19 +82,24 @@ def test_rows_of_sparse_results(tmp_path):
             assert np.array_equal(made, want)
 
 
-@pytest.mark.parametrize("flags", [FLAGS, (*FLAGS, "-U__BMI2__")], ids=["vectors", "one by one"])
+@pytest.mark.parametrize(
+    "flags",
+    [FLAGS, (*FLAGS, "-U__AVX512VBMI2__"), (*FLAGS, "-U__BMI2__")],
+    ids=["vectors", "narrow vectors", "one by one"],
+)
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64", "float16"])
 def test_rows_are_swept_within_their_arrays(tmp_path, dtype, flags):
     """Full rows, and others behind them, where there is room for all of them and a sweep beyond,
     for just all, and for fewer: nothing is written behind the room, and no row over another."""
     rng = np.random.default_rng(SEED)
     kernels, wants = [], []
-    for extent in (2, 7, 8, 9, 12, 67, 2**16 + 11):
-        b = np.zeros((4, extent), dtype)
+    for extent in (2, 7, 8, 9, 12, 67, 64 * 40 + 63, 2**16 + 11):
+        b = np.zeros((5, extent), dtype)
         b[0], b[1, -1] = 1, 2
         b[2, rng.random(extent) < 0.3] = 3
-        turns = [3, 0, 0, 1, 2, 0, 3, 2, 1, 0]
-        a = np.zeros((len(turns), 4), dtype)
+        b[4, rng.random(extent) < 0.03] = 4
+        turns = [3, 0, 0, 1, 2, 0, 3, 2, 4, 4, 1, 4, 0]
+        a = np.zeros((len(turns), 5), dtype)
         a[np.arange(len(turns)), turns] = 1
         stored = {"A": Tensor.from_dense(a, "CSR"), "B": Tensor.from_dense(b, "CSR")}
         line = line_of(make_spec("C[i,k] = A[i,j]*B[j,k]"), stored)
