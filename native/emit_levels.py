@@ -5,8 +5,9 @@ from __future__ import annotations
 from zeroskip.native.cexpr import integer
 from zeroskip.native.cwriter import CWriter
 from zeroskip.native.domains import Merge, Stored
-from zeroskip.native.integers import ONE, add
-from zeroskip.native.nest import Loop
+from zeroskip.native.integers import ONE, Name, add
+from zeroskip.native.nest import Locate, Loop
+from zeroskip.native.parallel import nodes
 
 AHEAD = 8
 """Entries between one that is walked and one whose fiber is fetched: the time that memory takes."""
@@ -42,7 +43,54 @@ def _fetch_ahead(over: Stored, out: CWriter) -> None:
             out.line(f"__builtin_prefetch({array} + {at});")
 
 
+def _met(node: Loop, over: Stored) -> tuple[Locate, ...]:
+    """Bitmasks in which nothing but the coordinate of a walk is looked up, one in the other."""
+    found: list[Locate] = []
+    walked = {Name(node.var), Name(over.pos)}
+    body = node.body
+    while over.window is None:
+        match body:
+            case (Locate() as one,) if one.coordinate == Name(node.var):
+                same = one.level.letter == "B" and one.level.extent == over.level.extent
+                if not same or walked & set(nodes((one.parent,))):
+                    break
+            case _:
+                break
+        found.append(one)
+        walked.add(Name(one.pos))
+        body = one.body
+    return tuple(found)
+
+
+def _walk_bitmasks(node: Loop, over: Stored, met: tuple[Locate, ...], out: CWriter) -> None:
+    """The coordinates that all of several bitmasks store, and where each stands in them."""
+    w, bits = out.local(f"w_{node.var}"), out.local(f"bits_{node.var}")
+    per_fiber = f"zs_bit_words({integer(over.level.extent)})"
+    fibers = [
+        (over.level, over.parent, over.pos),
+        *((one.level, one.parent, one.pos) for one in met),
+    ]
+    with out.block(f"for (int64_t {w} = 0; {w} < {per_fiber}; {w}++)"):
+        held = []
+        for level, parent, p in fibers:
+            words, rank = level.arrays
+            base, word = integer(parent, 2), out.local(f"word_{p}")
+            at = f"{base} * {per_fiber} + {w}" if base != "0" else w
+            out.line(f"const uint64_t {word} = {words}[{at}];")
+            held.append((p, word, f"{rank}[{at}]"))
+        out.line(f"uint64_t {bits} = {' & '.join(word for _, word, _ in held)};")
+        with out.block(f"for (; {bits} != 0; {bits} = zs_drop_lowest({bits}))"):
+            for p, word, first in held:
+                out.line(f"const int64_t {p} = {first} + zs_bits_before({word}, {bits});")
+            with out.constant(node.var, f"{w} * 64 + zs_ctz({bits})"):
+                out.body(met[-1].body)
+
+
 def _walk_bitmask(node: Loop, over: Stored, out: CWriter) -> None:
+    met = _met(node, over)
+    if met:
+        _walk_bitmasks(node, over, met, out)
+        return
     words, rank = over.level.arrays
     p, w, bits = over.pos, out.local(f"w_{node.var}"), out.local(f"bits_{node.var}")
     follows = out.local(f"{p}_next")

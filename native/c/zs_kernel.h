@@ -278,6 +278,12 @@ ZS_INLINE int64_t zs_ctz(uint64_t word) { return __builtin_ctzll(word); }
 /* zs_drop_lowest() - 'word' without its lowest set bit; 0 stays 0. */
 ZS_INLINE uint64_t zs_drop_lowest(uint64_t word) { return word & (word - 1); }
 
+/* zs_bits_before() - bits of 'word' below the lowest set bit of 'bits', which is not 0. */
+ZS_INLINE int64_t zs_bits_before(uint64_t word, uint64_t bits)
+{
+    return zs_popcount(word & ~bits & (bits - 1));
+}
+
 /* zs_bits_below() - a word whose bits [0, n) are set; 'n' is in [0, 64]. */
 ZS_INLINE uint64_t zs_bits_below(int64_t n)
 {

@@ -134,6 +134,8 @@ static void test_masks(void)
             CHECK(zs_bit_test(words, c), is);
             CHECK(zs_bit_position(words, rank, c), stored);
             CHECK(zs_bit_locate(words, rank, c), is ? stored : -1);
+            const uint64_t from_c = ~(uint64_t)0 << (c % 64);
+            CHECK(rank[c / 64] + zs_bits_before(words[c / 64], from_c), stored);
             stored += is;
         }
         free(words);
