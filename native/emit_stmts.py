@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack
 from functools import singledispatch
 
@@ -131,11 +132,18 @@ def _(node: Fetch, out: CWriter) -> None:
 
 @write.register
 def _(node: Check, out: CWriter) -> None:
-    at, extent = integer(node.coordinate), integer(node.extent)
+    at, extent = _wide(integer(node.coordinate)), integer(node.extent)
     low = "" if isinstance(node.extent, Const) and node.extent.value <= 0 else f"{at} < 0 || "
     with out.block(f"if ({low}{at} >= {extent})"):
         out.line(f"return zs_fail(args, ZS_ERANGE, {node.number});")
     out.body(node.body)
+
+
+def _wide(text: str) -> str:
+    """A coordinate in 128 bits where it is computed from what was read: 4 * 2^62 is 0 in 64."""
+    if text.isidentifier():
+        return text
+    return re.sub(r"\b[A-Za-z_]\w*\b(?!\()", r"(__int128)\g<0>", text)
 
 
 @write.register

@@ -100,3 +100,14 @@ def test_places_are_integers():
         "X names places, and holds float64\n  Y[n] = W[X[n]]\n           ^^^^\n"
         "Pass integers: X.astype('int64')."
     )
+
+
+@pytest.mark.parametrize("backend", ["c", "interpreter"])
+@pytest.mark.parametrize(("text", "far"), [("2*X[n]", -(2**63)), ("4*X[n]+1", 2**62)])
+def test_a_place_that_wraps_around_is_none(text, far, backend):
+    spec = make_spec(f"y[n] = A[{text}]")
+    with pytest.raises(KernelError, match="names a place that axis 0 of A, of extent 8"):
+        evaluate(spec, {"A": np.arange(8.0), "X": np.array([far, 1])}, backend=backend)
+    step, more = int(text[0]), int(text.endswith("+1"))
+    found = evaluate(spec, {"A": np.arange(8.0), "X": np.array([0, 1])}, backend=backend)
+    assert found["y"].tolist() == [more, step + more]
