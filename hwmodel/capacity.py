@@ -2,54 +2,104 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from zeroskip.hwmodel.arch import Arch
-from zeroskip.hwmodel.plan import Accounting, Turns, total
+from zeroskip.hwmodel.layer import Layer
+from zeroskip.hwmodel.mapping import Schedule
+from zeroskip.hwmodel.overfull import Held, place_of, refuse
+from zeroskip.hwmodel.plan import Accounting, Drain, Flow, Turns, total
 from zeroskip.hwmodel.traffic import Counts, flows_of
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """Bits that must fit a level at a time, and its capacity (None: unlimited)."""
+    """Bits that must fit a level at a time, and its capacity (None: unlimited).
+
+    tiles : of what is exact and does not fit, the largest of each tensor, which add up to the
+        bits; the largest first.
+    """
 
     level: str
     needed_bits: int
     capacity_bits: int | None
+    tiles: tuple[Held, ...] = ()
 
     @property
     def overflow_bits(self) -> int:
         limit = self.capacity_bits
         return 0 if limit is None else max(self.needed_bits - limit, 0)
 
+    @property
+    def named(self) -> str:
+        """The tiles, behind a colon; empty where none are known."""
+        return f": {', '.join(map(str, self.tiles))}" if self.tiles else ""
 
-def capacities(arch: Arch, accounting: Accounting, counts: Counts) -> tuple[Capacity, ...]:
+
+def capacities(
+    arch: Arch, accounting: Accounting, counts: Counts, schedule: Schedule, layer: Layer
+) -> tuple[Capacity, ...]:
     """What one instance of each level must hold.
 
     Of every operand its largest tile (an upper bound, since these need not be of one time); of
     the result, its largest tile in the innermost level and where parts come back to it.
+
+    Raises
+    ------
+    ArchError
+        Naming the tiles of a level whose overflow the mapping refuses.
     """
-    needed = dict.fromkeys((level.name for level in arch.levels[1:]), 0)
+    names = [level.name for level in arch.levels[1:]]
+    parts: dict[str, list[_Part]] = {name: [] for name in names}
     for plan in accounting.terms:
-        tiles = dict.fromkeys(needed, 0)
+        tiles: dict[str, list[_Part]] = {name: [] for name in names}
         for fill in (fill for fills in plan.fills for fill in fills):
             stored, held = fill.inner.stored, fill.inner
-            twice = _twice(arch, fill.turns)
-            tiles[fill.level] += twice * (
-                total(counts, held.entries.most) * (arch.value_bits + stored.entry_bits)
-            )
+            bits = total(counts, held.entries.most) * (arch.value_bits + stored.entry_bits)
             if held.places is not None:
-                tiles[fill.level] += twice * total(counts, held.places.most) * stored.place_bits
-        needed = {name: max(needed[name], tiles[name]) for name in needed}
+                bits += total(counts, held.places.most) * stored.place_bits
+            times = _twice(arch, fill.turns)
+            tiles[fill.level].append(_Part(fill.operand.tensor, held.entries, times, times * bits))
+        parts = {name: max(parts[name], tiles[name], key=_bits) for name in names}
     inner = True
     for flow in flows_of(accounting, counts):
         if inner:
-            most = _twice(arch, flow.drain.turns) * total(counts, flow.drain.most)
-            needed[flow.drain.level] += most * arch.accumulator_bits
+            drain, times = flow.drain, _twice(arch, flow.drain.turns)
+            bits = times * total(counts, drain.most) * arch.accumulator_bits
+            parts[drain.level].append(_Part(layer.target.tensor, drain, times, bits))
         inner = flow.again > 0
-    return tuple(
-        Capacity(level.name, needed[level.name], level.capacity_bits) for level in arch.levels[1:]
-    )
+    found = []
+    for level in arch.levels[1:]:
+        room = Capacity(level.name, _bits(parts[level.name]), level.capacity_bits)
+        if room.overflow_bits and isinstance(room.needed_bits, int):
+            found_tiles = [part.held(counts, layer.extents.ranks) for part in parts[level.name]]
+            largest = sorted(found_tiles, key=lambda tile: -tile.bits)
+            room = replace(room, tiles=tuple(tile for tile in largest if tile.bits))
+        if room.overflow_bits and schedule.mapping.overflow.get(level.name) == "refuse":
+            assert room.capacity_bits is not None
+            refuse(room.level, room.needed_bits, room.capacity_bits, room.overflow_bits, room.tiles)
+        found.append(room)
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The largest tile of a tensor: what counts it, how many are there at a time, their bits."""
+
+    tensor: str
+    counted: Flow | Drain
+    times: int
+    bits: Any
+
+    def held(self, counts: Counts, extents: Mapping[str, int]) -> Held:
+        where = place_of(counts[self.counted.tile], self.counted.keys, extents)
+        return Held(self.tensor, where, self.times, self.bits)
+
+
+def _bits(parts: Sequence[_Part]) -> Any:
+    return sum(part.bits for part in parts)
 
 
 def _twice(arch: Arch, turns: Turns | None) -> int:

@@ -147,7 +147,7 @@ class Charge(Totals):
         """What does not fit, level by level, in bits."""
         return tuple(
             f"{c.level} must hold {by_size(c.needed_bits)} bits and holds {c.capacity_bits:,}: "
-            f"{by_size(c.overflow_bits)} bits too few"
+            f"{by_size(c.overflow_bits)} bits too few{c.named}"
             for c in self.capacity
             if c.overflow_bits
         )

@@ -207,7 +207,7 @@ def _charge(
         traffic=everything,
         conversions=conversions,
         energy=energy_of(arch, cascade, counts, multiplied, additions, everything, steps),
-        capacity=capacities(arch, cascade, counts),
+        capacity=capacities(arch, cascade, counts, schedule, layer),
         assumptions=(
             *(
                 assumptions_of(layer, arch, schedule, conversions)
@@ -217,13 +217,13 @@ def _charge(
             *(() if estimate is None else estimate.assumptions),
         ),
         missing=plan.missing,
-        measured=partial(_measured, spec, arch, operands, schedule.mapping, zero),
+        measured=partial(_measured, spec, arch, operands, schedule.mapping.reporting(), zero),
         dense=partial(
             _without_sparsity,
             spec,
             arch,
             shapes,
-            schedule.mapping,
+            schedule.mapping.reporting(),
             effectual or found,
             zero,
             schedule.numberings,

@@ -23,6 +23,7 @@ from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.marks import is_mark, stays_of
 from zeroskip.hwmodel.nest import Loop, Numbering, Residency, Stay, residency
+from zeroskip.hwmodel.overfull import check_overflow
 from zeroskip.hwmodel.splits import Split, check_splits, loops_of, ranks_of, sized, splits_of
 
 _EMPTY: Dict[str, str] = MappingProxyType({})
@@ -46,6 +47,7 @@ class Mapping:
     sync : the loop after which PEs wait; ``"none"``: only at the end.
     roles : operand -> ``I`` or ``F``, which formats and features may go by, optional
     keep : level -> tensors or roles that it keeps; others pass it by, optional
+    overflow : level -> ``refuse`` or ``report`` (as without): what becomes of tiles that do not fit
     """
 
     order: tuple[str, ...]
@@ -54,6 +56,7 @@ class Mapping:
     sync: str | None
     roles: Dict[str, str]
     keep: Dict[str, tuple[str, ...]]
+    overflow: Dict[str, str]
 
     def __init__(
         self,
@@ -64,8 +67,9 @@ class Mapping:
         sync: str | None = None,
         roles: Dict[str, str] | None = None,
         keep: Dict[str, str | Sequence[str]] | None = None,
+        overflow: Dict[str, str] | None = None,
     ) -> None:
-        _check_kinds(order, split, space, sync, roles, keep)
+        _check_kinds(order, split, space, sync, roles, keep, overflow)
         loops = order.split() if isinstance(order, str) else order
         put = object.__setattr__
         put(self, "order", tuple(loops))
@@ -77,6 +81,11 @@ class Mapping:
         put(self, "sync", sync)
         put(self, "roles", dict(roles or {}))
         put(self, "keep", {level: _words(names, ",") for level, names in (keep or {}).items()})
+        put(self, "overflow", dict(overflow or {}))
+
+    def reporting(self) -> Mapping:
+        """The same, which refuses no tile."""
+        return replace(self, overflow={})
 
     @property
     def loops(self) -> tuple[str, ...]:
@@ -98,6 +107,9 @@ class Mapping:
         if self.keep:
             kept = (f"{level}: {','.join(names)}" for level, names in self.keep.items())
             parts.append(f"keep {'; '.join(kept)}")
+        if self.overflow:
+            ways = (f"{level}: {way}" for level, way in self.overflow.items())
+            parts.append(f"overflow {', '.join(ways)}")
         if self.roles:
             parts.append(f"roles {', '.join(f'{t}: {r}' for t, r in sorted(self.roles.items()))}")
         return "; ".join(parts)
@@ -109,13 +121,19 @@ def _words(names: str | Sequence[str], mark: str) -> tuple[str, ...]:
 
 
 def _check_kinds(
-    order: object, split: object, space: object, sync: object, roles: object, keep: object
+    order: object,
+    split: object,
+    space: object,
+    sync: object,
+    roles: object,
+    keep: object,
+    overflow: object,
 ) -> None:
     """Refuse what is no mapping's part, naming the part."""
-    tables = {"split": split, "space": space, "roles": roles, "keep": keep}
+    tables = {"split": split, "space": space, "roles": roles, "keep": keep, "overflow": overflow}
     for name, table in tables.items():
         if table is not None and not isinstance(table, Dict):
-            by = "level" if name == "keep" else "rank or operand"
+            by = "level" if name in ("keep", "overflow") else "rank or operand"
             raise ArchError(f"{name}: expected a dict by {by}, found {table!r}")
         for key in table or ():
             if not isinstance(key, str):
@@ -128,6 +146,9 @@ def _check_kinds(
         listed = value if isinstance(value, list | tuple) else [value]
         if not all(isinstance(word, str) for word in listed) or (name == "space" and not listed):
             raise ArchError(f'{name}: expected names, such as "rows", found {value!r}')
+    for value in overflow.values() if isinstance(overflow, Dict) else ():
+        if not isinstance(value, str):
+            raise ArchError(f"overflow: expected refuse or report, found {value!r}")
     if sync is not None and not isinstance(sync, str):
         raise ArchError(f'sync: expected the name of a loop or "none", found {sync!r}')
 
@@ -184,6 +205,7 @@ def complete(
     """
     given = mapping or Mapping()
     check_splits(given.split, layer)
+    check_overflow(given.overflow, [level.name for level in arch.levels], arch.name)
     space = _space(given, layer, arch)
     known = dict.fromkeys(loop for rank in layer.ranks for loop in loops_of(rank, given.split))
     names = [loop.name for loop in known]
@@ -222,7 +244,7 @@ def complete(
                 f"{' '.join(stated)} with sync {sync}\nMove {loop.name} inside {sync}."
             )
     order = given.order if given.loops else (*given.order, *stated)
-    full = Mapping(order, given.split, space, sync=sync, roles=layer.roles, keep=given.keep)
+    full = replace(given, order=order, space=space, sync=sync, roles=layer.roles)
     return Schedule(
         full,
         tuple(loop for loop in outer if not loop.dims and loop.span != loop.block),

@@ -103,6 +103,7 @@ def _fill(
     def encoded(stored: Stored, *, room: bool) -> Encoded:
         def flow(kind: str, name: str) -> Flow:
             mask, fetched, most, loads = w.mask(kind, operand), "", "", ""
+            tiles: tuple[str, tuple[Loop, ...]] = "", ()
             level = name if innermost else f"{name}_{stay.level}"
             if not way.whole(stay):
                 held = w.held(f"held{level}", operand, mask, way.keys)
@@ -128,7 +129,8 @@ def _fill(
                 held = w.held(f"{names[0]}{name}", operand, mask, keys)
                 tile = access(held, w.variables(keys))
                 most = w.once(f"{names[1]}{name}", "max=", [tile]) if keys else held
-            return Flow(fetched, most, loads)
+                tiles = held, tuple(keys)
+            return Flow(fetched, most, loads, *tiles)
 
         entries = flow(stored.kind, label)
         spots = flow("in", f"{label}_places") if stored.place_bits else None
@@ -176,7 +178,7 @@ def drains_of(w: Writer) -> tuple[Drain, ...]:
         innermost = stay is stays[-1]
         name = target.tensor if innermost else f"{target.tensor}_{stay.level}"
         way = w.schedule.residency(stay, target.variables, w.layer.ranks)
-        most = ""
+        most, held = "", ""
         if not way.whole(stay):
             held = w.held(f"held{name}", target, "", way.keys)
             most = w.once(f"most{name}", "max=", [access(held, w.variables(way.keys))])
@@ -196,6 +198,8 @@ def drains_of(w: Writer) -> tuple[Drain, ...]:
                 outer_copies=_parts(w, outer),
                 turns=turns,
                 leaves=leaves,
+                tile=held or resident,
+                keys=way.keys if held else (),
             )
         )
     return tuple(found)

@@ -69,11 +69,15 @@ class Flow:
     most : the largest number that one instance holds at a time, so that no entry is fetched
         again; empty where it is not asked for.
     loads : what one tile brings, by the epochs that its `Turns` name; empty where nobody asks.
+    tile, keys : what each tile holds, of which ``most`` is the largest, and its axes; empty where
+        it is not asked for.
     """
 
     fetched: str
     most: str
     loads: str = ""
+    tile: str = ""
+    keys: tuple[Loop, ...] = ()
 
     @property
     def names(self) -> set[str]:
@@ -169,6 +173,7 @@ class Drain:
     distinct, outer_copies : what ``resident`` and ``copies`` are at the level outside.
     turns, leaves : when tiles leave, and what one of them takes along; None and empty where each
         entry leaves once, at the end, and where nobody asks.
+    tile, keys : what each tile holds, of which ``most`` is the largest, and its axes.
     """
 
     level: str
@@ -181,6 +186,8 @@ class Drain:
     outer_copies: int
     turns: Turns | None = None
     leaves: str = ""
+    tile: str = ""
+    keys: tuple[Loop, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

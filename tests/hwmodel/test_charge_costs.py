@@ -214,8 +214,9 @@ def test_an_overflow_is_reported_in_bits() -> None:
     assert c.overflow == ()
     levels["GLB"]["capacity_bits"] = 64
     c = charge(spec, arch(one_pe(levels=levels)), {"A": np.ones((4, 5)), "B": np.ones(5)})
-    assert c.overflow == ("GLB must hold 80 bits and holds 64: 16 bits too few",)
-    assert "overflow: GLB must hold 80 bits and holds 64: 16 bits too few" in str(c)
+    told = "GLB must hold 80 bits and holds 64: 16 bits too few: all of B (80 bits)"
+    assert c.overflow == (told,)
+    assert f"overflow: {told}" in str(c)
 
 
 def test_an_operand_that_steps_come_back_to_must_stay() -> None:

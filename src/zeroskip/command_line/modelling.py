@@ -165,15 +165,16 @@ def read_mappings(args: Namespace, made: Layer) -> list[Mapping | None]:
     """Mappings of the options, or of files; one that is None where nothing is said."""
     from zeroskip.hwmodel.mapping import Mapping
 
-    stated = args.order or args.split or args.space or args.sync or args.keep or args.role
+    listed = args.split, args.space, args.keep, args.overflow, args.role
+    stated = args.order or args.sync or any(listed)
     files = args.mapping or []
     if not stated and not files:
         return [None]
     if len(made.spec.results) > 1:
         raise UsageError(
-            "--order, --split, --space, --sync, --keep, --role and --mapping map one line, found "
-            f"{len(made.spec.results)}: {', '.join(made.spec.results)}; leave them out, or give "
-            "each line its own from Python: zeroskip.charge(..., mapping={...})"
+            "--order, --split, --space, --sync, --keep, --overflow, --role and --mapping map one "
+            f"line, found {len(made.spec.results)}: {', '.join(made.spec.results)}; leave them "
+            "out, or give each line its own from Python: zeroskip.charge(..., mapping={...})"
         )
     if stated and files:
         raise UsageError("--mapping has all of a mapping: leave --order and the like out")
@@ -188,9 +189,11 @@ def read_mappings(args: Namespace, made: Layer) -> list[Mapping | None]:
     split = read_lists(args.split, "a rank and its blocks")
     space = read_names(args.space, "a rank and its dimension", text)
     keep = read_names(args.keep, "a level and what it keeps", text)
+    overflow = read_names(args.overflow, "a level and refuse or report", text)
     roles = read_names(args.role, "an operand and its role", text)
     order = args.order or ""
-    return [Mapping(order, split, space or None, sync=args.sync, keep=keep, roles=roles)]
+    named: Any = {"keep": keep, "overflow": overflow, "roles": roles}
+    return [Mapping(order, split, space or None, sync=args.sync, **named)]
 
 
 def mapping_of(path: Path) -> Mapping:
@@ -205,7 +208,7 @@ def mapping_of(path: Path) -> Mapping:
     from zeroskip.hwmodel.reader import Reader, load_yaml
 
     reader = Reader(load_yaml(path), path.name)
-    reader.asked |= {"order", "split", "space", "sync", "keep", "roles"}
+    reader.asked |= {"order", "split", "space", "sync", "keep", "overflow", "roles"}
     reader.close()
     try:
         return Mapping(**reader.data)

@@ -1,0 +1,98 @@
+"""What does not fit a level: which tiles, by how many bits, and whether that is refused.
+
+overflow={"GLB": "refuse"}    a charge whose tiles do not fit GLB is an error that names them
+overflow={"GLB": "report"}    it is reported, and the figures are a lower bound
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zeroskip.errors import ArchError
+from zeroskip.hwmodel.nest import Loop
+
+WAYS = ("report", "refuse")
+_MOST_RUNS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The largest tile of one tensor in one level.
+
+    where : its places, ``m=32:48, c=0:16``, of ranks that are cut; empty: all of the tensor.
+    times : how many of it are there at a time.
+    bits : of all of these, values and metadata.
+    """
+
+    tensor: str
+    where: str
+    times: int
+    bits: Any
+
+    def __str__(self) -> str:
+        what = f"{self.tensor} tile {self.where}" if self.where else f"all of {self.tensor}"
+        twice = f"{self.times} of " if self.times > 1 else ""
+        return f"{twice}{what} ({self.bits:,} bits)"
+
+
+def place_of(held: NDArray[Any], keys: Sequence[Loop], extents: Mapping[str, int]) -> str:
+    """Where the largest tile is, the first of several: ``m=32:48, c=0:16``.
+
+    held : what each tile holds, by the iterations of ``keys``.  Of a split by numbers of places
+    (`zeroskip.hwmodel.nest.Numbering`) the numbers are named: ``m*k number 64:128``.
+    """
+    if not keys or not held.size:
+        return ""
+    at = [int(i) for i in np.unravel_index(int(held.argmax()), held.shape)]
+    found = []
+    for rank in dict.fromkeys(loop.rank for loop in keys):
+        mine = [(loop, i) for loop, i in zip(keys, at, strict=True) if loop.rank == rank]
+        numbering = mine[0][0].numbering
+        every = np.arange(extents[rank]) if numbering is None else numbering.distinct
+        inside = np.ones(len(every), np.bool_)
+        for loop, i in mine:
+            inside &= loop.index(every) == i
+        name = f"{rank}=" if numbering is None else f"{rank} number "
+        found.append(name + _runs(every[inside].tolist()))
+    return ", ".join(found)
+
+
+def _runs(places: list[int]) -> str:
+    """Places as runs ``0:4+8:12``, the first few of them."""
+    cuts = [i for i, (a, b) in enumerate(pairwise(places), start=1) if b != a + 1]
+    bounds = list(pairwise([0, *cuts, len(places)]))
+    runs = [f"{places[a]}:{places[b - 1] + 1}" for a, b in bounds[:_MOST_RUNS]]
+    return "+".join([*runs, "..."] if len(bounds) > _MOST_RUNS else runs)
+
+
+def check_overflow(overflow: Mapping[str, str], levels: Sequence[str], arch: str) -> None:
+    """Refuse a level that is not there, and a way that is none."""
+    for level, way in overflow.items():
+        if level not in levels[1:]:
+            names = ", ".join(levels[1:])
+            raise ArchError(
+                f"overflow {level}: expected a level of {arch} that is filled ({names}), "
+                f"found {level}"
+            )
+        if way not in WAYS:
+            raise ArchError(f"overflow {level}: expected {' or '.join(WAYS)}, found {way!r}")
+
+
+def refuse(
+    level: str, needed_bits: Any, capacity_bits: int, over_bits: Any, tiles: Iterable[Held]
+) -> None:
+    """Raise the error of tiles that do not fit."""
+    named = ", ".join(map(str, tiles))
+    what = f"{named}: {needed_bits:,} bits" if named else f"{needed_bits:,} bits on average"
+    raise ArchError(
+        f"overflow at {level}: {what}, and {level} holds {capacity_bits:,}: "
+        f"{over_bits:,} bits too few\n"
+        f"Cut ranks into smaller blocks (split), keep fewer tensors in {level} (keep), or let "
+        f'overflow {level} be "report": figures are a lower bound then.'
+    )
