@@ -23,7 +23,7 @@ from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.marks import is_mark, stays_of
 from zeroskip.hwmodel.nest import Loop, Numbering, Residency, Stay, residency
-from zeroskip.hwmodel.overfull import check_overflow
+from zeroskip.hwmodel.overfull import WAYS, check_overflow
 from zeroskip.hwmodel.splits import Split, check_splits, loops_of, ranks_of, sized, splits_of
 
 _EMPTY: Dict[str, str] = MappingProxyType({})
@@ -146,9 +146,9 @@ def _check_kinds(
         listed = value if isinstance(value, list | tuple) else [value]
         if not all(isinstance(word, str) for word in listed) or (name == "space" and not listed):
             raise ArchError(f'{name}: expected names, such as "rows", found {value!r}')
-    for value in overflow.values() if isinstance(overflow, Dict) else ():
-        if not isinstance(value, str):
-            raise ArchError(f"overflow: expected refuse or report, found {value!r}")
+    for level, way in overflow.items() if isinstance(overflow, Dict) else ():
+        if way not in WAYS:
+            raise ArchError(f"overflow {level}: expected {' or '.join(WAYS)}, found {way!r}")
     if sync is not None and not isinstance(sync, str):
         raise ArchError(f'sync: expected the name of a loop or "none", found {sync!r}')
 

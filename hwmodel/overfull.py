@@ -71,17 +71,15 @@ def _runs(places: list[int]) -> str:
     return "+".join([*runs, "..."] if len(bounds) > _MOST_RUNS else runs)
 
 
-def check_overflow(overflow: Mapping[str, str], levels: Sequence[str], arch: str) -> None:
-    """Refuse a level that is not there, and a way that is none."""
-    for level, way in overflow.items():
+def check_overflow(overflow: Iterable[str], levels: Sequence[str], arch: str) -> None:
+    """Refuse a level that is not there."""
+    for level in overflow:
         if level not in levels[1:]:
             names = ", ".join(levels[1:])
             raise ArchError(
                 f"overflow {level}: expected a level of {arch} that is filled ({names}), "
                 f"found {level}"
             )
-        if way not in WAYS:
-            raise ArchError(f"overflow {level}: expected {' or '.join(WAYS)}, found {way!r}")
 
 
 def refuse(

@@ -214,7 +214,8 @@ def test_an_overflow_is_reported_in_bits() -> None:
     assert c.overflow == ()
     levels["GLB"]["capacity_bits"] = 64
     c = charge(spec, arch(one_pe(levels=levels)), {"A": np.ones((4, 5)), "B": np.ones(5)})
-    told = "GLB must hold 80 bits and holds 64: 16 bits too few: all of B (80 bits)"
+    tiles = "A tile k=0:1 (64 bits), B tile k=0:1 (16 bits)"
+    told = f"GLB must hold 80 bits and holds 64: 16 bits too few: {tiles}"
     assert c.overflow == (told,)
     assert f"overflow: {told}" in str(c)
 

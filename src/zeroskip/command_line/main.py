@@ -196,7 +196,7 @@ def _charging_options(made: _Parser) -> None:
     made.add_argument("--pes", metavar="8,8", help="sizes of the PE array, in place of its own")
     made.add_argument("--energy", metavar="TABLE", help="a table of energies, in place of its own")
     made.add_argument("--order", metavar="LOOPS", help="loops from outside in: 'c m p q r s n'")
-    several("--split", "k=128,16", "blocks of a rank")
+    several("--split", "k=128,16", "blocks of a rank, or 'm*k=occupancy(A,64)'")
     several("--space", "p=rows", "across PEs")
     made.add_argument("--sync", metavar="LOOP", help="after which PEs wait, or none")
     several("--keep", "GLB=I,F", "what a level keeps")

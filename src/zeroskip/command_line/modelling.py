@@ -17,7 +17,7 @@ from zeroskip.command_line.commands import (
     plot,
     real_operands,
 )
-from zeroskip.command_line.operands import UsageError, read_lists, read_names
+from zeroskip.command_line.operands import UsageError, read_lists, read_names, read_splits
 from zeroskip.command_line.output import write_sections, write_table
 from zeroskip.errors import ArchError
 from zeroskip.formats.convert import tensor
@@ -186,7 +186,7 @@ def read_mappings(args: Namespace, made: Layer) -> list[Mapping | None]:
     def text(name: str, value: str) -> str:
         return value
 
-    split = read_lists(args.split, "a rank and its blocks")
+    split = read_splits(args.split)
     space = read_names(args.space, "a rank and its dimension", text)
     keep = read_names(args.keep, "a level and what it keeps", text)
     overflow = read_names(args.overflow, "a level and refuse or report", text)

@@ -140,6 +140,28 @@ def read_lists(words: Sequence[str], what: str) -> dict[str, list[int]]:
     return read_names(words, what, listed)
 
 
+def read_splits(words: Sequence[str]) -> dict[str, list[int] | str]:
+    """Words ``RANK=128,16`` or ``RANK=occupancy(A,64)``, by rank; ``m*k`` flattens two.
+
+    >>> read_splits(["k=128,16", "m*n=occupancy(A, 64, 8)"])
+    {'k': [128, 16], 'm*n': 'occupancy(A, 64, 8)'}
+    """
+
+    found: dict[str, list[int] | str] = {}
+    for word in words:
+        ranks, _, text = word.partition("=")
+        key = "*".join(part.strip() for part in ranks.split("*"))
+        for part in key.split("*"):
+            split_word(f"{part}={text}", "a rank and its blocks")
+        if key in found:
+            raise UsageError(f"{key} is given twice: a rank and its blocks")
+        if text.lstrip().startswith("occupancy"):
+            found[key] = text  # which `zeroskip.hwmodel.splits` reads
+        else:
+            found[key] = [read_whole(key, part) for part in text.split(",")]
+    return found
+
+
 def read_formats(words: Sequence[str]) -> tuple[list[str], dict[str, list[str]]]:
     """Formats for all, and formats by operand.
 

@@ -68,6 +68,33 @@ def test_charge_with_a_mapping_in_a_file(files, capsys):
     assert "ordre in map.yaml, line 1: no such key\nDid you mean order?" in told(capsys)[1]
 
 
+def test_charge_with_tiles_by_stored_entries(files, capsys):
+    (files / "map.yaml").write_text('order: ij1 ij0\nsplit:\n  "i*j": occupancy(A, 3)\nspace: {}\n')
+    words = ["charge", MATVEC, "A=a.npy", "x=x.npy", "--arch", "scnn"]
+    assert main([*words, "--mapping", "map.yaml", "--json"]) == 0
+    from_file = json.loads(told(capsys)[0])
+    assert "occupancy(A, 3)" in str(from_file["notes"])
+    assert main([*words, "--order", "ij1 ij0", "--split", "i*j=occupancy(A,3)", "--json"]) == 0
+    assert "split i*j: occupancy(A, 3)" in str(json.loads(told(capsys)[0])["notes"])
+    assert main([*words, "--split", "i*j=occupancy(A,x)"]) == 1
+    assert "whole numbers of stored entries, such as 64, found 'x'" in told(capsys)[1]
+
+
+def test_charge_with_tiles_that_do_not_fit(files, capsys):
+    (files / "small.yaml").write_text(
+        "name: small\narray: {pe: 1}\nvalue_bits: 16\naccumulator_bits: 16\n"
+        "energy: eyeriss-relative\nlevels:\n  DRAM: {}\n  GLB: {capacity_bits: 8}\n  PE: {}\n"
+    )
+    words = ["charge", MATVEC, "A=a.npy", "x=x.npy", "--arch", "small.yaml"]
+    assert main([*words, "--overflow", "GLB=report"]) == 0
+    assert main([*words, "--overflow", "GLB=refuse"]) == 1
+    assert told(capsys)[1].startswith("ArchError: overflow at GLB: A tile j=0:1 (")
+    (files / "map.yaml").write_text("order: j i\noverflow: {GLB: drop}\n")
+    assert main([*words, "--mapping", "map.yaml"]) == 1
+    wanted = "ArchError: map.yaml, line 2: overflow GLB: expected report or refuse, found 'drop'"
+    assert told(capsys)[1].startswith(wanted)
+
+
 def test_charge_by_densities_sizes_and_tables(files, capsys):
     words = ["charge", MATVEC, "A=density(16,8;0.5)", "x=density(8;2:4)", "--arch", "scnn"]
     assert main([*words, "--pes", "2,2", "--energy", "horowitz-45nm", "--json"]) == 0
