@@ -33,10 +33,13 @@ def can_be_interrupted() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
-def interruptible(entry: Callable[[Any], int], args: Any, kept: Sequence[object]) -> int:
+def interruptible(
+    entry: Callable[[Any], int], args: Any, kept: Sequence[object], library: object
+) -> int:
     """What ``entry(args)`` returns.
 
-    kept : what the arguments point at, held until the kernel has ended.
+    kept : what the arguments point at, held until the kernel has ended; and ``library``, what
+        keeps its code loaded.
 
     Raises what a signal handler raises, KeyboardInterrupt above all, when the kernel has ended;
     `StillRunning` where it has not.
@@ -50,7 +53,7 @@ def interruptible(entry: Callable[[Any], int], args: Any, kept: Sequence[object]
         finally:
             ended.set()
 
-    worker = threading.Thread(target=work, args=(tuple(kept),), name="zeroskip", daemon=True)
+    worker = threading.Thread(target=work, args=((*kept, library),), name="zeroskip", daemon=True)
     try:
         try:
             worker.start()

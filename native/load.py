@@ -240,7 +240,7 @@ class Invocation:
         args.work = 0
         if long and can_be_interrupted():
             try:
-                status = interruptible(entry, args, [*self._kept, self.kernel])
+                status = interruptible(entry, args, self._kept, self.kernel)
             except StillRunning as left:
                 self._args = ffi.new("zs_args *", args[0])  # the other is the kernel's
                 self._args.stop = 0
