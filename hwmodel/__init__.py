@@ -21,6 +21,7 @@ from zeroskip.hwmodel.energy_tables import EnergyTable
 from zeroskip.hwmodel.expectation import expected_storage
 from zeroskip.hwmodel.eyexam import eyexam
 from zeroskip.hwmodel.flexibility import flexibility
+from zeroskip.hwmodel.kept import CascadeMapping
 from zeroskip.hwmodel.mapping import Mapping
 from zeroskip.hwmodel.measured import metrics_of
 from zeroskip.hwmodel.metrics import Metrics
@@ -33,6 +34,7 @@ __all__ = [
     "Accuracy",
     "Arch",
     "CascadeCharge",
+    "CascadeMapping",
     "Charge",
     "Conversion",
     "EnergyTable",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,17 +20,27 @@ class Capacity:
 
     tiles : of what is exact and does not fit, the largest of each tensor, which add up to the
         bits; the largest first.
+    terms : of each term: operand -> bits of its tiles; the largest term is what is needed, beside
+        the result's.
     """
 
     level: str
     needed_bits: int
     capacity_bits: int | None
     tiles: tuple[Held, ...] = ()
+    terms: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def overflow_bits(self) -> int:
         limit = self.capacity_bits
         return 0 if limit is None else max(self.needed_bits - limit, 0)
+
+    def without(self, names: Iterable[str]) -> Any:
+        """Bits that are needed beside these operands."""
+        away = set(names)
+        most = max((sum(term.values()) for term in self.terms), default=0)
+        others = (sum(b for name, b in term.items() if name not in away) for term in self.terms)
+        return self.needed_bits - most + max(others, default=0)
 
     @property
     def named(self) -> str:
@@ -53,6 +63,7 @@ def capacities(
     """
     names = [level.name for level in arch.levels[1:]]
     parts: dict[str, list[_Part]] = {name: [] for name in names}
+    terms: dict[str, list[Mapping[str, Any]]] = {name: [] for name in names}
     for plan in accounting.terms:
         tiles: dict[str, list[_Part]] = {name: [] for name in names}
         for fill in (fill for fills in plan.fills for fill in fills):
@@ -62,6 +73,8 @@ def capacities(
                 bits += total(counts, held.places.most) * stored.place_bits
             times = _twice(arch, fill.turns)
             tiles[fill.level].append(_Part(fill.operand.tensor, held.entries, times, times * bits))
+        for name in names:
+            terms[name].append(_by_tensor(tiles[name]))
         parts = {name: max(parts[name], tiles[name], key=_bits) for name in names}
     inner = True
     for flow in flows_of(accounting, counts):
@@ -73,6 +86,7 @@ def capacities(
     found = []
     for level in arch.levels[1:]:
         room = Capacity(level.name, _bits(parts[level.name]), level.capacity_bits)
+        room = replace(room, terms=tuple(terms[level.name]))
         if room.overflow_bits and isinstance(room.needed_bits, int):
             found_tiles = [part.held(counts, layer.extents.ranks) for part in parts[level.name]]
             largest = sorted(found_tiles, key=lambda tile: -tile.bits)
@@ -100,6 +114,13 @@ class _Part:
 
 def _bits(parts: Sequence[_Part]) -> Any:
     return sum(part.bits for part in parts)
+
+
+def _by_tensor(parts: Sequence[_Part]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for part in parts:
+        found[part.tensor] = found.get(part.tensor, 0) + part.bits
+    return found
 
 
 def _twice(arch: Arch, turns: Turns | None) -> int:

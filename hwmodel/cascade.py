@@ -4,8 +4,9 @@
     Z[i,c] = S[i,j]*V[j,c] ──► Charge ─┴─► sums
 
 Nothing is fused: a result is written off chip by its line, and read from there by every line that
-reads it, with the zeros that it has.  Where an operand is known by its density, results that depend
-on it are drawn by a mean of theirs (`expected_results`), and others are computed.
+reads it, with the zeros that it has; unless the mapping keeps it on chip (`kept`).  Where an
+operand is known by its density, results that depend on it are drawn by a mean of theirs
+(`expected_results`), and others are computed.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from zeroskip.hwmodel.expected_operand import Derived
 from zeroskip.hwmodel.expected_results import structural
 from zeroskip.hwmodel.formulas import formula_of_lines, function_of
 from zeroskip.hwmodel.given import check_mapping, known_operands, single
+from zeroskip.hwmodel.kept import CascadeMapping, keep_on_chip
 from zeroskip.hwmodel.layer import layer_of
 from zeroskip.hwmodel.policy import policy_of
 from zeroskip.hwmodel.report import figures_of
@@ -86,9 +88,12 @@ class CascadeCharge(Totals):
     ----------
     lines : dict
         Result -> `Charge` of the line that computes it, in order.
+    keep : dict
+        Intermediate -> level that keeps it, until the last line that reads it has run.
     """
 
     lines: dict[str, Charge]
+    keep: Mapping[str, str]
 
     @property
     def text(self) -> str:
@@ -111,7 +116,9 @@ class CascadeCharge(Totals):
 
     @property
     def mapped(self) -> str:
-        return " | ".join(f"{name}: {line.mapped}" for name, line in self.lines.items())
+        lines = " | ".join(f"{name}: {line.mapped}" for name, line in self.lines.items())
+        kept = ", ".join(f"{name}: {level}" for name, level in self.keep.items())
+        return f"{lines} | keep {kept}" if kept else lines
 
     @property
     def accounting(self) -> str:
@@ -160,7 +167,8 @@ class CascadeCharge(Totals):
     def baseline(self) -> CascadeCharge:
         """The same cascade on the same array and memories, without gating, skipping and
         compression."""
-        return _summed({name: line.baseline for name, line in self.lines.items()})
+        lines = {name: line.baseline for name, line in self.lines.items()}
+        return _summed(keep_on_chip(lines, self.keep, must_fit=False), self.keep)
 
     def by_line(self) -> Table:
         """A row a figure, a column a line, and their sum."""
@@ -178,7 +186,7 @@ def charge_cascade(
     spec: Spec,
     arch: Arch | str | Path | Mapping[str, Any],
     operands: Mapping[str, Any],
-    mapping: maps.Mapping | Mapping[str, maps.Mapping] | None = None,
+    mapping: maps.Mapping | Mapping[str, maps.Mapping] | CascadeMapping | None = None,
 ) -> CascadeCharge:
     """What a cascade costs on an architecture, line by line; expected, where an operand is drawn.
 
@@ -190,8 +198,8 @@ def charge_cascade(
         need, which a call of the layer leaves out, are named among the assumptions.
     arch, operands
         As `zeroskip.hwmodel.charge`; the last result may be given.
-    mapping : result -> Mapping, optional
-        Of the lines that are not to have the default.
+    mapping : result -> Mapping, or CascadeMapping, optional
+        Of the lines that are not to have the default; which intermediates stay on chip.
 
     Raises
     ------
@@ -204,6 +212,10 @@ def charge_cascade(
     last = {names[-1]: given.pop(names[-1])} if names[-1] in given else {}
     drawn = {name: single(name, x) for name, x in given.items() if isinstance(x, Density)}
     held = known_operands({name: x for name, x in given.items() if name not in drawn})
+    keep: Mapping[str, str] = {}
+    if isinstance(mapping, CascadeMapping):
+        keep = mapping.keep
+        mapping = mapping.lines
     chosen = _mappings(mapping, names)
     extents = spec.extents({name: value.shape for name, value in {**held, **drawn}.items()})
     lines = {form.target.tensor: Line((form,), extents) for form in spec.forms}
@@ -226,7 +238,8 @@ def charge_cascade(
             share = structural(made.layer, made.estimate.operands).share
             known[name] = Derived(Density(made.shapes[name], share), share)
     needed = needed_results(spec, names[-1:])
-    return _summed(charges, tuple(name for name in names if name not in needed))
+    unneeded = tuple(name for name in names if name not in needed)
+    return _summed(keep_on_chip(charges, keep), keep, unneeded)
 
 
 def _computed(
@@ -301,7 +314,9 @@ def _check(line: Line, arch: Arch, fills: Mapping[str, Any], mapping: maps.Mappi
     return zero
 
 
-def _summed(lines: dict[str, Charge], unneeded: Sequence[str] = ()) -> CascadeCharge:
+def _summed(
+    lines: dict[str, Charge], keep: Mapping[str, str], unneeded: Sequence[str] = ()
+) -> CascadeCharge:
     """The charge of all lines.  unneeded : results that nothing asks for."""
     every = list(lines.values())
     traffic: Traffic = {}
@@ -312,6 +327,7 @@ def _summed(lines: dict[str, Charge], unneeded: Sequence[str] = ()) -> CascadeCh
     return CascadeCharge(
         arch=arch,
         lines=lines,
+        keep=keep,
         ops=_added([line.ops for line in every]),
         multiplications=_added([line.multiplications for line in every]),
         additions=sum(line.additions for line in every),
@@ -324,9 +340,14 @@ def _summed(lines: dict[str, Charge], unneeded: Sequence[str] = ()) -> CascadeCh
         conversions=tuple(made for line in every for made in line.conversions),
         energy=_added([line.energy for line in every]),
         assumptions=(
-            f"lines run one after the other, none fused: each result is written to "
-            f"{arch.off_chip.name} once, and read from there by every line that reads it, in the "
-            "format and order that the line wants",
+            f"lines run one after the other, none fused: each {'other ' if keep else ''}result is "
+            f"written to {arch.off_chip.name} once, and read from there by every line that reads "
+            "it, in the format and order that the line wants",
+            *(
+                f"{name} stays in {level}, all of it, until the last line that reads it has run: "
+                "nothing of it moves off chip"
+                for name, level in keep.items()
+            ),
             *_of_unneeded(unneeded),
             *_said({name: line.assumptions for name, line in lines.items()}),
         ),

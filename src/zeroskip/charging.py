@@ -14,6 +14,7 @@ from zeroskip.hwmodel.charge import Charge
 from zeroskip.hwmodel.charging import charge as charge_spec
 
 if TYPE_CHECKING:
+    from zeroskip.hwmodel.kept import CascadeMapping
     from zeroskip.hwmodel.mapping import Mapping
 
 
@@ -22,7 +23,7 @@ def charge(
     arch: Arch | str | Path | Dict[str, Any],
     /,
     *operands: object,
-    mapping: Mapping | Dict[str, Mapping] | None = None,
+    mapping: Mapping | Dict[str, Mapping] | CascadeMapping | None = None,
     **named: object,
 ) -> Charge | CascadeCharge:
     """What a layer costs on an architecture: operations, cycles, bits and energy.
@@ -39,7 +40,8 @@ def charge(
         it is then not computed where the architecture compresses results.
     mapping : Mapping, optional
         What it leaves open is derived, and printed by ``charge.mapping``.  Of a cascade, a dict
-        of them by result.
+        of them by result, or a `zeroskip.hwmodel.CascadeMapping`, by which intermediates stay on
+        chip.
 
     Returns
     -------
