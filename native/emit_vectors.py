@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from zeroskip.native.cexpr import C_TYPES, integer, mentions, value
 from zeroskip.native.cwriter import CWriter
 from zeroskip.native.domains import Range, Together
-from zeroskip.native.integers import ONE, Const, add, mul, without
+from zeroskip.native.integers import ONE, Const, Expr, Op, add, mul, without
 from zeroskip.native.nest import Acc, Loop, Reduce, Tiles
 from zeroskip.native.scope import free_names
 from zeroskip.native.values import Elem, Prod
@@ -171,8 +171,9 @@ def together(node: Loop, over: Together, out: CWriter) -> None:
 
 @contextmanager
 def _addresses(node: Loop, over: Together, out: CWriter) -> Iterator[None]:
-    """Where a column's lanes are, one pointer for all its rows and vectors: left to itself the
-    compiler adds a base and an index up at every access, an instruction more for each."""
+    """Where a column's lanes are, one pointer for all its rows and vectors, if its offset counts
+    lines: left to itself the compiler multiplies it, and then adds it up at every access.  Where
+    it counts elements an access takes it as it is."""
     ctx = out.values
     values = [s.value for s in node.body if isinstance(s, Reduce)]
     factors = [f for v in values for f in (v.args if isinstance(v, Prod) else (v,))]
@@ -180,12 +181,22 @@ def _addresses(node: Loop, over: Together, out: CWriter) -> Iterator[None]:
         own = any(mentions(elem.index, name) for name in (over.row, over.pos))
         if ctx.lane is None or own or not mentions(elem.index, ctx.lane):
             continue
+        if not _multiplied(elem.index, node.var):
+            continue
         at, first = out.local("at"), integer(without(elem.index, ctx.lane), 1)
         out.line(f"const {C_TYPES[ctx.dtypes[elem.array]]} *{at} = {elem.array} + {first};")
         out.line(f"ZS_HOLD({at});")
         ctx.held[elem] = at
     yield
     ctx.held.clear()
+
+
+def _multiplied(expr: Expr, name: str) -> bool:
+    if not isinstance(expr, Op):
+        return False
+    if expr.op == "*":
+        return mentions(expr, name)
+    return any(_multiplied(part, name) for part in expr.args)
 
 
 def _parameters(node: Tiles, inner: CWriter) -> list[str]:

@@ -52,15 +52,13 @@ static inline __attribute__((always_inline)) int32_t tile_x(
             for (int pattern = 1; pattern <= 15; pattern++) {
                 for (; column < F_columns[15 * (block * row_blocks + row) + pattern]; column++) {
                     const int64_t offset = F_offset[column];
-                    const float *at = I_staged + x + offset + block * block_span;
-                    ZS_HOLD(at);
                     #pragma GCC unroll 4
                     for (int64_t member = 0; member < 4; member++) {
                         if (pattern >> member & 1) {
                             const int64_t e = e_++;
                             #pragma GCC unroll 6
                             for (int v = 0; v < tile; v++) {
-                                acc[member][v] += F_packed[e] * *(const zs_vec *)(at + v * LANES);
+                                acc[member][v] += F_packed[e] * *(const zs_vec *)(I_staged + x + offset + block * block_span + v * LANES);
                             }
                         }
                     }

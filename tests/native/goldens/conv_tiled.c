@@ -38,11 +38,9 @@ static inline __attribute__((always_inline)) int32_t tile_x(
         }
         for (int64_t e = F_columns[row]; e < F_columns[row + 1]; e++) {
             const int64_t offset = F_offset[e];
-            const float *at = I_staged + x + offset;
-            ZS_HOLD(at);
             #pragma GCC unroll 8
             for (int v = 0; v < tile; v++) {
-                acc[v] += F_packed[e] * *(const zs_vec *)(at + v * LANES);
+                acc[v] += F_packed[e] * *(const zs_vec *)(I_staged + x + offset + v * LANES);
             }
         }
         #pragma GCC unroll 8
