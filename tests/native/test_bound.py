@@ -7,13 +7,11 @@ import pytest
 import scipy.sparse as sp
 from generator import random_array
 
-import zeroskip as zs
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.errors import EinsumError, KernelError, TensorError
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import bound as binding
-from zeroskip.native import engine, settings
-from zeroskip.native import load as loading
+from zeroskip.native import engine
 from zeroskip.native.bound import Bound
 
 RNG = np.random.default_rng(1)
@@ -301,62 +299,6 @@ def test_an_interrupted_kernel_shares_nothing_with_the_next_call(monkeypatch):
     assert other is not ready
 
 
-def test_calls_under_way_at_once_share_nothing(monkeypatch):
-    """As a signal's handler that calls the same binding does."""
-    a = random_array(RNG, (5, 6), "float32", 0.5)
-    bound = Bound(make_spec("y[i] = A[i,k]*x[k]"), {"A": Tensor.from_dense(a, "CSR")})
-    outer, inner = (np.arange(6, dtype=np.float32) + k for k in (1, 20))
-    bound.run({"x": outer})
-    entered, real = [], loading.Invocation.again
-
-    def handled(self, slots, arrays):
-        if not entered:
-            entered.append(True)
-            entered.append(bound.at_once((inner,)))  # another is not ready: by the long way
-            entered.append(bound.run({"x": inner}))
-        return real(self, slots, arrays)
-
-    monkeypatch.setattr(loading.Invocation, "again", handled)
-    assert np.array_equal(bound.at_once((outer,)), reference(bound.spec, A=a, x=outer))
-    assert entered[1] is None
-    assert np.array_equal(entered[2], reference(bound.spec, A=a, x=inner))
-    ((one, other),) = bound._idle.values()
-    assert one is not other
-
-
-def test_the_shortest_way_takes_only_what_needs_no_look():
-    a = random_array(RNG, (5, 6), "float32", 0.5)
-    bound = Bound(make_spec("y[i] = A[i,k]*x[k]"), {"A": Tensor.from_dense(a, "CSR")})
-    x = np.arange(6, dtype=np.float32)
-    assert bound.at_once((x,)) is None  # nothing is ready
-    want = bound.run({"x": x})
-    assert np.array_equal(bound.at_once((x,)), want)
-    strided = np.repeat(x, 2)[::2]
-    swapped = x.astype(">f4")
-    for other in (strided, swapped, x.astype("f8"), x[:5], list(x), x.astype(bool)):
-        assert bound.at_once((other,)) is None
-    for same in (strided, swapped, list(x)):
-        assert np.allclose(bound.run({"x": same}), want)
-    flags = x > 2
-    want = reference(bound.spec, A=a, x=flags)
-    for given in (flags, (flags * np.uint8(255)).view(bool), (flags * np.uint8(2)).view(bool)):
-        assert np.allclose(bound.run({"x": given}), want)
-        assert bound.at_once((given,)) is None
-    assert np.array_equal(bound.at_once((x,)), bound.run({"x": x}))
-
-
-def test_columns_are_not_taken_for_rows():
-    """An array of the right shape in the other order."""
-    a = random_array(RNG, (4, 4), "float32", 0.5)
-    bound = Bound(make_spec("C[i,j] = A[i,k]*x[k,j]"), {"A": Tensor.from_dense(a, "CSR")})
-    x = np.arange(16, dtype=np.float32).reshape(4, 4)
-    bound.run({"x": x})
-    assert bound.at_once((x,)) is not None
-    assert bound.at_once((x.T,)) is None
-    assert bound.at_once((np.asfortranarray(x),)) is None
-    assert np.allclose(bound.run({"x": x.T}), a @ x.T)
-
-
 @pytest.mark.parametrize("layout", ["CSR", "COO", "bitmask", "k:C i:U", "RLE(2)"])
 def test_fresh_tensors_of_a_kind_share_a_filled_kernel(layout, monkeypatch):
     """Their arrays differ in length from call to call."""
@@ -384,20 +326,3 @@ def test_fresh_tensors_of_another_fill_have_another_kernel():
         x[1:3] = 7
         got = bound.run({"x": Tensor.from_dense(x, "k:C", fill=fill)})
         assert np.allclose(got, reference(spec, A=a, x=x))
-
-
-def test_short_calls_in_any_order_of_shapes_types_layouts_and_settings():
-    """What the last call was served by is never taken for a call of another kind."""
-    rng = np.random.default_rng(11)
-    w = np.where(rng.random((6, 5)) < 0.5, rng.integers(1, 5, (6, 5)), 0).astype(np.float32)
-    call = zs.layer("O[n,m] = W[m,k]*X[n,k]*s[n]").bind(W=zs.tensor(w, "CSR"))
-    for turn in range(300):
-        n = int(rng.integers(0, 3))
-        x = rng.integers(-4, 5, (n, 10)).astype(rng.choice(["f4", "f8", "i4", ">f4", "?"]))
-        s = rng.integers(1, 4, 2 * n).astype(rng.choice(["f4", "f8"]))
-        x, s = (x[:, :5], s[:n]) if turn % 3 else (x[:, :5].copy(), s[::2])
-        with settings.using(threads=1 + turn % 2):
-            got = call(x, s) if turn % 5 else call(s=s, X=x)
-        want = x.astype(np.float64) @ w.T * s[:, None]
-        assert got.shape == want.shape
-        assert np.array_equal(got, want), (turn, x.dtype, s.dtype, n)
