@@ -285,7 +285,7 @@ class _Judge:
             self._check(access, axis, index, lo + size + hi, "read")
             place = index - lo
             inside = inside & (place >= 0) & (place < size)
-            places.append(np.clip(place, 0, max(size - 1, 0)))
+            places.append(np.clip(place, 0, max(size - 1, 0)).astype(np.int64, copy=False))
         dtype = dtype or self.work
         if access.tensor in self.extents.skipped:
             self.kept, self.left = self.kept & inside, self.left & inside
@@ -297,17 +297,22 @@ class _Judge:
         for axis, subscript in enumerate(self.form.target.subscripts):
             index = self._affine(subscript, grid)
             self._check(self.form.target, axis, index, shape[axis], "written")
-            yield index
+            yield index.astype(np.int64, copy=False)
 
     def _first_of_reduced(self) -> tuple[Any, ...]:
         """Index that drops the reduced axes: no place of the target depends on them."""
         return (..., *(0 for _ in self.reduced_axes))
 
     def _affine(self, subscript: Affine, grid: Grid) -> Array:
-        total: Array = np.asarray(sum(self._monomial(m) for m in subscript.offset))
-        for coefficient, atom in subscript.terms:
-            total = total + self._monomial(coefficient) * self._atom(atom, grid)
-        return total
+        """What a subscript says: in 64 bits, or as Python's integers where it may pass them."""
+        start = sum(self._monomial(m) for m in subscript.offset)
+        parts = [(self._monomial(c), self._atom(atom, grid)) for c, atom in subscript.terms]
+        farthest = abs(start) + sum(abs(c) * _farthest(x) for c, x in parts)
+        kind: Any = np.int64 if farthest < 2**63 else object
+        total: Array = np.asarray(start, kind)
+        for coefficient, x in parts:
+            total = total + coefficient * x.astype(kind, copy=False)
+        return np.asarray(total)
 
     def _atom(self, atom: Atom, grid: Grid) -> Array:
         if isinstance(atom, Var):
@@ -370,3 +375,7 @@ def _grid(names: Sequence[str], box: Sequence[range]) -> Grid:
         shape[axis] = len(values)
         grid[name] = np.arange(values.start, values.stop, dtype=np.int64).reshape(shape)
     return grid
+
+
+def _farthest(x: Array) -> int:
+    return max(abs(int(x.min())), abs(int(x.max()))) if x.size else 0

@@ -108,6 +108,16 @@ def test_a_place_that_wraps_around_is_none(text, far, backend):
     spec = make_spec(f"y[n] = A[{text}]")
     with pytest.raises(KernelError, match="names a place that axis 0 of A, of extent 8"):
         evaluate(spec, {"A": np.arange(8.0), "X": np.array([far, 1])}, backend=backend)
+    with pytest.raises(EinsumError, match=r"A is read at -?\d{19,20} on axis 0, which ends at 7"):
+        evaluate(spec, {"A": np.arange(8.0), "X": np.array([far, 1])}, backend="numpy")
     step, more = int(text[0]), int(text.endswith("+1"))
     found = evaluate(spec, {"A": np.arange(8.0), "X": np.array([0, 1])}, backend=backend)
     assert found["y"].tolist() == [more, step + more]
+
+
+@pytest.mark.parametrize("backend", ["numpy", "interpreter", "c"])
+def test_places_whose_parts_pass_64_bits_may_be_there(backend):
+    spec = make_spec("y[n] = A[4*X[n] - 4*Z[n] + n]")
+    far = np.array([2**62, -(2**61), 5])
+    given = {"A": np.arange(8.0), "X": far, "Z": far - [1, 0, 1]}
+    assert evaluate(spec, given, backend=backend)["y"].tolist() == [4, 1, 6]
