@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroskip.checks import is_one_of
+from zeroskip.checks import brief, is_one_of
 from zeroskip.errors import ArchError
 from zeroskip.formats.density import Density
 from zeroskip.hwmodel.conversion import conversions_of
@@ -246,17 +246,38 @@ def function_of(figure: str, formula: Any) -> Callable[..., Any]:
 
     names = sorted(formula.free_symbols, key=str)
     made = sympy.lambdify(names, formula, "numpy")
-    wanted = {str(name) for name in names}
+    most = {str(name): 1.0 for name in names}
 
     def at(**densities: Any) -> Any:
-        check_densities(figure, wanted, densities)
-        return made(**{name: densities[name] for name in wanted})
+        return made(**densities_of(figure, most, densities))
 
     return at
 
 
-def check_densities(figure: str, wanted: set[str], given: Mapping[str, Any]) -> None:
-    """Refuse a call that lacks one."""
-    missing = wanted - set(given)
+def densities_of(
+    figure: str, most: Mapping[str, float], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The densities of a call as numbers, or arrays of them.
+
+    most : density -> the most that it can be.
+
+    Raises
+    ------
+    ArchError
+        For one that is missing, no number, or out of range.
+    """
+    missing = set(most) - set(given)
     if missing:
         raise ArchError(f"{figure}: expected the densities {', '.join(sorted(missing))} too")
+    found: dict[str, Any] = {}
+    for name, limit in most.items():
+        try:
+            share = np.asarray(given[name], np.float64)
+        except (TypeError, ValueError):
+            share = np.asarray(np.nan)
+        if not np.all((share >= 0) & (share <= limit * (1 + 1e-12))):
+            raise ArchError(
+                f"{figure}: expected {name} of 0 .. {limit:g}, found {brief(given[name])}"
+            )
+        found[name] = share if share.ndim else float(share)
+    return found

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
+from zeroskip.checks import brief
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel import mapping as maps
 from zeroskip.hwmodel.arch import Arch
@@ -35,6 +36,13 @@ class CascadeMapping:
 
     lines: Mapping[str, maps.Mapping] = field(default_factory=dict)
     keep: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.keep, Mapping):
+            raise ArchError(
+                f"keep: expected a dict, intermediate -> level, found {brief(self.keep)}\n"
+                'Write keep={"S": "GLB"}.'
+            )
 
 
 def keep_on_chip(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import zeroskip as zs
+from zeroskip.errors import ArchError
 from zeroskip.hwmodel.formulas import FIGURES, function_of
 
 CONV = "O[n,m,p,q] = I[n,c,p+r,q+s]*F[m,c,r,s] + b[m]"
@@ -60,3 +61,18 @@ def test_a_function_asks_for_its_densities() -> None:
     assert function_of("busy", sympy.Integer(7))() == 7
     with pytest.raises(zs.ArchError, match="busy: expected the densities d_A too"):
         function_of("busy", 2 * d)()
+
+
+@pytest.mark.parametrize("figure", ["effectual", "energy_pj", "cycles"])
+def test_densities_are_numbers_from_0_to_1_or_arrays_of_them(figure: str) -> None:
+    made = zs.charge(
+        "C[m,n] = A[m,k]*B[k,n]", "scnn", A=zs.Density((8, 8), 0.5), B=zs.Density((8, 8), 0.25)
+    )
+    function = made.function(figure)
+    several = function(d_A=[0.5, 0.25], d_B=[0.25, 1])
+    assert several.tolist() == [function(d_A=0.5, d_B=0.25), function(d_A=0.25, d_B=1)]
+    for wrong in (-0.5, 2, float("nan"), "x", [0.5, 1.5]):
+        with pytest.raises(ArchError, match=r"expected d_A of 0 \.\. 1, found "):
+            function(d_A=wrong, d_B=0.25)
+    with pytest.raises(ArchError, match="expected the densities d_B too"):
+        function(d_A=0.5)

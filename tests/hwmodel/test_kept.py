@@ -221,3 +221,8 @@ def test_densities_are_refused() -> None:
         charge_cascade(
             make_spec(text_of(["S", "Z"])), described(3), drawn, CascadeMapping({}, {"S": "GLB"})
         )
+
+
+def test_keep_is_a_dict() -> None:
+    with pytest.raises(ArchError, match="keep: expected a dict, intermediate -> level, found 3\n"):
+        CascadeMapping(keep=3)  # type: ignore[arg-type]
