@@ -23,7 +23,8 @@ from zeroskip.hwmodel.nest import Loop
 from zeroskip.hwmodel.writer import groups
 
 MOST_ENUMERATED = 2**20
-"""Points of a window that are tried one by one; a larger one is taken to reach over itself."""
+"""Points of a window that are tried one by one.  A larger one is counted as one that may reach over
+itself, by more lines and to the same figures: they find no place that was there."""
 
 
 def moves_over_itself(

@@ -10,7 +10,7 @@ import pytest
 from zeroskip.einsum_spec import make_spec
 from zeroskip.errors import ArchError
 from zeroskip.formats.density import Density
-from zeroskip.hwmodel import Charge, Mapping, arch, charge
+from zeroskip.hwmodel import Charge, Mapping, arch, charge, halos
 from zeroskip.hwmodel.halos import moves_over_itself
 from zeroskip.hwmodel.layer import layer_of
 from zeroskip.hwmodel.nest import Loop
@@ -125,3 +125,28 @@ def test_a_window_meets_the_one_before(
     loop = Loop(rank, rank, 1, layer.extent(rank))
     (operand,) = (o for o in layer.work[0].operands if o.tensor == "I")
     assert moves_over_itself(operand, loop, [loop], layer.extents.ranks) is meets
+
+
+@pytest.mark.parametrize(("stride", "taps"), [(3, 2), (2, 2), (1, 3)])
+def test_a_window_that_is_too_large_to_be_tried_has_the_same_figures(
+    stride: int, taps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(stride)
+    x = np.where(rng.random((4, 24)) < 0.4, 1.0, 0)
+    w = np.where(rng.random((6, 4, taps)) < 0.5, 1.0, 0)
+    mapping = Mapping("p1 @GLB c @PE m p0 r", {"p": 2})
+
+    def made_for(
+        name: str,
+    ) -> Charge:  # another name is another line, of which no plan is remembered
+        spec = make_spec(f"{name}[m,p] = I[c,{stride}*p+r]*F[m,c,r]")
+        return charge(spec, arch("scnn"), {"I": x, "F": w}, mapping)
+
+    tried = made_for("O")
+    monkeypatch.setattr(halos, "MOST_ENUMERATED", 0)
+    taken = made_for("Q")
+    lines = [len(str(made.accounting).splitlines()) for made in (tried, taken)]
+    assert lines[0] < lines[1] if stride >= taps else lines[0] == lines[1]
+    assert (tried.cycles, tried.energy_pj) == (taken.cycles, taken.energy_pj)
+    for level in ("GLB", "PE"):
+        assert tried.at(level, "I") == taken.at(level, "I")
