@@ -123,6 +123,13 @@ def test_sweep(files, capsys):
     assert len((files / "points.jsonl").read_text().splitlines()) == 9
 
 
+@pytest.mark.parametrize("jobs", ["0", "-1", "1025", "two", "1.5"])
+def test_sweep_refuses_what_is_no_number_of_processes(files, capsys, jobs):
+    words = ["sweep", MATVEC, "A=density(16,8;0.5)", "x=x.npy", f"--jobs={jobs}"]
+    assert main(words) == 2
+    assert f"expected a whole number from 1 to 1024, found '{jobs}'" in told(capsys)[1]
+
+
 def test_sweep_draws(files, capsys):
     pytest.importorskip("matplotlib")
     words = ["sweep", MATVEC, "A=density(16,8;lin(0.25,1,3))", "x=random(8;0.5)"]
