@@ -44,6 +44,15 @@ C_TYPES = {
 
 _BINDS = {"+": 1, "*": 2}
 
+_CALLS = {
+    "//": ("zs_floor_div", "zs_wide_floor_div"),
+    "%": ("zs_floor_mod", "zs_wide_floor_mod"),
+    "ceil": ("zs_ceil_div", "zs_wide_ceil_div"),
+    "min": ("zs_min", "zs_wide_min"),
+    "max": ("zs_max", "zs_wide_max"),
+}
+"""Functions of zs_kernel.h, in 64 bits and in 128."""
+
 
 def nonnegative(expr: Expr) -> bool:
     """True where the expression cannot be negative where it is used."""
@@ -58,37 +67,41 @@ def nonnegative(expr: Expr) -> bool:
     return all(nonnegative(a) for a in expr.args)
 
 
-def integer(expr: Expr, outer: int = 0) -> str:
-    """C for an integer expression; ``outer`` is how tightly the context binds."""
+def integer(expr: Expr, outer: int = 0, *, wide: bool = False) -> str:
+    """C for an integer expression; ``outer`` is how tightly the context binds.
+
+    wide : in 128 bits, where what was read may be so large that 64 wrap around.
+    """
     if isinstance(expr, Const):
         return str(expr.value) if expr.value >= 0 or outer == 0 else f"({expr.value})"
     if isinstance(expr, Name):
-        return expr.name
+        return f"(__int128){expr.name}" if wide else expr.name
     if isinstance(expr, Pick):
         tests = " && ".join(map(condition, expr.conditions))
-        return f"({tests} ? {integer(expr.then)} : {integer(expr.other)})"
+        then, other = (integer(side, wide=wide) for side in (expr.then, expr.other))
+        return f"({tests} ? {then} : {other})"
     if expr.op in _BINDS:
         level = _BINDS[expr.op]
-        text = _sum(expr.args) if expr.op == "+" else " * ".join(integer(a, 2) for a in expr.args)
+        if expr.op == "+":
+            text = _sum(expr.args, wide)
+        else:
+            text = " * ".join(integer(a, 2, wide=wide) for a in expr.args)
         return f"({text})" if outer >= level and not (outer == level == 1) else text
     if expr.op in ("//", "%"):
         a, b = expr.args
         if nonnegative(a):
             loose = expr.op == "//" and isinstance(a, Op) and a.op in ("*", "//")  # 4 * p / P
-            left = integer(a, 1 if loose else 3)
-            text = f"{left} {'/' if expr.op == '//' else '%'} {integer(b, 3)}"
+            left = integer(a, 1 if loose else 3, wide=wide)
+            text = f"{left} {'/' if expr.op == '//' else '%'} {integer(b, 3, wide=wide)}"
             return f"({text})" if outer > 1 else text
-        name = "zs_floor_div" if expr.op == "//" else "zs_floor_mod"
-        return f"{name}({integer(a)}, {integer(b)})"
-    if expr.op == "ceil":
-        return f"zs_ceil_div({', '.join(integer(a) for a in expr.args)})"
-    text = integer(expr.args[0])
+    name = _CALLS[expr.op][wide]
+    text = integer(expr.args[0], wide=wide)
     for arg in expr.args[1:]:
-        text = f"zs_{expr.op}({text}, {integer(arg)})"
+        text = f"{name}({text}, {integer(arg, wide=wide)})"
     return text
 
 
-def _sum(args: tuple[Expr, ...]) -> str:
+def _sum(args: tuple[Expr, ...], wide: bool) -> str:
     text = ""
     for arg in args:
         minus, part = False, arg
@@ -103,7 +116,8 @@ def _sum(args: tuple[Expr, ...]) -> str:
             text += " - " if minus else " + "
         elif minus:
             text += "-"
-        text += integer(part, 2 if minus and isinstance(part, Op) and part.op == "+" else 1)
+        inner = 2 if minus and isinstance(part, Op) and part.op == "+" else 1
+        text += integer(part, inner, wide=wide)
     return text
 
 
@@ -130,6 +144,13 @@ class ValueContext:
     tile: int = 0
     tiled: set[str] = field(default_factory=set)
     held: dict[Elem, str] = field(default_factory=dict)
+
+
+def rounds(expr: Expr) -> bool:
+    """Whether it is more than sums and products, of which 64 bits are the last of 128."""
+    if isinstance(expr, Op):
+        return expr.op not in _BINDS or any(map(rounds, expr.args))
+    return isinstance(expr, Pick)
 
 
 def mentions(expr: Expr, name: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import ExitStack
 from functools import singledispatch
 
@@ -15,6 +14,7 @@ from zeroskip.native.cexpr import (
     number,
     part,
     place,
+    rounds,
     stored_as,
     truth,
     value,
@@ -132,18 +132,18 @@ def _(node: Fetch, out: CWriter) -> None:
 
 @write.register
 def _(node: Check, out: CWriter) -> None:
-    at, extent = _wide(integer(node.coordinate)), integer(node.extent)
-    low = "" if isinstance(node.extent, Const) and node.extent.value <= 0 else f"{at} < 0 || "
-    with out.block(f"if ({low}{at} >= {extent})"):
+    """What is computed from what was read is looked at in 128 bits: 4 * 2^62 is 0 in 64.  Where it
+    is within the extent, both are the same, but where a part is rounded."""
+    at, extent = integer(node.coordinate), integer(node.extent)
+    wide = at if isinstance(node.coordinate, Name) else integer(node.coordinate, wide=True)
+    tests = [f"{wide} >= {extent}"]
+    if not isinstance(node.extent, Const) or node.extent.value > 0:
+        tests.insert(0, f"{wide} < 0")
+    if rounds(node.coordinate):
+        tests.append(f"{wide} != {at}")
+    with out.block(f"if ({' || '.join(tests)})"):
         out.line(f"return zs_fail(args, ZS_ERANGE, {node.number});")
     out.body(node.body)
-
-
-def _wide(text: str) -> str:
-    """A coordinate in 128 bits where it is computed from what was read: 4 * 2^62 is 0 in 64."""
-    if text.isidentifier():
-        return text
-    return re.sub(r"\b[A-Za-z_]\w*\b(?!\()", r"(__int128)\g<0>", text)
 
 
 @write.register

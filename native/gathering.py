@@ -13,14 +13,14 @@ from zeroskip.native.scheme import Scheme
 
 
 def wanted_places(state: State, access: Access, axes: Iterable[int]) -> list[Place]:
-    """Reads of index tensors, and checks of what they give, that these axes still want."""
+    """Reads of index tensors, each once, and checks of what they give, that axes still want."""
     found: list[Place] = []
     for axis in axes:
         wanted = list(gathers(access.subscripts[axis]))
         found += [g.access for g in wanted if g.access not in state.fetched]
         if wanted and (access, axis) not in state.verified:
             found.append((access, axis))
-    return found
+    return list(dict.fromkeys(found))
 
 
 def fetch(

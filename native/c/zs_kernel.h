@@ -223,6 +223,16 @@ ZS_INLINE int64_t zs_ceil_div(int64_t a, int64_t b)
     return a / b + (a % b > 0);
 }
 
+/* zs_wide_NAME() - the same of 128 bits, for coordinates that were read and not yet looked at. */
+ZS_INLINE __int128 zs_wide_min(__int128 a, __int128 b) { return a < b ? a : b; }
+ZS_INLINE __int128 zs_wide_max(__int128 a, __int128 b) { return a > b ? a : b; }
+ZS_INLINE __int128 zs_wide_floor_div(__int128 a, __int128 b) { return a / b - (a % b < 0); }
+ZS_INLINE __int128 zs_wide_ceil_div(__int128 a, __int128 b) { return -zs_wide_floor_div(-a, b); }
+ZS_INLINE __int128 zs_wide_floor_mod(__int128 a, __int128 b)
+{
+    return a - b * zs_wide_floor_div(a, b);
+}
+
 /* ---- sorted coordinates ------------------------------------------------------------- */
 
 /*

@@ -103,16 +103,24 @@ def test_places_are_integers():
 
 
 @pytest.mark.parametrize("backend", ["c", "interpreter"])
-@pytest.mark.parametrize(("text", "far"), [("2*X[n]", -(2**63)), ("4*X[n]+1", 2**62)])
-def test_a_place_that_wraps_around_is_none(text, far, backend):
+@pytest.mark.parametrize(
+    ("text", "far", "near"),
+    [
+        ("2*X[n]", -(2**63), [0, 2]),
+        ("4*X[n]+1", 2**62, [1, 5]),
+        ("(4*X[n]+1)//3", 2**62, [0, 1]),
+        ("(4*X[n]+n)//5", -(2**62), [0, 1]),
+        ("X[n]+3*(X[n]//2)", 2**62, [0, 1]),
+    ],
+)
+def test_a_place_that_wraps_around_is_none(text, far, near, backend):
     spec = make_spec(f"y[n] = A[{text}]")
     with pytest.raises(KernelError, match="names a place that axis 0 of A, of extent 8"):
         evaluate(spec, {"A": np.arange(8.0), "X": np.array([far, 1])}, backend=backend)
     with pytest.raises(EinsumError, match=r"A is read at -?\d{19,20} on axis 0, which ends at 7"):
         evaluate(spec, {"A": np.arange(8.0), "X": np.array([far, 1])}, backend="numpy")
-    step, more = int(text[0]), int(text.endswith("+1"))
     found = evaluate(spec, {"A": np.arange(8.0), "X": np.array([0, 1])}, backend=backend)
-    assert found["y"].tolist() == [more, step + more]
+    assert found["y"].tolist() == near
 
 
 @pytest.mark.parametrize("backend", ["numpy", "interpreter", "c"])
@@ -121,3 +129,14 @@ def test_places_whose_parts_pass_64_bits_may_be_there(backend):
     far = np.array([2**62, -(2**61), 5])
     given = {"A": np.arange(8.0), "X": far, "Z": far - [1, 0, 1]}
     assert evaluate(spec, given, backend=backend)["y"].tolist() == [4, 1, 6]
+
+
+@pytest.mark.parametrize("backend", ["numpy", "interpreter", "c"])
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [("B[X[n],X[n]]", [0, 10, 20]), ("B[X[n]//2+X[n],X[n]-X[n]//2]", [0, 10, 28])],
+)
+def test_an_index_tensor_may_be_read_more_than_once_at_a_point(text, want, backend):
+    b = np.arange(81.0).reshape(9, 9)
+    found = evaluate(make_spec(f"y[n] = {text}"), {"B": b, "X": np.arange(3)}, backend=backend)
+    assert found["y"].tolist() == want

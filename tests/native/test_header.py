@@ -44,7 +44,6 @@ def test_every_helper_is_called():
     """By the emitter, or by another helper: it stands somewhere beside its definition."""
     room = Path(load.__file__).parent
     text = "".join(path.read_text() for path in room.glob("*.py"))
-    text = text.replace("zs_{expr.op}(", "zs_min( zs_max(")
     text += re.sub(r"/\*.*?\*/", "", header(), flags=re.DOTALL)
     assert {name for name in HELPERS if len(re.findall(rf"\b{name}", text)) < 2} == set()
 

@@ -46,6 +46,12 @@ static void test_whole_numbers(void)
             CHECK(ceil * b >= a && a > (ceil - (__int128)1) * b, 1);
             CHECK(floor * b + mod == a, 1);
             CHECK(mod >= 0 && mod < divisors[j], 1);
+            CHECK(zs_wide_floor_div(a, b) == floor, 1);
+            CHECK(zs_wide_ceil_div(a, b) == ceil, 1);
+            CHECK(zs_wide_floor_mod(a, b) == mod, 1);
+            CHECK(zs_wide_floor_div(8 * a + 1, 4 * b) == zs_wide_floor_div(2 * a, b), 1);
+            CHECK(zs_wide_min(4 * a, b) == (4 * a < b ? 4 * a : b), 1);
+            CHECK(zs_wide_max(4 * a, b) == (4 * a > b ? 4 * a : b), 1);
         }
     CHECK(zs_min(INT64_MIN, INT64_MAX), INT64_MIN);
     CHECK(zs_min(3, 3), 3);
