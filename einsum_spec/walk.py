@@ -92,63 +92,94 @@ def bounds(
     """Least and largest value of a subscript over ``0 <= v < ranks[v]``; no rank is empty.
 
     values : the named constants; a divisor of 0 is the extent of an empty rank.
-    Exact where no index variable stands in two atoms, but for remainders ``p-4*(p//4)``;
-    else a range that may be too wide.
+    Exact where no index variable stands in two atoms, but for remainders ``p-4*(p//4)``, also
+    of remainders, and their blocks; else a range that may be too wide.
     """
-    low = high = sum(monomial_value(m, values) for m in subscript.offset)
-    remainders = _remainders(subscript, values)
-    for i, (monomial, atom) in enumerate(subscript.terms):
-        if i in remainders.values():
+    terms = [(monomial_value(m, values), atom) for m, atom in subscript.terms]
+    offset = sum(monomial_value(m, values) for m in subscript.offset)
+    low, high = _bounds(terms, offset, ranks, values)
+    for times, inner, block, others in _gathered(terms, values):
+        least, most = bounds(inner, ranks, values)
+        ends = (times * (least // block), times * (most // block))
+        least, most = _bounds(others, offset, ranks, values)
+        low, high = max(low, least + min(ends)), min(high, most + max(ends))
+    return low, high
+
+
+_Terms = list[tuple[int, Atom]]
+
+
+def _bounds(
+    terms: _Terms, offset: int, ranks: Mapping[str, int], values: Mapping[str, int]
+) -> tuple[int, int]:
+    """The same of a sum, term by term, but for its remainders."""
+    low = high = offset
+    left = dict(enumerate(terms))
+    for used, times, floor in _remainders(terms, values):
+        if not all(i in left for i in used):
             continue
+        first, last = bounds(floor.inner, ranks, values)
+        most = monomial_value(floor.divisor, values) - 1
+        most = times * (min(last, most) if first >= 0 else most)
+        low, high = low + min(most, 0), high + max(most, 0)
+        for i in used:
+            del left[i]
+    for factor, atom in left.values():
         if isinstance(atom, Floor):
             divisor = monomial_value(atom.divisor, values)
             first, last = bounds(atom.inner, ranks, values)
             first, last = (first // divisor, last // divisor) if divisor else (0, 0)
-            if i in remainders:
-                most = _divisor(subscript, remainders[i], values) // divisor - 1
-                first, last = 0, min(last, most) if first >= 0 else most
         elif isinstance(atom, Gather):
             raise TypeError("what an index tensor holds is known at run time only")
         else:
             first, last = 0, ranks[atom.name] - 1
-            if i in remainders:
-                last = min(last, _divisor(subscript, remainders[i], values) - 1)
-        factor = monomial_value(monomial, values)
         ends = (factor * first, factor * last)
         low, high = low + min(ends), high + max(ends)
     return low, high
 
 
-def _remainders(subscript: Affine, values: Mapping[str, int]) -> dict[int, int]:
-    """Term of p -> term of ``-d*(p//d)``, for each pair of terms that is a remainder; also of
-    ``p//b``, with ``-c*(p//(b*c))``."""
-    found: dict[int, int] = {}
-    for j, (monomial, floor) in enumerate(subscript.terms):
+def _remainders(
+    terms: _Terms, values: Mapping[str, int]
+) -> list[tuple[frozenset[int], int, Floor]]:
+    """Which terms are so many times ``x - d*(x//d)``, those of most first; two may share one."""
+    found = []
+    for j, (step, floor) in enumerate(terms):
+        if not isinstance(floor, Floor) or floor.inner.offset:
+            continue
+        divisor = monomial_value(floor.divisor, values)
+        if not (step and divisor) or step % divisor:
+            continue
+        times = -step // divisor
+        wanted = [(times * monomial_value(m, values), atom) for m, atom in floor.inner.terms]
+        if all(term in terms for term in wanted):
+            used = frozenset(terms.index(term) for term in wanted)
+            found.append((used | {j}, times, floor))
+    return sorted(found, key=lambda remainder: -len(remainder[0]))
+
+
+def _gathered(
+    terms: _Terms, values: Mapping[str, int]
+) -> Iterator[tuple[int, Affine, int, _Terms]]:
+    """``p//4 - 5*(p//20)`` as ``(p - 20*(p//20))//4``: for each floor with what shares a variable
+    with it inside, how often it counts, that sum, its divisor, and all other terms."""
+    for j, (times, floor) in enumerate(terms):
         if not isinstance(floor, Floor):
             continue
-        step = monomial_value(monomial, values)
-        divisor = monomial_value(floor.divisor, values)
-        for i, (other, atom) in enumerate(subscript.terms):
-            if i in found or i == j:
-                continue
-            own = _own_divisor(atom, floor, values)
-            times = divisor // own if own and divisor % own == 0 else 0
-            if times and monomial_value(other, values) * times == -step:
-                found[i] = j
-    return found
+        divisor, names = monomial_value(floor.divisor, values), set(variables(floor.inner))
+        inside = [
+            i
+            for i, (factor, atom) in enumerate(terms)
+            if i != j and times and factor % times == 0 and not names.isdisjoint(_names(atom))
+        ]
+        if divisor and inside:
+            moved = [(Monomial(terms[i][0] // times * divisor), terms[i][1]) for i in inside]
+            inner = Affine((*floor.inner.terms, *moved), floor.inner.offset)
+            others = [term for i, term in enumerate(terms) if i != j and i not in inside]
+            yield times, inner, divisor, others
 
 
-def _own_divisor(atom: Atom, floor: Floor, values: Mapping[str, int]) -> int:
-    """b of ``p//b``, where ``floor`` is of the same p; 1 of p itself; 0 of anything else."""
-    if isinstance(atom, Floor):
-        return monomial_value(atom.divisor, values) if atom.inner == floor.inner else 0
-    return int(isinstance(atom, Var) and atom.name == single(floor.inner))
-
-
-def _divisor(subscript: Affine, term: int, values: Mapping[str, int]) -> int:
-    floor = subscript.terms[term][1]
-    assert isinstance(floor, Floor)
-    return monomial_value(floor.divisor, values)
+def _names(atom: Atom) -> Iterator[str]:
+    return variables(Affine(((Monomial(1), atom),)))
 
 
 def children(node: Expr) -> Iterator[Expr]:

@@ -175,7 +175,7 @@ class _Cells:
             )
         if len({operand.tensor for operand in term.operands}) < 2:
             raise ArchError(f"lanes: {term.operands[0].tensor} twice: give it two names")
-        parts = [step.rank for step in schedule.steps if step.span is not None]
+        parts = [step.rank for step in schedule.steps if step.spans]
         parts += [loop.rank for loop in schedule.across if not loop.whole]
         if parts or len({step.rank for step in schedule.steps}) < len(schedule.steps):
             raise ArchError(

@@ -40,7 +40,8 @@ class Mapping:
         ``@X`` keeps every tensor of level X from there on, ``@X(O)`` those that it names.
     split : rank -> places in a block, or several from large to small, optional
         ``{"m": [128, 16]}``: loop m2 goes over blocks of 128, m1 over blocks of 16 in one of
-        these, m0 inside one.  The last block of each may be short.  ``{"m*k": [128]}`` flattens m
+        these, m0 inside one.  The last block of each may be short, also where 16 does not divide
+        128.  ``{"m*k": [128]}`` flattens m
         and k, with loops mk1 and mk0.  ``"occupancy(A, 64)"`` in place of sizes: tiles of so many
         stored entries of A, which all other tensors follow; see `zeroskip.hwmodel.splits`.
     space : rank or loop -> dimension of the PE array, or several ("rows*cols"), optional
@@ -247,7 +248,7 @@ def complete(
     full = replace(given, order=order, space=space, sync=sync, roles=layer.roles)
     return Schedule(
         full,
-        tuple(loop for loop in outer if not loop.dims and loop.span != loop.block),
+        tuple(loop for loop in outer if not loop.dims and loop.spans[-1:] != (loop.block,)),
         tuple(made[name] for name in space if not made[name].single),
         loops,
         stays_of(order, given.keep, loops, len(outer), layer, arch),

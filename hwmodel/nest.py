@@ -3,8 +3,10 @@
     @GLB @PE(O) c @PE(I,F) m r s p q       p, q across the array
 
 A loop runs over a part of a rank: a split ``k: [128, 16]`` makes k2 = k//128,
-k1 = (k - 128*(k//128))//16 and k0 = k - 16*(k//16); the last block may be short.  Where a split
-goes by a `Numbering` (of flattened ranks, or by stored entries), numbers of places stand for k.
+k1 = (k - 128*(k//128))//16 and k0 = k - 16*(k//16); the last block may be short.  Blocks need not
+divide: of ``k: [100, 16]`` the last block of 16 in each of 100 has 4 places, and k0 is that of
+k - 100*(k//100).  Where a split goes by a `Numbering` (of flattened ranks, or by stored entries),
+numbers of places stand for k.
 
 At a mark the tensors of its level are *kept* from there on: the tile of a tensor is what the
 loops inside the mark touch of it, and the loops outside name the tile.
@@ -45,7 +47,7 @@ class Loop:
     """One loop.
 
     rank : what it goes over: a rank, or several flattened, ``m*k``.
-    block, span : iteration ``v % span // block`` at place v of the rank; span None: ``v // block``.
+    block, spans : iteration ``v % spans[0] % spans[1] ... // block`` at place v of the rank.
     count : iterations.
     dims, tiles : dimensions of the array that it runs across, row-major, and their PEs; empty
         and 0 in time.
@@ -57,7 +59,7 @@ class Loop:
     rank: str
     block: int
     count: int
-    span: int | None = None
+    spans: tuple[int, ...] = ()
     dims: tuple[str, ...] = ()
     tiles: int = 0
     numbering: Numbering | None = None
@@ -79,7 +81,7 @@ class Loop:
     @property
     def whole(self) -> bool:
         """Whether it runs over every place of its rank."""
-        return self.block == 1 and self.span is None and self.numbering is None
+        return self.block == 1 and not self.spans and self.numbering is None
 
     @property
     def single(self) -> bool:
@@ -94,7 +96,10 @@ class Loop:
 
     def index(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
         """Iteration of each place of the rank, or of each number, or its PE."""
-        part = (places if self.span is None else places % self.span) // self.block
+        part = places
+        for span in self.spans:
+            part = part % span
+        part = part // self.block
         if not self.tiles or self.direct:
             return part
         return self.tiles * part // max(self.count, 1)

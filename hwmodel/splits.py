@@ -1,6 +1,7 @@
 """Splits of a mapping: what a rank, or several flattened into one, is cut into.
 
     k: [128, 16]                        blocks of coordinates, cut into smaller ones
+    k: [100, 16]                        the same: the last block of 16 in each of 100 has 4 places
     m*k: 128                            the same of m and k flattened: place k + K*m
     k: occupancy(A, 64)                 blocks of stored entries of A
     m*k: occupancy(A, 16384, 128)       the same of both, in m-then-k order, cut into smaller ones
@@ -15,7 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as Dict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import prod
 
@@ -29,7 +30,6 @@ MOST_BLOCK = 2**62
 """The largest block: as far as whole numbers of Einsums reach."""
 
 _OCCUPANCY = re.compile(r"\s*occupancy\s*\((.*)\)\s*")
-_MOST_LISTED = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def split_of(key: str, size: object) -> Split:
     ------
     ArchError
         For a key that names no ranks, a rank twice, sizes that are no whole numbers of 1 or more,
-        and blocks that do not cut those around them evenly.
+        and blocks that are not smaller than those around them.
     """
     if not isinstance(key, str):
         raise ArchError(f'split: expected a rank, or several such as "m*k", found {key!r}')
@@ -106,12 +106,10 @@ def split_of(key: str, size: object) -> Split:
     if max(sizes) > MOST_BLOCK:
         raise ArchError(f"split of {key}: expected at most 2**62 in a block, found {max(sizes)}")
     for outer, inner in pairwise(sizes):
-        if inner >= outer or outer % inner:
-            fit = [n for n in range(min(outer - 1, _MOST_LISTED), 0, -1) if outer % n == 0]
+        if inner >= outer:
             raise ArchError(
-                f"split of {key}: expected each block to be cut into smaller ones of one size, "
-                f"found {inner} after {outer}\nA block of {outer} may be cut into "
-                f"{', '.join(map(str, fit)) or 'none'}."
+                f"split of {key}: expected each block to be cut into smaller ones, found {inner} "
+                f"after {outer}\nWrite blocks from large to small, such as [{inner + 1}, {inner}]."
             )
     return Split(ranks, tuple(sizes), leader)
 
@@ -166,13 +164,22 @@ def loops_of(rank: str, splits: Dict[str, Split]) -> tuple[Loop, ...]:
     mine = next((split for split in splits.values() if rank in split.ranks), None)
     if mine is None:
         return (Loop(rank, rank, 1, 0),)
-    sizes, spans = (*mine.blocks, 1), (None, *mine.blocks)
-    parts = range(len(sizes) - 1, -1, -1)
-    stem = "".join(mine.ranks)
+    sizes, stem = (*mine.blocks, 1), "".join(mine.ranks)
     return tuple(
-        Loop(f"{stem}{part}", mine.key, block, 0, span)
-        for part, block, span in zip(parts, sizes, spans, strict=True)
+        Loop(f"{stem}{len(mine.blocks) - n}", mine.key, block, 0, spans_of(mine.blocks[:n]))
+        for n, block in enumerate(sizes)
     )
+
+
+def spans_of(blocks: Sequence[int]) -> tuple[int, ...]:
+    """Blocks around a place, from large to small, without those that the next one divides: a
+    remainder by 128 changes nothing about that by 16."""
+    spans: list[int] = []
+    for block in blocks:
+        while spans and spans[-1] % block == 0:
+            spans.pop()
+        spans.append(block)
+    return tuple(spans)
 
 
 def sized(loop: Loop, layer: Layer, numberings: Dict[str, Numbering]) -> Loop:
@@ -180,14 +187,12 @@ def sized(loop: Loop, layer: Layer, numberings: Dict[str, Numbering]) -> Loop:
     numbering = numberings.get(loop.rank)
     if numbering is None:
         extent = layer.extent(loop.rank)
-        whole = min(extent, loop.span) if loop.span is not None else extent
-        return Loop(loop.name, loop.rank, loop.block, -(-whole // loop.block), loop.span)
-    bare = Loop(loop.name, loop.rank, loop.block, 0, loop.span, numbering=numbering)
+        whole = min(extent, *loop.spans) if loop.spans else extent
+        return replace(loop, count=-(-whole // loop.block))
+    bare = replace(loop, numbering=numbering)
     found = np.unique(bare.index(numbering.distinct))
     count = int(found.max(initial=-1)) + 1
-    return Loop(
-        loop.name, loop.rank, loop.block, count, loop.span, (), 0, numbering, taken=len(found)
-    )
+    return replace(bare, count=count, taken=len(found))
 
 
 def flattened(ranks: Sequence[str], layer: Layer) -> Numbering:

@@ -264,9 +264,12 @@ class Writer:
         if loop.tiles and loop.whole:
             scaled = rank if loop.tiles == 1 else f"{loop.tiles}*{rank}"
             return f"{scaled}//{rank.upper()}"
-        part = rank if loop.span is None else f"{rank}-{loop.span}*({rank}//{loop.span})"
+        part = rank
+        for span in loop.spans:
+            inner = part if part == rank else f"({part})"
+            part = f"{part}-{span}*({inner}//{span})"
         if loop.block > 1:
-            part = f"({part})//{loop.block}" if loop.span else f"{rank}//{loop.block}"
+            part = f"({part})//{loop.block}" if loop.spans else f"{rank}//{loop.block}"
         return part
 
     def place(self, loop: Loop) -> str:

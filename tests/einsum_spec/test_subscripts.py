@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import product
+from itertools import pairwise, product
 
 import pytest
 from hypothesis import assume, given
@@ -141,6 +141,23 @@ def test_bounds_of_a_remainder_are_exact(extent, divisor, factor):
     floor = Floor(Affine(((Monomial(1), p),)), Monomial(divisor))
     part = Affine(((Monomial(factor), p), (Monomial(-factor * divisor), floor)))
     values = [factor * (place % divisor) for place in range(extent)]
+    assert bounds(part, {"p": extent}, {}) == (min(values), max(values))
+
+
+@given(
+    st.integers(1, 60),
+    st.lists(st.integers(2, 40), min_size=2, max_size=4, unique=True),
+    st.sampled_from([1, 2, 3, 5]),
+    st.sampled_from([-2, 1, 3]),
+)
+def test_bounds_of_remainders_of_remainders_are_exact(extent, sizes, block, factor):
+    blocks = [size for size in sorted(sizes, reverse=True) if size > block]
+    blocks = [b for b, inner in pairwise([*blocks, block]) if b % inner]  # else it changes nothing
+    text, value = "p", lambda place: place
+    for size in blocks:
+        text, value = f"({text}-{size}*({text}//{size}))", lambda p, v=value, s=size: v(p) % s
+    part = fold(subscript(f"({text})//{block}*{factor}"), {})
+    values = [factor * (value(place) // block) for place in range(extent)]
     assert bounds(part, {"p": extent}, {}) == (min(values), max(values))
 
 

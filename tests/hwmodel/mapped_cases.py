@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from math import prod
 from typing import Any
 
@@ -87,23 +88,19 @@ def mappings(draw: st.DrawFn, case: Case, *, together_too: bool = False) -> Mapp
         listed = ", ".join(map(str, blocks))
         split[key] = f"occupancy({leader.tensor}, {listed})" if leader else blocks
         numbers = numbered(list(together), case.sizes, leader)
-        spans = [10**9, *blocks]
-        for n, (block, span) in enumerate(zip([*blocks, 1], spans, strict=True)):
+        for n, block in enumerate([*blocks, 1]):
             name = f"{key.replace('*', '')}{len(blocks) - n}"
-            loops.append(Loop(name, key, block, span, numbers=numbers))
+            loops.append(Loop(name, key, block, tuple(blocks[:n]), numbers=numbers))
     for rank in (rank for rank in case.sizes if rank not in together):
-        inner, times = draw(st.integers(1, 3)), draw(st.integers(2, 3))
-        blocks = draw(st.sampled_from([[], [], [inner], [inner * times, inner]]))
+        blocks = draw(st.one_of(st.just([]), blocks_of(3)))
         if blocks:
             split[rank] = blocks
         names = [f"{rank}{n}" for n in range(len(blocks), -1, -1)] if blocks else [rank]
-        spans = [10**9, *blocks]
-        loops += [Loop(*x) for x in zip(names, [rank] * 3, [*blocks, 1], spans, strict=False)]
+        for n, (name, block) in enumerate(zip(names, [*blocks, 1], strict=True)):
+            loops.append(Loop(name, rank, block, tuple(blocks[:n])))
     loops = draw(st.permutations(loops))
     counts = {
-        x.name: -(-min(case.sizes[x.rank], x.span) // x.block)
-        if x.numbers is None
-        else max((v % x.span // x.block for v in x.numbers.values()), default=-1) + 1
+        x.name: 1 + max((replace(x, pes=0).at(p, case.sizes) for p in places(x, case)), default=-1)
         for x in loops
     }
     space: dict[str, str] = {}
@@ -148,6 +145,21 @@ def mappings(draw: st.DrawFn, case: Case, *, together_too: bool = False) -> Mapp
     return Mapped(mapping, levels, array, loops, sync, stays, leader.tensor if leader else None)
 
 
+def blocks_of(largest: int) -> st.SearchStrategy[list[int]]:
+    """One to three blocks from large to small, of which half divide the ones around them."""
+    whole = st.builds(
+        lambda inner, times: [inner * times, inner], st.integers(1, largest), st.integers(2, 3)
+    )
+    sizes = st.integers(1, 3 * largest)
+    uneven = st.lists(sizes, min_size=1, max_size=3, unique=True)
+    return st.one_of(whole, uneven.map(lambda blocks: sorted(blocks, reverse=True)))
+
+
+def places(loop: Loop, case: Case) -> list[dict[str, int]]:
+    every = product(*(range(case.sizes[rank]) for rank in loop.ranks))
+    return [dict(zip(loop.ranks, place, strict=True)) for place in every]
+
+
 @st.composite
 def numberings(draw: st.DrawFn, case: Case) -> tuple[tuple[str, ...], Access | None, list[int]]:
     """Ranks that are split together, a leader if their entries count, and sizes."""
@@ -155,8 +167,7 @@ def numberings(draw: st.DrawFn, case: Case) -> tuple[tuple[str, ...], Access | N
     led = case.leaders(ranks)
     chosen = st.sampled_from(sorted(led)) if led else st.none()
     leader = draw(chosen if len(ranks) == 1 else st.one_of(chosen, st.none()))
-    inner, times = draw(st.integers(1, 6)), draw(st.integers(2, 3))
-    blocks = draw(st.sampled_from([[inner], [inner * times, inner]]))
+    blocks = draw(blocks_of(6))
     return ranks, led[leader] if leader else None, blocks
 
 
@@ -166,8 +177,8 @@ def windows(draw: st.DrawFn, case: Case) -> Mapped:
     levels = draw(hierarchies().filter(lambda levels: len(levels) > 2 and "BUF" not in levels))
     array = {"d0": 2, "d1": draw(st.integers(1, 2))}
     split = {"p": [draw(st.integers(1, 2))], "m": [2]}
-    p1, p0 = Loop("p1", "p", split["p"][0]), Loop("p0", "p", 1, split["p"][0])
-    m1, m0 = Loop("m1", "m", 2), Loop("m0", "m", 1, 2)
+    p1, p0 = Loop("p1", "p", split["p"][0]), Loop("p0", "p", 1, (split["p"][0],))
+    m1, m0 = Loop("m1", "m", 2), Loop("m0", "m", 1, (2,))
     if draw(st.integers(0, 3)):
         m0.pes, m0.dims = 2, ("d0",)
     loops = draw(st.permutations([m1, Loop("c", "c"), Loop("r", "r")]))
@@ -225,7 +236,7 @@ def named(names: set[str], case: Case) -> set[str]:
 
 
 def _whole(loop: Loop) -> bool:
-    return loop.block == 1 and loop.span == 10**9 and loop.numbers is None
+    return loop.block == 1 and not loop.within and loop.numbers is None
 
 
 @st.composite

@@ -67,13 +67,14 @@ class Design:
 
 @dataclass
 class Loop:
-    """``v % span // block`` of a rank, or of several flattened (``m*k``); ``pes`` side by side, 0
-    in time.  numbers : what stands for the place v, by coordinates (`numbered`)."""
+    """Which block a place of a rank is in, or of several flattened (``m*k``), counted from where
+    the blocks around it begin (``within``, from large to small); ``pes`` side by side, 0 in time.
+    numbers : what stands for the place, by coordinates (`numbered`)."""
 
     name: str
     rank: str
     block: int = 1
-    span: int = 10**9
+    within: tuple[int, ...] = ()
     pes: int = 0
     dims: tuple[str, ...] = ()
     numbers: dict[Place, int] | None = None
@@ -87,10 +88,13 @@ class Loop:
             v = point[self.rank]
         else:
             v = self.numbers.get(tuple(point[rank] for rank in self.ranks), 0)
-        part = v % self.span // self.block
+        for block in self.within:
+            begins = v - v % block
+            v -= begins
+        part = v // self.block
         if not self.pes:
             return part
-        whole = self.block == 1 and self.span == 10**9 and self.numbers is None
+        whole = self.block == 1 and not self.within and self.numbers is None
         return self.pes * part // max(extents[self.rank], 1) if whole else part
 
     def iterations(self, extents: dict[str, int]) -> int:

@@ -165,9 +165,9 @@ def test_what_does_not_fit_is_named(mapping: Mapping, message: str) -> None:
 def test_parts_of_a_rank_have_room_across_pes() -> None:
     mapping = Mapping(split={"m": 2}, space={"m0": "rows", "m1": "cols"})
     schedule = scheduled(CONV, {"I": (2, 3, 6, 7), "F": (8, 3, 3, 3)}, mapping)
-    assert [(x.name, x.block, x.span, x.count) for x in schedule.across] == [
-        ("m0", 1, 2, 2),
-        ("m1", 2, None, 4),
+    assert [(x.name, x.block, x.spans, x.count) for x in schedule.across] == [
+        ("m0", 1, (2,), 2),
+        ("m1", 2, (), 4),
     ]
     with pytest.raises(ArchError) as caught:
         scheduled(CONV, {"I": (2, 3, 6, 7), "F": (9, 3, 3, 3)}, mapping)
@@ -197,8 +197,8 @@ def test_marks_say_where_tensors_are_kept() -> None:
     assert "keep GLB: I,O" in str(mapping)
 
 
-@pytest.mark.parametrize("blocks", [[16, 3], [4, 4], [2, 4], []])
-def test_blocks_are_cut_into_equal_ones(blocks: list[int]) -> None:
+@pytest.mark.parametrize("blocks", [[16, 3, 3], [4, 4], [2, 4], []])
+def test_blocks_are_cut_into_smaller_ones(blocks: list[int]) -> None:
     with pytest.raises(ArchError, match="split of m: expected"):
         Mapping(split={"m": blocks})
 

@@ -87,7 +87,7 @@ def test_what_is_no_way_or_no_level_is_refused(overflow: dict[str, str], text: s
 
 
 def test_places_of_inner_loops_without_their_outer_one_are_named_by_runs() -> None:
-    inner = Loop("m0", "m", 2, 2, span=4)
+    inner = Loop("m0", "m", 2, 2, spans=(4,))
     assert place_of(np.array([1, 5]), [inner], {"m": 11}) == "m=2:4+6:8+10:11"
     assert place_of(np.array([1, 5]), [inner], {"m": 16}) == "m=2:4+6:8+10:12+..."
     assert place_of(np.array([5, 5]), [inner], {"m": 3}) == "m=0:2"  # the first of them
