@@ -170,11 +170,11 @@ class Nested:
     @cached_property
     def longest_gap(self) -> int:
         """Zeros between two neighbours along the axis, at most."""
-        spans = [1, *self._spans]
+        spans = [1, *self.spans]
         return 2 * sum((h - g) * n for (g, h), n in zip(reversed(self.levels), spans, strict=False))
 
     @cached_property
-    def _spans(self) -> list[int]:
+    def spans(self) -> list[int]:
         """Length of a group of each level, innermost first."""
         spans = [1]
         for _, h in reversed(self.levels):
@@ -184,7 +184,7 @@ class Nested:
     @cached_property
     def parts(self) -> tuple[Part, ...]:
         before, behind = self.axis, len(self.shape) - 1 - self.axis
-        return tuple(Part((*(1,) * before, n, *(1,) * behind)) for n in (1, *self._spans))
+        return tuple(Part((*(1,) * before, n, *(1,) * behind)) for n in (1, *self.spans))
 
     def coefficients(self, share: float) -> tuple[float, ...]:
         """Covariances of two places by the smallest group of both, less that of the next."""
@@ -209,7 +209,7 @@ class Nested:
     def draw(self, rng: np.random.Generator) -> Bits:
         size = prod(self.shape)
         held = np.ones(size, dtype=np.bool_)
-        for (g, h), span in zip(reversed(self.levels), self._spans, strict=True):
+        for (g, h), span in zip(reversed(self.levels), self.spans, strict=True):
             groups = size // span
             chosen = scattered(rng, np.full(groups, g), h).reshape(-1)
             held &= np.repeat(chosen, span // h)

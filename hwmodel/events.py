@@ -5,11 +5,14 @@
 for a tile of t among N places of which z are drawn, each as likely as any other (hypergeometric).
 In the polynomials of a geometry an event stands by a name of its own beside the densities:
 ``A|16`` is that any of 16 places of A holds something.  Tiles of equally many places are as likely.
+Where non-zeros lie in groups (G:H, a profile, tiles that were measured), tiles of equal chances are
+one event, ``A#0`` the first of them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import expm1
 from typing import Any
 
 import numpy as np
@@ -71,6 +74,27 @@ class Event:
         found = gammaln(self.live - self.places + 1) - gammaln(left + 1)
         found -= gammaln(self.live + 1) - gammaln(self.live - nonzeros + 1)
         return np.where(nonzeros > self.live - self.places, 0.0, np.exp(np.minimum(found, 0.0)))
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The same of a tensor whose non-zeros lie in groups, as many in each as its density says.
+
+    missed : the logarithm of the chance that its places are empty; number : among such events.
+    """
+
+    tensor: str
+    number: int
+    missed: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.tensor}#{self.number}"
+
+    def chance(self, share: Any) -> Any:
+        """Its probability, whatever is asked of the density."""
+        del share
+        return -expm1(self.missed)
 
 
 def _stirling(n: Any) -> Any:

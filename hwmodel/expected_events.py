@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,20 +20,25 @@ from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.explicit import form_text
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.tree import Access
-from zeroskip.einsum_spec.walk import single, variables
-from zeroskip.errors import EinsumError
+from zeroskip.einsum_spec.walk import single
 from zeroskip.formats.density import Density
 from zeroskip.formats.density_models import Blocks
-from zeroskip.hwmodel.evaluate import sized
-from zeroskip.hwmodel.events import Event
+from zeroskip.hwmodel.events import Event, Settled
+from zeroskip.hwmodel.expected_tiles import (
+    is_partition,
+    places_of_tiles,
+    refused,
+    regions_of_tiles,
+)
 from zeroskip.hwmodel.geometry import Apart, Closed, Largest, Tag
-from zeroskip.native.engine import evaluate
+from zeroskip.hwmodel.regions import log_missed_of
 
 if TYPE_CHECKING:
     from zeroskip.hwmodel.expected_lines import Compiler
 
-MOST_PLACES = 2**24
-"""Places of tiles, all tiles together, that are told apart at most."""
+
+DIGITS = 12
+"""Behind the point, of the logarithm of a chance."""
 
 
 def tile_event(known: Compiler, text: str, form: Form, term: Term) -> Closed:
@@ -43,31 +47,88 @@ def tile_event(known: Compiler, text: str, form: Form, term: Term) -> Closed:
     Raises
     ------
     EinsumError
-        For several tensors, tiles of tiles that overlap, and tensors whose places are not as
-        likely as each other.
+        For several tensors, and tiles of tiles that overlap.
     """
     random = [access for access in term.accesses if not _is_settled(known, access)]
     if len(random) != 1 or any(scalar in known.lines for scalar in term.scalars):
         raise refused(text, "a tile of several tensors")
     (access,) = random
     masks, name = dict(known.masks), form.target.tensor
-    if access.tensor in masks:
-        tensor = masks[access.tensor].tensor
-        places = _places(known, text, form, access)
-        if _is_partition(form, access):
-            known.disjoint.add(name)
-    else:
-        tensor, places = _of_tiles(known, text, form, access)
+    own = masks[access.tensor].tensor if access.tensor in masks else _tensor_of(known, access)
+    tensor: str = own or ""
+    if access.tensor in masks and is_partition(form, access):
+        known.disjoint.add(name)
+    elif access.tensor not in masks and not _lie_apart(known, form, access):
+        raise refused(text, "a tile of tiles that may overlap")
+    elif access.tensor not in masks:
+        known.disjoint.add(name)
     density: Density = dict(known.drawn)[tensor]
     model = density.model
     if not (isinstance(model, Blocks) and model.counts.size == 1):
-        raise refused(text, f"a tile of {tensor}, which is not uniform,")
+        return _of_groups(known, text, form, access, tensor)
+    if access.tensor in masks:
+        places = places_of_tiles(known, text, form, access)
+    else:
+        places = _united(known, text, access)
     found: dict[tuple[str, ...], NDArray[Any]] = {}
     for number in np.unique(places[places > 0]).tolist():
         event = Event(tensor, density.size, model.live, number)
         known.events[event.name] = event
         found[event.name,] = (places == number).astype(np.int64)
     return Closed(found or {(): np.zeros_like(places)})
+
+
+def _of_groups(known: Compiler, text: str, form: Form, access: Access, tensor: str) -> Closed:
+    """Tiles of a tensor whose non-zeros lie in groups that are drawn apart."""
+    density, name = dict(known.drawn)[tensor], form.target.tensor
+    if access.tensor in dict(known.masks):
+        regions = regions_of_tiles(known, text, form, access)
+    else:
+        axes = [deparse(s) for s in access.subscripts]
+        kept = tuple(axes.index(deparse(s)) for s in form.target.subscripts)
+        regions = known.regions[access.tensor].joined(kept)
+    known.regions[name] = regions
+    missed = np.round(log_missed_of(density, regions), DIGITS)  # sums in any order are one event
+    found: dict[tuple[str, ...], NDArray[Any]] = {}
+    for log in np.unique(missed[missed < 0]).tolist():
+        same = (e for e in known.events.values() if isinstance(e, Settled) and e.tensor == tensor)
+        alike = next((e for e in same if e.missed == log), None)
+        event = alike or Settled(tensor, len(known.events), log)
+        known.events[event.name] = event
+        found[event.name,] = (missed == log).astype(np.int64)
+    return Closed(found or {(): np.zeros(regions.shape, np.int64)})
+
+
+def _tensor_of(known: Compiler, access: Access) -> str | None:
+    """Whose tiles a result asks of."""
+    source = known.lines[access.tensor]
+    if not isinstance(source, Closed):
+        return None
+    named = {known.events[n].tensor for names in source.terms for n in names if n in known.events}
+    return next(iter(named), None)
+
+
+def _lie_apart(known: Compiler, form: Form, access: Access) -> bool:
+    """Whether a line asks of unions of tiles that lie apart."""
+    axes = [deparse(s) for s in access.subscripts]
+    plain = len(form.terms[0].accesses) == 1 and len(set(axes)) == len(axes)
+    plain &= {deparse(s) for s in form.target.subscripts} <= set(axes)
+    plain &= all(single(s) is not None for s in access.subscripts)
+    return plain and access.tensor in known.disjoint
+
+
+def _united(known: Compiler, text: str, access: Access) -> NDArray[np.int64]:
+    """How many places each union of tiles has."""
+    source = known.lines[access.tensor]
+    assert isinstance(source, Closed)
+    held: Any = 0
+    for names, array in source.terms.items():
+        for name in names:
+            event = known.events[name]
+            assert isinstance(event, Event)
+            held = held + event.places * array
+    name, _, right = text.partition("|=")
+    return np.asarray(known.run(f"{name}+={right}", {access.tensor: np.asarray(held)}), np.int64)
 
 
 def called_for(
@@ -99,66 +160,6 @@ def called_for(
     shape = _shape(known, name)
     views = tuple(shape[k] for k in kept), next(iter(chance.terms.values())).shape
     return Apart(((largest, views[0]), (chance, views[1])), 1.0), tag
-
-
-def refused(text: str, what: str) -> EinsumError:
-    """The error of a line without a mean."""
-    return EinsumError(
-        f"{what} has no expectation here:\n  {text}\n"
-        "Draw arrays from the densities, density.sample(rng), and charge these."
-    )
-
-
-# ---- places of tiles ------------------------------------------------------------------------
-
-
-def _places(known: Compiler, text: str, form: Form, access: Access) -> NDArray[np.int64]:
-    """How many places of a tensor, each once, a tile has."""
-    name, _, right = text.partition("|=")
-    reads = {a.tensor for a in form.reads} - known.numbers.names
-    arrays = {tensor: known.static(tensor) for tensor in reads}
-    arrays[access.tensor] = known.possible[access.tensor]
-    if len(form.terms[0].accesses) == 1 and _is_partition(form, access):
-        return np.asarray(np.maximum(known.run(f"{name}+={right}", arrays), 0), np.int64)
-    left = [deparse(s) for s in form.target.subscripts]
-    axes = [deparse(s) for s in access.subscripts]
-    more = list(dict.fromkeys(axis for axis in axes if axis not in left))
-
-    wider = f"places_of[{','.join((*left, *more))}] |={right}"
-    spec = sized(wider, known.sizes)
-    cells = prod(spec.extents({n: a.shape for n, a in arrays.items()}).shapes["places_of"])
-    if cells > MOST_PLACES:
-        raise refused(text, f"a tile among {cells:,} places")
-
-    touched = np.asarray(evaluate(spec, arrays)["places_of"]) > 0
-    return np.asarray(touched.sum(axis=tuple(range(len(left), touched.ndim))), np.int64)
-
-
-def _is_partition(form: Form, access: Access) -> bool:
-    """Whether every place of a tensor is in one tile at most, and comes there once."""
-    axes = [single(s) for s in access.subscripts]
-    named = {v for s in form.target.subscripts for v in variables(s)}
-    plain = None not in axes and len(set(axes)) == len(axes)
-    return plain and named <= set(axes) and set(form.ranks) <= set(axes)
-
-
-def _of_tiles(
-    known: Compiler, text: str, form: Form, access: Access
-) -> tuple[str, NDArray[np.int64]]:
-    """The tensor of tiles that lie apart, and how many places each union of them has."""
-    source = known.lines[access.tensor]
-    axes = [deparse(s) for s in access.subscripts]
-    plain = len(form.terms[0].accesses) == 1 and len(set(axes)) == len(axes)
-    plain &= {deparse(s) for s in form.target.subscripts} <= set(axes)
-    plain &= all(single(s) is not None for s in access.subscripts)
-    if not (plain and isinstance(source, Closed) and access.tensor in known.disjoint):
-        raise refused(text, "a tile of tiles that may overlap")
-    events = [known.events[name] for (name,) in source.terms if name in known.events]
-    held = [known.events[name].places * array for (name,), array in source.terms.items()]
-    name, _, right = text.partition("|=")
-    found = known.run(f"{name}+={right}", {access.tensor: np.asarray(sum(held))})
-    known.disjoint.add(form.target.tensor)
-    return events[0].tensor, np.asarray(found, np.int64)
 
 
 # ---- what is called for ---------------------------------------------------------------------

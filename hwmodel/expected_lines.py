@@ -22,10 +22,11 @@ from zeroskip.einsum_spec.tree import Access
 from zeroskip.einsum_spec.walk import single, variables
 from zeroskip.formats.density import Density
 from zeroskip.hwmodel.evaluate import Operand, sized, structure
-from zeroskip.hwmodel.events import Event
-from zeroskip.hwmodel.expected_events import called_for, refused, tile_event
+from zeroskip.hwmodel.events import Event, Settled
+from zeroskip.hwmodel.expected_events import called_for, tile_event
 from zeroskip.hwmodel.expected_operand import Uneven
 from zeroskip.hwmodel.expected_spread import spread_of
+from zeroskip.hwmodel.expected_tiles import refused
 from zeroskip.hwmodel.geometry import (
     Apart,
     Closed,
@@ -41,6 +42,7 @@ from zeroskip.hwmodel.geometry import (
 )
 from zeroskip.hwmodel.numbers import NONE, Numbers
 from zeroskip.hwmodel.plan import Mask
+from zeroskip.hwmodel.regions import Regions
 from zeroskip.native.engine import evaluate
 
 
@@ -51,6 +53,8 @@ class Compiler:
     text, sizes, masks : of the accounting.
     drawn, fixed : operands known by their density, and real ones.
     numbers : of places, by which tiles are told.
+    regions : places of tiles, by lines that ask whether they hold anything, of tensors whose
+        non-zeros lie in groups.
     """
 
     text: str
@@ -66,8 +70,9 @@ class Compiler:
     possible: dict[str, NDArray[Any]] = field(default_factory=dict)
     varying: dict[str, NDArray[Any]] = field(default_factory=dict)
     independent: dict[str, None] = field(default_factory=dict)
-    events: dict[str, Event] = field(default_factory=dict)
+    events: dict[str, Event | Settled] = field(default_factory=dict)
     disjoint: set[str] = field(default_factory=set)
+    regions: dict[str, Regions] = field(default_factory=dict)
 
     def geometry(self) -> Geometry:
         drawn = dict(self.drawn)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.hwmodel.evaluate import sized
-from zeroskip.hwmodel.events import Event
+from zeroskip.hwmodel.events import Event, Settled
 from zeroskip.hwmodel.order_statistics import mean_of_maximum
 from zeroskip.hwmodel.spread import Spread
 from zeroskip.native.engine import evaluate
@@ -153,7 +153,7 @@ class Geometry:
     tags: dict[str, Tag]
     sizes: tuple[tuple[str, int], ...]
     independent: tuple[str, ...]
-    events: tuple[Event, ...] = ()
+    events: tuple[Event | Settled, ...] = ()
 
     def chances(self, shares: Mapping[str, Any]) -> Mapping[str, Any]:
         """Densities, numbers or symbols, and the chances of events at them."""

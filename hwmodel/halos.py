@@ -50,7 +50,7 @@ def moves_over_itself(
     grid = np.meshgrid(*(np.arange(extents[rank]) for rank in ranks), indexing="ij")
     at = {rank: values.ravel() for rank, values in zip(ranks, grid, strict=True)}
     others = [loop.at(at) for loop in mine if loop != moving]
-    places = [_values(operand.subscripts[axis], at) for axis in axes]
+    places = [values_of(operand.subscripts[axis], at) for axis in axes]
     turn = moving.at(at)
     place = np.zeros_like(turn)
     for row in (*others, *places):  # numbered anew for each: no product of extents overflows
@@ -60,15 +60,20 @@ def moves_over_itself(
     return bool(np.isin(tiles + 1, tiles, assume_unique=True).any())
 
 
-def _values(subscript: Affine, at: Mapping[str, NDArray[np.int64]]) -> NDArray[np.int64]:
-    """The place that a subscript names at every point."""
+def values_of(subscript: Affine, at: Mapping[str, NDArray[np.int64]]) -> NDArray[np.int64]:
+    """The place that a subscript names at every point.
+
+    at : places of its index variables.
+    """
     found = np.full_like(next(iter(at.values())), sum(m.value for m in subscript.offset))
     for monomial, atom in subscript.terms:
         match atom:
             case Var(name):
                 found = found + monomial.value * at[name]
             case Floor(inner, divisor):
-                found = found + monomial.value * (_values(inner, at) // monomial_value(divisor, {}))
+                found = found + monomial.value * (
+                    values_of(inner, at) // monomial_value(divisor, {})
+                )
             case _:
                 raise AssertionError("a layer that is charged reads no index tensor")
     return found

@@ -1,0 +1,119 @@
+"""Distributions of counts: chances of 0, 1, 2 .. as arrays.
+
+hypergeometric    places of a group of which so many are drawn
+mixed             of one of several
+chosen            of so many of several groups, the others being empty
+convolved         sums of counts that do not depend on each other
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import comb
+
+import numpy as np
+from numpy.typing import NDArray
+
+Reals = NDArray[np.float64]
+
+TINY = 1e-15
+"""Chances at the far end that are left out."""
+
+
+def hypergeometric(size: int, held: int, places: int) -> Reals:
+    """How many of so many places hold something, where ``held`` of all are drawn without order.
+
+    Examples
+    --------
+    Two of four hold something; of two given ones none in 1 of 6 cases, both in 1 of 6.
+
+    >>> hypergeometric(4, 2, 2).round(4).tolist()
+    [0.1667, 0.6667, 0.1667]
+    """
+    from scipy.special import gammaln
+
+    least, most = max(0, held + places - size), min(held, places)
+    k = np.arange(least, most + 1)
+    logs = gammaln(places + 1) - gammaln(k + 1) - gammaln(places - k + 1)
+    rest = size - places
+    logs += gammaln(rest + 1) - gammaln(held - k + 1) - gammaln(rest - held + k + 1)
+    logs -= gammaln(size + 1) - gammaln(held + 1) - gammaln(size - held + 1)
+    found = np.zeros(most + 1)
+    found[least:] = np.exp(logs)
+    return np.asarray(found / found.sum(), np.float64)
+
+
+def mixed(parts: Sequence[Reals], weights: Reals) -> Reals:
+    """Of one of several counts, each with its weight; weights add up to 1."""
+    found = np.zeros(max(map(len, parts)))
+    for part, weight in zip(parts, weights, strict=True):
+        found[: len(part)] += weight * part
+    return found
+
+
+def chosen(parts: Sequence[tuple[Reals, int]], some: int, groups: int) -> Reals:
+    """The sum over ``some`` groups of all, picked without order; those not picked count nothing.
+
+    parts : counts, and how many groups have each; groups that are not named count nothing.
+
+    >>> chosen([(np.array([0.0, 1.0]), 2)], some=1, groups=4).tolist()
+    [0.5, 0.5]
+    """
+    most = sum((len(part) - 1) * times for part, times in parts)
+    ways = np.zeros((some + 1, most + 1))  # of so many picked, by what they count
+    ways[0, 0] = 1.0
+    for part, times in parts:
+        for _ in range(times):
+            for picked in range(some, 0, -1):
+                ways[picked] += np.convolve(ways[picked - 1], part)[: most + 1]
+    rest = groups - sum(times for _, times in parts)
+    found = sum(ways[picked] * comb(rest, some - picked) for picked in range(some + 1))
+    return np.asarray(found / comb(groups, some), np.float64)
+
+
+def convolved(parts: Sequence[tuple[Reals, int]]) -> Reals:
+    """The sum of so many of each of these counts."""
+    found = np.ones(1)
+    for part, times in parts:
+        power, left = part, times
+        while left:
+            if left % 2:
+                found = _trimmed(np.convolve(found, power))
+            left //= 2
+            power = _trimmed(np.convolve(power, power)) if left else power
+    return found
+
+
+def at_most(chances: Reals) -> Reals:
+    """Chances of k or less, of each k."""
+    return np.minimum(np.cumsum(chances), 1.0)
+
+
+def mean_of_most(chances: Sequence[tuple[Reals, int]], width: int = 1) -> float:
+    """The mean of the largest of independent counts, in vectors of ``width`` that round up.
+
+    chances : of each kind of count, and how many there are of it
+
+    Examples
+    --------
+    Of two dice.
+
+    >>> die = np.array([0, *[1 / 6] * 6])
+    >>> round(mean_of_most([(die, 2)]) * 36), round(mean_of_most([(die, 1)], width=4), 4)
+    (161, 1.3333)
+    """
+    most = max((len(part) - 1 for part, times in chances if times), default=0)
+    logs = np.zeros(-(-most // width))
+    for part, times in chances:
+        if not times:
+            continue
+        below = at_most(part)[::width][: len(logs)]
+        with np.errstate(divide="ignore"):
+            logs[: len(below)] += times * np.log(below)
+    return float(-np.expm1(logs).sum())
+
+
+def _trimmed(chances: Reals) -> Reals:
+    """Without what is too little to be told from rounding at the far end."""
+    over = np.flatnonzero(chances > TINY)
+    return chances[: int(over[-1]) + 1] if len(over) else chances[:1]
