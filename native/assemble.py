@@ -37,7 +37,7 @@ from zeroskip.formats.level_data import (
 )
 from zeroskip.formats.levels import Compressed, Uncompressed
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native.ahead import fetched_ahead
+from zeroskip.native.ahead import fetched_ahead, read_past
 from zeroskip.native.arguments import Array, Operand, signature
 from zeroskip.native.cursor import State
 from zeroskip.native.domains import Range
@@ -183,7 +183,7 @@ def lower_rows(
     """Loop nest that appends the rows of a sparse result; its buffers are `arrays`."""
     scheme = Scheme(form, signatures, dtype, order=chosen.order)
     rows = _WholeRows(scheme, chosen) if is_joint(form) else _Rows(scheme, chosen)
-    body, _ = in_vectors(fetched_ahead(rows.body(), scheme), scheme)
+    body, _ = in_vectors(read_past(fetched_ahead(rows.body(), scheme), scheme), scheme)
     width = vector_bytes() if has_loop(body, lambda loop: loop.kind == "dot") else 0
     title = (*rows.title(), f"rows: {','.join(chosen.outer) or 'one'}")
     return finish(scheme, title, body, width)

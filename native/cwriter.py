@@ -7,10 +7,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 from zeroskip.native.cexpr import ValueContext
 from zeroskip.native.nest import Kernel, Poll, Row
+
+
+class Listing(Protocol):
+    """A list of products, each with its place."""
+
+    @property
+    def count(self) -> str: ...
+
+    def put(self, at: str, place: str, value: str, out: CWriter) -> None: ...
+
+    def add(self, place: str, value: str, out: CWriter) -> None: ...
 
 
 @dataclass
@@ -21,6 +32,7 @@ class CWriter:
     part : C of the part of the call that this is, and of how many there are; inside a shared loop
         of those that are at the same index.
     unlisted : a row whose places are marked and not listed.
+    listed : where the products of a row are listed that are not gathered at their places.
     """
 
     kernel: Kernel
@@ -33,6 +45,7 @@ class CWriter:
     tiles: int = 0
     alone: bool = False
     unlisted: Row | None = None
+    listed: Listing | None = None
     part: tuple[str, str] = ("args->part", "args->parts")
 
     @cached_property

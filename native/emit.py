@@ -38,6 +38,8 @@ def emit(kernel: Kernel, *, count_work: bool = False) -> str:
         text.append('#include "zs_dots.h"')
     if any("zs_sort_row(" in line for line in out.lines):
         text.append('#include "zs_rows.h"')
+    if any("zs_sort_keys(" in line for line in out.lines):
+        text.append('#include "zs_lists.h"')
     parts = any(PARTS.search(line) for line in out.functions)
     if parts:
         text.append('#include "zs_parts.h"')

@@ -6,6 +6,7 @@ import numpy as np
 
 from zeroskip.native.cexpr import C_TYPES, integer, number, stored_as, value
 from zeroskip.native.cwriter import CWriter
+from zeroskip.native.emit_short import Ways, combined, counting, short
 from zeroskip.native.integers import ONE, Name, add
 from zeroskip.native.nest import Gathered, Row, Touch
 from zeroskip.native.values import Elem, Func, Value
@@ -17,34 +18,67 @@ SWEPT = ("float32", "float64", "int32", "int64", "uint32", "uint64")
 def gathered(node: Gathered, out: CWriter) -> None:
     """A row, by its marks alone where the one before was full, else with a list of its places."""
     row = node.row
-    found, kept = map(out.local, ("n_row", "n_out"))
+    found, kept, most_products = map(out.local, ("n_row", "n_out", "most"))
     extent, outer = integer(row.extent), integer(row.outer)
-    plain = row.post is None and not row.drops
     with out.scope():
         out.line(f"int64_t {kept} = {row.ends}[{outer}];")
         if node.ordered:
             out.body(node.body)
-        elif plain:
-            room = integer(row.room)
-            most = "ZS_SWEPT_ROW" if _sweep(row, out) else "ZS_FULL_ROW"
-            with out.block(f"if (zs_is_swept({row.ends}, {outer}, {extent}, {room}, {most}))"):
-                out.unlisted = row
-                out.body(node.body)
-                out.unlisted = None
-                _swept(row, kept, out)
-            with out.block("else"):
-                out.line(f"int64_t {found} = 0;")
-                out.body(node.body)
-                enough = f"{kept} + {found} + ZS_SWEPT <= {room}"
-                with out.block(f"if (zs_is_full({found}, {extent}, {most}) && {enough})"):
-                    _swept(row, kept, out)
-                with out.block("else"):
-                    _listed(row, found, kept, out)
         else:
+            counted = counting(node, most_products)
+            if counted is None:
+                _dense(node, found, kept, out)
+            else:
+                out.line(f"int64_t {most_products} = 0;")
+                out.body(counted)
+                with out.block(f"if ({most_products} <= zs_list_most({extent}))"):
+                    short(node, _ways(row, kept, out), out)
+                with out.block("else"):
+                    _dense(node, found, kept, out)
+        out.line(f"{row.ends}[{integer(add(row.outer, ONE))}] = {kept};")
+
+
+def _ways(row: Row, kept: str, out: CWriter) -> Ways:
+    def append(at: str, stored: Value) -> None:
+        total = out.local("stored")
+        _total(row, stored, total, out)
+        if row.drops:
+            with out.block(f"if ({total} == 0)"):
+                out.line("continue;")
+        _append(row, at, total, kept, out)
+
+    def copied(place: str, k: str, total: str) -> None:
+        out.line(f"{row.inners}[{kept} + {k}] = {place};")
+        out.line(f"{row.out}[{kept} + {k}] = {_narrowed(total, row, out)};")
+
+    plain = row.post is None and not row.drops
+    return Ways(_start(row, out), kept, append, copied if plain else None)
+
+
+def _dense(node: Gathered, found: str, kept: str, out: CWriter) -> None:
+    """A row gathered at its places."""
+    row = node.row
+    extent, outer = integer(row.extent), integer(row.outer)
+    if row.post is None and not row.drops:
+        room = integer(row.room)
+        most = "ZS_SWEPT_ROW" if _sweep(row, out) else "ZS_FULL_ROW"
+        with out.block(f"if (zs_is_swept({row.ends}, {outer}, {extent}, {room}, {most}))"):
+            out.unlisted = row
+            out.body(node.body)
+            out.unlisted = None
+            _swept(row, kept, out)
+        with out.block("else"):
             out.line(f"int64_t {found} = 0;")
             out.body(node.body)
-            _listed(row, found, kept, out)
-        out.line(f"{row.ends}[{integer(add(row.outer, ONE))}] = {kept};")
+            enough = f"{kept} + {found} + ZS_SWEPT <= {room}"
+            with out.block(f"if (zs_is_full({found}, {extent}, {most}) && {enough})"):
+                _swept(row, kept, out)
+            with out.block("else"):
+                _listed(row, found, kept, out)
+    else:
+        out.line(f"int64_t {found} = 0;")
+        out.body(node.body)
+        _listed(row, found, kept, out)
 
 
 def _swept(row: Row, kept: str, out: CWriter) -> None:
@@ -125,15 +159,15 @@ def touch(node: Touch, out: CWriter) -> None:
         return
     found, place = out.local("n_row"), out.local("place")
     with out.scope():
+        new = value(node.value, out.values)
         out.line(f"const int64_t {place} = {integer(node.index)};")
-        if out.unlisted != row:
-            out.line(f"{row.touched}[{found}] = {place};")
-            out.line(f"{found} += !{row.seen}[{place}];")
-        out.line(f"{row.seen}[{place}] = 1;")
-        target, new = f"{row.vals}[{place}]", value(node.value, out.values)
-        if row.op in ("max", "min"):
-            out.line(f"{target} = zs_{row.op}_{out.values.dtype}({target}, {new});")
+        if out.listed is not None:
+            out.listed.add(place, new, out)
         else:
-            out.line(f"{target} {row.op}= {new};")
+            if out.unlisted != row:
+                out.line(f"{row.touched}[{found}] = {place};")
+                out.line(f"{found} += !{row.seen}[{place}];")
+            out.line(f"{row.seen}[{place}] = 1;")
+            out.line(combined(row.op, f"{row.vals}[{place}]", new, out))
         if out.count_work and node.work:
             out.line(f"work += {node.work};")

@@ -25,6 +25,7 @@ from zeroskip.native.emit_dots import dot
 from zeroskip.native.emit_levels import WALKS, merge
 from zeroskip.native.emit_parts import counted
 from zeroskip.native.emit_rows import gathered, touch
+from zeroskip.native.emit_short import Tally, is_run, run, tally
 from zeroskip.native.emit_vectors import accumulators, lanes, tiles, together, vector_loop
 from zeroskip.native.integers import ONE, ZERO, Const, Name, add, floordiv, mod, mul
 from zeroskip.native.nest import (
@@ -71,6 +72,9 @@ def _(node: Loop, out: CWriter) -> None:
         with counted(out, node.var, lo, hi, par=node.par, around=around, by=node.by):
             out.body(node.body)
     elif isinstance(node.over, Stored):
+        if out.listed is not None and is_run(node):
+            run(node, node.over, out)
+            return
         WALKS[node.over.level.letter](node, node.over, out)
     else:
         merge(node, node.over, out)
@@ -161,6 +165,11 @@ def _(node: Gathered, out: CWriter) -> None:
 @write.register
 def _(node: Touch, out: CWriter) -> None:
     touch(node, out)
+
+
+@write.register
+def _(node: Tally, out: CWriter) -> None:
+    tally(node, out)
 
 
 @write.register

@@ -20,6 +20,7 @@ from zeroskip.native import assemble, rows
 from zeroskip.native.arguments import Array, Operand, densify
 from zeroskip.native.conversions import refused
 from zeroskip.native.dtypes import LOGICAL, identity
+from zeroskip.native.effort import LONG
 from zeroskip.native.estimate import most_products
 from zeroskip.native.forms import is_joint
 from zeroskip.native.lines import Line
@@ -202,19 +203,25 @@ def rows_kernel(line: Line, chosen: rows.Assembly, room: int = 0) -> tuple[Prepa
 
     what = line.form, line.signatures, line.dtype.name
     build = partial(assemble.lower_rows, *what, chosen)
-    room = room or _first_room(line, chosen)
+    products = most_products(line)
+    room = room or _first_room(line, chosen, products)
     start = identity(line.form.reduction or "+", line.dtype) if is_joint(line.form) else 0
     arrays = assemble.scratch(line.name, chosen, line.extents.ranks, line.dtype, start)
     arrays |= assemble.appended(line.name, chosen, room, line.stored)
     prepared = remember(key, line.dtype, build)
-    return prepared, filled(line, prepared, arrays, {"room": room})
+    given = filled(line, prepared, arrays, {"room": room})
+    if products is not None:  # that is all there is to do, however many places the result has
+        given = replace(given, long=products + len(arrays["ends",]) >= LONG)
+    return prepared, given
 
 
-def _first_room(line: Line, chosen: rows.Assembly) -> int:
+def _first_room(line: Line, chosen: rows.Assembly, most: int | None) -> int:
     """Entries that there is room for at first: as many as there may be where that is known and
-    memory has plenty of room, so that the kernel runs once; else a guess."""
+    memory has plenty of room, so that the kernel runs once; else a guess.
+
+    most : entries that there are no more of, where it is known.
+    """
     guess = assemble.first_room(line.used)
-    most = most_products(line)
     if most is None:
         return guess
     width = prod(line.extents.ranks[rank] for rank in chosen.inner)  # room for a last row to sweep

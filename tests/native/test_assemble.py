@@ -101,9 +101,10 @@ def test_a_product_whose_dense_result_has_no_room():
     assert abs(made.to_scipy() - want).max() < 1e-12
 
 
+@pytest.mark.parametrize("format", ["CSR", "bitmask"])  # of which no row is listed
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64"])
 @pytest.mark.parametrize("backend", ["c", "interpreter"])
-def test_rows_that_are_swept_keep_what_cancels_and_what_is_not_finite(dtype, backend):
+def test_rows_that_are_swept_keep_what_cancels_and_what_is_not_finite(dtype, backend, format):
     """Rows of every fill from one place in 128 on, and emptier ones between them."""
     rng = np.random.default_rng(7)
     n, extent = 24, 64 * 9 + 5
@@ -118,7 +119,7 @@ def test_rows_that_are_swept_keep_what_cancels_and_what_is_not_finite(dtype, bac
     a[np.arange(len(turns)), turns] = 3
     a[np.arange(len(turns)), n + turns] = -3  # whatever the row holds cancels: 0, or NaN
     a[::3, n:] = 0
-    A, B = zs.tensor(a, "CSR"), zs.tensor(np.concatenate([b, b]), "CSR")
+    A, B = zs.tensor(a, "CSR"), zs.tensor(np.concatenate([b, b]), format)
     made = zs.einsum("C[i,k] = A[i,j]*B[j,k]", A=A, B=B, format="CSR", backend=backend).validate()
     rows_of, places = np.nonzero(b[turns])
     cancels = np.arange(len(turns))[:, None] % 3 != 0
@@ -133,7 +134,8 @@ def test_rows_that_are_swept_keep_what_cancels_and_what_is_not_finite(dtype, bac
 
 @pytest.mark.parametrize("extent", [1, 63, 64, 65, 4095, 4097, 300_000, 20_000_000])
 @pytest.mark.parametrize("op", ["+", "max"])
-def test_rows_of_any_fill_come_in_order(extent, op):
+@pytest.mark.parametrize("format", ["CSR", "bitmask"])  # under which no row is listed
+def test_rows_of_any_fill_come_in_order(extent, op, format):
     """Full rows, short lists, bitmaps of two levels, and lists too long for the one, too short
     for the other; each row finds the workspace as the one before left it."""
     rng = np.random.default_rng(extent)
@@ -146,13 +148,12 @@ def test_rows_of_any_fill_come_in_order(extent, op):
     order = np.arange(rows)[::-1]
     A = sp.csr_array((np.ones(2 * rows), (np.tile(np.arange(rows), 2), np.tile(order, 2))))
     line = {"+": "C[i,k] = A[i,j]*B[j,k]", "max": "C[i,k] max= A[i,j] + B[j,k]"}[op]
+    A = zs.tensor(A, format)
     if op == "max":  # what is absent is the least of all
         A, B = (
-            zs.Tensor.from_coords(x.coords()[0], x.coords()[1], x.shape, "CSR", fill=-np.inf)
-            for x in (zs.tensor(A, "CSR"), B)
+            zs.Tensor.from_coords(x.coords()[0], x.coords()[1], x.shape, x.format, fill=-np.inf)
+            for x in (A, B)
         )
-    else:
-        A = zs.tensor(A, "CSR")
     made = zs.einsum(line, A=A, B=B, format="CSR").validate()
     assert made.levels[1].arrays["crd"].tolist() == np.concatenate(crd[::-1]).tolist()
     at = np.split(values, pos[1:-1])[::-1]
@@ -201,7 +202,8 @@ def test_rows_after_a_full_one(dtype, extent):
     A = np.zeros((len(turns), 6), dtype)
     A[np.arange(len(turns)), turns] = 1
     A[7:9, 4] = 1  # cancels
-    given = {"A": zs.tensor(A, "CSR"), "B": zs.tensor(B, "CSR")}
+    # of a bitmask it is not known how many products there will be: no row is listed
+    given = {"A": zs.tensor(A, "CSR"), "B": zs.tensor(B, "bitmask")}
     places = [np.flatnonzero(B[turn]) for turn in turns]
     wide = np.result_type(dtype, np.float32) if dtype == "float16" else np.dtype(dtype)
     for backend in ("c", "interpreter") if extent < 100 else ("c",):

@@ -101,7 +101,8 @@ def test_rows_are_swept_within_their_arrays(tmp_path, dtype, flags):
         turns = [3, 0, 0, 1, 2, 0, 3, 2, 4, 4, 1, 4, 0]
         a = np.zeros((len(turns), 5), dtype)
         a[np.arange(len(turns)), turns] = 1
-        stored = {"A": Tensor.from_dense(a, "CSR"), "B": Tensor.from_dense(b, "CSR")}
+        # of a bitmask it is not known how many products there will be: no row is listed
+        stored = {"A": Tensor.from_dense(a, "CSR"), "B": Tensor.from_dense(b, "bitmask")}
         line = line_of(make_spec("C[i,k] = A[i,j]*B[j,k]"), stored)
         chosen = assembly_of(line)
         assert chosen is not None
@@ -124,6 +125,44 @@ def test_rows_are_swept_within_their_arrays(tmp_path, dtype, flags):
         assert np.array_equal(arrays["vals", "C"][:kept], rows[at, places][:kept])
         assert not arrays["seen",].any()
         assert not arrays["row",].any()
+
+
+@pytest.mark.parametrize(
+    "flags", [FLAGS, (*FLAGS, "-U__AVX512F__")], ids=["network", "merged runs"]
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int8", "float16"])
+def test_short_rows_within_their_arrays(tmp_path, dtype, flags):
+    """Of every few products, also such that meet, where the last fiber ends with its array."""
+    rng = np.random.default_rng(SEED)
+    kernels, wants = [], []
+    for extent in (1, 7, 40, 700, 2**16 + 11):
+        b = np.zeros((9, extent), dtype)
+        for row, fill in zip(b, (1, 1 / 2, 1 / 3, 2 / 3, 1 / 9, 1, 1 / 5, 0, 1), strict=True):
+            row[rng.random(extent) < min(fill, 600 / extent)] = rng.integers(1, 3)
+        turns = [*range(9), 8, 0, 7, 3]
+        a = np.zeros((len(turns), 9), dtype)
+        a[np.arange(len(turns)), turns] = 1
+        a[1:7, 4] = 1
+        stored = {"A": Tensor.from_dense(a, "CSR"), "B": Tensor.from_dense(b, "CSR")}
+        line = line_of(make_spec("C[i,k] = A[i,j]*B[j,k]"), stored)
+        chosen = assembly_of(line)
+        assert chosen is not None
+        line = rearranged(line, chosen)
+        rows = a.astype(float) @ b.astype(float)
+        entries = np.count_nonzero(rows)
+        for room in (assemble.SWEPT, 1, 0, -1, -7):
+            kernels.append(rows_kernel(line, chosen, max(int(entries + room), 1)))
+            wants.append((rows, max(int(entries + room), 1)))
+    for (prepared, _), buffers, (rows, room) in zip(
+        kernels, run(tmp_path, kernels, flags), wants, strict=True
+    ):
+        arrays = dict(zip(prepared.lowered.buffers, buffers, strict=True))
+        at, places = np.nonzero(rows)
+        kept = min(len(at), room)
+        assert arrays["ends",].tolist() == [0, *np.cumsum(np.count_nonzero(rows, axis=1))]
+        assert np.array_equal(arrays["inners",][:kept], places[:kept])
+        assert np.array_equal(arrays["vals", "C"][:kept], rows[at, places][:kept])
+        assert not arrays["seen",].any()
 
 
 def product_calls(rng, dtype):

@@ -1,6 +1,7 @@
 #include "zs_kernel.h"
 #include "zs_pointwise.h"
 #include "zs_rows.h"
+#include "zs_lists.h"
 
 /*
  * D[i,j] min= A[i,k] + A[k,j]
@@ -30,7 +31,17 @@ int32_t zs_kernel(zs_args *args)
     for (int64_t i = 0; i < I; i++) {
         ZS_POLL(args);
         int64_t n_out = D_ends[i];
-        if (zs_is_swept(D_ends, i, J, room, ZS_FULL_ROW)) {
+        int64_t most = 0;
+        for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
+            const int64_t k = A_k_crd[pA_k];
+            most += A_k_pos[k + 1] - A_k_pos[k];
+        }
+        if (most <= zs_list_most(J)) {
+            uint32_t keys[ZS_LIST + ZS_LIST_PAST];
+            float listed[ZS_LIST + ZS_LIST_PAST];
+            const int shift = zs_list_shift(J);
+            const uint32_t key = ((uint32_t)1 << shift) - 1;
+            int64_t n_list = 0;
             for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
                 const int64_t k = A_k_crd[pA_k];
                 if (pA_k + 16 < A_stored) {
@@ -40,42 +51,68 @@ int32_t zs_kernel(zs_args *args)
                     __builtin_prefetch(A_vals + coming);
                 }
                 ZS_POLL(args);
-                for (int64_t pA2_k = A_k_pos[k]; pA2_k < A_k_pos[k + 1]; pA2_k++) {
+                int64_t pA2_k_first = A_k_pos[k];
+                const int64_t pA2_k_end = A_k_pos[k + 1];
+                for (; pA2_k_first < pA2_k_end && pA2_k_first + ZS_LIST_PAST <= A_stored; pA2_k_first += ZS_LIST_PAST) {
+                    for (int e = 0; e < ZS_LIST_PAST; e++) {
+                        const int64_t pA2_k = pA2_k_first + e;
+                        const int64_t j = A_k_crd[pA2_k];
+                        keys[(n_list + e)] = (uint32_t)j << shift | (uint32_t)(n_list + e);
+                        listed[(n_list + e)] = A_vals[pA_k] + A_vals[pA2_k];
+                    }
+                    const int64_t found = zs_min(pA2_k_end - pA2_k_first, ZS_LIST_PAST);
+                    n_list += found;
+                }
+                for (int64_t pA2_k = pA2_k_first; pA2_k < pA2_k_end; pA2_k++) {
                     const int64_t j = A_k_crd[pA2_k];
                     const int64_t place = j;
-                    D_seen[place] = 1;
-                    D_row[place] = zs_min_float32(D_row[place], A_vals[pA_k] + A_vals[pA2_k]);
+                    keys[n_list] = (uint32_t)place << shift | (uint32_t)n_list;
+                    listed[n_list] = A_vals[pA_k] + A_vals[pA2_k];
+                    n_list++;
                 }
             }
-            for (int64_t at = 0; at < J; at++) {
-                D_places[n_out] = at;
-                D_vals[n_out] = D_row[at];
-                n_out += D_seen[at];
-                D_row[at] = __builtin_inff();
-                D_seen[at] = 0;
+            zs_sort_keys(keys, n_list);
+            if (!zs_list_repeats(keys, n_list, shift) && n_out + n_list <= room) {
+                for (int64_t k_ = 0; k_ < n_list; k_++) {
+                    D_places[n_out + k_] = keys[k_] >> shift;
+                    D_vals[n_out + k_] = listed[keys[k_] & key];
+                }
+                n_out += n_list;
+            }
+            else {
+                for (int64_t k_ = 0; k_ < n_list;) {
+                    const int64_t at = keys[k_] >> shift;
+                    float sum = __builtin_inff();
+                    for (; k_ < n_list && keys[k_] >> shift == at; k_++) {
+                        sum = zs_min_float32(sum, listed[keys[k_] & key]);
+                    }
+                    const float stored_ = sum;
+                    if (n_out < room) {
+                        D_places[n_out] = at;
+                        D_vals[n_out] = stored_;
+                    }
+                    n_out++;
+                }
             }
         }
         else {
-            int64_t n_row = 0;
-            for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
-                const int64_t k = A_k_crd[pA_k];
-                if (pA_k + 16 < A_stored) {
-                    __builtin_prefetch(A_k_pos + A_k_crd[pA_k + 16]);
-                    const int64_t coming = A_k_pos[A_k_crd[pA_k + 8]];
-                    __builtin_prefetch(A_k_crd + coming);
-                    __builtin_prefetch(A_vals + coming);
+            if (zs_is_swept(D_ends, i, J, room, ZS_FULL_ROW)) {
+                for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
+                    const int64_t k = A_k_crd[pA_k];
+                    if (pA_k + 16 < A_stored) {
+                        __builtin_prefetch(A_k_pos + A_k_crd[pA_k + 16]);
+                        const int64_t coming = A_k_pos[A_k_crd[pA_k + 8]];
+                        __builtin_prefetch(A_k_crd + coming);
+                        __builtin_prefetch(A_vals + coming);
+                    }
+                    ZS_POLL(args);
+                    for (int64_t pA2_k = A_k_pos[k]; pA2_k < A_k_pos[k + 1]; pA2_k++) {
+                        const int64_t j = A_k_crd[pA2_k];
+                        const int64_t place = j;
+                        D_seen[place] = 1;
+                        D_row[place] = zs_min_float32(D_row[place], A_vals[pA_k] + A_vals[pA2_k]);
+                    }
                 }
-                ZS_POLL(args);
-                for (int64_t pA2_k = A_k_pos[k]; pA2_k < A_k_pos[k + 1]; pA2_k++) {
-                    const int64_t j = A_k_crd[pA2_k];
-                    const int64_t place = j;
-                    D_touched[n_row] = place;
-                    n_row += !D_seen[place];
-                    D_seen[place] = 1;
-                    D_row[place] = zs_min_float32(D_row[place], A_vals[pA_k] + A_vals[pA2_k]);
-                }
-            }
-            if (zs_is_full(n_row, J, ZS_FULL_ROW) && n_out + n_row + ZS_SWEPT <= room) {
                 for (int64_t at = 0; at < J; at++) {
                     D_places[n_out] = at;
                     D_vals[n_out] = D_row[at];
@@ -85,17 +122,47 @@ int32_t zs_kernel(zs_args *args)
                 }
             }
             else {
-                zs_sort_row(D_touched, n_row, D_seen, D_bits, J);
-                for (int64_t k_ = 0; k_ < n_row; k_++) {
-                    const int64_t at = D_touched[k_];
-                    const float sum = D_row[at];
-                    D_row[at] = __builtin_inff();
-                    D_seen[at] = 0;
-                    if (n_out < room) {
-                        D_places[n_out] = at;
-                        D_vals[n_out] = sum;
+                int64_t n_row = 0;
+                for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
+                    const int64_t k = A_k_crd[pA_k];
+                    if (pA_k + 16 < A_stored) {
+                        __builtin_prefetch(A_k_pos + A_k_crd[pA_k + 16]);
+                        const int64_t coming = A_k_pos[A_k_crd[pA_k + 8]];
+                        __builtin_prefetch(A_k_crd + coming);
+                        __builtin_prefetch(A_vals + coming);
                     }
-                    n_out++;
+                    ZS_POLL(args);
+                    for (int64_t pA2_k = A_k_pos[k]; pA2_k < A_k_pos[k + 1]; pA2_k++) {
+                        const int64_t j = A_k_crd[pA2_k];
+                        const int64_t place = j;
+                        D_touched[n_row] = place;
+                        n_row += !D_seen[place];
+                        D_seen[place] = 1;
+                        D_row[place] = zs_min_float32(D_row[place], A_vals[pA_k] + A_vals[pA2_k]);
+                    }
+                }
+                if (zs_is_full(n_row, J, ZS_FULL_ROW) && n_out + n_row + ZS_SWEPT <= room) {
+                    for (int64_t at = 0; at < J; at++) {
+                        D_places[n_out] = at;
+                        D_vals[n_out] = D_row[at];
+                        n_out += D_seen[at];
+                        D_row[at] = __builtin_inff();
+                        D_seen[at] = 0;
+                    }
+                }
+                else {
+                    zs_sort_row(D_touched, n_row, D_seen, D_bits, J);
+                    for (int64_t k_ = 0; k_ < n_row; k_++) {
+                        const int64_t at = D_touched[k_];
+                        const float sum = D_row[at];
+                        D_row[at] = __builtin_inff();
+                        D_seen[at] = 0;
+                        if (n_out < room) {
+                            D_places[n_out] = at;
+                            D_vals[n_out] = sum;
+                        }
+                        n_out++;
+                    }
                 }
             }
         }

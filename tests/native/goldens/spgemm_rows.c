@@ -1,5 +1,6 @@
 #include "zs_kernel.h"
 #include "zs_rows.h"
+#include "zs_lists.h"
 
 /*
  * C[i,j] = sum[k](A[i,k]*B[k,j])
@@ -29,11 +30,22 @@ int32_t zs_kernel(zs_args *args)
     const int64_t I = args->dim[1];
     const int64_t room = args->dim[2];
     const int64_t A_stored = args->dim[4];
+    const int64_t B_stored = args->dim[5];
 
     for (int64_t i = 0; i < I; i++) {
         ZS_POLL(args);
         int64_t n_out = C_ends[i];
-        if (zs_is_swept(C_ends, i, J, room, ZS_SWEPT_ROW)) {
+        int64_t most = 0;
+        for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
+            const int64_t k = A_k_crd[pA_k];
+            most += B_j_pos[k + 1] - B_j_pos[k];
+        }
+        if (most <= zs_list_most(J)) {
+            uint32_t keys[ZS_LIST + ZS_LIST_PAST];
+            float listed[ZS_LIST + ZS_LIST_PAST];
+            const int shift = zs_list_shift(J);
+            const uint32_t key = ((uint32_t)1 << shift) - 1;
+            int64_t n_list = 0;
             for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
                 const int64_t k = A_k_crd[pA_k];
                 if (pA_k + 16 < A_stored) {
@@ -43,50 +55,106 @@ int32_t zs_kernel(zs_args *args)
                     __builtin_prefetch(B_vals + coming);
                 }
                 ZS_POLL(args);
-                for (int64_t pB_j = B_j_pos[k]; pB_j < B_j_pos[k + 1]; pB_j++) {
+                int64_t pB_j_first = B_j_pos[k];
+                const int64_t pB_j_end = B_j_pos[k + 1];
+                for (; pB_j_first < pB_j_end && pB_j_first + ZS_LIST_PAST <= B_stored; pB_j_first += ZS_LIST_PAST) {
+                    for (int e = 0; e < ZS_LIST_PAST; e++) {
+                        const int64_t pB_j = pB_j_first + e;
+                        const int64_t j = B_j_crd[pB_j];
+                        keys[(n_list + e)] = (uint32_t)j << shift | (uint32_t)(n_list + e);
+                        listed[(n_list + e)] = A_vals[pA_k] * B_vals[pB_j];
+                    }
+                    const int64_t found = zs_min(pB_j_end - pB_j_first, ZS_LIST_PAST);
+                    n_list += found;
+                }
+                for (int64_t pB_j = pB_j_first; pB_j < pB_j_end; pB_j++) {
                     const int64_t j = B_j_crd[pB_j];
                     const int64_t place = j;
-                    C_seen[place] = 1;
-                    C_row[place] += A_vals[pA_k] * B_vals[pB_j];
+                    keys[n_list] = (uint32_t)place << shift | (uint32_t)n_list;
+                    listed[n_list] = A_vals[pA_k] * B_vals[pB_j];
+                    n_list++;
                 }
             }
-            n_out = zs_sweep4_uint16(C_row, C_seen, C_places, C_vals, n_out, J);
+            zs_sort_keys(keys, n_list);
+            if (!zs_list_repeats(keys, n_list, shift) && n_out + n_list <= room) {
+                for (int64_t k_ = 0; k_ < n_list; k_++) {
+                    C_places[n_out + k_] = keys[k_] >> shift;
+                    C_vals[n_out + k_] = 0 + listed[keys[k_] & key];
+                }
+                n_out += n_list;
+            }
+            else {
+                for (int64_t k_ = 0; k_ < n_list;) {
+                    const int64_t at = keys[k_] >> shift;
+                    float sum = 0;
+                    for (; k_ < n_list && keys[k_] >> shift == at; k_++) {
+                        sum += listed[keys[k_] & key];
+                    }
+                    const float stored_ = sum;
+                    if (n_out < room) {
+                        C_places[n_out] = at;
+                        C_vals[n_out] = stored_;
+                    }
+                    n_out++;
+                }
+            }
         }
         else {
-            int64_t n_row = 0;
-            for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
-                const int64_t k = A_k_crd[pA_k];
-                if (pA_k + 16 < A_stored) {
-                    __builtin_prefetch(B_j_pos + A_k_crd[pA_k + 16]);
-                    const int64_t coming = B_j_pos[A_k_crd[pA_k + 8]];
-                    __builtin_prefetch(B_j_crd + coming);
-                    __builtin_prefetch(B_vals + coming);
+            if (zs_is_swept(C_ends, i, J, room, ZS_SWEPT_ROW)) {
+                for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
+                    const int64_t k = A_k_crd[pA_k];
+                    if (pA_k + 16 < A_stored) {
+                        __builtin_prefetch(B_j_pos + A_k_crd[pA_k + 16]);
+                        const int64_t coming = B_j_pos[A_k_crd[pA_k + 8]];
+                        __builtin_prefetch(B_j_crd + coming);
+                        __builtin_prefetch(B_vals + coming);
+                    }
+                    ZS_POLL(args);
+                    for (int64_t pB_j = B_j_pos[k]; pB_j < B_j_pos[k + 1]; pB_j++) {
+                        const int64_t j = B_j_crd[pB_j];
+                        const int64_t place = j;
+                        C_seen[place] = 1;
+                        C_row[place] += A_vals[pA_k] * B_vals[pB_j];
+                    }
                 }
-                ZS_POLL(args);
-                for (int64_t pB_j = B_j_pos[k]; pB_j < B_j_pos[k + 1]; pB_j++) {
-                    const int64_t j = B_j_crd[pB_j];
-                    const int64_t place = j;
-                    C_touched[n_row] = place;
-                    n_row += !C_seen[place];
-                    C_seen[place] = 1;
-                    C_row[place] += A_vals[pA_k] * B_vals[pB_j];
-                }
-            }
-            if (zs_is_full(n_row, J, ZS_SWEPT_ROW) && n_out + n_row + ZS_SWEPT <= room) {
                 n_out = zs_sweep4_uint16(C_row, C_seen, C_places, C_vals, n_out, J);
             }
             else {
-                zs_sort_row(C_touched, n_row, C_seen, C_bits, J);
-                for (int64_t k_ = 0; k_ < n_row; k_++) {
-                    const int64_t at = C_touched[k_];
-                    const float sum = C_row[at];
-                    C_row[at] = 0;
-                    C_seen[at] = 0;
-                    if (n_out < room) {
-                        C_places[n_out] = at;
-                        C_vals[n_out] = sum;
+                int64_t n_row = 0;
+                for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
+                    const int64_t k = A_k_crd[pA_k];
+                    if (pA_k + 16 < A_stored) {
+                        __builtin_prefetch(B_j_pos + A_k_crd[pA_k + 16]);
+                        const int64_t coming = B_j_pos[A_k_crd[pA_k + 8]];
+                        __builtin_prefetch(B_j_crd + coming);
+                        __builtin_prefetch(B_vals + coming);
                     }
-                    n_out++;
+                    ZS_POLL(args);
+                    for (int64_t pB_j = B_j_pos[k]; pB_j < B_j_pos[k + 1]; pB_j++) {
+                        const int64_t j = B_j_crd[pB_j];
+                        const int64_t place = j;
+                        C_touched[n_row] = place;
+                        n_row += !C_seen[place];
+                        C_seen[place] = 1;
+                        C_row[place] += A_vals[pA_k] * B_vals[pB_j];
+                    }
+                }
+                if (zs_is_full(n_row, J, ZS_SWEPT_ROW) && n_out + n_row + ZS_SWEPT <= room) {
+                    n_out = zs_sweep4_uint16(C_row, C_seen, C_places, C_vals, n_out, J);
+                }
+                else {
+                    zs_sort_row(C_touched, n_row, C_seen, C_bits, J);
+                    for (int64_t k_ = 0; k_ < n_row; k_++) {
+                        const int64_t at = C_touched[k_];
+                        const float sum = C_row[at];
+                        C_row[at] = 0;
+                        C_seen[at] = 0;
+                        if (n_out < room) {
+                            C_places[n_out] = at;
+                            C_vals[n_out] = sum;
+                        }
+                        n_out++;
+                    }
                 }
             }
         }

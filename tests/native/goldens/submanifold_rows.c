@@ -1,5 +1,6 @@
 #include "zs_kernel.h"
 #include "zs_rows.h"
+#include "zs_lists.h"
 
 /*
  * O[x,y,m] = sum[r,s,c](F[r,s,c,m]*I[r+x,s+y,c]*V[x,y])
@@ -44,7 +45,34 @@ int32_t zs_kernel(zs_args *args)
     for (int64_t x = 0; x < X; x++) {
         ZS_POLL(args);
         int64_t n_out = O_ends[x];
-        if (zs_is_swept(O_ends, x, Y * M, room, ZS_SWEPT_ROW)) {
+        int64_t most = 0;
+        const int64_t pV_x = zs_locate_uint16(V_x_crd, V_x_pos[0], V_x_pos[1], x);
+        if (pV_x >= 0) {
+            for (int64_t pV_y = V_y_pos[pV_x]; pV_y < V_y_pos[pV_x + 1]; pV_y++) {
+                const int64_t y = V_y_crd[pV_y];
+                for (int64_t pI_level0 = zs_lower_bound_uint16(I_level0_crd, I_level0_pos[0], I_level0_pos[1], x - I_pad0); pI_level0 < I_level0_pos[1]; pI_level0++) {
+                    const int64_t I_level0_at = I_level0_crd[pI_level0];
+                    if (I_level0_at >= x - I_pad0 + R) {
+                        break;
+                    }
+                    for (int64_t pI_level1 = zs_lower_bound_uint16(I_level1_crd, I_level1_pos[pI_level0], I_level1_pos[pI_level0 + 1], y - I_pad1); pI_level1 < I_level1_pos[pI_level0 + 1]; pI_level1++) {
+                        const int64_t I_level1_at = I_level1_crd[pI_level1];
+                        if (I_level1_at >= y - I_pad1 + S) {
+                            break;
+                        }
+                        for (int64_t c = 0; c < C; c++) {
+                            most += zs_max(M - 0, 0);
+                        }
+                    }
+                }
+            }
+        }
+        if (most <= zs_list_most(Y * M)) {
+            uint32_t keys[ZS_LIST + ZS_LIST_PAST];
+            float listed[ZS_LIST + ZS_LIST_PAST];
+            const int shift = zs_list_shift(Y * M);
+            const uint32_t key = ((uint32_t)1 << shift) - 1;
+            int64_t n_list = 0;
             const int64_t pV_x = zs_locate_uint16(V_x_crd, V_x_pos[0], V_x_pos[1], x);
             if (pV_x >= 0) {
                 for (int64_t pV_y = V_y_pos[pV_x]; pV_y < V_y_pos[pV_x + 1]; pV_y++) {
@@ -67,65 +95,123 @@ int32_t zs_kernel(zs_args *args)
                             for (int64_t c = 0; c < C; c++) {
                                 for (int64_t m = 0; m < M; m++) {
                                     const int64_t place = y * M + m;
-                                    O_seen[place] = 1;
-                                    O_row[place] += (I_vals[pI_level1 * C + c] != 0 ? F_vals[((r * S + s) * C + c) * M + m] * I_vals[pI_level1 * C + c] * V_vals[pV_y] : 0);
+                                    keys[n_list] = (uint32_t)place << shift | (uint32_t)n_list;
+                                    listed[n_list] = (I_vals[pI_level1 * C + c] != 0 ? F_vals[((r * S + s) * C + c) * M + m] * I_vals[pI_level1 * C + c] * V_vals[pV_y] : 0);
+                                    n_list++;
                                 }
                             }
                         }
                     }
                 }
             }
-            n_out = zs_sweep4_uint16(O_row, O_seen, O_places, O_vals, n_out, Y * M);
+            zs_sort_keys(keys, n_list);
+            if (!zs_list_repeats(keys, n_list, shift) && n_out + n_list <= room) {
+                for (int64_t k = 0; k < n_list; k++) {
+                    O_places[n_out + k] = keys[k] >> shift;
+                    O_vals[n_out + k] = 0 + listed[keys[k] & key];
+                }
+                n_out += n_list;
+            }
+            else {
+                for (int64_t k = 0; k < n_list;) {
+                    const int64_t at = keys[k] >> shift;
+                    float sum = 0;
+                    for (; k < n_list && keys[k] >> shift == at; k++) {
+                        sum += listed[keys[k] & key];
+                    }
+                    const float stored_ = sum;
+                    if (n_out < room) {
+                        O_places[n_out] = at;
+                        O_vals[n_out] = stored_;
+                    }
+                    n_out++;
+                }
+            }
         }
         else {
-            int64_t n_row = 0;
-            const int64_t pV_x = zs_locate_uint16(V_x_crd, V_x_pos[0], V_x_pos[1], x);
-            if (pV_x >= 0) {
-                for (int64_t pV_y = V_y_pos[pV_x]; pV_y < V_y_pos[pV_x + 1]; pV_y++) {
-                    const int64_t y = V_y_crd[pV_y];
-                    ZS_POLL(args);
-                    for (int64_t pI_level0 = zs_lower_bound_uint16(I_level0_crd, I_level0_pos[0], I_level0_pos[1], x - I_pad0); pI_level0 < I_level0_pos[1]; pI_level0++) {
-                        const int64_t I_level0_at = I_level0_crd[pI_level0];
-                        if (I_level0_at >= x - I_pad0 + R) {
-                            break;
-                        }
+            if (zs_is_swept(O_ends, x, Y * M, room, ZS_SWEPT_ROW)) {
+                const int64_t pV_x = zs_locate_uint16(V_x_crd, V_x_pos[0], V_x_pos[1], x);
+                if (pV_x >= 0) {
+                    for (int64_t pV_y = V_y_pos[pV_x]; pV_y < V_y_pos[pV_x + 1]; pV_y++) {
+                        const int64_t y = V_y_crd[pV_y];
                         ZS_POLL(args);
-                        const int64_t r = I_level0_at + I_pad0 - x;
-                        for (int64_t pI_level1 = zs_lower_bound_uint16(I_level1_crd, I_level1_pos[pI_level0], I_level1_pos[pI_level0 + 1], y - I_pad1); pI_level1 < I_level1_pos[pI_level0 + 1]; pI_level1++) {
-                            const int64_t I_level1_at = I_level1_crd[pI_level1];
-                            if (I_level1_at >= y - I_pad1 + S) {
+                        for (int64_t pI_level0 = zs_lower_bound_uint16(I_level0_crd, I_level0_pos[0], I_level0_pos[1], x - I_pad0); pI_level0 < I_level0_pos[1]; pI_level0++) {
+                            const int64_t I_level0_at = I_level0_crd[pI_level0];
+                            if (I_level0_at >= x - I_pad0 + R) {
                                 break;
                             }
                             ZS_POLL(args);
-                            const int64_t s = I_level1_at + I_pad1 - y;
-                            for (int64_t c = 0; c < C; c++) {
-                                for (int64_t m = 0; m < M; m++) {
-                                    const int64_t place = y * M + m;
-                                    O_touched[n_row] = place;
-                                    n_row += !O_seen[place];
-                                    O_seen[place] = 1;
-                                    O_row[place] += (I_vals[pI_level1 * C + c] != 0 ? F_vals[((r * S + s) * C + c) * M + m] * I_vals[pI_level1 * C + c] * V_vals[pV_y] : 0);
+                            const int64_t r = I_level0_at + I_pad0 - x;
+                            for (int64_t pI_level1 = zs_lower_bound_uint16(I_level1_crd, I_level1_pos[pI_level0], I_level1_pos[pI_level0 + 1], y - I_pad1); pI_level1 < I_level1_pos[pI_level0 + 1]; pI_level1++) {
+                                const int64_t I_level1_at = I_level1_crd[pI_level1];
+                                if (I_level1_at >= y - I_pad1 + S) {
+                                    break;
+                                }
+                                ZS_POLL(args);
+                                const int64_t s = I_level1_at + I_pad1 - y;
+                                for (int64_t c = 0; c < C; c++) {
+                                    for (int64_t m = 0; m < M; m++) {
+                                        const int64_t place = y * M + m;
+                                        O_seen[place] = 1;
+                                        O_row[place] += (I_vals[pI_level1 * C + c] != 0 ? F_vals[((r * S + s) * C + c) * M + m] * I_vals[pI_level1 * C + c] * V_vals[pV_y] : 0);
+                                    }
                                 }
                             }
                         }
                     }
                 }
-            }
-            if (zs_is_full(n_row, Y * M, ZS_SWEPT_ROW) && n_out + n_row + ZS_SWEPT <= room) {
                 n_out = zs_sweep4_uint16(O_row, O_seen, O_places, O_vals, n_out, Y * M);
             }
             else {
-                zs_sort_row(O_touched, n_row, O_seen, O_bits, Y * M);
-                for (int64_t k = 0; k < n_row; k++) {
-                    const int64_t at = O_touched[k];
-                    const float sum = O_row[at];
-                    O_row[at] = 0;
-                    O_seen[at] = 0;
-                    if (n_out < room) {
-                        O_places[n_out] = at;
-                        O_vals[n_out] = sum;
+                int64_t n_row = 0;
+                const int64_t pV_x = zs_locate_uint16(V_x_crd, V_x_pos[0], V_x_pos[1], x);
+                if (pV_x >= 0) {
+                    for (int64_t pV_y = V_y_pos[pV_x]; pV_y < V_y_pos[pV_x + 1]; pV_y++) {
+                        const int64_t y = V_y_crd[pV_y];
+                        ZS_POLL(args);
+                        for (int64_t pI_level0 = zs_lower_bound_uint16(I_level0_crd, I_level0_pos[0], I_level0_pos[1], x - I_pad0); pI_level0 < I_level0_pos[1]; pI_level0++) {
+                            const int64_t I_level0_at = I_level0_crd[pI_level0];
+                            if (I_level0_at >= x - I_pad0 + R) {
+                                break;
+                            }
+                            ZS_POLL(args);
+                            const int64_t r = I_level0_at + I_pad0 - x;
+                            for (int64_t pI_level1 = zs_lower_bound_uint16(I_level1_crd, I_level1_pos[pI_level0], I_level1_pos[pI_level0 + 1], y - I_pad1); pI_level1 < I_level1_pos[pI_level0 + 1]; pI_level1++) {
+                                const int64_t I_level1_at = I_level1_crd[pI_level1];
+                                if (I_level1_at >= y - I_pad1 + S) {
+                                    break;
+                                }
+                                ZS_POLL(args);
+                                const int64_t s = I_level1_at + I_pad1 - y;
+                                for (int64_t c = 0; c < C; c++) {
+                                    for (int64_t m = 0; m < M; m++) {
+                                        const int64_t place = y * M + m;
+                                        O_touched[n_row] = place;
+                                        n_row += !O_seen[place];
+                                        O_seen[place] = 1;
+                                        O_row[place] += (I_vals[pI_level1 * C + c] != 0 ? F_vals[((r * S + s) * C + c) * M + m] * I_vals[pI_level1 * C + c] * V_vals[pV_y] : 0);
+                                    }
+                                }
+                            }
+                        }
                     }
-                    n_out++;
+                }
+                if (zs_is_full(n_row, Y * M, ZS_SWEPT_ROW) && n_out + n_row + ZS_SWEPT <= room) {
+                    n_out = zs_sweep4_uint16(O_row, O_seen, O_places, O_vals, n_out, Y * M);
+                }
+                else {
+                    zs_sort_row(O_touched, n_row, O_seen, O_bits, Y * M);
+                    for (int64_t k = 0; k < n_row; k++) {
+                        const int64_t at = O_touched[k];
+                        const float sum = O_row[at];
+                        O_row[at] = 0;
+                        O_seen[at] = 0;
+                        if (n_out < room) {
+                            O_places[n_out] = at;
+                            O_vals[n_out] = sum;
+                        }
+                        n_out++;
+                    }
                 }
             }
         }
