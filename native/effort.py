@@ -11,8 +11,8 @@ from zeroskip.einsum_spec.form import Form
 from zeroskip.einsum_spec.walk import free
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Operand
-from zeroskip.native.nest import has_loop
-from zeroskip.native.parallel import shares
+from zeroskip.native.nest import Unrolled, has_loop
+from zeroskip.native.parallel import nodes, shares
 
 LONG = 2**24
 """Points from which a kernel runs so that it can be interrupted; some 0.02 s of products."""
@@ -33,6 +33,8 @@ def rate(body: tuple[object, ...]) -> int:
     loop that threads share."""
     if not any(map(shares, body)):
         return 0
+    if any(isinstance(node, Unrolled) for node in nodes(body)):
+        return VECTORS
     if has_loop(body, lambda loop: loop.kind == "dot"):
         return SHARED
     return VECTORS if has_loop(body, lambda loop: loop.kind == "vec") else 1

@@ -40,9 +40,12 @@ def emit(kernel: Kernel, *, count_work: bool = False) -> str:
         text.append('#include "zs_rows.h"')
     if any("zs_sort_keys(" in line for line in out.lines):
         text.append('#include "zs_lists.h"')
-    parts = any(PARTS.search(line) for line in out.functions)
+    unrolled = any("zs_run_unrolled(" in line for line in out.lines)
+    parts = unrolled or any(PARTS.search(line) for line in out.functions)
     if parts:
         text.append('#include "zs_parts.h"')
+    if unrolled:
+        text.append('#include "zs_unrolled.h"')
     text.append("")
     if kernel.vector_bytes:
         ctype = C_TYPES[kernel.dtype]
@@ -55,6 +58,8 @@ def emit(kernel: Kernel, *, count_work: bool = False) -> str:
         ]
     if parts:
         text += [f"ZS_DEFINE_PARTS({C_TYPES[kernel.dtype]})", ""]
+    if unrolled:
+        text += [f"ZS_DEFINE_UNROLLED({C_TYPES[kernel.dtype]})", ""]
     text += out.functions
     text += ["/*", *(f" * {line}".rstrip() for line in kernel.title), " */"]
     text += [f"int32_t {SYMBOL}(zs_args *args)", "{"]

@@ -27,7 +27,7 @@ from zeroskip.native.emit_parts import counted
 from zeroskip.native.emit_rows import gathered, touch
 from zeroskip.native.emit_short import Tally, is_run, run, tally
 from zeroskip.native.emit_vectors import accumulators, lanes, tiles, together, vector_loop
-from zeroskip.native.integers import ONE, ZERO, Const, Name, add, floordiv, mod, mul
+from zeroskip.native.integers import ONE, ZERO, Const, Expr, Name, add, floordiv, mod, mul
 from zeroskip.native.nest import (
     Acc,
     Alone,
@@ -47,6 +47,7 @@ from zeroskip.native.nest import (
     Stage,
     Tiles,
     Touch,
+    Unrolled,
 )
 from zeroskip.native.values import Elem, Held, Number
 
@@ -198,7 +199,14 @@ def _(node: Stage, out: CWriter) -> None:
         head = counted(out, i, "0", integer(axis.extent), par=par, around=around)
         loops.enter_context(head)
         out.alone = True
+        if node.there is not None and k == len(node.axes) - 2:
+            break
     with loops:
+        if node.there is not None:
+            at, to = integer(add(node.start, *source)), integer(add(node.into, *target))
+            load = f"zs_load_part({node.source} + {at}, {integer(node.there)})"
+            out.line(f"*(zs_vec *)({node.target} + {to}) = {load};")
+            return
         load = value(Elem(node.source, add(node.start, *source)), out.values)
         out.line(f"{node.target}[{integer(add(node.into, *target))}] = {load};")
 
@@ -206,6 +214,25 @@ def _(node: Stage, out: CWriter) -> None:
 @write.register
 def _(node: Tiles, out: CWriter) -> None:
     tiles(node, out)
+
+
+@write.register
+def _(node: Unrolled, out: CWriter) -> None:
+    with out.scope():
+        held = node.code, node.starts, node.first, node.member, node.offset
+        sizes = integer(node.groups), integer(node.members)
+        all_programs = out.local("programs_")
+        out.line(f"const zs_unrolled {all_programs} = {{{', '.join((*held, *sizes))}}};")
+        out.line(
+            f"zs_run_unrolled(&{all_programs}, {integer(node.program)}, {integer(node.rows)}, "
+            f"{node.packed}, {_from(node.source, node.at)}, {integer(node.step)}, "
+            f"{_from(node.result, node.into)}, {integer(node.pitch)}, {integer(node.line)}, "
+            f"{integer(node.resumed)} > 0);"
+        )
+
+
+def _from(array: str, at: Expr) -> str:
+    return array if at == ZERO else f"{array} + {integer(at)}"
 
 
 @write.register

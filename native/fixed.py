@@ -17,7 +17,7 @@ from zeroskip.native.settings import MAX_THREADS
 KINDS = ("plain", "tiled", "lanes", "dots")
 MOST_ROWS, MOST_VECTORS, WIDTHS = 4, 8, (16, 32, 64)
 
-OF_TILES = ("rows", "vectors", "block")
+OF_TILES = ("rows", "vectors", "block", "unrolled")
 """Fields that only a tiled schedule has."""
 
 
@@ -25,7 +25,7 @@ def _expect(of: Schedule, name: str, allowed: Collection[object], expected: str)
     value = getattr(of, name)
     if value is None:
         return
-    kind = str if name == "kind" else int
+    kind = {"kind": str, "unrolled": bool}.get(name, int)
     if type(value) is not kind or value not in allowed:
         raise _unusable(of, name, expected)
 
@@ -66,6 +66,9 @@ class Schedule:
         Most vectors of a row of a tile, 1 to 8.
     block : int, optional
         Summed places that are gone through before the next row is taken up; 0 for all of them.
+    unrolled : bool, optional
+        Whether the entries of a bound operand become machine code, an instruction each; ``rows``
+        and ``vectors`` are then given.
     vector_bytes : int, optional
         Width of a vector: 16, 32 or 64; not of a plain walk.
     threads : int, optional
@@ -93,6 +96,7 @@ class Schedule:
     rows: int | None = None
     vectors: int | None = None
     block: int | None = None
+    unrolled: bool | None = None
     vector_bytes: int | None = None
     threads: int | None = None
 
@@ -104,6 +108,10 @@ class Schedule:
         most = MOST_VECTORS
         _expect(self, "vectors", range(1, most + 1), f"a whole number from 1 to {most}")
         _expect(self, "block", range(2**31), "a whole number of places, 0 for all")
+        _expect(self, "unrolled", (True, False), "True or False")
+        for name in ("rows", "vectors") if self.unrolled else ():
+            if getattr(self, name) is not None:
+                raise _contradiction(self, name, "of tiles that are not unrolled")
         _expect(self, "vector_bytes", WIDTHS, "16, 32 or 64 bytes")
         most = MAX_THREADS
         _expect(self, "threads", range(1, most + 1), f"a whole number from 1 to {most}")

@@ -71,7 +71,8 @@ def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) 
     per_block = -(-places // -(-places // per_block)) if places else 1  # as even as they come
     lanes = shape.vector_bytes // itemsize
     line = line_of_lanes(plan, extents)
-    row_pitch = shape.most * lanes
+    tiles = tiles_of(-(-line // lanes), shape.most)[0] if line else 0
+    row_pitch = shape.most * lanes * (tiles if shape.unrolled else 1)
     row_blocks = -(-prod(extents.ranks[r] for r in plan.rows) // shape.rows)
     numbers = {f"pitch_{rank}": pitch for rank, pitch in pitches.items()}
     source = 1
@@ -84,14 +85,23 @@ def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) 
     numbers |= {
         "places": places if source else 0,
         "line": line,
-        "panel_size": places * shape.most * lanes if plan.panels and shape.panel else 0,
-        "line_tiles": tiles_of(-(-line // lanes), shape.most)[0] if line else 0,
+        "panel_size": 0,
+        "line_tiles": tiles,
         "row_pitch": row_pitch,
         "rows": prod(extents.ranks[r] for r in plan.rows),
         "row_blocks": row_blocks,
         "blocks": -(-places // per_block),
         "block_span": per_block * plane // unit,
     }
+    if plan.panels and shape.panel:  # each part has its own, or all have those of a whole block
+        held = tiles * per_block if shape.unrolled else places
+        numbers["panel_size"] = held * shape.most * lanes
+    if shape.unrolled:
+        numbers |= {
+            "program_rows": shape.rows,
+            "members": shape.members,
+            "groups": shape.rows // shape.members,
+        }
     for axis in plan.axes:
         row[axis.axis] //= unit if axis.rank is None else 1
     return Geometry(
@@ -102,8 +112,13 @@ def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) 
         row_blocks * shape.rows * row_pitch + SLACK,
         numbers["blocks"],
         numbers["block_span"],
-        row_blocks * numbers["blocks"] * (2**shape.rows - 1),
+        row_blocks * numbers["blocks"] * _starts_of(shape),
     )
+
+
+def _starts_of(shape: TileShape) -> int:
+    """Places where columns start, for rows that go together in one block."""
+    return shape.rows // shape.members if shape.unrolled else 2**shape.rows - 1
 
 
 def _padded(plan: TilePlan, extents: Extents) -> list[int]:

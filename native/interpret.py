@@ -35,6 +35,7 @@ from zeroskip.native.nest import (
     Stage,
     Tiles,
     Touch,
+    Unrolled,
 )
 from zeroskip.native.parallel import is_par, shares
 from zeroskip.native.values import (
@@ -291,7 +292,10 @@ def _(node: Stage, m: Machine) -> None:
         ):
             at += i * source_stride
             to += (i + lo) % stride * phase_stride + (i + lo) // stride * row_stride
-        target[to] = source[at]
+        if node.there is None or index[-1] < m.integer(node.there):
+            target[to] = source[at]
+        else:
+            target[to] = 0
 
 
 @execute.register
@@ -304,6 +308,27 @@ def _(node: Tiles, m: Machine) -> None:
         m.ints[node.var], m.ints[node.width] = first * m.lanes, (end - first) * m.lanes
         m.ints[node.part] = m.part
         _run(node.body, m)
+
+
+@execute.register
+def _(node: Unrolled, m: Machine) -> None:
+    first, member, offset, packed, source, result = (
+        m.arrays[name]
+        for name in (node.first, node.member, node.offset, node.packed, node.source, node.result)
+    )
+    program, members, groups = map(m.integer, (node.program, node.members, node.groups))
+    rows, line, pitch = map(m.integer, (node.rows, node.line, node.pitch))
+    for x in range(line):
+        at = m.integer(node.at) + x // m.lanes * m.integer(node.step) + x % m.lanes
+        into = m.integer(node.into) + x
+        for row in range(min(rows, groups * members)):
+            group, own = program * groups + row // members, row % members
+            total = m.scalar(result[into + row * pitch] if m.integer(node.resumed) > 0 else 0)
+            for e in range(first[group], first[group + 1]):
+                if member[e] == own:
+                    total = total + packed[e] * source[at + offset[e]]
+                    m.work += 1
+            result[into + row * pitch] = total
 
 
 @execute.register

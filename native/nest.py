@@ -155,6 +155,7 @@ class Stage:
     where a part of the tensor is copied, one after another into one place, it does not count.
     start, into : first element of the source and of the target; a start other than 0 is a part's.
     par : threads share its outermost axes.
+    there : lanes that the source has, where the last axis is one vector; the others become 0.
     """
 
     target: str
@@ -163,6 +164,7 @@ class Stage:
     start: Expr = ZERO
     into: Expr = ZERO
     par: bool = False
+    there: Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,42 @@ class Tiles:
     body: tuple[Stmt, ...]
     note: str = ""
     par: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unrolled:
+    """One program of a bound operand against every vector of a line: for each row of the program
+    and each lane, the sum of its entries' values times what lies at their offsets.
+
+    program : its number among those of all blocks.  rows : how many there are from its first row
+        on; it has no more than ``groups`` times ``members``.
+    code, starts : the programs as machine code, empty where entries are to be walked.
+    first : where the entries of each group start; member, offset, packed : of each entry its row
+        in the group, the place of its lane 0 from ``source`` on, and its value.
+    source, at, step : what vector 0 lies in, from where on; and how far each lies from the next.
+    result, into, pitch : the rows, from where on, and how far each lies from the next.
+    line : lanes; the last vector may have fewer than the others.
+    resumed : whether sums go on from what the rows hold (not 0), or start from 0.
+    """
+
+    program: Expr
+    rows: Expr
+    groups: Expr
+    members: Expr
+    code: str
+    starts: str
+    first: str
+    member: str
+    offset: str
+    packed: str
+    source: str
+    at: Expr
+    step: Expr
+    result: str
+    into: Expr
+    pitch: Expr
+    line: Expr
+    resumed: Expr
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +350,7 @@ Stmt = (
     | Once
     | Stage
     | Tiles
+    | Unrolled
     | Acc
     | Reduce
     | Touch

@@ -47,15 +47,7 @@ def pack(
 
     Zeros that only fill a place are left out; an ndarray has none, all of it is packed.
     """
-    places = _Places(plan, extents, geometry)
-    if isinstance(operand, np.ndarray):
-        rows, offset = _dense(places, operand)
-        values = operand.reshape(-1)
-    elif _by_tables(places, operand):
-        rows, offset, values = _stored(places, operand)
-    else:
-        coords, values = operand.coords()
-        rows, offset = places.of(dict(enumerate(coords)))
+    rows, offset, values = entries_of(plan, operand, extents, geometry)
     if len(rows) and np.any(rows[1:] < rows[:-1]):
         order = np.argsort(rows, kind="stable")
         rows, offset, values = rows[order], offset[order], values[order]
@@ -70,9 +62,22 @@ def pack(
     values = np.ascontiguousarray(values)
     groups *= geometry.blocks
     if shape.rows == 1:
-        columns = _starts(rows, groups)
+        columns = starts(rows, groups)
         return Packed(columns, np.ascontiguousarray(offset), columns[:-1], values)
     return _by_patterns(rows, offset, values, groups, shape.rows)
+
+
+def entries_of(
+    plan: TilePlan, operand: Operand, extents: Extents, geometry: Geometry
+) -> tuple[Array, Array, Array]:
+    """Rows, offsets in the staged copy, and values of the entries, in the order they are stored."""
+    places = _Places(plan, extents, geometry)
+    if isinstance(operand, np.ndarray):
+        return *_dense(places, operand), operand.reshape(-1)
+    if _by_tables(places, operand):
+        return _stored(places, operand)
+    coords, values = operand.coords()
+    return *places.of(dict(enumerate(coords))), values
 
 
 def _by_patterns(rows: Array, offset: Array, values: Array, groups: int, together: int) -> Packed:
@@ -91,15 +96,15 @@ def _by_patterns(rows: Array, offset: Array, values: Array, groups: int, togethe
     place = np.empty_like(turned)
     place[turned] = np.arange(len(turned))
     values = values[np.argsort(place[column], kind="stable")]
-    columns = _starts(rank, groups * patterns)
-    return Packed(columns, offset[fresh][turned], _starts(group, groups)[:-1], values)
+    columns = starts(rank, groups * patterns)
+    return Packed(columns, offset[fresh][turned], starts(group, groups)[:-1], values)
 
 
-def _starts(numbers: Array, count: int) -> Array:
+def starts(numbers: Array, count: int) -> Array:
     """Where each number starts among sorted ones, and the end."""
-    starts = np.zeros(count + 1, np.int64)
-    np.cumsum(np.bincount(numbers, minlength=count), out=starts[1:])
-    return starts
+    found = np.zeros(count + 1, np.int64)
+    np.cumsum(np.bincount(numbers, minlength=count), out=found[1:])
+    return found
 
 
 class _Places:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from zeroskip.native.nest import Gathered, Loop, Poll, Stmt, Tiles
+from zeroskip.native.nest import Gathered, Loop, Poll, Stmt, Tiles, Unrolled
 
 OUTER = 2
 """Loops, from outside in, that look once for each walk of a loop inside them; deeper ones only
@@ -40,7 +40,7 @@ def _height(body: tuple[Stmt, ...]) -> int:
     tallest = 0
     for stmt in body:
         inner: tuple[Stmt, ...] = getattr(stmt, "body", ())
-        loops = isinstance(stmt, Loop | Gathered | Tiles) and not _is_vectors(stmt)
+        loops = isinstance(stmt, Loop | Gathered | Tiles | Unrolled) and not _is_vectors(stmt)
         tallest = max(tallest, _height(inner) + loops)
     return tallest
 

@@ -12,10 +12,10 @@ import numpy as np
 from zeroskip.einsum_spec.explicit import form_text
 from zeroskip.errors import KernelError
 from zeroskip.formats.level_data import check_room
-from zeroskip.native import dots, lanes, load, settings, tile
+from zeroskip.native import dots, lanes, load, settings, tile, unrolled
 from zeroskip.native.arguments import Array, densify
 from zeroskip.native.fixed import Schedule
-from zeroskip.native.geometry import SLACK, geometry, line_of_lanes
+from zeroskip.native.geometry import SLACK, Geometry, geometry, line_of_lanes
 from zeroskip.native.lines import Line
 from zeroskip.native.lower import lower
 from zeroskip.native.packing import pack
@@ -24,7 +24,14 @@ from zeroskip.native.recent import Recent
 from zeroskip.native.relaid import relaid
 from zeroskip.native.scheme import Key
 from zeroskip.native.scratch import aligned_zeros
-from zeroskip.native.tile_shape import TileShape, shape_of, shape_with, tiles_of
+from zeroskip.native.tile_shape import (
+    WIDE,
+    TileShape,
+    shape_of,
+    shape_with,
+    tiles_of,
+    unrolled_shape,
+)
 from zeroskip.native.unfit import why_unfit
 from zeroskip.native.vectors import vector_bytes
 
@@ -289,32 +296,65 @@ def tiled(
 ) -> tuple[Prepared, Slots]:
     """The kernel of the tiled schedule, its entries packed and its scratch made."""
     made = geometry(plan, line.extents, shape, line.dtype.itemsize)
-    key = ("tile", shape.kernel, made.offset_dtype, *line.key)
-
-    what = plan, line.signatures, line.dtype.name
-    build = partial(tile.lower_tile, *what, shape, made.offset_dtype)
     staged = 0 if plan.in_place else made.staged_elements
     rows = 0 if plan.direct and line.stored == line.dtype else made.row_elements
     threads = settings.current().threads
-    panels = made.panel_elements * threads
+    panels = made.panel_elements * (1 if shape.unrolled else threads)
     scratch = staged + panels + rows
     check_room(scratch, line.dtype.itemsize, f"the workspace for {line.name}", IN_PARTS)
     starts = np.dtype(np.int64).itemsize
     check_room(made.starts, starts, f"the starts of the packed {plan.entries.tensor}", WHOLE)
-    packed = pack(plan, line.used[plan.entries.tensor], line.extents, made, shape)
     arrays: dict[Key, Array] = {
         ("staged",): aligned_zeros(staged, line.dtype),
         ("panel",): aligned_zeros(panels, line.dtype),
         ("rows",): aligned_zeros(rows, line.dtype),
-        ("columns",): packed.columns,
-        ("first",): packed.first,
-        ("offset",): packed.offset,
-        ("packed",): packed.values.astype(line.dtype, copy=False),
         ("vals", line.name): target,
     }
-    prepared = remember(key, line.dtype, build)
+    what = plan, line.signatures, line.dtype.name
+    if shape.unrolled:
+        key: Key = ("unrolled", shape.kernel, *line.key)
+        prepared = remember(key, line.dtype, partial(unrolled.lower_unrolled, *what, shape))
+        arrays |= _programs(line, plan, made, shape)
+    else:
+        key = ("tile", shape.kernel, made.offset_dtype, *line.key)
+        build = partial(tile.lower_tile, *what, shape, made.offset_dtype)
+        prepared = remember(key, line.dtype, build)
+        packed = pack(plan, line.used[plan.entries.tensor], line.extents, made, shape)
+        arrays |= {
+            ("columns",): packed.columns,
+            ("first",): packed.first,
+            ("offset",): packed.offset,
+            ("packed",): packed.values.astype(line.dtype, copy=False),
+        }
     found = filled(line, prepared, arrays, made.numbers)
     return prepared, replace(found, parts=min(found.parts, threads))  # each with its own panel
+
+
+def _programs(
+    line: Line, plan: tile.TilePlan, made: Geometry, shape: TileShape
+) -> dict[Key, Array]:
+    """The entries of an operand in groups, and as machine code."""
+    operand = line.used[plan.entries.tensor]
+    lanes = shape.vector_bytes // line.dtype.itemsize
+    packed = unrolled.pack_unrolled(plan, operand, line.extents, made, shape, lanes)
+    code, starts = unrolled.machine_code(
+        packed.first,
+        packed.member,
+        packed.offset,
+        turn=made.numbers["row_blocks"],
+        groups=made.numbers["groups"],
+        members=shape.members,
+        rows=made.numbers["rows"],
+        dtype=line.dtype.name,
+    )
+    return {
+        ("code",): code,
+        ("starts",): starts,
+        ("first",): packed.first,
+        ("member",): packed.member,
+        ("offset",): packed.offset,
+        ("packed",): packed.values.astype(line.dtype, copy=False),
+    }
 
 
 def shape_in(line: Line, plan: tile.TilePlan, bound: Collection[str] = ()) -> TileShape:
@@ -324,6 +364,13 @@ def shape_in(line: Line, plan: tile.TilePlan, bound: Collection[str] = ()) -> Ti
     operand = line.used[plan.entries.tensor]
     stored = operand.size if isinstance(operand, np.ndarray) else operand.stored
     line_vectors = -(-line_of_lanes(plan, line.extents) // lanes)
+    wanted, fixed = line.fixed.unrolled, line.fixed
+    if wanted is not False and fixed.rows is None and fixed.vectors is None:
+        found = _unrolled(line, plan, bound, stored, line_vectors)
+        if isinstance(found, TileShape):
+            return found
+        if wanted:
+            raise _refused(line, f"expected one that the line can take: {found}")
     same = line.signatures[plan.lane_access.tensor].dtype == line.dtype.name
     default = shape_of(
         width,
@@ -333,8 +380,34 @@ def shape_in(line: Line, plan: tile.TilePlan, bound: Collection[str] = ()) -> Ti
         bound=plan.entries.tensor in bound,
         in_place=plan.in_place and same,
     )
-    fixed = line.fixed
     return shape_with(default, line_vectors, fixed.rows, fixed.vectors, fixed.block)
+
+
+def _unrolled(
+    line: Line, plan: tile.TilePlan, bound: Collection[str], stored: int, line_vectors: int
+) -> TileShape | str:
+    """The shape in machine code, or why there is none: it does not fit, or does not pay."""
+    name, operand = plan.entries.tensor, line.used[plan.entries.tensor]
+    if name not in bound:
+        return f"{name} is not bound, and machine code of it would serve one call."
+    if line.dtype.name not in unrolled.CODED:
+        return f"{line.dtype.name} is computed by no such instruction; float32 and float64 are."
+    if _width(line) != WIDE:
+        return f"it takes vectors of {WIDE} bytes, and these have {_width(line)}."
+    density = stored / max(operand.size, 1)
+    rows = prod(line.extents.ranks[rank] for rank in plan.rows)
+    if not line.fixed.unrolled and not unrolled.pays(line_vectors, rows, stored, density):
+        return "it does not pay."
+    if not unrolled.available():
+        return "this processor, or this system, runs no code that a process has written."
+    summed = prod(line.extents.ranks[rank] for rank in plan.term.ranks)
+    shape = unrolled_shape(rows, summed, density, line.fixed.block)
+    itemsize = line.dtype.itemsize
+    reach = geometry(plan, line.extents, shape, itemsize).span * itemsize
+    reach *= WIDE // itemsize if plan.panels else 1
+    if reach > unrolled.REACH_BYTES:
+        return f"{plan.lane_access.tensor} is longer than offsets in code reach."
+    return shape
 
 
 def taken(line: Line, plan: Plan, bound: Collection[str] = ()) -> Schedule:
@@ -343,7 +416,10 @@ def taken(line: Line, plan: Plan, bound: Collection[str] = ()) -> Schedule:
         case tile.TilePlan():
             shape = shape_in(line, plan, bound)
             width = shape.vector_bytes
-            return Schedule("tiled", None, shape.rows, shape.most, shape.block, width)
+            if shape.unrolled:
+                return Schedule("tiled", None, None, None, shape.block, True, width)
+            rows, most = shape.rows, shape.most
+            return Schedule("tiled", None, rows, most, shape.block, vector_bytes=width)
         case lanes.LanePlan():
             return Schedule("lanes", vector_bytes=_width(line))
         case dots.DotPlan():

@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass
 
 from zeroskip.native.domains import Level, Stored, Together
 from zeroskip.native.integers import Name
-from zeroskip.native.nest import Acc, Bind, Fetch, Fill, Find, Locate, Loop, Stage, Tiles
+from zeroskip.native.nest import Acc, Bind, Fetch, Fill, Find, Locate, Loop, Stage, Tiles, Unrolled
 from zeroskip.native.values import Elem
 
 
@@ -35,6 +35,9 @@ def free_names(body: tuple[object, ...], bound: set[str]) -> tuple[set[str], lis
             arrays.add(node.array)
         if isinstance(node, Stage):
             arrays.update((node.target, node.source))
+        if isinstance(node, Unrolled):
+            arrays.update((node.code, node.starts, node.first, node.member, node.offset))
+            arrays.update((node.packed, node.source, node.result))
         if isinstance(node, Level):
             arrays.update(node.arrays)
         if isinstance(node, tuple):

@@ -34,6 +34,7 @@ from zeroskip.native.nest import (
     Stmt,
     Tiles,
     Touch,
+    Unrolled,
 )
 from zeroskip.native.scope import free_names
 from zeroskip.native.show_values import (
@@ -187,6 +188,20 @@ def _(node: Tiles, kernel: Kernel) -> Iterator[str]:
         f"for {node.var} in [0, {show_int(node.line)}) by {node.width}:  # {node.note or 'tiles'}"
     )
     yield from _block(head, node.body, kernel)
+
+
+@_lines.register
+def _(node: Unrolled, kernel: Kernel) -> Iterator[str]:
+    line, groups, members = map(show_int, (node.line, node.groups, node.members))
+    yield (
+        f"for each vector x of [0, {line}):"
+        f"  # a program: {groups} groups of {members} rows, an instruction for each entry"
+    )
+    op = "=" if node.resumed == Const(0) else f"(+)= if {show_int(node.resumed)} > 0 else ="
+    yield (
+        f"    {node.result}[row, x] {op} sum(e of row: {node.packed}[e] * "
+        f"{node.source}[{node.offset}[e] + x])"
+    )
 
 
 @_lines.register

@@ -192,7 +192,7 @@ def lower_tile(
     scheme = Scheme(plan.form, signatures, dtype)
     sums, fresh = Sums(scheme), scheme.names.fresh
     number = scheme.number
-    source, staging = _staged(plan, scheme)
+    source, staging = lanes_on_line(plan, scheme)
     entries = plan.entries.tensor
     x, width, lane, part = (fresh(n) for n in ("x", "width", "lane", "part"))
     block, row, offset, e, member = (fresh(n) for n in ("block", "row", "offset", "e", "member"))
@@ -253,7 +253,7 @@ def lower_tile(
     crop: tuple[Stmt, ...] = ()
     if not direct or plan.late or plan.form.post is not None:
         held_in = None if direct else sum_of_rows
-        crop = _crop(plan, scheme, sums, held_in, of_row, Name(x), Name(width))
+        crop = crop_rows(plan, scheme, sums, held_in, of_row, Name(x), Name(width))
         if there_is:
             rows = Range(ZERO, Const(shape.rows))
             crop = (Loop(member, rows, (Guard(there_is, crop),)),)
@@ -270,14 +270,14 @@ def lower_tile(
     return finish(scheme, sums.title(), (*staging, tiles), shape.vector_bytes)
 
 
-def _staged(plan: TilePlan, scheme: Scheme) -> tuple[str, tuple[Stmt, ...]]:
+def lanes_on_line(plan: TilePlan, scheme: Scheme) -> tuple[str, tuple[Stmt, ...]]:
     """The array in which the lanes lie on one line, and the copy that puts them there."""
     source, lanes = scheme.values(plan.lane_access.tensor), plan.lane_access.tensor
     if plan.in_place:
         return source, ()
-    staged = scheme.buffer(("staged",), f"{lanes}_staged", scheme.dtype, written=True)
+    target = scheme.buffer(("staged",), f"{lanes}_staged", scheme.dtype, written=True)
     axes = tuple(_stage_axis(plan, scheme, a) for a in plan.axes)
-    return staged, (Stage(staged, source, axes, par=True),)
+    return target, (Stage(target, source, axes, par=True),)
 
 
 def _panel(
@@ -303,23 +303,24 @@ def _stage_axis(plan: TilePlan, scheme: Scheme, at: LaneAxis) -> StageAxis:
     )
 
 
-def _crop(
+def crop_rows(
     plan: TilePlan,
     scheme: Scheme,
     sums: Sums,
     array: str | None,
     row: Expr,
-    x: Expr,
-    width: Expr,
+    x: Expr | None = None,
+    width: Expr = ZERO,
 ) -> tuple[Stmt, ...]:
     """What of a row a tile holds into the result, with the bias and the function.
 
     array : where its sums are, from lane x on; None where they are in the result already.
+    x, width : first lane of the tile, and how many it has; None for the whole line.
     """
     held = Elem(sums.result, scheme.row_major(plan.form.target))
     if array is not None:
         at = add(mul(row, scheme.number("row_pitch")), _lane(plan, scheme))
-        held = Elem(array, sub(at, x))
+        held = Elem(array, sub(at, ZERO if x is None else x))
     body: tuple[Stmt, ...] = (sums.store(held, map(sums.late_value, plan.late)),)
     for k, rank in reversed(list(enumerate(plan.lanes))):
         body = (Loop(scheme.rank(rank), _lanes_of(plan, scheme, k, x, width), body),)
@@ -341,9 +342,11 @@ def _pitch(plan: TilePlan, scheme: Scheme, rank: str) -> Expr:
     return ONE if rank == plan.lanes[-1] else scheme.number(f"pitch_{rank}")
 
 
-def _lanes_of(plan: TilePlan, scheme: Scheme, k: int, x: Expr, width: Expr) -> Range:
+def _lanes_of(plan: TilePlan, scheme: Scheme, k: int, x: Expr | None, width: Expr) -> Range:
     """What of a lane rank, the outer ones known, lies in a tile."""
     rank = plan.lanes[k]
+    if x is None:
+        return Range(ZERO, scheme.extent(rank))
     pitch, before = _pitch(plan, scheme, rank), sub(x, _lane(plan, scheme, k))
     end = add(before, width)
     if pitch != ONE:  # a part of its last step may lie in the tile, too

@@ -18,6 +18,8 @@ class TileShape:
     vectors : how many vectors a tile may have; each number is a copy of the inner loops.
     block : summed places that are gone through before the next row is taken up; 0 for all.
     panel : whether a tile's lanes are copied to where its vectors lie one behind the other.
+    unrolled : whether entries are machine code, an instruction each; ``rows`` is then how many
+        rows a program has, in groups of ``members``.
     """
 
     vector_bytes: int
@@ -25,11 +27,14 @@ class TileShape:
     vectors: tuple[int, ...]
     block: int
     panel: bool = True
+    unrolled: bool = False
+    members: int = 1
 
     @property
-    def kernel(self) -> tuple[int, int, tuple[int, ...], bool, bool]:
+    def kernel(self) -> tuple[int, int, tuple[int, ...], bool, bool, bool]:
         """What the C depends on."""
-        return self.vector_bytes, self.rows, self.vectors, self.block > 0, self.panel
+        rows = 0 if self.unrolled else self.rows
+        return self.vector_bytes, rows, self.vectors, self.block > 0, self.panel, self.unrolled
 
     @property
     def most(self) -> int:
@@ -76,6 +81,25 @@ def shape_of(
     return TileShape(vector_bytes, 4, each, shared_block, panel)
 
 
+def unrolled_shape(rows: int, summed: int, density: float, block: int | None = None) -> TileShape:
+    """The shape of entries in machine code: as many of them in a program as the processor keeps
+    decoded, of as many rows as there are registers for, as even as they come.
+
+    summed : places that are summed over.  block : how many of them at a time, where that is fixed.
+    """
+    groups = -(-rows // MEMBERS) or 1
+    members = max(-(-rows // groups), 1)
+    place = members * density + 1  # instructions of a place, its load among them
+    if block is None:
+        block = min(PLACES, max(int(INSTRUCTIONS / place), 1))
+        block = -(-summed // max(-(-summed // block), 1))  # as even as they come
+    together = max(int(INSTRUCTIONS / (place * max(block or summed, 1))), 1)
+    programs = -(-groups // together)
+    return TileShape(
+        WIDE, members * -(-groups // programs), (1,), block, unrolled=True, members=members
+    )
+
+
 def _block(tile_bytes: int, density: float) -> int:
     """Places of a block for single rows: where taking up a row costs as much as places of the
     block that the first-level cache has lost; one grows with 1/(density*block), the other with
@@ -102,6 +126,16 @@ def shape_with(
         default, rows=rows, vectors=each, block=default.block if block is None else block
     )
 
+
+MEMBERS = 28
+"""Rows of a group in machine code, a register each (ZS_MEMBERS): 4 of 32 hold what is loaded."""
+
+INSTRUCTIONS = 2000
+"""Instructions of a program: it is run once for each vector of the line, from where the processor
+keeps what it has decoded (4,096 there on Golden Cove, 6,750 on Zen 4), or from 32 KiB of code."""
+
+PLACES = 256
+"""Most places of a block in machine code: 16 KiB of one vector each, a third of what is near."""
 
 EACH = tuple(range(1, 9))
 """Up to 8 accumulators hide the latency of a multiply-add (4 cycles, two a cycle)."""

@@ -7,6 +7,7 @@ after reading it as C.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,11 @@ from judges import line_of
 
 from zeroskip.einsum_spec.spec import Spec, make_spec
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native import assemble, schedules, settings
+from zeroskip.native import assemble, schedules, settings, tile
 from zeroskip.native.emit import emit
+from zeroskip.native.fixed import OPEN, Schedule
 from zeroskip.native.results import assembly_of
+from zeroskip.native.tile_shape import TileShape
 
 SPMV = "y[i] = A[i,j] * x[j]"
 SPMM = "C[i,j] = A[i,k] * B[k,j]"
@@ -33,10 +36,24 @@ def walk(spec: Spec, operands: Mapping[str, Any], *, hits: bool = False) -> str:
     return schedules.walk(line_of(spec, operands), hits=hits).c_text
 
 
-def schedule(spec: Spec, operands: Mapping[str, Any], bound: Collection[str] = ()) -> str:
-    """C of the schedule that the engine takes."""
-    line = line_of(spec, operands)
+def schedule(
+    spec: Spec,
+    operands: Mapping[str, Any],
+    bound: Collection[str] = (),
+    fixed: Schedule = OPEN,
+) -> str:
+    """C of the schedule that the engine takes, with what is fixed of it."""
+    line = replace(line_of(spec, operands), fixed=fixed)
     return schedules.scheduled(line, np.empty(line.shape, line.stored), bound)[0].c_text
+
+
+def unrolled(spec: Spec, operands: Mapping[str, Any]) -> str:
+    """C that runs the entries of an operand as machine code, on a machine that has it or not."""
+    line = line_of(spec, operands)
+    plan = tile.plan(line.form, line.signatures, line.dtype.name)
+    assert plan is not None
+    shape = TileShape(64, 8, (1,), 16, unrolled=True, members=4)
+    return schedules.tiled(line, plan, np.empty(line.shape, line.stored), shape)[0].c_text
 
 
 def rows(spec: Spec, operands: Mapping[str, Any]) -> str:
@@ -63,6 +80,7 @@ def _kernels() -> dict[str, str]:
     count = make_spec("W[4*p//P,m] += I[c,p+r] * F[m,c,r]")
     layer = make_spec("O[m,p] = relu(B[m] + W[m,c]*I[c,p])")
     wide = {"I": ones(2, 3, 32, 32), "F": ones(16, 3, 3, 3, format="CSR"), "B": ones(16)}
+    data = Schedule(unrolled=False)
     vector = ones(5)
     square = ones(40, 40, format="CSR")
     sparse = {"A": ones(4, 5, format="CSR"), "B": ones(5, 6, format="CSR")}
@@ -93,11 +111,13 @@ def _kernels() -> dict[str, str]:
         "spmm_marking": walk(
             spmm, {"A": ones(4, 5, format="CSR"), "B": ones(5, 6, format="CSR")}, hits=True
         ),
-        "spmm_bound": schedule(spmm, {"A": square, "B": ones(40, 40)}, bound=("A",)),
+        "spmm_bound": schedule(spmm, {"A": square, "B": ones(40, 40)}, ("A",), data),
+        "spmm_unrolled": unrolled(spmm, {"A": square, "B": ones(40, 40)}),
         "spmm_in_place": schedule(
             spmm, {"A": ones(4, 40, format="CSR"), "B": ones(40, 40)}, bound=("A",)
         ),
-        "conv_bound": schedule(conv, wide, bound=("F",)),
+        "conv_bound": schedule(conv, wide, ("F",), data),
+        "conv_unrolled": unrolled(conv, wide),
         "spmm_tiled": schedule(spmm, {"A": ones(40, 40, format="CSR"), "B": ones(40, 40)}),
         "conv_weights": walk(
             conv, {"I": ones(*image), "F": ones(*filters, format="CSR"), "B": bias}

@@ -75,10 +75,13 @@ def test_what_was_taken_is_filled_in_and_gives_the_same_kernel(schedule, bound):
     assert again.taken == first.taken
     assert (first.source, again.source) == ("given" if schedule else "default", "given")
     assert first.taken.kind == first.schedule
-    for name in ("kind", "rows", "vectors", "block", "vector_bytes"):
+    for name in ("kind", "rows", "vectors", "block", "unrolled", "vector_bytes"):
         fixed = None if schedule is None else getattr(schedule, name)
         assert fixed is None or name == "vectors" or getattr(first.taken, name) == fixed
-    if first.schedule == "tiled":
+    if first.taken.unrolled:
+        assert (first.taken.rows, first.taken.vectors) == (None, None)
+        assert first.taken.block is not None
+    elif first.schedule == "tiled":
         assert None not in (first.taken.rows, first.taken.vectors, first.taken.block)
         assert first.taken.vectors <= ((schedule and schedule.vectors) or 8)
 
@@ -257,7 +260,8 @@ def test_explain_tells_the_schedule_of_a_call_and_of_a_bound_layer():
     weights = Tensor.from_dense(random_array(RNG, (64, 64), "float32", 0.8), "CSR")
     fresh = np.ones((64, 256), np.float32)
     called, bound = zs.explain(PRODUCT, weights, fresh), zs.explain(PRODUCT.bind(A=weights), fresh)
-    assert (called.lines[0].taken.rows, bound.lines[0].taken.rows) == (1, 4)
+    assert (called.lines[0].taken.rows, called.lines[0].taken.unrolled) == (1, None)
+    assert bound.lines[0].taken.unrolled or bound.lines[0].taken.rows == 4
     assert f"default: {bound.lines[0].taken}" in str(bound)
     fixed = zs.explain(PRODUCT.bind(A=weights, schedule=Schedule(rows=2)), B=fresh)
     assert f"given: {fixed.lines[0].taken}" in str(fixed)

@@ -26,6 +26,9 @@ SHAPES = [
     TileShape(16, 3, FEW, 2),
     TileShape(64, 1, EACH, 0, panel=False),
     TileShape(32, 4, FEW, 5, panel=False),
+    TileShape(64, 2, (1,), 5, unrolled=True, members=2),
+    TileShape(64, 28, (1,), 0, unrolled=True, members=14),
+    TileShape(64, 9, (1,), 2, unrolled=True, members=3),
 ]
 
 DTYPES = ["float32", "float64", "int32", "int64"]

@@ -48,8 +48,8 @@ SPECIFIC = re.compile(r"\b(?:T\d|\d+|[ijkl](?://2)?)\b")
 TINY = 64
 """Points of an iteration space that SymPy visits."""
 
-SCRATCH = ("touched", "row", "rows", "staged")
-"""Buffers that hold no result."""
+SCRATCH = ("touched", "row", "rows", "staged", "starts")
+"""Buffers that hold no result, or what only this process can use."""
 
 THREADS = 3
 """Those that a kernel runs on once more, if any of its loops are shared."""

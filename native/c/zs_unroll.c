@@ -1,0 +1,203 @@
+/*
+ * zs_unroll.c - the entries of a matrix that stays, as machine code: an instruction for each.
+ *
+ * The entries come in groups of at most ZS_MEMBERS rows, whose sums are registers.  In a group they
+ * lie by columns: a vector of the other operand is loaded once for all entries of its column,
+ *
+ *     vmovups   zmm28, [x + offset]                the vector that the column meets
+ *     vfmadd231ps  zmm3, zmm28, [value]{1to16}     row 3 stores an entry there
+ *     vfmadd231ps  zmm9, zmm28, [value + 4]{1to16} row 9 another
+ *
+ * so that no position is read, nothing is compared and nothing jumps.  Values stay data, in the
+ * order of the instructions.  A program is some groups behind each other, called as a zs_program
+ * (zs_unrolled.h) by the rules of the System V ABI of x86-64; it needs AVX-512F.
+ * Encodings: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, section 2.7.
+ */
+#include "zs_kernel.h"
+#include "zs_unrolled.h"
+
+#if defined(__x86_64__) && defined(__unix__) && defined(__AVX512F__)
+#define ZS_UNROLLS 1
+int mprotect(void *, size_t, int);
+#else
+#define ZS_UNROLLS 0
+#endif
+
+enum {
+    RAX = 0, RCX = 1, RDX = 2, RSI = 6, RDI = 7, /* base registers that need no further byte */
+    VECTOR = 64,   /* bytes of a vector */
+    REACH = 128,   /* displacements of one byte reach from -REACH to REACH - 1 units */
+    LOADED = 28,   /* registers 28 to 31 take turns to hold what is loaded */
+};
+
+/* Where code goes; bytes from 'room' on are counted and not written. */
+typedef struct zs_code {
+    uint8_t *bytes;
+    int64_t length, room;
+    int wide;      /* items of 8 bytes, not 4 */
+} zs_code;
+
+static void zs_byte(zs_code *code, int byte)
+{
+    if (code->length < code->room)
+        code->bytes[code->length] = (uint8_t)byte;
+    code->length++;
+}
+
+static void zs_bytes(zs_code *code, const char *bytes, int count)
+{
+    for (int i = 0; i < count; i++)
+        zs_byte(code, bytes[i] & 255);
+}
+
+static void zs_long(zs_code *code, int64_t number)
+{
+    for (int i = 0; i < 4; i++)
+        zs_byte(code, (int)(number >> 8 * i & 255));
+}
+
+/* What an instruction of one memory operand has beyond its registers. */
+typedef struct zs_form {
+    int map, prefix, opcode; /* 1: 0F, 2: 0F38; 0: none, 1: 66 */
+    int broadcast, mask, zeroing;
+} zs_form;
+
+/*
+ * zs_evex() - OPCODE zmm'reg', zmm'other', [base + displacement], in 512 bits.
+ *
+ * The displacement takes one byte where it is a small multiple of what is read, else four.
+ */
+static void zs_evex(zs_code *code, zs_form form, int reg, int other, int base, int64_t displacement)
+{
+    const int unit = form.broadcast ? (code->wide ? 8 : 4) : VECTOR;
+    zs_byte(code, 0x62);
+    zs_byte(code, (~reg >> 3 & 1) << 7 | 0x60 | (~reg >> 4 & 1) << 4 | form.map);
+    zs_byte(code, code->wide << 7 | (~other & 15) << 3 | 4 | form.prefix);
+    zs_byte(code, form.zeroing << 7 | 2 << 5 | form.broadcast << 4 | (~other >> 4 & 1) << 3
+                      | form.mask);
+    zs_byte(code, form.opcode);
+    const int64_t units = displacement / unit;
+    if (displacement % unit == 0 && -REACH <= units && units < REACH) {
+        zs_byte(code, 0x40 | (reg & 7) << 3 | base);
+        zs_byte(code, (int)(units & 255));
+    } else {
+        zs_byte(code, 0x80 | (reg & 7) << 3 | base);
+        zs_long(code, displacement);
+    }
+}
+
+/* mask 1: lanes that are stored; 2: those whose sums go on. */
+static void zs_load_row(zs_code *code, int row)
+{
+    zs_evex(code, (zs_form){1, code->wide, 0x10, 0, 2, 1}, row, 0, RAX, 0);
+    zs_bytes(code, "\x48\x01\xC8", 3); /* add rax, rcx */
+}
+
+static void zs_store_row(zs_code *code, int row)
+{
+    zs_evex(code, (zs_form){1, code->wide, 0x11, 0, 1, 0}, row, 0, RAX, 0);
+    zs_bytes(code, "\x48\x01\xC8", 3);
+}
+
+static void zs_add_to(zs_code *code, int base, int64_t number)
+{
+    zs_bytes(code, "\x48\x81", 2); /* add base, number */
+    zs_byte(code, 0xC0 | base);
+    zs_long(code, number);
+}
+
+/* One group: entries [lo, hi), which add up in registers 0 to rows - 1.  'ahead' values are already
+   behind the register that points at them; returns how many are then. */
+static int zs_group(zs_code *code, int64_t rows, int64_t lo, int64_t hi, const uint8_t *member,
+                    const int32_t *offset, int ahead)
+{
+    const int item = code->wide ? 8 : 4;
+    zs_bytes(code, "\x48\x89\xD0", 3); /* mov rax, rdx */
+    for (int row = 0; row < rows; row++)
+        zs_load_row(code, row);
+    int loaded = LOADED;
+    for (int64_t e = lo; e < hi; e++) {
+        if (e == lo || offset[e] != offset[e - 1]) {
+            loaded = loaded == 31 ? LOADED : loaded + 1;
+            zs_evex(code, (zs_form){1, code->wide, 0x10, 0, 0, 0}, loaded, 0, RDI,
+                    (int64_t)offset[e] * item - REACH * VECTOR);
+        }
+        if (ahead == REACH) {
+            zs_add_to(code, RSI, 2 * REACH * item);
+            ahead = -REACH;
+        }
+        zs_evex(code, (zs_form){2, 1, 0xB8, 1, 0, 0}, member[e], loaded, RSI,
+                (int64_t)ahead * item);
+        ahead++;
+    }
+    zs_bytes(code, "\x48\x89\xD0", 3);
+    for (int row = 0; row < rows; row++)
+        zs_store_row(code, row);
+    zs_bytes(code, "\x48\x89\xC2", 3); /* mov rdx, rax: the rows of the next group */
+    return ahead;
+}
+
+/*
+ * zs_unroll() - the code of every program, one behind the other, each at a cache line's start.
+ *
+ * buf:  the code, of which 'room' bytes are written; where each program starts, and the end, twice;
+ *       where each group's entries start, and the end; of each entry its row in the group and the
+ *       place of its vector, in items.
+ * dim:  room; programs, of which 'turn' are a block of all rows; groups of a program; most rows of
+ *       a group; rows of a block; bytes of an item, 4 or 8.
+ * A second call with the room that the first has asked for writes it all.
+ */
+int32_t zs_unroll(zs_args *args)
+{
+    if (zs_check_version(args) != ZS_OK)
+        return args->error;
+    int64_t *starts = args->buf[1];
+    const int64_t *first = args->buf[2];
+    const uint8_t *member = args->buf[3];
+    const int32_t *offset = args->buf[4];
+    const int64_t programs = args->dim[1], turn = args->dim[2], groups = args->dim[3];
+    const int64_t members = args->dim[4], rows = args->dim[5];
+    zs_code code = {args->buf[0], 0, args->dim[0], args->dim[6] == 8};
+    if (members > ZS_MEMBERS)
+        return zs_fail(args, ZS_EINTERNAL, members);
+    for (int64_t program = 0; program < programs; program++) {
+        ZS_POLL(args);
+        starts[program] = code.length;
+        zs_bytes(&code, "\xF3\x0F\x1E\xFA", 4);     /* endbr64: called through a pointer */
+        zs_bytes(&code, "\xC4\xC1\x78\x92\xC8", 5); /* kmovw k1, r8d */
+        zs_bytes(&code, "\xC4\xC1\x78\x92\xD1", 5); /* kmovw k2, r9d */
+        zs_add_to(&code, RSI, REACH * (code.wide ? 8 : 4));
+        zs_add_to(&code, RDI, REACH * VECTOR);
+        int ahead = -REACH;
+        for (int64_t g = 0; g < groups; g++) {
+            const int64_t group = program * groups + g;
+            const int64_t left = rows - (program % turn * groups + g) * members;
+            if (left > 0)
+                ahead = zs_group(&code, left < members ? left : members, first[group],
+                                 first[group + 1], member, offset, ahead);
+        }
+        zs_bytes(&code, "\xC5\xF8\x77\xC3", 4); /* vzeroupper, ret */
+        while (code.length % VECTOR != 0)
+            zs_byte(&code, 0xCC);
+    }
+    starts[programs] = starts[programs + 1] = code.length;
+    return ZS_OK;
+}
+
+/*
+ * zs_seal() - let 'dim' bytes of code be run, and no longer be written.
+ *
+ * buf:  the code, at a page's start; a number that becomes 1 where that was done, and stays where
+ *       this processor cannot run it or the system does not allow it.
+ */
+int32_t zs_seal(zs_args *args)
+{
+    if (zs_check_version(args) != ZS_OK)
+        return args->error;
+#if ZS_UNROLLS
+    int64_t *done = args->buf[1];
+    if (mprotect(args->buf[0], (size_t)args->dim[0], 1 | 4) == 0) /* PROT_READ | PROT_EXEC */
+        *done = 1;
+#endif
+    return ZS_OK;
+}

@@ -1,0 +1,87 @@
+/*
+ * zs_unrolled.h - how kernels run the programs of zs_unroll.c.
+ */
+#ifndef ZS_UNROLLED_H
+#define ZS_UNROLLED_H
+
+/* Rows whose sums a group holds in registers; 4 of 32 are left for what is loaded. */
+#define ZS_MEMBERS 28
+
+/*
+ * zs_program - rows of a result, a vector each, plus the entries of a program times vectors.
+ *
+ * x: where offsets count from.  values: of the program's entries, in its order.  y: the first row;
+ * others follow 'pitch' bytes apart.  stored: a bit for each lane that is written.  resumed: a bit
+ * for each lane whose sums start from what the row holds; others start from 0.
+ */
+typedef void zs_program(const void *x, const void *values, void *y, int64_t pitch,
+                        uint32_t stored, uint32_t resumed);
+
+/* What a kernel knows of its programs; arrays as zs_unroll() takes them. */
+typedef struct zs_unrolled {
+    const uint8_t *code;
+    const int64_t *starts, *first;
+    const uint8_t *member;
+    const int32_t *offset;
+    int64_t groups, members; /* of a program; most rows of one */
+} zs_unrolled;
+
+/* zs_fetch_code() - ask for part t of n of the code of a program, to lie near when it is run. */
+ZS_INLINE void zs_fetch_code(const zs_unrolled *all, int64_t program, int64_t t, int64_t n)
+{
+    const int64_t start = all->starts[program], lines = (all->starts[program + 1] - start) / 64;
+    for (int64_t i = lines * t / n; i < lines * (t + 1) / n; i++)
+        __builtin_prefetch(all->code + start + i * 64, 0, 2);
+}
+
+/*
+ * ZS_DEFINE_UNROLLED() - zs_run_unrolled() for the kernel's zs_vec of TYPE.
+ *
+ * One program against every vector of a line of 'line' lanes, of which vector t lies at
+ * source + t * step; the program has 'rows' rows, from result on, 'pitch' elements apart.
+ * Code that starts nowhere (its end is 0) is not there: the entries are then walked.
+ */
+#define ZS_DEFINE_UNROLLED(TYPE)                                                            \
+    static __attribute__((noinline, unused)) void zs_walk_unrolled(                         \
+        const zs_unrolled *all, int64_t program, int64_t rows, const TYPE *values,          \
+        const TYPE *source, TYPE *result, int64_t pitch, int64_t there, int resumed)        \
+    {                                                                                       \
+        for (int64_t g = 0; g < all->groups && g * all->members < rows; g++) {              \
+            const int64_t left = rows - g * all->members;                                   \
+            const int64_t n = left < all->members ? left : all->members;                    \
+            const int64_t *first = all->first + program * all->groups + g;                  \
+            TYPE *row = result + g * all->members * pitch;                                  \
+            zs_vec sums[ZS_MEMBERS] = {};                                                   \
+            if (resumed)                                                                    \
+                for (int64_t i = 0; i < n; i++)                                             \
+                    sums[i] = zs_load_part(row + i * pitch, there);                         \
+            for (int64_t e = first[0]; e < first[1]; e++)                                   \
+                sums[all->member[e]] += values[e] * *(const zs_vec *)(source + all->offset[e]); \
+            for (int64_t i = 0; i < n; i++)                                                 \
+                zs_store_part(row + i * pitch, there, sums[i]);                             \
+        }                                                                                   \
+    }                                                                                       \
+    ZS_INLINE void zs_run_unrolled(                                                         \
+        const zs_unrolled *all, int64_t program, int64_t rows, const TYPE *values,          \
+        const TYPE *source, int64_t step, TYPE *result, int64_t pitch, int64_t line,        \
+        int resumed)                                                                        \
+    {                                                                                       \
+        const int64_t n = (line + LANES - 1) / LANES;                                       \
+        const int coded = all->starts[program + 1] != 0;                                    \
+        zs_program *run = (zs_program *)(uintptr_t)(all->code + all->starts[program]);      \
+        for (int64_t t = 0; t < n; t++) {                                                   \
+            const int64_t there = line - t * LANES;                                         \
+            const uint32_t stored = there < LANES ? (1u << there) - 1 : (uint32_t)-1;       \
+            if (coded) {                                                                    \
+                zs_fetch_code(all, program + 1, t, n);                                      \
+                run(source + t * step, values + all->first[program * all->groups],          \
+                    result + t * LANES, pitch * (int64_t)sizeof(TYPE), stored,              \
+                    resumed ? stored : 0);                                                  \
+            } else {                                                                        \
+                zs_walk_unrolled(all, program, rows, values, source + t * step,             \
+                                 result + t * LANES, pitch, there, resumed);                \
+            }                                                                               \
+        }                                                                                   \
+    }
+
+#endif

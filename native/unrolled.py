@@ -1,0 +1,241 @@
+"""The tiled schedule of a bound operand whose entries are machine code, an instruction each.
+
+The format is ``k1:U m1:U m2:U e:C(unordered)``: blocks of summed places, programs and groups of
+rows, and the entries of a group by the place that they meet, so that a vector is loaded once for
+all of a place.  `c/zs_unroll.c` writes a program's entries out as instructions, in which positions
+are no longer data; a kernel runs it for each vector of the line.  Where the processor or the system
+does not take such code, the kernel walks the same entries.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from zeroskip.einsum_spec.extents import Extents
+from zeroskip.native.arguments import Array, Operand
+from zeroskip.native.domains import Range
+from zeroskip.native.geometry import Geometry
+from zeroskip.native.integers import ONE, ZERO, Cond, Const, Expr, Name, add, least, mul, sub
+from zeroskip.native.lower import Lowered, finish
+from zeroskip.native.nest import Guard, Loop, Stage, StageAxis, Stmt, Unrolled
+from zeroskip.native.operand import Signature
+from zeroskip.native.packing import entries_of, starts
+from zeroskip.native.routines import run
+from zeroskip.native.scheme import Scheme
+from zeroskip.native.sums import Sums
+from zeroskip.native.tile import TilePlan, crop_rows, lanes_on_line
+from zeroskip.native.tile_shape import TileShape
+
+FEWEST_VECTORS = 3
+"""Vectors of a line from which code is run often enough for each time that it is fetched."""
+
+FROM, MOST_ENTRIES = 0.03, 1_250_000
+"""Density from which a place is met often enough by the rows of a group; and entries up to which
+their code (8 to 13 bytes each) comes from a cache."""
+
+FEWEST_ROWS = 8
+"""Rows of a result below which a load serves too few entries."""
+
+CODED = ("float32", "float64")
+"""Types whose multiply-adds the code is made of."""
+
+REACH_BYTES = 2**31 - 2**16
+"""How far the offsets in code reach."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Entries by block, group of rows, place and row.
+
+    first : where the entries of each group start, and the end.  member, offset, values : of each
+        entry its row in the group, the place of its first lane in the source, in elements, and its
+        value.
+    """
+
+    first: Array
+    member: Array
+    offset: Array
+    values: Array
+
+
+def pays(line_vectors: int, rows: int, entries: int, density: float) -> bool:
+    """Whether machine code is worth it for so many entries, in a line of so many vectors."""
+    few = line_vectors < FEWEST_VECTORS or rows < FEWEST_ROWS
+    return not few and density >= FROM and entries <= MOST_ENTRIES
+
+
+def pack_unrolled(
+    plan: TilePlan,
+    operand: Operand,
+    extents: Extents,
+    geometry: Geometry,
+    shape: TileShape,
+    lanes: int,
+) -> Program:
+    """Order the entries; lanes : of a vector."""
+    rows, offset, values = entries_of(plan, operand, extents, geometry)
+    per_block = geometry.numbers["row_blocks"] * (shape.rows // shape.members)
+    block, at = np.divmod(offset.astype(np.int64), geometry.span or 1)
+    group, member = np.divmod(rows.astype(np.int64), shape.members)
+    group += block * per_block
+    order = np.argsort((group * max(geometry.span, 1) + at) * shape.members + member)
+    at *= lanes if plan.panels else 1
+    return Program(
+        starts(group[order], per_block * geometry.blocks),
+        member[order].astype(np.uint8),
+        at[order].astype(np.int32),
+        np.ascontiguousarray(values[order]),
+    )
+
+
+# ---- machine code -----------------------------------------------------------------------
+
+
+@cache
+def available() -> bool:
+    """Whether this processor and this system run code that a process has written."""
+    code, _ = machine_code(
+        np.array([0, 1]),
+        np.zeros(1, np.uint8),
+        np.zeros(1, np.int32),
+        turn=1,
+        groups=1,
+        members=1,
+        rows=1,
+        dtype="float32",
+    )
+    return len(code) > 0
+
+
+def machine_code(
+    first: Array,
+    member: Array,
+    offset: Array,
+    *,
+    turn: int,
+    groups: int,
+    members: int,
+    rows: int,
+    dtype: str,
+) -> tuple[Array, Array]:
+    """The code of each program, and where it starts; empty, and zeros, where it cannot be run.
+
+    turn : programs of a block of all rows; groups : of a program; members : most rows of one;
+    rows : of a block; dtype : of values and sums, of which `CODED` have code.
+    """
+    programs = (len(first) - 1) // groups
+    begin, none = np.zeros(programs + 2, np.int64), np.zeros(0, np.uint8)
+    absent = none, np.zeros_like(begin)
+    if not hasattr(mmap, "MAP_ANONYMOUS") or dtype not in CODED:
+        return absent
+    dims = [0, programs, turn, groups, members, rows, np.dtype(dtype).itemsize]
+    package, name = "zeroskip.native", "zs_unroll.c"
+    if not run(package, name, "zs_unroll", [none, begin, first, member, offset], dims):
+        return absent
+    size = int(begin[-1])
+    if not size:
+        return absent
+    pages = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    code = np.frombuffer(pages, np.uint8)
+    run(package, name, "zs_unroll", [code, begin, first, member, offset], [size, *dims[1:]])
+    sealed = np.zeros(1, np.int64)
+    run(package, name, "zs_seal", [code, sealed], [size])
+    if not sealed[0]:
+        return absent
+    code.flags.writeable = False
+    return code, begin
+
+
+# ---- the kernel -------------------------------------------------------------------------
+
+
+def lower_unrolled(
+    plan: TilePlan, signatures: Mapping[str, Signature], dtype: str, shape: TileShape
+) -> Lowered:
+    """Loop nest of programs against the line; its integers come from `geometry`."""
+    scheme = Scheme(plan.form, signatures, dtype)
+    sums, fresh, number = Sums(scheme), scheme.names.fresh, scheme.number
+    source, staging = lanes_on_line(plan, scheme)
+    entries = plan.entries.tensor
+    block, program, member = (fresh(n) for n in ("block", "program", "member"))
+    lanes = Const(shape.vector_bytes // np.dtype(dtype).itemsize)
+    span, line = number("block_span"), number("line")
+    past: Expr = mul(Name(block), span) if shape.block else ZERO
+    at: Expr = past
+    step: Expr = lanes
+    panel: tuple[Stmt, ...] = ()
+    if plan.panels:
+        held = scheme.buffer(("panel",), f"{plan.lane_access.tensor}_panel", dtype, written=True)
+        panel = (_panel(held, source, scheme, past, Name(fresh("tile")), lanes),)
+        source, at, step = held, ZERO, mul(span, lanes)
+    direct = plan.direct and scheme.stored == dtype
+    result = sums.result
+    if not direct:
+        result = scheme.buffer(("rows",), "row_sums", dtype, written=True)
+    pitch = line if direct else number("row_pitch")
+    first_row = mul(Name(program), number("program_rows"))
+    rows = sub(number("rows"), first_row)
+    body: tuple[Stmt, ...] = (
+        Unrolled(
+            add(mul(Name(block), number("row_blocks")) if shape.block else ZERO, Name(program)),
+            rows,
+            number("groups"),
+            number("members"),
+            scheme.buffer(("code",), f"{entries}_code", "uint8"),
+            scheme.buffer(("starts",), f"{entries}_starts", "int64"),
+            scheme.buffer(("first",), f"{entries}_first", "int64"),
+            scheme.buffer(("member",), f"{entries}_member", "uint8"),
+            scheme.buffer(("offset",), f"{entries}_offset", "int32"),
+            scheme.buffer(("packed",), f"{entries}_packed", dtype),
+            source,
+            at,
+            step,
+            result,
+            mul(first_row, pitch),
+            pitch,
+            pitch,
+            Name(block) if shape.block else ZERO,
+        ),
+    )
+    if not direct or plan.late or plan.form.post is not None:
+        row = add(first_row, Name(member))
+        held_in = None if direct else result
+        cropped: Stmt = Loop(
+            member,
+            Range(ZERO, least(number("program_rows"), rows)),
+            crop_rows(plan, scheme, sums, held_in, row),
+        )
+        if shape.block:
+            last = Cond("==", Name(block), sub(number("blocks"), ONE))
+            cropped = Guard((last,), (cropped,))
+        body = (*body, cropped)
+    nest: tuple[Stmt, ...] = (
+        *panel,
+        Loop(program, Range(ZERO, number("row_blocks")), body, par=True),
+    )
+    if shape.block:
+        nest = (Loop(block, Range(ZERO, number("blocks")), nest),)
+    return finish(scheme, sums.title(), (*staging, *nest), shape.vector_bytes)
+
+
+def _panel(panel: str, source: str, scheme: Scheme, past: Expr, tile: Name, lanes: Expr) -> Loop:
+    """The lanes of a block, those of each vector of the line together."""
+    number = scheme.number
+    span, line = number("block_span"), number("line")
+    x = mul(tile, lanes)
+    places = StageAxis(least(span, sub(number("places"), past)), ZERO, 1, line, ZERO, lanes)
+    vector = StageAxis(lanes, ZERO, 1, ONE, ZERO, ONE)
+    copy = Stage(
+        panel,
+        source,
+        (places, vector),
+        add(mul(past, line), x),
+        mul(x, span),
+        there=sub(line, x),
+    )
+    return Loop(tile.name, Range(ZERO, number("line_tiles")), (copy,), par=True)

@@ -1,0 +1,104 @@
+#include "zs_kernel.h"
+#include "zs_pointwise.h"
+#include "zs_parts.h"
+#include "zs_unrolled.h"
+
+/* 64 bytes of float at any element's address */
+typedef float zs_vec __attribute__((vector_size(64), aligned(sizeof(float)), may_alias));
+enum { LANES = 64 / sizeof(float) };
+
+ZS_DEFINE_PARTS(float)
+
+ZS_DEFINE_UNROLLED(float)
+
+/*
+ * O[n,m,p,q] = relu(B[m] + sum[c,r,s](F[m,c,r,s]*I[n,c,2*p+r,q+s]))
+ * B: 0:U, float32
+ * F: 0:U 1*2*3:C, float32
+ * I: 0:U 1:U 2:U 3:U, float32
+ */
+int32_t zs_kernel(zs_args *args)
+{
+    if (zs_check_version(args) != ZS_OK) {
+        return args->error;
+    }
+    float *restrict O_vals = args->buf[0];
+    const float *restrict I_vals = args->buf[1];
+    float *restrict I_staged = args->buf[2];
+    float *restrict row_sums = args->buf[3];
+    const uint8_t *restrict F_code = args->buf[4];
+    const int64_t *restrict F_starts = args->buf[5];
+    const int64_t *restrict F_first = args->buf[6];
+    const uint8_t *restrict F_member = args->buf[7];
+    const int32_t *restrict F_offset = args->buf[8];
+    const float *restrict F_packed = args->buf[9];
+    const float *restrict B_vals = args->buf[10];
+    const int64_t source_extent0 = args->dim[0];
+    const int64_t source_stride0 = args->dim[1];
+    const int64_t row_stride0 = args->dim[2];
+    const int64_t source_extent1 = args->dim[3];
+    const int64_t source_stride1 = args->dim[4];
+    const int64_t row_stride1 = args->dim[5];
+    const int64_t source_extent2 = args->dim[6];
+    const int64_t I_pad2 = args->dim[7];
+    const int64_t source_stride2 = args->dim[8];
+    const int64_t phase_stride2 = args->dim[9];
+    const int64_t row_stride2 = args->dim[10];
+    const int64_t source_extent3 = args->dim[11];
+    const int64_t I_pad3 = args->dim[12];
+    const int64_t block_span = args->dim[13];
+    const int64_t row_pitch = args->dim[15];
+    const int64_t program_rows = args->dim[16];
+    const int64_t rows = args->dim[17];
+    const int64_t row_blocks = args->dim[18];
+    const int64_t groups = args->dim[19];
+    const int64_t members = args->dim[20];
+    const int64_t N = args->dim[21];
+    const int64_t M = args->dim[22];
+    const int64_t P = args->dim[23];
+    const int64_t Q = args->dim[24];
+    const int64_t pitch_n = args->dim[25];
+    const int64_t pitch_p = args->dim[26];
+    const int64_t blocks = args->dim[27];
+
+    /* I_staged: I_vals laid out for vectors; what it does not reach is 0 */
+    {
+        const zs_share i0_share = zs_divide(args->part, args->parts, 0, source_extent0);
+        for (int64_t i0 = i0_share.lo; i0 < i0_share.hi; i0++) {
+            ZS_SHARED(i1, i0_share.part, i0_share.parts, 0, source_extent1) {
+                for (int64_t i2 = 0; i2 < source_extent2; i2++) {
+                    for (int64_t i3 = 0; i3 < source_extent3; i3++) {
+                        I_staged[i0 * row_stride0 + i1 * row_stride1 + ((i2 + I_pad2) % 2) * phase_stride2 + ((i2 + I_pad2) / 2) * row_stride2 + i3 + I_pad3] = I_vals[i0 * source_stride0 + i1 * source_stride1 + i2 * source_stride2 + i3];
+                    }
+                }
+            }
+        }
+    }
+    ZS_BARRIER(args);
+    for (int64_t block = 0; block < blocks; block++) {
+        ZS_POLL(args);
+        ZS_SHARED(program, args->part, args->parts, 0, row_blocks) {
+            ZS_POLL(args);
+            {
+                const zs_unrolled programs_ = {F_code, F_starts, F_first, F_member, F_offset, groups, members};
+                zs_run_unrolled(&programs_, block * row_blocks + program, rows - program * program_rows, F_packed, I_staged + block * block_span, 16, row_sums + program * program_rows * row_pitch, row_pitch, row_pitch, block > 0);
+            }
+            if (block == blocks - 1) {
+                for (int64_t member = 0; member < zs_min(program_rows, rows - program * program_rows); member++) {
+                    ZS_POLL(args);
+                    const int64_t m = program * program_rows + member;
+                    for (int64_t n = 0; n < N; n++) {
+                        ZS_POLL(args);
+                        for (int64_t p = 0; p < P; p++) {
+                            for (int64_t q = 0; q < Q; q++) {
+                                O_vals[((n * M + m) * P + p) * Q + q] = zs_relu_float32(row_sums[(program * program_rows + member) * row_pitch + n * pitch_n + p * pitch_p + q] + B_vals[m]);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        ZS_BARRIER(args);
+    }
+    return ZS_OK;
+}

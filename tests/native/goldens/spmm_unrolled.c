@@ -1,0 +1,60 @@
+#include "zs_kernel.h"
+#include "zs_parts.h"
+#include "zs_unrolled.h"
+
+/* 64 bytes of float at any element's address */
+typedef float zs_vec __attribute__((vector_size(64), aligned(sizeof(float)), may_alias));
+enum { LANES = 64 / sizeof(float) };
+
+ZS_DEFINE_PARTS(float)
+
+ZS_DEFINE_UNROLLED(float)
+
+/*
+ * C[i,j] = sum[k](A[i,k]*B[k,j])
+ * A: 0:U 1:C, float32
+ * B: 0:U 1:U, float32
+ */
+int32_t zs_kernel(zs_args *args)
+{
+    if (zs_check_version(args) != ZS_OK) {
+        return args->error;
+    }
+    float *restrict C_vals = args->buf[0];
+    const float *restrict B_vals = args->buf[1];
+    float *restrict B_panel = args->buf[2];
+    const uint8_t *restrict A_code = args->buf[3];
+    const int64_t *restrict A_starts = args->buf[4];
+    const int64_t *restrict A_first = args->buf[5];
+    const uint8_t *restrict A_member = args->buf[6];
+    const int32_t *restrict A_offset = args->buf[7];
+    const float *restrict A_packed = args->buf[8];
+    const int64_t block_span = args->dim[0];
+    const int64_t line = args->dim[1];
+    const int64_t places = args->dim[2];
+    const int64_t line_tiles = args->dim[3];
+    const int64_t program_rows = args->dim[4];
+    const int64_t rows = args->dim[5];
+    const int64_t row_blocks = args->dim[6];
+    const int64_t groups = args->dim[7];
+    const int64_t members = args->dim[8];
+    const int64_t blocks = args->dim[9];
+
+    for (int64_t block = 0; block < blocks; block++) {
+        ZS_POLL(args);
+        ZS_SHARED(tile_, args->part, args->parts, 0, line_tiles) {
+            /* B_panel: B_vals from block * block_span * line + 16 * tile_ on, laid out for vectors; what it does not reach does not count */
+            for (int64_t i0 = 0; i0 < zs_min(block_span, places - block * block_span); i0++) {
+                *(zs_vec *)(B_panel + 16 * tile_ * block_span + 16 * i0) = zs_load_part(B_vals + block * block_span * line + 16 * tile_ + i0 * line, line - 16 * tile_);
+            }
+        }
+        ZS_BARRIER(args);
+        ZS_SHARED(program, args->part, args->parts, 0, row_blocks) {
+            ZS_POLL(args);
+            const zs_unrolled programs_ = {A_code, A_starts, A_first, A_member, A_offset, groups, members};
+            zs_run_unrolled(&programs_, block * row_blocks + program, rows - program * program_rows, A_packed, B_panel, 16 * block_span, C_vals + program * program_rows * line, line, line, block > 0);
+        }
+        ZS_BARRIER(args);
+    }
+    return ZS_OK;
+}

@@ -1,0 +1,239 @@
+"""Entries as machine code: right on every shape, equal to the walk, or refused."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from generator import random_array
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import zeroskip as zs
+from zeroskip.errors import KernelError
+from zeroskip.explanation.inspecting import choose
+from zeroskip.formats.tensor import Tensor
+from zeroskip.native import routines, unrolled
+from zeroskip.native.fixed import Schedule
+from zeroskip.native.tile_shape import INSTRUCTIONS, MEMBERS, unrolled_shape
+
+PRODUCT = zs.layer("C[i,j] = A[i,k]*B[k,j]")
+CONV = zs.layer("O[n,m,p,q] = relu(D[m] + I[n,c,2*p+r,q+s]*F[m,c,r,s])", pad=1)
+UNROLLED = Schedule(unrolled=True)
+RNG = np.random.default_rng(5)
+
+codes = pytest.mark.skipif(not unrolled.available(), reason="no machine code of a process is run")
+seeds = st.integers(0, 2**32 - 1)
+
+
+@codes
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 90),
+    st.integers(1, 70),
+    st.integers(1, 70),
+    st.sampled_from([0, 0.03, 0.2, 1]),
+    st.sampled_from(["float32", "float64"]),
+    st.sampled_from([None, 0, 1, 13, 400]),
+    st.sampled_from([1, 2]),
+    seeds,
+)
+def test_products(rows, inner, columns, density, dtype, block, threads, seed):
+    rng = np.random.default_rng(seed)
+    a = random_array(rng, (rows, inner), dtype, density)
+    b = random_array(rng, (inner, columns), dtype, 1.0)
+    bound = PRODUCT.bind(
+        A=Tensor.from_dense(a, "CSR"), schedule=Schedule(unrolled=True, block=block)
+    )
+    with zs.config.using(threads=threads):
+        assert np.array_equal(bound(b), a @ b)
+
+
+@codes
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 20), st.integers(1, 40), seeds)
+def test_convolutions(filters, channels, height, width, seed):
+    rng = np.random.default_rng(seed)
+    given_ = {
+        "D": random_array(rng, (filters,), "float32", 1.0),
+        "I": random_array(rng, (2, channels, height, width), "float32", 1.0),
+    }
+    f = random_array(rng, (filters, channels, 3, 3), "float32", 0.3)
+    want = CONV(**given_, F=f, backend="numpy")
+    for block in (None, 0, 9):
+        bound = CONV.bind(F=f, schedule=Schedule(unrolled=True, block=block))
+        assert np.array_equal(bound(**given_), want)
+
+
+@codes
+def test_nothing_beside_the_result_is_written_and_nothing_behind_the_operands_read():
+    a, b = (random_array(RNG, s, "float32", 1.0) for s in [(30, 20), (20, 49)])
+    room = np.full(30 * 49 + 200, 7, np.float32)
+    out = room[100:-100].reshape(30, 49)
+    assert PRODUCT.bind(A=a, schedule=UNROLLED)(b, out=out) is out
+    assert np.array_equal(out, a @ b)
+    assert (room[:100] == 7).all()
+    assert (room[-100:] == 7).all()
+    last = b.copy()
+    last[:, -1] = np.nan  # lanes that are not there would be of the next row
+    got = PRODUCT.bind(A=a, schedule=UNROLLED)(last)
+    assert np.isnan(got[:, -1]).all()
+    assert np.array_equal(got[:, :-1], (a @ b)[:, :-1])
+
+
+@codes
+def test_code_and_walk_give_the_same_bits(monkeypatch):
+    """Both add up in one order, each product with one rounding."""
+    a = (RNG.standard_normal((61, 150)) * (RNG.random((61, 150)) < 0.3)).astype(np.float32)
+    b = RNG.standard_normal((150, 83)).astype(np.float32)
+    coded = PRODUCT.bind(A=a, schedule=UNROLLED)(b)
+    absent = np.zeros(0, np.uint8)
+
+    def none(first, *_, groups, **__):
+        return absent, np.zeros((len(first) - 1) // groups + 2, np.int64)
+
+    monkeypatch.setattr(unrolled, "machine_code", none)
+    walked = PRODUCT.bind(A=a, schedule=UNROLLED)(b)
+    assert np.array_equal(coded, walked)
+    assert np.allclose(coded, a.astype(float) @ b, atol=1e-4)
+
+
+@codes
+def test_the_default_is_unrolled_where_it_pays():
+    shapes = {"A": (64, 64), "B": (64, 256)}
+    for density, columns, taken in [(0.5, 256, True), (0.01, 256, None), (0.5, 16, None)]:
+        a = Tensor.from_dense(random_array(RNG, shapes["A"], "float32", density), "CSR")
+        b = np.ones((64, columns), np.float32)
+        (bound,) = choose(PRODUCT.spec, {"A": a, "B": b}, ("A",))
+        (called,) = choose(PRODUCT.spec, {"A": a, "B": b})
+        assert (bound.taken.unrolled, called.taken.unrolled) == (taken, None), (density, columns)
+
+
+def test_what_cannot_be_unrolled_is_refused():
+    a, b = (random_array(RNG, s, "float32", 1.0) for s in [(30, 20), (20, 49)])
+    with pytest.raises(KernelError, match=r"unrolled=True: .*A is not bound"):
+        PRODUCT(a, b, schedule=UNROLLED)
+    with pytest.raises(KernelError, match="int32 is computed by no such instruction"):
+        PRODUCT.bind(A=a.astype(np.int32), schedule=UNROLLED)(b.astype(np.int32))
+    with pytest.raises(KernelError, match="it takes vectors of 64 bytes, and these have 32"):
+        PRODUCT.bind(A=a, schedule=Schedule(unrolled=True, vector_bytes=32))(b)
+    with pytest.raises(KernelError, match="rows=2 is of tiles that are not unrolled"):
+        Schedule(unrolled=True, rows=2)
+    with pytest.raises(KernelError, match="unrolled=1: expected True or False"):
+        Schedule(unrolled=1)
+
+
+def test_where_code_cannot_be_run_tiles_are_taken(monkeypatch):
+    a, b = (random_array(RNG, s, "float32", 1.0) for s in [(64, 64), (64, 256)])
+    monkeypatch.setattr(unrolled, "available", lambda: False)
+    (bound,) = choose(PRODUCT.spec, {"A": a, "B": b}, ("A",))
+    assert bound.taken.unrolled is None
+    assert np.array_equal(PRODUCT.bind(A=a)(b), a @ b)
+    if zs.config.get().vector_bytes in (None, 64):
+        with pytest.raises(KernelError, match=r"runs no code|takes vectors of 64"):
+            PRODUCT.bind(A=a, schedule=UNROLLED)(b)
+
+
+@pytest.mark.parametrize("rows", [1, 8, 28, 29, 100, 512])
+@pytest.mark.parametrize("density", [0.01, 0.2, 1.0])
+def test_programs_are_cut_as_even_as_they_come(rows, density):
+    shape = unrolled_shape(rows, 1000, density)
+    assert shape.rows % shape.members == 0
+    assert 1 <= shape.members <= MEMBERS
+    assert (-(-rows // shape.members) - 1) * shape.members < rows
+    groups = shape.rows // shape.members
+    if groups > 1:
+        assert groups * (shape.members * density + 1) * shape.block <= INSTRUCTIONS
+
+
+def emitted(room, code, dtype=np.float32):
+    """What zs_unroll writes for two programs of a group of three rows, five entries."""
+    first = np.array([0, 3, 5])
+    member = np.array([0, 2, 1, 1, 0], np.uint8)
+    offset = np.array([0, 0, 4096, 16, 2**28], np.int32)
+    begin = np.zeros(4, np.int64)
+    dims = [room, 2, 2, 1, 3, 6, np.dtype(dtype).itemsize]
+    if not routines.run(
+        "zeroskip.native", "zs_unroll.c", "zs_unroll", [code, begin, first, member, offset], dims
+    ):
+        pytest.skip("no compiler")
+    return begin
+
+
+def test_code_is_as_long_as_was_counted_and_no_longer_than_its_room():
+    begin = emitted(0, np.zeros(0, np.uint8))
+    size = int(begin[-1])
+    assert begin[0] == 0
+    assert begin[1] % 64 == size % 64 == 0
+    assert begin[2] == begin[3] == size
+    code = np.full(size + 64, 7, np.uint8)
+    emitted(size, code)
+    assert (code[size:] == 7).all()
+    assert code[0] == 0xF3  # endbr64
+    assert code[size - 1] == 0xCC  # what is never reached stops whoever comes there
+    less = np.full(size, 7, np.uint8)
+    emitted(100, less)
+    assert np.array_equal(less[:100], code[:100])
+    assert (less[100:] == 7).all()
+
+
+def test_instructions_are_those_that_an_assembler_writes(tmp_path):
+    """Each line beside the encoding of the same text by the assembler of this machine."""
+    begin = emitted(0, np.zeros(0, np.uint8))
+    code = np.zeros(int(begin[-1]), np.uint8)
+    emitted(len(code), code)
+    rows = "".join(
+        f"{{disp8}} vmovups (%rax), %zmm{r}{{%k2}}{{z}}\nadd %rcx, %rax\n" for r in range(3)
+    )
+    kept = "".join(f"{{disp8}} vmovups %zmm{r}, (%rax){{%k1}}\nadd %rcx, %rax\n" for r in range(3))
+    text = f"""endbr64
+kmovw %r8d, %k1
+kmovw %r9d, %k2
+.byte 0x48, 0x81, 0xc6, 0, 2, 0, 0
+.byte 0x48, 0x81, 0xc7, 0, 0x20, 0, 0
+mov %rdx, %rax
+{rows}vmovups -8192(%rdi), %zmm29
+vfmadd231ps -512(%rsi){{1to16}}, %zmm29, %zmm0
+vfmadd231ps -508(%rsi){{1to16}}, %zmm29, %zmm2
+vmovups 8192(%rdi), %zmm30
+vfmadd231ps -504(%rsi){{1to16}}, %zmm30, %zmm1
+mov %rdx, %rax
+{kept}mov %rax, %rdx
+vzeroupper
+ret
+"""
+    (tmp_path / "a.s").write_text(text)
+    command = ["gcc", "-c", "a.s", "-o", "a.o"], ["objcopy", "-O", "binary", "-j", ".text", "a.o"]
+    try:
+        for one in command:
+            subprocess.run(one, cwd=tmp_path, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no assembler for x86-64")
+    want = (tmp_path / "a.o").read_bytes()
+    assert bytes(code[: len(want)]) == want
+    assert bytes(code[len(want) : begin[1]]) == b"\xcc" * (begin[1] - len(want))
+
+
+@codes
+@pytest.mark.skipif(sys.platform != "linux", reason="maps are read from /proc")
+def test_code_can_no_longer_be_written_and_goes_when_nothing_holds_it():
+    a = random_array(RNG, (200, 200), "float32", 1.0)
+    bound = PRODUCT.bind(A=a, schedule=UNROLLED)
+    bound(np.ones((200, 64), np.float32))
+    with open("/proc/self/maps") as maps:
+        kinds = [line.split()[1] for line in maps]
+    assert not any("w" in kind and "x" in kind for kind in kinds)
+    code, begin = unrolled.machine_code(
+        np.array([0, 1]),
+        np.zeros(1, np.uint8),
+        np.zeros(1, np.int32),
+        turn=1,
+        groups=1,
+        members=1,
+        rows=1,
+        dtype="float64",
+    )
+    assert begin[1] == len(code)
+    assert not code.flags.writeable
+    with pytest.raises(ValueError, match="read-only"):
+        code[0] = 0
