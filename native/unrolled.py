@@ -44,6 +44,9 @@ FEWEST_ROWS = 8
 CODED = ("float32", "float64")
 """Types whose multiply-adds the code is made of."""
 
+LARGE_PAGE = 2**21
+"""Bytes of a large page of x86-64."""
+
 REACH_BYTES = 2**31 - 2**16
 """How far the offsets in code reach."""
 
@@ -140,15 +143,27 @@ def machine_code(
     size = int(begin[-1])
     if not size:
         return absent
-    pages = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    code = np.frombuffer(pages, np.uint8)
+    code = _pages(size)
     run(package, name, "zs_unroll", [code, begin, first, member, offset], [size, *dims[1:]])
     sealed = np.zeros(1, np.int64)
-    run(package, name, "zs_seal", [code, sealed], [size])
+    run(package, name, "zs_seal", [code, sealed], [len(code)])
     if not sealed[0]:
         return absent
     code.flags.writeable = False
     return code, begin
+
+
+def _pages(size: int) -> Array:
+    """Memory of its own for at least so many bytes, in whole pages: large ones where code is long,
+    as each new page costs its translation while a program waits."""
+    large = LARGE_PAGE if size >= LARGE_PAGE // 4 and hasattr(mmap, "MADV_HUGEPAGE") else 0
+    room = -(-size // large) * large if large else size
+    pages = mmap.mmap(-1, room + large, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if large:
+        pages.madvise(mmap.MADV_HUGEPAGE)
+    held = np.frombuffer(pages, np.uint8)
+    start = -held.ctypes.data % large if large else 0
+    return held[start : start + room]
 
 
 # ---- the kernel -------------------------------------------------------------------------

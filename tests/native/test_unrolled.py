@@ -233,7 +233,7 @@ def test_code_can_no_longer_be_written_and_goes_when_nothing_holds_it():
         rows=1,
         dtype="float64",
     )
-    assert begin[1] == len(code)
+    assert 0 < begin[1] <= len(code)
     assert not code.flags.writeable
     with pytest.raises(ValueError, match="read-only"):
         code[0] = 0
