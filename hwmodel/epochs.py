@@ -109,8 +109,9 @@ class _Term:
         for rank in dict.fromkeys(loop.rank for loop in inner):
             before = [loop for loop in outer if loop.rank == rank]
             mine = [loop for loop in inner if loop.rank == rank]
+            ranks = rank.split("*")
             table = np.zeros([loop.count for loop in before], np.int64)
-            for row in places([*before, *mine], extents, [rank]).tolist():
+            for row in places([*before, *mine], extents, ranks).tolist():
                 table[tuple(row[: len(before)])] += 1
             found = found * self.pick(table, before, at)
         return found
@@ -154,7 +155,7 @@ def epochs_of(
 
 
 def _term(layer: Layer, schedule: Schedule, plan: TermPlan, start: int) -> _Term:
-    loops = tuple(step for step in schedule.steps if step.rank in plan.term.ranks)
+    loops = tuple(step for step in schedule.steps if step.of(plan.term.ranks))
     return _Term(plan, loops, places(loops, layer.extents.ranks, plan.term.ranks), start)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from zeroskip.hwmodel.layer import Operand, WorkTerm
-from zeroskip.hwmodel.nest import Loop
+from zeroskip.hwmodel.nest import Loop, had
 from zeroskip.hwmodel.policy import OperandPolicy
 from zeroskip.hwmodel.writer import Writer, access
 
@@ -58,7 +58,7 @@ def needs_of(w: Writer, term: WorkTerm, operand: Operand, rule: OperandPolicy) -
         leader = term.operands[lead.leader]
         named = {*way.own, *way.again, *way.inside, *way.beside}
         keys = [loop for loop in w.schedule.loops if loop in named]
-        keys = [loop for loop in keys if loop.of(leader.variables)]
+        keys = had(keys, leader.variables)
         mask = w.mask(lead.kind, leader)
         name = w.held(f"some{leader.tensor}", leader, mask, keys, op="|=")
         what = lead.leader, lead.kind, lead.gates

@@ -24,7 +24,7 @@ from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.marks import is_mark, stays_of
 from zeroskip.hwmodel.nest import Loop, Numbering, Residency, Stay, residency
 from zeroskip.hwmodel.overfull import WAYS, check_overflow
-from zeroskip.hwmodel.splits import Split, check_splits, loops_of, ranks_of, sized, splits_of
+from zeroskip.hwmodel.splits import Split, check_splits, loops_of, sized, splits_of
 
 _EMPTY: Dict[str, str] = MappingProxyType({})
 
@@ -173,7 +173,7 @@ class Schedule:
     @property
     def numberings(self) -> dict[str, Numbering]:
         """Of the splits that go by one."""
-        return {x.rank: x.numbering for x in self.loops if x.numbering is not None}
+        return {x.numbered: x.numbering for x in self.loops if x.numbering is not None}
 
     def residency(self, stay: Stay, variables: set[str], ranks: Iterable[str]) -> Residency:
         """How the tiles of a tensor with these ranks come and go, in a term of ``ranks``."""
@@ -207,16 +207,16 @@ def complete(
     given = mapping or Mapping()
     check_splits(given.split, layer)
     check_overflow(given.overflow, [level.name for level in arch.levels], arch.name)
-    space = _space(given, layer, arch)
-    known = dict.fromkeys(loop for rank in layer.ranks for loop in loops_of(rank, given.split))
+    known = loops_of(layer.ranks, given.split)
+    space = _space(given, known, layer, arch)
     names = [loop.name for loop in known]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise ArchError(f"split: a part is called {twice}, and so is a rank: rename the rank")
-    sync = given.sync or _default_sync(given, layer, arch, space)
+    sync = given.sync or _default_sync(known, layer, arch, space)
     stated = given.loops
     if not stated:
-        stated = _default_order(layer, list(known), sync, space)
+        stated = _default_order(known, sync, space)
     if sorted(stated) != sorted(names):
         raise ArchError(f"order: expected each of {_listed(names)} once, found {_listed(stated)}")
     if sync != "none" and sync not in stated:
@@ -226,11 +226,12 @@ def complete(
     for name, dims in space.items():
         loop, tiles = made[name], prod(sizes[d] for d in dims)
         if loop.count > tiles and not loop.whole:
-            more = f"Split {loop.rank} once more, so that the loop across has at most {tiles}."
-            leader = given.split[loop.rank].leader if loop.rank in given.split else None
+            key = loop.numbered or loop.rank
+            more = f"Split {key} once more, so that the loop across has at most {tiles}."
+            leader = given.split[key].leader if key in given.split else None
             if leader is not None:
                 larger = f'"occupancy({leader}, {loop.block * tiles}, {loop.block})"'
-                more += f"\nFor example {loop.rank}: {larger}."
+                more += f"\nFor example {key}: {larger}."
             raise ArchError(
                 f"space of {name}: it has {loop.count} iterations, and {'*'.join(dims)} {tiles} "
                 f"PEs\n{more}"
@@ -255,9 +256,11 @@ def complete(
     )
 
 
-def _space(given: Mapping, layer: Layer, arch: Arch) -> dict[str, tuple[str, ...]]:
+def _space(
+    given: Mapping, loops: Sequence[Loop], layer: Layer, arch: Arch
+) -> dict[str, tuple[str, ...]]:
     names = [name for name, _ in arch.array]
-    split = ranks_of(given.split.values())
+    split = {rank for loop in loops if not loop.whole for rank in loop.told_by}
     if given.space is None:
         wide = [
             rank for rank in _result_ranks(layer) if layer.extent(rank) > 1 and rank not in split
@@ -268,11 +271,11 @@ def _space(given: Mapping, layer: Layer, arch: Arch) -> dict[str, tuple[str, ...
             return {wide[-1]: tuple(names)}
         return {wide[-2]: (names[0],), wide[-1]: tuple(names[1:])}
     used: set[str] = set()
-    parts = {loop.name for rank in split for loop in loops_of(rank, given.split)}
+    parts = {loop.name for loop in loops}
+    items = {item for cut in given.split.values() for item in cut.ranks}
     for rank, dims in given.space.items():
-        if rank in split or rank in given.split:
-            first = rank.partition("*")[0]
-            of = _listed(loop.name for loop in loops_of(first, given.split))
+        if rank in items or rank in given.split:
+            of = _listed(loop.name for loop in loops if _made_of(loop, rank, given.split))
             raise ArchError(f"space names {rank}, which is split: name one of its loops {of}")
         if rank not in layer.ranks and rank not in parts:
             raise ArchError(f"space names {rank}, which is no rank; ranks: {_listed(layer.ranks)}")
@@ -287,6 +290,14 @@ def _space(given: Mapping, layer: Layer, arch: Arch) -> dict[str, tuple[str, ...
     return dict(given.space)
 
 
+def _made_of(loop: Loop, name: str, splits: Dict[str, Split]) -> bool:
+    """Whether a loop is of a rank, of a part of one, or of what the split of that key cuts."""
+    cut = splits[name].ranks if name in splits else (name,)
+    keys = [split.key for split in splits.values() if not set(cut).isdisjoint(split.ranks)]
+    stems = tuple(key.replace("*", "") for key in keys)
+    return loop.name.startswith(stems) or name in loop.told_by
+
+
 def _result_ranks(layer: Layer) -> list[str]:
     """Ranks that a result's axis is, or starts with, in the order of its axes."""
     ranks = []
@@ -297,18 +308,18 @@ def _result_ranks(layer: Layer) -> list[str]:
     return ranks
 
 
-def _default_sync(given: Mapping, layer: Layer, arch: Arch, space: Iterable[str]) -> str:
+def _default_sync(loops: Sequence[Loop], layer: Layer, arch: Arch, space: Iterable[str]) -> str:
     if arch.sync == "none":
         return "none"
     for rank in layer.reductions:
-        outermost = loops_of(rank, given.split)[0].name
+        outermost = next(loop.name for loop in loops if rank in loop.told_by)
         if outermost not in space:
             return outermost
     return "none"
 
 
 def _default_order(
-    layer: Layer, loops: Sequence[Loop], sync: str, space: Dict[str, tuple[str, ...]]
+    loops: Sequence[Loop], sync: str, space: Dict[str, tuple[str, ...]]
 ) -> tuple[str, ...]:
     """Blocks, then the sync, then the other loops, those across PEs innermost."""
     names = [loop.name for loop in loops]

@@ -19,7 +19,7 @@ from zeroskip.errors import ArchError
 from zeroskip.hwmodel.halos import moves_over_itself
 from zeroskip.hwmodel.layer import Operand, WorkTerm
 from zeroskip.hwmodel.leading import anew, any_of, needs_of, times
-from zeroskip.hwmodel.nest import Loop, Stay, iterations, places
+from zeroskip.hwmodel.nest import Loop, Stay, had, iterations, places
 from zeroskip.hwmodel.plan import Drain, Encoded, Fill, Flow, Turns
 from zeroskip.hwmodel.policy import OperandPolicy, Stored
 from zeroskip.hwmodel.turns import parted, turns_of
@@ -208,8 +208,9 @@ def drains_of(w: Writer) -> tuple[Drain, ...]:
 def _resident(w: Writer, stay: Stay) -> str:
     """Distinct places of every instance along the result's own ranks."""
     target = w.layer.target
-    across = [loop for loop in w.schedule.across if loop.of(target.variables)]
-    inside = [loop for loop in across if set(loop.dims) <= set(stay.instances)]
+    across = had(w.schedule.across, target.variables)
+    inside = [loop for loop in w.schedule.across if set(loop.dims) <= set(stay.instances)]
+    inside = had(inside, target.variables)
     plain = all(single(s) is not None for s in target.subscripts)
     plain &= all(loop.within(target.variables) for loop in across)
     if plain or not across:
@@ -262,11 +263,9 @@ def _parts(w: Writer, stay: Stay) -> int:
 
     A term without such a rank, or without any point, is done by the first PE along it.
     """
-    loops = [
-        loop
-        for loop in w.schedule.across
-        if not loop.of(w.layer.target.variables) and set(loop.dims) <= set(stay.instances)
-    ]
+    loops = [loop for loop in w.schedule.across if set(loop.dims) <= set(stay.instances)]
+    own = had(loops, w.layer.target.variables)
+    loops = [loop for loop in loops if loop not in own]
     extents = w.layer.extents.ranks
     ranked = [term.ranks if term.points else () for term in w.layer.work]
     return len({tuple(row) for ranks in ranked for row in places(loops, extents, ranks).tolist()})

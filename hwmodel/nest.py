@@ -6,7 +6,8 @@ A loop runs over a part of a rank: a split ``k: [128, 16]`` makes k2 = k//128,
 k1 = (k - 128*(k//128))//16 and k0 = k - 16*(k//16); the last block may be short.  Blocks need not
 divide: of ``k: [100, 16]`` the last block of 16 in each of 100 has 4 places, and k0 is that of
 k - 100*(k//100).  Where a split goes by a `Numbering` (of flattened ranks, or by stored entries),
-numbers of places stand for k.
+numbers of places stand for k.  A split may go by a part of another, ``m*k0``: then its loops and k1
+occur together, though k1 goes over k alone.
 
 At a mark the tensors of its level are *kept* from there on: the tile of a tensor is what the
 loops inside the mark touch of it, and the loops outside name the tile.
@@ -16,13 +17,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from collections.abc import Mapping as Dict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.formats.level_data import check_room
+
+Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,13 +49,16 @@ class Numbering:
 class Loop:
     """One loop.
 
-    rank : what it goes over: a rank, or several flattened, ``m*k``.
+    rank : a rank, or several that are split together, ``m*k``: loops of one rank occur together.
     block, spans : iteration ``v % spans[0] % spans[1] ... // block`` at place v of the rank.
     count : iterations.
     dims, tiles : dimensions of the array that it runs across, row-major, and their PEs; empty
         and 0 in time.
     numbering : of the places, where these are no coordinates of one rank.
     taken : iterations that occur, of a numbering; None: all.
+    places : the ranks whose coordinates tell the iteration; none: all of ``rank``.
+    numbered : the key of the split whose numbers stand for places; empty: none.
+    over : the ranks that it goes over, where these are more than ``places`` (`had`).
     """
 
     name: str
@@ -64,11 +70,19 @@ class Loop:
     tiles: int = 0
     numbering: Numbering | None = None
     taken: int | None = None
+    places: tuple[str, ...] = ()
+    numbered: str = ""
+    over: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def told_by(self) -> tuple[str, ...]:
+        """The ranks whose coordinates tell the iteration."""
+        return self.places or tuple(self.rank.split("*"))
 
     @property
     def ranks(self) -> tuple[str, ...]:
         """The ranks that it goes over."""
-        return tuple(self.rank.split("*"))
+        return self.over or self.told_by
 
     def of(self, variables: Collection[str]) -> bool:
         """Whether it goes over any of these: then it names their tiles."""
@@ -107,8 +121,8 @@ class Loop:
     def at(self, places: Dict[str, NDArray[np.int64]]) -> NDArray[np.int64]:
         """Iteration of points whose places of each rank are given, or their PE."""
         if self.numbering is None:
-            return self.index(places[self.rank])
-        return self.index(self.numbering.numbers[tuple(places[rank] for rank in self.ranks)])
+            return self.index(places[self.told_by[0]])
+        return self.index(self.numbering.numbers[tuple(places[rank] for rank in self.told_by)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +171,17 @@ class Residency:
         return not stay.instances and not self.own
 
 
+def had(loops: Sequence[Loop], variables: set[str]) -> list[Loop]:
+    """Of loops that stand outside a tile, those that tell it: of ranks that the tensor has, and,
+    where numbers tell it, every loop that they are counted in."""
+    told = {loop.rank for loop in loops if loop.numbering is not None and loop.of(variables)}
+    return [
+        loop if loop.of(variables) else replace(loop, over=tuple(loop.rank.split("*")))
+        for loop in loops
+        if loop.of(variables) or loop.rank in told
+    ]
+
+
 def residency(
     loops: Sequence[Loop], stay: Stay, variables: set[str], ranks: Iterable[str]
 ) -> Residency:
@@ -166,22 +191,20 @@ def residency(
     before = {loop.name for loop in loops[: stay.position]}  # loops of one iteration are none
     time = [loop for loop in there if not loop.dims and loop.name in before]
     spread = [loop for loop in there if loop.dims and set(loop.dims) <= set(stay.instances)]
+    own = had([*time, *spread], variables)
     cut = len(time)
-    while cut and not time[cut - 1].of(variables):
+    while cut and time[cut - 1] not in own:
         cut -= 1
-    outer = time[:cut]
     return Residency(
-        own=tuple(loop for loop in outer if loop.of(variables)),
-        again=tuple(loop for loop in outer if not loop.of(variables)),
+        own=tuple(loop for loop in own if not loop.dims),
+        again=tuple(loop for loop in time[:cut] if loop not in own),
         run=tuple(time[cut:]),
-        inside=tuple(loop for loop in spread if loop.of(variables)),
-        beside=tuple(loop for loop in spread if not loop.of(variables)),
+        inside=tuple(loop for loop in own if loop.dims),
+        beside=tuple(loop for loop in spread if loop not in own),
     )
 
 
-def places(
-    loops: Sequence[Loop], extents: Dict[str, int], ranks: Iterable[str]
-) -> NDArray[np.int64]:
+def places(loops: Sequence[Loop], extents: Dict[str, int], ranks: Iterable[str]) -> Rows:
     """Every combination of iterations that occurs, a row each, in order; 0 for loops of other
     ranks.
 
@@ -191,19 +214,36 @@ def places(
     present = set(ranks)
     for rank in dict.fromkeys(loop.rank for loop in loops):
         mine = [i for i, loop in enumerate(loops) if loop.rank == rank]
-        numbering = loops[mine[0]].numbering
-        if not loops[mine[0]].of(present):
-            taken = np.arange(1)
-        else:
-            hint = f"Charge a part of the layer, with a shorter {rank}."
-            check_room(extents.get(rank, 0), 128, f"the list of the places of {rank}", hint)
-            taken = np.arange(extents[rank]) if numbering is None else numbering.distinct
-        every = np.stack([loops[i].index(taken) for i in mine], axis=1)
-        found = np.array(list({tuple(row) for row in every.tolist()}), np.int64)
+        found = _together([loops[i] for i in mine], extents, present)
         before = len(rows)
         rows = np.repeat(rows, len(found), axis=0)
         rows[:, mine] = np.tile(found.reshape(-1, len(mine)), (before, 1))
     return rows[np.lexsort(rows.T[::-1])] if loops else rows
+
+
+def _together(loops: Sequence[Loop], extents: Dict[str, int], present: set[str]) -> Rows:
+    """The same of loops of one rank."""
+    if not any(loop.of(present) for loop in loops):
+        return np.zeros((1, len(loops)), np.int64)
+    ranks = list(dict.fromkeys(rank for loop in loops for rank in loop.told_by))
+    numbering = loops[0].numbering
+    if len({loop.numbered for loop in loops}) > 1:
+        shape = tuple(extents[rank] for rank in ranks)
+        _check_room(loops[0].rank, prod(shape))
+        axes = np.indices(shape).reshape(len(ranks), -1)
+        at = dict(zip(ranks, axes, strict=True))
+        every = np.stack([loop.at(at) for loop in loops], axis=1)
+        return np.unique(every, axis=0) if len(every) else every
+    if numbering is None:
+        _check_room(ranks[0], extents[ranks[0]])
+    taken = np.arange(extents[ranks[0]]) if numbering is None else numbering.distinct
+    every = np.stack([loop.index(taken) for loop in loops], axis=1)
+    return np.array(list({tuple(row) for row in every.tolist()}), np.int64)
+
+
+def _check_room(rank: str, number: int) -> None:
+    hint = f"Charge a part of the layer, with a shorter {rank}."
+    check_room(number, 128, f"the list of the places of {rank}", hint)
 
 
 def iterations(loops: Sequence[Loop], extents: Dict[str, int]) -> int:

@@ -14,6 +14,7 @@ lines are what is printed; the numbers come of one running total over all places
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -28,9 +29,9 @@ from zeroskip.hwmodel.evaluate import MOST_SCATTERED, Operand
 from zeroskip.hwmodel.expected_operand import Expected
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.layer import Operand as Access
-from zeroskip.hwmodel.nest import Numbering
+from zeroskip.hwmodel.nest import Loop, Numbering
 from zeroskip.hwmodel.plan import Mask
-from zeroskip.hwmodel.splits import Split, check_splits, flattened
+from zeroskip.hwmodel.splits import Split, check_splits, contexts, flattened, items_of, places_of
 from zeroskip.hwmodel.writer import Writer, access
 
 
@@ -50,29 +51,35 @@ def numberings_of(
     """
     check_splits(splits, layer)
     found = {}
-    for key, split in splits.items():
+    for key, (split, items) in items_of(layer.ranks, splits).items():
         if not split.numbers_places:
             continue
-        _check_counted(split, layer, arch)
+        _check_counted(split, items, layer, arch)
         if split.leader is None:
-            found[key] = flattened(split.ranks, layer)
+            found[key] = flattened(items, layer)
             continue
-        leader = _leader(split, layer)
+        leader = _leader(split, items, layer)
         _check_stored(split, layer, arch, leader)
         operand = operands[split.leader]
-        axes = _axes(split, leader)
+        axes = _axes(items, leader)
         if isinstance(operand, Expected):
-            numbers = _even(split, operand, _mask(leader), *axes)
+            numbers = _even(split, items, operand, _mask(leader), *axes)
         else:
-            numbers = numbers_of(operand.mask(_mask(leader)), *axes)
+            numbers = numbers_of(operand.mask(_mask(leader)), *axes, items)
         found[key] = Numbering(split.leader, numbers)
     return found
 
 
 def numbers_of(
-    held: NDArray[np.bool_] | Tensor, axes: Sequence[int], beside: Sequence[int]
+    held: NDArray[np.bool_] | Tensor,
+    axes: Sequence[int],
+    beside: Sequence[int],
+    items: Sequence[Loop] = (),
 ) -> NDArray[np.int64]:
-    """Entries before each place of ``axes``, in this order, whatever is held along ``beside``."""
+    """Entries before each place of ``axes``, in this order, whatever is held along ``beside``.
+
+    items : of each axis the part that is counted by, anew in each block around it; none: all.
+    """
     if isinstance(held, Tensor):
         coordinates, _ = held.coords()
         shape = [held.shape[axis] for axis in axes]
@@ -81,13 +88,50 @@ def numbers_of(
     else:
         turned = held.transpose([*axes, *beside])
         entries = np.sum(turned, axis=tuple(range(len(axes), held.ndim)), dtype=np.int64)
-    through = np.cumsum(entries.reshape(-1), dtype=np.int64)
-    before: NDArray[np.int64] = through.reshape(entries.shape) - entries
-    return np.minimum(before, max(int(entries.sum()) - 1, 0))
+    before, total = _before(entries, items)
+    return np.minimum(before, np.maximum(total - 1, 0))
+
+
+def _before(
+    entries: NDArray[np.int64], items: Sequence[Loop]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """At each place: entries before it in the block around it, and all that this block has."""
+    if not any(item.spans or item.block > 1 for item in items):
+        through = np.cumsum(entries.reshape(-1), dtype=np.int64).reshape(entries.shape)
+        return through - entries, np.full_like(entries, entries.sum())
+    if not entries.size:
+        return entries, entries
+    places = [np.arange(extent) for extent in entries.shape]
+    blocks = [place - _remainder(x, place) for x, place in zip(items, places, strict=True)]
+    around = _cells([np.unique(block, return_inverse=True)[1] for block in blocks])
+    inside = _cells([item.index(place) for item, place in zip(items, places, strict=True)])
+    count = int(inside.max()) + 1
+    table = np.bincount((around * count + inside).ravel(), entries.ravel().astype(np.float64))
+    table = np.pad(table, (0, -len(table) % count)).astype(np.int64).reshape(-1, count)
+    through = np.cumsum(table, axis=1)
+    return (through - table)[around, inside], through[:, -1][around]
+
+
+def _remainder(item: Loop, places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Places counted from where the block around them begins."""
+    return places if not item.spans else replace(item, block=1).index(places)
+
+
+def _cells(axes: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """A number for each combination of what stands along the axes, the last innermost."""
+    found: NDArray[np.int64] = np.zeros((), np.int64)
+    for axis in axes:
+        found = np.add.outer(found * (int(axis.max()) + 1), axis)
+    return found
 
 
 def _even(
-    split: Split, operand: Expected, mask: Mask, axes: Sequence[int], beside: Sequence[int]
+    split: Split,
+    items: Sequence[Loop],
+    operand: Expected,
+    mask: Mask,
+    axes: Sequence[int],
+    beside: Sequence[int],
 ) -> NDArray[np.int64]:
     """The same of a drawn leader whose entries lie evenly: as many before each place as on average.
 
@@ -106,9 +150,9 @@ def _even(
     held = operand.mask(mask)
     assert isinstance(held, np.ndarray)
     places = held.transpose([*axes, *beside]).sum(axis=tuple(range(len(axes), held.ndim)))
-    through = np.cumsum(places.reshape(-1), dtype=np.float64).reshape(places.shape)
-    before = np.floor((through - places) * operand.share + 1e-9).astype(np.int64)
-    last = max(round(operand.share * float(places.sum())) - 1, 0)
+    earlier, total = _before(places.astype(np.int64), items)
+    before = np.floor(earlier * operand.share + 1e-9).astype(np.int64)
+    last = np.maximum(np.rint(operand.share * total).astype(np.int64) - 1, 0)
     return np.asarray(np.minimum(before, last))
 
 
@@ -117,16 +161,17 @@ def numbered(w: Writer) -> tuple[str, dict[str, NDArray[np.int64]], dict[str, st
     entries they count."""
     given = {}
     leaders = {}
+    cut = items_of(w.layer.ranks, w.schedule.mapping.split)
     for loop in w.schedule.loops:
-        if loop.numbering is None or loop.rank in w.numbers:
+        if loop.numbering is None or loop.numbered in w.numbers:
             continue
-        split = w.schedule.mapping.split[loop.rank]
+        split, items = cut[loop.numbered]
         if split.leader is None:
             w.comment(f"{split.key} flattened")
-            w.numbers[split.key] = _row(w, split)
+            w.numbers[split.key] = _row(w, split, items)
         else:
             w.comment(f"{split.key} by the stored entries of {split.leader}: those before it")
-            w.numbers[split.key] = _scan(w, split)
+            w.numbers[split.key] = _scan(w, split, items)
             leaders[w.numbers[split.key]] = split.leader
         given[w.numbers[split.key]] = loop.numbering.numbers
     text = "\n".join(w.lines)
@@ -134,39 +179,50 @@ def numbered(w: Writer) -> tuple[str, dict[str, NDArray[np.int64]], dict[str, st
     return text, given, leaders
 
 
-def _row(w: Writer, split: Split) -> str:
+def _row(w: Writer, split: Split, items: Sequence[Loop]) -> str:
     """Write the line of a split that flattens: places in a row, the last rank innermost."""
-    extents = [w.layer.extent(rank) for rank in split.ranks]
-    parts = [
-        f"{prod(extents[depth + 1 :])}*{w.ranks[rank]}" for depth, rank in enumerate(split.ranks)
-    ]
-    every = [w.ranks[rank] for rank in split.ranks]
+    counts = [places_of(item, w.layer.extent(item.told_by[0])) for item in items]
+    parts = [f"{prod(counts[n + 1 :])}*({w.at(item)})" for n, item in enumerate(items)]
+    if not any(item.spans or item.block > 1 for item in items):
+        parts = [f"{prod(counts[n + 1 :])}*{w.at(item)}" for n, item in enumerate(items)]
+    every = [w.ranks[item.told_by[0]] for item in items]
     return w.line(f"place{''.join(every).upper()}", every, "=", [" + ".join(parts)])
 
 
-def _scan(w: Writer, split: Split) -> str:
+def _scan(w: Writer, split: Split, items: Sequence[Loop]) -> str:
     """Write the lines of one split; return the name of their result."""
-    leader = _leader(split, w.layer)
+    leader = _leader(split, items, w.layer)
     name = leader.tensor
     mask = w.access(w.mask("st", leader), leader.subscripts)
-    every = [w.ranks[rank] for rank in split.ranks]
+    places = [w.ranks[item.told_by[0]] for item in items]
+    around = [w.at(part) for item in items for part in contexts(item)]
+    every = [w.at(item) for item in items]
+    blocks = [w.fresh(["b"]) for _ in around]
+    named = [
+        place if part == place else w.fresh([place + "0"])
+        for place, part in zip(places, every, strict=True)
+    ]
+    for item, name_of in zip(items, named, strict=True):
+        w.fixed[name_of] = places_of(item, w.layer.extent(item.told_by[0]))
     total, parts = "", []
-    for depth, rank in enumerate(every):
-        own = every[: depth + 1]
-        entries = w.line(f"entries{name}", own, "+=", [mask])
-        total = total or w.line(f"stored{name}", (), "+=", [access(entries, own)])
+    for depth, rank in enumerate(named):
+        own, at = [*blocks, *named[: depth + 1]], [*around, *every[: depth + 1]]
+        entries = w.line(f"entries{name}", at, "+=", [mask])
+        if not total:
+            total = w.line(f"stored{name}", blocks, "+=", [access(entries, own)])
         other = w.fresh(["x"])
-        earlier = access(entries, [*every[:depth], other])
+        earlier = access(entries, [*blocks, *named[:depth], other])
         before = w.line(
             f"{'beside' if depth else 'above'}{name}", own, "+=", [earlier, f"({other} < {rank})"]
         )
-        parts.append(access(before, own))
-    last = f"max({total} - 1, 0)"
-    return w.line(f"number{name}", every, "=", [f"min({' + '.join(parts)}, {last})"])
+        parts.append(access(before, at))
+    last = f"max({access(total, around)} - 1, 0)"
+    return w.line(f"number{name}", places, "=", [f"min({' + '.join(parts)}, {last})"])
 
 
-def _leader(split: Split, layer: Layer) -> Access:
+def _leader(split: Split, items: Sequence[Loop], layer: Layer) -> Access:
     """The first access of the leader that has every rank of the split as an axis of its own."""
+    ranks = [item.told_by[0] for item in items]
     if split.leader not in layer.tensors:
         names = ", ".join(layer.tensors)
         raise ArchError(
@@ -177,10 +233,10 @@ def _leader(split: Split, layer: Layer) -> Access:
     accesses = [o for term in terms for o in term.operands if o.tensor == split.leader]
     for one in accesses:
         axes = [single(subscript) for subscript in one.subscripts]
-        if all(axes.count(rank) == 1 for rank in split.ranks):
+        if all(axes.count(rank) == 1 for rank in ranks):
             return one
     axes = [single(subscript) for subscript in accesses[0].subscripts]
-    lacking = next((r for r in split.ranks if axes.count(r) != 1), split.ranks[0])
+    lacking = next((r for r in ranks if axes.count(r) != 1), ranks[0])
     raise ArchError(
         f"split of {split.key}: {split} needs {lacking} as an axis of {split.leader}, which has "
         f"axes that go by {', '.join(axis or 'several ranks' for axis in axes) or 'nothing'}\n"
@@ -188,7 +244,7 @@ def _leader(split: Split, layer: Layer) -> Access:
     )
 
 
-def _check_counted(split: Split, layer: Layer, arch: Arch) -> None:
+def _check_counted(split: Split, items: Sequence[Loop], layer: Layer, arch: Arch) -> None:
     """Refuse what does not go by numbers of places, and more places than are numbered."""
     where = f"split of {split.key}: {split}"
     parts = {
@@ -202,7 +258,7 @@ def _check_counted(split: Split, layer: Layer, arch: Arch) -> None:
                 f"{where}: {arch.name} has {name}, which go by coordinates of single ranks\n"
                 f"Split single ranks by coordinates, or leave {name} out."
             )
-    places = prod(layer.extent(rank) for rank in split.ranks)
+    places = prod(layer.extent(item.told_by[0]) for item in items)
     if places > MOST_SCATTERED:
         raise TensorError(
             f"{where}: at most {MOST_SCATTERED:,} places are numbered, and {split.key} has "
@@ -227,8 +283,8 @@ def _mask(leader: Access) -> Mask:
     return Mask("st", leader.tensor, leader.lengths, leader.pads)
 
 
-def _axes(split: Split, leader: Access) -> tuple[list[int], list[int]]:
+def _axes(items: Sequence[Loop], leader: Access) -> tuple[list[int], list[int]]:
     """Axes of the leader that the ranks of the split are, in their order; its others."""
     named = [single(subscript) for subscript in leader.subscripts]
-    axes = [named.index(rank) for rank in split.ranks]
+    axes = [named.index(item.told_by[0]) for item in items]
     return axes, [axis for axis in range(len(named)) if axis not in axes]

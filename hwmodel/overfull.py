@@ -51,8 +51,9 @@ def place_of(held: NDArray[Any], keys: Sequence[Loop], extents: Mapping[str, int
         return ""
     at = [int(i) for i in np.unravel_index(int(held.argmax()), held.shape)]
     found = []
-    for rank in dict.fromkeys(loop.rank for loop in keys):
-        mine = [(loop, i) for loop, i in zip(keys, at, strict=True) if loop.rank == rank]
+    for rank in dict.fromkeys(loop.numbered or loop.told_by[0] for loop in keys):
+        named = [loop.numbered or loop.told_by[0] for loop in keys]
+        mine = [(loop, i) for loop, i, its in zip(keys, at, named, strict=True) if its == rank]
         numbering = mine[0][0].numbering
         every = np.arange(extents[rank]) if numbering is None else numbering.distinct
         inside = np.ones(len(every), np.bool_)

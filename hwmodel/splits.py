@@ -5,6 +5,7 @@
     m*k: 128                            the same of m and k flattened: place k + K*m
     k: occupancy(A, 64)                 blocks of stored entries of A
     m*k: occupancy(A, 16384, 128)       the same of both, in m-then-k order, cut into smaller ones
+    k: 128, m*k0: occupancy(A, 16384)   the same of m and a part of k, anew in each block k1
 
 A split by occupancy goes by a *numbering* of places: the number of a place is how many entries the
 leader A stores before it, and its tile is that number over the size.  All others follow A: they
@@ -14,13 +15,13 @@ have the same numbers.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as Dict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import prod
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.layer import Layer
@@ -36,6 +37,7 @@ _OCCUPANCY = re.compile(r"\s*occupancy\s*\((.*)\)\s*")
 class Split:
     """How the ranks of one key are cut.
 
+    ranks : ranks, or parts that other splits make of them.
     blocks : places in a block, or stored entries of the leader, from large to small.
     leader : the operand whose entries are counted; None: coordinates.
     """
@@ -137,38 +139,119 @@ def check_splits(splits: Dict[str, Split], layer: Layer) -> None:
     """Refuse ranks that are not the layer's, that two splits have, or that a term has in part."""
     taken: dict[str, str] = {}
     for key, split in splits.items():
-        for rank in split.ranks:
-            if rank not in layer.ranks:
-                names = ", ".join(layer.ranks)
-                raise ArchError(f"split names {rank}, which is no rank; ranks: {names}")
-            if rank in taken:
+        for item in split.ranks:
+            if item in taken:
                 raise ArchError(
-                    f"split: {rank} is in {taken[rank]} and in {key}\n"
+                    f"split: {item} is in {taken[item]} and in {key}\n"
                     "Give each rank one split, of several sizes if need be."
                 )
-            taken[rank] = key
+            taken[item] = key
+    for split, items in items_of(layer.ranks, splits).values():
+        ranks = list(dict.fromkeys(rank for item in items for rank in item.told_by))
         for term in (*layer.work, *layer.additions):
-            there = [rank for rank in split.ranks if rank in term.ranks]
-            if 0 < len(there) < len(split.ranks):
-                absent = next(rank for rank in split.ranks if rank not in term.ranks)
+            there = [rank for rank in ranks if rank in term.ranks]
+            if 0 < len(there) < len(ranks):
+                absent = next(rank for rank in ranks if rank not in term.ranks)
                 names = "*".join(operand.tensor for operand in term.operands)
                 raise ArchError(
-                    f"split of {key}: the term {names} goes over {there[0]} and not over {absent}, "
-                    "so that it has no tile of both\nCharge that term as a line of its own, or "
-                    f"split {there[0]} alone."
+                    f"split of {split.key}: the term {names} goes over {there[0]} and not over "
+                    f"{absent}, so that it has no tile of both\nCharge that term as a line of its "
+                    f"own, or split {there[0]} alone."
                 )
 
 
-def loops_of(rank: str, splits: Dict[str, Split]) -> tuple[Loop, ...]:
-    """The loops of a rank, outermost first, without counts; of flattened ranks those of all."""
-    mine = next((split for split in splits.values() if rank in split.ranks), None)
-    if mine is None:
-        return (Loop(rank, rank, 1, 0),)
-    sizes, stem = (*mine.blocks, 1), "".join(mine.ranks)
-    return tuple(
-        Loop(f"{stem}{len(mine.blocks) - n}", mine.key, block, 0, spans_of(mine.blocks[:n]))
-        for n, block in enumerate(sizes)
-    )
+def loops_of(ranks: Sequence[str], splits: Dict[str, Split]) -> tuple[Loop, ...]:
+    """The loops of all ranks, of each outermost first, without counts."""
+    return _cut(ranks, splits)[0]
+
+
+def items_of(
+    ranks: Sequence[str], splits: Dict[str, Split]
+) -> dict[str, tuple[Split, tuple[Loop, ...]]]:
+    """By key: a split, and the ranks or parts of ranks that it cuts, as loops over them."""
+    return _cut(ranks, splits)[1]
+
+
+def _cut(
+    ranks: Sequence[str], splits: Dict[str, Split]
+) -> tuple[tuple[Loop, ...], dict[str, tuple[Split, tuple[Loop, ...]]]]:
+    """Splits of ranks first, then those of their parts.
+
+    Raises
+    ------
+    ArchError
+        For a rank or part that is not there, and one that numbers tell, or that comes twice.
+    """
+    loops = [Loop(rank, rank, 1, 0) for rank in ranks]
+    cut: dict[str, tuple[Split, tuple[Loop, ...]]] = {}
+    while len(cut) < len(splits):
+        known = {loop.name: loop for loop in loops}
+        left = [split for key, split in splits.items() if key not in cut]
+        split = next((s for s in left if all(item in known for item in s.ranks)), None)
+        if split is None:
+            raise _unknown(left[0], ranks, [name for name in known if name not in ranks])
+        items = tuple(known[item] for item in split.ranks)
+        at = loops.index(items[0])
+        loops[at:at] = _parts(split, items)
+        loops = [loop for loop in loops if loop not in items]
+        cut[split.key] = split, items
+    return tuple(_together(loops)), cut
+
+
+def _parts(split: Split, items: Sequence[Loop]) -> list[Loop]:
+    """The loops of a split: of one part of a rank they are blocks of its blocks."""
+    stem, first = "".join(split.ranks), items[0]
+    if not split.numbers_places:
+        blocks = [block * first.block for block in split.blocks]
+        return [
+            replace(first, name=f"{stem}{len(blocks) - n}", block=block, spans=spans)
+            for n, block in enumerate([*blocks, first.block])
+            for spans in [spans_of([*first.spans, *blocks[:n]])]
+        ]
+    ranks = [rank for item in items for rank in item.told_by]
+    numbered = next((item for item in items if item.numbered), None)
+    if numbered is not None:
+        raise ArchError(
+            f"split of {split.key}: {numbered.name} is a part of {numbered.numbered}, whose places "
+            f"have numbers: it can be cut into smaller blocks, {numbered.name}: 8, and no more"
+        )
+    if len(set(ranks)) < len(ranks):
+        parts = [item.name for item in items if ranks.count(item.told_by[0]) > 1]
+        raise ArchError(
+            f"split of {split.key}: {' and '.join(parts)} are parts of one rank\n"
+            "Flatten parts of different ranks."
+        )
+    return [
+        Loop(
+            f"{stem}{len(split.blocks) - n}",
+            split.key,
+            block,
+            0,
+            spans_of(split.blocks[:n]),
+            places=tuple(ranks),
+            numbered=split.key,
+        )
+        for n, block in enumerate([*split.blocks, 1])
+    ]
+
+
+def _together(loops: Sequence[Loop]) -> list[Loop]:
+    """Loops of ranks that are split together have one name for all of these."""
+    groups: list[list[str]] = []
+    for loop in loops:
+        joined = [group for group in groups if not set(group).isdisjoint(loop.told_by)]
+        groups = [group for group in groups if group not in joined]
+        every = [rank for group in joined for rank in group]
+        groups.append(list(dict.fromkeys([*every, *loop.told_by])))
+    name = {rank: "*".join(group) for group in groups for rank in group}
+    return [replace(loop, rank=name[loop.told_by[0]], places=loop.told_by) for loop in loops]
+
+
+def _unknown(split: Split, ranks: Sequence[str], parts: Sequence[str]) -> ArchError:
+    known = {*ranks, *parts}
+    name = next(item for item in split.ranks if item not in known)
+    also = f"; parts: {', '.join(parts)}" if parts else ""
+    return ArchError(f"split names {name}, which is no rank; ranks: {', '.join(ranks)}{also}")
 
 
 def spans_of(blocks: Sequence[int]) -> tuple[int, ...]:
@@ -184,23 +267,31 @@ def spans_of(blocks: Sequence[int]) -> tuple[int, ...]:
 
 def sized(loop: Loop, layer: Layer, numberings: Dict[str, Numbering]) -> Loop:
     """A loop with its iterations counted."""
-    numbering = numberings.get(loop.rank)
-    if numbering is None:
-        extent = layer.extent(loop.rank)
-        whole = min(extent, *loop.spans) if loop.spans else extent
-        return replace(loop, count=-(-whole // loop.block))
+    if not loop.numbered:
+        return replace(loop, count=places_of(loop, layer.extent(loop.told_by[0])))
+    numbering = numberings[loop.numbered]
     bare = replace(loop, numbering=numbering)
     found = np.unique(bare.index(numbering.distinct))
-    count = int(found.max(initial=-1)) + 1
-    return replace(bare, count=count, taken=len(found))
+    return replace(bare, count=int(found.max(initial=-1)) + 1, taken=len(found))
 
 
-def flattened(ranks: Sequence[str], layer: Layer) -> Numbering:
-    """Places of several ranks in a row, the last innermost."""
-    shape = [layer.extent(rank) for rank in ranks]
-    return Numbering(None, np.arange(prod(shape), dtype=np.int64).reshape(shape))
+def places_of(loop: Loop, extent: int) -> int:
+    """Iterations of a loop over coordinates of a rank."""
+    return -(-min([extent, *loop.spans]) // loop.block)
 
 
-def ranks_of(splits: Iterable[Split]) -> set[str]:
-    """Every rank that is split."""
-    return {rank for split in splits for rank in split.ranks}
+def contexts(item: Loop) -> list[Loop]:
+    """The parts around a part of a rank, outermost first."""
+    return [
+        replace(item, name="", block=span, spans=item.spans[:n])
+        for n, span in enumerate(item.spans)
+    ]
+
+
+def flattened(items: Sequence[Loop], layer: Layer) -> Numbering:
+    """Places of several ranks, or of parts of them, in a row, the last innermost."""
+    found: NDArray[np.int64] = np.zeros((), np.int64)
+    for item in items:
+        extent = layer.extent(item.told_by[0])
+        found = np.add.outer(found * places_of(item, extent), item.index(np.arange(extent)))
+    return Numbering(None, found)

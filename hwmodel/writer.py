@@ -56,9 +56,9 @@ class Writer:
         for across in self.schedule.across:
             self.loops[across.name] = self.fresh(["i", "j", "k", "e"])
         for loop in self.schedule.loops:
-            rank = "".join(self.ranks[rank] for rank in loop.ranks)
+            rank = "".join(self.ranks[rank] for rank in loop.told_by)
             if loop.name not in self.loops:
-                part = rank + loop.name.removeprefix("".join(loop.ranks))
+                part = rank + loop.name.removeprefix("".join(loop.told_by))
                 self.loops[loop.name] = rank if loop.whole else self.fresh([part, "b"])
 
     def fresh(self, wanted: Sequence[str]) -> str:
@@ -274,9 +274,8 @@ class Writer:
 
     def place(self, loop: Loop) -> str:
         """The place of a point in what a loop goes over, or its number."""
-        if loop.rank in self.numbers:
-            return access(self.numbers[loop.rank], [self.ranks[rank] for rank in loop.ranks])
-        return self.ranks[loop.rank]
+        ranks = [self.ranks[rank] for rank in loop.told_by]
+        return access(self.numbers[loop.numbered], ranks) if loop.numbering else ranks[0]
 
     def shaped(
         self,
@@ -287,7 +286,7 @@ class Writer:
     ) -> str:
         """A result with an axis for each loop, then such of some lengths.  Where a number tells
         the place (of any loop of ``told``) its shape is no matter of subscripts, and kept."""
-        if any(loop.rank in self.numbers for loop in told):
+        if any(loop.numbering for loop in told):
             sizes = [
                 loop.tiles * (loop.count - 1) // loop.count + 1
                 if loop.tiles and loop.whole and loop.count
@@ -306,10 +305,11 @@ class Writer:
         for rank in dict.fromkeys(loop.rank for loop in loops):
             mine = [loop for loop in loops if loop.rank == rank]
             if mine[0].whole and not mine[0].tiles:
-                found.append(self.extent(rank))
+                found.append(self.extent(mine[0].told_by[0]))
                 continue
             number = iterations(mine, self.layer.extents.ranks)
-            found.append(self.fix(number) if rank in self.numbers else str(number))
+            told = any(loop.numbering for loop in mine)
+            found.append(self.fix(number) if told else str(number))
         return found
 
     def fix(self, number: int) -> str:

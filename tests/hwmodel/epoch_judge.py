@@ -126,14 +126,16 @@ def _work(
         log.compute[epoch] = -(-max(pes.values()) * each // design.multipliers)
 
 
-def _fresh(nest: Nest, position: int, term: list[Access], own: set[str]) -> tuple[Any, bool, bool]:
-    """Loops at whose iterations a tile comes anew, whether there are others directly outside the
-    mark, and whether it comes within an epoch."""
+def _fresh(
+    nest: Nest, position: int, level: str, term: list[Access], own: set[str]
+) -> tuple[Any, set[str], bool, bool]:
+    """Loops at whose iterations a tile comes anew, those that tell it, whether there are others
+    directly outside the mark, and whether it comes within an epoch."""
     ranks = nest.ranks(term)
-    fresh = nest.fresh(position, ranks, own)
+    fresh, has = nest.fresh(position, ranks, own, level)
     steps = nest.outside(nest.sync, ranks)
     inside = any(all(loop is not step for step in steps) for loop in fresh)
-    return fresh, len(fresh) < len(nest.outside(position, ranks)), inside
+    return fresh, has, len(fresh) < len(nest.outside(position, ranks)), inside
 
 
 def _come(
@@ -150,7 +152,7 @@ def _come(
 ) -> None:
     level, position = inner
     own, above = access.names(), set(nest.instances[level])
-    fresh, stays, within = _fresh(nest, position, term, own)
+    fresh, has, stays, within = _fresh(nest, position, level, term, own)
     phase = "work" if within and machine.double else "load"
     tiles: dict[Any, dict[Place, int]] = defaultdict(dict)
     touched: dict[Any, set[Place]] = defaultdict(set)
@@ -175,7 +177,7 @@ def _come(
         if access.inside(place):
             when = first[nest.when(fresh, at), nest.when(parts, at)]
             tiles[nest.when(fresh, at), nest.pe(at, above)][place] = when
-    whole = not above and not any(loop.rank in own for loop in fresh)
+    whole = not above and not any(loop.name in has for loop in fresh)
     if whole:
         way = (outer[0], level, access.tensor)
         if way not in come:
@@ -194,7 +196,7 @@ def _come(
     for key, tile in tiles.items():
         when, here = key
         there = tiles.get(before(key), {}) if halo else {}
-        group = nest.readers(here, own, outer[0])
+        group = nest.readers(here, has, outer[0])
         for place in tile.keys() - there.keys():
             epoch = tile[place]
             entry, spot = machine.bits_of(access.tensor, level)
@@ -248,13 +250,14 @@ def _add(
                 come.add((outer, inner, access.tensor))
                 continue
             arrived, served = set(), set()
+            _, has = nest.fresh(0, nest.ranks(term), own, inner)
             for at in points:
                 place = access.place(at)
                 if not access.inside(place):
                     continue
                 here = nest.pe(at, above)
                 arrived.add((here, place))
-                served.add((nest.readers(here, own, outer), place))
+                served.add((nest.readers(here, has, outer), place))
             for found, at_level, put in ((served, outer, log.read), (arrived, inner, log.write)):
                 entry, spot = machine.bits_of(access.tensor, at_level)
                 for _, place in found:
@@ -282,7 +285,7 @@ def _leave(
     pieces, within = False, False
     busy = any(nest.points(term) for term in nest.work())
     for epoch, at, term in visits:
-        fresh, _, inside = _fresh(nest, position, term, own)
+        fresh, _, _, inside = _fresh(nest, position, level, term, own)
         pieces, within = pieces or bool(fresh), within or (inside and busy)
         key = nest.when(fresh, at), nest.pe(at, set(nest.instances[level]))
         tiles[key].add(tuple(eval(code, {}, at) for code in codes))

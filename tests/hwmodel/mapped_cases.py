@@ -84,13 +84,29 @@ def mappings(draw: st.DrawFn, case: Case, *, together_too: bool = False) -> Mapp
     leader = None
     if together_too:
         together, leader, blocks = draw(numberings(case))
-        key = "*".join(together)
+        parts, family = [], "*".join(together)
+        for rank in together:
+            around = draw(st.one_of(st.just([]), st.just([]), blocks_of(3)))
+            names = [f"{rank}{n}" for n in range(len(around), -1, -1)] if around else [rank]
+            of_rank = [
+                Loop(name, rank, block, tuple(around[:n]), family=family)
+                for n, (name, block) in enumerate(zip(names, [*around, 1], strict=True))
+            ]
+            if around:
+                split[rank] = around
+            parts.append(draw(st.sampled_from(of_rank)))
+            loops += [x for x in of_rank if x is not parts[-1]]
+        key = "*".join(part.name for part in parts)
         listed = ", ".join(map(str, blocks))
         split[key] = f"occupancy({leader.tensor}, {listed})" if leader else blocks
-        numbers = numbered(list(together), case.sizes, leader)
+        if draw(st.booleans()):
+            split = dict(reversed(split.items()))
+        numbers: dict[tuple[int, ...], int] | None = numbered(parts, case.sizes, leader)
+        if not leader and len(parts) == 1 and blocks[0] == 1 and _whole(parts[0]):
+            numbers = None  # blocks of one place are the rank itself
         for n, block in enumerate([*blocks, 1]):
-            name = f"{key.replace('*', '')}{len(blocks) - n}"
-            loops.append(Loop(name, key, block, tuple(blocks[:n]), numbers=numbers))
+            name, within = f"{key.replace('*', '')}{len(blocks) - n}", tuple(blocks[:n])
+            loops.append(Loop(name, family, block, within, numbers=numbers, family=family))
     for rank in (rank for rank in case.sizes if rank not in together):
         blocks = draw(st.one_of(st.just([]), blocks_of(3)))
         if blocks:

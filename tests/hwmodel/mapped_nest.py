@@ -69,7 +69,8 @@ class Design:
 class Loop:
     """Which block a place of a rank is in, or of several flattened (``m*k``), counted from where
     the blocks around it begin (``within``, from large to small); ``pes`` side by side, 0 in time.
-    numbers : what stands for the place, by coordinates (`numbered`)."""
+    numbers : what stands for the place, by coordinates (`numbered`).  family : loops of ranks that
+    are split together, and of the blocks around their parts."""
 
     name: str
     rank: str
@@ -78,6 +79,7 @@ class Loop:
     pes: int = 0
     dims: tuple[str, ...] = ()
     numbers: dict[Place, int] | None = None
+    family: str = ""
 
     @property
     def ranks(self) -> list[str]:
@@ -104,20 +106,40 @@ class Loop:
 
 
 def numbered(
-    ranks: list[str], extents: dict[str, int], leader: Access | None = None
+    parts: list[Loop], extents: dict[str, int], leader: Access | None = None
 ) -> dict[Place, int]:
-    """A number for each place of the ranks, gone through in their order: the places before it,
-    or of a leader the entries stored before it.  Behind the last entry it is that of the last."""
-    seen, found = 0, {}
-    for place in product(*(range(extents[rank]) for rank in ranks)):
-        found[place] = seen
-        if leader is None:
-            seen += 1
-            continue
-        axes = [leader.subscripts.index(rank) for rank in ranks]
-        for entry in sorted(leader.stored):
-            seen += all(entry[a] + leader.low[a] == v for a, v in zip(axes, place, strict=True))
-    return found if leader is None else {p: min(n, max(seen - 1, 0)) for p, n in found.items()}
+    """A number for each place of the ranks of these parts, gone through in their order: what comes
+    before it in the blocks around the parts, or of a leader the entries stored before it there.
+    Behind the last entry it is that of the last."""
+    ranks = [part.rank for part in parts]
+    places = list(product(*(range(extents[rank]) for rank in ranks)))
+
+    def told(place: Place) -> tuple[Place, Place]:
+        """The blocks around a place, and where it is in them."""
+        around, inside = [], []
+        for part, v in zip(parts, place, strict=True):
+            left = v
+            for block in part.within:
+                left -= left - left % block
+            around.append(v - left)
+            inside.append(left // part.block)
+        return tuple(around), tuple(inside)
+
+    if leader is None:
+        each = [
+            sorted({told((0,) * i + (v,) + (0,) * (len(ranks) - i - 1))[1][i] for v in range(n)})
+            for i, n in enumerate(extents[rank] for rank in ranks)
+        ]
+        row = {inside: number for number, inside in enumerate(product(*each))}
+        return {place: row[told(place)[1]] for place in places}
+    axes = [leader.subscripts.index(rank) for rank in ranks]
+    entries = [told(tuple(e[a] + leader.low[a] for a in axes)) for e in leader.stored]
+    found = {}
+    for place in places:
+        around, inside = told(place)
+        mine = [other for block, other in entries if block == around]
+        found[place] = min(sum(other < inside for other in mine), max(len(mine) - 1, 0))
+    return found
 
 
 @dataclass
@@ -194,13 +216,25 @@ class Nest:
         """Loops in time outside a mark."""
         return self.in_time(self.loops[:position], ranks)
 
-    def fresh(self, position: int, ranks: list[str], own: set[str]) -> list[Loop]:
+    def fresh(
+        self, position: int, ranks: list[str], own: set[str], level: str
+    ) -> tuple[list[Loop], set[str]]:
         """Loops at whose iterations a tile comes anew: all outside the mark, without the run
-        directly outside it that the tensor does not have."""
+        directly outside it that the tensor does not have.  Also the names of those outside the
+        tile, in time or across the array, that it has: by a rank, or as numbers that tell its
+        places are counted in the loop's blocks."""
         loops = self.outside(position, ranks)
-        while loops and not set(loops[-1].ranks) & own:
+        above = set(self.instances[level])
+        here = [
+            x for x in self.loops if x.pes and set(x.dims) <= above and set(x.ranks) & set(ranks)
+        ]
+        every = [*loops, *here]
+        several = [x for x in every if x.numbers is not None and x.iterations(self.extents) > 1]
+        counted = {x.family for x in several if set(x.ranks) & own}
+        has = {x.name for x in every if set(x.ranks) & own or x.family in counted}
+        while loops and loops[-1].name not in has:
             loops.pop()
-        return loops
+        return loops, has
 
     def at_a_time(self, fresh: list[Loop], parts: list[Loop], points: list[Point]) -> int:
         """Tiles that are there at a time: two where the next one comes while one is used."""
@@ -212,13 +246,13 @@ class Nest:
     def when(self, loops: list[Loop], at: Point) -> Place:
         return tuple(loop.at(at, self.extents) for loop in loops)
 
-    def readers(self, here: Here, own: set[str], outer: str) -> Here:
+    def readers(self, here: Here, has: set[str], outer: str) -> Here:
         """The PEs ``here``, without those that one read of the level ``outer`` serves together."""
         loops = {loop.name: loop for loop in self.loops}
         return tuple(
             (name, pe)
             for name, pe in here
-            if set(loops[name].ranks) & own
+            if name in has
             or set(loops[name].dims) <= set(self.instances[outer])
             or outer in self.singly
         )

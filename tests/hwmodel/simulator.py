@@ -36,7 +36,7 @@ def leads_of(nest: Nest, design: Design, term: list[Access]) -> list[Lead]:
                 if i == j or follower.tensor not in targets or leader.tensor not in conditions:
                     continue
                 position = dict(nest.stays[follower.tensor])[level]
-                fresh = nest.fresh(position, nest.ranks(term), follower.names())
+                fresh, _ = nest.fresh(position, nest.ranks(term), follower.names(), level)
                 dims = set(nest.instances[level])
                 tiles = [(nest.when(fresh, at), nest.pe(at, dims)) for at in points]
                 wanted = {
@@ -148,7 +148,7 @@ def _fills(
     level, position = inner
     own, ranks = access.names(), nest.ranks(term)
     above = set(nest.instances[level])
-    fresh = nest.fresh(position, ranks, own)
+    fresh, has = nest.fresh(position, ranks, own, level)
     streamed = []
     for loop in nest.in_time(nest.loops[position : nest.sync], ranks):
         if not set(loop.ranks) <= own:
@@ -175,11 +175,11 @@ def _fills(
     for key, places in tiles.items():
         wanted = places - tiles.get(before(key), set()) if moving else places
         when, here = key
-        group = nest.readers(here, own, outer[0])
+        group = nest.readers(here, has, outer[0])
         arrived[key] |= wanted
         served[when, group] |= wanted
     room: dict[Any, set[Place]] = defaultdict(set)
-    kept = [loop for loop in fresh if set(loop.ranks) & own] + streamed
+    kept = [loop for loop in fresh if loop.name in has] + streamed
     twice = nest.at_a_time(fresh, streamed, nest.points(term))
     for at in nest.points(term):
         place = access.place(at)
@@ -194,7 +194,7 @@ def _fills(
             found[f"{key_of}.{what}{name}"] = number
         sizes = [sum(chosen(p, level) for p in places) for places in room.values()]
         found[f"{key_of}.most{name}"] = twice * max(sizes, default=0)
-    if not above and not any(set(loop.ranks) & own for loop in fresh):
+    if not above and not any(loop.name in has for loop in fresh):
         found[f"{key_of}.whole"] = len(
             {
                 nest.when(fresh, at)
@@ -212,7 +212,7 @@ def _drains(
     codes = [compile(text, "", "eval") for text in nest.target]
     own = nest.target_ranks()
     work = nest.work()
-    loops = [nest.fresh(position, nest.ranks(term), own) for term in work]
+    loops = [nest.fresh(position, nest.ranks(term), own, level)[0] for term in work]
     drained: dict[Any, set[Place]] = defaultdict(set)
     resident: dict[Any, set[Place]] = defaultdict(set)
     outside: dict[Any, set[Place]] = defaultdict(set)

@@ -84,11 +84,44 @@ def test_the_dense_charge_beside_it_has_the_same_tiles() -> None:
     assert c.baseline.work_per_pe.tolist() == points
 
 
+PARTS: list[dict[str, Any]] = [
+    {"k": 2, "m*k0": "occupancy(A, 2)"},
+    {"k": 3, "k0*m": "occupancy(A, 2)"},
+    {"k": [3, 2], "m*k1": "occupancy(A, 2)"},
+    {"k": [3, 2], "k0": "occupancy(A, 2)"},
+    {"k": 3, "m": [3, 2], "m1*k0": "occupancy(A, 2)"},
+]
+
+
+def test_numbers_of_a_part_begin_anew_in_each_block() -> None:
+    """Columns 0 and 1 hold four entries, row by row 1, 0, 2, 1; columns 2 and 3 two, 1, 0, 1, 0."""
+    found = charged({"k": 2, "m*k0": "occupancy(A, 2)"}).cascade.given["numberA"]
+    assert found.tolist() == [[0, 0, 0, 1], [1, 1, 1, 1], [1, 2, 1, 1], [3, 3, 1, 1]]
+
+
+def test_flattened_parts_are_numbered_in_a_row() -> None:
+    found = charged({"k": 3, "m*k0": 2}).cascade.given["placeMK"]
+    assert found.tolist() == [[3 * m + k % 3 for k in range(4)] for m in range(4)]
+
+
+def test_tiles_of_a_block_are_as_even_as_its_entries() -> None:
+    """SIGMA: blocks of columns in time, and in each as many stored entries to every PE."""
+    mapping = Mapping(
+        "k1 mk01 mk00 n", {"k": 2, "m*k0": "occupancy(A, 2)"}, {"mk01": "pe"}, sync="k1"
+    )
+    described = arch(row_of_pes(2, "skip B on A"))
+    c = charge(make_spec(PRODUCT), described, {"A": A, "B": B}, mapping)
+    assert c.work_per_pe.tolist() == [8, 4]  # 2 + 2 and 2 + 0 entries, each with two columns of B
+    assert c.compute_cycles == 8
+
+
 @pytest.mark.parametrize("backend", ["numpy", "c"])
-@pytest.mark.parametrize("key", ["k", "m*k", "k*m"])
-def test_the_text_gives_the_numbers_that_are_used(key: str, backend: str) -> None:
+@pytest.mark.parametrize(
+    "split", [*({key: "occupancy(A, 2)"} for key in ("k", "m*k", "k*m")), *PARTS], ids=str
+)
+def test_the_text_gives_the_numbers_that_are_used(split: dict[str, Any], backend: str) -> None:
     """The scan is printed as Einsums, and the numbers are those that these give."""
-    c = charged({key: "occupancy(A, 2)"})
+    c = charged(split)
     lines = c.cascade.scans
     sizes = {name: n for name, n in c.cascade.sizes.items() if name in make_spec(lines).ranks}
     found = engine.evaluate(make_spec(lines, sizes=sizes), {"stA": A != 0}, backend=backend)

@@ -30,7 +30,7 @@ def test_a_split_prints_as_it_is_written() -> None:
 def test_parts_are_places_in_the_blocks_around_them(sizes: list[int]) -> None:
     """Iterations of all loops name a place of their own, and put together they are that place."""
     blocks = sorted(sizes, reverse=True)
-    loops = loops_of("k", {"k": split_of("k", blocks)})
+    loops = loops_of(["k"], {"k": split_of("k", blocks)})
     assert [loop.block for loop in loops] == [*blocks, 1]
     for place in range(100):
         left = place
@@ -39,16 +39,36 @@ def test_parts_are_places_in_the_blocks_around_them(sizes: list[int]) -> None:
             assert loop.index(np.array([place])).tolist() == [number]
 
 
+def test_a_part_is_cut_as_its_rank_would_be() -> None:
+    """By other names: k0 of blocks of 100 is cut into 16, k1 put together by fours."""
+    inner = loops_of(["k"], {"k": split_of("k", 100), "k0": split_of("k0", 16)})
+    assert [x.name for x in inner] == ["k1", "k01", "k00"]
+    outer = loops_of(["k"], {"k1": split_of("k1", 4), "k": split_of("k", [16])})
+    assert [x.name for x in outer] == ["k11", "k10", "k0"]
+    for loops, blocks in ((inner, [100, 16]), (outer, [64, 16])):
+        wanted = loops_of(["k"], {"k": split_of("k", blocks)})
+        assert [(x.block, x.spans) for x in loops] == [(x.block, x.spans) for x in wanted]
+
+
+def test_loops_of_flattened_parts_go_over_the_ranks_of_both() -> None:
+    loops = loops_of(["m", "k"], {"m*k0": split_of("m*k0", [9, 4]), "k": split_of("k", 6)})
+    assert [(x.name, x.rank, x.told_by, x.block, x.spans) for x in loops] == [
+        ("mk02", "m*k", ("m", "k"), 9, ()),
+        ("mk01", "m*k", ("m", "k"), 4, (9,)),
+        ("mk00", "m*k", ("m", "k"), 1, (9, 4)),
+        ("k1", "m*k", ("k",), 6, ()),
+    ]
+
+
 def test_loops_of_flattened_ranks_have_both_names() -> None:
     splits = {"m*k": split_of("m*k", "occupancy(A, 64, 16)")}
-    loops = loops_of("k", splits)
+    loops = loops_of(["m", "k", "n"], splits)
     assert [(x.name, x.ranks, x.block, x.spans) for x in loops] == [
         ("mk2", ("m", "k"), 64, ()),
         ("mk1", ("m", "k"), 16, (64,)),
         ("mk0", ("m", "k"), 1, (16,)),
+        ("n", ("n",), 1, ()),
     ]
-    assert loops_of("m", splits) == loops
-    assert [x.name for x in loops_of("n", splits)] == ["n"]
 
 
 @pytest.mark.parametrize(
@@ -130,6 +150,28 @@ def test_one_key_in_two_spellings_is_refused() -> None:
     ("text", "splits", "message"),
     [
         ("Z[m,n] = A[m,k]*B[k,n]", {"m*x": 4}, "split names x, which is no rank; ranks: m, n, k"),
+        (
+            "Z[m,n] = A[m,k]*B[k,n]",
+            {"k": 4, "m*k2": 2},
+            "split names k2, which is no rank; ranks: m, n, k; parts: k1, k0",
+        ),
+        (
+            "Z[m,n] = A[m,k]*B[k,n]",
+            {"k": 4, "k1*k0": 2},
+            "split of k1*k0: k1 and k0 are parts of one rank\nFlatten parts of different ranks.",
+        ),
+        (
+            "Z[m,n] = A[m,k]*B[k,n]",
+            {"m*k": 4, "mk0*n": 2},
+            "split of mk0*n: mk0 is a part of m*k, whose places have numbers: it can be cut into "
+            "smaller blocks, mk0: 8, and no more",
+        ),
+        (
+            "Z[m,n] = C[m] + A[m,k]*B[k,n]",
+            {"k": 4, "m*k0": 2},
+            "split of m*k0: the term C goes over m and not over k, so that it has no tile of both\n"
+            "Charge that term as a line of its own, or split m alone.",
+        ),
         (
             "Z[m,n] = A[m,k]*B[k,n]",
             {"m*k": 4, "k": 2},
