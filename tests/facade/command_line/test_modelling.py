@@ -60,7 +60,7 @@ def test_charge_with_a_mapping_in_a_file(files, capsys):
     assert "--mapping has all of a mapping" in told(capsys)[1]
     assert main([*words, "--mapping", "map.yaml", "--mapping", "map.yaml"]) == 2
     assert "--mapping: charge takes one, found 2" in told(capsys)[1]
-    (files / "map.yaml").write_text("order: j1 i j0\nsplit:\n  j: [4, 3]\n")
+    (files / "map.yaml").write_text("order: j1 i j0\nsplit:\n  j: [3, 4]\n")
     assert main([*words, "--mapping", "map.yaml"]) == 1
     assert told(capsys)[1].startswith("ArchError: map.yaml, line 2: split of j: expected each")
     (files / "map.yaml").write_text("ordre: j i\n")
