@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +24,15 @@ from zeroskip.einsum_spec.walk import single, variables
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.banks import bank_cycles, cells_of
 from zeroskip.hwmodel.evaluate import Operand, sized
+from zeroskip.hwmodel.expected import geometry_of_lines
+from zeroskip.hwmodel.expected_lanes import Vectors, slowest_of, turns_of, vectors_of
+from zeroskip.hwmodel.expected_operand import Expected
+from zeroskip.hwmodel.geometry import Geometry
 from zeroskip.hwmodel.lanes import Lanes
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.layer import Operand as Access
 from zeroskip.hwmodel.mapping import Schedule
+from zeroskip.hwmodel.plan import Mask
 from zeroskip.native.engine import evaluate
 
 if TYPE_CHECKING:
@@ -47,15 +52,18 @@ class CartesianCharge:
         products wait for a bank.
     waiting : the cycles of these in which they do.
     cycles : sum over steps of the PE with most turns.
+    geometry : lines of the products as means, where an operand is drawn; figures are means then,
+        and whole numbers else.
     """
 
     products: int
     off_output: int
     slots: int
-    turns: Whole
+    turns: NDArray[Any]
     waiting: int
-    cycles: int
+    cycles: float
     accounting: str
+    geometry: Geometry | None = None
 
     @property
     def idle_lanes(self) -> int:
@@ -91,10 +99,11 @@ def charge_cartesian(
                 f"{access.tensor}\nAdd skip {access.tensor} to sparse, or leave lanes out."
             )
     widths = [_width(arch.lanes, layer, access) for access in writer.accesses]
-    held, turns, lines = [], [], []
+    held, turns, lines, cells = [], [], [], []
     for access, width in zip(writer.accesses, widths, strict=True):
         left, right, names = writer.cells(access)
         name = access.tensor
+        cells.append(names)
         lines.append(f"held{name}{_listed(left)} += st{name}{_listed(right)}")
         lines.append(f"lanes{name}{_listed(names)} = ceil(held{name}{_listed(names)}/{width})")
         held.append(f"held{name}{_listed(names)}")
@@ -107,6 +116,15 @@ def charge_cartesian(
         f"cycles += slowest{_listed(steps)}",
     ]
     text = "\n".join(lines)
+    if any(isinstance(operands[a.tensor], Expected) for a in writer.accesses):
+        drawn = {a.tensor: operands[a.tensor] for a in writer.accesses}
+        vectors = [
+            vectors_of(line, names, operand, writer.sizes, width)
+            for line, names, operand, width in zip(
+                lines[::2], cells, drawn.values(), widths, strict=False
+            )
+        ]
+        return _expected(arch, text, writer, drawn, vectors, executed)
     spec = sized(text, tuple(writer.sizes.items()))
     masks = {f"st{a.tensor}": operands[a.tensor].stored for a in writer.accesses}
     found = {name: np.maximum(value, 0) for name, value in evaluate(spec, masks).items()}
@@ -126,6 +144,39 @@ def charge_cartesian(
         waiting=waiting,
         cycles=cycles,
         accounting=text,
+    )
+
+
+def _expected(
+    arch: Arch,
+    text: str,
+    writer: _Cells,
+    operands: Mapping[str, Operand],
+    vectors: Sequence[Vectors],
+    executed: int,
+) -> CartesianCharge:
+    """Means of drawn operands."""
+    assert arch.lanes is not None
+    counted = "\n".join(x for x in text.splitlines() if x.startswith(("held", "products")))
+    masks = {
+        f"st{name}": Mask("st", name, x.shape, ((0, 0),) * len(x.shape))
+        for name, x in operands.items()
+    }
+    geometry = geometry_of_lines(counted, writer.sizes, masks, operands)
+    shares = {name: x.share for name, x in operands.items() if isinstance(x, Expected)}
+    products: Any = float(geometry.counts(shares)["products"])
+    places = [*writer.steps, *writer.tiles.values()]
+    spent = turns_of(vectors, places)
+    slots: Any = float(spent.sum()) * arch.lanes.multipliers
+    return CartesianCharge(
+        products=products,
+        off_output=products - executed,
+        slots=slots,
+        turns=spent,
+        waiting=0,
+        cycles=float(slowest_of(vectors, writer.steps, places).sum()),
+        accounting=text,
+        geometry=geometry,
     )
 
 

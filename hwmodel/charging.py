@@ -185,7 +185,8 @@ def _charge(
     estimate = None
     if geometry is not None:
         estimate = Estimate(
-            layer, arch, schedule, cascade, geometry, operands, outcome, known is not None, units
+            *(layer, arch, schedule, cascade, geometry, operands, outcome, known is not None),
+            *(units, cartesian),
         )
     return Charge(
         arch=arch,

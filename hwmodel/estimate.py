@@ -11,6 +11,7 @@ import numpy as np
 from zeroskip.errors import TensorError
 from zeroskip.formats.density import Density
 from zeroskip.hwmodel.arch import Arch
+from zeroskip.hwmodel.cartesian import CartesianCharge
 from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.expected_operand import Derived, Expected
 from zeroskip.hwmodel.geometry import Geometry
@@ -31,7 +32,7 @@ class Estimate:
 
     geometry : its counts over full operands; outcome : the result off chip.
     given : whether the result was given, and does not follow from the operands.
-    units : steps of units.
+    units : steps of units; vectors : products of vectors, where the architecture has lanes.
     """
 
     layer: Layer
@@ -43,6 +44,7 @@ class Estimate:
     outcome: Operand
     given: bool
     units: Mapping[str, UnitCharge]
+    vectors: CartesianCharge | None
 
     @property
     def derived(self) -> tuple[str, ...]:
@@ -78,11 +80,12 @@ class Estimate:
         compressed = "approximate" if isinstance(self.outcome, Expected) else ""
         traffic = self._worst(moved, compressed)
         limits = self.units or any(level.has_limit for level in self.arch.levels)
+        compute = self._worst({p.cycles for p in terms})
+        if self.vectors is not None:
+            compute = "approximate"
         return {
             "ops": self._worst(operations),
-            "cycles": self._worst(
-                {p.cycles for p in terms}, *([compressed, "bound"] if limits else [])
-            ),
+            "cycles": self._worst(set(), compute, *([compressed, "bound"] if limits else [])),
             "energy_pj": self._worst(operations | moved, compressed),
             "work_per_pe": self._worst({p.of_pe for p in terms}),
             "traffic": traffic,
@@ -124,6 +127,11 @@ class Estimate:
             found.append(
                 "maxima over PEs and steps: means of the largest of independent counts that have "
                 "the mean and the variance of each"
+            )
+        if self.vectors is not None:
+            found.append(
+                "lanes: vectors of a cell round up by the distribution of its entries; the slowest "
+                "PE of a step is the largest of cells that are independent of each other"
             )
         if any(tag == "bound" for tag in self.geometry.tags.values()):
             found.append("some maxima are the largest of means: their own mean is no less")
@@ -167,7 +175,7 @@ def check_expected(arch: Arch) -> None:
     """Refuse what only real coordinates can tell."""
     check_linear(arch)
     parts = {
-        "lanes": arch.lanes is not None,
+        "banks of accumulators": arch.lanes is not None and arch.lanes.banks is not None,
         "a queue": arch.queue is not None,
         "lines": arch.off_chip.lines is not None,
         "cache": any(level.cache is not None for level in arch.levels),

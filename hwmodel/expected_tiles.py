@@ -55,7 +55,8 @@ def regions_of_tiles(known: Compiler, text: str, form: Form, access: Access) -> 
         at = np.nonzero(known.possible[access.tensor])
         axes = (str(single(s)) for s in access.subscripts)
         named = {axis: np.asarray(a, np.int64) for axis, a in zip(axes, at, strict=True)}
-        cells = [values_of(s, named) for s in form.target.subscripts]
+        extents = {name.upper(): n for name, n in known.sizes}
+        cells = [values_of(s, named, extents) for s in form.target.subscripts]
         shape = _counted(known, text, form, access).shape
     else:
         touched, depth = _touched(known, text, form, access)
@@ -64,8 +65,8 @@ def regions_of_tiles(known: Compiler, text: str, form: Form, access: Access) -> 
         at = tuple(found[every.index(deparse(s))] for s in access.subscripts)
         cells, shape = list(found[:depth]), touched.shape[:depth]
     places = [np.asarray(a) - lo for a, (lo, _) in zip(at, mask.pads, strict=True)]
-    extents = dict(known.drawn)[mask.tensor].shape
-    place = np.ravel_multi_index(places, extents).astype(np.int64)
+    whole = dict(known.drawn)[mask.tensor].shape
+    place = np.ravel_multi_index(places, whole).astype(np.int64)
     cell = np.ravel_multi_index(cells, shape).astype(np.int64) if shape else 0 * place
     return Regions(tuple(shape), cell, place)
 

@@ -105,12 +105,14 @@ def formula_in_extents(estimate: Estimate, figure: str) -> tuple[Any, dict[Any, 
     check_figure(figure)
     check_tiles(estimate, figure)
     fixed = [name for name, x in estimate.operands.items() if not isinstance(x, Expected)]
-    if fixed or estimate.units or estimate.cascade.idle:
-        what = ", ".join(fixed) or ("its units" if estimate.units else "terms without points")
+    beside = {"its units": estimate.units, "its lanes": estimate.vectors is not None}
+    fixed = fixed or [what for what, there in beside.items() if there]
+    if fixed or estimate.cascade.idle:
+        what = ", ".join(fixed) or "terms without points"
         raise ArchError(
             f"formula({figure!r}, extents=True): {what} of this charge hold for these extents "
             "alone\nLeave extents out, or charge a Density of every operand on a design without "
-            "units."
+            "units and lanes."
         )
     symbols = symbols_of(estimate)
     known = Counted(estimate.layer, estimate.cascade, estimate.geometry.lines)
@@ -171,6 +173,11 @@ def _figure(
     if figure != "energy_pj":
         return ops[figure]
     layer, arch = estimate.layer, estimate.arch
+    if estimate.vectors is not None:
+        assert estimate.vectors.geometry is not None
+        products = total(counts_of(estimate.vectors.geometry, symbols), "products")
+        multiplications["ineffectual"] += products - ops["effectual"] - ops["ineffectual"]
+        multiplications["ineffectual"] -= ops["gated"]
     traffic = traffic_in(estimate, symbols, counts)
     additions = sum(term.points for term in layer.additions)
     steps = steps_in(estimate, symbols)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import prod
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,20 +61,25 @@ def moves_over_itself(
     return bool(np.isin(tiles + 1, tiles, assume_unique=True).any())
 
 
-def values_of(subscript: Affine, at: Mapping[str, NDArray[np.int64]]) -> NDArray[np.int64]:
+def values_of(
+    subscript: Affine,
+    at: Mapping[str, NDArray[np.int64]],
+    constants: Mapping[str, int] = MappingProxyType({}),
+) -> NDArray[np.int64]:
     """The place that a subscript names at every point.
 
-    at : places of its index variables.
+    at : places of its index variables; constants : extents, by their names.
     """
-    found = np.full_like(next(iter(at.values())), sum(m.value for m in subscript.offset))
+    offset = sum(monomial_value(m, constants) for m in subscript.offset)
+    found = np.full_like(next(iter(at.values())), offset)
     for monomial, atom in subscript.terms:
+        factor = monomial_value(monomial, constants)
         match atom:
             case Var(name):
-                found = found + monomial.value * at[name]
+                found = found + factor * at[name]
             case Floor(inner, divisor):
-                found = found + monomial.value * (
-                    values_of(inner, at) // monomial_value(divisor, {})
-                )
+                below = values_of(inner, at, constants) // monomial_value(divisor, constants)
+                found = found + factor * below
             case _:
                 raise AssertionError("a layer that is charged reads no index tensor")
     return found

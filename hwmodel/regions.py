@@ -145,7 +145,8 @@ def _signed(density: Density, regions: Regions) -> tuple[Whole, Whole, list[tupl
     if len(cell) and grid:
         parts = [a // max(b, 1) for a, b in zip(at, block, strict=True)]
         number = np.ravel_multi_index(parts, grid).astype(np.int64)
-    pairs, times = _paired(cell, number)
+    alone = isinstance(model, Blocks) and model.counts.size == 1
+    pairs, times = _alone(cell) if alone else _paired(cell, number)
     held = np.zeros(len(times), np.int64)
     if isinstance(model, Blocks):
         held = model.counts.reshape(-1)[pairs[1]]
@@ -189,3 +190,10 @@ def _paired(cell: Whole, number: Whole) -> tuple[tuple[Whole, Whole], Whole]:
     """The distinct pairs, and how often each comes."""
     cells, numbers, which = _pairs(cell, number)
     return (cells, numbers), np.bincount(which, minlength=len(cells)).astype(np.int64)
+
+
+def _alone(cell: Whole) -> tuple[tuple[Whole, Whole], Whole]:
+    """The same where all places are of one group."""
+    times = np.bincount(cell).astype(np.int64)
+    cells = np.flatnonzero(times).astype(np.int64)
+    return (cells, 0 * cells), times[cells]

@@ -90,6 +90,11 @@ def cycles_function(charge: Charge, figure: str) -> Callable[..., Any]:
             f"function({figure!r}): this design overlaps epochs, and their time at many densities "
             "is in no table\nCharge each density, or use zs.sweep."
         )
+    if estimate.vectors is not None:
+        raise ArchError(
+            f"function({figure!r}): {estimate.arch.name} has lanes, and their turns at many "
+            "densities are in no table\nCharge each density, or use zs.sweep."
+        )
     check_tiles(estimate, figure)
     compute = _table(estimate)
     return compute if figure == "compute_cycles" else _Slowest(charge, compute)

@@ -1,0 +1,142 @@
+"""Products of vectors of entries, where operands are drawn: mean turns, and the mean of the most.
+
+    turns[c,i,j] += ceil(heldI[c,i,j]/4)*ceil(heldF[c]/4)
+
+Operands are drawn apart, so that a mean of turns is the product of two means, each of a count whose
+distribution is known (`zeroskip.hwmodel.regions`): *exact in expectation*.  The slowest PE of a
+step is the largest of counts that are taken as independent; what it shares with all PEs is a factor
+of its own (*approximate*).  Where turns are summed over cells before they are compared, or both
+operands lie across the same PEs, sums have a mean and a variance, and the largest is that of normal
+or Poisson ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from string import ascii_lowercase
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zeroskip.einsum_spec.deparse import deparse
+from zeroskip.hwmodel.distributions import mean_of_most
+from zeroskip.hwmodel.evaluate import Operand, structure
+from zeroskip.hwmodel.expected_operand import Expected
+from zeroskip.hwmodel.halos import values_of
+from zeroskip.hwmodel.order_statistics import mean_of_maximum
+from zeroskip.hwmodel.regions import Regions, counts_of
+
+Reals = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """Vectors of an operand in each cell.
+
+    names : axes of the cells.
+    chances : of each kind of cell, how many entries it holds; kinds : of each cell.
+    width : entries of a vector.
+    """
+
+    names: tuple[str, ...]
+    chances: Sequence[Reals]
+    kinds: NDArray[np.int64]
+    width: int
+
+    def moment(self, power: int) -> Reals:
+        """Mean of a power of the number of vectors, cell by cell."""
+        found = [
+            float(chances @ (-(-np.arange(len(chances)) // self.width)) ** power)
+            for chances in self.chances
+        ]
+        return np.asarray(np.array(found, np.float64)[self.kinds])
+
+    def most(self, kept: Sequence[str]) -> Reals:
+        """Mean of the most vectors of a cell over the axes that are not kept."""
+        own = [name for name in self.names if name in kept]
+        order = [self.names.index(name) for name in own]
+        order += [axis for axis in range(len(self.names)) if axis not in order]
+        turned = self.kinds.transpose(order)
+        shape = turned.shape[: len(own)]
+        rows = np.sort(turned.reshape(prod(shape), -1), axis=1)
+        distinct, where = np.unique(rows, axis=0, return_inverse=True)
+        found = []
+        for row in distinct:
+            many = zip(*np.unique(row, return_counts=True), strict=True)
+            found.append(mean_of_most([(self.chances[k], int(n)) for k, n in many], self.width))
+        return np.asarray(np.array(found, np.float64)[where.reshape(-1)].reshape(shape))
+
+
+def vectors_of(
+    line: str, names: Sequence[str], operand: Operand, sizes: Mapping[str, int], width: int
+) -> Vectors:
+    """Of a line ``heldI[c//4,2*h//H] += stI[n,c,h,w]`` that counts the entries of cells.
+
+    names : of the axes of cells, ``c1`` and ``i``.  sizes : extents of its letters.
+    """
+    (form,) = structure(line).written.forms
+    (access,) = form.terms[0].accesses
+    letters = [deparse(subscript) for subscript in access.subscripts]
+    at = np.indices(operand.shape).reshape(len(letters), -1)
+    named = dict(zip(letters, at, strict=True))
+    extents = {name.upper(): n for name, n in sizes.items()}
+    cells = [values_of(s, named, extents) for s in form.target.subscripts]
+    shape = tuple(int(c.max(initial=-1)) + 1 for c in cells)
+    place = np.arange(prod(operand.shape))
+    cell = np.ravel_multi_index(cells, shape).astype(np.int64) if cells else 0 * place
+    if isinstance(operand, Expected):
+        chances, kinds = counts_of(operand.density, Regions(shape, cell, place))
+        return Vectors(tuple(names), chances, kinds, width)
+    held = np.bincount(cell[operand.stored.reshape(-1)], minlength=prod(shape))
+    counts, which = np.unique(held, return_inverse=True)
+    fixed = [np.concatenate([np.zeros(n), [1.0]]) for n in counts.tolist()]
+    return Vectors(tuple(names), fixed, which.reshape(shape).astype(np.int64), width)
+
+
+def turns_of(vectors: Sequence[Vectors], places: Sequence[str]) -> Reals:
+    """Mean turns by these axes."""
+    one, other = vectors
+    return _product(one.moment(1), one.names, other.moment(1), other.names, places)
+
+
+def slowest_of(vectors: Sequence[Vectors], steps: Sequence[str], places: Sequence[str]) -> Reals:
+    """Mean of the most turns of a PE in each step."""
+    one, other = vectors
+    summed = {*one.names, *other.names} - set(places)
+    across = set(places) - set(steps)
+    if not summed and not across & set(one.names) & set(other.names):
+        kept = [[name for name in v.names if name in steps] for v in vectors]
+        return _product(one.most(steps), kept[0], other.most(steps), kept[1], steps)
+    mean = turns_of(vectors, places)
+    spread = np.zeros(mean.shape)
+    moments = [(v.moment(1), v.moment(2) - v.moment(1) ** 2) for v in vectors]
+    varies = [bool(across & set(v.names)) for v in vectors]
+    for number, (v, rest) in enumerate(((one, other), (other, one))):
+        if varies[number]:
+            average, _ = moments[1 - number]
+            spread += _product(moments[number][1], v.names, average**2, rest.names, places)
+    if all(varies):
+        spread += _product(moments[0][1], one.names, moments[1][1], other.names, places)
+    depth = len(steps)
+    rows = prod(mean.shape[:depth])
+    found = [
+        mean_of_maximum(m, s)
+        for m, s in zip(mean.reshape(rows, -1), spread.reshape(rows, -1), strict=True)
+    ]
+    return np.array(found, np.float64).reshape(mean.shape[:depth])
+
+
+def _product(
+    one: Reals, own: Sequence[str], other: Reals, rest: Sequence[str], kept: Sequence[str]
+) -> Reals:
+    """Of two arrays by the names of their axes, summed over those that are not kept; axes that
+    neither has are of 1."""
+    names = dict.fromkeys([*own, *rest])
+    letters = dict(zip(names, ascii_lowercase, strict=False))
+    there = [name for name in kept if name in letters]
+    sides = ["".join(letters[name] for name in side) for side in (own, rest, there)]
+    found = np.einsum(f"{sides[0]},{sides[1]}->{sides[2]}", one, other)
+    shape = dict(zip(there, np.shape(found), strict=True))
+    return np.asarray(found, np.float64).reshape([shape.get(name, 1) for name in kept])
