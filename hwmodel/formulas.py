@@ -203,7 +203,13 @@ def traffic_in(estimate: Estimate, symbols: dict[str, Any], counts: dict[str, An
 
 
 def steps_in(estimate: Estimate, symbols: dict[str, Any]) -> dict[str, Any]:
-    """Steps of units."""
+    """Steps of units.  Raises `ArchError` for those that are no polynomial in the densities."""
+    for name, unit in estimate.units.items():
+        if unit.drawn and unit.geometry is None:
+            raise ArchError(
+                f"no closed formula of the steps of {name}, {unit.unit.how}, in the densities\n"
+                "Charge each density, or use zs.sweep."
+            )
     return {
         name: total(counts_of(unit.geometry, symbols), "steps") if unit.geometry else unit.steps
         for name, unit in estimate.units.items()

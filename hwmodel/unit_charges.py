@@ -15,6 +15,7 @@ from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.evaluate import MOST_SCATTERED, Operand, sized
 from zeroskip.hwmodel.expected import geometry_of_lines
 from zeroskip.hwmodel.expected_operand import Expected
+from zeroskip.hwmodel.expected_scans import skip_ahead, two_finger
 from zeroskip.hwmodel.geometry import Geometry
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.pairs import Pair, fibers_of_pair, pair_of
@@ -34,7 +35,7 @@ class UnitCharge:
     cycles : steps over the rate of all units together, rounded up: shared evenly among them.  A
         mean is not rounded: that of what is rounded up is less than one cycle more.
     accounting : the lines that count them, or the name of the routine.
-    geometry : these lines as means, where any operand is drawn.
+    geometry : these lines as means, where any operand is drawn and each line is linear in its mask.
     """
 
     unit: Unit
@@ -44,8 +45,13 @@ class UnitCharge:
     geometry: Geometry | None = None
 
     @property
+    def drawn(self) -> bool:
+        """Whether steps are a mean."""
+        return isinstance(self.steps, float)
+
+    @property
     def cycles(self) -> float:
-        if self.geometry is not None:
+        if self.drawn:
             return self.steps / self.unit.rate
         top, bottom = self.unit.rate.as_integer_ratio()
         return -(-self.steps * bottom // top)
@@ -77,7 +83,7 @@ def charge_units(
 def check_linear(arch: Arch) -> None:
     """Refuse units whose steps are no sum over masks: of drawn operands they have no mean here."""
     for unit in arch.units:
-        if unit.kind == "merge" or unit.how in SCANS:
+        if unit.kind == "merge":
             raise TensorError(
                 f"{arch.name} has units of {unit.kind}, {unit.how}, whose steps go by the places "
                 "of entries: they are charged on real coordinates only, not on a Density\n"
@@ -86,9 +92,19 @@ def check_linear(arch: Arch) -> None:
 
 
 def _expected(arch: Arch, unit: Unit, pair: Pair, operands: Mapping[str, Operand]) -> UnitCharge:
-    """Means of the steps of a unit that looks at every entry, or at every position."""
+    """Means of the steps of a unit that intersects."""
     check_linear(arch)
     text = _intersection(unit, pair)
+    if unit.how in SCANS:
+        if pair.leader == pair.follower:
+            raise TensorError(
+                f"{unit}: {pair.leader} meets itself, and its places are not drawn apart\n"
+                "Draw an array, density.sample(rng), and charge that."
+            )
+        mean = two_finger if unit.how == "two-finger" else skip_ahead
+        by_row = mean(operands[pair.leader], operands[pair.follower])
+        scanned: Any = float(by_row.sum())
+        return UnitCharge(unit, scanned, by_row, text)
     masks = {}
     for name, tensor in (("stL", pair.leader), ("stF", pair.follower)):
         shape = operands[tensor].shape

@@ -9,7 +9,7 @@ import pytest
 from fiber_judges import intersected
 
 import zeroskip as zs
-from zeroskip.errors import TensorError
+from zeroskip.errors import ArchError, TensorError
 from zeroskip.hwmodel import Arch
 
 LINE = "Z[m,n] = A[m,k]*B[k,n]"
@@ -89,8 +89,6 @@ def test_steps_cost_energy_in_the_formula_too() -> None:
 @pytest.mark.parametrize(
     ("unit", "named"),
     [
-        ({"intersect": {"how": "two-finger"}}, "intersect, two-finger"),
-        ({"intersect": {"how": "skip-ahead"}}, "intersect, skip-ahead"),
         ({"merge": {"how": "tree", "radix": 4}}, "merge, tree"),
         ({"merge": {"how": "list"}}, "merge, list"),
     ],
@@ -99,3 +97,24 @@ def test_steps_that_go_by_places_are_refused_by_name(unit: Any, named: str) -> N
     given = {"A": zs.Density((12, 10), 0.3), "B": np.ones((10, 8))}
     with pytest.raises(TensorError, match=f"small has units of {named}, whose steps go by the"):
         zs.charge(LINE, design(**unit), **given)
+
+
+def test_steps_of_scans_have_no_formula() -> None:
+    given = {"A": zs.Density((12, 10), 0.3), "B": zs.Density((10, 8), 0.4)}
+    charge = zs.charge(LINE, design(intersect={"how": "two-finger", "rate": 2}), **given)
+    unit = charge.units["intersect"]
+    assert charge.energy["intersect"] == pytest.approx(2 * unit.steps)
+    assert unit.cycles == unit.steps / 2
+    assert unit.accounting.startswith("stepsLivestL[m,k] |= ")
+    with pytest.raises(ArchError, match="no closed formula of the steps of intersect, two-finger"):
+        charge.formula("energy_pj")
+    assert str(charge.formula("effectual")) == "960*d_A*d_B"
+
+
+def test_a_tensor_that_meets_itself_is_refused() -> None:
+    with pytest.raises(TensorError, match="A meets itself, and its places are not drawn apart"):
+        zs.charge(
+            "Z[m,n] = A[m,k]*A[k,n]",
+            design(intersect={"how": "skip-ahead"}),
+            A=zs.Density((9, 9), 0.3),
+        )
