@@ -93,6 +93,11 @@ class Arch:
         return self.levels[0]
 
     @property
+    def banked(self) -> bool:
+        """Whether products of vectors wait for banks of accumulators."""
+        return self.lanes is not None and self.lanes.banks is not None
+
+    @property
     def buffer(self) -> Level:
         """The innermost level outside the array."""
         return [level for level in self.levels if not level.instances][-1]

@@ -14,7 +14,7 @@ two of these are multiplied, those at borders and between strides for nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,7 +37,9 @@ from zeroskip.native.engine import evaluate
 
 if TYPE_CHECKING:
     from zeroskip.hwmodel.arch import Arch
+    from zeroskip.hwmodel.charge import Charge
     from zeroskip.hwmodel.policy import OperandPolicy
+    from zeroskip.hwmodel.sampled import Sampled
 
 Whole = NDArray[np.int64]
 
@@ -68,6 +70,24 @@ class CartesianCharge:
     @property
     def idle_lanes(self) -> int:
         return self.slots - self.products
+
+    def waiting_as(self, sampled: Sampled) -> CartesianCharge:
+        """The same where products wait for banks as they do for drawn operands; as it is without
+        banks."""
+        assert self.geometry is not None
+        if not sampled.charges[0].arch.banked:
+            return self
+
+        def vectors(charge: Charge) -> CartesianCharge:
+            assert charge.cartesian is not None
+            return charge.cartesian
+
+        return replace(
+            self,
+            turns=sampled.mean(lambda charge: vectors(charge).turns),
+            waiting=sampled.mean(lambda charge: vectors(charge).waiting).item(),
+            cycles=sampled.mean(lambda charge: vectors(charge).cycles).item(),
+        )
 
 
 def charge_cartesian(

@@ -33,7 +33,7 @@ from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.arch import arch as make_arch
 from zeroskip.hwmodel.charge import Charge
 from zeroskip.hwmodel.charging import charge
-from zeroskip.hwmodel.estimate import FIGURES, SURE, check_expected
+from zeroskip.hwmodel.estimate import FIGURES, SURE
 from zeroskip.hwmodel.expected_operand import Derived
 from zeroskip.hwmodel.expected_results import structural
 from zeroskip.hwmodel.formulas import formula_of_lines, function_of
@@ -224,8 +224,6 @@ def charge_cascade(
     for name, line in lines.items():
         fills[name] = _fills(line, held, zeros)
         zeros[name] = _check(line, design, fills[name], chosen.get(name))
-    if drawn:
-        check_expected(design)
     known: dict[str, Any] = {**held, **drawn, **_computed(spec, held, drawn, lines), **last}
     charges = {}
     for name, line in lines.items():

@@ -29,7 +29,7 @@ from zeroskip.hwmodel.costs import (
     work_per_pe_of,
 )
 from zeroskip.hwmodel.epochs import epochs_of
-from zeroskip.hwmodel.estimate import Estimate, check_expected, expected_counts
+from zeroskip.hwmodel.estimate import Estimate, expected_counts
 from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.evaluate import counts as evaluate_counts
 from zeroskip.hwmodel.expected import geometry_of
@@ -43,13 +43,14 @@ from zeroskip.hwmodel.given import (
     single,
 )
 from zeroskip.hwmodel.layer import LayerSpec
-from zeroskip.hwmodel.lined import is_lined, lined_traffic, structural_result
+from zeroskip.hwmodel.lined import is_lined, lined_moves, lined_traffic, structural_result
 from zeroskip.hwmodel.nest import Numbering
 from zeroskip.hwmodel.notes import assumptions_of
 from zeroskip.hwmodel.plan import total
 from zeroskip.hwmodel.planned import planned
 from zeroskip.hwmodel.queues import queued_cycles_of
 from zeroskip.hwmodel.rings import zero_of
+from zeroskip.hwmodel.sampled import Sampled, by_places, draws_of
 from zeroskip.hwmodel.traffic import (
     Counts,
     result_storage,
@@ -134,14 +135,20 @@ def _charge(
     plan = planned(spec, arch, operands, mapping, zero, effectual=counted, numberings=numberings)
     layer, schedule, policy, cascade = plan.layer, plan.schedule, plan.policy, plan.cascade
     expecting = any(isinstance(operand, Expected) for operand in operands.values())
-    if expecting:
-        check_expected(arch)
     geometry = geometry_of(cascade, operands) if expecting else None
     counts: Counts = (
         evaluate_counts(cascade, operands)
         if geometry is None
         else expected_counts(cascade, geometry, operands)
     )
+    sampled = None
+    if expecting and by_places(arch, layer, operands):
+        sampled = Sampled(
+            tuple(
+                _charge(spec, arch, real, mapping, _everything, None, zero, known)
+                for real in draws_of(operands)
+            )
+        )
     found = tuple(total(counts, plan.effectual) for plan in cascade.terms)
     ops, multiplications = classes_of(cascade, counts, effectual or found)
     target = layer.target.tensor
@@ -149,7 +156,7 @@ def _charge(
     plain = arch.format(target, "O", arch.off_chip.name) in ("U", "dense")
     lined = is_lined(arch)
     outcome: Operand | None
-    if lined and not plain:
+    if lined and not plain and not expecting:
         outcome = structural_result(layer, arch, operands)
     else:
         outcome = Operand(shape, None) if plain else None
@@ -165,7 +172,10 @@ def _charge(
         epochs = epochs_of(
             layer, arch, schedule, cascade, counts, traffic, wholes, written_of(stored)
         )
-    if lined:
+    if lined and sampled is not None:
+        keys = lined_moves(layer, arch, compressed=not plain)
+        traffic |= {(level, tensor): sampled.moves(level, tensor) for level, tensor in keys}
+    elif lined:
         held = None if plain else outcome
         traffic |= lined_traffic(layer, arch, schedule, operands, held, traffic)
     additions = sum(term.points for term in layer.additions)
@@ -173,20 +183,26 @@ def _charge(
     everything = traffic | {(arch.off_chip.name, c.label): c.moves for c in conversions}
     executed = ops["effectual"] + ops["ineffectual"] + ops["gated"]
     cartesian = charge_cartesian(arch, layer, schedule, operands, policy.terms[0], executed)
+    if cartesian is not None and sampled is not None and cartesian.geometry is not None:
+        cartesian = cartesian.waiting_as(sampled)
     cycles_of = compute_cycles_of if arch.queue is None else queued_cycles_of
-    compute: float = sum(cycles_of(arch, plan, counts) for plan in cascade.terms)
+    compute: float
+    if arch.queue is not None and sampled is not None:
+        compute = float(sampled.mean(lambda charge: charge.compute_cycles))
+    else:
+        compute = sum(cycles_of(arch, plan, counts) for plan in cascade.terms)
     multiplied = dict(multiplications)
     if cartesian is not None:
         compute = cartesian.cycles
         multiplied["ineffectual"] += cartesian.off_output
-    units = charge_units(arch, layer, operands)
+    units = charge_units(arch, layer, operands, sampled)
     steps = {name: unit.steps for name, unit in units.items()}
     busy, worked = cycles_of_points(cascade, counts)
     estimate = None
     if geometry is not None:
         estimate = Estimate(
             *(layer, arch, schedule, cascade, geometry, operands, outcome, known is not None),
-            *(units, cartesian),
+            *(units, cartesian, sampled),
         )
     return Charge(
         arch=arch,

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from zeroskip.errors import TensorError
 from zeroskip.formats.density import Density
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.cartesian import CartesianCharge
@@ -16,10 +15,12 @@ from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.expected_operand import Derived, Expected
 from zeroskip.hwmodel.geometry import Geometry
 from zeroskip.hwmodel.layer import Layer
+from zeroskip.hwmodel.lined import is_lined
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.plan import Accounting
+from zeroskip.hwmodel.sampled import Sampled, said_of
 from zeroskip.hwmodel.traffic import Counts
-from zeroskip.hwmodel.unit_charges import UnitCharge, check_linear
+from zeroskip.hwmodel.unit_charges import UnitCharge
 
 FIGURES = ("ops", "cycles", "energy_pj", "work_per_pe", "traffic", "capacity")
 SURE = ("exact", "exact in expectation", "bound", "approximate")
@@ -33,6 +34,7 @@ class Estimate:
     geometry : its counts over full operands; outcome : the result off chip.
     given : whether the result was given, and does not follow from the operands.
     units : steps of units; vectors : products of vectors, where the architecture has lanes.
+    sampled : charges of draws, where figures go by the order of places.
     """
 
     layer: Layer
@@ -45,6 +47,7 @@ class Estimate:
     given: bool
     units: Mapping[str, UnitCharge]
     vectors: CartesianCharge | None
+    sampled: Sampled | None
 
     @property
     def derived(self) -> tuple[str, ...]:
@@ -78,15 +81,20 @@ class Estimate:
         moved |= {flow.fetched for flow in flows if flow.fetched}
         most = {flow.most for flow in flows if flow.most}
         compressed = "approximate" if isinstance(self.outcome, Expected) else ""
-        traffic = self._worst(moved, compressed)
         limits = self.units or any(level.has_limit for level in self.arch.levels)
         compute = self._worst({p.cycles for p in terms})
-        if self.vectors is not None:
+        if self.vectors is not None or self.arch.queue is not None:
             compute = "approximate"
+        lined = "approximate" if self.sampled is not None and is_lined(self.arch) else ""
+        traffic = self._worst(moved, compressed, lined)
+        costs = self.arch.energy
+        stepped = any(u.drawn_by and costs.action(name) for name, u in self.units.items())
         return {
             "ops": self._worst(operations),
-            "cycles": self._worst(set(), compute, *([compressed, "bound"] if limits else [])),
-            "energy_pj": self._worst(operations | moved, compressed),
+            "cycles": self._worst(
+                set(), compute, *([compressed, lined, "bound"] if limits else [])
+            ),
+            "energy_pj": self._worst(operations | moved, traffic, "approximate" if stepped else ""),
             "work_per_pe": self._worst({p.of_pe for p in terms}),
             "traffic": traffic,
             "capacity": self._worst(most),
@@ -135,6 +143,9 @@ class Estimate:
             )
         if any(tag == "bound" for tag in self.geometry.tags.values()):
             found.append("some maxima are the largest of means: their own mean is no less")
+        if self.sampled is not None:
+            units = [name for name, unit in self.units.items() if unit.drawn_by is not None]
+            found += said_of(self.sampled, self.arch, units)
         found.append(
             "cycles: the largest of means of compute and levels: their own mean is no less"
         )
@@ -169,20 +180,3 @@ def expected_counts(
     idle = cascade.idle
     found: Any = geometry.counts(shares)
     return {name: np.zeros_like(x) if name in idle else x for name, x in found.items()}
-
-
-def check_expected(arch: Arch) -> None:
-    """Refuse what only real coordinates can tell."""
-    check_linear(arch)
-    parts = {
-        "banks of accumulators": arch.lanes is not None and arch.lanes.banks is not None,
-        "a queue": arch.queue is not None,
-        "lines": arch.off_chip.lines is not None,
-        "cache": any(level.cache is not None for level in arch.levels),
-    }
-    for name, there in parts.items():
-        if there:
-            raise TensorError(
-                f"{arch.name} has {name}, which are charged on real coordinates only, not on a "
-                "Density\nDraw arrays, density.sample(rng), and charge these."
-            )

@@ -157,13 +157,20 @@ def skip_ahead(one: Operand, other: Operand) -> Reals:
     return np.asarray(right[1] * _beside(one.stored, b), np.float64)
 
 
+def is_uniform(operand: Operand) -> bool:
+    """Whether each place is as likely as any other, or known."""
+    if not isinstance(operand, Expected):
+        return True
+    model = operand.density.model
+    return isinstance(model, Blocks) and model.counts.size == 1 and model.support is None
+
+
 def _uniform(operand: Expected, places: int) -> _Uniform:
     density = operand.density
-    model = density.model
-    if not (isinstance(model, Blocks) and model.counts.size == 1 and model.support is None):
+    if not is_uniform(operand):
         raise TensorError(
             f"skip-ahead: {density!r}: of a density, its steps are known of a uniform one only\n"
-            "Draw an array, density.sample(rng), or charge a two-finger unit: it takes no less."
+            "Draw an array, density.sample(rng)."
         )
     size, held = density.size, density.nnz
     return _Uniform(

@@ -25,6 +25,7 @@ from zeroskip.hwmodel.expected_results import structural
 from zeroskip.hwmodel.extents import Counted
 from zeroskip.hwmodel.geometry import Closed, Geometry
 from zeroskip.hwmodel.layer import WorkTerm
+from zeroskip.hwmodel.lined import is_lined
 from zeroskip.hwmodel.plan import total
 from zeroskip.hwmodel.traffic import Traffic, result_storage, traffic_of
 
@@ -188,6 +189,11 @@ def _figure(
 def traffic_in(estimate: Estimate, symbols: dict[str, Any], counts: dict[str, Any]) -> Traffic:
     """What moves, transposes among it."""
     layer, arch, outcome = estimate.layer, estimate.arch, estimate.outcome
+    if is_lined(arch):
+        raise ArchError(
+            f"no closed formula of what {arch.name} moves in lines, or through a cache, in the "
+            "densities\nCharge each density, or use zs.sweep."
+        )
     drawn = drawn_by(estimate, symbols)
     if isinstance(outcome, Expected):
         share = structural(layer, drawn, like=outcome.density).share

@@ -29,6 +29,19 @@ def structural_result(layer: Layer, arch: Arch, operands: Mapping[str, Operand])
     return Counted(shape, reached_by_row(*fibers_of_pair(pair, operands)))
 
 
+def lined_moves(layer: Layer, arch: Arch, *, compressed: bool) -> list[tuple[str, str]]:
+    """Levels and tensors whose moves `lined_traffic` says.
+
+    compressed : whether the result is.
+    """
+    off_chip, buffer = arch.off_chip, arch.buffer
+    pair = pair_of(layer, f"levels.{(off_chip if off_chip.lines else buffer).name}")
+    found = [(off_chip.name, pair.leader), (off_chip.name, pair.follower)]
+    if buffer.cache is not None:
+        found.append((buffer.name, pair.follower))
+    return [*found, *([(off_chip.name, layer.target.tensor)] if compressed else [])]
+
+
 def lined_traffic(
     layer: Layer,
     arch: Arch,

@@ -90,9 +90,10 @@ def cycles_function(charge: Charge, figure: str) -> Callable[..., Any]:
             f"function({figure!r}): this design overlaps epochs, and their time at many densities "
             "is in no table\nCharge each density, or use zs.sweep."
         )
-    if estimate.vectors is not None:
+    if estimate.vectors is not None or estimate.arch.queue is not None:
+        what = "lanes" if estimate.vectors is not None else "queues"
         raise ArchError(
-            f"function({figure!r}): {estimate.arch.name} has lanes, and their turns at many "
+            f"function({figure!r}): {estimate.arch.name} has {what}, and their cycles at many "
             "densities are in no table\nCharge each density, or use zs.sweep."
         )
     check_tiles(estimate, figure)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zeroskip.errors import ArchError, TensorError
+from zeroskip.errors import ArchError
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.evaluate import MOST_SCATTERED, Operand, sized
 from zeroskip.hwmodel.expected import geometry_of_lines
 from zeroskip.hwmodel.expected_operand import Expected
-from zeroskip.hwmodel.expected_scans import skip_ahead, two_finger
+from zeroskip.hwmodel.expected_scans import is_uniform, skip_ahead, two_finger
 from zeroskip.hwmodel.geometry import Geometry
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.pairs import Pair, fibers_of_pair, pair_of
@@ -23,6 +23,9 @@ from zeroskip.hwmodel.plan import Mask
 from zeroskip.hwmodel.unit_section import Unit
 from zeroskip.hwmodel.units import SCANS, Access, intersection, merge_list, merge_tree
 from zeroskip.native.engine import evaluate
+
+if TYPE_CHECKING:
+    from zeroskip.hwmodel.sampled import Sampled
 
 Whole = NDArray[np.int64]
 Counts = NDArray[Any]
@@ -36,6 +39,7 @@ class UnitCharge:
         mean is not rounded: that of what is rounded up is less than one cycle more.
     accounting : the lines that count them, or the name of the routine.
     geometry : these lines as means, where any operand is drawn and each line is linear in its mask.
+    drawn_by : the draws whose mean steps are, where they have no other.
     """
 
     unit: Unit
@@ -43,6 +47,7 @@ class UnitCharge:
     by_row: Counts
     accounting: str
     geometry: Geometry | None = None
+    drawn_by: Sampled | None = None
 
     @property
     def drawn(self) -> bool:
@@ -58,49 +63,57 @@ class UnitCharge:
 
 
 def charge_units(
-    arch: Arch, layer: Layer, operands: Mapping[str, Operand]
+    arch: Arch, layer: Layer, operands: Mapping[str, Operand], sampled: Sampled | None = None
 ) -> dict[str, UnitCharge]:
     """Of every unit of an architecture.
+
+    sampled : charges of drawn operands, for units that have no other mean.
 
     Raises
     ------
     ArchError
         For a layer that is no product of two matrices.
-    TensorError
-        For a unit whose steps are no sum over masks, where an operand is drawn.
     """
     found: dict[str, UnitCharge] = {}
     for unit in arch.units:
         pair = pair_of(layer, f"units.{unit.kind}", unit.rank)
         if any(isinstance(operands[n], Expected) for n in (pair.leader, pair.follower)):
-            found[unit.kind] = _expected(arch, unit, pair, operands)
+            if has_mean(unit, layer, operands):
+                found[unit.kind] = _expected(unit, pair, operands)
+            else:
+                assert sampled is not None
+                found[unit.kind] = _sampled(unit, sampled)
             continue
         by_row, text = (_intersected if unit.kind == "intersect" else _merged)(unit, pair, operands)
         found[unit.kind] = UnitCharge(unit, int(by_row.sum()), by_row, text)
     return found
 
 
-def check_linear(arch: Arch) -> None:
-    """Refuse units whose steps are no sum over masks: of drawn operands they have no mean here."""
-    for unit in arch.units:
-        if unit.kind == "merge":
-            raise TensorError(
-                f"{arch.name} has units of {unit.kind}, {unit.how}, whose steps go by the places "
-                "of entries: they are charged on real coordinates only, not on a Density\n"
-                "Draw arrays, density.sample(rng), and charge these."
-            )
+def has_mean(unit: Unit, layer: Layer, operands: Mapping[str, Operand]) -> bool:
+    """Whether steps have a mean without drawing operands: not those of mergers, nor of skip-ahead
+    where a density is not uniform."""
+    if unit.kind == "merge":
+        return False
+    pair = pair_of(layer, f"units.{unit.kind}", unit.rank)
+    given = (operands[pair.leader], operands[pair.follower])
+    return unit.how not in SCANS or (
+        pair.leader != pair.follower
+        and (unit.how == "two-finger" or all(is_uniform(x) for x in given))
+    )
 
 
-def _expected(arch: Arch, unit: Unit, pair: Pair, operands: Mapping[str, Operand]) -> UnitCharge:
+def _sampled(unit: Unit, sampled: Sampled) -> UnitCharge:
+    """Mean steps over draws."""
+    by_row = sampled.mean(lambda charge: charge.units[unit.kind].by_row)
+    steps: Any = float(by_row.sum())
+    text = sampled.charges[0].units[unit.kind].accounting
+    return UnitCharge(unit, steps, by_row, text, drawn_by=sampled)
+
+
+def _expected(unit: Unit, pair: Pair, operands: Mapping[str, Operand]) -> UnitCharge:
     """Means of the steps of a unit that intersects."""
-    check_linear(arch)
     text = _intersection(unit, pair)
     if unit.how in SCANS:
-        if pair.leader == pair.follower:
-            raise TensorError(
-                f"{unit}: {pair.leader} meets itself, and its places are not drawn apart\n"
-                "Draw an array, density.sample(rng), and charge that."
-            )
         mean = two_finger if unit.how == "two-finger" else skip_ahead
         by_row = mean(operands[pair.leader], operands[pair.follower])
         scanned: Any = float(by_row.sum())

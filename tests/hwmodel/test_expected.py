@@ -10,6 +10,7 @@ from zeroskip.errors import ArchError, EinsumError, TensorError
 from zeroskip.hwmodel import evaluate, order_statistics
 from zeroskip.hwmodel.expected import geometry_of
 from zeroskip.hwmodel.expected_operand import Expected
+from zeroskip.hwmodel.sampled import draws_of
 
 CONV = "O[n,m,p,q] = I[n,c,p+r,q+s]*F[m,c,r,s]"
 CASES = {
@@ -159,8 +160,9 @@ def test_assumptions_say_what_was_taken_for_granted():
 
 def test_what_a_density_cannot_tell_is_refused():
     given = {"A": zs.Density((8, 8), 0.5), "B": zs.Density((8, 8), 0.5)}
-    with pytest.raises(TensorError, match="gamma has units of merge, tree, whose steps go by"):
-        zs.charge("Z[m,n] = A[m,k]*B[k,n]", "gamma", **given)
+    huge = {"A": zs.Density((9000, 9000), 0.5), "B": given["B"]}
+    with pytest.raises(TensorError, match="A, B: this design goes by the order of places, and its"):
+        draws_of({name: Expected(density) for name, density in huge.items()})
     swept = zs.Density((8, 8), [0.1, 0.5])
     with pytest.raises(TensorError, match="A is a sweep over 2 densities, and a charge has one"):
         zs.charge("Z[m,n] = A[m,k]*B[k,n]", "scnn", A=swept, B=given["B"])

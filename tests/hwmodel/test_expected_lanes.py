@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import zeroskip as zs
-from zeroskip.errors import ArchError, TensorError
+from zeroskip.errors import ArchError
 
 CONV = "O[n,m,p,q] = I[n,c,p+r,q+s]*F[m,c,r,s]"
 UNEVEN = np.random.default_rng(4).random((1, 6, 9, 8)) < np.linspace(0.1, 0.8, 6)[:, None, None]
@@ -111,16 +111,8 @@ def test_products_off_the_output_are_in_the_formula() -> None:
     at = {f"d_{n}": d.model.share for n, d in given.items()}
     assert float(charge.formula("energy_pj").subs(at)) == pytest.approx(charge.energy_pj, rel=1e-6)
     with pytest.raises(
-        ArchError, match=r"function\('cycles'\): vectors has lanes, and their turns"
+        ArchError, match=r"function\('cycles'\): vectors has lanes, and their cycles"
     ):
         charge.function("cycles")
     with pytest.raises(ArchError, match="its lanes of this charge hold for these extents"):
         charge.formula("energy_pj", extents=True)
-
-
-def test_banks_go_by_places_and_are_refused() -> None:
-    given = {"I": zs.Density((1, 6, 9, 8), 0.3), "F": zs.Density((5, 6, 3, 3), 0.4)}
-    with pytest.raises(
-        TensorError, match="vectors has banks of accumulators, which are charged on"
-    ):
-        zs.charge(zs.layer(CONV, pad=1), design(lanes={"I": 2, "F": 3, "banks": 5}), **given)

@@ -9,7 +9,7 @@ import pytest
 from fiber_judges import intersected
 
 import zeroskip as zs
-from zeroskip.errors import ArchError, TensorError
+from zeroskip.errors import ArchError
 from zeroskip.hwmodel import Arch
 
 LINE = "Z[m,n] = A[m,k]*B[k,n]"
@@ -86,19 +86,6 @@ def test_steps_cost_energy_in_the_formula_too() -> None:
     assert charge.cycles == max(charge.compute_cycles, charge.units["intersect"].cycles)
 
 
-@pytest.mark.parametrize(
-    ("unit", "named"),
-    [
-        ({"merge": {"how": "tree", "radix": 4}}, "merge, tree"),
-        ({"merge": {"how": "list"}}, "merge, list"),
-    ],
-)
-def test_steps_that_go_by_places_are_refused_by_name(unit: Any, named: str) -> None:
-    given = {"A": zs.Density((12, 10), 0.3), "B": np.ones((10, 8))}
-    with pytest.raises(TensorError, match=f"small has units of {named}, whose steps go by the"):
-        zs.charge(LINE, design(**unit), **given)
-
-
 def test_steps_of_scans_have_no_formula() -> None:
     given = {"A": zs.Density((12, 10), 0.3), "B": zs.Density((10, 8), 0.4)}
     charge = zs.charge(LINE, design(intersect={"how": "two-finger", "rate": 2}), **given)
@@ -109,12 +96,3 @@ def test_steps_of_scans_have_no_formula() -> None:
     with pytest.raises(ArchError, match="no closed formula of the steps of intersect, two-finger"):
         charge.formula("energy_pj")
     assert str(charge.formula("effectual")) == "960*d_A*d_B"
-
-
-def test_a_tensor_that_meets_itself_is_refused() -> None:
-    with pytest.raises(TensorError, match="A meets itself, and its places are not drawn apart"):
-        zs.charge(
-            "Z[m,n] = A[m,k]*A[k,n]",
-            design(intersect={"how": "skip-ahead"}),
-            A=zs.Density((9, 9), 0.3),
-        )
