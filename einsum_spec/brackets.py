@@ -39,7 +39,7 @@ def comparison(
         return Compare(op, left, right, span)
     sides: list[Expr | Affine] = [left, right]
     polynomials = [_polynomial(left), _polynomial(right)]
-    held = [p is not None and bool(_names(p) & names.variables) for p in polynomials]
+    held = [p is not None and bool(nm.names_of(p) & names.variables) for p in polynomials]
     for i, polynomial in enumerate(polynomials):
         if polynomial is not None and (held[i] or held[1 - i]):
             side = sides[i]
@@ -54,15 +54,6 @@ def comparison(
                     hint="Compare sums of index variables times integers or named constants.",
                 ) from None
     return Compare(op, sides[0], sides[1], span)
-
-
-def _names(polynomial: nm.Polynomial) -> set[str]:
-    found: set[str] = set()
-    for names, floor in polynomial:
-        found.update(names)
-        if floor is not None:
-            found |= _names(dict(floor.inner))
-    return found
 
 
 def _polynomial(expr: Expr) -> nm.Polynomial | None:

@@ -16,6 +16,7 @@ class Cursor:
     ) -> None:
         self.text, self.tokens, self.evidence, self.names = text, tokens, evidence, names
         self.place, self.depth = 0, 0
+        self.inside: list[str] = []  # names of the subscript that is being read
 
     # ---- tokens -------------------------------------------------------------------------
 
@@ -93,19 +94,27 @@ class Cursor:
         return tuple(found)
 
     def subscript(self) -> Affine:
-        start = self.token
+        start, outside = self.token, self.inside
+        self.inside = []
         try:
             polynomial = self.index_sum()
             self.evidence.polynomials.append(polynomial)
             if self.names is None:
                 return Affine(())
-            return self.names.affine(polynomial, self.span(start))
+            found = self.names.affine(polynomial, self.span(start))
+            left = nm.names_of(polynomial)
+            for name in self.inside:
+                if name not in self.names.constants and name not in left:
+                    raise nm.cancelled(name, found, self.text)
+            return found
         except nm.NotAffineError as error:
             raise self.error(
                 str(error),
                 [(start.start, self.tokens[max(self.place - 1, 0)].end)],
                 "A subscript is a sum of index variables times integers or named constants.",
             ) from None
+        finally:
+            self.inside = outside
 
     def index_sum(self) -> nm.Polynomial:
         terms = [(1, self.index_product())]
@@ -162,6 +171,7 @@ class Cursor:
             if self.at("["):
                 return self.gather(token)
             self.evidence.saw(token.text, token.span)
+            self.inside.append(token.text)
             return nm.identifier(token.text)
         raise self.error(f"expected a subscript, found {self.found()}")
 
@@ -180,6 +190,7 @@ class Cursor:
         text = "".join(self.text[start:end].split())
         self.evidence.ranks.add(text)
         self.evidence.saw(text, (start, end))
+        self.inside.append(text)
         if self.names is not None:
             self.names.gathered[text] = Access(name.text, parts, (start, end))
         return nm.identifier(text)

@@ -16,6 +16,7 @@ from dataclasses import replace
 from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.form import Form, Term, summed
 from zeroskip.einsum_spec.functions import POINTWISE, REDUCTIONS
+from zeroskip.einsum_spec.names import cancelled
 from zeroskip.einsum_spec.ordering import canonical_order
 from zeroskip.einsum_spec.subscripts import fold
 from zeroskip.einsum_spec.targets import check_target
@@ -36,7 +37,7 @@ from zeroskip.einsum_spec.tree import (
     Scalar,
     Statement,
 )
-from zeroskip.einsum_spec.walk import accesses, free, map_subscripts
+from zeroskip.einsum_spec.walk import accesses, free, map_subscripts, variables
 from zeroskip.errors import EinsumError
 
 Consts = Mapping[str, int | float]
@@ -85,15 +86,23 @@ class _Elaboration:
         self.consts, self.text = consts, text
         self.target = self.folded(statement.target)
         self.reduction = statement.reduction
-        value = map_subscripts(statement.value, lambda part: fold(part, consts, text))
-        self.value: Expr = value
+        self.value: Expr = map_subscripts(statement.value, self.part)
         self.outer = free(self.target)
         self.covered: frozenset[str] | set[str] = frozenset()  # by explicit sums around
         self.everything = self.reduction is not None  # op= covers every rank of the right side
 
     def folded(self, access: Access) -> Access:
-        parts = tuple(fold(part, self.consts, self.text) for part in access.subscripts)
+        parts = tuple(map(self.part, access.subscripts))
         return Access(access.tensor, parts, access.span)
+
+    def part(self, written: Affine) -> Affine:
+        """A subscript in its normal form; refuses one that an index variable drops out of."""
+        made = fold(written, self.consts, self.text)
+        left = set(variables(made))
+        for name in variables(written):
+            if name not in left:
+                raise cancelled(name, made, self.text)
+        return made
 
     def error(self, message: str, at: Expr | Access, hint: str | None = None) -> EinsumError:
         return EinsumError(message, text=self.text, spans=[at.span] if at.span else [], hint=hint)

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import prod
 
+from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.tokens import MAX_INTEGER
 from zeroskip.einsum_spec.tree import Access, Affine, Floor, Gather, Monomial, Span, Var
 from zeroskip.errors import EinsumError
@@ -59,6 +60,16 @@ def sum_up(signed: Iterable[tuple[int, Polynomial]]) -> Polynomial:
             if abs(total[key]) > MAX_INTEGER:
                 raise NotAffineError("a subscript has a number above 2**62")
     return {key: value for key, value in total.items() if value}
+
+
+def names_of(polynomial: Polynomial) -> set[str]:
+    """Its identifiers, those inside floors included, divisors not."""
+    found: set[str] = set()
+    for names, floor in polynomial:
+        found.update(names)
+        if floor is not None:
+            found |= names_of(dict(floor.inner))
+    return found
 
 
 def times(a: Polynomial, b: Polynomial) -> Polynomial:
@@ -236,6 +247,18 @@ class Names:
             terms[atom] = Monomial(value, factors)
         offset.sort(key=lambda m: (not m.names, m.names))
         return Affine(tuple((m, atom) for atom, m in terms.items()), tuple(offset), span)
+
+
+def cancelled(name: str, left: Affine, text: str | None) -> EinsumError:
+    """The error of a subscript that an index variable drops out of: it would be no rank there, and
+    a sum over it none.  left : the subscript without it."""
+    rest = deparse(left)
+    return EinsumError(
+        f"{name} cancels in a subscript that is {rest} at every {name}",
+        text=text,
+        spans=[left.span] if left.span else [],
+        hint=f"Write {rest}, or give the other {name} a name of its own.",
+    )
 
 
 def _show(atom: Var | Floor | Gather) -> str:

@@ -57,7 +57,8 @@ class Density:
     width : int
         Of a band: diagonals on either side of the main one.
     axis : int, optional
-        Of groups G:H; the last one by default.
+        Of groups G:H; by default the last that whole groups fill, so that filters of 3 x 3 have
+        them along their channels.
 
     Examples
     --------
@@ -67,8 +68,8 @@ class Density:
     [0.25, 0.5]
     >>> Density((2, 8), structure="2:4")
     Density((2, 8), 0.5, structure='2:4')
-    >>> Density((64, 64, 3, 3), structure="2:4", axis=1).nnz
-    18432
+    >>> Density((64, 64, 3, 3), structure="2:4")
+    Density((64, 64, 3, 3), 0.5, structure='2:4', axis=1)
     >>> Density((4, 64), structure="3:4 2:4").density
     0.375
     >>> Density((6, 6), structure="banded", width=1).nnz
@@ -107,8 +108,9 @@ class Density:
                 'Write structure="banded", or leave the width out.'
             )
         elif structure is not None:
-            axis = axis_of(axis, extents)
-            share = prod(g / h for g, h in levels_of(structure, extents, axis))
+            levels = levels_of(structure)
+            axis = axis_of(axis, levels, structure, extents)
+            share = prod(g / h for g, h in levels)
         if density is None:
             if share is None:
                 raise TensorError("a Density without a structure needs its density, 0 .. 1")
@@ -355,7 +357,7 @@ def _model(
     if structure is None or not prod(shape):
         return Blocks(shape, nonzeros)
     along = cast(int, axis)
-    return Nested(shape, levels_of(structure, shape, along), along)
+    return Nested(shape, levels_of(structure), along)
 
 
 def _nonzeros(x: Any) -> Array:

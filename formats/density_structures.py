@@ -30,21 +30,8 @@ def full_band(shape: tuple[int, ...], width: int | None) -> float:
     return float(held.mean()) if held.size else 0.0
 
 
-def axis_of(axis: int | None, shape: tuple[int, ...]) -> int:
-    """The axis of groups, the last by default; refuses one that is not there."""
-    if axis is None:
-        return len(shape) - 1
-    whole = isinstance(axis, int | np.integer) and not isinstance(axis, bool)
-    if not whole or not 0 <= axis < len(shape):
-        raise TensorError(
-            f"axis: expected one of 0 .. {len(shape) - 1} of shape {shape}, found {axis!r}"
-        )
-    return int(axis)
-
-
-def levels_of(structure: str, shape: tuple[int, ...], axis: int) -> tuple[tuple[int, int], ...]:
-    """(G, H) of each level of ``"4:8 2:4"``, outermost first; refuses what does not fit the
-    axis."""
+def levels_of(structure: str) -> tuple[tuple[int, int], ...]:
+    """(G, H) of each level of ``"4:8 2:4"``, outermost first."""
     pairs = [text.partition(":") for text in str(structure).split()]
     digits = [part for g, _, h in pairs for part in (g, h)]
     if not pairs or not all(part.isascii() and part.isdigit() for part in digits):
@@ -55,17 +42,29 @@ def levels_of(structure: str, shape: tuple[int, ...], axis: int) -> tuple[tuple[
     levels = tuple((int(g), int(h)) for g, _, h in pairs)
     if not all(0 < g <= h for g, h in levels):
         raise TensorError(f"structure {structure!r}: expected 0 < G <= H")
-    span = prod(h for _, h in levels)
-    if not shape:
-        raise TensorError(
-            f"structure {structure!r} needs a last axis of a multiple of {span}; found no axis"
-        )
-    if shape[axis] % span:
-        which = "a last axis" if axis == len(shape) - 1 else f"an axis {axis}"
-        fit = [k for k, n in enumerate(shape) if n % span == 0]
-        raise TensorError(
-            f"structure {structure!r} needs {which} of a multiple of {span}; found extent "
-            f"{shape[axis]}\n"
-            + (f"Groups fit axis {fit[0]}: axis={fit[0]}." if fit else "No axis is of such.")
-        )
     return levels
+
+
+def axis_of(
+    axis: int | None, levels: tuple[tuple[int, int], ...], structure: object, shape: tuple[int, ...]
+) -> int:
+    """The axis of groups: by default the last that whole groups fill; refuses one that they do not
+    fill, or that is not there."""
+    span = prod(h for _, h in levels)
+    needs = f"structure {structure!r} needs an axis of a multiple of {span}"
+    fit = [k for k, n in enumerate(shape) if n % span == 0]
+    if axis is None:
+        if not fit:
+            raise TensorError(f"{needs}; found {f'shape {shape}' if shape else 'no axis'}")
+        return fit[-1]
+    whole = isinstance(axis, int | np.integer) and not isinstance(axis, bool)
+    if not whole or not 0 <= axis < len(shape):
+        raise TensorError(
+            f"axis: expected one of 0 .. {len(shape) - 1} of shape {shape}, found {axis!r}"
+        )
+    if axis not in fit:
+        raise TensorError(
+            f"{needs}; found extent {shape[axis]} of axis {axis}\n"
+            + (f"Groups fit axis {fit[-1]}: axis={fit[-1]}." if fit else "No axis is of such.")
+        )
+    return int(axis)

@@ -14,6 +14,7 @@ from math import prod
 from typing import Any
 
 from zeroskip.hwmodel import mapping as maps
+from zeroskip.hwmodel.by_name import ByName
 from zeroskip.hwmodel.capacity import Capacity
 from zeroskip.hwmodel.cartesian import CartesianCharge
 from zeroskip.hwmodel.epochs import Epochs
@@ -166,7 +167,8 @@ class Charge(Totals):
     def tags(self) -> dict[str, str]:
         """Figure -> how sure it is: ``exact`` everywhere, where operands are real; else ``exact in
         expectation``, ``approximate`` (a maximum) or ``bound`` (the mean is no less)."""
-        return dict.fromkeys(FIGURES, "exact") if self.estimate is None else self.estimate.tags
+        known = self.estimate
+        return ByName("tags", dict.fromkeys(FIGURES, "exact") if known is None else known.tags)
 
     def formula(self, figure: str, *, extents: bool = False) -> Any:
         """A figure as a SymPy expression in the densities, ``d_I`` of operand I.

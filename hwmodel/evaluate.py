@@ -6,7 +6,6 @@ is remembered depends on text and extents alone, never on an operand.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -22,6 +21,7 @@ from zeroskip.einsum_spec.spec import Spec, make_spec
 from zeroskip.formats.tensor import Tensor
 from zeroskip.hwmodel.fibers import Fibers, Whole, fibers_of
 from zeroskip.hwmodel.plan import Accounting, Mask
+from zeroskip.hwmodel.sides import by_sides
 from zeroskip.native.engine import evaluate
 
 Bits = NDArray[np.bool_]
@@ -190,29 +190,6 @@ def sized(
     used: dict[str, Any] = {rank: n for rank, n in sizes if rank in parsed.names}
     used.update(shapes)
     return replace(parsed.factored, sizes=used, _solved={})
-
-
-@lru_cache(maxsize=512)
-def by_sides(text: str, boxes: tuple[str, ...]) -> tuple[str, dict[str, tuple[str, int]]]:
-    """An accounting in which each mask of a whole box is the product of its sides.
-
-    ``held += inA[m,k]`` becomes ``held += inA0[m]*inA1[k]``, which takes M + K places in place of
-    M * K.  Also the sides that it reads: the mask and the axis of each.
-    """
-    sides: dict[str, tuple[str, int]] = {}
-    read = set(re.findall(r"\w+", text))
-    for box in boxes:
-
-        def product(found: re.Match[str], box: str = box) -> str:
-            subscripts = found[1].split(",")
-            names = [f"{box}{axis}" for axis in range(len(subscripts))]
-            while not read.isdisjoint(names):  # a tensor A0 beside A
-                names = [name + "_" for name in names]
-            sides.update((name, (box, axis)) for axis, name in enumerate(names))
-            return "*".join(map("{}[{}]".format, names, subscripts))
-
-        text = re.sub(rf"\b{box}\[([^\[\]]+)\]", product, text)
-    return text, sides
 
 
 def counts(accounting: Accounting, operands: Mapping[str, Operand]) -> dict[str, NDArray[np.int64]]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from zeroskip.checks import kind_of, number_of, whole_of
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.energy_tables import Action, EnergyTable
 
@@ -33,7 +34,7 @@ def scaled(
     Raises
     ------
     ArchError
-        Where the table does not say what its numbers are of.
+        Where the table does not say what its numbers are of, and for what is no table or number.
 
     Examples
     --------
@@ -42,6 +43,15 @@ def scaled(
     >>> round(smaller.action("multiply").pj, 4)          # 1.1 pJ of 16 bits, by 1/2 and by 1/4
     0.1375
     """
+    kind_of(
+        "scaled", table, EnergyTable, 'Write scaled(energy_table("horowitz-45nm"), ...).', ArchError
+    )
+    for name, given in (("node_nm", node_nm), ("volts", volts)):
+        if given is not None:
+            number_of(name, given, "a number above 0", above=0, error=ArchError)
+    for name, bits in (("multiply_bits", multiply_bits), ("add_bits", add_bits)):
+        if bits is not None:
+            whole_of(name, bits, 1, ArchError)
     energy, area, by = 1.0, 1.0, []
     if node_nm is not None:
         if table.node_nm is None:

@@ -14,6 +14,7 @@ from zeroskip.checks import is_one_of
 from zeroskip.errors import TensorError
 from zeroskip.hwmodel.accuracy import Accuracy
 from zeroskip.hwmodel.arch import Arch
+from zeroskip.hwmodel.by_name import ByName
 from zeroskip.hwmodel.conversion import Conversion
 from zeroskip.hwmodel.measured import metrics_of
 from zeroskip.hwmodel.metrics import Metrics
@@ -43,6 +44,10 @@ class Totals(ABC):
     energy: dict[str, float]
     assumptions: tuple[str, ...]
     missing: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for name in ("ops", "multiplications", "bandwidth_cycles", "energy"):
+            object.__setattr__(self, name, ByName(name, getattr(self, name)))
 
     @property
     @abstractmethod

@@ -14,7 +14,9 @@ from zeroskip.errors import ArchError, ZeroskipError
 from zeroskip.hwmodel import Metrics
 from zeroskip.hwmodel.accuracy import checked
 from zeroskip.hwmodel.cost_of_scale import cost_of_scale
+from zeroskip.hwmodel.energy_sources import energy_table
 from zeroskip.hwmodel.roofline import intensity
+from zeroskip.hwmodel.scaling import scaled
 from zeroskip.hwmodel.viability import Needs, viability
 
 A, x = np.eye(4, dtype=np.float32), np.ones(4, np.float32)
@@ -72,12 +74,40 @@ CALLS: dict[str, Callable[[Any], object]] = {
     "tensor": lambda given: CHARGE.at("DRAM", given),
     "level of all": CHARGE.level,
     "figure": EXPECTED.formula,
+    "class of operations": lambda given: CHARGE.ops[given],
+    "component of energy": lambda given: CHARGE.energy[given],
+    "level of cycles": lambda given: CHARGE.bandwidth_cycles[given],
+    "figure of a tag": lambda given: EXPECTED.tags[given],
+    "table": lambda given: scaled(given, node_nm=28),
+    "node": lambda given: scaled(energy_table("horowitz-45nm"), node_nm=given),
+    "volts": lambda given: scaled(energy_table("horowitz-45nm"), volts=given),
+    "multiply_bits": lambda given: scaled(energy_table("horowitz-45nm"), multiply_bits=given),
     "column": lambda given: zs.storage(A, "CSR")[given],
     "column of a plot": lambda given: zs.storage(A, "CSR").plot(x=given),
     "axes": TENSOR.transpose,
     "activation": lambda given: zs.layers.conv2d(activation=given),
     "form": lambda given: zs.layers.conv_transpose2d(form=given),
     "accuracy": checked,
+    **{
+        f"{flag} of {make.__name__}": lambda given, make=make, flag=flag: make(**{flag: given})
+        for make, flag in (
+            (zs.layers.conv2d, "bias"),
+            (zs.layers.conv_transpose2d, "bias"),
+            (zs.layers.lstm_cell, "bias"),
+            (zs.layers.squeeze_excite, "bias"),
+            (zs.layers.fold_bias, "bias"),
+            (zs.layers.scaled_dot_product_attention, "causal"),
+            (zs.layers.scaled_dot_product_attention, "mask"),
+            (zs.layers.batch_norm, "affine"),
+            (zs.layers.batch_norm, "training"),
+            (zs.layers.batch_variance, "unbiased"),
+            (zs.layers.layer_norm, "affine"),
+        )
+    },
+    "ceil_mode": lambda given: zs.layers.max_pool2d(2, ceil_mode=given),
+    "count_include_pad": lambda given: zs.layers.avg_pool2d(2, count_include_pad=given),
+    "bias of heads": lambda given: zs.layers.multi_head_attention(8, 2, bias=given),
+    "causal of heads": lambda given: zs.layers.multi_head_attention(8, 2, causal=given),
     "metrics": lambda given: viability(given, Needs(most_latency_s=1)),
     "needs": lambda given: viability(METRICS, given),
     "metrics at scale": lambda given: cost_of_scale(given, images=3),
@@ -129,6 +159,23 @@ def test_nonsense_is_taken_or_refused_by_name(call: Callable[[Any], object]) -> 
         (
             lambda: zs.arch("eyeriss", energy=3),  # type: ignore[arg-type]
             "energy: expected the path of a file, found 3",
+        ),
+        (
+            lambda: CHARGE.ops["zz"],
+            "ops: expected one of effectual, gated, skipped, never_fetched, ineffectual, dense, "
+            "found 'zz'",
+        ),
+        (
+            lambda: scaled(3, node_nm=28),  # type: ignore[arg-type]
+            'scaled: expected a EnergyTable, found 3\nTake energy_table("horowitz-45nm").',
+        ),
+        (
+            lambda: scaled(energy_table("horowitz-45nm"), node_nm=float("nan")),
+            "node_nm: expected a number above 0, found nan",
+        ),
+        (
+            lambda: zs.layers.conv2d(bias=np.ones(2)),  # type: ignore[arg-type]
+            "bias: expected True or False, found array([1., 1.])",
         ),
         (
             lambda: zs.bench(LAYER, A=A, x=x, bound=3),  # type: ignore[arg-type]

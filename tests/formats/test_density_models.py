@@ -169,7 +169,7 @@ def test_groups_lie_along_the_axis_that_is_named():
         (lambda: Density((6, 6), -0.1), "the density is -0.1; expected a share of the elements"),
         (
             lambda: Density((4, 12), structure="1:2 2:4"),
-            "structure '1:2 2:4' needs a last axis of a multiple of 8; found extent 12",
+            "structure '1:2 2:4' needs an axis of a multiple of 8; found shape (4, 12)",
         ),
         (
             lambda: Density((4, 8), structure="1:2, 2:4"),
@@ -180,16 +180,16 @@ def test_groups_lie_along_the_axis_that_is_named():
             "written 'G:H', such as '2:4'; found 'profile'",
         ),
         (
-            lambda: Density((64, 64, 3, 3), structure="2:4"),
-            "needs a last axis of a multiple of 4; found extent 3\nGroups fit axis 0: axis=0.",
+            lambda: Density((64, 64, 3, 3), structure="2:4", axis=3),
+            "multiple of 4; found extent 3 of axis 3\nGroups fit axis 1: axis=1.",
         ),
         (
             lambda: Density((4, 6), structure="2:4", axis=1),
-            "needs a last axis of a multiple of 4; found extent 6\nGroups fit axis 0",
+            "needs an axis of a multiple of 4; found extent 6 of axis 1\nGroups fit axis 0",
         ),
         (
             lambda: Density((6, 3, 5), structure="2:4", axis=1),
-            "needs an axis 1 of a multiple of 4; found extent 3\nNo axis is of such.",
+            "needs an axis of a multiple of 4; found extent 3 of axis 1\nNo axis is of such.",
         ),
         (
             lambda: Density((4, 4), structure="2:4", axis=2),
@@ -223,3 +223,22 @@ def test_what_is_no_structure(call, message):
     with pytest.raises(TensorError) as caught:
         call()
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("shape", "structure", "axis"),
+    [
+        ((64, 64, 3, 3), "2:4", 1),
+        ((8, 16), "2:4", 1),
+        ((8, 6), "2:4", 0),
+        ((4, 8, 4), "1:2 2:4", 1),
+        ((16, 3, 4, 4), "2:4", 3),
+    ],
+)
+def test_groups_lie_along_the_last_axis_that_they_fill(shape, structure, axis):
+    found = Density(shape, structure=structure)
+    assert found == Density(shape, structure=structure, axis=axis)
+    assert found.axis == axis
+    assert eval(repr(found)) == found
+    groups = np.moveaxis(found.sample(0).astype(bool), axis, -1).reshape(-1, 4)
+    assert set(groups.sum(1)) <= {0, 2}

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from zeroskip.einsum_spec import make_spec
 from zeroskip.formats.convert import tensor
 from zeroskip.hwmodel import Charge, Mapping, arch, charge
-from zeroskip.hwmodel.evaluate import Operand, by_sides
+from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.plan import Mask
 from zeroskip.native.reference import evaluate_forms
 
@@ -110,16 +110,6 @@ def test_blocks_of_a_split_rank_are_steps() -> None:
     assert "steps[m1,c] max= busy[m1,c,i,j]" in text
     assert "heldF[m//3,c] += nzF[m,c,r,s]" in text
     assert "fetchedI += 2*heldI[c,i,j]" in text
-
-
-def test_a_mask_of_a_whole_box_is_the_product_of_its_sides() -> None:
-    text = "heldI[c,i,j] += inI[n,c,h,w]*winI_h[i,h]\nall += inI0*inI[a,b+1,c,d//2]"
-    made, sides = by_sides(text, ("inI",))
-    assert made == (
-        "heldI[c,i,j] += inI0_[n]*inI1_[c]*inI2_[h]*inI3_[w]*winI_h[i,h]\n"
-        "all += inI0*inI0_[a]*inI1_[b+1]*inI2_[c]*inI3_[d//2]"
-    )
-    assert sides == {f"inI{axis}_": ("inI", axis) for axis in range(4)}
 
 
 @pytest.mark.parametrize("shape", [(4,), (0,), (3, 5), (2, 3, 4)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zeroskip.computing import Layer, layer
 from zeroskip.errors import EinsumError
-from zeroskip.layers.spelling import each, number
+from zeroskip.layers.spelling import each, flag, number
 
 LEAST = "-1e+30"
 """Stands for a score that a mask leaves out, where the largest one is looked for."""
@@ -37,6 +37,7 @@ def scaled_dot_product_attention(
     D[b,h,p] = sum[m](A[b,h,p,m])
     O[b,h,p,f] = A[b,h,p,m]*V[b,h,m,f]/D[b,h,p]
     """
+    causal, mask = flag("causal", causal), flag("mask", mask)
     if causal and mask:
         raise EinsumError("expected causal or mask, found both", hint="Put m <= p into the mask.")
     products = f"Q[b,h,p,e]*K[b,h,m,e]{_scaled(scale)}"
@@ -75,6 +76,7 @@ def multi_head_attention(
     Z[n,h,p,e] = A[n,h,p,m]*T[n,2,h,m,e]/D[n,h,p]
     O[n,p,k] = Z[n,h,p,e]*W[k,E*h+e]
     """
+    causal, bias = flag("causal", causal), flag("bias", bias)
     (width,), (heads,) = each("embed_dim", embed_dim, 1), each("num_heads", num_heads, 1)
     if width % heads:
         raise EinsumError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zeroskip.computing import Layer, layer
 from zeroskip.errors import EinsumError
-from zeroskip.layers.spelling import letters, listed, wrapped
+from zeroskip.layers.spelling import flag, letters, listed, wrapped
 
 
 def residual(*, ndim: int = 4, activation: str | None = None) -> Layer:
@@ -29,7 +29,7 @@ def squeeze_excite(*, bias: bool = True) -> Layer:
     E[n,c] = sigmoid(Z[n,k]*F2[c,k])
     O[n,c,h,w] = I[n,c,h,w]*E[n,c]
     """
-    first, second = (" + B1[k]", " + B2[c]") if bias else ("", "")
+    first, second = (" + B1[k]", " + B2[c]") if flag("bias", bias) else ("", "")
     return layer(
         "S[n,c] = sum[h,w](I[n,c,h,w])/(H*W)\n"
         f"Z[n,k] = relu(S[n,c]*F1[k,c]{first})\n"
@@ -61,7 +61,7 @@ def lstm_cell(*, bias: bool = True, output: str = "hidden") -> Layer:
     if output not in ("hidden", "cell"):
         raise EinsumError(f"output: expected 'hidden' or 'cell', found {output!r}")
     gates = "T[n,y,h] = I[n,c]*F[H*y+h,c] + hidden[n,j]*R[H*y+h,j]"
-    gates += " + BF[H*y+h] + BR[H*y+h]" if bias else ""
+    gates += " + BF[H*y+h] + BR[H*y+h]" if flag("bias", bias) else ""
     name = "L" if output == "hidden" else "O"
     lines = [
         gates,

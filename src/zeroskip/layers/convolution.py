@@ -16,6 +16,7 @@ from zeroskip.layers.spelling import (
     Window,
     each,
     filtered,
+    flag,
     listed,
     times,
     wrapped,
@@ -232,4 +233,4 @@ def duplication(of: Layer, /, **shapes: tuple[int, ...]) -> float:
 
 
 def _bias(bias: bool, rank: str = "m") -> str:
-    return f" + B[{rank}]" if bias else ""
+    return f" + B[{rank}]" if flag("bias", bias) else ""

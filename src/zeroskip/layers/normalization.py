@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from zeroskip.computing import Layer, layer
 from zeroskip.errors import EinsumError
-from zeroskip.layers.spelling import each, letters, listed, number
+from zeroskip.layers.spelling import each, flag, letters, listed, number
 
 
 def batch_norm(
@@ -39,6 +39,7 @@ def batch_norm(
     O[n,c] = (I[n,c] - mean[c])/sqrt(var[c] + 1e-05)
     """
     axes = _batch(ndim)
+    affine, training = flag("affine", affine), flag("training", training)
     line = _normalised(listed(axes), "c", "c" if affine else "", eps)
     return layer(f"{_mean(axes)}\n{_variance(axes)}\n{line}" if training else line)
 
@@ -68,7 +69,7 @@ def batch_variance(*, ndim: int = 4, unbiased: bool = False) -> Layer:
     mean[c] = sum[n](I[n,c])/N
     var[c] = sum[n](pow(I[n,c] - mean[c], 2))/(N - 1)
     """
-    axes = _batch(ndim)
+    axes, unbiased = _batch(ndim), flag("unbiased", unbiased)
     return layer(f"{_mean(axes)}\n{_variance(axes, unbiased)}")
 
 
@@ -105,7 +106,7 @@ def fold_bias(*, eps: float = 1e-5, bias: bool = False) -> Layer:
     >>> print(fold_bias(bias=True))
     O[m] = (B[m] - mean[m])*gamma[m]/sqrt(var[m] + 1e-05) + beta[m]
     """
-    shift = "(B[m] - mean[m])" if bias else "-mean[m]"
+    shift = "(B[m] - mean[m])" if flag("bias", bias) else "-mean[m]"
     return layer(f"O[m] = {shift}*gamma[m]/sqrt(var[m] + {number('eps', eps)}) + beta[m]")
 
 
@@ -129,7 +130,9 @@ def layer_norm(
             f"normalized_ndim: expected less than the {ndim} axes of ndim, found {last}"
         )
     rest, over = axes[:-last], axes[-last:]
-    line = _normalised(listed(axes), listed(rest), listed(over) if affine else "", eps)
+    line = _normalised(
+        listed(axes), listed(rest), listed(over) if flag("affine", affine) else "", eps
+    )
     return layer(f"{_mean(axes, over)}\n{_variance(axes, False, over)}\n{line}")
 
 

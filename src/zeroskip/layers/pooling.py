@@ -12,7 +12,7 @@ from math import prod
 
 from zeroskip.computing import Layer, layer
 from zeroskip.errors import EinsumError
-from zeroskip.layers.spelling import Axes, Padding, Window, each, listed, plus, times, window
+from zeroskip.layers.spelling import Axes, Padding, Window, each, flag, listed, plus, times, window
 
 
 def max_pool1d(
@@ -290,6 +290,7 @@ def _maximum(pool: _Pooling) -> Layer:
 
 
 def _average(pool: _Pooling, with_pad: bool) -> Layer:
+    with_pad = flag("count_include_pad", with_pad)
     taps, of = pool.taps, pool.window
     places, ranks, read = listed(of.places), listed(of.taps), f"I[n,c,{of.read()}]"
     total = f"sum[{ranks}]({read})"
@@ -332,6 +333,7 @@ def _pooling(
                 f"padding: expected at most {step * (size - 1)} places, so that every window of "
                 f"{size} sees the image, found {max(pair)}"
             )
+    ceil_mode = flag("ceil_mode", ceil_mode)
     beyond = tuple(u - 1 if ceil_mode else 0 for u in of.stride)
     pads = tuple((low, high + more) for (low, high), more in zip(of.pads, beyond, strict=True))
     sizes = dict(zip(of.taps, taps, strict=True))

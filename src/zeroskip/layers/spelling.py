@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from operator import index
 from typing import Any
 
-from zeroskip.checks import is_one_of
+import numpy as np
+
+from zeroskip.checks import brief, is_one_of
 from zeroskip.einsum_spec.functions import POINTWISE
 from zeroskip.errors import EinsumError
 
@@ -192,6 +194,13 @@ def wrapped(activation: str | None, text: str) -> str:
             hint="Any other is a layer of its own, in zeroskip.layers.",
         )
     return f"{activation}({text})"
+
+
+def flag(name: str, value: object) -> bool:
+    """True or False, of Python or NumPy; nothing else that has a truth value."""
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    raise EinsumError(f"{name}: expected True or False, found {brief(value)}")
 
 
 def number(name: str, value: float) -> str:

@@ -20,6 +20,7 @@ from zeroskip.layers.spelling import (
     Padding,
     Window,
     each,
+    flag,
     listed,
     plus,
     times,
@@ -167,6 +168,7 @@ def _transposed(
 ) -> Layer:
     extra = each("output_padding", output_padding, of.ndim, least=0)
     (parts,) = each("groups", groups, 1)
+    bias = flag("bias", bias)
     cut = [(low, high - more) for (low, high), more in zip(of.pads, extra, strict=True)]
     if is_one_of(form, ("scatter",)):
         inputs, filters = ("C*g+c", "M*g+m") if parts > 1 else ("c", "m")
