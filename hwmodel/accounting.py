@@ -116,7 +116,8 @@ def _term(
         fetched = with_idle("fetched", lead)
     busy = with_idle("busy", skip)
     executed = count("executed", gate)
-    effectual = count("effectual", ["nz"] * len(rules)) if values else executed
+    absorbing = ["nz" if operand.absorbs else "" for operand in term.operands]
+    effectual = count("effectual", absorbing) if values else executed
     reads = []
     for number, conditions in [
         *((i, rule.gated_where) for i, rule in enumerate(rules)),

@@ -239,7 +239,8 @@ class _Cells:
 
     def __init__(self, layer: Layer, schedule: Schedule) -> None:
         term = layer.work[0]
-        if len(layer.work) != 1 or len(term.operands) != 2:
+        both = len(term.operands) == 2 and all(o.absorbs for o in term.operands)
+        if len(layer.work) != 1 or not both:
             raise ArchError(
                 f"lanes: expected one product of two operands, found {layer.form_text}\n"
                 "Leave lanes out of the architecture."

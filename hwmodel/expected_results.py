@@ -14,12 +14,10 @@ from math import prod
 from typing import Any
 
 from zeroskip.formats.density import Density
+from zeroskip.hwmodel.absorbing import FULL
 from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.expected_operand import Expected
 from zeroskip.hwmodel.layer import Layer, WorkTerm
-
-FULL = ("exp", "log", "sigmoid")
-"""Functions that make something of a zero."""
 
 
 def structural(
@@ -57,6 +55,8 @@ def _reached(term: WorkTerm, layer: Layer, operands: Mapping[str, Operand]) -> A
     once: Any = 1
     each: Any = 1
     for operand in term.operands:
+        if not operand.absorbs:
+            continue
         known = operands[operand.tensor]
         share = known.share if isinstance(known, Expected) else _share(known)
         if operand.variables & set(layer.reductions):

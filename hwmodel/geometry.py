@@ -75,7 +75,7 @@ def largest_of(count: Closed, spread: Spread | None, order: tuple[int, ...], kep
 
     def along(array: NDArray[Any]) -> NDArray[Any]:
         turned = np.asarray(array).transpose(order)
-        return turned.reshape(prod(turned.shape[:kept]), -1)
+        return turned.reshape(prod(turned.shape[:kept]), prod(turned.shape[kept:]))
 
     whole = next(iter(count.terms.values())).transpose(order)
     columns = list(count.terms.values()) + ([] if spread is None else list(spread.arrays))

@@ -8,11 +8,10 @@ sum pooling, has additions as its work.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Protocol
 
-from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.explicit import form_text
 from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.form import Form, Term
@@ -20,9 +19,10 @@ from zeroskip.einsum_spec.subscripts import fold
 from zeroskip.einsum_spec.tree import Access, Affine
 from zeroskip.einsum_spec.walk import bounds, by_data, single, variables
 from zeroskip.errors import ArchError, EinsumError
-from zeroskip.hwmodel.rings import as_product
+from zeroskip.hwmodel.absorbing import absorbed, accesses_of, check_factors
+from zeroskip.hwmodel.rings import adds_nothing, as_product
 
-MAX_OPERANDS = 3
+MAX_OPERANDS = 6
 ROLES = ("I", "F", "bias")
 """Roles of operands: input activations, filter weights, bias."""
 
@@ -44,12 +44,14 @@ class Operand:
 
     lengths : places of each axis that are in reach, from the first padded one.
     pads : (lo, hi) of each axis.
+    absorbs : whether a zero of it makes the term zero; see `zeroskip.hwmodel.absorbing`.
     """
 
     tensor: str
     subscripts: tuple[Affine, ...]
     lengths: tuple[int, ...]
     pads: tuple[tuple[int, int], ...]
+    absorbs: bool = True
 
     @property
     def variables(self) -> set[str]:
@@ -115,13 +117,7 @@ class Layer:
 
 def _check_counted(form: Form) -> None:
     """Refuse what the accounting has no line for: a wrong count would be a silent one."""
-    expressions = [factor for term in form.terms for factor in term.factors]
-    if expressions:
-        raise EinsumError(
-            "the hardware model charges for products of operands; it does not count functions, "
-            f"quotients or comparisons inside a sum: {deparse(expressions[0])}",
-            hint="Charge the product without it; one function around the whole is free of charge.",
-        )
+    check_factors(form.terms)
     if any(map(by_data, (form.target, *form.reads))):
         raise EinsumError(
             "the hardware model charges for places that subscripts give; here they are read from "
@@ -143,7 +139,7 @@ def layer_of(
     Raises
     ------
     EinsumError
-        For several lines, or a product of more than three operands.
+        For several lines, more operands than `MAX_OPERANDS`, and what goes by places.
     ArchError
         For a role that names no operand.
     """
@@ -177,21 +173,23 @@ def layer_of(
         ranks=ranks,
         reductions=reductions,
         roles=_roles(work, terms, roles or {}),
-        additive=form.reduction in (None, "+", "|") or zero != 0,
+        additive=adds_nothing(form) or zero != 0,
     )
 
 
 def _term(form: Form, term: Term, extents: Extents, values: Mapping[str, int]) -> WorkTerm:
-    if len(term.accesses) > MAX_OPERANDS:
-        names = ", ".join(a.tensor for a in term.accesses)
+    read, zeros = accesses_of(term), absorbed(term)
+    if len(read) > MAX_OPERANDS:
+        names = ", ".join(a.tensor for a in read)
         raise EinsumError(
-            f"a product of {len(term.accesses)} operands ({names}); at most {MAX_OPERANDS} "
-            "can be charged",
+            f"a product of {len(read)} operands ({names}); at most {MAX_OPERANDS} can be charged",
             hint="Multiply some of them in a line of their own.",
         )
     outer = [name for s in form.target.subscripts for name in variables(s)]
     ranks = tuple(dict.fromkeys((*outer, *term.ranks, *form.reduced)))
-    operands = tuple(_operand(a, extents, values) for a in term.accesses)
+    operands = tuple(
+        replace(_operand(access, extents, values), absorbs=access in zeros) for access in read
+    )
     return WorkTerm(operands, ranks, prod(extents.ranks[r] for r in ranks))
 
 

@@ -11,6 +11,7 @@ from zeroskip.einsum_spec.walk import single
 from zeroskip.formats.format import Format
 from zeroskip.formats.levels import Bitmask, Uncompressed
 from zeroskip.formats.ranks import Axis, Part, axis_of
+from zeroskip.hwmodel.absorbing import FULL
 from zeroskip.hwmodel.arch import ROLES, Arch
 from zeroskip.hwmodel.area import missing_area
 from zeroskip.hwmodel.conversion import Conversion
@@ -18,6 +19,8 @@ from zeroskip.hwmodel.features import Feature
 from zeroskip.hwmodel.layer import Layer, Operand
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.policy import bound_format
+
+COUNTED = ("no", "one", "two", "three", "four", "five", "six")
 
 
 def assumptions_of(
@@ -138,13 +141,21 @@ def _of_zeros(layer: Layer, arch: Arch) -> Iterator[str]:
     if any(lo or hi for pads in layer.extents.pads.values() for lo, hi in pads):
         yield "a padding tap is an operation on a zero, read in the PE; buffers hold no padding"
     if not layer.additive and arch.features:
-        yield f"{layer.form.reduction}= is not a sum: a zero counts, so nothing is gated or skipped"
+        post = layer.form.post
+        what = f"{layer.form.reduction}= " + (f"of {post}" if post in FULL else "is not a sum")
+        yield f"{what}: a zero counts, so nothing is gated or skipped"
         return
     if any(f.kind == "gate" and f.level is None for f in arch.features):
         yield "a gated operation costs the reads of the operands that are not its targets"
     if any(f.kind == "skip" and f.level is None for f in arch.features):
         yield "an operation is skipped whole: none of its operands is read, whatever the targets"
-    tensors = {o.tensor for term in layer.work for o in term.operands}
+    inside = {o.tensor: o for term in layer.work for o in term.operands if not o.absorbs}
+    if inside and arch.features:
+        yield (
+            f"a zero of {', '.join(inside)} does not make its product zero: nothing is gated or "
+            "skipped by it"
+        )
+    tensors = {o.tensor for term in layer.work for o in term.operands if o.absorbs}
     names = tensors - {*ROLES} | {layer.roles[name] for name in tensors}
     for feature in arch.features:
         if not names & set(feature.conditions):
@@ -168,7 +179,7 @@ def _is_led(layer: Layer, feature: Feature) -> bool:
         return (tensor in names and tensor not in ROLES) or layer.roles[tensor] in names
 
     return any(
-        named(one, feature.targets) and named(other, feature.conditions)
+        named(one, feature.targets) and named(other, feature.conditions) and other.absorbs
         for term in layer.work
         for one, other in permutations(term.operands, 2)
     )
@@ -177,13 +188,21 @@ def _is_led(layer: Layer, feature: Feature) -> bool:
 def _of_terms(layer: Layer) -> Iterator[str]:
     if len(layer.work) > 1:
         yield "terms run one after the other"
-    if any(term.multiplications > 1 for term in layer.work):
-        yield "a product of three operands is two multiplications, one after the other"
+    for many in sorted({t.multiplications for t in layer.work if t.multiplications > 1}):
+        yield (
+            f"a product of {COUNTED[many + 1]} operands is {COUNTED[many]} multiplications, one "
+            "after the other"
+        )
     if all(term.multiplications == 0 for term in layer.work):
         yield "a line without products: its additions are the work, one a cycle"
     if layer.additive and layer.form.reduction in ("min", "max"):
         op = layer.form.reduction
         yield f"an operation is + and {op}=, charged as a multiplication and an addition"
+    if any(term.factors for term in layer.form.terms):
+        yield (
+            "operands that are divided by, added or compared inside a product are charged as a "
+            "multiplication each; functions cost nothing"
+        )
     if layer.additions:
         yield "terms of one operand are added in accumulators, without a cycle of their own"
 

@@ -46,6 +46,7 @@ def pair_of(layer: Layer, why: str, rank: str | None = None) -> Pair:
     for leader, follower in (operands, operands[::-1]) if len(operands) == 2 else ():
         one, other = ([single(s) for s in o.subscripts] for o in (leader, follower))
         plain = not any(any(pad) for o in operands for pad in o.pads)
+        plain &= all(o.absorbs for o in operands)
         fits = len(one) == len(other) == 2 and None not in (*one, *other, *target)
         if fits and plain and [one[0], other[1]] == target and one[1] == other[0] not in target:
             group, along, into = map(str, (*one, other[1]))

@@ -186,13 +186,16 @@ def _rules(
             if o.tensor in chosen - {*ROLES} or layer.roles[o.tensor] in chosen
         }
 
+    def leading(names: Iterable[str]) -> set[int]:
+        return {i for i in matching(names) if operands[i].absorbs}
+
     leads: set[int] = set()
     skips: set[int] = set()
     gates: dict[int, set[int]] = {i: set() for i in range(-1, len(operands))}
     gated: set[int] = set()
     led: dict[int, list[tuple[Feature, int]]] = {i: [] for i in range(len(operands))}
     for feature in features:
-        conditions = matching(feature.conditions)
+        conditions = leading(feature.conditions)
         if feature.level is not None:
             for target in matching(feature.targets):
                 led[target] += [(feature, leader) for leader in sorted(conditions - {target})]

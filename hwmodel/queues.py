@@ -10,6 +10,8 @@ with most work decides.
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -56,7 +58,7 @@ def queued_cycles_of(arch: Arch, plan: TermPlan, counts: Counts) -> int:
     busy = counts[plan.busy]
     steps = counts[plan.steps].shape
     each = -(-busy * max(plan.term.multiplications, 1) // arch.multipliers)
-    work = each.reshape(int(np.prod(steps)), -1)
+    work = each.reshape(prod(steps), prod(each.shape[len(steps) :]))
     return int(queue_cycles(work, arch.queue).max(initial=0))
 
 

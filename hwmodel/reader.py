@@ -42,7 +42,7 @@ def load_yaml(path: Path) -> Mapping[str, Any]:
 def _parse(text: str, path: str) -> Mapping[str, Any]:
     """The mapping that a text is.  Nobody changes what this returns."""
     from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+    from ruamel.yaml.error import MarkedYAMLError
 
     try:
         data = YAML(typ="rt").load(text)
@@ -50,7 +50,7 @@ def _parse(text: str, path: str) -> Mapping[str, Any]:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark is not None else ""
         raise ArchError(f"{path}{line}: {error.problem or error.context or 'no YAML'}") from None
-    except (YAMLError, ValueError, RecursionError) as error:
+    except Exception as error:  # what is hostile breaks the reader anywhere: a merge with itself
         raise ArchError(f"{path}: no YAML: {type(error).__name__}: {error}") from None
     if not isinstance(data, Mapping):
         raise ArchError(f"{path}: expected a mapping of keys to values, found {_kind(data)}")

@@ -18,6 +18,7 @@ from typing import Any
 from zeroskip.einsum_spec.explicit import form_text
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.errors import TensorError
+from zeroskip.hwmodel.absorbing import FULL
 
 _ENDS = {"min": inf, "max": -inf}
 
@@ -48,6 +49,12 @@ def zero_of(form: Form, fills: Mapping[str, Any]) -> float:
 def end_of(form: Form) -> float:
     """The infinity that adds nothing to a layer, where there is one; else 0."""
     return _ENDS.get(form.reduction or "", 0) if _sums_of_operands(form) else 0
+
+
+def adds_nothing(form: Form) -> bool:
+    """Whether a term that is 0 at a point leaves the result as it is.  A function around the whole
+    is that of each point under a reduction at the assignment: Z[m] += exp(A[m,k])."""
+    return form.reduction is None or (form.reduction in ("+", "|") and form.post not in FULL)
 
 
 def as_product(form: Form) -> tuple[Term, ...]:

@@ -43,9 +43,7 @@ def scaled(
     >>> round(smaller.action("multiply").pj, 4)          # 1.1 pJ of 16 bits, by 1/2 and by 1/4
     0.1375
     """
-    kind_of(
-        "scaled", table, EnergyTable, 'Write scaled(energy_table("horowitz-45nm"), ...).', ArchError
-    )
+    kind_of("scaled", table, EnergyTable, 'Take energy_table("horowitz-45nm").', ArchError)
     for name, given in (("node_nm", node_nm), ("volts", volts)):
         if given is not None:
             number_of(name, given, "a number above 0", above=0, error=ArchError)

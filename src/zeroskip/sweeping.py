@@ -325,7 +325,7 @@ class _Record:
             match row:
                 case [int(k), list(cells)] if 0 <= k < points and len(cells) == len(FIGURES):
                     found[k] = cells
-                case _ if number < len(lines):
+                case _ if line.endswith("\n"):  # only the last may be cut off
                     raise self._refused(f"is broken at line {number}")
         return found
 

@@ -202,6 +202,9 @@ def test_a_broken_record_is_refused(tmp_path):
     path.write_text("".join([lines[0], "[999, []]\n", *lines[2:]]))
     with pytest.raises(ArchError, match="is broken at line 2"):
         swept(resume=path)
+    path.write_text("".join([*lines, "[0, [1, 2\n"]))
+    with pytest.raises(ArchError, match=f"is broken at line {len(lines) + 1}"):
+        swept(resume=path)
 
 
 def test_one_sweep_at_a_time_writes_a_record(tmp_path, monkeypatch):

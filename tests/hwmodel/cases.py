@@ -35,7 +35,16 @@ NETS = {
     "sum pooling": "O[c,p] += I[c,{u}*p+r]",
     "diagonal": "O[m] = I[k,k]*F[m,k]",
     "one channel": "O[m,p] = I[0,p+r]*F[m,1,r]",
+    "four operands": "O[i,j] = I[i,k]*F[k,j]*G[i]*H[j]",
+    "quotient": "O[m,n] = I[m,n]/F[m]",
+    "relu inside": "O[m,n] = sum[k](relu(I[m,k] - G[m])*F[k,n])",
+    "tanh inside": "O[m,n] = sum[k](F[k,n]*tanh(I[m,k]))",
+    "chosen": "O[m,n] = sum[k](F[k,n]*where(I[m,k] > 0, I[m,k], G[m]))",
 }
+"""The operands of a product stand in the order in which the text has those that are multiplied,
+then those in functions and quotients."""
+PLAIN = {"G": {"relu inside", "chosen"}, "F": {"quotient"}, "I": {"relu inside", "chosen"}}
+"""Operands of which a zero leaves the product as it is, and where."""
 PADDED = {"conv", "conv with bias", "conv 1-D", "depthwise"}
 MAX_POINTS = 2000
 
@@ -83,7 +92,8 @@ class Case:
         low = tuple(self.pads.get(tensor, {}).get(axis, (0, 0))[0] for axis in range(len(shape)))
         array = np.asarray(self.arrays[tensor])
         values = {c: float(v) for c, v in np.ndenumerate(array) if v}
-        return Access(tensor, subscripts, shape, low, values, self.stored[tensor], dense)
+        absorbs = self.name not in PLAIN.get(tensor, ())
+        return Access(tensor, subscripts, shape, low, values, self.stored[tensor], dense, absorbs)
 
     def together(self) -> list[tuple[str, ...]]:
         """Ranks that may be split together: every term goes over all of them, or none."""
@@ -111,8 +121,9 @@ def cases(draw: st.DrawFn, names: tuple[str, ...] = tuple(NETS)) -> Case:
     text = NETS[name].format(u=draw(st.integers(1, 3)), d=draw(st.integers(1, 2)))
     left, right = re.split(r" \+?= ", text)
     target = subscripts_of(left)[1]
-    terms = [[subscripts_of(access) for access in term.split()] for term in _terms(right)]
-    ranks = list(dict.fromkeys(re.findall(r"[a-z]\b", left + right.replace("O", ""))))
+    read = [re.findall(r"[A-Z]\[[^]]*\]", term) for term in _terms(right)]
+    terms = [[subscripts_of(access) for access in dict.fromkeys(term)] for term in read]
+    ranks = list(dict.fromkeys(re.findall(r"[a-z]\b", " ".join([left, *sum(read, [])]))))
     sizes = {rank: draw(st.integers(1, 3 if rank in "nrsl" else 8)) for rank in ranks}
     if draw(st.integers(0, 9)) == 9:
         sizes[draw(st.sampled_from(ranks))] = 0
@@ -154,10 +165,10 @@ def cases(draw: st.DrawFn, names: tuple[str, ...] = tuple(NETS)) -> Case:
 def _terms(right: str) -> list[str]:
     """Additive terms; a + inside brackets is a subscript's."""
     terms, depth = [""], 0
-    for character in right.replace(" ", ""):
+    for character in right:
         depth += (character == "[") - (character == "]")
         if character == "+" and depth == 0:
             terms.append("")
         else:
             terms[-1] += character
-    return [re.sub(r"\*(?![^\[]*\])", " ", t) for t in terms]
+    return terms

@@ -18,7 +18,8 @@ Here = tuple[tuple[str, int], ...]
 @dataclass
 class Access:
     """``values`` and ``stored`` are dicts of coordinates; a coordinate outside ``shape`` (after
-    subtracting the low padding) is padding.  ``dense``: levels that hold every place."""
+    subtracting the low padding) is padding.  ``dense``: levels that hold every place.  ``absorbs``:
+    whether a zero of it makes the product zero."""
 
     tensor: str
     subscripts: list[str]
@@ -27,6 +28,7 @@ class Access:
     values: dict[Place, float]
     stored: set[Place]
     dense: set[str]
+    absorbs: bool = True
 
     def __post_init__(self) -> None:
         self.codes = [compile(text, "", "eval") for text in self.subscripts]

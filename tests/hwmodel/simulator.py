@@ -33,6 +33,8 @@ def leads_of(nest: Nest, design: Design, term: list[Access]) -> list[Lead]:
     for kind, level, targets, conditions in design.tiles:
         for i, follower in enumerate(term):
             for j, leader in enumerate(term):
+                if not leader.absorbs:
+                    continue
                 if i == j or follower.tensor not in targets or leader.tensor not in conditions:
                     continue
                 position = dict(nest.stays[follower.tensor])[level]
@@ -90,12 +92,9 @@ def _operations(
     busy: dict[Place, Counter[Any]] = defaultdict(Counter)
     for at in nest.points(term):
         places = [access.place(at) for access in term]
-        zero = {a.tensor for a, p in zip(term, places, strict=True) if not a.values.get(p)}
-        absent = {
-            a.tensor
-            for a, p in zip(term, places, strict=True)
-            if not a.held(p, nest.stays[a.tensor][-1][0])
-        }
+        reads = [(a, p) for a, p in zip(term, places, strict=True) if a.absorbs]
+        zero = {a.tensor for a, p in reads if not a.values.get(p)}
+        absent = {a.tensor for a, p in reads if not a.held(p, nest.stays[a.tensor][-1][0])}
         found["dense"] += 1
         closed_by = next((lead for lead in leads if lead.shut(at)), None)
         if closed_by is not None and not closed_by.gates:

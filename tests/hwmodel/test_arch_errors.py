@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,27 @@ def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("name: mine\nname: yours\n")
     assert failing(file).startswith(f'{file}, line 2: found duplicate key "name"')
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 20_000,
+        "name: " + "[" * 3_000 + "]" * 3_000,
+        "array: &a\n  <<: *a\n  pe: 2\n",
+        "name: &a [*a]\n",
+        "a: &a [1,1,1,1,1,1,1,1,1]\n"
+        + "".join(f"{y}: &{y} [{','.join([f'*{x}'] * 9)}]\n" for x, y in pairwise("abcdefgh")),
+        "name: a\0b\n",
+        "? [a, b]\n: 3\n",
+        "name: a\n---\nname: b\n",
+    ],
+    ids=["open", "deep", "merged with itself", "itself", "bomb", "nul", "list as key", "two"],
+)
+def test_a_hostile_file_is_refused(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    assert "mine.yaml" in failing(file)
 
 
 def test_yaml_1_2_reads_2_4_as_text(tmp_path: Path) -> None:
