@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import chain, permutations
 from math import prod
 from typing import Any
 
@@ -123,7 +123,7 @@ def cases(draw: st.DrawFn, names: tuple[str, ...] = tuple(NETS)) -> Case:
     target = subscripts_of(left)[1]
     read = [re.findall(r"[A-Z]\[[^]]*\]", term) for term in _terms(right)]
     terms = [[subscripts_of(access) for access in dict.fromkeys(term)] for term in read]
-    ranks = list(dict.fromkeys(re.findall(r"[a-z]\b", " ".join([left, *sum(read, [])]))))
+    ranks = list(dict.fromkeys(re.findall(r"[a-z]\b", " ".join([left, *chain(*read)]))))
     sizes = {rank: draw(st.integers(1, 3 if rank in "nrsl" else 8)) for rank in ranks}
     if draw(st.integers(0, 9)) == 9:
         sizes[draw(st.sampled_from(ranks))] = 0

@@ -95,5 +95,5 @@ def test_what_goes_by_places_is_refused(text):
 def test_units_and_lanes_take_products_alone():
     A, B = np.eye(4), np.eye(4)
     for design in ("gamma", "scnn-lanes"):
-        with pytest.raises(zs.ZeroskipError, match="expected .*product"):
+        with pytest.raises(zs.ZeroskipError, match=r"expected .*product"):
             zs.charge("Z[m,n] = sum[k](exp(A[m,k])*B[k,n])", design, A=A, B=B)
