@@ -222,8 +222,8 @@ def test_slices_of_one_position_are_one_fiber() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("S[i] = A[i,j]*(j <= i)*C[i,j]", "comparisons inside a sum: (j <= i)"),
-        ("S[i] = sum[j](A[i,j]*relu(C[i,j]))", "comparisons inside a sum: relu(C[i,j])"),
+        ("S[i] = A[i,j]*(j <= i)*C[i,j]", "by places of index variables: (j <= i)"),
+        ("S[i] = sum[j](A[i,j]*relu(j*C[i,j]))", "by places of index variables: j"),
         ("S[n,j] = A[X[n],j]*C[n,j]", "here they are read from an index tensor"),
     ],
 )

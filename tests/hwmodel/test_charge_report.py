@@ -124,10 +124,10 @@ def test_a_cascade_is_refused() -> None:
     )
 
 
-def test_four_operands_are_refused() -> None:
-    operands = {name: np.ones(3) for name in "ABCD"}
-    assert "a product of 4 operands (A, B, C, D); at most 3 can be charged" in (
-        refused(EinsumError, "Z = A[i]*B[i]*C[i]*D[i]", "dense", operands)
+def test_seven_operands_are_refused() -> None:
+    operands = {name: np.ones(3) for name in "ABCDEFG"}
+    assert "a product of 7 operands (A, B, C, D, E, F, G); at most 6 can be charged" in (
+        refused(EinsumError, f"Z = {'*'.join(f'{n}[j]' for n in operands)}", "dense", operands)
     )
 
 
