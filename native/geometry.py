@@ -9,6 +9,13 @@ from zeroskip.einsum_spec.extents import Extents
 from zeroskip.native.tile import TilePlan
 from zeroskip.native.tile_shape import TileShape, tiles_of
 
+STRIP_BYTES = 2**18
+"""Sums of a strip of the line, which stay in the second-level cache from block to block, and until
+they are copied into the result; of machine code where the result does not lie like the line."""
+
+FEWEST_TILES = 16
+"""Vectors of a strip, for each of which the code of all programs is fetched once."""
+
 SLACK = 64
 """Elements behind the staged copy: a vector that starts at its last element stays inside."""
 
@@ -72,8 +79,13 @@ def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) 
     lanes = shape.vector_bytes // itemsize
     line = line_of_lanes(plan, extents)
     tiles = tiles_of(-(-line // lanes), shape.most)[0] if line else 0
-    row_pitch = shape.most * lanes * (tiles if shape.unrolled else 1)
-    row_blocks = -(-prod(extents.ranks[r] for r in plan.rows) // shape.rows)
+    rows = prod(extents.ranks[r] for r in plan.rows)
+    strip = tiles
+    if shape.unrolled and not plan.panels:
+        most = max(STRIP_BYTES // (max(rows, 1) * shape.vector_bytes), FEWEST_TILES)
+        strip = -(-tiles // -(-tiles // most)) if tiles else 0  # as even as they come
+    row_pitch = shape.most * lanes * (strip if shape.unrolled else 1)
+    row_blocks = -(-rows // shape.rows)
     numbers = {f"pitch_{rank}": pitch for rank, pitch in pitches.items()}
     source = 1
     for k in reversed(range(len(source_shape))):
@@ -88,7 +100,7 @@ def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) 
         "panel_size": 0,
         "line_tiles": tiles,
         "row_pitch": row_pitch,
-        "rows": prod(extents.ranks[r] for r in plan.rows),
+        "rows": rows,
         "row_blocks": row_blocks,
         "blocks": -(-places // per_block),
         "block_span": per_block * plane // unit,
@@ -101,6 +113,8 @@ def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) 
             "program_rows": shape.rows,
             "members": shape.members,
             "groups": shape.rows // shape.members,
+            "strips": -(-tiles // strip) if strip else 0,
+            "padded_line": tiles * lanes,
         }
     for axis in plan.axes:
         row[axis.axis] //= unit if axis.rank is None else 1

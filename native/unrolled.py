@@ -181,7 +181,9 @@ def lower_unrolled(
     lanes = Const(shape.vector_bytes // np.dtype(dtype).itemsize)
     span, line = number("block_span"), number("line")
     past: Expr = mul(Name(block), span) if shape.block else ZERO
-    at: Expr = past
+    strip = "" if plan.panels else fresh("strip")
+    x = mul(Name(strip), number("row_pitch")) if strip else ZERO
+    at: Expr = add(past, x)
     step: Expr = lanes
     panel: tuple[Stmt, ...] = ()
     if plan.panels:
@@ -193,6 +195,7 @@ def lower_unrolled(
     if not direct:
         result = scheme.buffer(("rows",), "row_sums", dtype, written=True)
     pitch = line if direct else number("row_pitch")
+    width = least(pitch, sub(number("padded_line"), x)) if strip else pitch
     first_row = mul(Name(program), number("program_rows"))
     rows = sub(number("rows"), first_row)
     body: tuple[Stmt, ...] = (
@@ -213,7 +216,7 @@ def lower_unrolled(
             result,
             mul(first_row, pitch),
             pitch,
-            pitch,
+            width,
             Name(block) if shape.block else ZERO,
         ),
     )
@@ -223,7 +226,7 @@ def lower_unrolled(
         cropped: Stmt = Loop(
             member,
             Range(ZERO, least(number("program_rows"), rows)),
-            crop_rows(plan, scheme, sums, held_in, row),
+            crop_rows(plan, scheme, sums, held_in, row, *((x, width) if strip else ())),
         )
         if shape.block:
             last = Cond("==", Name(block), sub(number("blocks"), ONE))
@@ -235,6 +238,8 @@ def lower_unrolled(
     )
     if shape.block:
         nest = (Loop(block, Range(ZERO, number("blocks")), nest),)
+    if strip:
+        nest = (Loop(strip, Range(ZERO, number("strips")), nest),)
     return finish(scheme, sums.title(), (*staging, *nest), shape.vector_bytes)
 
 

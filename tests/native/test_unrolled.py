@@ -13,7 +13,7 @@ import zeroskip as zs
 from zeroskip.errors import KernelError
 from zeroskip.explanation.inspecting import choose
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native import routines, unrolled
+from zeroskip.native import geometry, routines, unrolled
 from zeroskip.native.fixed import Schedule
 from zeroskip.native.tile_shape import INSTRUCTIONS, MEMBERS, unrolled_shape
 
@@ -60,9 +60,14 @@ def test_convolutions(filters, channels, height, width, seed):
     }
     f = random_array(rng, (filters, channels, 3, 3), "float32", 0.3)
     want = CONV(**given_, F=f, backend="numpy")
-    for block in (None, 0, 9):
-        bound = CONV.bind(F=f, schedule=Schedule(unrolled=True, block=block))
-        assert np.array_equal(bound(**given_), want)
+    for block, tiles in ((None, 16), (0, 1), (9, 2)):  # as few vectors in a strip of the line
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(geometry, "STRIP_BYTES", 1)
+            patch.setattr(geometry, "FEWEST_TILES", tiles)
+            bound = CONV.bind(F=f, schedule=Schedule(unrolled=True, block=block))
+            for threads in (1, 2):
+                with zs.config.using(threads=threads):
+                    assert np.array_equal(bound(**given_), want)
 
 
 @codes

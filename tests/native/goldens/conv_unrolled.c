@@ -48,18 +48,20 @@ int32_t zs_kernel(zs_args *args)
     const int64_t I_pad3 = args->dim[12];
     const int64_t block_span = args->dim[13];
     const int64_t row_pitch = args->dim[15];
-    const int64_t program_rows = args->dim[16];
-    const int64_t rows = args->dim[17];
-    const int64_t row_blocks = args->dim[18];
-    const int64_t groups = args->dim[19];
-    const int64_t members = args->dim[20];
-    const int64_t N = args->dim[21];
-    const int64_t M = args->dim[22];
-    const int64_t P = args->dim[23];
-    const int64_t Q = args->dim[24];
-    const int64_t pitch_n = args->dim[25];
-    const int64_t pitch_p = args->dim[26];
-    const int64_t blocks = args->dim[27];
+    const int64_t padded_line = args->dim[16];
+    const int64_t program_rows = args->dim[17];
+    const int64_t rows = args->dim[18];
+    const int64_t row_blocks = args->dim[19];
+    const int64_t groups = args->dim[20];
+    const int64_t members = args->dim[21];
+    const int64_t N = args->dim[22];
+    const int64_t M = args->dim[23];
+    const int64_t P = args->dim[24];
+    const int64_t Q = args->dim[25];
+    const int64_t pitch_n = args->dim[26];
+    const int64_t pitch_p = args->dim[27];
+    const int64_t blocks = args->dim[28];
+    const int64_t strips = args->dim[29];
 
     /* I_staged: I_vals laid out for vectors; what it does not reach is 0 */
     {
@@ -75,28 +77,32 @@ int32_t zs_kernel(zs_args *args)
         }
     }
     ZS_BARRIER(args);
-    for (int64_t block = 0; block < blocks; block++) {
+    for (int64_t strip = 0; strip < strips; strip++) {
         ZS_POLL(args);
-        ZS_SHARED(program, args->part, args->parts, 0, row_blocks) {
+        for (int64_t block = 0; block < blocks; block++) {
             ZS_POLL(args);
-            {
-                const zs_unrolled programs_ = {F_code, F_starts, F_first, F_member, F_offset, groups, members};
-                zs_run_unrolled(&programs_, block * row_blocks + program, rows - program * program_rows, F_packed, I_staged + block * block_span, 16, row_sums + program * program_rows * row_pitch, row_pitch, row_pitch, block > 0);
-            }
-            if (block == blocks - 1) {
-                for (int64_t member = 0; member < zs_min(program_rows, rows - program * program_rows); member++) {
-                    ZS_POLL(args);
-                    const int64_t m = program * program_rows + member;
-                    for (int64_t n = 0; n < N; n++) {
+            ZS_SHARED(program, args->part, args->parts, 0, row_blocks) {
+                ZS_POLL(args);
+                {
+                    const zs_unrolled programs_ = {F_code, F_starts, F_first, F_member, F_offset, groups, members};
+                    zs_run_unrolled(&programs_, block * row_blocks + program, rows - program * program_rows, F_packed, I_staged + block * block_span + strip * row_pitch, 16, row_sums + program * program_rows * row_pitch, row_pitch, zs_min(row_pitch, padded_line - strip * row_pitch), block > 0);
+                }
+                if (block == blocks - 1) {
+                    for (int64_t member = 0; member < zs_min(program_rows, rows - program * program_rows); member++) {
                         ZS_POLL(args);
-                        for (int64_t p = 0; p < P; p++) {
-                            for (int64_t q = 0; q < Q; q++) {
-                                O_vals[((n * M + m) * P + p) * Q + q] = zs_relu_float32(row_sums[(program * program_rows + member) * row_pitch + n * pitch_n + p * pitch_p + q] + B_vals[m]);
+                        const int64_t m = program * program_rows + member;
+                        for (int64_t n = zs_max(0, strip * row_pitch) / pitch_n; n < zs_min(N, zs_ceil_div(strip * row_pitch + zs_min(row_pitch, padded_line - strip * row_pitch), pitch_n)); n++) {
+                            ZS_POLL(args);
+                            for (int64_t p = zs_max(0, strip * row_pitch - n * pitch_n) / pitch_p; p < zs_min(P, zs_ceil_div(strip * row_pitch - n * pitch_n + zs_min(row_pitch, padded_line - strip * row_pitch), pitch_p)); p++) {
+                                for (int64_t q = zs_max(0, strip * row_pitch - n * pitch_n - p * pitch_p); q < zs_min(Q, strip * row_pitch - n * pitch_n - p * pitch_p + zs_min(row_pitch, padded_line - strip * row_pitch)); q++) {
+                                    O_vals[((n * M + m) * P + p) * Q + q] = zs_relu_float32(row_sums[(program * program_rows + member) * row_pitch + n * pitch_n + p * pitch_p + q - strip * row_pitch] + B_vals[m]);
+                                }
                             }
                         }
                     }
                 }
             }
+            ZS_BARRIER(args);
         }
         ZS_BARRIER(args);
     }
