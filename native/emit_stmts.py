@@ -44,6 +44,7 @@ from zeroskip.native.nest import (
     Once,
     Poll,
     Reduce,
+    Share,
     Stage,
     Tiles,
     Touch,
@@ -214,6 +215,21 @@ def _(node: Stage, out: CWriter) -> None:
 @write.register
 def _(node: Tiles, out: CWriter) -> None:
     tiles(node, out)
+
+
+@write.register
+def _(node: Share, out: CWriter) -> None:
+    part, parts = out.part
+    share = out.local("share")
+    with out.scope():
+        out.line(
+            f"const zs_share {share} = zs_divide_line({part}, {parts}, {integer(node.tiles)});"
+        )
+        out.line(f"const int64_t {node.lo} = {share}.lo, {node.hi} = {share}.hi;")
+        with out.constant(node.part, part):
+            out.part = f"{share}.part", f"{share}.parts"
+            out.body(node.body)
+            out.part = part, parts
 
 
 @write.register

@@ -10,8 +10,8 @@ from zeroskip.native.tile import TilePlan
 from zeroskip.native.tile_shape import TileShape, tiles_of
 
 STRIP_BYTES = 2**18
-"""Sums of a strip of the line, which stay in the second-level cache from block to block, and until
-they are copied into the result; of machine code where the result does not lie like the line."""
+"""Of a strip of the line in machine code: its sums, which stay in the second-level cache from block
+to block, and until they are copied into the result; or the lanes of a block of its panel."""
 
 FEWEST_TILES = 16
 """Vectors of a strip, for each of which the code of all programs is fetched once."""
@@ -81,9 +81,10 @@ def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) 
     tiles = tiles_of(-(-line // lanes), shape.most)[0] if line else 0
     rows = prod(extents.ranks[r] for r in plan.rows)
     strip = tiles
-    if shape.unrolled and not plan.panels:
-        most = max(STRIP_BYTES // (max(rows, 1) * shape.vector_bytes), FEWEST_TILES)
-        strip = -(-tiles // -(-tiles // most)) if tiles else 0  # as even as they come
+    if shape.unrolled:
+        held = max(rows, per_block if plan.panels else 1) * shape.vector_bytes
+        most = max(STRIP_BYTES // max(held, 1), FEWEST_TILES)
+        strip = -(-tiles // -(-tiles // most)) if tiles else 1  # as even as they come
     row_pitch = shape.most * lanes * (strip if shape.unrolled else 1)
     row_blocks = -(-rows // shape.rows)
     numbers = {f"pitch_{rank}": pitch for rank, pitch in pitches.items()}
@@ -105,16 +106,16 @@ def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) 
         "blocks": -(-places // per_block),
         "block_span": per_block * plane // unit,
     }
-    if plan.panels and shape.panel:  # each part has its own, or all have those of a whole block
-        held = tiles * per_block if shape.unrolled else places
+    if plan.panels and shape.panel:
+        held = strip * per_block if shape.unrolled else places
         numbers["panel_size"] = held * shape.most * lanes
     if shape.unrolled:
         numbers |= {
             "program_rows": shape.rows,
             "members": shape.members,
             "groups": shape.rows // shape.members,
-            "strips": -(-tiles // strip) if strip else 0,
-            "padded_line": tiles * lanes,
+            "strip_tiles": strip,
+            "sums_size": row_blocks * shape.rows * row_pitch,
         }
     for axis in plan.axes:
         row[axis.axis] //= unit if axis.rank is None else 1

@@ -32,6 +32,7 @@ from zeroskip.native.nest import (
     Once,
     Reduce,
     Row,
+    Share,
     Stage,
     Tiles,
     Touch,
@@ -308,6 +309,24 @@ def _(node: Tiles, m: Machine) -> None:
         m.ints[node.var], m.ints[node.width] = first * m.lanes, (end - first) * m.lanes
         m.ints[node.part] = m.part
         _run(node.body, m)
+
+
+FEWEST_SHARED = 4
+"""Tiles of a line for each part, below which parts share what is inside (ZS_FEWEST_SHARED)."""
+
+
+@execute.register
+def _(node: Share, m: Machine) -> None:
+    """As ``zs_divide_line``."""
+    tiles, outside = m.integer(node.tiles), (m.part, m.parts)
+    groups = min(max(tiles // FEWEST_SHARED, 1), m.parts)
+    held, part, parts = m.share(0, groups, True)
+    m.ints[node.part] = m.part
+    m.ints[node.lo] = tiles * held.start // groups
+    m.ints[node.hi] = tiles * held.stop // groups
+    m.part, m.parts = part, parts
+    _run(node.body, m)
+    m.part, m.parts = outside
 
 
 @execute.register

@@ -190,6 +190,23 @@ class Tiles:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """The body goes through tiles [lo, hi) of a line, which are those of one part of the call.
+
+    Where there are too few for all parts, those that come to the same tiles share what is inside.
+
+    lo, hi, part : names of what the body reads, and of the number of the part.
+    """
+
+    lo: str
+    hi: str
+    part: str
+    tiles: Expr
+    body: tuple[Stmt, ...]
+    par: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Unrolled:
     """One program of a bound operand against every vector of a line: for each row of the program
     and each lane, the sum of its entries' values times what lies at their offsets.
@@ -350,6 +367,7 @@ Stmt = (
     | Once
     | Stage
     | Tiles
+    | Share
     | Unrolled
     | Acc
     | Reduce

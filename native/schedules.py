@@ -297,9 +297,10 @@ def tiled(
     """The kernel of the tiled schedule, its entries packed and its scratch made."""
     made = geometry(plan, line.extents, shape, line.dtype.itemsize)
     staged = 0 if plan.in_place else made.staged_elements
-    rows = 0 if plan.direct and line.stored == line.dtype else made.row_elements
     threads = settings.current().threads
-    panels = made.panel_elements * (1 if shape.unrolled else threads)
+    rows = 0 if plan.direct and line.stored == line.dtype else made.row_elements
+    rows *= threads if shape.unrolled else 1
+    panels = made.panel_elements * threads
     scratch = staged + panels + rows
     check_room(scratch, line.dtype.itemsize, f"the workspace for {line.name}", IN_PARTS)
     starts = np.dtype(np.int64).itemsize

@@ -6,7 +6,19 @@ from dataclasses import fields, is_dataclass
 
 from zeroskip.native.domains import Level, Stored, Together
 from zeroskip.native.integers import Name
-from zeroskip.native.nest import Acc, Bind, Fetch, Fill, Find, Locate, Loop, Stage, Tiles, Unrolled
+from zeroskip.native.nest import (
+    Acc,
+    Bind,
+    Fetch,
+    Fill,
+    Find,
+    Locate,
+    Loop,
+    Share,
+    Stage,
+    Tiles,
+    Unrolled,
+)
 from zeroskip.native.values import Elem
 
 
@@ -29,6 +41,8 @@ def free_names(body: tuple[object, ...], bound: set[str]) -> tuple[set[str], lis
             arrays.update((node.columns, node.coordinates, node.first))
         if isinstance(node, Tiles):
             defined.update((node.var, node.width, node.part))
+        if isinstance(node, Share):
+            defined.update((node.lo, node.hi, node.part))
         if isinstance(node, Acc):
             defined.add(node.member)
         if isinstance(node, Elem | Fill | Fetch):

@@ -30,6 +30,7 @@ from zeroskip.native.nest import (
     Loop,
     Once,
     Reduce,
+    Share,
     Stage,
     Stmt,
     Tiles,
@@ -187,6 +188,12 @@ def _(node: Tiles, kernel: Kernel) -> Iterator[str]:
     head = (
         f"for {node.var} in [0, {show_int(node.line)}) by {node.width}:  # {node.note or 'tiles'}"
     )
+    yield from _block(head, node.body, kernel)
+
+
+@_lines.register
+def _(node: Share, kernel: Kernel) -> Iterator[str]:
+    head = f"share [{node.lo}, {node.hi}) of [0, {show_int(node.tiles)}):  # parallel"
     yield from _block(head, node.body, kernel)
 
 

@@ -252,7 +252,7 @@ def lower_tile(
     )
     crop: tuple[Stmt, ...] = ()
     if not direct or plan.late or plan.form.post is not None:
-        held_in = None if direct else sum_of_rows
+        held_in = None if direct else (sum_of_rows, ZERO)
         crop = crop_rows(plan, scheme, sums, held_in, of_row, Name(x), Name(width))
         if there_is:
             rows = Range(ZERO, Const(shape.rows))
@@ -307,20 +307,22 @@ def crop_rows(
     plan: TilePlan,
     scheme: Scheme,
     sums: Sums,
-    array: str | None,
+    sums_at: tuple[str, Expr] | None,
     row: Expr,
-    x: Expr | None = None,
-    width: Expr = ZERO,
+    x: Expr,
+    width: Expr,
 ) -> tuple[Stmt, ...]:
     """What of a row a tile holds into the result, with the bias and the function.
 
-    array : where its sums are, from lane x on; None where they are in the result already.
-    x, width : first lane of the tile, and how many it has; None for the whole line.
+    sums_at : the array in which its sums are, from lane x on, and where they start; None where they
+        are in the result already.
+    x, width : first lane of the tile, and how many it has.
     """
     held = Elem(sums.result, scheme.row_major(plan.form.target))
-    if array is not None:
-        at = add(mul(row, scheme.number("row_pitch")), _lane(plan, scheme))
-        held = Elem(array, sub(at, ZERO if x is None else x))
+    if sums_at is not None:
+        array, start = sums_at
+        at = add(start, mul(row, scheme.number("row_pitch")), _lane(plan, scheme))
+        held = Elem(array, sub(at, x))
     body: tuple[Stmt, ...] = (sums.store(held, map(sums.late_value, plan.late)),)
     for k, rank in reversed(list(enumerate(plan.lanes))):
         body = (Loop(scheme.rank(rank), _lanes_of(plan, scheme, k, x, width), body),)
@@ -342,11 +344,9 @@ def _pitch(plan: TilePlan, scheme: Scheme, rank: str) -> Expr:
     return ONE if rank == plan.lanes[-1] else scheme.number(f"pitch_{rank}")
 
 
-def _lanes_of(plan: TilePlan, scheme: Scheme, k: int, x: Expr | None, width: Expr) -> Range:
+def _lanes_of(plan: TilePlan, scheme: Scheme, k: int, x: Expr, width: Expr) -> Range:
     """What of a lane rank, the outer ones known, lies in a tile."""
     rank = plan.lanes[k]
-    if x is None:
-        return Range(ZERO, scheme.extent(rank))
     pitch, before = _pitch(plan, scheme, rank), sub(x, _lane(plan, scheme, k))
     end = add(before, width)
     if pitch != ONE:  # a part of its last step may lie in the tile, too

@@ -20,9 +20,21 @@ from zeroskip.einsum_spec.extents import Extents
 from zeroskip.native.arguments import Array, Operand
 from zeroskip.native.domains import Range
 from zeroskip.native.geometry import Geometry
-from zeroskip.native.integers import ONE, ZERO, Cond, Const, Expr, Name, add, least, mul, sub
+from zeroskip.native.integers import (
+    ONE,
+    ZERO,
+    Cond,
+    Const,
+    Expr,
+    Name,
+    add,
+    ceildiv,
+    least,
+    mul,
+    sub,
+)
 from zeroskip.native.lower import Lowered, finish
-from zeroskip.native.nest import Guard, Loop, Stage, StageAxis, Stmt, Unrolled
+from zeroskip.native.nest import Guard, Loop, Share, Stage, StageAxis, Stmt, Unrolled
 from zeroskip.native.operand import Signature
 from zeroskip.native.packing import entries_of, starts
 from zeroskip.native.routines import run
@@ -178,24 +190,27 @@ def lower_unrolled(
     source, staging = lanes_on_line(plan, scheme)
     entries = plan.entries.tensor
     block, program, member = (fresh(n) for n in ("block", "program", "member"))
+    lo, hi, part, strip = (fresh(n) for n in ("lo", "hi", "part", "strip"))
     lanes = Const(shape.vector_bytes // np.dtype(dtype).itemsize)
     span, line = number("block_span"), number("line")
     past: Expr = mul(Name(block), span) if shape.block else ZERO
-    strip = "" if plan.panels else fresh("strip")
-    x = mul(Name(strip), number("row_pitch")) if strip else ZERO
+    first = add(Name(lo), mul(Name(strip), number("strip_tiles")))
+    tiles = least(number("strip_tiles"), sub(Name(hi), first))
+    x, width = mul(first, lanes), mul(tiles, lanes)
     at: Expr = add(past, x)
     step: Expr = lanes
     panel: tuple[Stmt, ...] = ()
     if plan.panels:
         held = scheme.buffer(("panel",), f"{plan.lane_access.tensor}_panel", dtype, written=True)
-        panel = (_panel(held, source, scheme, past, Name(fresh("tile")), lanes),)
-        source, at, step = held, ZERO, mul(span, lanes)
+        own = mul(Name(part), number("panel_size"))
+        copied = _panel(held, source, scheme, past, x, own, Name(fresh("tile")), lanes)
+        panel = (Loop(copied[0], Range(ZERO, tiles), (copied[1],)),)
+        source, at, step = held, own, mul(span, lanes)
     direct = plan.direct and scheme.stored == dtype
-    result = sums.result
+    result, pitch, row_0 = sums.result, line, x
     if not direct:
         result = scheme.buffer(("rows",), "row_sums", dtype, written=True)
-    pitch = line if direct else number("row_pitch")
-    width = least(pitch, sub(number("padded_line"), x)) if strip else pitch
+        pitch, row_0 = number("row_pitch"), mul(Name(part), number("sums_size"))
     first_row = mul(Name(program), number("program_rows"))
     rows = sub(number("rows"), first_row)
     body: tuple[Stmt, ...] = (
@@ -214,19 +229,19 @@ def lower_unrolled(
             at,
             step,
             result,
-            mul(first_row, pitch),
+            add(mul(first_row, pitch), row_0),
             pitch,
-            width,
+            least(sub(line, x), width) if direct else width,
             Name(block) if shape.block else ZERO,
         ),
     )
     if not direct or plan.late or plan.form.post is not None:
         row = add(first_row, Name(member))
-        held_in = None if direct else result
+        held_in = None if direct else (result, row_0)
         cropped: Stmt = Loop(
             member,
             Range(ZERO, least(number("program_rows"), rows)),
-            crop_rows(plan, scheme, sums, held_in, row, *((x, width) if strip else ())),
+            crop_rows(plan, scheme, sums, held_in, row, x, width),
         )
         if shape.block:
             last = Cond("==", Name(block), sub(number("blocks"), ONE))
@@ -238,24 +253,27 @@ def lower_unrolled(
     )
     if shape.block:
         nest = (Loop(block, Range(ZERO, number("blocks")), nest),)
-    if strip:
-        nest = (Loop(strip, Range(ZERO, number("strips")), nest),)
-    return finish(scheme, sums.title(), (*staging, *nest), shape.vector_bytes)
+    strips = ceildiv(sub(Name(hi), Name(lo)), number("strip_tiles"))
+    nest = (Loop(strip, Range(ZERO, strips), nest),)
+    share = Share(lo, hi, part, number("line_tiles"), nest)
+    return finish(scheme, sums.title(), (*staging, share), shape.vector_bytes)
 
 
-def _panel(panel: str, source: str, scheme: Scheme, past: Expr, tile: Name, lanes: Expr) -> Loop:
-    """The lanes of a block, those of each vector of the line together."""
+def _panel(
+    panel: str,
+    source: str,
+    scheme: Scheme,
+    past: Expr,
+    x: Expr,
+    own: Expr,
+    tile: Name,
+    lanes: Expr,
+) -> tuple[str, Stage]:
+    """The lanes of a tile of a block, those of each place together, in the panel of the part."""
     number = scheme.number
     span, line = number("block_span"), number("line")
-    x = mul(tile, lanes)
+    lane = add(x, mul(tile, lanes))
     places = StageAxis(least(span, sub(number("places"), past)), ZERO, 1, line, ZERO, lanes)
     vector = StageAxis(lanes, ZERO, 1, ONE, ZERO, ONE)
-    copy = Stage(
-        panel,
-        source,
-        (places, vector),
-        add(mul(past, line), x),
-        mul(x, span),
-        there=sub(line, x),
-    )
-    return Loop(tile.name, Range(ZERO, number("line_tiles")), (copy,), par=True)
+    start, into = add(mul(past, line), lane), add(own, mul(mul(tile, span), lanes))
+    return tile.name, Stage(panel, source, (places, vector), start, into, there=sub(line, lane))

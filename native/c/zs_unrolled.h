@@ -26,6 +26,22 @@ typedef struct zs_unrolled {
     int64_t groups, members; /* of a program; most rows of one */
 } zs_unrolled;
 
+/* Vectors of a line for each part of a call: the code of a program is fetched for no fewer. */
+#define ZS_FEWEST_SHARED 4
+
+/*
+ * zs_divide_line() - the share of part 'part' of 'parts' in a line of n tiles.
+ *
+ * Where tiles are too few for all parts, those that come to the same tiles share what is inside.
+ * Bounds as zs_divide().
+ */
+ZS_INLINE zs_share zs_divide_line(int64_t part, int64_t parts, int64_t n)
+{
+    const int64_t groups = zs_min(zs_max(n / ZS_FEWEST_SHARED, 1), parts);
+    const zs_share of = zs_divide(part, parts, 0, groups);
+    return (zs_share){n * of.lo / groups, n * of.hi / groups, of.part, of.parts};
+}
+
 /* zs_fetch_code() - ask for part t of n of the code of a program, to lie near when it is run. */
 ZS_INLINE void zs_fetch_code(const zs_unrolled *all, int64_t program, int64_t t, int64_t n)
 {

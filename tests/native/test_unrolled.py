@@ -15,6 +15,8 @@ from zeroskip.explanation.inspecting import choose
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import geometry, routines, unrolled
 from zeroskip.native.fixed import Schedule
+from zeroskip.native.interpret import FEWEST_SHARED
+from zeroskip.native.load import header
 from zeroskip.native.tile_shape import INSTRUCTIONS, MEMBERS, unrolled_shape
 
 PRODUCT = zs.layer("C[i,j] = A[i,k]*B[k,j]")
@@ -35,7 +37,7 @@ seeds = st.integers(0, 2**32 - 1)
     st.sampled_from([0, 0.03, 0.2, 1]),
     st.sampled_from(["float32", "float64"]),
     st.sampled_from([None, 0, 1, 13, 400]),
-    st.sampled_from([1, 2]),
+    st.sampled_from([1, 2, 5]),
     seeds,
 )
 def test_products(rows, inner, columns, density, dtype, block, threads, seed):
@@ -149,6 +151,12 @@ def test_programs_are_cut_as_even_as_they_come(rows, density):
     groups = shape.rows // shape.members
     if groups > 1:
         assert groups * (shape.members * density + 1) * shape.block <= INSTRUCTIONS
+
+
+def test_the_numbers_of_the_header_are_those_here():
+    text = header("zs_unrolled.h")
+    assert f"#define ZS_MEMBERS {MEMBERS}\n" in text
+    assert f"#define ZS_FEWEST_SHARED {FEWEST_SHARED}\n" in text
 
 
 def emitted(room, code, dtype=np.float32):

@@ -47,21 +47,22 @@ int32_t zs_kernel(zs_args *args)
     const int64_t source_extent3 = args->dim[11];
     const int64_t I_pad3 = args->dim[12];
     const int64_t block_span = args->dim[13];
-    const int64_t row_pitch = args->dim[15];
-    const int64_t padded_line = args->dim[16];
-    const int64_t program_rows = args->dim[17];
-    const int64_t rows = args->dim[18];
-    const int64_t row_blocks = args->dim[19];
-    const int64_t groups = args->dim[20];
-    const int64_t members = args->dim[21];
-    const int64_t N = args->dim[22];
-    const int64_t M = args->dim[23];
-    const int64_t P = args->dim[24];
-    const int64_t Q = args->dim[25];
-    const int64_t pitch_n = args->dim[26];
-    const int64_t pitch_p = args->dim[27];
-    const int64_t blocks = args->dim[28];
-    const int64_t strips = args->dim[29];
+    const int64_t strip_tiles = args->dim[15];
+    const int64_t row_pitch = args->dim[16];
+    const int64_t sums_size = args->dim[17];
+    const int64_t program_rows = args->dim[18];
+    const int64_t rows = args->dim[19];
+    const int64_t row_blocks = args->dim[20];
+    const int64_t groups = args->dim[21];
+    const int64_t members = args->dim[22];
+    const int64_t N = args->dim[23];
+    const int64_t M = args->dim[24];
+    const int64_t P = args->dim[25];
+    const int64_t Q = args->dim[26];
+    const int64_t pitch_n = args->dim[27];
+    const int64_t pitch_p = args->dim[28];
+    const int64_t blocks = args->dim[29];
+    const int64_t line_tiles = args->dim[30];
 
     /* I_staged: I_vals laid out for vectors; what it does not reach is 0 */
     {
@@ -77,34 +78,37 @@ int32_t zs_kernel(zs_args *args)
         }
     }
     ZS_BARRIER(args);
-    for (int64_t strip = 0; strip < strips; strip++) {
-        ZS_POLL(args);
-        for (int64_t block = 0; block < blocks; block++) {
+    {
+        const zs_share share = zs_divide_line(args->part, args->parts, line_tiles);
+        const int64_t lo = share.lo, hi = share.hi;
+        const int64_t part = args->part;
+        for (int64_t strip = 0; strip < zs_ceil_div(hi - lo, strip_tiles); strip++) {
             ZS_POLL(args);
-            ZS_SHARED(program, args->part, args->parts, 0, row_blocks) {
+            for (int64_t block = 0; block < blocks; block++) {
                 ZS_POLL(args);
-                {
-                    const zs_unrolled programs_ = {F_code, F_starts, F_first, F_member, F_offset, groups, members};
-                    zs_run_unrolled(&programs_, block * row_blocks + program, rows - program * program_rows, F_packed, I_staged + block * block_span + strip * row_pitch, 16, row_sums + program * program_rows * row_pitch, row_pitch, zs_min(row_pitch, padded_line - strip * row_pitch), block > 0);
-                }
-                if (block == blocks - 1) {
-                    for (int64_t member = 0; member < zs_min(program_rows, rows - program * program_rows); member++) {
-                        ZS_POLL(args);
-                        const int64_t m = program * program_rows + member;
-                        for (int64_t n = zs_max(0, strip * row_pitch) / pitch_n; n < zs_min(N, zs_ceil_div(strip * row_pitch + zs_min(row_pitch, padded_line - strip * row_pitch), pitch_n)); n++) {
+                ZS_SHARED(program, share.part, share.parts, 0, row_blocks) {
+                    ZS_POLL(args);
+                    {
+                        const zs_unrolled programs_ = {F_code, F_starts, F_first, F_member, F_offset, groups, members};
+                        zs_run_unrolled(&programs_, block * row_blocks + program, rows - program * program_rows, F_packed, I_staged + block * block_span + 16 * (lo + strip * strip_tiles), 16, row_sums + program * program_rows * row_pitch + part * sums_size, row_pitch, 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles), block > 0);
+                    }
+                    if (block == blocks - 1) {
+                        for (int64_t member = 0; member < zs_min(program_rows, rows - program * program_rows); member++) {
                             ZS_POLL(args);
-                            for (int64_t p = zs_max(0, strip * row_pitch - n * pitch_n) / pitch_p; p < zs_min(P, zs_ceil_div(strip * row_pitch - n * pitch_n + zs_min(row_pitch, padded_line - strip * row_pitch), pitch_p)); p++) {
-                                for (int64_t q = zs_max(0, strip * row_pitch - n * pitch_n - p * pitch_p); q < zs_min(Q, strip * row_pitch - n * pitch_n - p * pitch_p + zs_min(row_pitch, padded_line - strip * row_pitch)); q++) {
-                                    O_vals[((n * M + m) * P + p) * Q + q] = zs_relu_float32(row_sums[(program * program_rows + member) * row_pitch + n * pitch_n + p * pitch_p + q - strip * row_pitch] + B_vals[m]);
+                            const int64_t m = program * program_rows + member;
+                            for (int64_t n = zs_max(0, 16 * (lo + strip * strip_tiles)) / pitch_n; n < zs_min(N, zs_ceil_div(16 * (lo + strip * strip_tiles) + 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles), pitch_n)); n++) {
+                                ZS_POLL(args);
+                                for (int64_t p = zs_max(0, 16 * (lo + strip * strip_tiles) - n * pitch_n) / pitch_p; p < zs_min(P, zs_ceil_div(16 * (lo + strip * strip_tiles) - n * pitch_n + 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles), pitch_p)); p++) {
+                                    for (int64_t q = zs_max(0, 16 * (lo + strip * strip_tiles) - n * pitch_n - p * pitch_p); q < zs_min(Q, 16 * (lo + strip * strip_tiles) - n * pitch_n - p * pitch_p + 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles)); q++) {
+                                        O_vals[((n * M + m) * P + p) * Q + q] = zs_relu_float32(row_sums[part * sums_size + (program * program_rows + member) * row_pitch + n * pitch_n + p * pitch_p + q - 16 * (lo + strip * strip_tiles)] + B_vals[m]);
+                                    }
                                 }
                             }
                         }
                     }
                 }
             }
-            ZS_BARRIER(args);
         }
-        ZS_BARRIER(args);
     }
     return ZS_OK;
 }
