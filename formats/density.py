@@ -240,8 +240,7 @@ class Density:
         """The fullest density of which every place is more likely by one factor."""
         if self.structure not in (None, "banded"):
             return self
-        full = 1.0 if self.structure is None else None
-        return Density(self.shape, full, structure=self.structure, width=self.width)
+        return _fullest(self.shape, self.structure, self.width)
 
     @property
     def ndim(self) -> int:
@@ -334,6 +333,12 @@ def _values(generator: np.random.Generator, count: int, dtype: np.dtype[Any]) ->
     drawn = generator.standard_normal(count).astype(dtype)
     drawn[drawn == 0] = 1
     return drawn
+
+
+@lru_cache(maxsize=256)
+def _fullest(shape: tuple[int, ...], structure: str | None, width: int | None) -> Density:
+    full = 1.0 if structure is None else None
+    return Density(shape, full, structure=structure, width=width)
 
 
 @lru_cache(maxsize=256)

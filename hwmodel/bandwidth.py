@@ -11,17 +11,16 @@ from numpy.typing import NDArray
 
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.levels import Level
-from zeroskip.hwmodel.traffic import Moves, Traffic
+from zeroskip.hwmodel.traffic import Moves, Traffic, by_level
 
 
 def bandwidth_cycles_of(arch: Arch, traffic: Traffic) -> dict[str, float]:
     """Cycles of each level with a limit; local stores work side by side, on the mean PE."""
-    found = {}
+    found, moved = {}, by_level(traffic)
     for level in arch.levels:
-        moved = sum((m for (name, _), m in traffic.items() if name == level.name), Moves())
         times = [
             cycles_of_bits(bits, rate, arch.number(level))
-            for bits, rate in ports_of(level, kinds_of(moved))
+            for bits, rate in ports_of(level, kinds_of(moved.get(level.name, Moves())))
         ]
         if times:
             found[level.name] = max(times)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.plan import Accounting, TermPlan, total
-from zeroskip.hwmodel.traffic import NETWORK, Counts, Moves, Traffic, merged_of
+from zeroskip.hwmodel.traffic import NETWORK, Counts, Moves, Traffic, by_level, merged_of
 
 CLASSES = ("effectual", "gated", "skipped", "never_fetched", "ineffectual")
 """Classes of the points of the iteration space; each point is in one."""
@@ -127,9 +127,9 @@ def energy_of(
     for name, number in {"gated": multiplications["gated"], **steps}.items():
         if arch.energy.action(name) is not None:
             energy[name] = number * unit(name)
+    moved = by_level(traffic)
     for name in (NETWORK, *(level.name for level in arch.levels)):
-        moved = sum((m for (level, _), m in traffic.items() if level == name), Moves())
-        energy[name] = energy_of_moves(arch, name, moved)
+        energy[name] = energy_of_moves(arch, name, moved.get(name, Moves()))
     return energy
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 from zeroskip.formats.density import Density
 from zeroskip.hwmodel.evaluate import Operand
@@ -24,6 +25,7 @@ from zeroskip.hwmodel.geometry import Geometry
 from zeroskip.hwmodel.geometry_files import filed
 from zeroskip.hwmodel.numbers import NONE, Numbers, numbers_of
 from zeroskip.hwmodel.plan import Accounting, Mask
+from zeroskip.native.recent import Recent
 
 
 def geometry_of(accounting: Accounting, operands: Mapping[str, Operand]) -> Geometry:
@@ -35,7 +37,19 @@ def geometry_of(accounting: Accounting, operands: Mapping[str, Operand]) -> Geom
         For a line that has no expectation here, naming it.
     """
     numbers = numbers_of(accounting)
-    return geometry_of_lines(accounting.text, accounting.sizes, accounting.masks, operands, numbers)
+    given = accounting.text, accounting.sizes, accounting.masks
+    drawn = [x.density.pattern for x in operands.values() if isinstance(x, Expected)]
+    if accounting.given or len(drawn) < len(operands):
+        return geometry_of_lines(*given, operands, numbers)
+    key = (id(accounting), *operands, *drawn)
+    found = _of_plans.get(key)  # it holds the accounting, so that its id stays its own
+    if found is None:
+        made = geometry_of_lines(*given, operands, numbers)
+        found = _of_plans.keep(key, (accounting, made))
+    return found[1]
+
+
+_of_plans: Recent[Any, tuple[Accounting, Geometry]] = Recent(256)
 
 
 def geometry_of_lines(
@@ -68,3 +82,9 @@ def _remembered(
     if numbers.held:  # of one mapping and density: not worth a file
         return made.geometry()
     return filed(text, (sizes, masks), drawn, made.geometry)
+
+
+def forget() -> None:
+    """Forget every geometry but those on disk, as a new process has."""
+    _of_plans.clear()
+    _remembered.cache_clear()

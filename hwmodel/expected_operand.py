@@ -47,9 +47,10 @@ class Expected(Operand):
     def storage(self, bound: Format, value_bits: int) -> Storage:
         """Mean bits in a format; see `_storage`, of which it is remembered."""
         key = bound, value_bits
-        if key not in self._stored:
-            self._stored[key] = self._storage(bound, value_bits)
-        return self._stored[key]
+        found = self._stored.get(key)
+        if found is None:
+            found = self._stored[key] = self._storage(bound, value_bits)
+        return found
 
     def _storage(self, bound: Format, value_bits: int) -> Storage:
         """Mean bits in a format; the width of a pointer is that of the mean.

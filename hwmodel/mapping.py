@@ -86,7 +86,7 @@ class Mapping:
 
     def reporting(self) -> Mapping:
         """The same, which refuses no tile."""
-        return replace(self, overflow={})
+        return replace(self, overflow={}) if self.overflow else self
 
     @property
     def loops(self) -> tuple[str, ...]:

@@ -80,10 +80,12 @@ def _at_most(x: Reals, mean: Reals, spread: Reals) -> Reals:
     """Probability that each kind of count is x or less, an increasing row of numbers."""
     from scipy.special import ndtr
 
-    found = np.empty((len(mean), len(x)))
     fixed = (spread == 0) | (mean <= 0)
     scale = np.divide(spread**2, mean, out=np.ones_like(mean), where=(mean > 0) & ~fixed)
     normal = ~fixed & (mean >= FEW * scale)
+    if normal.all():
+        return np.asarray(ndtr((x - mean[:, None]) / spread[:, None]))
+    found = np.empty((len(mean), len(x)))
     found[fixed] = x >= mean[fixed, None]
     found[normal] = ndtr((x - mean[normal, None]) / spread[normal, None])
     stepped = ~fixed & ~normal

@@ -103,6 +103,15 @@ def writes(entries: int, data: int, metadata: int = 0) -> Moves:
 Traffic = dict[tuple[str, str], Moves]
 
 
+def by_level(traffic: Traffic) -> dict[str, Moves]:
+    """All that moves at each level, and on the network."""
+    found: dict[str, Moves] = {}
+    for (level, _), moves in traffic.items():
+        before = found.get(level)
+        found[level] = moves if before is None else before + moves
+    return found
+
+
 def traffic_of(
     layer: Layer,
     arch: Arch,

@@ -22,14 +22,14 @@ GIVEN = {
 
 @pytest.fixture
 def folder(tmp_path):
-    expected._remembered.cache_clear()
+    expected.forget()
     with settings.using(cache_dir=tmp_path / "cache"):
         yield tmp_path / "cache"
-    expected._remembered.cache_clear()
+    expected.forget()
 
 
 def charged():
-    expected._remembered.cache_clear()  # as in another process
+    expected.forget()  # as in another process
     return zs.charge(LINE, "scnn", **GIVEN)
 
 
