@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
+from typing import Any, TypeVar
 
-from zeroskip.native.arguments import Array, Operand
+from zeroskip.native.arguments import Operand
 from zeroskip.native.recent import Recent
 
 MOST_LAYOUTS = 8
+
+T = TypeVar("T")
 
 
 class Kept:
@@ -18,13 +21,13 @@ class Kept:
 
     def __init__(self, held: Mapping[str, Operand]) -> None:
         self._held = held
-        self._layouts: Recent[tuple[Hashable, ...], Array] = Recent(MOST_LAYOUTS)
+        self._layouts: Recent[tuple[Hashable, ...], Any] = Recent(MOST_LAYOUTS)
 
     def has(self, name: str, operand: Operand) -> bool:
         return self._held.get(name) is operand
 
-    def layout(self, name: str, how: Hashable, build: Callable[[], Array]) -> Array:
+    def layout(self, name: str, how: Hashable, build: Callable[[], T]) -> T:
         """The layout ``how`` of a held operand; it is read by any number of calls at once."""
         key = name, how
-        found = self._layouts.get(key)
+        found: T | None = self._layouts.get(key)
         return self._layouts.keep(key, build()) if found is None else found

@@ -315,7 +315,7 @@ def tiled(
     if shape.unrolled:
         key: Key = ("unrolled", shape.kernel, *line.key)
         prepared = remember(key, line.dtype, partial(unrolled.lower_unrolled, *what, shape))
-        arrays |= _programs(line, plan, made, shape)
+        arrays |= _kept_programs(line, plan, made, shape)
     else:
         key = ("tile", shape.kernel, made.offset_dtype, *line.key)
         build = partial(tile.lower_tile, *what, shape, made.offset_dtype)
@@ -329,6 +329,18 @@ def tiled(
         }
     found = filled(line, prepared, arrays, made.numbers)
     return prepared, replace(found, parts=min(found.parts, threads))  # each with its own panel
+
+
+def _kept_programs(
+    line: Line, plan: tile.TilePlan, made: Geometry, shape: TileShape
+) -> Mapping[Key, Array]:
+    """The programs of an operand, once for all lengths of a line whose offsets are equal."""
+    name, build = plan.entries.tensor, partial(_programs, line, plan, made, shape)
+    if not _is_kept(line, name):
+        return build()
+    assert line.kept is not None
+    how = "programs", *line.key, shape, made.strides, made.span, made.blocks
+    return line.kept.layout(name, how, build)
 
 
 def _programs(

@@ -46,7 +46,7 @@ from zeroskip.native.tile_shape import TileShape
 FEWEST_VECTORS = 3
 """Vectors of a line from which code is run often enough for each time that it is fetched."""
 
-FROM, MOST_ENTRIES = 0.03, 1_250_000
+FROM, MOST_ENTRIES = 0.04, 1_250_000
 """Density from which a place is met often enough by the rows of a group; and entries up to which
 their code (8 to 13 bytes each) comes from a cache."""
 

@@ -250,3 +250,21 @@ def test_code_can_no_longer_be_written_and_goes_when_nothing_holds_it():
     assert not code.flags.writeable
     with pytest.raises(ValueError, match="read-only"):
         code[0] = 0
+
+
+@codes
+def test_code_is_written_once_for_lines_of_every_length(monkeypatch):
+    a = random_array(RNG, (40, 30), "float32", 0.5)
+    bound = PRODUCT.bind(A=a, schedule=UNROLLED)
+    written = []
+    coded = unrolled.machine_code
+
+    def counted(*arrays, **sizes):
+        written.append(sizes)
+        return coded(*arrays, **sizes)
+
+    monkeypatch.setattr(unrolled, "machine_code", counted)
+    for columns in (49, 64, 200):
+        b = random_array(RNG, (30, columns), "float32", 1.0)
+        assert np.array_equal(bound(b), a @ b)
+    assert len(written) == 1
