@@ -12,10 +12,10 @@ import numpy as np
 from zeroskip.einsum_spec.explicit import form_text
 from zeroskip.errors import KernelError
 from zeroskip.formats.level_data import check_room
-from zeroskip.native import dots, lanes, load, settings, tile, unrolled
+from zeroskip.native import dots, lanes, load, programs, settings, tile, unrolled
 from zeroskip.native.arguments import Array, densify
 from zeroskip.native.fixed import Schedule
-from zeroskip.native.geometry import SLACK, Geometry, geometry, line_of_lanes
+from zeroskip.native.geometry import SLACK, geometry, line_of_lanes
 from zeroskip.native.lines import Line
 from zeroskip.native.lower import lower
 from zeroskip.native.packing import pack
@@ -25,12 +25,10 @@ from zeroskip.native.relaid import relaid
 from zeroskip.native.scheme import Key
 from zeroskip.native.scratch import aligned_zeros
 from zeroskip.native.tile_shape import (
-    WIDE,
     TileShape,
     shape_of,
     shape_with,
     tiles_of,
-    unrolled_shape,
 )
 from zeroskip.native.unfit import why_unfit
 from zeroskip.native.vectors import vector_bytes
@@ -315,7 +313,7 @@ def tiled(
     if shape.unrolled:
         key: Key = ("unrolled", shape.kernel, *line.key)
         prepared = remember(key, line.dtype, partial(unrolled.lower_unrolled, *what, shape))
-        arrays |= _kept_programs(line, plan, made, shape)
+        arrays |= programs.kept(line, plan, made, shape)
     else:
         key = ("tile", shape.kernel, made.offset_dtype, *line.key)
         build = partial(tile.lower_tile, *what, shape, made.offset_dtype)
@@ -331,45 +329,6 @@ def tiled(
     return prepared, replace(found, parts=min(found.parts, threads))  # each with its own panel
 
 
-def _kept_programs(
-    line: Line, plan: tile.TilePlan, made: Geometry, shape: TileShape
-) -> Mapping[Key, Array]:
-    """The programs of an operand, once for all lengths of a line whose offsets are equal."""
-    name, build = plan.entries.tensor, partial(_programs, line, plan, made, shape)
-    if not _is_kept(line, name):
-        return build()
-    assert line.kept is not None
-    how = "programs", *line.key, shape, made.strides, made.span, made.blocks
-    return line.kept.layout(name, how, build)
-
-
-def _programs(
-    line: Line, plan: tile.TilePlan, made: Geometry, shape: TileShape
-) -> dict[Key, Array]:
-    """The entries of an operand in groups, and as machine code."""
-    operand = line.used[plan.entries.tensor]
-    lanes = shape.vector_bytes // line.dtype.itemsize
-    packed = unrolled.pack_unrolled(plan, operand, line.extents, made, shape, lanes)
-    code, starts = unrolled.machine_code(
-        packed.first,
-        packed.member,
-        packed.offset,
-        turn=made.numbers["row_blocks"],
-        groups=made.numbers["groups"],
-        members=shape.members,
-        rows=made.numbers["rows"],
-        dtype=line.dtype.name,
-    )
-    return {
-        ("code",): code,
-        ("starts",): starts,
-        ("first",): packed.first,
-        ("member",): packed.member,
-        ("offset",): packed.offset,
-        ("packed",): packed.values.astype(line.dtype, copy=False),
-    }
-
-
 def shape_in(line: Line, plan: tile.TilePlan, bound: Collection[str] = ()) -> TileShape:
     """How the tiled schedule cuts this line up: as is fixed, else as `shape_of` has it."""
     width = _width(line)
@@ -379,7 +338,7 @@ def shape_in(line: Line, plan: tile.TilePlan, bound: Collection[str] = ()) -> Ti
     line_vectors = -(-line_of_lanes(plan, line.extents) // lanes)
     wanted, fixed = line.fixed.unrolled, line.fixed
     if wanted is not False and fixed.rows is None and fixed.vectors is None:
-        found = _unrolled(line, plan, bound, stored, line_vectors)
+        found = programs.shape_or_why(line, plan, bound, stored, line_vectors, width)
         if isinstance(found, TileShape):
             return found
         if wanted:
@@ -394,33 +353,6 @@ def shape_in(line: Line, plan: tile.TilePlan, bound: Collection[str] = ()) -> Ti
         in_place=plan.in_place and same,
     )
     return shape_with(default, line_vectors, fixed.rows, fixed.vectors, fixed.block)
-
-
-def _unrolled(
-    line: Line, plan: tile.TilePlan, bound: Collection[str], stored: int, line_vectors: int
-) -> TileShape | str:
-    """The shape in machine code, or why there is none: it does not fit, or does not pay."""
-    name, operand = plan.entries.tensor, line.used[plan.entries.tensor]
-    if name not in bound:
-        return f"{name} is not bound, and machine code of it would serve one call."
-    if line.dtype.name not in unrolled.CODED:
-        return f"{line.dtype.name} is computed by no such instruction; float32 and float64 are."
-    if _width(line) != WIDE:
-        return f"it takes vectors of {WIDE} bytes, and these have {_width(line)}."
-    density = stored / max(operand.size, 1)
-    rows = prod(line.extents.ranks[rank] for rank in plan.rows)
-    if not line.fixed.unrolled and not unrolled.pays(line_vectors, rows, stored, density):
-        return "it does not pay."
-    if not unrolled.available():
-        return "this processor, or this system, runs no code that a process has written."
-    summed = prod(line.extents.ranks[rank] for rank in plan.term.ranks)
-    shape = unrolled_shape(rows, summed, density, line.fixed.block)
-    itemsize = line.dtype.itemsize
-    reach = geometry(plan, line.extents, shape, itemsize).span * itemsize
-    reach *= WIDE // itemsize if plan.panels else 1
-    if reach > unrolled.REACH_BYTES:
-        return f"{plan.lane_access.tensor} is longer than offsets in code reach."
-    return shape
 
 
 def taken(line: Line, plan: Plan, bound: Collection[str] = ()) -> Schedule:

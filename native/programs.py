@@ -1,0 +1,81 @@
+"""Which lines have their entries as machine code, and the arrays of their programs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from functools import partial
+from math import prod
+
+from zeroskip.native import unrolled
+from zeroskip.native.arguments import Array
+from zeroskip.native.geometry import Geometry, geometry
+from zeroskip.native.lines import Line
+from zeroskip.native.scheme import Key
+from zeroskip.native.tile import TilePlan
+from zeroskip.native.tile_shape import WIDE, TileShape, unrolled_shape
+
+
+def shape_or_why(
+    line: Line,
+    plan: TilePlan,
+    bound: Collection[str],
+    stored: int,
+    line_vectors: int,
+    width: int,
+) -> TileShape | str:
+    """The shape in machine code, or why there is none: it does not fit, or does not pay."""
+    name, operand = plan.entries.tensor, line.used[plan.entries.tensor]
+    if name not in bound:
+        return f"{name} is not bound, and machine code of it would serve one call."
+    if line.dtype.name not in unrolled.CODED:
+        return f"{line.dtype.name} is computed by no such instruction; float32 and float64 are."
+    if width != WIDE:
+        return f"it takes vectors of {WIDE} bytes, and these have {width}."
+    density = stored / max(operand.size, 1)
+    rows = prod(line.extents.ranks[rank] for rank in plan.rows)
+    if not line.fixed.unrolled and not unrolled.pays(line_vectors, rows, stored, density):
+        return "it does not pay."
+    if not unrolled.available():
+        return "this processor, or this system, runs no code that a process has written."
+    summed = prod(line.extents.ranks[rank] for rank in plan.term.ranks)
+    shape = unrolled_shape(rows, summed, density, line.fixed.block)
+    itemsize = line.dtype.itemsize
+    reach = geometry(plan, line.extents, shape, itemsize).span * itemsize
+    reach *= WIDE // itemsize if plan.panels else 1
+    if reach > unrolled.REACH_BYTES:
+        return f"{plan.lane_access.tensor} is longer than offsets in code reach."
+    return shape
+
+
+def kept(line: Line, plan: TilePlan, made: Geometry, shape: TileShape) -> Mapping[Key, Array]:
+    """The programs of an operand, once for all lengths of a line whose offsets are equal."""
+    name, build = plan.entries.tensor, partial(_programs, line, plan, made, shape)
+    if line.kept is None or not line.kept.has(name, line.used[name]):
+        return build()
+    how = "programs", *line.key, shape, made.strides, made.span, made.blocks
+    return line.kept.layout(name, how, build)
+
+
+def _programs(line: Line, plan: TilePlan, made: Geometry, shape: TileShape) -> dict[Key, Array]:
+    """The entries of an operand in groups, and as machine code."""
+    operand = line.used[plan.entries.tensor]
+    lanes = shape.vector_bytes // line.dtype.itemsize
+    packed = unrolled.pack_unrolled(plan, operand, line.extents, made, shape, lanes)
+    code, starts = unrolled.machine_code(
+        packed.first,
+        packed.member,
+        packed.offset,
+        turn=made.numbers["row_blocks"],
+        groups=made.numbers["groups"],
+        members=shape.members,
+        rows=made.numbers["rows"],
+        dtype=line.dtype.name,
+    )
+    return {
+        ("code",): code,
+        ("starts",): starts,
+        ("first",): packed.first,
+        ("member",): packed.member,
+        ("offset",): packed.offset,
+        ("packed",): packed.values.astype(line.dtype, copy=False),
+    }
