@@ -6,6 +6,7 @@ holds something and those before it do not:
 
     uniform     both of one drawing without order (hypergeometric)
     band        the same of the places that may hold something
+    nested      groups of groups along the fiber: a period of them, by `zeroskip.hwmodel.regions`
     groups      G:H, tiles that were measured, slices of a profile: the product over the groups that
                 the gap touches, as groups are drawn apart
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from math import prod
 
 import numpy as np
@@ -21,6 +23,7 @@ from numpy.typing import NDArray
 
 from zeroskip.formats.density import Density
 from zeroskip.formats.density_models import Blocks, Nested, Tiles, log_missed
+from zeroskip.hwmodel.regions import Regions, log_missed_of
 
 Reals = NDArray[np.float64]
 
@@ -29,6 +32,9 @@ GAP = 50
 
 MOST_LIVE = 2**24
 """Places of a band that are looked at one by one."""
+
+MOST_PAIRS = 2**22
+"""Places of all gaps of groups of groups that are looked at."""
 
 MOST_PLACES = 4096
 """Places of a fiber whose gaps are followed from group to group."""
@@ -56,6 +62,8 @@ def bridges_of(density: Density, own: Sequence[int], places: int, run_bits: int)
             return _of_independent(model.share, places, step)
         if own[-1] == model.axis and model.longest_gap < step:
             return 0.0
+        if own[-1] == model.axis and len(model.levels) > 1:
+            return _of_nested(density, model, places, step)
     groups = _groups_of(density, own) if places <= MOST_PLACES else None
     return None if groups is None else _of_groups(groups, step)
 
@@ -99,6 +107,28 @@ def _of_band(model: Blocks, own: Sequence[int], step: int) -> float | None:
             chance = log_missed(model.live - 1, nonzeros - 1, int(places))
             found += float(times * np.exp(chance)) * nonzeros / model.live
     return found / len(fibers)
+
+
+def _of_nested(density: Density, model: Nested, places: int, step: int) -> float | None:
+    """Of groups of groups along the fiber, whose chances come again with every outermost group:
+    a place holds something and a gap does not, less than the gap alone by the gap and the place."""
+    period = model.spans[-1]
+    length = period * (2 + model.longest_gap // period)
+    row = Density((length,), structure=density.structure)
+    x = np.arange(length - period, length)
+    gaps = np.arange(step, model.longest_gap + 1, step)
+    pairs = [(r, gap) for r, gap in product(range(period), gaps.tolist()) if gap <= x[r]]
+    if sum(gap for _, gap in pairs) > MOST_PAIRS:
+        return None
+    empty = [np.arange(x[r] - gap, x[r]) for r, gap in pairs]
+    chances = []
+    for more in (0, 1):
+        held = [np.arange(gap[0], gap[-1] + 1 + more) for gap in empty]
+        cell = np.repeat(np.arange(len(held)), [len(gap) for gap in held])
+        place = np.concatenate([np.zeros(0, np.int64), *held]).astype(np.int64)
+        chances.append(np.exp(log_missed_of(row, Regions((len(held),), cell, place))))
+    times = [places // period - max(-((r - gap) // period), 0) for r, gap in pairs]
+    return float((chances[0] - chances[1]) @ np.maximum(np.array(times, np.float64), 0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,8 +50,8 @@ def expected_storage(
         For a width that is not 1 .. 64.
     TensorError
         For blocks, groups G:H, and run lengths below a compressed level, of hierarchical groups
-        that leave longer gaps than a run, and of a profile along some axes of the fiber and
-        others.
+        that leave longer gaps than a run along an axis that is not the last of the fiber, and of a
+        profile along some axes of the fiber and others.
     """
     if rounding not in get_args(Rounding):
         expected = ", ".join(map(repr, get_args(Rounding)))

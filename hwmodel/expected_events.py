@@ -30,7 +30,7 @@ from zeroskip.hwmodel.expected_tiles import (
     refused,
     regions_of_tiles,
 )
-from zeroskip.hwmodel.geometry import Apart, Closed, Largest, Tag
+from zeroskip.hwmodel.geometry import Apart, Closed, Either, Largest, Tag
 from zeroskip.hwmodel.regions import log_missed_of
 
 if TYPE_CHECKING:
@@ -133,33 +133,103 @@ def _united(known: Compiler, text: str, access: Access) -> NDArray[np.int64]:
 
 def called_for(
     known: Compiler, name: str, kept: Sequence[int]
-) -> tuple[Closed | Largest | Apart, Tag] | None:
+) -> tuple[Closed | Largest | Apart | Either, Tag] | None:
     """The maximum of a count over axes that are not kept, where events that the kept axes tell call
     for all of it; None for another.  What is left of the count is as it is without them."""
     _, form = known.texts[name]
     if len(form.terms) > 1:
-        return None
-    (term,) = form.terms
+        return _gated(known, form, kept)
     left = [deparse(s) for s in form.target.subscripts]
     stays = [left[k] for k in kept]
-    calls = [a for a in term.accesses if _is_event(known, a)]
-    calls = [a for a in calls if {deparse(s) for s in a.subscripts} <= set(stays)]
+    calls = _calls(known, form, kept)
     if not calls:
         return None
-    target = replace(form.target, tensor=f"{name}_called")
-    others = tuple(access for access in term.accesses if access not in calls)
-    rest = replace(form, target=target, terms=(replace(term, accesses=others),))
-    known.line(form_text(rest), rest)
+    rest = _without(known, form, calls)
     try:
-        largest, tag = known.maximum(target.tensor, kept)
+        largest, tag = known.maximum(rest, kept)
     finally:
-        del known.lines[target.tensor], known.texts[target.tensor], known.tags[target.tensor]
+        _forget(known, rest)
+    assert not isinstance(largest, Either)
     chance = _together(known, calls, stays)
     if isinstance(largest, Closed):
         return _times(chance, largest), tag
     shape = _shape(known, name)
     views = tuple(shape[k] for k in kept), next(iter(chance.terms.values())).shape
     return Apart(((largest, views[0]), (chance, views[1])), 1.0), tag
+
+
+def _gated(known: Compiler, form: Form, kept: Sequence[int]) -> tuple[Either, Tag] | None:
+    """The maximum of a count that is all points of a tile where no event calls for it, and else
+    those of what is inside:
+
+        busy[m1,k1,i] += open[m1,k1,i] + reached[m1,k1,i] - passed[m1,k1,i]
+        open[m//2,k//2,i] += someA[m//2,k//2]*...     passed[m//2,k//2,i] += someA[m//2,k//2]
+
+    None for another sum, and where several events call."""
+    parts: list[tuple[int, str, list[Access]]] = []
+    for term in form.terms:
+        same = len(term.accesses) == 1 and not term.scalars and not term.factors
+        if not same or term.accesses[0].subscripts != form.target.subscripts:
+            return None
+        name = term.accesses[0].tensor
+        if name not in known.texts or len(known.texts[name][1].terms) > 1:
+            return None
+        parts.append((int(term.number), name, _calls(known, known.texts[name][1], kept)))
+    events = {tuple(sorted(map(deparse, calls))) for _, _, calls in parts if calls}
+    if len(events) != 1:
+        return None
+    inside: list[str] = []
+    without: Any = 0
+    balance: Any = 0
+    made: list[str] = []
+    try:
+        for number, name, calls in parts:
+            rest = _without(known, known.texts[name][1], calls) if calls else name
+            made += [rest] if calls else []
+            line = known.lines[rest]
+            if isinstance(line, Closed) and set(line.terms) <= {()}:
+                balance = balance + number * line.terms[()]
+                without = without + (0 if calls else number * line.terms[()])
+            elif calls and number == 1:
+                inside.append(rest)
+            else:
+                return None
+        if len(inside) != 1 or np.any(balance):
+            return None
+        largest, tag = known.maximum(inside[0], kept)
+    finally:
+        for name in made:
+            _forget(known, name)
+    if isinstance(largest, Either):
+        return None
+    gone = [k for k in range(np.ndim(without)) if k not in kept]
+    turned = np.asarray(without).transpose((*kept, *gone))
+    behind = tuple(range(len(kept), turned.ndim))
+    left = [deparse(s) for s in known.texts[parts[0][1]][1].target.subscripts]
+    calls = next(calls for _, _, calls in parts if calls)
+    chance = _together(known, calls, [left[k] for k in kept])
+    return Either(chance, largest, Closed({(): turned.max(axis=behind, initial=0)})), tag
+
+
+def _calls(known: Compiler, form: Form, kept: Sequence[int]) -> list[Access]:
+    """Events that the kept axes of a count tell."""
+    stays = {deparse(form.target.subscripts[k]) for k in kept}
+    calls = [access for access in form.terms[0].accesses if _is_event(known, access)]
+    return [access for access in calls if {deparse(s) for s in access.subscripts} <= stays]
+
+
+def _without(known: Compiler, form: Form, calls: Sequence[Access]) -> str:
+    """A count without what calls for it: the name of its line, to be forgotten."""
+    (term,) = form.terms
+    target = replace(form.target, tensor=f"{form.target.tensor}_called")
+    others = tuple(access for access in term.accesses if access not in calls)
+    rest = replace(form, target=target, terms=(replace(term, accesses=others),))
+    known.line(form_text(rest), rest)
+    return target.tensor
+
+
+def _forget(known: Compiler, name: str) -> None:
+    del known.lines[name], known.texts[name], known.tags[name]
 
 
 # ---- what is called for ---------------------------------------------------------------------

@@ -30,6 +30,7 @@ from zeroskip.hwmodel.expected_tiles import refused
 from zeroskip.hwmodel.geometry import (
     Apart,
     Closed,
+    Either,
     Geometry,
     Largest,
     Line,
@@ -153,7 +154,7 @@ class Compiler:
             return self.scaled(text, form, term, results)
         reads = tuple(dict.fromkeys(access.tensor for access in term.accesses))
         held = [self.lines.get(read) for read in reads]
-        if any(isinstance(one, Largest | Apart | Total | Summed | Scaled) for one in held):
+        if any(isinstance(one, Largest | Apart | Either | Total | Summed | Scaled) for one in held):
             varying = [one for one in held if not _is_static(one)]
             if len(varying) > 1:
                 raise refused(text, "a product of what follows a maximum")
@@ -257,7 +258,9 @@ class Compiler:
         line, self.tags[name] = self.maximum(access.tensor, kept)
         return line
 
-    def maximum(self, name: str, kept: Sequence[int]) -> tuple[Closed | Largest | Apart, Tag]:
+    def maximum(
+        self, name: str, kept: Sequence[int]
+    ) -> tuple[Closed | Largest | Apart | Either, Tag]:
         """The largest of a count over the axes that are not kept, and how sure it is."""
         source = self.lines[name]
         assert isinstance(source, Closed)

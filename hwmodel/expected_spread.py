@@ -13,6 +13,7 @@ from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.form import Form
 from zeroskip.einsum_spec.tree import Access
 from zeroskip.einsum_spec.walk import variables
+from zeroskip.formats.density_models import Blocks
 from zeroskip.hwmodel.geometry import Closed
 from zeroskip.hwmodel.spread import PlacesOfCells, Reals, Spread
 
@@ -56,7 +57,9 @@ def spread_of(known: Compiler, name: str, gone: Sequence[int]) -> Spread | None:
             return rough
         parts[tensor] = found
         held = {v for s in access.subscripts for v in variables(s)}
-        if not held & apart:
+        others = [models[other] for other in reads if other != tensor]
+        banded = any(isinstance(one, Blocks) and one.support is not None for one in others)
+        if not held & apart and not banded:  # counts beside a band have other parts of it
             common.add(tensor)
     pairs = _of(known, text, form, known.varying) if uneven else counts
     return Spread(monomial, models, parts, full, pairs * times, frozenset(common))

@@ -4,6 +4,7 @@ Closed    a polynomial in the densities
 Largest   the mean of a maximum over the last axes of a count
 Apart     of a count that is a product of counts with nothing in common: the product of theirs; of
           one that is called for by an event, the largest times its chance
+Either    the mean of a maximum that is one where an event is, and another where it is not
 Summed    a line over results that are no polynomial
 Scaled    so many times a result without axes
 """
@@ -115,6 +116,23 @@ class Apart:
 
 
 @dataclass(frozen=True, slots=True)
+class Either:
+    """A maximum that an event decides: ``one`` where it is, ``other`` where it is not.
+
+    chance : of the event, by the axes of the result.
+    """
+
+    chance: Closed
+    one: Largest | Closed | Apart
+    other: Closed
+
+    def value(self, shares: Mapping[str, float]) -> Reals:
+        chance = self.chance.value(shares)
+        found = chance * self.one.value(shares) + (1 - chance) * self.other.value(shares)
+        return np.asarray(found, np.float64)
+
+
+@dataclass(frozen=True, slots=True)
 class Total:
     """So many times the sum of a result that is no polynomial."""
 
@@ -138,7 +156,7 @@ class Scaled:
     times: float
 
 
-Line = Closed | Largest | Apart | Total | Summed | Scaled
+Line = Closed | Largest | Apart | Either | Total | Summed | Scaled
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +197,7 @@ class Geometry:
             match line:
                 case Closed():
                     found[name] = np.asarray(line.value(shares), np.float64)
-                case Largest() | Apart():
+                case Largest() | Apart() | Either():
                     found[name] = line.value(shares)
                 case Total():
                     found[name] = np.asarray(line.times * found[line.of].sum())

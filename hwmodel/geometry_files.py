@@ -19,7 +19,16 @@ from zeroskip.formats import density_models
 from zeroskip.formats.density import Density
 from zeroskip.formats.density_models import Blocks, Nested, Part, Tiles
 from zeroskip.hwmodel.events import Event, Settled
-from zeroskip.hwmodel.geometry import Apart, Closed, Geometry, Largest, Scaled, Summed, Total
+from zeroskip.hwmodel.geometry import (
+    Apart,
+    Closed,
+    Either,
+    Geometry,
+    Largest,
+    Scaled,
+    Summed,
+    Total,
+)
 from zeroskip.hwmodel.spread import Spread
 from zeroskip.native.filed import recall, remember
 
@@ -29,8 +38,8 @@ MOST_BYTES = 2**22
 PARTS = {
     (part.__module__, part.__qualname__): part
     for part in (
-        *(Geometry, Event, Settled, Closed, Largest, Apart, Total, Summed, Scaled),
-        *(Spread, Part, Blocks, Nested, Tiles, frozenset),
+        *(Geometry, Event, Settled, Closed, Largest, Apart, Either, Total),
+        *(Summed, Scaled, Spread, Part, Blocks, Nested, Tiles, frozenset),
     )
 }
 """What a geometry is made of, beside arrays."""

@@ -42,6 +42,25 @@ def test_bridges_are_the_mean_over_all_placements(density: Density, text: str) -
     assert expected_entries(density, bound) == pytest.approx(mean_entries(density, bound))
 
 
+@pytest.mark.parametrize("text", ["U R(1)", "a*b:R(1)", "a*b:R(2)"])
+@pytest.mark.parametrize("structure", ["1:2 1:2", "1:2 1:4", "2:2 1:4"])
+def test_groups_of_groups_by_every_placement(structure: str, text: str) -> None:
+    """Two rows of one outermost group each."""
+    (g, h), (_, inner) = (map(int, pair.split(":")) for pair in structure.split())
+    ways = []
+    for groups in combinations(range(h), g):
+        for at in product(range(inner), repeat=g):
+            held = [inner * group + one for group, one in zip(groups, at, strict=True)]
+            ways.append(np.isin(np.arange(h * inner), held))
+    bound = Format(text).bind(2)
+    entries = [
+        Tensor.from_dense(np.array(rows, np.float32), bound).levels[-1].entries
+        for rows in product(ways, repeat=2)
+    ]
+    density = Density((2, h * inner), structure=structure)
+    assert expected_entries(density, bound)[-1] == pytest.approx(np.mean(entries))
+
+
 @pytest.mark.parametrize("text", FORMATS)
 def test_slices_along_the_fiber(text: str) -> None:
     """A profile by columns: each is drawn by itself."""
@@ -80,6 +99,8 @@ def test_tiles_as_measured(text: str) -> None:
     [
         Density((8, 600), 0.01, structure="banded", width=40),
         Density((6, 512), structure="1:64"),
+        Density((6, 512), structure="1:8 2:16"),
+        Density((6, 512), structure="1:4 1:2 1:8"),
         Density.empirical(np.kron(np.eye(4), np.ones((2, 64))), (2, 64)),
         Density.profile(np.random.default_rng(0).random((6, 512)) < 0.02, axes=1),
         Density((4, 5000), 0.004),

@@ -157,7 +157,7 @@ def test_storage_is_that_of_the_mean() -> None:
         (Density((4, 4), 0.5), "C R(1)", "run lengths there have no closed expectation"),
         (Density((4, 4), 0.5), "R(1) U", "run lengths there have no closed expectation"),
         (Density.profile(np.ones((3, 4, 4)), axes=(0, 2)), "a:U b:U c:R(1)", "run lengths there"),
-        (Density((4, 8), structure="1:2 3:4"), "U R(2)", "run lengths there have no closed"),
+        (Density((8, 4), structure="1:2 3:4", axis=0), "a*b:R(1)", "run lengths there have no"),
     ],
 )
 def test_formats_without_a_closed_expectation_are_refused(

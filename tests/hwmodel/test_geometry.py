@@ -12,6 +12,7 @@ from zeroskip.hwmodel.events import Event
 from zeroskip.hwmodel.geometry import (
     Apart,
     Closed,
+    Either,
     Geometry,
     Largest,
     Scaled,
@@ -74,6 +75,12 @@ def test_products_of_counts_apart_are_largest_together() -> None:
     event = Closed({("A|2",): np.array([1, 1])})
     called = Apart(((b, (1,)), (event, (2,))), 1.0)
     assert called.value({"B": 0.2, "A|2": 0.75}).tolist() == [0.75, 0.75]
+
+
+def test_an_event_decides_which_maximum_it_is() -> None:
+    b, event = largest([[5, 0, 5], [1, 2, 0]], "B"), Closed({("A|2",): np.array([1, 0])})
+    made = Either(event, b, Closed({(): np.array([9, 7])}))
+    assert made.value({"B": 0.2, "A|2": 0.75}).tolist() == [0.75 * 1 + 0.25 * 9, 7.0]
 
 
 def geometry() -> Geometry:
