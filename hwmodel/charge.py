@@ -23,6 +23,7 @@ from zeroskip.hwmodel.evaluate import structure
 from zeroskip.hwmodel.formulas import formula_in_extents, formula_of, function_of, without_formula
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.plan import Accounting
+from zeroskip.hwmodel.sections import together
 from zeroskip.hwmodel.tables import FIGURES as CYCLES
 from zeroskip.hwmodel.tables import cycles_function
 from zeroskip.hwmodel.totals import Totals
@@ -250,7 +251,7 @@ class Charge(Totals):
         units = (f"# steps of {u.unit}\n{u.accounting}" for u in self.units.values())
         vectors = self.cartesian
         lanes = [] if vectors is None else [f"# vectors that meet\n{vectors.accounting}"]
-        return "\n".join([self.cascade.printed, *lanes, *units])
+        return together([self.cascade.printed, *lanes, *units])
 
     @property
     def factored_accounting(self) -> str:
