@@ -47,12 +47,11 @@ def _ways(row: Row, kept: str, out: CWriter) -> Ways:
                 out.line("continue;")
         _append(row, at, total, kept, out)
 
-    def copied(place: str, k: str, total: str) -> None:
-        out.line(f"{row.inners}[{kept} + {k}] = {place};")
-        out.line(f"{row.out}[{kept} + {k}] = {_narrowed(total, row, out)};")
-
-    plain = row.post is None and not row.drops
-    return Ways(_start(row, out), kept, append, copied if plain else None)
+    copied = None
+    if row.post is None and not row.drops and _moves(row, out):
+        dtypes = out.values.dtypes
+        copied = f"zs_list_copied{np.dtype(dtypes[row.out]).itemsize}_{dtypes[row.inners]}"
+    return Ways(_start(row, out), kept, append, copied)
 
 
 def _dense(node: Gathered, found: str, kept: str, out: CWriter) -> None:
@@ -99,11 +98,15 @@ def _swept(row: Row, kept: str, out: CWriter) -> None:
 
 def _sweep(row: Row, out: CWriter) -> str | None:
     """The routine that sweeps the row by whole vectors; None where one mark follows the other."""
+    if not _moves(row, out) or row.start:
+        return None
+    return f"zs_sweep{np.dtype(out.values.dtype).itemsize}_{out.values.dtypes[row.inners]}"
+
+
+def _moves(row: Row, out: CWriter) -> bool:
+    """Whether values and places are of types that routines move by whole vectors."""
     dtypes, dtype = out.values.dtypes, out.values.dtype
-    index = dtypes[row.inners]
-    if dtype == dtypes[row.out] in SWEPT and index in ("uint16", "int32") and not row.start:
-        return f"zs_sweep{np.dtype(dtype).itemsize}_{index}"
-    return None
+    return dtype == dtypes[row.out] in SWEPT and dtypes[row.inners] in ("uint16", "int32")
 
 
 def _listed(row: Row, found: str, kept: str, out: CWriter) -> None:

@@ -32,13 +32,13 @@ class Ways:
 
     start : what sums start from.  kept : name of how many entries there are so far.
     append : writes what becomes of a place (a name in C) and its sum.
-    copied : writes a place and its sum ``k`` entries on; None where sums are not stored as such.
+    copied : the routine that copies places and values; None where these are not stored as they are.
     """
 
     start: str
     kept: str
     append: Callable[[str, Value], None]
-    copied: Callable[[str, str, str], None] | None
+    copied: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +108,22 @@ def tally(node: Tally, out: CWriter) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """Names in C of the list of a row's products: keys, values, how many, bits below a place."""
+    """Names in C of the list of a row's products: keys, values, how many, bits below a place.
+
+    op, start : how they are added up, and from what; the value of each is taken into it first, as
+        in a workspace.
+    """
 
     keys: str
     values: str
     count: str
     shift: str
+    op: str
+    start: str
 
     def put(self, at: str, place: str, value: str, out: CWriter) -> None:
         """A product, as that of number ``at``."""
+        value = _first(self.op, self.start, value, out)
         out.line(f"{self.keys}[{at}] = (uint32_t){place} << {self.shift} | (uint32_t){at};")
         out.line(f"{self.values}[{at}] = {value};")
 
@@ -166,46 +173,49 @@ def run(node: Loop, over: Stored, out: CWriter) -> None:
 def short(node: Gathered, ways: Ways, out: CWriter) -> None:
     """A row of few products: sorted, and copied where no place has two of them, else added up."""
     row, dtype = node.row, out.values.dtype
-    listed = Listed(*map(out.local, ("keys", "listed", "n_list", "shift")))
+    names = map(out.local, ("keys", "listed", "n_list", "shift"))
+    listed = Listed(*names, op=row.op, start=ways.start)
     keys, values, n, shift = listed.keys, listed.values, listed.count, listed.shift
-    k, at, total, key = map(out.local, ("k", "at", "sum", "key"))
+    k, at, total = map(out.local, ("k", "at", "sum"))
     out.line(f"uint32_t {keys}[ZS_LIST + ZS_LIST_PAST];")
     out.line(f"{C_TYPES[dtype]} {values}[ZS_LIST + ZS_LIST_PAST];")
     out.line(f"const int {shift} = zs_list_shift({integer(row.extent)});")
-    out.line(f"const uint32_t {key} = ((uint32_t)1 << {shift}) - 1;")
     out.line(f"int64_t {n} = 0;")
     out.listed = listed
     out.body(node.body)
     out.listed = None
     out.line(f"zs_sort_keys({keys}, {n});")
-
-    def added_up() -> None:
-        with out.block(f"for (int64_t {k} = 0; {k} < {n};)"):
-            out.line(f"const int64_t {at} = {keys}[{k}] >> {shift};")
-            out.line(f"{C_TYPES[dtype]} {total} = {ways.start};")
-            with out.block(f"for (; {k} < {n} && {keys}[{k}] >> {shift} == {at}; {k}++)"):
-                out.line(combined(row.op, total, f"{values}[{keys}[{k}] & {key}]", out))
-            ways.append(at, Held(total))
-
     if ways.copied is None:
-        added_up()
-        return
-    once = f"!zs_list_repeats({keys}, {n}, {shift})"
-    with out.block(f"if ({once} && {ways.kept} + {n} <= {integer(row.room)})"):
-        with out.block(f"for (int64_t {k} = 0; {k} < {n}; {k}++)"):
-            stored = f"{values}[{keys}[{k}] & {key}]"
-            ways.copied(
-                f"{keys}[{k}] >> {shift}",
-                k,
-                f"{ways.start} + {stored}" if row.op == "+" else stored,
-            )
-        out.line(f"{ways.kept} += {n};")
-    with out.block("else"):
-        added_up()
+        head = ""
+    else:
+        enough = f"{ways.kept} + {n} + ZS_LIST_PAST <= {integer(row.room)}"
+        where = f"{row.inners} + {ways.kept}, {row.out} + {ways.kept}"
+        out.line(f"if ({enough} &&")
+        with out.block(f"    {ways.copied}({keys}, {n}, {shift}, {values}, {where}))"):
+            out.line(f"{ways.kept} += {n};")
+        head = "else"
+    stored = f"{values}[{keys}[{k}] & (((uint32_t)1 << {shift}) - 1)]"
+    with (
+        out.block(head) if head else out.scope(),
+        out.block(f"for (int64_t {k} = 0; {k} < {n};)"),
+    ):
+        out.line(f"const int64_t {at} = {keys}[{k}] >> {shift};")
+        out.line(f"{C_TYPES[dtype]} {total} = {stored};")
+        again = f"{k} < {n} && {keys}[{k}] >> {shift} == {at}"
+        with out.block(f"for ({k}++; {again}; {k}++)"):
+            out.line(combined(row.op, total, stored, out))
+        ways.append(at, Held(total))
 
 
 def combined(op: str, target: str, new: str, out: CWriter) -> str:
     """C that takes one more value into what a place holds."""
     if op in ("max", "min"):
-        return f"{target} = zs_{op}_{out.values.dtype}({target}, {new});"
+        return f"{target} = {_first(op, target, new, out)};"
     return f"{target} {op}= {new};"
+
+
+def _first(op: str, start: str, new: str, out: CWriter) -> str:
+    """C for a value that has been taken into what sums start from."""
+    if op in ("max", "min"):
+        return f"zs_{op}_{out.values.dtype}({start}, {new})"
+    return f"{start} {op} {new}"

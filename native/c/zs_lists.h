@@ -15,6 +15,10 @@
 /* Keys and values past the last that may be written; what they hold means nothing. */
 #define ZS_LIST_PAST 16
 
+/* A value that is only copied. */
+typedef uint32_t zs_list_4 __attribute__((may_alias));
+typedef uint64_t zs_list_8 __attribute__((may_alias));
+
 /* zs_list_shift() - bits of a key below the place, which is less than 'extent' < 2**31. */
 ZS_INLINE int zs_list_shift(int64_t extent)
 {
@@ -29,30 +33,15 @@ ZS_INLINE int64_t zs_list_most(int64_t extent)
     return zs_min(ZS_LIST, (int64_t)1 << zs_list_shift(extent));
 }
 
-/* zs_list_repeats() - whether two of 'n' sorted keys have the same place. */
-ZS_INLINE int zs_list_repeats(const uint32_t *keys, int64_t n, int shift)
-{
-    uint32_t found = 0;
-    for (int64_t k = 1; k < n; k++)
-        found |= (keys[k - 1] ^ keys[k]) >> shift == 0;
-    return found != 0;
-}
-
 #if defined(__AVX512F__) && (defined(__clang__) || __GNUC__ >= 12)
 typedef uint32_t zs_keys __attribute__((vector_size(64)));
 typedef uint32_t zs_keys_at __attribute__((vector_size(64), aligned(4), may_alias));
 
-/* zs_keys_least(), zs_keys_most() - of each lane the lesser of two, and the greater. */
+/* zs_keys_least() - of each lane the lesser of two; the greater is what is left of both. */
 ZS_INLINE zs_keys zs_keys_least(zs_keys a, zs_keys b)
 {
     zs_keys found;
     __asm__("vpminud %2, %1, %0" : "=v"(found) : "v"(a), "v"(b));
-    return found;
-}
-ZS_INLINE zs_keys zs_keys_most(zs_keys a, zs_keys b)
-{
-    zs_keys found;
-    __asm__("vpmaxud %2, %1, %0" : "=v"(found) : "v"(a), "v"(b));
     return found;
 }
 
@@ -62,7 +51,7 @@ ZS_INLINE zs_keys zs_keys_most(zs_keys a, zs_keys b)
     do {                                                                                    \
         const zs_keys other_ = __builtin_shufflevector(x, x, __VA_ARGS__);                  \
         zs_keys found_ = zs_keys_least(x, other_);                                          \
-        __asm__("vpmaxud %2, %1, %0%{%3%}"                                                  \
+        __asm__("vpternlogd $0x96, %2, %1, %0%{%3%}" /* of the three */                     \
                 : "+v"(found_) : "v"(x), "v"(other_), "Yk"((uint16_t)(HIGH)));              \
         (x) = found_;                                                                       \
     } while (0)
@@ -113,38 +102,85 @@ ZS_INLINE zs_keys zs_keys_turned(zs_keys x)
  * zs_sort_keys() - put keys[0 .. n) in increasing order, n <= ZS_LIST.
  *
  * A bitonic network over vectors (K. E. Batcher, Sorting networks and their applications, AFIPS
- * 1968): no branch depends on a key.  Keys up to the next power of 2 times 16 are written.
+ * 1968): no branch depends on a key.  It is one of a power of 2 of vectors; those behind the last
+ * key would hold nothing but the greatest key, which no step moves, and are left out.
+ * ZS_LIST_PAST keys behind the last are written.
  */
 ZS_INLINE void zs_sort_keys(uint32_t *keys, int64_t n)
 {
     zs_keys_at *x = (zs_keys_at *)keys;
-    int64_t count = 1;
+    const int64_t count = (n + 15) / 16;
+    *(zs_keys_at *)(keys + n) = ~(zs_keys){0};
     if (n < 2)
         return;
-    for (; count * 16 < n; count *= 2)
-        ;
-    *(zs_keys_at *)(keys + n) = ~(zs_keys){0};
-    for (int64_t v = n / 16 + 1; v < count; v++)
-        x[v] = ~(zs_keys){0};
     for (int64_t v = 0; v < count; v++)
         x[v] = zs_keys_sorted(x[v]);
-    for (int64_t width = 2; width <= count; width *= 2)
-        for (int64_t lo = 0; lo < count; lo += width) {
-            for (int64_t a = lo, b = lo + width - 1; a < b; a++, b--) {
+    for (int64_t half = 1; half < count; half *= 2)
+        for (int64_t lo = 0; lo + half < count; lo += 2 * half) {
+            const int64_t hi = zs_min(lo + 2 * half, count);
+            for (int64_t a = 2 * (lo + half) - hi, b = hi - 1; a < b; a++, b--) {
                 const zs_keys left = x[a], right = zs_keys_turned(x[b]);
-                x[a] = zs_keys_least(left, right);
-                x[b] = zs_keys_turned(zs_keys_most(left, right));
+                const zs_keys least = zs_keys_least(left, right);
+                x[a] = least;
+                x[b] = zs_keys_turned(left ^ right ^ least);
             }
-            for (int64_t step = width / 4; step > 0; step /= 2)
-                for (int64_t first = lo; first < lo + width; first += 2 * step)
-                    for (int64_t a = first; a < first + step; a++) {
+            for (int64_t step = half / 2; step > 0; step /= 2)
+                for (int64_t first = lo; first + step < hi; first += 2 * step)
+                    for (int64_t a = first; a < zs_min(first + step, hi - step); a++) {
                         const zs_keys left = x[a], right = x[a + step];
-                        x[a] = zs_keys_least(left, right);
-                        x[a + step] = zs_keys_most(left, right);
+                        const zs_keys least = zs_keys_least(left, right);
+                        x[a] = least;
+                        x[a + step] = left ^ right ^ least;
                     }
-            for (int64_t v = lo; v < lo + width; v++)
+            for (int64_t v = lo; v < hi; v++)
                 x[v] = zs_keys_merged(x[v]);
         }
+}
+
+/*
+ * zs_list_copiedBYTES_PLACE() - the places of 'n' sorted keys and the values that are listed for
+ * them, where no two keys have the same place; else 0, and what was written does not count.
+ *
+ * What lies ZS_LIST_PAST behind the n-th may be written.  'keys' come from zs_sort_keys().
+ */
+#define ZS_DEFINE_LIST_COPIED(BYTES, VALUE, PLACE, CPLACE)                                  \
+    ZS_INLINE int zs_list_copied##BYTES##_##PLACE(const uint32_t *keys, int64_t n, int shift, \
+                                                  const void *listed, CPLACE *restrict places, \
+                                                  void *restrict values)                    \
+    {                                                                                       \
+        typedef CPLACE zs_places_at __attribute__((vector_size(16 * sizeof(CPLACE)),        \
+                                                   aligned(sizeof(CPLACE)), may_alias));    \
+        const uint32_t number = (((uint32_t)1 << shift) - 1) & (ZS_LIST - 1);               \
+        for (int64_t k = 0; k < n; k += 16) {                                               \
+            const zs_keys key = *(const zs_keys_at *)(keys + k);                            \
+            const zs_keys next = *(const zs_keys_at *)(keys + k + 1);                       \
+            const zs_keys place = key >> shift;                                             \
+            uint16_t same;                                                                  \
+            __asm__("vpcmpeqd %1, %2, %0" : "=Yk"(same) : "v"(place), "v"(next >> shift));  \
+            const int64_t left = n - 1 - k;                                                 \
+            if (__builtin_expect((same & zs_bits_below(zs_min(left, 16))) != 0, 0))         \
+                return 0;                                                                   \
+            *(zs_places_at *)(places + k) = __builtin_convertvector(place, zs_places_at);   \
+            zs_list_pick##BYTES((VALUE *)values + k, listed, key & number);                 \
+        }                                                                                   \
+        return 1;                                                                           \
+    }
+/* zs_list_pick4(), zs_list_pick8() - write the sixteen values of those numbers. */
+ZS_INLINE void zs_list_pick4(void *to, const void *from, zs_keys number)
+{
+    zs_keys found;
+    uint16_t all;
+    __asm__("kxnorw %1, %1, %1\n\t"
+            "vpxord %0, %0, %0\n\t"
+            "vpgatherdd (%2,%3,4), %0%{%1%}"
+            : "=&v"(found), "=&Yk"(all)
+            : "r"(from), "v"(number), "m"(*(const char(*)[4 * ZS_LIST])from));
+    *(zs_keys_at *)to = found;
+}
+ZS_INLINE void zs_list_pick8(void *to, const void *from, zs_keys number)
+{
+    for (int e = 0; e < 16; e++)
+        ((zs_list_8 *)to)[e] = ((const zs_list_8 *)from)[number[e]];
 }
 #else
 /* zs_sort_keys() - put keys[0 .. n) in increasing order, n <= ZS_LIST: short runs by insertion,
@@ -174,6 +210,25 @@ ZS_INLINE void zs_sort_keys(uint32_t *keys, int64_t n)
         __builtin_memcpy(keys, merged, n * sizeof *keys);
     }
 }
+#define ZS_DEFINE_LIST_COPIED(BYTES, VALUE, PLACE, CPLACE)                                  \
+    ZS_INLINE int zs_list_copied##BYTES##_##PLACE(const uint32_t *keys, int64_t n, int shift, \
+                                                  const void *listed, CPLACE *restrict places, \
+                                                  void *restrict values)                    \
+    {                                                                                       \
+        for (int64_t k = 0; k < n; k++) {                                                   \
+            if (k > 0 && keys[k - 1] >> shift == keys[k] >> shift)                          \
+                return 0;                                                                   \
+            places[k] = (CPLACE)(keys[k] >> shift);                                         \
+            const uint32_t number = keys[k] & (((uint32_t)1 << shift) - 1);                 \
+            ((VALUE *)values)[k] = ((const VALUE *)listed)[number];                         \
+        }                                                                                   \
+        return 1;                                                                           \
+    }
 #endif
+
+ZS_DEFINE_LIST_COPIED(4, zs_list_4, uint16, uint16_t)
+ZS_DEFINE_LIST_COPIED(4, zs_list_4, int32, int32_t)
+ZS_DEFINE_LIST_COPIED(8, zs_list_8, uint16, uint16_t)
+ZS_DEFINE_LIST_COPIED(8, zs_list_8, int32, int32_t)
 
 #endif /* ZS_LISTS_H */

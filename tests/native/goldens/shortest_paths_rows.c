@@ -40,7 +40,6 @@ int32_t zs_kernel(zs_args *args)
             uint32_t keys[ZS_LIST + ZS_LIST_PAST];
             float listed[ZS_LIST + ZS_LIST_PAST];
             const int shift = zs_list_shift(J);
-            const uint32_t key = ((uint32_t)1 << shift) - 1;
             int64_t n_list = 0;
             for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
                 const int64_t k = A_k_crd[pA_k];
@@ -58,7 +57,7 @@ int32_t zs_kernel(zs_args *args)
                         const int64_t pA2_k = pA2_k_first + e;
                         const int64_t j = A_k_crd[pA2_k];
                         keys[(n_list + e)] = (uint32_t)j << shift | (uint32_t)(n_list + e);
-                        listed[(n_list + e)] = A_vals[pA_k] + A_vals[pA2_k];
+                        listed[(n_list + e)] = zs_min_float32(__builtin_inff(), A_vals[pA_k] + A_vals[pA2_k]);
                     }
                     const int64_t found = zs_min(pA2_k_end - pA2_k_first, ZS_LIST_PAST);
                     n_list += found;
@@ -67,24 +66,21 @@ int32_t zs_kernel(zs_args *args)
                     const int64_t j = A_k_crd[pA2_k];
                     const int64_t place = j;
                     keys[n_list] = (uint32_t)place << shift | (uint32_t)n_list;
-                    listed[n_list] = A_vals[pA_k] + A_vals[pA2_k];
+                    listed[n_list] = zs_min_float32(__builtin_inff(), A_vals[pA_k] + A_vals[pA2_k]);
                     n_list++;
                 }
             }
             zs_sort_keys(keys, n_list);
-            if (!zs_list_repeats(keys, n_list, shift) && n_out + n_list <= room) {
-                for (int64_t k_ = 0; k_ < n_list; k_++) {
-                    D_places[n_out + k_] = keys[k_] >> shift;
-                    D_vals[n_out + k_] = listed[keys[k_] & key];
-                }
+            if (n_out + n_list + ZS_LIST_PAST <= room &&
+                zs_list_copied4_uint16(keys, n_list, shift, listed, D_places + n_out, D_vals + n_out)) {
                 n_out += n_list;
             }
             else {
                 for (int64_t k_ = 0; k_ < n_list;) {
                     const int64_t at = keys[k_] >> shift;
-                    float sum = __builtin_inff();
-                    for (; k_ < n_list && keys[k_] >> shift == at; k_++) {
-                        sum = zs_min_float32(sum, listed[keys[k_] & key]);
+                    float sum = listed[keys[k_] & (((uint32_t)1 << shift) - 1)];
+                    for (k_++; k_ < n_list && keys[k_] >> shift == at; k_++) {
+                        sum = zs_min_float32(sum, listed[keys[k_] & (((uint32_t)1 << shift) - 1)]);
                     }
                     const float stored_ = sum;
                     if (n_out < room) {

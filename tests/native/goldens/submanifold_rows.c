@@ -71,7 +71,6 @@ int32_t zs_kernel(zs_args *args)
             uint32_t keys[ZS_LIST + ZS_LIST_PAST];
             float listed[ZS_LIST + ZS_LIST_PAST];
             const int shift = zs_list_shift(Y * M);
-            const uint32_t key = ((uint32_t)1 << shift) - 1;
             int64_t n_list = 0;
             const int64_t pV_x = zs_locate_uint16(V_x_crd, V_x_pos[0], V_x_pos[1], x);
             if (pV_x >= 0) {
@@ -96,7 +95,7 @@ int32_t zs_kernel(zs_args *args)
                                 for (int64_t m = 0; m < M; m++) {
                                     const int64_t place = y * M + m;
                                     keys[n_list] = (uint32_t)place << shift | (uint32_t)n_list;
-                                    listed[n_list] = (I_vals[pI_level1 * C + c] != 0 ? F_vals[((r * S + s) * C + c) * M + m] * I_vals[pI_level1 * C + c] * V_vals[pV_y] : 0);
+                                    listed[n_list] = 0 + (I_vals[pI_level1 * C + c] != 0 ? F_vals[((r * S + s) * C + c) * M + m] * I_vals[pI_level1 * C + c] * V_vals[pV_y] : 0);
                                     n_list++;
                                 }
                             }
@@ -105,19 +104,16 @@ int32_t zs_kernel(zs_args *args)
                 }
             }
             zs_sort_keys(keys, n_list);
-            if (!zs_list_repeats(keys, n_list, shift) && n_out + n_list <= room) {
-                for (int64_t k = 0; k < n_list; k++) {
-                    O_places[n_out + k] = keys[k] >> shift;
-                    O_vals[n_out + k] = 0 + listed[keys[k] & key];
-                }
+            if (n_out + n_list + ZS_LIST_PAST <= room &&
+                zs_list_copied4_uint16(keys, n_list, shift, listed, O_places + n_out, O_vals + n_out)) {
                 n_out += n_list;
             }
             else {
                 for (int64_t k = 0; k < n_list;) {
                     const int64_t at = keys[k] >> shift;
-                    float sum = 0;
-                    for (; k < n_list && keys[k] >> shift == at; k++) {
-                        sum += listed[keys[k] & key];
+                    float sum = listed[keys[k] & (((uint32_t)1 << shift) - 1)];
+                    for (k++; k < n_list && keys[k] >> shift == at; k++) {
+                        sum += listed[keys[k] & (((uint32_t)1 << shift) - 1)];
                     }
                     const float stored_ = sum;
                     if (n_out < room) {
