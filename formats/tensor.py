@@ -81,7 +81,9 @@ class Tensor(ArrayLike):
         array = native(array)
         fill = read_fill(fill, array.dtype)
         if all(level.full for level in bound.levels):
-            flat = np.array(flattened(array, bound, fill))
+            flat = flattened(array, bound, fill)
+            if np.may_share_memory(flat, array):
+                flat = flat.copy()
             return cls(array.shape, bound, full_levels(array.shape, bound), freeze(flat), fill)
         if (quick := encoded(array, bound, fill)) is not None:
             return cls(array.shape, bound, *quick, fill)

@@ -61,7 +61,12 @@ def effort(
 def points(form: Form, operands: Mapping[str, Operand], extents: Extents) -> float:
     """Points that the kernel of a form visits, at most: of each term those of its ranks, by the
     share that its emptiest operand stores; and every place of the result."""
-    total: float = prod(extents.shapes[form.target.tensor])
+    return prod(extents.shapes[form.target.tensor]) + stored_points(form, operands, extents)
+
+
+def stored_points(form: Form, operands: Mapping[str, Operand], extents: Extents) -> float:
+    """Those of the terms alone: a sparse result is not visited where nothing reaches it."""
+    total = 0.0
     around = {*free(form.target), *form.reduced}
     for term in form.terms:
         share = 1.0

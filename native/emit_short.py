@@ -173,9 +173,8 @@ def run(node: Loop, over: Stored, out: CWriter) -> None:
 def short(node: Gathered, ways: Ways, out: CWriter) -> None:
     """A row of few products: sorted, and copied where no place has two of them, else added up."""
     row, dtype = node.row, out.values.dtype
-    names = map(out.local, ("keys", "listed", "n_list", "shift"))
-    listed = Listed(*names, op=row.op, start=ways.start)
-    keys, values, n, shift = listed.keys, listed.values, listed.count, listed.shift
+    keys, values, n, shift = map(out.local, ("keys", "listed", "n_list", "shift"))
+    listed = Listed(keys, values, n, shift, row.op, ways.start)
     k, at, total = map(out.local, ("k", "at", "sum"))
     out.line(f"uint32_t {keys}[ZS_LIST + ZS_LIST_PAST];")
     out.line(f"{C_TYPES[dtype]} {values}[ZS_LIST + ZS_LIST_PAST];")

@@ -20,7 +20,7 @@ from zeroskip.native import assemble, rows
 from zeroskip.native.arguments import Array, Operand, densify
 from zeroskip.native.conversions import refused
 from zeroskip.native.dtypes import LOGICAL, identity
-from zeroskip.native.effort import LONG
+from zeroskip.native.effort import LONG, VECTORS, stored_points
 from zeroskip.native.estimate import most_products
 from zeroskip.native.forms import is_joint
 from zeroskip.native.lines import Line
@@ -36,6 +36,10 @@ from zeroskip.native.vectors import vector_bytes
 
 MEMORY_SHARE = 4
 """A first run takes one part in so many of the memory that is available, at most."""
+
+
+LANE_SUM = "zs_lane_sum_"
+"""What kernels call in which the lanes of vectors share a sum."""
 
 
 def dense_result(line: Line, backend: str, out: Array | None = None) -> Array:
@@ -110,7 +114,7 @@ def sparse_result(
         raise KernelError(f"{line.name}: out= and format= cannot both be given")
     format = None if format is None else format.bind(len(line.shape))
     fill = result_fill(line)
-    chosen = None if backend == "numpy" else assembly_of(line)
+    chosen = None if backend == "numpy" else assembly_of(line, fill)
     if chosen is not None:
         if not convert:
             for name, layout in chosen.reordered.items():
@@ -163,12 +167,16 @@ def _of_products(line: Line) -> bool:
     return bool(result_fill(line) == after(line.form.post, 0))
 
 
-def assembly_of(line: Line) -> rows.Assembly | None:
+def assembly_of(line: Line, fill: Any = None) -> rows.Assembly | None:
     """How the result is assembled in the memory of its entries; None where it is computed
-    densely and compressed."""
+    densely and compressed.
+
+    fill : of the result, where it is known already.
+    """
     form = line.form
     start = identity(form.reduction or "+", line.dtype) if is_joint(form) else after(form.post, 0)
-    if not line.shape or result_fill(line) != start:
+    fill = result_fill(line) if fill is None else fill
+    if not line.shape or fill != start:
         return None
     stored = sum(x.stored for x in line.used.values() if isinstance(x, Tensor))
     key = (line.key, line.shape, stored)
@@ -210,8 +218,12 @@ def rows_kernel(line: Line, chosen: rows.Assembly, room: int = 0) -> tuple[Prepa
     arrays |= assemble.appended(line.name, chosen, room, line.stored)
     prepared = remember(key, line.dtype, build)
     given = filled(line, prepared, arrays, {"room": room})
-    if products is not None:  # that is all there is to do, however many places the result has
-        given = replace(given, long=products + len(arrays["ends",]) >= LONG)
+    if given.long:  # if every place of the result were visited
+        points: float | None = products
+        if points is None:
+            points = stored_points(line.form, line.used, line.extents)
+        pace = VECTORS if LANE_SUM in prepared.c_text else 1
+        given = replace(given, long=points / pace + len(arrays["ends",]) >= LONG)
     return prepared, given
 
 
