@@ -42,12 +42,9 @@ def _range(node: Loop, over: Range, factors: tuple[Factor, ...], out: CWriter) -
     """Several vectors at once, so that no sum waits for the one before; then one by one."""
     x, hi = node.var, integer(over.hi)
     sums, v = map(out.local, ("sums", "v"))
-    lines = [factor for factor in factors if factor.reached == "line"]
 
     def products(at: str) -> str:
-        starts = [integer(add(f.first, Name(x))) for f in lines if f.first is not None]
-        first, *others = [_along(f, s + at, out) for f, s in zip(lines, starts, strict=True)]
-        return " * ".join([first, *_same(factors, out), *others])
+        return product(node, factors, at, out)
 
     out.line(f"int64_t {x} = {integer(over.lo)};")
     out.line(f"zs_vec {sums}[{SUMS}] = {{}};")
@@ -61,6 +58,14 @@ def _range(node: Loop, over: Range, factors: tuple[Factor, ...], out: CWriter) -
     _added(node, " + ".join(f"{sums}[{k}]" for k in range(SUMS)), out)
     with out.block(f"for (; {x} < {hi}; {x}++)"):
         out.body(node.body)
+
+
+def product(node: Loop, factors: tuple[Factor, ...], at: str, out: CWriter) -> str:
+    """A vector of products of a range, ``at`` behind its variable."""
+    lines = [factor for factor in factors if factor.reached == "line"]
+    starts = [integer(add(f.first, Name(node.var))) for f in lines if f.first is not None]
+    first, *others = [_along(f, s + at, out) for f, s in zip(lines, starts, strict=True)]
+    return " * ".join([first, *_same(factors, out), *others])
 
 
 def _compressed(node: Loop, over: Stored, factors: tuple[Factor, ...], out: CWriter) -> None:

@@ -22,6 +22,7 @@ from zeroskip.native.cexpr import (
 from zeroskip.native.cwriter import CWriter
 from zeroskip.native.domains import Range, Stored, Together
 from zeroskip.native.emit_dots import dot
+from zeroskip.native.emit_entries import has_sums, sums
 from zeroskip.native.emit_levels import WALKS, merge
 from zeroskip.native.emit_parts import counted
 from zeroskip.native.emit_rows import gathered, touch
@@ -74,6 +75,9 @@ def _(node: Loop, out: CWriter) -> None:
         with counted(out, node.var, lo, hi, par=node.par, around=around, by=node.by):
             out.body(node.body)
     elif isinstance(node.over, Stored):
+        if has_sums(node, out):
+            sums(node, node.over, out)
+            return
         if out.listed is not None and is_run(node):
             run(node, node.over, out)
             return

@@ -83,6 +83,45 @@ typedef ZS_VECTOR(uint64_t, 64) zs_uint64x64;
 ZS_DEFINE_TYPES(ZS_DEFINE_LAST_SUM, 16)
 ZS_DEFINE_TYPES(ZS_DEFINE_LANE_SUM32, 32)
 ZS_DEFINE_TYPES(ZS_DEFINE_LANE_SUM64, 64)
+/*
+ * zs_lane_sums4_TYPE_BYTES() - to[e] = zs_lane_sum_TYPE_BYTES(x[e]) for four vectors, to the bit.
+ *
+ * Halves of vectors lie side by side, so that four sums take little more than one.
+ */
+#define ZS_DEFINE_LANE_SUMS4(NAME, TYPE, BYTES)                                             \
+    ZS_INLINE void zs_lane_sums4_##NAME##_##BYTES(TYPE *to, const zs_##NAME##x##BYTES *x)   \
+    {                                                                                       \
+        for (int e = 0; e < 4; e++)                                                         \
+            to[e] = zs_lane_sum_##NAME##_##BYTES(x[e]);                                     \
+    }
+ZS_DEFINE_TYPES(ZS_DEFINE_LANE_SUMS4, 16)
+ZS_DEFINE_TYPES(ZS_DEFINE_LANE_SUMS4, 32)
+ZS_DEFINE_LANE_SUMS4(float64, double, 64)
+ZS_DEFINE_LANE_SUMS4(int32, int32_t, 64)
+ZS_DEFINE_LANE_SUMS4(int64, int64_t, 64)
+ZS_DEFINE_LANE_SUMS4(uint64, uint64_t, 64)
+#if defined(__clang__) || __GNUC__ >= 12
+ZS_INLINE void zs_lane_sums4_float32_64(float *to, const zs_float32x64 *x)
+{
+#define ZS_BOTH(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+    const zs_float32x64 first =
+        ZS_BOTH(x[0], x[1], 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +
+        ZS_BOTH(x[0], x[1], 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+    const zs_float32x64 last =
+        ZS_BOTH(x[2], x[3], 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +
+        ZS_BOTH(x[2], x[3], 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+    zs_float32x64 sums =
+        ZS_BOTH(first, last, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27) +
+        ZS_BOTH(first, last, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+    sums += ZS_BOTH(sums, sums, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
+    sums += ZS_BOTH(sums, sums, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
+    const float each[4] = {sums[0], sums[4], sums[8], sums[12]};
+    __builtin_memcpy(to, each, sizeof each);
+#undef ZS_BOTH
+}
+#else
+ZS_DEFINE_LANE_SUMS4(float32, float, 64)
+#endif
 ZS_DEFINE_TYPES(ZS_DEFINE_ADD_SPREAD, 16)
 
 #ifdef __AVX2__

@@ -32,31 +32,79 @@ int32_t zs_kernel(zs_args *args)
     for (int64_t i = 0; i < I; i++) {
         ZS_POLL(args);
         int64_t n_out = S_ends[i];
-        for (int64_t pM_j = M_j_pos[i]; pM_j < M_j_pos[i + 1]; pM_j++) {
-            const int64_t j = M_j_crd[pM_j];
+        int64_t pM_j_at = M_j_pos[i];
+        const int64_t pM_j_end = M_j_pos[i + 1];
+        for (; pM_j_at + 4 <= pM_j_end; pM_j_at += 4) {
             ZS_POLL(args);
-            float acc = 0.0f;
-            int64_t k = 0;
+            float sum_of[4];
             zs_vec sums[4] = {};
-            for (; k + 4 * LANES <= K; k += 4 * LANES) {
+            int64_t k = 0;
+            for (; k + LANES <= K; k += LANES) {
                 #pragma GCC unroll 4
-                for (int v = 0; v < 4; v++) {
-                    sums[v] += *(const zs_vec *)(A_vals + i * K + k + v * LANES) * M_vals[pM_j] * *(const zs_vec *)(B_vals + j * K + k + v * LANES);
+                for (int e = 0; e < 4; e++) {
+                    const int64_t pM_j = pM_j_at + e;
+                    const int64_t j = M_j_crd[pM_j];
+                    sums[e] += *(const zs_vec *)(A_vals + i * K + k) * M_vals[pM_j] * *(const zs_vec *)(B_vals + j * K + k);
                 }
             }
-            for (; k + LANES <= K; k += LANES) {
-                sums[0] += *(const zs_vec *)(A_vals + i * K + k) * M_vals[pM_j] * *(const zs_vec *)(B_vals + j * K + k);
-            }
-            acc += zs_lane_sum_float32_64(sums[0] + sums[1] + sums[2] + sums[3]);
+            zs_lane_sums4_float32_64(sum_of, sums);
             for (; k < K; k++) {
-                acc += A_vals[i * K + k] * B_vals[j * K + k] * M_vals[pM_j];
+                #pragma GCC unroll 4
+                for (int e = 0; e < 4; e++) {
+                    const int64_t pM_j = pM_j_at + e;
+                    const int64_t j = M_j_crd[pM_j];
+                    float acc = sum_of[e];
+                    acc += A_vals[i * K + k] * B_vals[j * K + k] * M_vals[pM_j];
+                    sum_of[e] = acc;
+                }
             }
-            const float sum = acc;
-            if (n_out < room) {
-                S_places[n_out] = j;
-                S_vals[n_out] = sum;
+            for (int e = 0; e < 4; e++) {
+                const int64_t pM_j = pM_j_at + e;
+                const int64_t j = M_j_crd[pM_j];
+                const float acc = sum_of[e];
+                const float sum = acc;
+                if (n_out < room) {
+                    S_places[n_out] = j;
+                    S_vals[n_out] = sum;
+                }
+                n_out++;
             }
-            n_out++;
+        }
+        for (; pM_j_at < pM_j_end; pM_j_at++) {
+            ZS_POLL(args);
+            float sum_of[1];
+            zs_vec sums[1] = {};
+            int64_t k = 0;
+            for (; k + LANES <= K; k += LANES) {
+                #pragma GCC unroll 1
+                for (int e = 0; e < 1; e++) {
+                    const int64_t pM_j = pM_j_at + e;
+                    const int64_t j = M_j_crd[pM_j];
+                    sums[e] += *(const zs_vec *)(A_vals + i * K + k) * M_vals[pM_j] * *(const zs_vec *)(B_vals + j * K + k);
+                }
+            }
+            sum_of[0] = zs_lane_sum_float32_64(sums[0]);
+            for (; k < K; k++) {
+                #pragma GCC unroll 1
+                for (int e = 0; e < 1; e++) {
+                    const int64_t pM_j = pM_j_at + e;
+                    const int64_t j = M_j_crd[pM_j];
+                    float acc = sum_of[e];
+                    acc += A_vals[i * K + k] * B_vals[j * K + k] * M_vals[pM_j];
+                    sum_of[e] = acc;
+                }
+            }
+            for (int e = 0; e < 1; e++) {
+                const int64_t pM_j = pM_j_at + e;
+                const int64_t j = M_j_crd[pM_j];
+                const float acc = sum_of[e];
+                const float sum = acc;
+                if (n_out < room) {
+                    S_places[n_out] = j;
+                    S_vals[n_out] = sum;
+                }
+                n_out++;
+            }
         }
         S_ends[i + 1] = n_out;
     }
