@@ -57,7 +57,7 @@ def chosen(parts: Sequence[tuple[Reals, int]], some: int, groups: int) -> Reals:
     parts : counts, and how many groups have each; groups that are not named count nothing.
 
     >>> chosen([(np.array([0.0, 1.0]), 2)], some=1, groups=4).tolist()
-    [0.5, 0.5]
+    [0.5, 0.5, 0.0]
     """
     most = sum((len(part) - 1) * times for part, times in parts)
     ways = np.zeros((some + 1, most + 1))  # of so many picked, by what they count
