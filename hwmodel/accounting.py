@@ -27,6 +27,7 @@ from zeroskip.hwmodel.nest import Loop
 from zeroskip.hwmodel.occupancy import numbered
 from zeroskip.hwmodel.plan import Accounting, TermPlan
 from zeroskip.hwmodel.policy import OperandPolicy, Policy
+from zeroskip.hwmodel.spilling import spilled
 from zeroskip.hwmodel.writer import Writer, access
 
 
@@ -46,15 +47,17 @@ def write_accounting(
     """
     w = Writer(layer, schedule, timed=timed)
     w.name_ranks()
-    scans, given, leaders = numbered(w)
+    scans, numbers, leaders = numbered(w)
+    stays, fits = spilled(w)
+    scans, given = "\n".join(text for text in (scans, stays) if text), {**numbers, **fits}
     terms, additions = [], []
     for number, term in enumerate(layer.work):
         suffix = w.scope = str(number + 1) if len(layer.work) > 1 else ""
-        terms.append(_term(w, term, policy.terms[number], suffix, effectual))
+        terms.append(_term(w, term, number, policy.terms[number], suffix, effectual))
     w.scope = "additions"
     for number, term in enumerate(layer.additions):
         for operand, rule in zip(term.operands, policy.additions[number], strict=True):
-            additions.append(fills_of(w, term, operand, rule, "", tiled=False))
+            additions.append(fills_of(w, term, operand, rule, "", None))
     w.scope = "result"
     drains = drains_of(w)
     sizes = {new: layer.extent(old) for old, new in w.ranks.items()} | w.fixed
@@ -74,7 +77,12 @@ def write_accounting(
 
 
 def _term(
-    w: Writer, term: WorkTerm, rules: Sequence[OperandPolicy], suffix: str, values: bool
+    w: Writer,
+    term: WorkTerm,
+    position: int,
+    rules: Sequence[OperandPolicy],
+    suffix: str,
+    values: bool,
 ) -> TermPlan:
     names = " * ".join(o.tensor for o in term.operands)
     w.comment(f"operations of {names}: each PE, each step")
@@ -131,8 +139,8 @@ def _term(
     cycles = w.line(f"cycles{suffix}", (), "+=", [access(most, when)])
     of_pe = w.line(f"work{suffix}", where, "+=", every)
     fills = tuple(
-        fills_of(w, term, operand, rule, suffix, tiled=True)
-        for operand, rule in zip(term.operands, rules, strict=True)
+        fills_of(w, term, operand, rule, suffix, (position, number))
+        for number, (operand, rule) in enumerate(zip(term.operands, rules, strict=True))
     )
     counted = fetched, busy, executed, effectual
     return TermPlan(term, *counted, most, cycles, of_pe, tuple(reads), fills, tuple(rules))

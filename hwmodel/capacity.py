@@ -20,15 +20,17 @@ class Capacity:
 
     tiles : of what is exact and does not fit, the largest of each tensor, which add up to the
         bits; the largest first.
-    terms : of each term: operand -> bits of its tiles; the largest term is what is needed, beside
-        the result's.
+    result_bits : of the bits those of the result.
+    terms : of each term: bits of the tile of each operand, by its number and tensor; the largest
+        term is what is needed, beside the result's.
     """
 
     level: str
     needed_bits: int
     capacity_bits: int | None
     tiles: tuple[Held, ...] = ()
-    terms: tuple[Mapping[str, Any], ...] = ()
+    result_bits: Any = 0
+    terms: tuple[Mapping[tuple[int, str], Any], ...] = ()
 
     @property
     def overflow_bits(self) -> int:
@@ -39,7 +41,9 @@ class Capacity:
         """Bits that are needed beside these operands."""
         away = set(names)
         most = max((sum(term.values()) for term in self.terms), default=0)
-        others = (sum(b for name, b in term.items() if name not in away) for term in self.terms)
+        others = (
+            sum(bits for (_, name), bits in term.items() if name not in away) for term in self.terms
+        )
         return self.needed_bits - most + max(others, default=0)
 
     @property
@@ -63,18 +67,24 @@ def capacities(
     """
     names = [level.name for level in arch.levels[1:]]
     parts: dict[str, list[_Part]] = {name: [] for name in names}
-    terms: dict[str, list[Mapping[str, Any]]] = {name: [] for name in names}
+    terms: dict[str, list[Mapping[tuple[int, str], Any]]] = {name: [] for name in names}
+    results = dict.fromkeys(names, 0)
     for plan in accounting.terms:
         tiles: dict[str, list[_Part]] = {name: [] for name in names}
-        for fill in (fill for fills in plan.fills for fill in fills):
+        needs: dict[str, dict[tuple[int, str], Any]] = {name: {} for name in names}
+        for number, fill in ((i, fill) for i, fills in enumerate(plan.fills) for fill in fills):
             stored, held = fill.inner.stored, fill.inner
+            if not held.entries.most:
+                continue  # the same tiles, from another level
             bits = total(counts, held.entries.most) * (arch.value_bits + stored.entry_bits)
             if held.places is not None:
                 bits += total(counts, held.places.most) * stored.place_bits
             times = _twice(arch, fill.turns)
-            tiles[fill.level].append(_Part(fill.operand.tensor, held.entries, times, times * bits))
+            tensor = fill.operand.tensor
+            needs[fill.level][number, tensor] = times * bits
+            tiles[fill.level].append(_Part(tensor, held.entries, times, times * bits))
         for name in names:
-            terms[name].append(_by_tensor(tiles[name]))
+            terms[name].append(needs[name])
         parts = {name: max(parts[name], tiles[name], key=_bits) for name in names}
     inner = True
     for flow in flows_of(accounting, counts):
@@ -82,11 +92,12 @@ def capacities(
             drain, times = flow.drain, _twice(arch, flow.drain.turns)
             bits = times * total(counts, drain.most) * arch.accumulator_bits
             parts[drain.level].append(_Part(layer.target.tensor, drain, times, bits))
+            results[drain.level] = bits
         inner = flow.again > 0
     found = []
     for level in arch.levels[1:]:
         room = Capacity(level.name, _bits(parts[level.name]), level.capacity_bits)
-        room = replace(room, terms=tuple(terms[level.name]))
+        room = replace(room, result_bits=results[level.name], terms=tuple(terms[level.name]))
         if room.overflow_bits and isinstance(room.needed_bits, int):
             found_tiles = [part.held(counts, layer.extents.ranks) for part in parts[level.name]]
             largest = sorted(found_tiles, key=lambda tile: -tile.bits)
@@ -114,13 +125,6 @@ class _Part:
 
 def _bits(parts: Sequence[_Part]) -> Any:
     return sum(part.bits for part in parts)
-
-
-def _by_tensor(parts: Sequence[_Part]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for part in parts:
-        found[part.tensor] = found.get(part.tensor, 0) + part.bits
-    return found
 
 
 def _twice(arch: Arch, turns: Turns | None) -> int:

@@ -144,6 +144,11 @@ class CascadeCharge(Totals):
         """What does not fit, line by line, in bits."""
         return tuple(f"{n}: {text}" for n, line in self.lines.items() for text in line.overflow)
 
+    @property
+    def spills(self) -> tuple[str, ...]:
+        """What of tiles that do not fit passes, line by line."""
+        return tuple(f"{n}: {text}" for n, line in self.lines.items() for text in line.spills)
+
     # ---- expected -----------------------------------------------------------------------
 
     @property

@@ -154,6 +154,11 @@ class Charge(Totals):
             if c.overflow_bits
         )
 
+    @property
+    def spills(self) -> tuple[str, ...]:
+        """Of tiles that do not fit, and spill, what stays and what passes."""
+        return tuple(map(str, self.schedule.spills))
+
     # ---- against dense ------------------------------------------------------------------
 
     @cached_property

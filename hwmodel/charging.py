@@ -51,6 +51,7 @@ from zeroskip.hwmodel.planned import planned
 from zeroskip.hwmodel.queues import queued_cycles_of
 from zeroskip.hwmodel.rings import zero_of
 from zeroskip.hwmodel.sampled import Sampled, by_places, draws_of
+from zeroskip.hwmodel.spilling import spills_of
 from zeroskip.hwmodel.traffic import (
     Counts,
     result_storage,
@@ -133,14 +134,31 @@ def _charge(
     shapes = {name: operand.shape for name, operand in operands.items()}
     counted = effectual is None
     plan = planned(spec, arch, operands, mapping, zero, effectual=counted, numberings=numberings)
-    layer, schedule, policy, cascade = plan.layer, plan.schedule, plan.policy, plan.cascade
     expecting = any(isinstance(operand, Expected) for operand in operands.values())
-    geometry = geometry_of(cascade, operands) if expecting else None
+    geometry = geometry_of(plan.cascade, operands) if expecting else None
     counts: Counts = (
-        evaluate_counts(cascade, operands)
+        evaluate_counts(plan.cascade, operands)
         if geometry is None
-        else expected_counts(cascade, geometry, operands)
+        else expected_counts(plan.cascade, geometry, operands)
     )
+    rooms = capacities(arch, plan.cascade, counts, plan.schedule, plan.layer)
+    ways = plan.schedule.mapping.overflow
+    spills = spills_of(plan.layer, arch, plan.cascade, operands, rooms, ways)
+    if spills:
+        numbers = plan.schedule.numberings
+        plan = planned(
+            spec,
+            arch,
+            operands,
+            mapping,
+            zero,
+            effectual=counted,
+            numberings=numbers,
+            spills=spills,
+        )
+        counts = evaluate_counts(plan.cascade, operands)
+        rooms = capacities(arch, plan.cascade, counts, plan.schedule, plan.layer)
+    layer, schedule, policy, cascade = plan.layer, plan.schedule, plan.policy, plan.cascade
     sampled = None
     if expecting and by_places(arch, layer, operands):
         sampled = Sampled(
@@ -224,7 +242,7 @@ def _charge(
         traffic=everything,
         conversions=conversions,
         energy=energy_of(arch, cascade, counts, multiplied, additions, everything, steps),
-        capacity=capacities(arch, cascade, counts, schedule, layer),
+        capacity=rooms,
         assumptions=(
             *(
                 assumptions_of(layer, arch, schedule, conversions)

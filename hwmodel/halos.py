@@ -61,6 +61,18 @@ def moves_over_itself(
     return bool(np.isin(tiles + 1, tiles, assume_unique=True).any())
 
 
+def places_of(
+    subscripts: Sequence[Affine], extents: Mapping[str, int]
+) -> tuple[NDArray[np.int64], ...]:
+    """The places along some axes that the points of a layer touch, an array for each axis."""
+    ranks = sorted({name for subscript in subscripts for name in variables(subscript)})
+    grid = np.meshgrid(*(np.arange(extents[rank]) for rank in ranks), indexing="ij")
+    at = {rank: values.ravel() for rank, values in zip(ranks, grid, strict=True)}
+    if not at:
+        at = {"": np.zeros(1, np.int64)}
+    return tuple(values_of(subscript, at) for subscript in subscripts)
+
+
 def values_of(
     subscript: Affine,
     at: Mapping[str, NDArray[np.int64]],

@@ -23,7 +23,7 @@ from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.marks import is_mark, stays_of
 from zeroskip.hwmodel.nest import Loop, Numbering, Residency, Stay, residency
-from zeroskip.hwmodel.overfull import WAYS, check_overflow
+from zeroskip.hwmodel.overfull import WAYS, Spill, check_overflow
 from zeroskip.hwmodel.splits import Split, check_splits, loops_of, sized, splits_of
 
 _EMPTY: Dict[str, str] = MappingProxyType({})
@@ -48,7 +48,8 @@ class Mapping:
     sync : the loop after which PEs wait; ``"none"``: only at the end.
     roles : operand -> ``I`` or ``F``, which formats and features may go by, optional
     keep : level -> tensors or roles that it keeps; others pass it by, optional
-    overflow : level -> ``refuse`` or ``report`` (as without): what becomes of tiles that do not fit
+    overflow : level -> ``refuse``, ``spill`` or ``report`` (as without): what becomes of tiles that
+        do not fit
     """
 
     order: tuple[str, ...]
@@ -162,6 +163,7 @@ class Schedule:
     across : loops side by side; a PE outside a loop's tiles stays idle.
     loops : all, outermost first.
     stays : tensor -> where it is kept, outermost level first; the first has it from the start.
+    spills : what of tiles that do not fit stays.
     """
 
     mapping: Mapping
@@ -169,6 +171,7 @@ class Schedule:
     across: tuple[Loop, ...]
     loops: tuple[Loop, ...]
     stays: Dict[str, tuple[Stay, ...]]
+    spills: tuple[Spill, ...] = ()
 
     @property
     def numberings(self) -> dict[str, Numbering]:

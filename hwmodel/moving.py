@@ -10,8 +10,8 @@ loops directly outside it that the tensor does not have.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise, takewhile
 
 from zeroskip.einsum_spec.walk import single
@@ -26,22 +26,62 @@ from zeroskip.hwmodel.turns import parted, turns_of
 from zeroskip.hwmodel.writer import Writer, access
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What comes to a level from one outside it.
+
+    parts : masks of what does; empty for all.  staying : of these, what the level keeps.
+    first : whether it is the next one outside; what comes from further out passed those between.
+    """
+
+    outer: Stay
+    parts: tuple[str, ...] = ()
+    staying: tuple[str, ...] = ()
+    first: bool = True
+
+
 def fills_of(
-    w: Writer, term: WorkTerm, operand: Operand, rule: OperandPolicy, suffix: str, *, tiled: bool
+    w: Writer,
+    term: WorkTerm,
+    operand: Operand,
+    rule: OperandPolicy,
+    suffix: str,
+    number: tuple[int, int] | None,
 ) -> tuple[Fill, ...]:
     """The lines of one operand of one term, and what they count; innermost level first.
 
-    tiled : whether marks hold; an addition is brought in once.
+    number : of the term, and of the operand in it.  None: marks do not hold, as an addition is
+        brought in once.
     """
     stays = w.schedule.stays[operand.tensor]
     w.comment(f"{operand.tensor} from {' to '.join(stay.level for stay in stays)}")
     found = []
-    for outer, stay in reversed(list(pairwise(stays))):
-        at = stay if tiled else replace(stay, position=0)
-        streamed = _streamed(w, term, operand, at) if tiled else []
+    tiled = number is not None
+    for depth in range(len(stays) - 1, 0, -1):
+        stay = stays[depth] if tiled else replace(stays[depth], position=0)
+        streamed = _streamed(w, term, operand, stay) if tiled else []
         timed = w.timed and tiled
-        found.append(_fill(w, term, operand, rule, suffix, outer, at, streamed, timed=timed))
+        for way in _ways(w, stays[: depth + 1], number):
+            found.append(_fill(w, term, operand, rule, suffix, way, stay, streamed, timed=timed))
     return tuple(found)
+
+
+def _ways(w: Writer, stays: Sequence[Stay], number: tuple[int, int] | None) -> Iterator[Way]:
+    """From where the last of these levels is filled: the next outside; where tiles spill there, of
+    what passes it the next but one, and so on."""
+    *outside, stay = stays
+    masks = {} if number is None else {s.level: w.spills.get((*number, s.level)) for s in stays}
+    own = masks.get(stay.level)
+    staying = parts = () if own is None else (own[0],)
+    for outer in reversed(outside):
+        spill = masks.get(outer.level)
+        first = outer is outside[-1]
+        if spill is None:
+            yield Way(outer, parts, staying, first)
+            return
+        fit, away = spill
+        yield Way(outer, (*parts, fit), staying, first)
+        parts = (*parts, away)
 
 
 def _fill(
@@ -50,12 +90,13 @@ def _fill(
     operand: Operand,
     rule: OperandPolicy,
     suffix: str,
-    outer: Stay,
+    source: Way,
     stay: Stay,
     streamed: Sequence[Loop],
     *,
     timed: bool,
 ) -> Fill:
+    outer, parts = source.outer, source.parts
     way = w.schedule.residency(stay, operand.variables, term.ranks)
     around = set(outer.instances)
     apart = [loop for loop in way.beside if set(loop.dims) <= around or not outer.multicast]
@@ -87,6 +128,7 @@ def _fill(
         again = arrivals = 1  # then either is counted by itself
     innermost = stay.level == w.schedule.stays[operand.tensor][-1].level
     label = operand.tensor + suffix
+    whole = way.whole(stay) and not parts
 
     def comings(loops: Sequence[Loop], held: str, kept: str) -> list[tuple[str, list[str]]]:
         """Terms of a sum over all tiles that come, of their entries; kept: those that stay."""
@@ -105,11 +147,12 @@ def _fill(
             mask, fetched, most, loads = w.mask(kind, operand), "", "", ""
             tiles: tuple[str, tuple[Loop, ...]] = "", ()
             level = name if innermost else f"{name}_{stay.level}"
-            if not way.whole(stay):
-                held = w.held(f"held{level}", operand, mask, way.keys)
+            level = level if source.first else f"{level}_from_{outer.level}"
+            if not whole:
+                held = w.held(f"held{level}", operand, mask, way.keys, parts=parts)
                 kept = ""
                 if moving is not None:
-                    kept = w.held(f"kept{level}", operand, mask, way.keys, moving)
+                    kept = w.held(f"kept{level}", operand, mask, way.keys, moving, parts=parts)
                     kept = access(kept, w.variables(way.keys))
                 loops = [*way.again, *(way.beside if needs and room else apart)]
                 tile = access(held, w.variables(way.keys))
@@ -117,16 +160,16 @@ def _fill(
                 if turns is not None:
                     keys = [*way.own, *streamed, *way.inside]
                     held = w.held(f"held{level}", operand, mask, keys)
-                    parts = [("+", [access(held, w.variables(keys))])]
+                    brought = [("+", [access(held, w.variables(keys))])]
                     if moving is not None:
-                        parts.append(("-", [kept]))
-                    loads = w.sum(f"loads{level}", w.variables(turns.keys), parts)
+                        brought.append(("-", [kept]))
+                    loads = w.sum(f"loads{level}", w.variables(turns.keys), brought)
             elif turns is not None and streamed:
                 loads = w.held(f"part{name}", operand, mask, streamed)
-            if room:
+            if room and source.first:
                 keys = [*way.own, *streamed, *way.inside]
                 names = ("held", "most") if innermost else ("part", "tile")
-                held = w.held(f"{names[0]}{name}", operand, mask, keys)
+                held = w.held(f"{names[0]}{name}", operand, mask, keys, parts=source.staying)
                 tile = access(held, w.variables(keys))
                 most = w.once(f"{names[1]}{name}", "max=", [tile]) if keys else held
                 tiles = held, tuple(keys)
@@ -136,7 +179,6 @@ def _fill(
         spots = flow("in", f"{label}_places") if stored.place_bits else None
         return Encoded(stored, entries, spots)
 
-    whole = way.whole(stay)
     return Fill(
         operand=operand,
         role=w.layer.roles[operand.tensor],

@@ -193,7 +193,7 @@ def _scan(w: Writer, split: Split, items: Sequence[Loop]) -> str:
     """Write the lines of one split; return the name of their result."""
     leader = _leader(split, items, w.layer)
     name = leader.tensor
-    mask = w.access(w.mask("st", leader), leader.subscripts)
+    mask = access(w.mask("st", leader), w.places(leader))
     places = [w.ranks[item.told_by[0]] for item in items]
     around = [w.at(part) for item in items for part in contexts(item)]
     every = [w.at(item) for item in items]

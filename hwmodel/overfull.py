@@ -1,6 +1,7 @@
 """What does not fit a level: which tiles, by how many bits, and whether that is refused.
 
 overflow={"GLB": "refuse"}    a charge whose tiles do not fit GLB is an error that names them
+overflow={"GLB": "spill"}     what fits stays, the rest streams past GLB at each use (`spilling`)
 overflow={"GLB": "report"}    it is reported, and the figures are a lower bound
 """
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.nest import Loop
 
-WAYS = ("report", "refuse")
+WAYS = ("report", "refuse", "spill")
 _MOST_RUNS = 3
 
 
@@ -39,6 +40,41 @@ class Held:
         what = f"{self.tensor} tile {self.where}" if self.where else f"all of {self.tensor}"
         twice = f"{self.times} of " if self.times > 1 else ""
         return f"{twice}{what} ({self.bits:,} bits)"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spill:
+    """What of the tiles of an operand a level keeps, and what passes it (`spilling`).
+
+    level, parent : whose tiles; the next level outside that keeps the tensor.
+    term, operand : numbers of the term, and of the operand in it.
+    room_bits : of one tile.
+    keys : loops that name a tile; order : axes in which its places lie, outermost first.
+    costs : mask -> bits of each place that it has.
+    touched : whether points touch every place in reach.
+    held, fits : of every place in reach, whether the level holds an entry, and whether it stays.
+    """
+
+    level: str
+    parent: str
+    term: int
+    operand: int
+    tensor: str
+    room_bits: int
+    keys: tuple[Loop, ...]
+    order: tuple[int, ...]
+    costs: tuple[tuple[str, int], ...]
+    touched: bool
+    held: NDArray[np.bool_]
+    fits: NDArray[np.bool_]
+
+    def __str__(self) -> str:
+        passing, entries = int((self.held & ~self.fits).sum()), int(self.held.sum())
+        return (
+            f"{self.level} keeps {self.room_bits:,} bits of each tile of {self.tensor}; "
+            f"{passing:,} of {entries:,} entries pass it, and are read from "
+            f"{self.parent} at each use"
+        )
 
 
 def place_of(held: NDArray[Any], keys: Sequence[Loop], extents: Mapping[str, int]) -> str:

@@ -199,7 +199,8 @@ class Accounting:
     masks : what the Einsums read.
     drains : of the result, innermost level first.
     shapes : of the results whose places numbers of tiles tell.
-    scans, given : the lines before, that give these numbers, and what they gave.
+    scans, given : the lines before, that give these numbers and what stays of tiles that spill,
+        and what they gave.
     leaders : of these, whose stored entries they count.
     """
 
@@ -212,7 +213,7 @@ class Accounting:
     policy: Policy
     shapes: dict[str, tuple[int, ...]]
     scans: str
-    given: dict[str, NDArray[np.int64]]
+    given: dict[str, NDArray[Any]]
     leaders: dict[str, str]
 
     @property

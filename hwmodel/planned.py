@@ -8,7 +8,7 @@ mapping numbers places, it depends on operands too, and nothing is remembered.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from zeroskip.errors import ArchError
@@ -20,6 +20,7 @@ from zeroskip.hwmodel.layer import Layer, LayerSpec, layer_of
 from zeroskip.hwmodel.nest import Numbering
 from zeroskip.hwmodel.notes import assumptions_of, missing_of
 from zeroskip.hwmodel.occupancy import numberings_of
+from zeroskip.hwmodel.overfull import Spill
 from zeroskip.hwmodel.plan import Accounting
 from zeroskip.hwmodel.policy import Policy, policy_of
 from zeroskip.native.recent import Recent
@@ -52,15 +53,17 @@ def planned(
     *,
     effectual: bool,
     numberings: Mapping[str, Numbering] | None = None,
+    spills: tuple[Spill, ...] = (),
 ) -> Planned:
     """The plan of a charge; the same object for the same line and architecture.
 
     effectual : whether effectual points are counted.
     numberings : those of other operands, where they are known.
+    spills : what of tiles that do not fit stays.
     """
     splits = mapping.split.values() if mapping is not None else ()
-    if any(split.numbers_places for split in splits):
-        return _plan(spec, arch, operands, mapping, zero, effectual, numberings)
+    if spills or any(split.numbers_places for split in splits):
+        return _plan(spec, arch, operands, mapping, zero, effectual, numberings, spills)
     shapes = {name: operand.shape for name, operand in operands.items()}
     zeros = [name for name, operand in operands.items() if operand.explicit_zeros]
     key = (id(spec), id(arch), *shapes.items(), repr(mapping), repr(zero), *zeros, effectual)
@@ -79,6 +82,7 @@ def _plan(
     zero: float,
     effectual: bool,
     numberings: Mapping[str, Numbering] | None,
+    spills: tuple[Spill, ...] = (),
 ) -> Planned:
     roles = mapping.roles if mapping is not None else None
     zeros = [name for name, operand in operands.items() if operand.explicit_zeros]
@@ -86,7 +90,7 @@ def _plan(
     if numberings is None:
         splits = mapping.split if mapping is not None else {}
         numberings = numberings_of(splits, layer, arch, operands)
-    schedule = maps.complete(mapping, layer, arch, numberings)
+    schedule = replace(maps.complete(mapping, layer, arch, numberings), spills=spills)
     policy = policy_of(layer, schedule, arch, zeros)
     timed = arch.overlap is not None
     if timed and any(loop.numbering is not None for loop in schedule.loops):

@@ -284,10 +284,12 @@ def _stored_by_level(
 ) -> dict[str, Stored]:
     """An operand in each level that keeps it, outermost first."""
     stays = schedule.stays[operand.tensor]
+    spills = {(spill.tensor, spill.level) for spill in schedule.spills}
     tiled = len(stays) == 1
     for stay in stays[1:2]:
         at = stay if term in layer.work else replace(stay, position=0)  # additions come once
         tiled = not schedule.residency(at, operand.variables, term.ranks).whole(at)
+        tiled |= (operand.tensor, stay.level) in spills
     levels = [stay.level for stay in (stays if tiled else stays[1:])]
     return {level: _stored(layer, schedule, arch, operand, level, has_zeros) for level in levels}
 

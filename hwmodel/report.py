@@ -183,8 +183,11 @@ def _headline(charge: Totals) -> str:
 
 def _overflows(charge: Totals) -> list[str]:
     return [
-        f"overflow: {text}; what that moves again is not counted: a lower bound"
-        for text in charge.overflow
+        *(f"spill: {text}" for text in charge.spills),
+        *(
+            f"overflow: {text}; what that moves again is not counted: a lower bound"
+            for text in charge.overflow
+        ),
     ]
 
 

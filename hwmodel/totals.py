@@ -144,6 +144,11 @@ class Totals(ABC):
     def overflow(self) -> tuple[str, ...]:
         """What does not fit, level by level, in bits."""
 
+    @property
+    @abstractmethod
+    def spills(self) -> tuple[str, ...]:
+        """Of tiles that do not fit, and spill, what stays and what passes."""
+
     # ---- against dense ------------------------------------------------------------------
 
     @property

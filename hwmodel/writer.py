@@ -29,6 +29,7 @@ class Writer:
     scope : the term at hand; tiles : what was counted by which line, so that it is written
         once in a term.
     timed : whether it is asked in which epoch tiles come and leave.
+    spills : number of a term, of an operand, level -> masks of what of it stays there, and passes.
     """
 
     layer: Layer
@@ -45,6 +46,7 @@ class Writer:
     scope: str = ""
     tiles: dict[str, str] = field(default_factory=dict)
     timed: bool = False
+    spills: dict[tuple[int, int, str], tuple[str, str]] = field(default_factory=dict)
 
     # ---- names --------------------------------------------------------------------------
 
@@ -130,25 +132,29 @@ class Writer:
         loops: Sequence[Loop],
         staying: Loop | None = None,
         op: str = "+=",
+        parts: Sequence[str] = (),
     ) -> str:
         """``wanted[loops] += entries of the operand that a tile holds``; or ``|=``: are there any?
 
         mask : '' for places that the points touch.
         loops : those that name the tile; the operand may lack some.
         staying : a loop of these: only entries that the tile of its iteration before held, too.
+        parts : masks beside that, of which all hold.
         """
         names = [loop.name for loop in loops]
         which = "" if staying is None else staying.name
-        key = f"{self.scope} {operand.tensor} {operand.subscripts} {mask} {names} {which} {op}"
+        what = f"{operand.tensor} {operand.subscripts} {[mask, *parts]}"
+        key = f"{self.scope} {what} {names} {which} {op}"
         if key not in self.tiles:
-            self.tiles[key] = self._held(wanted, operand, mask, loops, staying, op)
+            masks = [mask, *parts] if mask else []
+            self.tiles[key] = self._held(wanted, operand, masks, loops, staying, op)
         return self.tiles[key]
 
     def _held(
         self,
         wanted: str,
         operand: Operand,
-        mask: str,
+        masks: Sequence[str],
         loops: Sequence[Loop],
         staying: Loop | None,
         op: str,
@@ -168,7 +174,7 @@ class Writer:
                 continue
             window, letters = self.window(operand, axes, outside)
             subscripts |= letters
-            if mask and not outside and self.reaches_all(operand, axes):
+            if masks and not outside and self.reaches_all(operand, axes):
                 continue
             if staying in outside:
                 factors.append(self.staying(operand, axes, outside, staying))
@@ -178,9 +184,9 @@ class Writer:
         left = [named.get(loop.name) or self.at(loop) for loop in loops]
         taken = {rank for loop in loops for rank in loop.ranks}
         scalars = []
-        if mask:
-            order = range(len(operand.subscripts))
-            factors.insert(0, access(mask, [subscripts[axis] for axis in order]))
+        if masks:
+            places = [subscripts[axis] for axis in range(len(operand.subscripts))]
+            factors = [*(access(mask, places) for mask in masks), *factors]
         else:
             scalars = [self.extent(rank) for rank in plain if rank not in taken]
         made = self.line(wanted, left, op, [*scalars, *factors])
@@ -246,6 +252,17 @@ class Writer:
             wanted = ["h"] if held & {"p", "r"} else ["w"] if held & {"q", "s"} else []
             self.windows[key] = self.fresh([*wanted, "h", "w", "a"])
         return self.windows[key]
+
+    def places(self, operand: Operand) -> list[str]:
+        """A variable for every place of each axis; of one that is no rank its extent is stated."""
+        found = []
+        for axis, subscript in enumerate(operand.subscripts):
+            name = single(subscript)
+            letter = self.axis_letter(operand, axis) if name is None else self.ranks[name]
+            if name is None:
+                self.fixed[letter] = operand.lengths[axis]
+            found.append(letter)
+        return found
 
     # ---- text ---------------------------------------------------------------------------
 

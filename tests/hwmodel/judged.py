@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
 from math import prod
@@ -14,7 +14,7 @@ from cases import Case
 from epoch_judge import Machine, cycles
 from hypothesis import strategies as st
 from mapped_cases import Mapped, designs, tile_features
-from mapped_nest import Design, Nest
+from mapped_nest import Design, Nest, Place
 from simulator import simulate
 
 from zeroskip.einsum_spec import make_spec
@@ -38,9 +38,17 @@ class Drawn:
     design: Design
     formats: dict[str, dict[str, str]]
     described: dict[str, Any]
+    stays: dict[tuple[int, int, str], set[Place]] = field(default_factory=dict)
 
     def charge(self) -> Charge:
         return run(self.case, self.described, self.mapped.mapping)
+
+    def nest(self) -> Nest:
+        mapped = self.mapped
+        shape = mapped.loops, mapped.sync, mapped.stays, mapped.instances
+        nest = self.case.nest(*shape, dense_of(self.formats), mapped.levels)
+        nest.stay_in = self.stays
+        return nest
 
     @property
     def tells_parts(self) -> bool:
@@ -51,9 +59,7 @@ class Drawn:
 
     def check(self, charged: Charge) -> None:
         """Every figure of its charge against the simulations, those of epochs if it has some."""
-        mapped = self.mapped
-        shape = mapped.loops, mapped.sync, mapped.stays, mapped.instances
-        nest = self.case.nest(*shape, dense_of(self.formats), mapped.levels)
+        nest = self.nest()
         nest.overlap = charged.arch.overlap
         check(charged, self.design, self.formats, nest)
         if charged.epochs is not None:
@@ -162,11 +168,11 @@ def check(charged: Charge, design: Design, formats: dict[str, dict[str, str]], n
                 added += points
                 moved[stays[-1], tensor, "reads"] += points
             moved[stays[-1], tensor, "reads"] += found[f"{number}.{i}.reads"]
-            for outer, inner in pairwise(stays):
-                key = f"{number}.{i}.{inner}"
+            for outer, inner, key in ways(stays, f"{number}.{i}", found):
                 entry, place = bits_of(formats, tensor, inner)
-                needed[inner] += found[f"{key}.most"] * (16 + entry)
-                needed[inner] += place * found[f"{key}.most.places"]
+                if "<" not in key:
+                    needed[inner] += found[f"{key}.most"] * (16 + entry)
+                    needed[inner] += place * found[f"{key}.most.places"]
                 if f"{key}.whole" in found:
                     times = found[f"{key}.whole"]
                     before = moved[inner, tensor, "times"]
@@ -201,21 +207,31 @@ def check(charged: Charge, design: Design, formats: dict[str, dict[str, str]], n
             if not times and not innermost:
                 assert at.read_metadata_bits == moved[level, tensor, "read metadata"]
     assert charged.additions == added
-    check_result(charged, nest, found, result_reads + added, room)
+    check_result(charged, nest, found, result_reads + added)
+    for level, bits in result_room(nest, found).items():
+        room[level] += bits
     needed = {c.level: c.needed_bits for c in charged.capacity}
     assert needed == {level: room[level] for level in levels[1:]}
 
 
-def check_result(
-    charged: Charge, nest: Nest, found: Counter[str], operations: int, room: dict[str, int]
-) -> None:
-    """What the result moves; adds the room that it takes."""
+def ways(stays: list[str], access: str, found: Counter[str]) -> list[tuple[str, str, str]]:
+    """From which level to which an access comes, and by which name that is counted."""
+    every = [(o, i, f"{access}.{i}") for o, i in pairwise(stays)]
+    return every + [
+        (o, i, f"{access}.{i}<{o}")
+        for i in stays
+        for o in stays
+        if f"{access}.{i}<{o}.read" in found
+    ]
+
+
+def check_result(charged: Charge, nest: Nest, found: Counter[str], operations: int) -> None:
+    """What the result moves."""
     stays = [level for level, _ in nest.stays["O"]]
     size = prod(charged.shapes["O"])
     expected: Counter[tuple[str, str]] = Counter()
     expected[stays[-1], "reads"] += operations
     expected[stays[-1], "writes"] += operations
-    keeps = True
     for outer, inner in reversed(list(pairwise(stays))):
         out, held, outside = (found[f"{inner}.{x}"] for x in ("drained", "resident", "outside"))
         partial = out - outside
@@ -225,12 +241,19 @@ def check_result(
         expected[inner, "writes"] += out - held
         expected[outer, "writes"] += size + partial if last else out
         expected[outer, "reads"] += partial
-        if keeps:
-            room[inner] += 32 * found[f"{inner}.room"]
-        keeps = out > held
     for level in stays:
         at = charged.at(level, "O")
         assert (at.reads, at.writes) == (expected[level, "reads"], expected[level, "writes"]), level
+
+
+def result_room(nest: Nest, found: Counter[str]) -> Counter[str]:
+    """Bits that the result takes in the innermost level, and where parts of it come back to."""
+    room: Counter[str] = Counter()
+    for level, _ in reversed(nest.stays["O"][1:]):
+        room[level] = 32 * found[f"{level}.room"]
+        if found[f"{level}.drained"] <= found[f"{level}.resident"]:
+            break
+    return room
 
 
 def machine_of(charged: Charge, formats: dict[str, dict[str, str]], operands: Any) -> Machine:

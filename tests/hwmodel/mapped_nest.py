@@ -7,7 +7,7 @@ over the index variables.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import product, takewhile
 
 Point = dict[str, int]
 Place = tuple[int, ...]
@@ -154,6 +154,7 @@ class Nest:
     refilled : levels at which a tile comes whole, whatever of it was there the iteration before.
     singly : levels that are read once for each instance that is filled.
     overlap : of loads and work, ``none`` or ``double``; None where all overlaps with all.
+    stay_in : number of a term, of an access, level whose tiles do not fit -> places that stay.
     """
 
     extents: dict[str, int]
@@ -167,6 +168,7 @@ class Nest:
     refilled: set[str] = field(default_factory=set)
     singly: set[str] = field(default_factory=set)
     overlap: str | None = None
+    stay_in: dict[tuple[int, int, str], set[Place]] = field(default_factory=dict)
 
     def work(self) -> list[list[Access]]:
         """Products, or single operands where there are none."""
@@ -237,6 +239,36 @@ class Nest:
         while loops and loops[-1].name not in has:
             loops.pop()
         return loops, has
+
+    def parts(
+        self, term: list[Access], access: Access, level: str, position: int
+    ) -> tuple[list[Loop], list[Loop], set[str]]:
+        """Loops at which a tile comes anew; loops inside its mark that use up a part of it each,
+        in which that part alone takes room; names of loops outside that the tensor has."""
+        own, ranks = access.names(), self.ranks(term)
+        fresh, has = self.fresh(position, ranks, own, level)
+        streamed: list[Loop] = []
+        for loop in self.in_time(self.loops[position : self.sync], ranks):
+            if not set(loop.ranks) <= own:
+                break
+            streamed.append(loop)
+        if len(fresh) < len(self.outside(position, ranks)):
+            streamed = []  # each part is used once more at the loops over which the tile stays
+        if self.overlap is not None:  # a part comes in an epoch of its own
+            streamed = list(takewhile(lambda loop: access.alone(loop.rank), streamed))
+        if fresh and level not in self.refilled:
+            touched: dict[tuple[Place, Here], set[Place]] = {}
+            for at in self.points(term):
+                key = self.when(fresh, at), self.pe(at, set(self.instances[level]))
+                touched.setdefault(key, set()).add(access.place(at))
+            if any(places & touched.get(before(key), set()) for key, places in touched.items()):
+                streamed = []  # what stays has to be there as long as the tile is
+        return fresh, streamed, has
+
+    def stays_in(self, number: int, i: int, level: str, place: Place) -> bool:
+        """Whether a level keeps a place of its tile: all that fits."""
+        fits = self.stay_in.get((number, i, level))
+        return fits is None or place in fits
 
     def at_a_time(self, fresh: list[Loop], parts: list[Loop], points: list[Point]) -> int:
         """Tiles that are there at a time: two where the next one comes while one is used."""

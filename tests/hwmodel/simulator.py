@@ -6,8 +6,9 @@ It imports nothing of zeroskip; a layer is a `mapped_nest.Nest`.  Slow on purpos
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
-from itertools import pairwise, takewhile
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 from mapped_nest import Access, Design, Nest, Place, Point, before
@@ -24,6 +25,30 @@ class Lead:
 
     def shut(self, at: Point) -> bool:
         return tuple(at.values()) in self.closed
+
+
+@dataclass
+class Route:
+    """What comes of an access to a level from ``outside[-1]``: what that keeps, and no level of
+    ``passed`` does, which are between."""
+
+    number: int
+    i: int
+    outside: list[str]
+    passed: list[str] = field(default_factory=list)
+
+    def takes(self, nest: Nest, level: str, place: Place) -> bool:
+        stays = partial(nest.stays_in, self.number, self.i, place=place)
+        return stays(level) and stays(self.outside[-1]) and not any(map(stays, self.passed))
+
+    def spills(self, nest: Nest, level: str) -> bool:
+        """Whether anything may pass one of these levels."""
+        names = [level, *self.outside, *self.passed]
+        return any((self.number, self.i, name) in nest.stay_in for name in names)
+
+    def further(self) -> Route:
+        *outside, passed = self.outside
+        return Route(self.number, self.i, outside, [*self.passed, passed])
 
 
 def leads_of(nest: Nest, design: Design, term: list[Access]) -> list[Lead]:
@@ -61,18 +86,23 @@ def simulate(nest: Nest, design: Design) -> dict[str, Any]:
         leads = leads_of(nest, design, term)
         _operations(nest, design, term, number, found, of_pe, leads)
         for i, access in enumerate(term):
-            for outer, inner in zip(
-                nest.stays[access.tensor], nest.stays[access.tensor][1:], strict=False
-            ):
+            own = [lead for lead in leads if lead.follower == i]
+            stays = nest.stays[access.tensor]
+            for depth, inner in enumerate(stays[1:], 1):
                 key = f"{number}.{i}.{inner[0]}"
-                own = [lead for lead in leads if lead.follower == i]
-                _fills(nest, term, access, key, outer, inner, found, own)
+                route = Route(number, i, [level for level, _ in stays[:depth]])
+                _fills(nest, term, access, key, route, inner, found, own)
+                while (number, i, route.outside[-1]) in nest.stay_in:
+                    route = route.further()
+                    passing = f"{key}<{route.outside[-1]}"
+                    _fills(nest, term, access, passing, route, inner, found, own)
     once = replace(nest, sync=0)
     for number, term in enumerate(nest.additions()):
         for access in term:
             stays = nest.stays[access.tensor]
-            for outer, (level, _) in pairwise(stays):
-                _fills(once, term, access, f"+{number}.0.{level}", outer, (level, 0), found, [])
+            for (outer, _), (level, _) in pairwise(stays):
+                route = Route(-1, 0, [outer])
+                _fills(once, term, access, f"+{number}.0.{level}", route, (level, 0), found, [])
     for outer, inner in zip(nest.stays[nest.result], nest.stays[nest.result][1:], strict=False):
         _drains(nest, outer, inner, found)
     return {"counts": found, "of_pe": of_pe}
@@ -132,7 +162,7 @@ def _fills(
     term: list[Access],
     access: Access,
     key_of: str,
-    outer: tuple[str, int],
+    route: Route,
     inner: tuple[str, int],
     found: Counter[str],
     leads: list[Lead],
@@ -142,39 +172,28 @@ def _fills(
     Counted in the format of either: ``read`` in that of the level outside, the rest in that of
     the level filled; ``.places`` are positions, stored or not.  Of a tile only that comes which
     was not in the tile of the iteration before, of the innermost loop at which it changes.  A
-    tile does not come where a lead has shut it at this level or further out.
+    tile does not come where a lead has shut it at this level or further out.  Of a level whose
+    tiles spill, what passes it comes from further out, by a route of its own.
     """
     level, position = inner
-    own, ranks = access.names(), nest.ranks(term)
+    outer = route.outside[-1]
     above = set(nest.instances[level])
-    fresh, has = nest.fresh(position, ranks, own, level)
-    streamed = []
-    for loop in nest.in_time(nest.loops[position : nest.sync], ranks):
-        if not set(loop.ranks) <= own:
-            break
-        streamed.append(loop)
-    if len(fresh) < len(nest.outside(position, ranks)):
-        streamed = []  # each part is used once more at the loops over which the tile stays
-    if nest.overlap is not None:  # a part comes in an epoch of its own
-        streamed = list(takewhile(lambda loop: access.alone(loop.rank), streamed))
+    fresh, streamed, has = nest.parts(term, access, level, position)
     levels = list(nest.instances)
     leads = [lead for lead in leads if levels.index(lead.level) <= levels.index(level)]
     moving = fresh and level not in nest.refilled
     tiles: dict[Any, set[Place]] = defaultdict(set)
-    touched: dict[Any, set[Place]] = defaultdict(set)
     for at in nest.points(term):
         place, key = access.place(at), (nest.when(fresh, at), nest.pe(at, above))
-        touched[key].add(place)
-        if access.inside(place) and not any(lead.shut(at) for lead in leads):
+        taken = access.inside(place) and route.takes(nest, level, place)
+        if taken and not any(lead.shut(at) for lead in leads):
             tiles[key].add(place)
-    if moving and any(places & touched.get(before(key), set()) for key, places in touched.items()):
-        streamed = []  # what stays has to be there as long as the tile is
     arrived: dict[Any, set[Place]] = defaultdict(set)
     served: dict[Any, set[Place]] = defaultdict(set)
     for key, places in tiles.items():
         wanted = places - tiles.get(before(key), set()) if moving else places
         when, here = key
-        group = nest.readers(here, has, outer[0])
+        group = nest.readers(here, has, outer)
         arrived[key] |= wanted
         served[when, group] |= wanted
     room: dict[Any, set[Place]] = defaultdict(set)
@@ -182,18 +201,19 @@ def _fills(
     twice = nest.at_a_time(fresh, streamed, nest.points(term))
     for at in nest.points(term):
         place = access.place(at)
-        if access.inside(place):
+        if access.inside(place) and nest.stays_in(route.number, route.i, level, place):
             room[nest.when(kept, at), nest.pe(at, above)].add(place)
     for name, chosen in (("", lambda p, at: access.held(p, at)), (".places", lambda p, at: True)):
         for level_read, what, sets in (
-            (outer[0], "read", served),
+            (outer, "read", served),
             (level, "arrived", arrived),
         ):
             number = sum(chosen(p, level_read) for places in sets.values() for p in places)
             found[f"{key_of}.{what}{name}"] = number
         sizes = [sum(chosen(p, level) for p in places) for places in room.values()]
         found[f"{key_of}.most{name}"] = twice * max(sizes, default=0)
-    if not above and not any(loop.name in has for loop in fresh):
+    whole = not above and not any(loop.name in has for loop in fresh)
+    if whole and not route.spills(nest, level):
         found[f"{key_of}.whole"] = len(
             {
                 nest.when(fresh, at)

@@ -27,7 +27,7 @@ from simulator import simulate
 from zeroskip.einsum_spec import make_spec
 from zeroskip.hwmodel import Mapping, arch, charge
 
-JUDGES = ("mapped_nest", "simulator", "epoch_judge", "fiber_judges")
+JUDGES = ("mapped_nest", "simulator", "spill_judge", "epoch_judge", "fiber_judges")
 pytestmark = pytest.mark.usefixtures("without_compiling")
 
 

@@ -200,7 +200,7 @@ def _charging_options(made: _Parser) -> None:
     several("--space", "p=rows", "across PEs")
     made.add_argument("--sync", metavar="LOOP", help="after which PEs wait, or none")
     several("--keep", "GLB=I,F", "what a level keeps")
-    several("--overflow", "GLB=refuse", "what becomes of tiles that do not fit: refuse or report")
+    several("--overflow", "GLB=refuse", "tiles that do not fit: refuse, spill or report")
     several("--role", "A=F", "I or F: what features and formats go by")
     several("--mapping", "FILE", "all of a mapping, as YAML; of compare, again for more")
     _table_options(made)

@@ -189,7 +189,7 @@ def read_mappings(args: Namespace, made: Layer) -> list[Mapping | None]:
     split = read_splits(args.split)
     space = read_names(args.space, "a rank and its dimension", text)
     keep = read_names(args.keep, "a level and what it keeps", text)
-    overflow = read_names(args.overflow, "a level and refuse or report", text)
+    overflow = read_names(args.overflow, "a level and refuse, spill or report", text)
     roles = read_names(args.role, "an operand and its role", text)
     order = args.order or ""
     named: Any = {"keep": keep, "overflow": overflow, "roles": roles}
