@@ -227,7 +227,7 @@ def _together(loops: Sequence[Loop], extents: Dict[str, int], present: set[str])
         return np.zeros((1, len(loops)), np.int64)
     ranks = list(dict.fromkeys(rank for loop in loops for rank in loop.told_by))
     numbering = loops[0].numbering
-    if len({loop.numbered for loop in loops}) > 1:
+    if len({(loop.numbered, loop.told_by) for loop in loops}) > 1:
         shape = tuple(extents[rank] for rank in ranks)
         _check_room(loops[0].rank, prod(shape))
         axes = np.indices(shape).reshape(len(ranks), -1)

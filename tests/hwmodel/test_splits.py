@@ -13,6 +13,7 @@ from zeroskip.einsum_spec import make_spec
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel import Mapping
 from zeroskip.hwmodel.layer import layer_of
+from zeroskip.hwmodel.nest import Loop, iterations
 from zeroskip.hwmodel.splits import check_splits, loops_of, split_of
 
 
@@ -191,3 +192,9 @@ def test_splits_that_do_not_fit_a_layer(text: str, splits: dict[str, Any], messa
     with pytest.raises(ArchError) as raised:
         check_splits({key: split_of(key, size) for key, size in splits.items()}, layer)
     assert str(raised.value) == message
+
+
+def test_blocks_of_ranks_that_are_split_together_go_on_by_themselves() -> None:
+    """Two blocks of m, each with both of k."""
+    m1, k1 = Loop("m1", "m*k", 2, 2, places=("m",)), Loop("k1", "m*k", 3, 2, places=("k",))
+    assert iterations([m1, k1], {"m": 4, "k": 6}) == 2 * 2
