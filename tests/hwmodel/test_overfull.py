@@ -76,8 +76,8 @@ def test_of_densities_the_mean_of_the_largest_tile_is_refused() -> None:
     [
         ({"L3": "refuse"}, "overflow L3: expected a level of .* that is filled \\(GLB, PE\\)"),
         ({"DRAM": "refuse"}, "overflow DRAM: expected a level of .* found DRAM"),
-        ({"GLB": "drop"}, "overflow GLB: expected report or refuse, found 'drop'"),
-        ({"GLB": 3}, "overflow GLB: expected report or refuse, found 3"),
+        ({"GLB": "drop"}, "overflow GLB: expected report, refuse or spill, found 'drop'"),
+        ({"GLB": 3}, "overflow GLB: expected report, refuse or spill, found 3"),
         ("GLB", "overflow: expected a dict by level, found 'GLB'"),
     ],
 )
