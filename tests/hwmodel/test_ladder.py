@@ -61,3 +61,13 @@ def test_an_expected_charge_has_no_data():
         ArchError, match="this charge is expected, and has no data\nCharge the real"
     ):
         zs.compare(drawn, ladder=True)
+
+
+def test_an_expected_charge_beside_an_exact_one_is_explained_by_the_exact_one():
+    a, b = np.zeros((8, 8)), np.zeros((8, 8))
+    a[:, 0] = b[0] = 1
+    exact = zs.charge(LINE, "scnn", A=a, B=b)
+    drawn = zs.charge(LINE, "scnn", A=zs.Density((8, 8), 0.125), B=zs.Density((8, 8), 0.125))
+    table = zs.compare(exact, drawn, ladder=True)
+    assert table.rows == zs.compare(exact, ladder=True).rows
+    assert effectual(table)["uniform"] == drawn.ops["effectual"]
