@@ -155,7 +155,10 @@ def machine_code(
     size = int(begin[-1])
     if not size:
         return absent
-    code = _pages(size)
+    try:
+        code = _pages(size)
+    except OSError:  # no room: entries are walked where they lie
+        return absent
     run(package, name, "zs_unroll", [code, begin, first, member, offset], [size, *dims[1:]])
     sealed = np.zeros(1, np.int64)
     run(package, name, "zs_seal", [code, sealed], [len(code)])

@@ -268,3 +268,14 @@ def test_code_is_written_once_for_lines_of_every_length(monkeypatch):
         b = random_array(RNG, (30, columns), "float32", 1.0)
         assert np.array_equal(bound(b), a @ b)
     assert len(written) == 1
+
+
+@codes
+def test_without_room_for_code_entries_are_walked(monkeypatch):
+    a, b = (random_array(RNG, s, "float32", 1.0) for s in [(40, 30), (30, 49)])
+
+    def full(*_):
+        raise OSError("Cannot allocate memory")
+
+    monkeypatch.setattr(unrolled, "_pages", full)
+    assert np.array_equal(PRODUCT.bind(A=a, schedule=UNROLLED)(b), a @ b)
