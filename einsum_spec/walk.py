@@ -66,14 +66,19 @@ def gathers(subscript: Affine) -> Iterator[Gather]:
 
 def by_data(access: Access) -> bool:
     """Whether an access reads places from an index tensor."""
-    return any(True for part in access.subscripts for _ in gathers(part))
+    for part in access.subscripts:
+        for _, atom in part.terms:
+            if not isinstance(atom, Var) and any(True for _ in gathers(part)):
+                return True
+    return False
 
 
 def reads_of(access: Access) -> Iterator[Access]:
     """An access, after the accesses of index tensors in its subscripts."""
-    for part in access.subscripts:
-        for gather in gathers(part):
-            yield gather.access
+    if by_data(access):
+        for part in access.subscripts:
+            for gather in gathers(part):
+                yield gather.access
     yield access
 
 
@@ -234,7 +239,14 @@ def free(node: Expr) -> dict[str, None]:
         case Reduce(ranks=ranks, body=body):
             return {name: None for name in free(body) if name not in ranks}
         case Access(subscripts=parts):
-            return dict.fromkeys(name for part in parts for name in variables(part))
+            names: dict[str, None] = {}
+            for part in parts:
+                for _, atom in part.terms:
+                    if not isinstance(atom, Var):
+                        names.update(dict.fromkeys(variables(part)))
+                        break
+                    names[atom.name] = None
+            return names
         case Place(subscript=part):
             return dict.fromkeys(variables(part))
         case Compare(left=left, right=right):

@@ -88,10 +88,13 @@ def own_directory(path: Path) -> Path:
     to by others: whoever can write there can run code in this process.
     """
     try:
-        with contextlib.suppress(FileExistsError):  # by another process; or it is a file
-            os.makedirs(path.parent, mode=0o700, exist_ok=True)
-            os.mkdir(path, 0o700)
-        found = os.stat(path)
+        try:
+            found = os.stat(path)
+        except FileNotFoundError:
+            with contextlib.suppress(FileExistsError):  # by another process; or it is a link
+                os.makedirs(path.parent, mode=0o700, exist_ok=True)
+                os.mkdir(path, 0o700)
+            found = os.stat(path)
     except OSError as cause:
         raise _explained(cause, path, "create") from cause
     if not stat.S_ISDIR(found.st_mode):

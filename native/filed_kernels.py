@@ -153,22 +153,19 @@ def _keys(found: object) -> tuple[Key, ...]:
 def _sources() -> tuple[int, str]:
     """When a source file of the rooms was changed last, in nanoseconds since the epoch; and what
     tells the files from any others: place, size, inode, times of change and of status."""
-    newest, said = 0, []
+    changed, said = [0], []
     try:
         for place in _folders():
-            said.append(place)
             with os.scandir(place) as found:
-                files = sorted((x for x in found if x.name.endswith(".py")), key=lambda x: x.name)
-            for file in files:
-                about = file.stat()
-                newest = max(newest, about.st_ctime_ns, about.st_mtime_ns)
-                said.append(
-                    f"{file.name} {about.st_size} {about.st_ino} "
-                    f"{about.st_mtime_ns} {about.st_ctime_ns}"
-                )
+                files = sorted((x.name, x.stat()) for x in found if x.name.endswith(".py"))
+            said.append(place)
+            for name, about in files:
+                when = about.st_mtime_ns, about.st_ctime_ns
+                changed += when
+                said.append(f"{name} {about.st_size} {about.st_ino} {when}")
     except OSError:  # in an archive
         return sys.maxsize, ""
-    return newest, "\n".join(said)
+    return max(changed), "\n".join(said)
 
 
 def _folders() -> Iterator[str]:

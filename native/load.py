@@ -73,8 +73,8 @@ def shared_part() -> str:
 @cache
 def constants() -> dict[str, int]:
     """The header's version, sizes and error codes, by name."""
-    found = re.findall(r"^#define (ZS_\w+) (\d+)$", shared_part(), re.MULTILINE)
-    return {name: int(number) for name, number in found}
+    lines = (line.split() for line in shared_part().splitlines() if line.startswith("#define ZS_"))
+    return {line[1]: int(line[2]) for line in lines if len(line) == 3 and line[2].isdecimal()}
 
 
 def whole_text(c_text: str) -> str:
@@ -323,7 +323,7 @@ def load(c_text: str, symbol: str, flags: Sequence[str] = ()) -> Kernel:
 
 
 def _load(text: str, symbol: str, flags: tuple[str, ...]) -> Kernel:
-    if not re.fullmatch(r"[A-Za-z_]\w*", symbol, re.ASCII):
+    if not (symbol.isascii() and symbol.isidentifier()):
         raise KernelError(f"{symbol!r} is not the name of a C function")
     key, path, opened = library(text, flags)
     try:

@@ -15,7 +15,8 @@ class TileShape:
 
     vector_bytes : width of a vector.
     rows : rows whose accumulators are held at once, so that each load serves several of them.
-    vectors : how many vectors a tile may have; each number is a copy of the inner loops.
+    vectors : how many vectors a tile may have; each number is a copy of the inner loops, which a
+        compiler takes time for, so only those are listed that the line is cut into.
     block : summed places that are gone through before the next row is taken up; 0 for all.
     panel : whether a tile's lanes are copied to where its vectors lie one behind the other.
     unrolled : whether entries are machine code, an instruction each; ``rows`` is then how many
@@ -66,19 +67,23 @@ def shape_of(
     place is met too seldom to be worth its copy, by wide vectors, which have masks for the last.
     """
     panel = not in_place or vector_bytes < WIDE or rows * density >= SELDOM
+    single = _cut(line_vectors, MOST)
     if not bound:
-        return TileShape(vector_bytes, 1, EACH, 0, panel)
+        return TileShape(vector_bytes, 1, single, 0, panel)
     if vector_bytes >= WIDE:
         shared, block, shared_block = SHARED_WIDE, 0 if density < SPARSE else 256, 256
     else:
-        _, tiles = tiles_of(line_vectors, max(EACH))
-        shared = SHARED_FEW if max((1, *tiles)) <= FEW else SHARED
-        block, shared_block = _block(vector_bytes * max((1, *tiles)), density), 288
+        shared = SHARED_FEW if max(single) <= FEW else SHARED
+        block, shared_block = _block(vector_bytes * max(single), density), 288
     if density < shared or rows < 4:
-        return TileShape(vector_bytes, 1, EACH, block, panel)
-    most = _registers(vector_bytes) // 4
-    each = tiles_of(line_vectors, most)[1] or (1,)
-    return TileShape(vector_bytes, 4, each, shared_block, panel)
+        return TileShape(vector_bytes, 1, single, block, panel)
+    several = _cut(line_vectors, _registers(vector_bytes) // 4)
+    return TileShape(vector_bytes, 4, several, shared_block, panel)
+
+
+def _cut(line_vectors: int, most: int) -> tuple[int, ...]:
+    """How many vectors the tiles of a line have; of an empty line, as if it had one."""
+    return tiles_of(line_vectors, most)[1] or (1,)
 
 
 def unrolled_shape(rows: int, summed: int, density: float, block: int | None = None) -> TileShape:
@@ -119,11 +124,12 @@ def shape_with(
     if rows is None and vectors is None:
         return default if block is None else replace(default, block=block)
     rows = rows or default.rows
-    fitting = min(_registers(default.vector_bytes) // rows, max(EACH))
-    most = vectors or (max(EACH) if rows == 1 else fitting)
-    each = tuple(range(1, most + 1)) if rows == 1 else tiles_of(line_vectors, most)[1] or (1,)
+    most = vectors or min(_registers(default.vector_bytes) // rows, MOST)
     return replace(
-        default, rows=rows, vectors=each, block=default.block if block is None else block
+        default,
+        rows=rows,
+        vectors=_cut(line_vectors, most),
+        block=default.block if block is None else block,
     )
 
 
@@ -137,8 +143,9 @@ keeps what it has decoded (4,096 there on Golden Cove, 6,750 on Zen 4), or from 
 PLACES = 256
 """Most places of a block in machine code: 16 KiB of one vector each, a third of what is near."""
 
-EACH = tuple(range(1, 9))
-"""Up to 8 accumulators hide the latency of a multiply-add (4 cycles, two a cycle)."""
+MOST = 8
+"""Vectors of a tile of single rows: up to 8 accumulators hide the latency of a multiply-add (4
+cycles, two a cycle)."""
 
 SELDOM = 8
 """Entries of a place (rows times density) below which its lanes are not worth copying.  Found by

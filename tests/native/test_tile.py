@@ -1,5 +1,7 @@
 """The tiled schedule against NumPy on any shape, and when the engine takes it."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from generator import random_array
@@ -14,9 +16,9 @@ from zeroskip.formats.tensor import Tensor
 from zeroskip.native import engine, packing, schedules, tile
 from zeroskip.native.geometry import geometry
 from zeroskip.native.prepared import run
-from zeroskip.native.tile_shape import EACH, TileShape, shape_of, tiles_of
+from zeroskip.native.tile_shape import TileShape, shape_of, tiles_of
 
-FEW = (1, 2, 3)
+FEW, EACH = (1, 2, 3), tuple(range(1, 9))
 SHAPES = [
     TileShape(64, 1, EACH, 0),
     TileShape(32, 1, EACH, 3),
@@ -259,8 +261,19 @@ def test_rows_go_together_where_their_columns_are_often_shared():
     assert [s.block for s in shapes] == [256, 256, 0]
     assert shapes[0].vectors == (4, 5)
     unbound = shape_of(64, 13, 512, 0.5, bound=False)
-    assert unbound == TileShape(64, 1, EACH, 0)
+    assert unbound == TileShape(64, 1, (6, 7), 0)
     assert shape_of(32, 13, 3, 0.5, bound=True).rows == 1  # there are no four
+
+
+@pytest.mark.parametrize("bound", [False, True])
+@pytest.mark.parametrize("density", [0.01, 0.5])
+def test_a_kernel_has_the_tiles_of_its_line_and_no_others(bound, density):
+    for line_vectors in range(1, 100):
+        shape = shape_of(64, line_vectors, 512, density, bound=bound)
+        tiles = -(-line_vectors // shape.most)
+        ends = [line_vectors * t // tiles for t in range(tiles + 1)]
+        assert set(shape.vectors) == {b - a for a, b in pairwise(ends)}
+    assert shape_of(64, 0, 512, density, bound=bound).vectors == (1,)
 
 
 def test_lanes_stay_where_they_lie_where_they_are_seldom_met():

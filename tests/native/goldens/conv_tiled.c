@@ -5,7 +5,7 @@
 typedef float zs_vec __attribute__((vector_size(64), aligned(sizeof(float)), may_alias));
 enum { LANES = 64 / sizeof(float) };
 
-/* 8 vectors at most of x, from x on */
+/* 7 or 8 vectors of x, from x on */
 static inline __attribute__((always_inline)) int32_t tile_x(
     const int tile,
     const int64_t x,
@@ -124,12 +124,6 @@ int32_t zs_kernel(zs_args *args)
             ZS_POLL(args);
             const int64_t x = vectors * t / line_tiles * LANES;
             switch (vectors * (t + 1) / line_tiles - vectors * t / line_tiles) {
-                case 1: if (tile_x(1, x, args->part, args->parts, args, O_vals, I_staged, F_columns, F_offset, F_packed, row_sums, B_vals, row_blocks, row_pitch, pitch_n, N, pitch_p, P, Q, M) != ZS_OK) { return args->error; } break;
-                case 2: if (tile_x(2, x, args->part, args->parts, args, O_vals, I_staged, F_columns, F_offset, F_packed, row_sums, B_vals, row_blocks, row_pitch, pitch_n, N, pitch_p, P, Q, M) != ZS_OK) { return args->error; } break;
-                case 3: if (tile_x(3, x, args->part, args->parts, args, O_vals, I_staged, F_columns, F_offset, F_packed, row_sums, B_vals, row_blocks, row_pitch, pitch_n, N, pitch_p, P, Q, M) != ZS_OK) { return args->error; } break;
-                case 4: if (tile_x(4, x, args->part, args->parts, args, O_vals, I_staged, F_columns, F_offset, F_packed, row_sums, B_vals, row_blocks, row_pitch, pitch_n, N, pitch_p, P, Q, M) != ZS_OK) { return args->error; } break;
-                case 5: if (tile_x(5, x, args->part, args->parts, args, O_vals, I_staged, F_columns, F_offset, F_packed, row_sums, B_vals, row_blocks, row_pitch, pitch_n, N, pitch_p, P, Q, M) != ZS_OK) { return args->error; } break;
-                case 6: if (tile_x(6, x, args->part, args->parts, args, O_vals, I_staged, F_columns, F_offset, F_packed, row_sums, B_vals, row_blocks, row_pitch, pitch_n, N, pitch_p, P, Q, M) != ZS_OK) { return args->error; } break;
                 case 7: if (tile_x(7, x, args->part, args->parts, args, O_vals, I_staged, F_columns, F_offset, F_packed, row_sums, B_vals, row_blocks, row_pitch, pitch_n, N, pitch_p, P, Q, M) != ZS_OK) { return args->error; } break;
                 case 8: if (tile_x(8, x, args->part, args->parts, args, O_vals, I_staged, F_columns, F_offset, F_packed, row_sums, B_vals, row_blocks, row_pitch, pitch_n, N, pitch_p, P, Q, M) != ZS_OK) { return args->error; } break;
                 default: return zs_fail(args, ZS_EINTERNAL, -1);

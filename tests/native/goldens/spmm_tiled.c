@@ -7,7 +7,7 @@ enum { LANES = 64 / sizeof(float) };
 
 ZS_DEFINE_PARTS(float)
 
-/* 8 vectors at most of x, from x on */
+/* 3 vectors of x, from x on */
 static inline __attribute__((always_inline)) void tile_x(
     const int tile,
     const int64_t x,
@@ -32,8 +32,8 @@ static inline __attribute__((always_inline)) void tile_x(
         }
     }
     ZS_SHARED(row, part, parts, 0, row_blocks) {
-        zs_vec acc[8];
-        #pragma GCC unroll 8
+        zs_vec acc[3];
+        #pragma GCC unroll 3
         for (int v = 0; v < tile; v++) {
             acc[v] = (zs_vec){};
         }
@@ -41,12 +41,12 @@ static inline __attribute__((always_inline)) void tile_x(
             const int64_t offset = A_offset[e];
             const float *at = B_panel + part * panel_size + offset * width;
             ZS_HOLD(at);
-            #pragma GCC unroll 8
+            #pragma GCC unroll 3
             for (int v = 0; v < tile; v++) {
                 acc[v] += A_packed[e] * *(const zs_vec *)(at + v * LANES);
             }
         }
-        #pragma GCC unroll 8
+        #pragma GCC unroll 3
         for (int v = 0; v < tile; v++) {
             zs_store_part(C_vals + row * line + x + v * LANES, v + 1 < tile ? LANES : line - x - v * LANES, acc[v]);
         }
@@ -82,14 +82,7 @@ int32_t zs_kernel(zs_args *args)
             ZS_POLL(args);
             const int64_t x = vectors * t / line_tiles * LANES;
             switch (vectors * (t + 1) / line_tiles - vectors * t / line_tiles) {
-                case 1: tile_x(1, x, args->part, args->parts, C_vals, B_vals, B_panel, A_columns, A_offset, A_packed, places, line, panel_size, row_blocks); break;
-                case 2: tile_x(2, x, args->part, args->parts, C_vals, B_vals, B_panel, A_columns, A_offset, A_packed, places, line, panel_size, row_blocks); break;
                 case 3: tile_x(3, x, args->part, args->parts, C_vals, B_vals, B_panel, A_columns, A_offset, A_packed, places, line, panel_size, row_blocks); break;
-                case 4: tile_x(4, x, args->part, args->parts, C_vals, B_vals, B_panel, A_columns, A_offset, A_packed, places, line, panel_size, row_blocks); break;
-                case 5: tile_x(5, x, args->part, args->parts, C_vals, B_vals, B_panel, A_columns, A_offset, A_packed, places, line, panel_size, row_blocks); break;
-                case 6: tile_x(6, x, args->part, args->parts, C_vals, B_vals, B_panel, A_columns, A_offset, A_packed, places, line, panel_size, row_blocks); break;
-                case 7: tile_x(7, x, args->part, args->parts, C_vals, B_vals, B_panel, A_columns, A_offset, A_packed, places, line, panel_size, row_blocks); break;
-                case 8: tile_x(8, x, args->part, args->parts, C_vals, B_vals, B_panel, A_columns, A_offset, A_packed, places, line, panel_size, row_blocks); break;
                 default: return zs_fail(args, ZS_EINTERNAL, -1);
             }
         }
