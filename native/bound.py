@@ -57,6 +57,10 @@ class Ready:
     slots: Slots
     kept: object
 
+    def release(self) -> None:
+        """Keep no array of a call alive after it."""
+        self.call.forget((*(slot for slot, _ in self.fresh), self.result))
+
     def point(self, fresh: Mapping[str, Operand], target: Array) -> None:
         """Point the kernel at the fresh operands, which are of those kinds and shapes that it was
         filled for, and at where the result goes."""
@@ -95,12 +99,13 @@ class _Met:
 
 
 class Bound:
-    """`spec` with the operands ``held``; `run` takes the rest.
+    """`spec` with the operands ``held``, which may be none; `run` takes the rest.
 
     A held ndarray is copied, so that a later change behind the binding is not seen: bind
     again to use it.  Kernels, packed entries and scratch are kept filled for each combination of
     fresh kinds and shapes: as many of one as calls have been under way at once, in threads or
-    in a signal's handler, since each takes one and gives it back.
+    in a signal's handler, since each takes one and gives it back.  Where nothing is held, nothing
+    of a call is kept alive after it, and kernels are kept of short calls alone.
 
     schedule : what is fixed of the schedule of the last line, or a mapping by result.
     tune : whether the first call for each set of shapes measures which schedule is fastest.
@@ -210,9 +215,9 @@ class Bound:
             if ready.plain is not None:
                 done = ready.call.again(ready.plain, (*arrays, result))  # type: ignore[arg-type]
         except KernelFailure as cause:
-            idle.append(ready)
+            self._done(idle, ready)
             raise explained(ready.prepared.lowered, cause, ready.slots.shapes) from cause
-        idle.append(ready)
+        self._done(idle, ready)
         return result if done else None
 
     def _meet(self, arrays: tuple[object, ...]) -> _Met | None:
@@ -222,7 +227,7 @@ class Bound:
             if type(array) is not np.ndarray:
                 return None
             kinds.append((array.shape, array.dtype))
-        key = (now.threads, self._order, True, *(part for kind in kinds for part in kind))
+        key = (now, self._order, True, *(part for kind in kinds for part in kind))
         idle = self._idle.get(key)
         if not idle:
             return None
@@ -247,14 +252,16 @@ class Bound:
 
     def _key(self, fresh: Mapping[str, Operand], order: Order, convert: bool) -> tuple[object, ...]:
         """Calls of equal keys are served by the same filled kernel."""
-        key: list[object] = [settings.current().threads, order, convert]
+        key: list[object] = [settings.current(), order, convert]
         for name in self.rest:
             given = fresh[name]
             key.append(given.shape)
             if isinstance(given, np.ndarray):
                 key.append(given.dtype)
-            else:  # how many entries there are tells what pays, by powers of 2
+            elif self.held:  # how many entries there are tells what pays, by powers of 2
                 key += (kind_of(given), given.stored.bit_length())
+            else:  # what is computed goes by this call alone, to the last bit
+                key += (kind_of(given), *(level.entries for level in given.levels))
         return tuple(key)
 
     def _taken(
@@ -274,7 +281,13 @@ class Bound:
     def _give_back(self, key: tuple[object, ...], ready: Ready) -> None:
         idle = self._idle.get(key)
         if idle is not None:
-            idle.append(ready)
+            self._done(idle, ready)
+
+    def _done(self, idle: list[Ready], ready: Ready) -> None:
+        """Have a filled kernel serve the next call."""
+        if not self.held:
+            ready.release()
+        idle.append(ready)
 
     def _fill(self, fresh: Mapping[str, Operand], order: Order, convert: bool) -> Ready | None:
         if len(self.spec.forms) != 1:
@@ -303,6 +316,9 @@ class Bound:
         call = invocation(prepared, filled)
         if call is None or prepared.layout.scalars:
             return None
+        alone = not self.held
+        if alone and (filled.long or filled.parts > 1):
+            return None  # what finding the kernel takes is nothing beside its work
         layout = prepared.layout
         at = {key: slot for slot, key in enumerate(layout.buffers)}
         result = at["vals", line.name]
@@ -328,8 +344,8 @@ class Bound:
             line.shape,
             line.result,
             prepared,
-            filled,
-            operands,
+            replace(filled, buffers=[]) if alone else filled,
+            None if alone else operands,
         )
 
 

@@ -212,6 +212,12 @@ class Invocation:
             raise self._failed()
         return True
 
+    def forget(self, slots: Sequence[int]) -> None:
+        """Let go of the arrays of these slots, which are pointed at anew before the next call."""
+        kept, null = self._kept, self._null
+        for slot in slots:
+            kept[slot] = null
+
     def set_dims(self, values: Sequence[int], first: int = 0) -> None:
         """Extents, padding and constants, from slot ``first`` on."""
         self._set("dim", values, first, "ZS_MAX_DIMS")

@@ -69,6 +69,18 @@ def name_operands(
     return found
 
 
+def in_turn(
+    wanted: tuple[str, ...], given: tuple[object, ...], named: Mapping[str, object]
+) -> tuple[object, ...] | None:
+    """Operands in the order in which they are wanted; None where `name_operands` is to say what is
+    wrong with them: a missing one among as many names is None in its place."""
+    placed = given
+    if named:
+        placed += tuple(map(named.get, wanted[len(given) :]))
+    whole = len(placed) == len(wanted) == len(given) + len(named)
+    return placed if whole else None
+
+
 def like_operands(result: Any, given: Mapping[str, object]) -> Any:
     """A dense result as a torch tensor where torch came in."""
     if not isinstance(result, Tensor) and any(is_torch(x) for x in given.values()):

@@ -1,13 +1,16 @@
 """`layer`, `einsum`, calls and bindings as a user sees them."""
 
 import copy
+import gc
 import pickle
+import weakref
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
 import zeroskip as zs
+from zeroskip.native import prepared, settings
 
 TEXT = "O[b,o] = relu(B[o] + W[o,i]*X[b,i])"
 W = np.array([[1.0, 0, -2], [0, 0, 3]])
@@ -157,3 +160,80 @@ def test_a_remembered_text_is_not_taken_for_another():
             assert zs.einsum(window, x, np.ones(2), pad=pad).shape == (places,)
     with pytest.raises(zs.EinsumError, match="expected a whole number"):
         zs.einsum(window, x, np.ones(2), pad=np.array([[1]]))
+
+
+PRODUCT, FLOATS = "O[m,n] = W[m,k]*X[k,n]", ("float32", "float64")
+
+
+def drawn_call(rng, formats):
+    """Operands of a matrix product, whole numbers so that every order of sums is the same."""
+    m, k, n = (int(extent) for extent in rng.integers(0, 6, 3))
+    weights = rng.integers(-3, 4, (m, k)) * (rng.random((m, k)) < rng.random())
+    image = rng.integers(-3, 4, (k, n))
+    dtype = rng.choice(FLOATS)
+    weights, image = weights.astype(dtype), image.astype(rng.choice(FLOATS))
+    image = np.asfortranarray(image) if rng.random() < 0.2 else image
+    layout = rng.choice(formats)
+    stored = weights if layout == "dense" else zs.tensor(weights, layout)
+    return stored, image, weights @ image
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("formats", [["dense"], ["dense", "CSR", "bitmask", "COO", "CSC"]])
+def test_calls_of_one_layer_do_not_see_those_before_them(seed, formats):
+    rng, layer = np.random.default_rng(seed), zs.layer(PRODUCT)
+    calls = [drawn_call(rng, formats) for _ in range(12)]
+    results = []
+    for number in rng.integers(0, len(calls), 80):
+        stored, image, want = calls[number]
+        found = layer(stored, X=image) if rng.random() < 0.5 else layer(W=stored, X=image)
+        assert found.dtype == want.dtype
+        results.append((found, want))
+    for found, want in results:  # and none was written over later
+        np.testing.assert_array_equal(found, want)
+
+
+@pytest.mark.parametrize("layout", ["dense", "CSR"])
+def test_nothing_of_a_call_is_kept_alive_after_it(layout):
+    layer, held = zs.layer("y[m] = W[m,k]*x[k]"), []
+    for _ in range(4):
+        weights, x = np.eye(3), np.arange(3.0)
+        stored = weights if layout == "dense" else zs.tensor(weights, layout)
+        y = layer(stored, x)
+        np.testing.assert_array_equal(y, x)
+        held += map(weakref.ref, (weights, x, y))
+        del weights, x, y, stored
+    gc.collect()
+    assert [one for one in held if one() is not None] == []
+
+
+def test_a_call_goes_by_the_settings_of_its_time(monkeypatch):
+    layer, x = zs.layer("y[m] = W[m,k]*x[k]"), np.arange(4.0)
+    for _ in range(3):
+        layer(np.eye(4), x)
+    entered, real = [], prepared.compiled
+    monkeypatch.setattr(prepared, "compiled", lambda one: entered.append(one) or real(one))
+    layer(np.eye(4), x)
+    assert not entered  # its kernel was filled before
+    with settings.using(vector_bytes=16):
+        np.testing.assert_array_equal(layer(np.eye(4), x), x)
+    assert entered
+
+
+def test_a_layer_that_was_called_refuses_what_it_refused_before():
+    layer, x = zs.layer("y[m] = W[m,k]*x[k]"), np.arange(3.0)
+    for _ in range(3):
+        layer(np.eye(3), x)
+    for wrong in ((np.eye(3),), (np.eye(3), x, x), (np.eye(3), np.arange(4.0)), (np.eye(3), None)):
+        fresh = zs.layer("y[m] = W[m,k]*x[k]")
+        with pytest.raises(zs.ZeroskipError) as found:
+            layer(*wrong)
+        with pytest.raises(zs.ZeroskipError) as want:
+            fresh(*wrong)
+        assert str(found.value) == str(want.value)
+    with pytest.raises(zs.ZeroskipError, match="twice"):
+        layer(np.eye(3), x, W=np.eye(3))
+    with pytest.raises(zs.ZeroskipError, match="no operand"):
+        layer(np.eye(3), z=x)
+    copied = pickle.loads(pickle.dumps(layer))
+    np.testing.assert_array_equal(copied(np.eye(3), x), x)
