@@ -147,7 +147,7 @@ def test_a_program_prints_and_parses_back(lines):
         ("W[c,4*p//P]+=A[c,p]", "W[c,4*p//P] += A[c,p]"),
         ("O[p] = I[2*(p//2)-(p//3)+(p+1)//2]", "O[p] = I[2*(p//2)-(p//3)+(p+1)//2]"),
         ("O[p] = I[p//(2*U)]", "O[p] = I[p//(2*U)]"),
-        ("O[P-1-p] = I[p+0*r]", "O[-p+P-1] = I[p]"),
+        ("O[P-1-p] = I[p+0]", "O[-p+P-1] = I[p]"),
         ("O = a-(b-c)*-d/(e*f)", "O = a - (b - c)*(-d)/(e*f)"),
         ("O = -(a*b) - -a", "O = -a*b - -a"),
         ("O[i] = max[k](A[i,k] )", "O[i] = max[k](A[i,k])"),
