@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,9 +22,13 @@ if TYPE_CHECKING:
 
 def is_torch(x: object) -> bool:
     """Whether ``x`` is a torch tensor or a subclass of one."""
-    return any(base.__module__.partition(".")[0] == "torch" for base in type(x).__mro__) and (
-        hasattr(x, "detach")
-    )
+    kind: Any = type(x)
+    return _of_torch(kind) and hasattr(x, "detach")
+
+
+@lru_cache(maxsize=256)
+def _of_torch(kind: Any) -> bool:
+    return any(base.__module__.partition(".")[0] == "torch" for base in kind.__mro__)
 
 
 def from_torch(x: Any) -> Array | tuple[Sequence[Array], Array, tuple[int, ...]]:

@@ -24,6 +24,9 @@ DTYPES = (
 )
 """Types of the values that a tensor can hold."""
 
+_PLAIN = frozenset(np.dtype(name) for name in DTYPES if name != "bfloat16")
+"""Those of NumPy's own, in this machine's byte order."""
+
 HALVES = ("float16", "bfloat16")
 """Types that are stored only: what is computed with them is computed in float32."""
 
@@ -117,7 +120,7 @@ def read_dtype(dtype: DTypeLike) -> np.dtype[Any]:
 
 def check_dtype(dtype: np.dtype[Any]) -> None:
     """Refuse a type that values cannot have, naming the way out."""
-    if dtype.name in DTYPES:
+    if dtype in _PLAIN or dtype.name in DTYPES:
         return
     way_out = {
         "f": "Convert with .astype('float64').",
