@@ -123,11 +123,17 @@ def refuse(
     level: str, needed_bits: Any, capacity_bits: int, over_bits: Any, tiles: Iterable[Held]
 ) -> None:
     """Raise the error of tiles that do not fit."""
-    named = ", ".join(map(str, tiles))
+    largest = list(tiles)
+    named = ", ".join(map(str, largest))
+    sums = (
+        "These are the largest tiles of each tensor, which need not be there at one time: the need "
+        "is an upper bound.\n"
+    )
     what = f"{named}: {needed_bits:,} bits" if named else f"{needed_bits:,} bits on average"
     raise ArchError(
         f"overflow at {level}: {what}, and {level} holds {capacity_bits:,}: "
         f"{over_bits:,} bits too few\n"
+        f"{sums if len(largest) > 1 else ''}"
         f"Cut ranks into smaller blocks (split), keep fewer tensors in {level} (keep), or let "
         f'overflow {level} be "report": figures are a lower bound then.'
     )

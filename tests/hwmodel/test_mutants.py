@@ -16,6 +16,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from judged import drawn, with_time
 from mapped_cases import mappings
+from test_spilling import spilling
 
 from zeroskip.errors import ArchError, ZeroskipError
 from zeroskip.hwmodel import Charge, charging, epochs
@@ -55,6 +56,9 @@ def mutants(line: str) -> Iterator[str]:
     for number, factor in enumerate(factors):
         before, after = factors[:number], factors[number + 1 :]
         yield f"{left} {how} {'*'.join([*before, *after]) or '1'}"
+        for one, other in (("fit", "pass"), ("pass", "fit")):
+            if factor.startswith(one):
+                yield f"{left} {how} {'*'.join([*before, other + factor[len(one) :], *after])}"
         for kind in ("nz", "st", "in"):
             if factor[:2] in ("nz", "st", "in") and factor[:2] != kind:
                 yield f"{left} {how} {'*'.join([*before, kind + factor[2:], *after])}"
@@ -86,6 +90,35 @@ def figures(charged: Charge) -> list[object]:
         charged.capacity,
         None if charged.epochs is None else charged.epochs.cycles.tolist(),
     ]
+
+
+@settings(max_examples=8)
+@given(data=st.data())
+def test_a_changed_figure_of_what_spills_is_found_out(data: st.DataObject) -> None:
+    """Lines that read what fits, or what passes."""
+    case = data.draw(cases())
+    made = spilling(data, drawn(data, case, data.draw(mappings(case)), tiles=True))
+    right = made.charge()
+    lines = right.cascade.text.splitlines()
+    spilt = [n for n, line in enumerate(lines) if re.search(r"\b(fit|pass)\w+\[", line)]
+    assume(spilt)
+    number = data.draw(st.sampled_from(spilt))
+    line = data.draw(st.sampled_from(list(mutants(lines[number]))))
+
+    def changed(accounting: Accounting, operands: Mapping[str, Operand]) -> Counts:
+        if accounting.text != right.cascade.text:
+            return counts(accounting, operands)  # that in which nothing spills yet
+        return counts(with_line(accounting, number, line), operands)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(charging, "evaluate_counts", changed)
+        try:
+            wrong = made.charge()
+        except ZeroskipError:  # the line says nothing
+            assume(False)
+    assume(figures(wrong) != figures(right))
+    with pytest.raises(AssertionError):
+        made.check(wrong)
 
 
 @settings(max_examples=60)

@@ -54,6 +54,15 @@ def test_what_does_not_fit_is_refused_where_the_mapping_says_so() -> None:
     assert product({"PE": "refuse"}, 4).overflow  # another level
 
 
+def test_tiles_of_several_tensors_need_not_be_there_at_one_time() -> None:
+    spec = make_spec("Z[m] = A[m,k]*B[k]")
+    held = {"A": np.ones((4, 5)), "B": np.ones(5)}
+    mapped = Mapping("m k", space={}, sync="m", overflow={"GLB": "refuse"}, keep={"GLB": "A,B"})
+    levels = {"DRAM": {}, "GLB": {"capacity_bits": 100}, "PE": {}}
+    with pytest.raises(ArchError, match=r"160 bits, and GLB holds 100.*\nThese are the largest"):
+        charge(spec, arch(one_pe(levels=levels)), held, mapped)
+
+
 def test_a_charge_that_fits_has_a_dense_baseline_that_need_not() -> None:
     c = product({"GLB": "refuse"}, 3)
     assert "overflow GLB: refuse" in str(c.mapping)
