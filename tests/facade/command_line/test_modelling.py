@@ -91,8 +91,11 @@ def test_charge_with_tiles_that_do_not_fit(files, capsys):
     assert told(capsys)[1].startswith("ArchError: overflow at GLB: A tile j=0:1 (")
     (files / "map.yaml").write_text("order: j i\noverflow: {GLB: drop}\n")
     assert main([*words, "--mapping", "map.yaml"]) == 1
-    wanted = "ArchError: map.yaml, line 2: overflow GLB: expected report or refuse, found 'drop'"
+    told_ways = "expected report, refuse or spill, found 'drop'"
+    wanted = f"ArchError: map.yaml, line 2: overflow GLB: {told_ways}"
     assert told(capsys)[1].startswith(wanted)
+    assert main([*words, "--overflow", "GLB=spill"]) == 0
+    assert "spill: GLB keeps " in told(capsys)[0]
 
 
 def test_charge_by_densities_sizes_and_tables(files, capsys):
