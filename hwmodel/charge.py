@@ -17,11 +17,11 @@ from zeroskip.hwmodel import mapping as maps
 from zeroskip.hwmodel.by_name import ByName
 from zeroskip.hwmodel.capacity import Capacity
 from zeroskip.hwmodel.cartesian import CartesianCharge
-from zeroskip.hwmodel.epochs import Epochs
 from zeroskip.hwmodel.estimate import FIGURES, Estimate
 from zeroskip.hwmodel.evaluate import structure
 from zeroskip.hwmodel.formulas import formula_in_extents, formula_of, function_of, without_formula
 from zeroskip.hwmodel.layer import Layer
+from zeroskip.hwmodel.pipeline import Epochs
 from zeroskip.hwmodel.plan import Accounting
 from zeroskip.hwmodel.sections import together
 from zeroskip.hwmodel.tables import FIGURES as CYCLES
@@ -105,6 +105,14 @@ class Charge(Totals):
         if self.epochs is not None:
             return self.conversion_cycles + self.epochs.total
         return self.conversion_cycles + max(self._overlapping.values())
+
+    @property
+    def interval_cycles(self) -> float:
+        """From one run of the layer to the next, each on a batch of its own: `cycles`, which a
+        batch takes from its first bit to its last, but for what the next one overlaps with."""
+        if self.epochs is not None:
+            return self.conversion_cycles + self.epochs.interval
+        return self.cycles
 
     @property
     def _overlapping(self) -> dict[str, float]:

@@ -5,10 +5,6 @@
                      | work 0 | work 1  | work 2  ...
                               | drain 0 | drain 1 ...
 
-Each phase, or with ``double`` each column, takes as long as the slowest of: the busiest PE, and of
-every level each port's bits over its bandwidth.  The total is their sum; with ``double`` the first
-load fills the pipeline and the last drain empties it.
-
 Tiles come before the first epoch that uses them and leave after the last (`turns`).  What comes or
 leaves inside an epoch goes on beside its work with ``double``, and is loaded and drained like the
 rest with ``none``.  A tensor that comes whole is spread over its parts by their entries, fiber
@@ -20,17 +16,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from zeroskip.hwmodel.arch import Arch
-from zeroskip.hwmodel.bandwidth import KINDS, cycles_of_many, kinds_of, ports_of
+from zeroskip.hwmodel.bandwidth import kinds_of
 from zeroskip.hwmodel.costs import compute_cycles_by_step
-from zeroskip.hwmodel.epoch_bits import PHASES, Cells, EpochBits, Phase, Rows
+from zeroskip.hwmodel.epoch_bits import Cells, EpochBits, Phase, Rows
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.nest import Loop, places
+from zeroskip.hwmodel.pipeline import Epochs, timed
 from zeroskip.hwmodel.plan import Accounting, Drain, Encoded, Fill, TermPlan, Turns, total
 from zeroskip.hwmodel.traffic import (
     Counts,
@@ -43,38 +40,7 @@ from zeroskip.hwmodel.traffic import (
     writes,
 )
 
-Overlap = Literal["none", "double"]
 Wholes = Callable[[tuple[str, str, str]], tuple[Moves, Moves]]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Epochs:
-    """The time of a layer, epoch by epoch.
-
-    cycles : of each epoch; with ``double``, in which they overlap, of each column of the pipeline,
-        which are two more.
-    limits : ``compute`` and levels -> the cycles in which each is what takes longest.
-    number : of epochs.
-    """
-
-    overlap: Overlap
-    cycles: Cells
-    limits: dict[str, float]
-    number: int
-
-    @property
-    def total(self) -> float:
-        found = self.cycles.sum()
-        return float(found) if self.cycles.dtype.kind == "f" else int(found)
-
-    @property
-    def figures(self) -> dict[str, float]:
-        """For tables: their number, the ends of the pipeline, and what bounds for how long."""
-        found: dict[str, float] = {"epochs": self.number}
-        if self.overlap == "double":
-            found["cycles, first load"] = self.cycles[0].item()
-            found["cycles, last drain"] = self.cycles[-1].item()
-        return found | {f"cycles, bound by {name}": n for name, n in self.limits.items()}
 
 
 @dataclass(slots=True)
@@ -151,7 +117,7 @@ def epochs_of(
     _drains(layer, arch, accounting, counts, terms, stored, bits)
     if not means:
         _check(arch, traffic, bits)
-    return _timed(arch, compute, bits)
+    return timed(arch, compute, bits)
 
 
 def _term(layer: Layer, schedule: Schedule, plan: TermPlan, start: int) -> _Term:
@@ -362,38 +328,3 @@ def _check(arch: Arch, traffic: Traffic, bits: EpochBits) -> None:
             cells = [moved[kind] for (_, at), moved in bits.moved.items() if at == level.name]
             found = sum(int(x.sum()) for x in cells)
             assert found == number, f"{level.name}, {kind}: {found} bits by epochs of {number}"
-
-
-def _timed(arch: Arch, compute: Cells, bits: EpochBits) -> Epochs:
-    """How long each phase, or each column of the pipeline, takes."""
-    assert arch.overlap is not None
-    number, ahead = bits.number, arch.overlap == "double"
-    columns: list[list[tuple[Phase, int]]] = [[(phase, 0)] for phase in PHASES]
-    if ahead:
-        columns = [[(phase, late) for late, phase in enumerate(PHASES)]]
-    length = number + (len(PHASES) - 1 if ahead else 0)
-    cycles: Cells = np.zeros(length, bits.kind)
-    limits: dict[str, float] = {}
-    for column in columns:
-        times: dict[str, Cells] = {}
-        for phase, late in column:
-            if phase == "work":
-                times["compute"] = np.zeros(length, bits.kind)
-                times["compute"][late : late + number] = compute
-        for level in arch.levels:
-            moved: dict[str, Cells] = {kind: np.zeros(length, bits.kind) for kind in KINDS}
-            for phase, late in column:
-                for kind, cells in bits.moved.get((phase, level.name), {}).items():
-                    moved[kind][late : late + number] += cells
-            beside = arch.number(level)
-            ports = [cycles_of_many(x, rate, beside) for x, rate in ports_of(level, moved)]
-            if ports:
-                times[level.name] = np.maximum.reduce(ports)
-        if not times:
-            continue
-        every = np.stack(list(times.values()))
-        longest, which = every.max(axis=0), every.argmax(axis=0)
-        cycles += longest
-        for place, name in enumerate(times):
-            limits[name] = limits.get(name, 0) + longest[which == place].sum().item()
-    return Epochs(arch.overlap, cycles, limits, number)

@@ -60,8 +60,27 @@ class Log:
         self.bits[phase, level, epoch][3] += metadata
 
 
-def cycles(nest: Nest, design: Design, machine: Machine) -> list[int]:
-    """Cycles of every epoch, or of every column of the pipeline."""
+def times(nest: Nest, design: Design, machine: Machine) -> tuple[list[int], int]:
+    """Cycles of every epoch, or of every column of the pipeline; and those that one more run of the
+    layer takes, after others."""
+    log, number = _walked(nest, design, machine)
+    once = _columns(machine, log, number)
+    if not machine.double:
+        return once, sum(once)
+    runs = [sum(once)] if number > 1 else []  # of one epoch, three runs are side by side
+    for many in (2,) if number > 1 else (3, 4):
+        more = Log()
+        for run in range(many):
+            for (phase, level, epoch), moved in log.bits.items():
+                more.bits[phase, level, epoch + run * number] = moved
+            for epoch, done in log.compute.items():
+                more.compute[epoch + run * number] = done
+        runs.append(sum(_columns(machine, more, many * number)))
+    return once, runs[1] - runs[0]
+
+
+def _walked(nest: Nest, design: Design, machine: Machine) -> tuple[Log, int]:
+    """What moves and is done in every epoch, and how many there are."""
     log = Log()
     start = 0
     come: set[tuple[str, str, str]] = set()
@@ -89,7 +108,7 @@ def cycles(nest: Nest, design: Design, machine: Machine) -> list[int]:
     held = machine.wide
     for outer, inner in reversed(list(pairwise(nest.stays[nest.result]))):
         held = _leave(nest, machine, outer, inner, visits, start - 1, held, log)
-    return _columns(machine, log, start)
+    return log, start
 
 
 def _work(

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from cases import Case
-from epoch_judge import Machine, cycles
+from epoch_judge import Machine, times
 from hypothesis import strategies as st
 from mapped_cases import Mapped, designs, tile_features
 from mapped_nest import Design, Nest, Place
@@ -64,7 +64,9 @@ class Drawn:
         check(charged, self.design, self.formats, nest)
         if charged.epochs is not None:
             machine = machine_of(charged, self.formats, self.case.arrays)
-            assert charged.epochs.cycles.tolist() == cycles(nest, self.design, machine)
+            of_each, interval = times(nest, self.design, machine)
+            assert charged.epochs.cycles.tolist() == of_each
+            assert charged.epochs.interval == interval
             assert charged.epochs.total == sum(charged.epochs.limits.values())
             assert charged.cycles - charged.conversion_cycles == charged.epochs.total
 

@@ -63,6 +63,7 @@ def test_loads_and_work_by_hand() -> None:
         "epochs": 2,
         "cycles, first load": 5,
         "cycles, last drain": 4,
+        "cycles, batch to batch": 5 + 5,
         "cycles, bound by compute": 4,
         "cycles, bound by DRAM": 14,
     }
