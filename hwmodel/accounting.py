@@ -19,6 +19,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from zeroskip.hwmodel.arch import Arch
+from zeroskip.hwmodel.housing import housed
 from zeroskip.hwmodel.layer import Layer, WorkTerm
 from zeroskip.hwmodel.leading import Need, needs_of_term
 from zeroskip.hwmodel.mapping import Schedule
@@ -35,6 +37,7 @@ def write_accounting(
     layer: Layer,
     schedule: Schedule,
     policy: Policy,
+    arch: Arch,
     *,
     effectual: bool = True,
     timed: bool = False,
@@ -60,6 +63,7 @@ def write_accounting(
             additions.append(fills_of(w, term, operand, rule, "", None))
     w.scope = "result"
     drains = drains_of(w)
+    homes = housed(w, policy, arch)
     sizes = {new: layer.extent(old) for old, new in w.ranks.items()} | w.fixed
     return Accounting(
         "\n".join(w.lines),
@@ -68,6 +72,7 @@ def write_accounting(
         tuple(terms),
         tuple(additions),
         drains,
+        homes,
         policy,
         w.shapes,
         scans,

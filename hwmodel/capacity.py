@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.mapping import Schedule
+from zeroskip.hwmodel.nest import Loop
 from zeroskip.hwmodel.overfull import Held, place_of, refuse
-from zeroskip.hwmodel.plan import Accounting, Drain, Flow, Turns, total
+from zeroskip.hwmodel.plan import Accounting, Drain, Encoded, Flow, Housed, Turns, total
 from zeroskip.hwmodel.traffic import Counts, flows_of
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The largest tile of a tensor: what counts it, how many are there at a time, their bits.
+
+    renewed : loops of whose iterations the next one finds nothing of it there.
+    home : whether it is there from the start, or at the end.
+    """
+
+    tensor: str
+    counted: Flow | Drain
+    times: int
+    bits: Any
+    renewed: tuple[Loop, ...] = ()
+    home: bool = False
+
+    def held(self, counts: Counts, extents: Mapping[str, int]) -> Held:
+        where = place_of(counts[self.counted.tile], self.counted.keys, extents)
+        return Held(self.tensor, where, self.times, self.bits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +44,7 @@ class Capacity:
     result_bits : of the bits those of the result.
     terms : of each term: bits of the tile of each operand, by its number and tensor; the largest
         term is what is needed, beside the result's.
+    parts : of each tensor what is needed, its bits in one.
     """
 
     level: str
@@ -31,20 +53,21 @@ class Capacity:
     tiles: tuple[Held, ...] = ()
     result_bits: Any = 0
     terms: tuple[Mapping[tuple[int, str], Any], ...] = ()
+    parts: tuple[Part, ...] = ()
 
     @property
     def overflow_bits(self) -> int:
         limit = self.capacity_bits
         return 0 if limit is None else max(self.needed_bits - limit, 0)
 
-    def without(self, names: Iterable[str]) -> Any:
-        """Bits that are needed beside these operands."""
-        away = set(names)
-        most = max((sum(term.values()) for term in self.terms), default=0)
-        others = (
-            sum(bits for (_, name), bits in term.items() if name not in away) for term in self.terms
-        )
-        return self.needed_bits - most + max(others, default=0)
+    def at_home(self, tensor: str) -> Any:
+        """Bits of a tensor that is there from the start, or at the end."""
+        return sum(part.bits for part in self.parts if part.home and part.tensor == tensor)
+
+    def staying(self, loop: Loop) -> Any:
+        """Bits of tiles that have come and are still there when the next iteration of a loop
+        begins."""
+        return sum(p.bits for p in self.parts if not p.home and loop not in p.renewed)
 
     @property
     def named(self) -> str:
@@ -66,38 +89,44 @@ def capacities(
         Naming the tiles of a level whose overflow the mapping refuses.
     """
     names = [level.name for level in arch.levels[1:]]
-    parts: dict[str, list[_Part]] = {name: [] for name in names}
+    parts: dict[str, list[Part]] = {name: [] for name in names}
     terms: dict[str, list[Mapping[tuple[int, str], Any]]] = {name: [] for name in names}
     results = dict.fromkeys(names, 0)
     for plan in accounting.terms:
-        tiles: dict[str, list[_Part]] = {name: [] for name in names}
+        tiles: dict[str, list[Part]] = {name: [] for name in names}
         needs: dict[str, dict[tuple[int, str], Any]] = {name: {} for name in names}
         for number, fill in ((i, fill) for i, fills in enumerate(plan.fills) for fill in fills):
-            stored, held = fill.inner.stored, fill.inner
+            held = fill.inner
             if not held.entries.most:
                 continue  # the same tiles, from another level
-            bits = total(counts, held.entries.most) * (arch.value_bits + stored.entry_bits)
-            if held.places is not None:
-                bits += total(counts, held.places.most) * stored.place_bits
+            bits = bits_at_most(held, counts, arch.value_bits)
             times = _twice(arch, fill.turns)
             tensor = fill.operand.tensor
             needs[fill.level][number, tensor] = times * bits
-            tiles[fill.level].append(_Part(tensor, held.entries, times, times * bits))
+            tiles[fill.level].append(Part(tensor, held.entries, times, times * bits, fill.renewed))
         for name in names:
             terms[name].append(needs[name])
         parts = {name: max(parts[name], tiles[name], key=_bits) for name in names}
     inner = True
-    for flow in flows_of(accounting, counts):
+    flows = flows_of(accounting, counts)
+    for flow in flows:
         if inner:
             drain, times = flow.drain, _twice(arch, flow.drain.turns)
             bits = times * total(counts, drain.most) * arch.accumulator_bits
-            parts[drain.level].append(_Part(layer.target.tensor, drain, times, bits))
+            parts[drain.level].append(Part(layer.target.tensor, drain, times, bits, drain.renewed))
             results[drain.level] = bits
         inner = flow.again > 0
+    for name, made in accounting.homes.items():
+        parted = bool(flows) and name == layer.target.tensor and flows[-1].partial > 0
+        value_bits = arch.accumulator_bits if parted else arch.value_bits
+        bits = bits_at_most(made, counts, value_bits)
+        home = schedule.stays[name][0].level
+        parts[home].append(Part(name, made.entries, 1, bits, home=True))
     found = []
     for level in arch.levels[1:]:
         room = Capacity(level.name, _bits(parts[level.name]), level.capacity_bits)
         room = replace(room, result_bits=results[level.name], terms=tuple(terms[level.name]))
+        room = replace(room, parts=tuple(parts[level.name]))
         if room.overflow_bits and isinstance(room.needed_bits, int):
             found_tiles = [part.held(counts, layer.extents.ranks) for part in parts[level.name]]
             largest = sorted(found_tiles, key=lambda tile: -tile.bits)
@@ -109,21 +138,15 @@ def capacities(
     return tuple(found)
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """The largest tile of a tensor: what counts it, how many are there at a time, their bits."""
-
-    tensor: str
-    counted: Flow | Drain
-    times: int
-    bits: Any
-
-    def held(self, counts: Counts, extents: Mapping[str, int]) -> Held:
-        where = place_of(counts[self.counted.tile], self.counted.keys, extents)
-        return Held(self.tensor, where, self.times, self.bits)
+def bits_at_most(held: Encoded | Housed, counts: Counts, value_bits: int) -> Any:
+    """Bits of the largest tile, values of so many bits and metadata."""
+    bits = total(counts, held.entries.most) * (value_bits + held.stored.entry_bits)
+    if held.places is not None:
+        bits += total(counts, held.places.most) * held.stored.place_bits
+    return bits
 
 
-def _bits(parts: Sequence[_Part]) -> Any:
+def _bits(parts: Sequence[Part]) -> Any:
     return sum(part.bits for part in parts)
 
 

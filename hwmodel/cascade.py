@@ -3,8 +3,9 @@
     S[i,j] = Q[i,k]*K[j,k] ──► Charge ─┐
     Z[i,c] = S[i,j]*V[j,c] ──► Charge ─┴─► sums
 
-Nothing is fused: a result is written off chip by its line, and read from there by every line that
-reads it, with the zeros that it has; unless the mapping keeps it on chip (`kept`).  Where an
+A result is written off chip by its line, and read from there by every line that reads it, with the
+zeros that it has; unless the mapping keeps it on chip (`kept`).  Lines run one after the other, but
+for those that the mapping has run tile by tile (`fused`).  Where an
 operand is known by its density, results that depend on it are drawn by a mean of theirs
 (`expected_results`), and others are computed.
 """
@@ -37,8 +38,26 @@ from zeroskip.hwmodel.estimate import FIGURES, SURE
 from zeroskip.hwmodel.expected_operand import Derived
 from zeroskip.hwmodel.expected_results import structural
 from zeroskip.hwmodel.formulas import formula_of_lines, function_of
+from zeroskip.hwmodel.fused import (
+    Block,
+    Plan,
+    blocks_of,
+    busiest_of,
+    check_block,
+    check_tiles,
+    shared_loops,
+    taking_turns,
+)
 from zeroskip.hwmodel.given import check_mapping, known_operands, single
-from zeroskip.hwmodel.kept import CascadeMapping, keep_on_chip
+from zeroskip.hwmodel.kept import (
+    CascadeMapping,
+    Kept,
+    check_room,
+    held_between,
+    kept_of,
+    with_formats,
+    with_homes,
+)
 from zeroskip.hwmodel.layer import layer_of
 from zeroskip.hwmodel.policy import policy_of
 from zeroskip.hwmodel.report import figures_of
@@ -80,20 +99,23 @@ class Line:
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class CascadeCharge(Totals):
-    """What a cascade costs on one architecture: its lines one after the other.
+    """What a cascade costs on one architecture: its lines one after the other, or tile by tile.
 
-    Every figure is the sum over the lines; see `Charge` for each.
+    Every figure but the cycles of lines that overlap is the sum over the lines; see `Charge`.
 
     Attributes
     ----------
     lines : dict
         Result -> `Charge` of the line that computes it, in order.
     keep : dict
-        Intermediate -> level that keeps it, until the last line that reads it has run.
+        Intermediate -> `Kept`: the level that has it until the last line that reads it has run.
+    blocks : tuple of Block
+        Lines that run tile by tile; others run one after the other.
     """
 
     lines: dict[str, Charge]
-    keep: Mapping[str, str]
+    keep: Mapping[str, Kept]
+    blocks: tuple[Block, ...]
 
     @property
     def text(self) -> str:
@@ -117,8 +139,9 @@ class CascadeCharge(Totals):
     @property
     def mapped(self) -> str:
         lines = " | ".join(f"{name}: {line.mapped}" for name, line in self.lines.items())
-        kept = ", ".join(f"{name}: {level}" for name, level in self.keep.items())
-        return f"{lines} | keep {kept}" if kept else lines
+        kept = ", ".join(f"{name}: {kept.level}" for name, kept in self.keep.items())
+        parts = [lines, *([f"keep {kept}"] if kept else []), *(f"fuse {b}" for b in self.blocks)]
+        return " | ".join(parts)
 
     @property
     def accounting(self) -> str:
@@ -129,15 +152,30 @@ class CascadeCharge(Totals):
         )
 
     @property
+    def turns(self) -> tuple[tuple[str, ...], ...]:
+        """Lines that run by themselves, and blocks of lines, one after the other."""
+        block_of = {line: block.lines for block in self.blocks for line in block.lines}
+        return tuple(dict.fromkeys(block_of.get(name, (name,)) for name in self.lines))
+
+    @property
     def cycles(self) -> float:
-        """Those of the lines, one after the other."""
-        return sum(line.cycles for line in self.lines.values())
+        """Those of the lines, one after the other; of a block, those of its busiest component."""
+        return sum(cycles for _, cycles in self._busiest.values())
 
     @property
     def bound_by(self) -> str:
-        """The line that takes most of `cycles`, and what takes most of that line's."""
-        name, line = max(self.lines.items(), key=lambda item: item[1].cycles)
-        return f"{line.bound_by} of {name}"
+        """The line or block that takes most of `cycles`, and what takes most of that one's."""
+        lines, (what, _) = max(self._busiest.items(), key=lambda item: item[1][1])
+        return f"{what} of {', '.join(lines)}"
+
+    @property
+    def _busiest(self) -> dict[tuple[str, ...], tuple[str, float]]:
+        found: dict[tuple[str, ...], tuple[str, float]] = {}
+        for names in self.turns:
+            lines = [self.lines[name] for name in names]
+            alone = lines[0].bound_by, lines[0].cycles
+            found[names] = alone if len(lines) == 1 else busiest_of(lines)
+        return found
 
     @property
     def overflow(self) -> tuple[str, ...]:
@@ -173,7 +211,7 @@ class CascadeCharge(Totals):
         """The same cascade on the same array and memories, without gating, skipping and
         compression."""
         lines = {name: line.baseline for name, line in self.lines.items()}
-        return _summed(keep_on_chip(lines, self.keep, must_fit=False), self.keep)
+        return _summed(lines, self.keep, self.blocks)
 
     def by_line(self) -> Table:
         """A row a figure, a column a line, and their sum."""
@@ -204,12 +242,14 @@ def charge_cascade(
     arch, operands
         As `zeroskip.hwmodel.charge`; the last result may be given.
     mapping : result -> Mapping, or CascadeMapping, optional
-        Of the lines that are not to have the default; which intermediates stay on chip.
+        Of the lines that are not to have the default; which intermediates stay on chip, and which
+        lines run tile by tile.
 
     Raises
     ------
     EinsumError, ArchError, TensorError
-        Naming the line, before anything is computed, where one cannot be charged.
+        Naming the line, before anything is computed, where one cannot be charged, or cannot run
+        tile by tile with the others of its block.
     """
     kind_of("spec", spec, Spec, "Pass layer.spec of zs.layer(text).", ArchError)
     design, given = make_arch(arch), dict(operands)
@@ -217,24 +257,36 @@ def charge_cascade(
     last = {names[-1]: given.pop(names[-1])} if names[-1] in given else {}
     drawn = {name: single(name, x) for name, x in given.items() if isinstance(x, Density)}
     held = known_operands({name: x for name, x in given.items() if name not in drawn})
-    keep: Mapping[str, str] = {}
+    whole = CascadeMapping()
     if isinstance(mapping, CascadeMapping):
-        keep = mapping.keep
-        mapping = mapping.lines
-    chosen = _mappings(mapping, names)
+        whole, mapping = mapping, mapping.lines
+    stated = _mappings(mapping, names)
     extents = spec.extents({name: value.shape for name, value in {**held, **drawn}.items()})
     lines = {form.target.tensor: Line((form,), extents) for form in spec.forms}
     fills: dict[str, dict[str, Any]] = {}
     zeros: dict[str, float] = {}
+    blocks = blocks_of(whole.fuse, names)
+    reads = {name: line.tensors for name, line in lines.items()}
+    kept = kept_of(whole.keep, reads, design, [(block.lines, block.loops[-1]) for block in blocks])
+    mappings = {name: with_homes(stated.get(name), name, kept) for name in names}
+    plans: dict[str, Plan] = {}
+    bare: dict[str, Plan] = {}
     for name, line in lines.items():
         fills[name] = _fills(line, held, zeros)
-        zeros[name] = _check(line, design, fills[name], chosen.get(name))
+        zeros[name], bare[name] = _planned(line, design, fills[name], stated.get(name))
+    for block in blocks:
+        check_block(block, bare, design)
+    for name, line in lines.items():
+        _, plans[name] = _planned(line, design, fills[name], mappings[name], whole=True)
+    for block in blocks:
+        check_tiles(block, plans)
+    mappings = with_formats(mappings, kept, plans, design)
     known: dict[str, Any] = {**held, **drawn, **_computed(spec, held, drawn, lines), **last}
     charges = {}
     for name, line in lines.items():
         read = {n: _filled(known[n], fills[name].get(n, 0)) for n in line.tensors}
         result = {name: known[name]} if name in known else {}
-        made = charge(line, design, {**read, **result}, chosen.get(name))
+        made = charge(line, design, {**read, **result}, mappings[name])
         charges[name] = made
         if name not in known:
             assert made.estimate is not None
@@ -242,7 +294,9 @@ def charge_cascade(
             known[name] = Derived(Density(made.shapes[name], share), share)
     needed = needed_results(spec, names[-1:])
     unneeded = tuple(name for name in names if name not in needed)
-    return _summed(keep_on_chip(charges, keep), keep, unneeded)
+    made_all = _summed(charges, kept, blocks, unneeded)
+    check_room(made_all.lines, kept)
+    return made_all
 
 
 def _computed(
@@ -302,25 +356,46 @@ def _filled(value: Any, fill: Any) -> Any:
     return Tensor.from_dense(value, "dense", fill=fill)
 
 
-def _check(line: Line, arch: Arch, fills: Mapping[str, Any], mapping: maps.Mapping | None) -> float:
-    """What counts as nothing in a line; one that cannot be charged is refused, and named."""
+def _planned(
+    line: Line,
+    arch: Arch,
+    fills: Mapping[str, Any],
+    mapping: maps.Mapping | None,
+    *,
+    whole: bool = False,
+) -> tuple[float, Plan]:
+    """What counts as nothing in a line, and its loops; one that cannot be charged is refused, and
+    named.
+
+    whole : whether the mapping says all, and formats and features are looked at, too.
+    """
     try:
         zero = zero_of(line.form, fills)
         roles = mapping.roles if mapping is not None else None
         layer = layer_of(line, line.whole.shapes, roles, zero)
-        policy_of(layer, maps.complete(mapping, layer, arch), arch)
+        schedule = maps.complete(mapping, layer, arch)
+        if whole:
+            policy_of(layer, schedule, arch)
     except ZeroskipError as error:
         raise type(error)(
             f"the line of {line.form.target.tensor} cannot be charged, and so the cascade cannot\n"
             f"  {form_text(line.form)}\n{error}"
         ) from error
-    return zero
+    return zero, (layer, schedule)
 
 
 def _summed(
-    lines: dict[str, Charge], keep: Mapping[str, str], unneeded: Sequence[str] = ()
+    alone: Mapping[str, Charge],
+    keep: Mapping[str, Kept],
+    blocks: tuple[Block, ...],
+    unneeded: Sequence[str] = (),
 ) -> CascadeCharge:
-    """The charge of all lines.  unneeded : results that nothing asks for."""
+    """The charge of all lines.
+
+    alone : the charge of each by itself; unneeded : results that nothing asks for.
+    """
+    again = [block.lines for block in blocks if shared_loops(alone[block.lines[0]], block)]
+    lines = held_between(taking_turns(alone, blocks), keep, again)
     every = list(lines.values())
     traffic: Traffic = {}
     for line in every:
@@ -331,6 +406,7 @@ def _summed(
         arch=arch,
         lines=lines,
         keep=keep,
+        blocks=blocks,
         ops=_added([line.ops for line in every]),
         multiplications=_added([line.multiplications for line in every]),
         additions=sum(line.additions for line in every),
@@ -343,14 +419,7 @@ def _summed(
         conversions=tuple(made for line in every for made in line.conversions),
         energy=_added([line.energy for line in every]),
         assumptions=(
-            f"lines run one after the other, none fused: each {'other ' if keep else ''}result is "
-            f"written to {arch.off_chip.name} once, and read from there by every line that reads "
-            "it, in the format and order that the line wants",
-            *(
-                f"{name} stays in {level}, all of it, until the last line that reads it has run: "
-                "nothing of it moves off chip"
-                for name, level in keep.items()
-            ),
+            *_of_order(arch, keep, blocks),
             *_of_unneeded(unneeded),
             *_said({name: line.assumptions for name, line in lines.items()}),
         ),
@@ -361,6 +430,27 @@ def _summed(
 def _added(tables: Sequence[Mapping[str, Number]]) -> dict[str, Number]:
     names = dict.fromkeys(name for table in tables for name in table)
     return {name: sum(table[name] for table in tables if name in table) for name in names}
+
+
+def _of_order(arch: Arch, keep: Mapping[str, Kept], blocks: Sequence[Block]) -> Iterator[str]:
+    """In which order lines run, and what stays on chip meanwhile."""
+    fused = f"but for blocks ({'; '.join(map(str, blocks))})" if blocks else "none fused"
+    yield (
+        f"lines run one after the other, {fused}: each {'other ' if keep else ''}result is "
+        f"written to {arch.off_chip.name} once, and read from there by every line that reads "
+        "it, in the format and order that the line wants"
+    )
+    for name, kept in keep.items():
+        what = "all of it, until the last line that reads it has run"
+        if kept.tiled:
+            what = f"a tile for each {kept.tiled} at a time"
+        yield f"{name} stays in {kept.level}, {what}: nothing of it moves off chip"
+    for block in blocks:
+        yield (
+            f"{', '.join(block.lines)}: a tile of each {' '.join(block.loops)} at a time, line "
+            "after line; each fetches its own tiles, also of what another has; what stays over the "
+            "shared loops stays while others run; their transfers and work overlap"
+        )
 
 
 def _of_unneeded(names: Sequence[str]) -> Iterator[str]:

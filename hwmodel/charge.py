@@ -104,7 +104,7 @@ class Charge(Totals):
         level's bandwidth, which overlap."""
         if self.epochs is not None:
             return self.conversion_cycles + self.epochs.total
-        return self.conversion_cycles + max(self._overlapping.values())
+        return self.conversion_cycles + max(self.overlapping.values())
 
     @property
     def interval_cycles(self) -> float:
@@ -115,14 +115,15 @@ class Charge(Totals):
         return self.cycles
 
     @property
-    def _overlapping(self) -> dict[str, float]:
+    def overlapping(self) -> dict[str, float]:
+        """Cycles of what works at the same time: compute, units, and the ports of each level."""
         units = {name: unit.cycles for name, unit in self.units.items()}
         return {"compute": self.compute_cycles, **units, **self.bandwidth_cycles}
 
     @property
     def bound_by(self) -> str:
         """What takes the most of `cycles`: ``compute``, a unit, a level, or ``transposes``."""
-        times = self._overlapping if self.epochs is None else dict(self.epochs.limits)
+        times = self.overlapping if self.epochs is None else dict(self.epochs.limits)
         if self.conversions:
             times["transposes"] = self.conversion_cycles
         return max(times, key=lambda name: times[name])

@@ -48,6 +48,7 @@ from zeroskip.hwmodel.nest import Numbering
 from zeroskip.hwmodel.notes import assumptions_of
 from zeroskip.hwmodel.plan import total
 from zeroskip.hwmodel.planned import planned
+from zeroskip.hwmodel.policy import format_of_result
 from zeroskip.hwmodel.queues import queued_cycles_of
 from zeroskip.hwmodel.rings import zero_of
 from zeroskip.hwmodel.sampled import Sampled, by_places, draws_of
@@ -135,11 +136,26 @@ def _charge(
     counted = effectual is None
     plan = planned(spec, arch, operands, mapping, zero, effectual=counted, numberings=numberings)
     expecting = any(isinstance(operand, Expected) for operand in operands.values())
-    geometry = geometry_of(plan.cascade, operands) if expecting else None
+    layer, schedule, cascade = plan.layer, plan.schedule, plan.cascade
+    target = layer.target.tensor
+    shape = layer.extents.shapes[target]
+    plain = format_of_result(layer, arch, schedule) in ("U", "dense")
+    lined = is_lined(arch)
+    outcome: Operand | None
+    if lined and not plain and not expecting:
+        outcome = structural_result(layer, arch, operands)
+    else:
+        outcome = Operand(shape, None) if plain else None
+    if outcome is None and expecting and known is None:
+        outcome = structural(layer, operands)
+    if outcome is None:
+        outcome = result(shape)
+    masks = {**operands, target: outcome} if target in cascade.homes else operands
+    geometry = geometry_of(cascade, masks) if expecting else None
     counts: Counts = (
-        evaluate_counts(plan.cascade, operands)
+        evaluate_counts(cascade, masks)
         if geometry is None
-        else expected_counts(plan.cascade, geometry, operands)
+        else expected_counts(cascade, geometry, masks)
     )
     rooms = capacities(arch, plan.cascade, counts, plan.schedule, plan.layer)
     ways = plan.schedule.mapping.overflow
@@ -156,7 +172,7 @@ def _charge(
             numberings=numbers,
             spills=spills,
         )
-        counts = evaluate_counts(plan.cascade, operands)
+        counts = evaluate_counts(plan.cascade, masks)
         rooms = capacities(arch, plan.cascade, counts, plan.schedule, plan.layer)
     layer, schedule, policy, cascade = plan.layer, plan.schedule, plan.policy, plan.cascade
     sampled = None
@@ -169,20 +185,7 @@ def _charge(
         )
     found = tuple(total(counts, plan.effectual) for plan in cascade.terms)
     ops, multiplications = classes_of(cascade, counts, effectual or found)
-    target = layer.target.tensor
-    shape = layer.extents.shapes[target]
-    plain = arch.format(target, "O", arch.off_chip.name) in ("U", "dense")
-    lined = is_lined(arch)
-    outcome: Operand | None
-    if lined and not plain and not expecting:
-        outcome = structural_result(layer, arch, operands)
-    else:
-        outcome = Operand(shape, None) if plain else None
-    if outcome is None and expecting and known is None:
-        outcome = structural(layer, operands)
-    if outcome is None:
-        outcome = result(shape)
-    stored = result_storage(layer, arch, outcome)
+    stored = result_storage(layer, arch, schedule, outcome)
     traffic = traffic_of(layer, arch, schedule, cascade, counts, operands, stored)
     epochs = None
     if arch.overlap is not None:
@@ -305,4 +308,13 @@ def _without_sparsity(
     tiles, full operands; effectual points of each term are those of the real ones."""
     bare = {name: Operand(shape, None) for name, shape in shapes.items()}
     plain = arch.without_sparsity()
-    return _charge(spec, plain, bare, mapping, _everything, effectual, zero, numberings=numberings)
+    return _charge(
+        spec,
+        plain,
+        bare,
+        mapping.uncompressed(),
+        _everything,
+        effectual,
+        zero,
+        numberings=numberings,
+    )

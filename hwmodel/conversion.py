@@ -192,9 +192,16 @@ def conversions_of(
         held = operands[name].value
         if not isinstance(held, Tensor):
             continue
-        text = arch.format(name, layer.roles[name], arch.off_chip.name)
+        home = schedule.stays[name][0].level
+        text = arch.format(name, layer.roles[name], home)
         bound = bound_format(text, layer.first(name), schedule)
         if discordant(held.format, bound, held.shape):
+            if home != arch.off_chip.name:
+                raise ArchError(
+                    f"home {name}: {home}: expected it in the order of {bound.label}, found "
+                    f"{held.format.label}, and nothing transposes it on chip\n"
+                    f"Hand {name} over in that order, or let it come from {arch.off_chip.name}."
+                )
             target = storage_bits(operands[name], bound, arch.value_bits)
             kept = int(np.count_nonzero(operands[name].stored))
             source = held.storage(arch.value_bits)

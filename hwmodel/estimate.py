@@ -80,6 +80,10 @@ class Estimate:
         ]
         moved |= {flow.fetched for flow in flows if flow.fetched}
         most = {flow.most for flow in flows if flow.most}
+        for home in self.cascade.homes.values():
+            held = {home.entries} | ({home.places} if home.places is not None else set())
+            moved |= {flow.fetched for flow in held}
+            most |= {flow.most for flow in held}
         compressed = "approximate" if isinstance(self.outcome, Expected) else ""
         limits = self.units or any(level.has_limit for level in self.arch.levels)
         compute = self._worst({p.cycles for p in terms})

@@ -68,6 +68,15 @@ def symbols_of(estimate: Estimate) -> dict[str, Any]:
     return {name: sympy.Symbol(f"d_{name}") for name in drawn}
 
 
+def masks_of(estimate: Estimate, symbols: dict[str, Any]) -> dict[str, Any]:
+    """The same, and the share of a result whose entries are counted at home on chip."""
+    target = estimate.layer.target.tensor
+    counted = target in estimate.cascade.homes and isinstance(estimate.outcome, Expected)
+    if not counted or target in symbols:
+        return symbols
+    return {**symbols, target: share_of_result(estimate)}
+
+
 def drawn_by(estimate: Estimate, symbols: dict[str, Any]) -> dict[str, Operand]:
     """The operands, their shares symbols."""
     return {
@@ -90,7 +99,7 @@ def formula_of(estimate: Estimate, figure: str) -> Any:
     check_figure(figure)
     check_tiles(estimate, figure)
     symbols = symbols_of(estimate)
-    counts = counts_of(estimate.geometry, symbols)
+    counts = counts_of(estimate.geometry, masks_of(estimate, symbols))
     for name in estimate.cascade.idle & set(counts):
         counts[name] = np.zeros_like(counts[name])
     found = sympy.sympify(_figure(estimate, figure, symbols, counts))
@@ -117,7 +126,7 @@ def formula_in_extents(estimate: Estimate, figure: str) -> tuple[Any, dict[Any, 
         )
     symbols = symbols_of(estimate)
     known = Counted(estimate.layer, estimate.cascade, estimate.geometry.lines)
-    chances = estimate.geometry.chances(symbols)
+    chances = estimate.geometry.chances(masks_of(estimate, symbols))
     counts = {
         name: np.asarray(
             sum(count * prod(chances[n] for n in names) for names, count in totals.items()),
@@ -201,7 +210,7 @@ def traffic_in(estimate: Estimate, symbols: dict[str, Any], counts: dict[str, An
             share = symbols[layer.target.tensor]
         plain = isinstance(outcome, Sized) and outcome.share == 1
         outcome = outcome if plain else with_share(outcome, share)
-    stored = result_storage(layer, arch, outcome)
+    stored = result_storage(layer, arch, estimate.schedule, outcome)
     traffic = traffic_of(layer, arch, estimate.schedule, estimate.cascade, counts, drawn, stored)
     for made in conversions_of(layer, arch, estimate.schedule, estimate.operands):
         traffic[arch.off_chip.name, made.label] = made.moves

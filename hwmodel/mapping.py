@@ -20,6 +20,7 @@ from types import MappingProxyType
 from zeroskip.einsum_spec.walk import single, variables
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.arch import Arch
+from zeroskip.hwmodel.homes import Home, check_homes, homes_of
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.marks import is_mark, stays_of
 from zeroskip.hwmodel.nest import Loop, Numbering, Residency, Stay, residency
@@ -50,6 +51,8 @@ class Mapping:
     keep : level -> tensors or roles that it keeps; others pass it by, optional
     overflow : level -> ``refuse``, ``spill`` or ``report`` (as without): what becomes of tiles that
         do not fit
+    home : tensor -> the level on chip that has it from the start, or of the result at the end,
+        whole (``"GLB"``) or a tile for each iteration of the loops down to one (``"GLB i1"``)
     """
 
     order: tuple[str, ...]
@@ -59,6 +62,7 @@ class Mapping:
     roles: Dict[str, str]
     keep: Dict[str, tuple[str, ...]]
     overflow: Dict[str, str]
+    home: Dict[str, Home]
 
     def __init__(
         self,
@@ -70,6 +74,7 @@ class Mapping:
         roles: Dict[str, str] | None = None,
         keep: Dict[str, str | Sequence[str]] | None = None,
         overflow: Dict[str, str] | None = None,
+        home: Dict[str, str | Home] | None = None,
     ) -> None:
         _check_kinds(order, split, space, sync, roles, keep, overflow)
         loops = order.split() if isinstance(order, str) else order
@@ -84,10 +89,15 @@ class Mapping:
         put(self, "roles", dict(roles or {}))
         put(self, "keep", {level: _words(names, ",") for level, names in (keep or {}).items()})
         put(self, "overflow", dict(overflow or {}))
+        put(self, "home", homes_of({} if home is None else home))
 
     def reporting(self) -> Mapping:
         """The same, which refuses no tile."""
         return replace(self, overflow={}) if self.overflow else self
+
+    def uncompressed(self) -> Mapping:
+        """The same, with no format of a result at home that another line asks for."""
+        return replace(self, home={n: replace(home, format="") for n, home in self.home.items()})
 
     @property
     def loops(self) -> tuple[str, ...]:
@@ -109,6 +119,8 @@ class Mapping:
         if self.keep:
             kept = (f"{level}: {','.join(names)}" for level, names in self.keep.items())
             parts.append(f"keep {'; '.join(kept)}")
+        if self.home:
+            parts.append(f"home {', '.join(f'{name}: {at}' for name, at in self.home.items())}")
         if self.overflow:
             ways = (f"{level}: {way}" for level, way in self.overflow.items())
             parts.append(f"overflow {', '.join(ways)}")
@@ -210,6 +222,12 @@ def complete(
     given = mapping or Mapping()
     check_splits(given.split, layer)
     check_overflow(given.overflow, [level.name for level in arch.levels], arch.name)
+    check_homes(given.home, layer, arch)
+    if given.home and "spill" in given.overflow.values():
+        raise ArchError(
+            "overflow: tiles spill to levels that nothing of a tensor with a home on chip is in\n"
+            "Let overflow be refuse or report, or leave out home and keep."
+        )
     known = loops_of(layer.ranks, given.split)
     space = _space(given, known, layer, arch)
     names = [loop.name for loop in known]
@@ -255,7 +273,7 @@ def complete(
         tuple(loop for loop in outer if not loop.dims and loop.spans[-1:] != (loop.block,)),
         tuple(made[name] for name in space if not made[name].single),
         loops,
-        stays_of(order, given.keep, loops, len(outer), layer, arch),
+        stays_of(order, given.keep, given.home, loops, len(outer), layer, arch),
     )
 
 

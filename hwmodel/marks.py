@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.arch import ROLES, Arch
+from zeroskip.hwmodel.homes import Home, home_stay
 from zeroskip.hwmodel.layer import Layer
+from zeroskip.hwmodel.levels import Level
 from zeroskip.hwmodel.nest import Loop, Stay
 
 _MARK = re.compile(r"@(\w+)(?:\(([\w,]+)\))?")
@@ -32,12 +34,13 @@ def is_mark(word: str) -> bool:
 def stays_of(
     order: Sequence[str],
     keep: Dict[str, tuple[str, ...]],
+    homes: Dict[str, Home],
     loops: Sequence[Loop],
     sync: int,
     layer: Layer,
     arch: Arch,
 ) -> dict[str, tuple[Stay, ...]]:
-    """Where each tensor is kept, outermost level first.
+    """Where each tensor is kept, outermost level first: of one with a home, from there on.
 
     sync : loops down to the sync; what no mark says goes by it.
 
@@ -57,7 +60,13 @@ def stays_of(
     for tensor in tensors:
         role = layer.roles.get(tensor, "O")
         stays: list[Stay] = []
-        for number, level in enumerate(arch.levels):
+        home = homes.get(tensor)
+        outside = 0
+        if home is not None:
+            stays.append(home_stay(tensor, home, loops, layer, arch))
+            outside = 1 + [level.name for level in arch.levels].index(home.level)
+            _check_unmarked(tensor, home, arch.levels[:outside], marks, keep)
+        for number, level in enumerate(arch.levels[outside:], outside):
             own = [
                 m for m in marks if m.level == level.name and _named(m.names, tensor, role, tensors)
             ]
@@ -69,8 +78,8 @@ def stays_of(
             if own:
                 position = own[0].position
             else:
-                outside = not level.instances or tensor == layer.target.tensor
-                position = 0 if outside else sync
+                from_start = not level.instances or tensor == layer.target.tensor
+                position = 0 if from_start else sync
                 position = max(position, stays[-1].position if stays else 0)
             if stays and position < stays[-1].position:
                 raise ArchError(
@@ -83,6 +92,24 @@ def stays_of(
             stays.append(Stay(level.name, position, level.instances, *how))
         found[tensor] = tuple(stays)
     return found
+
+
+def _check_unmarked(
+    tensor: str,
+    home: Home,
+    levels: Sequence[Level],
+    marks: Sequence[Mark],
+    keep: Dict[str, tuple[str, ...]],
+) -> None:
+    """Refuse what says by its name that a tensor is filled in levels that nothing fills."""
+    for level in levels:
+        named = [m.text for m in marks if m.level == level.name and tensor in (m.names or ())]
+        named += [f"keep {level.name}"] if tensor in keep.get(level.name, ()) else []
+        if named:
+            raise ArchError(
+                f"{named[0]} names {tensor}, whose home is {home}: nothing of it is outside, and "
+                f"nothing fills {home.level}\nLeave {tensor} out of it."
+            )
 
 
 def _marks(order: Sequence[str], layer: Layer, arch: Arch) -> list[Mark]:

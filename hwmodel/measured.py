@@ -65,10 +65,11 @@ def metrics_of(
     layers = _layers(charges)
     _check_clock(layers[0].arch)
     parts = [part for layer in layers for part in layer.parts]
-    arch, cycles = layers[0].arch, float(sum(part.cycles for part in parts))
+    arch, cycles = layers[0].arch, float(sum(layer.cycles for layer in layers))
     if not cycles:
         raise ArchError("metrics: these layers take no cycle: there is no operation and no data")
     seconds = cycles / arch.clock_hz
+    by_part = sum(part.cycles for part in parts)  # more, where lines overlap
     _check_batch(batch, parts)
     macs = sum(_counts(part)["dense"] for part in parts) / batch
     if not macs:
@@ -94,7 +95,7 @@ def metrics_of(
         design=arch.name,
         basis=EXPECTED if expected else MODELLED,
         images=None if expected else batch,
-        active_pes=sum(part.active_pes * part.cycles for part in parts) / cycles,
+        active_pes=sum(part.active_pes * part.cycles for part in parts) / by_part,
         pe_macs_per_cycle=float(arch.multipliers),
         work=_work(parts, batch),
         mac_joules=for_macs / batch if joules else None,

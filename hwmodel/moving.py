@@ -192,6 +192,7 @@ def _fill(
         arrivals=arrivals,
         points=term.points,
         turns=turns,
+        renewed=tuple(loop for loop in (*way.own, *way.again, *streamed) if loop != moving),
     )
 
 
@@ -242,6 +243,7 @@ def drains_of(w: Writer) -> tuple[Drain, ...]:
                 leaves=leaves,
                 tile=held or resident,
                 keys=way.keys if held else (),
+                renewed=(*way.own, *way.again),
             )
         )
     return tuple(found)

@@ -99,6 +99,19 @@ class Encoded:
 
 
 @dataclass(frozen=True, slots=True)
+class Housed:
+    """A tensor as its home on chip holds it, whole or tile by tile: its format there, its entries,
+    and its positions where the format has a bit for each.
+
+    The ``fetched`` of either counts all tiles.
+    """
+
+    stored: Stored
+    entries: Flow
+    places: Flow | None
+
+
+@dataclass(frozen=True, slots=True)
 class Fill:
     """One operand on its way from one level into the next that keeps it.
 
@@ -110,6 +123,7 @@ class Fill:
         several instances.
     points : of its term.
     turns : when it comes; None for what comes once, before the loops, and where nobody asks.
+    renewed : loops in time of whose iterations the next one finds nothing of a tile there.
     """
 
     operand: Operand
@@ -124,6 +138,7 @@ class Fill:
     points: int
     called: tuple[str, ...] = ()
     turns: Turns | None = None
+    renewed: tuple[Loop, ...] = ()
 
     @property
     def names(self) -> set[str]:
@@ -174,6 +189,7 @@ class Drain:
     turns, leaves : when tiles leave, and what one of them takes along; None and empty where each
         entry leaves once, at the end, and where nobody asks.
     tile, keys : what each tile holds, of which ``most`` is the largest, and its axes.
+    renewed : as of a fill: loops at whose iterations a tile leaves.
     """
 
     level: str
@@ -188,6 +204,7 @@ class Drain:
     leaves: str = ""
     tile: str = ""
     keys: tuple[Loop, ...] = ()
+    renewed: tuple[Loop, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +215,7 @@ class Accounting:
     sizes : extents of the ranks in it.
     masks : what the Einsums read.
     drains : of the result, innermost level first.
+    homes : of tensors that have theirs on chip.
     shapes : of the results whose places numbers of tiles tell.
     scans, given : the lines before, that give these numbers and what stays of tiles that spill,
         and what they gave.
@@ -210,6 +228,7 @@ class Accounting:
     terms: tuple[TermPlan, ...]
     additions: tuple[tuple[Fill, ...], ...]
     drains: tuple[Drain, ...]
+    homes: dict[str, Housed]
     policy: Policy
     shapes: dict[str, tuple[int, ...]]
     scans: str

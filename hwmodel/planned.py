@@ -98,7 +98,7 @@ def _plan(
             "overlap: a split of flattened ranks or by stored entries is not counted by epoch\n"
             "Split ranks one by one, or leave out overlap."
         )
-    cascade = write_accounting(layer, schedule, policy, effectual=effectual, timed=timed)
+    cascade = write_accounting(layer, schedule, policy, arch, effectual=effectual, timed=timed)
     assumptions = tuple(assumptions_of(layer, arch, schedule, ()))
     missing = tuple(missing_of(layer, arch, schedule))
     return Planned(layer, schedule, policy, cascade, assumptions, missing)

@@ -65,7 +65,7 @@ class OperandPolicy:
         skips (one that others follow does), a zero gates.
     gated_where : operands (by number) whose zeros keep this one from being read.
     result_gated_where : the same of the result.
-    stored : by level that keeps it; without the outermost where the operand comes from there
+    stored : by level that keeps it; without that off chip where the operand comes from there
         whole.
     read : as the innermost of them holds it, where units read it.
     """
@@ -103,6 +103,7 @@ def policy_of(
     """
     zeros = set(explicit_zeros)
     _check_names(layer, arch)
+    _check_results(layer, arch, schedule)
     _check_levels(arch)
     features = arch.features if layer.additive else ()
     rules = [_rules(term, layer, schedule, arch, features, zeros) for term in layer.work]
@@ -136,12 +137,17 @@ def _check_names(layer: Layer, arch: Arch) -> None:
                 f"{arch.name}: formats names {name}, which is neither a tensor of this layer "
                 f"({names}) nor a role ({', '.join(ROLES)})"
             )
+
+
+def _check_results(layer: Layer, arch: Arch, schedule: Schedule) -> None:
+    """Refuse parts of results that are compressed."""
+    home = schedule.stays[layer.target.tensor][0].level
     for level in arch.levels[1:]:
         text = arch.format(layer.target.tensor, "O", level.name)
-        if text not in ("U", "dense"):
+        if level.name != home and text not in ("U", "dense"):
             raise ArchError(
                 f"{arch.name}: {layer.target.tensor} (role O) has format {text} in {level.name}; "
-                f"results are compressed on their way to {arch.off_chip.name} only\n"
+                f"results are compressed on their way to {home} only\n"
                 f"Give O the format U in {level.name}."
             )
 
@@ -235,7 +241,7 @@ def _rules(
                 result_gated_where=frozenset(gates[-1]),
                 stored=stored,
                 read=stored[innermost],
-                leads=_leads(layer, arch, operands, held, i, led[i]),
+                leads=_leads(layer, schedule, arch, operands, held, i, led[i]),
             )
         )
     return tuple(rules)
@@ -243,6 +249,7 @@ def _rules(
 
 def _leads(
     layer: Layer,
+    schedule: Schedule,
     arch: Arch,
     operands: Sequence[Operand],
     held: Sequence[Mapping[str, Stored]],
@@ -254,6 +261,12 @@ def _leads(
     levels = [level.name for level in arch.levels]
     for feature, leader in led:
         level = str(feature.level)
+        tensor = operands[follower].tensor
+        if schedule.stays[tensor][0].level == level:
+            raise ArchError(
+                f'{arch.name}: "{feature}" acts on what fills {level}, which is the home of '
+                f"{tensor}: nothing fills it\nLet the feature act @PE, or @MAC."
+            )
         for number in (follower, leader):
             if level not in held[number]:
                 tensor = operands[number].tensor
@@ -285,13 +298,21 @@ def _stored_by_level(
     """An operand in each level that keeps it, outermost first."""
     stays = schedule.stays[operand.tensor]
     spills = {(spill.tensor, spill.level) for spill in schedule.spills}
-    tiled = len(stays) == 1
+    tiled = len(stays) == 1 or stays[0].level != arch.off_chip.name
     for stay in stays[1:2]:
         at = stay if term in layer.work else replace(stay, position=0)  # additions come once
-        tiled = not schedule.residency(at, operand.variables, term.ranks).whole(at)
+        tiled |= not schedule.residency(at, operand.variables, term.ranks).whole(at)
         tiled |= (operand.tensor, stay.level) in spills
     levels = [stay.level for stay in (stays if tiled else stays[1:])]
     return {level: _stored(layer, schedule, arch, operand, level, has_zeros) for level in levels}
+
+
+def stored_result(layer: Layer, schedule: Schedule, arch: Arch) -> Stored:
+    """The result as its home on chip holds it."""
+    name = layer.target.tensor
+    bound = result_format(format_of_result(layer, arch, schedule), layer)
+    shape = layer.extents.shapes[name]
+    return _encoded(name, bound, shape, arch, schedule.stays[name][0].level, has_zeros=False)
 
 
 def _stored(
@@ -301,6 +322,12 @@ def _stored(
     tensor, role = operand.tensor, layer.roles[operand.tensor]
     shape = layer.extents.shapes[tensor]
     bound = bound_format(arch.format(tensor, role, where), operand, schedule)
+    return _encoded(tensor, bound, shape, arch, where, has_zeros=has_zeros)
+
+
+def _encoded(
+    tensor: str, bound: Format, shape: tuple[int, ...], arch: Arch, where: str, *, has_zeros: bool
+) -> Stored:
     levels = bound.levels
     if any(isinstance(level, RunLength) for level in levels):
         raise ArchError(
@@ -339,6 +366,15 @@ def bound_format(text: str, operand: Operand, schedule: Schedule) -> Format:
     that are a step's loop are U, all others are flattened under that level.
     """
     return _bound(text, operand, {step.rank for step in schedule.steps if step.whole})
+
+
+def format_of_result(layer: Layer, arch: Arch, schedule: Schedule) -> str:
+    """The text of a result's format at home."""
+    name = layer.target.tensor
+    home = schedule.mapping.home.get(name)
+    if home is not None and home.format:
+        return home.format
+    return arch.format(name, "O", schedule.stays[name][0].level)
 
 
 def result_format(text: str, layer: Layer) -> Format:

@@ -27,6 +27,7 @@ from zeroskip.hwmodel.formulas import (
     counts_of,
     densities_of,
     function_of,
+    masks_of,
     steps_in,
     symbols_of,
     traffic_in,
@@ -110,7 +111,9 @@ class _Slowest:
         estimate = charge.estimate
         assert estimate is not None
         symbols = symbols_of(estimate)
-        traffic = traffic_in(estimate, symbols, counts_of(estimate.geometry, symbols))
+        traffic = traffic_in(
+            estimate, symbols, counts_of(estimate.geometry, masks_of(estimate, symbols))
+        )
         times = [
             steps / charge.units[name].unit.rate
             for name, steps in steps_in(estimate, symbols).items()

@@ -31,7 +31,7 @@ from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.levels import Level
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.plan import Accounting, Drain, Encoded, Fill, TermPlan, total
-from zeroskip.hwmodel.policy import bound_format, result_format
+from zeroskip.hwmodel.policy import bound_format, format_of_result, result_format
 
 Counts = Mapping[str, NDArray[np.int64]]
 NETWORK = "network"
@@ -123,7 +123,7 @@ def traffic_of(
 ) -> Traffic:
     """Moves by (level, tensor).
 
-    result : the result in its format off chip.
+    result : the result in its format at home: off chip, or where the mapping says.
     """
     found: Traffic = {}
 
@@ -299,14 +299,14 @@ def _results(
     layer: Layer, arch: Arch, accounting: Accounting, counts: Counts, outside: Storage
 ) -> list[tuple[str, Moves]]:
     """What the result moves.  A level that gets parts holds them at the width of an
-    accumulator, as the innermost does; the last part of each leaves for the outermost level at
-    that of a value, in the format that it has there."""
+    accumulator, as the innermost does; the last part of each leaves for its home, off chip or on
+    it, at that of a value, in the format that it has there."""
     size = prod(layer.extents.shapes[layer.target.tensor])
     found: list[tuple[str, Moves]] = []
     held = arch.accumulator_bits
     for flow in flows_of(accounting, counts):
         level, parent = flow.drain.level, flow.drain.parent
-        last = parent == arch.off_chip.name
+        last = flow.drain is accounting.drains[-1]
         inner = level != arch.local.name
         width = arch.accumulator_bits if flow.partial else arch.value_bits
         back = flow.again * arch.accumulator_bits
@@ -323,12 +323,26 @@ def _results(
             found.append((name, writes(out, out * width)))
             found.append((name, writes(flow.again, back)))
         if last:
-            found.append((parent, written_of(outside)))
+            found.append((parent, _arriving(layer, arch, accounting, counts, outside)))
             out = flow.partial
         found.append((parent, writes(out, out * width)))
         found.append((parent, reads(flow.partial, flow.partial * arch.accumulator_bits)))
         held = width
     return found
+
+
+def _arriving(
+    layer: Layer, arch: Arch, accounting: Accounting, counts: Counts, outside: Storage
+) -> Moves:
+    """The finished result on its way to its home: whole, fiber pointers and all, or in tiles."""
+    home = accounting.homes.get(layer.target.tensor)
+    if home is None or not home.entries.keys:
+        return written_of(outside)
+    entries = total(counts, home.entries.fetched)
+    metadata = entries * home.stored.entry_bits
+    if home.places is not None:
+        metadata += total(counts, home.places.fetched) * home.stored.place_bits
+    return writes(entries, entries * arch.value_bits, metadata)
 
 
 def _storage(
@@ -388,11 +402,9 @@ def _runs(mask: NDArray[np.bool_], positions: int, run_bits: int) -> int:
     return len(places) + int((gaps >> run_bits).sum())
 
 
-def result_storage(layer: Layer, arch: Arch, result: Operand) -> Storage:
-    """The result in its format off chip."""
-    name = layer.target.tensor
-    text = arch.format(name, "O", arch.off_chip.name)
-    bound = result_format(text, layer)
+def result_storage(layer: Layer, arch: Arch, schedule: Schedule, result: Operand) -> Storage:
+    """The result in its format at home."""
+    bound = result_format(format_of_result(layer, arch, schedule), layer)
     if isinstance(result, Expected):
         return result.storage(bound, arch.value_bits)
     return storage_bits(result, bound, arch.value_bits)

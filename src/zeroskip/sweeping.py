@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from zeroskip.computing import Layer
+    from zeroskip.hwmodel.kept import CascadeMapping
     from zeroskip.hwmodel.mapping import Mapping as LoopMapping
 
 FIGURES = ("cycles", "energy_pj", "effectual", "utilisation", "off_chip_bits", "fits")
@@ -41,7 +42,7 @@ def sweep(
     archs: object,
     /,
     *operands: object,
-    mapping: LoopMapping | None = None,
+    mapping: LoopMapping | CascadeMapping | None = None,
     executor: Executor | None = None,
     resume: str | Path | None = None,
     progress: bool | None = None,
@@ -57,7 +58,7 @@ def sweep(
         Whatever `charge` takes.
     *operands, **named : array, Tensor, SciPy matrix, torch tensor or `Density`
         A `Density` of several values is swept over; of several such, all combinations.
-    mapping : Mapping, optional
+    mapping : Mapping, of several lines `zeroskip.hwmodel.CascadeMapping`, optional
         For every point.
     executor : optional
         Anything with the interface of `concurrent.futures.Executor`, as of processes, Dask (a
@@ -138,7 +139,7 @@ class _Point:
     layer: Layer
     arch: Arch
     operands: dict[str, Given]
-    mapping: LoopMapping | None
+    mapping: LoopMapping | CascadeMapping | None
     labels: tuple[Any, ...]
 
     def row(self) -> list[Any]:
@@ -173,7 +174,7 @@ def _points(
     made: Layer,
     designs: Sequence[Arch],
     given: Mapping[str, Given],
-    mapping: LoopMapping | None,
+    mapping: LoopMapping | CascadeMapping | None,
     swept: Sequence[str],
 ) -> Iterator[_Point]:
     for design in designs:
@@ -248,7 +249,7 @@ def _fingerprint(
     made: Layer,
     designs: Sequence[Arch],
     given: Mapping[str, Given],
-    mapping: LoopMapping | None,
+    mapping: LoopMapping | CascadeMapping | None,
     swept: Sequence[str],
 ) -> str:
     """What two sweeps have in common that give the same rows."""

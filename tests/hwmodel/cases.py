@@ -95,6 +95,11 @@ class Case:
         absorbs = self.name not in PLAIN.get(tensor, ())
         return Access(tensor, subscripts, shape, low, values, self.stored[tensor], dense, absorbs)
 
+    def subscripts(self, tensor: str) -> list[list[str]]:
+        """Those of every access of an operand, or of the result."""
+        accesses = [("O", self.target), *(one for term in self.terms for one in term)]
+        return [subscripts for name, subscripts in accesses if name == tensor]
+
     def together(self) -> list[tuple[str, ...]]:
         """Ranks that may be split together: every term goes over all of them, or none."""
         names = [set(re.findall(r"[a-z]\b", str([term, self.target]))) for term in self.terms]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import pairwise
+from itertools import pairwise, product
 from math import prod
 from typing import Any
 
@@ -15,7 +15,7 @@ from epoch_judge import Machine, times
 from hypothesis import strategies as st
 from mapped_cases import Mapped, designs, tile_features
 from mapped_nest import Design, Nest, Place
-from simulator import simulate
+from simulator import at_home, simulate
 
 from zeroskip.einsum_spec import make_spec
 from zeroskip.hwmodel import Charge, Mapping, arch, charge
@@ -212,6 +212,18 @@ def check(charged: Charge, design: Design, formats: dict[str, dict[str, str]], n
     check_result(charged, nest, found, result_reads + added)
     for level, bits in result_room(nest, found).items():
         room[level] += bits
+    for tensor, access in accesses.items():
+        home, position = nest.stays[tensor][0]
+        entry, place = bits_of(formats, tensor, home)
+        every = set(product(*map(range, access.shape)))
+        held = {at for at in every if access.held(at, home)}
+        room[home] += (16 + entry) * at_home(nest, access.subscripts, position, held)
+        room[home] += place * at_home(nest, access.subscripts, position, every)
+    home, position = nest.stays["O"][0]
+    every = set(product(*map(range, charged.shapes["O"])))
+    outer, inner = home, nest.stays["O"][1][0] if len(nest.stays["O"]) > 1 else home
+    parted = outer != inner and found[f"{inner}.drained"] > found[f"{inner}.outside"]
+    room[home] += (32 if parted else 16) * at_home(nest, nest.target, position, every)
     needed = {c.level: c.needed_bits for c in charged.capacity}
     assert needed == {level: room[level] for level in levels[1:]}
 

@@ -71,10 +71,13 @@ def hierarchies(draw: st.DrawFn) -> dict[str, dict[str, Any]]:
 
 
 @st.composite
-def mappings(draw: st.DrawFn, case: Case, *, together_too: bool = False) -> Mapped:
+def mappings(
+    draw: st.DrawFn, case: Case, *, together_too: bool = False, homes_too: bool = False
+) -> Mapped:
     """Any mapping: splits in two or three, loops across PEs, marks of each tensor, bypasses.
 
     together_too : one split is by stored entries, or flattens ranks, or both.
+    homes_too : some tensors are on chip from the start, or at the end, whole or by tiles.
     """
     levels = draw(hierarchies())
     array = dict(zip(("d0", "d1"), draw(st.sampled_from(ARRAYS)), strict=True))
@@ -139,10 +142,17 @@ def mappings(draw: st.DrawFn, case: Case, *, together_too: bool = False) -> Mapp
     marks: list[tuple[int, int, str]] = []
     keep: dict[str, list[str]] = {}
     outermost, *inner_levels = levels
+    shared = [x for x in inner_levels[:-1] if levels[x].get("instances", "none") == "none"]
+    homes: dict[str, str] = {}
     for tensor in [*case.arrays, "O"]:
         stays[tensor] = [(outermost, 0)]
         at = 0
-        for number, level in enumerate(inner_levels):
+        if homes_too and shared and draw(st.integers(0, 1)):
+            at = draw(st.sampled_from([0, *cuts(case, tensor, loops)]))
+            stays[tensor] = [(draw(st.sampled_from(shared)), at)]
+            homes[tensor] = " ".join([stays[tensor][0][0], *(x.name for x in loops[:at][-1:])])
+        first = list(levels).index(stays[tensor][0][0])
+        for number, level in enumerate(inner_levels[first:], first):
             bypass = draw(st.integers(0, 5)) == 0 and level != inner_levels[-1]
             if bypass:
                 keep.setdefault(level, []).append(tensor)
@@ -155,10 +165,26 @@ def mappings(draw: st.DrawFn, case: Case, *, together_too: bool = False) -> Mapp
         order += [text for at, _, text in sorted(marks) if at == number]
         order += [loops[number].name] if number < len(loops) else []
     kept = {
-        level: [t for t in [*case.arrays, "O"] if t not in passed] for level, passed in keep.items()
+        level: [t for t, at in stays.items() if level in [name for name, _ in at[1:]]]
+        for level in keep
     }
-    mapping = Mapping(order, split, space, sync=loops[sync - 1].name if sync else "none", keep=kept)
+    waits = loops[sync - 1].name if sync else "none"
+    mapping = Mapping(order, split, space, sync=waits, keep=kept, home=homes)
     return Mapped(mapping, levels, array, loops, sync, stays, leader.tensor if leader else None)
+
+
+def cuts(case: Case, tensor: str, loops: list[Loop]) -> list[int]:
+    """How many loops may stand outside a tile of a tensor at home: each goes over an axis of it."""
+    found = []
+    for number, loop in enumerate(loops, 1):
+        if loop.pes or loop.numbers is not None:
+            break
+        if loop.iterations(case.sizes) > 1:
+            axes = [s.index(loop.rank) if loop.rank in s else -1 for s in case.subscripts(tensor)]
+            if len(set(axes)) > 1 or -1 in axes:
+                break
+        found.append(number)
+    return found
 
 
 def blocks_of(largest: int) -> st.SearchStrategy[list[int]]:

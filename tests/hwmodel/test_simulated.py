@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cases import NETS, cases
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from judged import check, dense_of, design_arch, drawn, drawn_formats, run
 from mapped_cases import (
@@ -25,6 +25,7 @@ from mapped_nest import Access, Design, Loop, Nest
 from simulator import simulate
 
 from zeroskip.einsum_spec import make_spec
+from zeroskip.errors import ArchError
 from zeroskip.hwmodel import Mapping, arch, charge
 
 JUDGES = ("mapped_nest", "simulator", "spill_judge", "epoch_judge", "fiber_judges")
@@ -64,6 +65,26 @@ def test_any_mapping(name: str, data: st.DataObject) -> None:
     case = data.draw(cases((name,)))
     made = drawn(data, case, data.draw(mappings(case)), tiles=True)
     made.check(made.charge())
+
+
+@pytest.mark.parametrize("name", list(NETS))
+@settings(max_examples=4)
+@given(data=st.data())
+def test_tensors_whose_home_is_on_chip(name: str, data: st.DataObject) -> None:
+    """No level but the home and those inside it have anything of such a tensor."""
+    case = data.draw(cases((name,)))
+    made = drawn(data, case, data.draw(mappings(case, homes_too=True)), tiles=True)
+    try:
+        charged = made.charge()
+    except ArchError as error:
+        if "nothing transposes it on chip" not in str(error):
+            raise
+        assume(False)
+    made.check(charged)
+    for tensor, stays in made.mapped.stays.items():
+        for level in list(made.mapped.levels):
+            if level not in dict(stays):
+                assert charged.at(level, tensor).bits == 0, (level, tensor)
 
 
 @settings(max_examples=12)

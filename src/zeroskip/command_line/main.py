@@ -199,10 +199,15 @@ def _charging_options(made: _Parser) -> None:
     several("--split", "k=128,16", "blocks of a rank, or 'm*k=occupancy(A,64)'")
     several("--space", "p=rows", "across PEs")
     made.add_argument("--sync", metavar="LOOP", help="after which PEs wait, or none")
-    several("--keep", "GLB=I,F", "what a level keeps")
+    several("--keep", "GLB=I,F", "what a level keeps; of several lines S=GLB, where S stays")
+    several("--fuse", "S,Z=i1", "lines that run tile by tile, and the loops that they share")
     several("--overflow", "GLB=refuse", "tiles that do not fit: refuse, spill or report")
     several("--role", "A=F", "I or F: what features and formats go by")
-    several("--mapping", "FILE", "all of a mapping, as YAML; of compare, again for more")
+    several(
+        "--mapping",
+        "FILE",
+        "a mapping, or one of several lines, as YAML; of compare, again for more",
+    )
     _table_options(made)
 
 

@@ -27,7 +27,9 @@ from zeroskip.table import Column, Table
 if TYPE_CHECKING:
     from zeroskip.computing import Layer
     from zeroskip.hwmodel.arch import Arch
+    from zeroskip.hwmodel.kept import CascadeMapping
     from zeroskip.hwmodel.mapping import Mapping
+    from zeroskip.hwmodel.reader import Reader
 
 SWEEP_COLUMNS = ("arch", "cycles", "energy_pj", "pareto", "fits", "off_chip_bits", "utilisation")
 """Columns to keep where the terminal is narrow, after the densities."""
@@ -161,30 +163,25 @@ def read_designs(args: Namespace) -> list[Arch]:
     return [arch(name, size=size, energy=args.energy) for name in args.arch or COMPARED]
 
 
-def read_mappings(args: Namespace, made: Layer) -> list[Mapping | None]:
+def read_mappings(args: Namespace, made: Layer) -> list[Mapping | CascadeMapping | None]:
     """Mappings of the options, or of files; one that is None where nothing is said."""
     from zeroskip.hwmodel.mapping import Mapping
 
-    listed = args.split, args.space, args.keep, args.overflow, args.role
-    stated = args.order or args.sync or any(listed)
     files = args.mapping or []
-    if not stated and not files:
-        return [None]
-    if len(made.spec.results) > 1:
-        raise UsageError(
-            "--order, --split, --space, --sync, --keep, --overflow, --role and --mapping map one "
-            f"line, found {len(made.spec.results)}: {', '.join(made.spec.results)}; leave them "
-            "out, or give each line its own from Python: zeroskip.charge(..., mapping={...})"
-        )
-    if stated and files:
-        raise UsageError("--mapping has all of a mapping: leave --order and the like out")
     if len(files) > 1 and args.command != "compare":
         raise UsageError(f"--mapping: {args.command} takes one, found {len(files)}")
+    if len(made.spec.results) > 1:
+        return read_cascades(args, made.spec.results)
+    if args.fuse:
+        raise UsageError("--fuse is of lines that run tile by tile, found one line: leave it out")
+    listed = args.split, args.space, args.keep, args.overflow, args.role
+    stated = args.order or args.sync or any(listed)
+    if not stated and not files:
+        return [None]
+    if stated and files:
+        raise UsageError("--mapping has all of a mapping: leave --order and the like out")
     if files:
         return [mapping_of(Path(path)) for path in files]
-
-    def text(name: str, value: str) -> str:
-        return value
 
     split = read_splits(args.split)
     space = read_names(args.space, "a rank and its dimension", text)
@@ -196,6 +193,42 @@ def read_mappings(args: Namespace, made: Layer) -> list[Mapping | None]:
     return [Mapping(order, split, space or None, sync=args.sync, **named)]
 
 
+def text(name: str, value: str) -> str:
+    """The value of ``NAME=VALUE`` as it is."""
+    return value
+
+
+def read_cascades(args: Namespace, results: Sequence[str]) -> list[Mapping | CascadeMapping | None]:
+    """Mappings of several lines: those of files, and what ``--keep`` and ``--fuse`` add to them."""
+    from zeroskip.hwmodel.kept import CascadeMapping
+
+    of_a_line = (args.order, args.sync, *args.split, *args.space, *args.overflow, *args.role)
+    if any(of_a_line):
+        raise UsageError(
+            "--order, --split, --space, --sync, --overflow and --role map one line, found "
+            f"{len(results)}: {', '.join(results)}; leave them out, or give each line its own in a "
+            "file of --mapping: lines: {" + results[0] + ": {order: ..., split: ...}}"
+        )
+    keep = read_names(args.keep, "an intermediate and the level that keeps it", text)
+    fuse = {}
+    for word in args.fuse:
+        lines, mark, loops = word.partition("=")
+        if not mark or lines in fuse:
+            raise UsageError(f"--fuse: expected lines and their loops once, S,Z=i1, found {word!r}")
+        fuse[lines] = loops
+    if not args.mapping:
+        return [CascadeMapping({}, keep, fuse) if keep or fuse else None]
+    found: list[Mapping | CascadeMapping | None] = []
+    for path in args.mapping:
+        whole = cascade_mapping_of(Path(path))
+        found.append(CascadeMapping(whole.lines, {**whole.keep, **keep}, {**whole.fuse, **fuse}))
+    return found
+
+
+PARTS = ("order", "split", "space", "sync", "keep", "overflow", "home", "roles")
+"""Keys of a mapping of one line."""
+
+
 def mapping_of(path: Path) -> Mapping:
     """The mapping in a YAML file: the parameters of `Mapping` by name.
 
@@ -204,14 +237,47 @@ def mapping_of(path: Path) -> Mapping:
     ArchError
         Naming the file, the key and its line.
     """
-    from zeroskip.hwmodel.mapping import Mapping
     from zeroskip.hwmodel.reader import Reader, load_yaml
 
-    reader = Reader(load_yaml(path), path.name)
-    reader.asked |= {"order", "split", "space", "sync", "keep", "overflow", "roles"}
+    return mapping_in(Reader(load_yaml(path), path.name), path.name)
+
+
+def mapping_in(reader: Reader, where: str) -> Mapping:
+    """The mapping of one line in a section of a file."""
+    from zeroskip.hwmodel.mapping import Mapping
+
+    reader.asked |= set(PARTS)
     reader.close()
     try:
         return Mapping(**reader.data)
+    except ArchError as error:
+        key = str(error).split(":")[0].split()[0]
+        raise ArchError(f"{where}{reader.line(key)}: {error}") from None
+
+
+def cascade_mapping_of(path: Path) -> CascadeMapping:
+    """The mapping of several lines in a YAML file: ``lines``, each as in `mapping_of`, ``keep`` and
+    ``fuse``.
+
+    Raises
+    ------
+    ArchError
+        Naming the file, the key and its line.
+    """
+    from zeroskip.hwmodel.kept import CascadeMapping
+    from zeroskip.hwmodel.reader import Reader, load_yaml
+
+    reader = Reader(load_yaml(path), path.name)
+    lines: dict[str, Mapping] = {}
+    if "lines" in reader.data:
+        section = reader.section("lines", expected="results, each with the mapping of its line")
+        for name, entry in section.sections():
+            lines[name] = mapping_in(entry, f"{path.name}: lines.{name}")
+    reader.asked |= {"lines", "keep", "fuse"}
+    reader.close()
+    given: Any = {key: reader.data[key] for key in ("keep", "fuse") if key in reader.data}
+    try:
+        return CascadeMapping(lines, **given)
     except ArchError as error:
         key = str(error).split(":")[0].split()[0]
         raise ArchError(f"{path.name}{reader.line(key)}: {error}") from None

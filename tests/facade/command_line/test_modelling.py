@@ -43,6 +43,8 @@ def test_charge_with_a_mapping(files, capsys):
     assert "mapping: order j i; sync none; space i: rows*cols" in told(capsys)[0]
     assert main(["charge", f"{MATVEC}; z[i] = y[i]", *words[2:]]) == 2
     assert "map one line, found 2: y, z; leave them out, or give each line" in told(capsys)[1]
+    assert main([*words, "--fuse", "y,z=i"]) == 2
+    assert "--fuse is of lines that run tile by tile, found one line" in told(capsys)[1]
     assert main(["charge", f"{MATVEC}; z[i] = y[i]", *words[2:-2]]) == 0
     assert "mapping: y: order " in told(capsys)[0]
 
@@ -66,6 +68,66 @@ def test_charge_with_a_mapping_in_a_file(files, capsys):
     (files / "map.yaml").write_text("ordre: j i\n")
     assert main([*words, "--mapping", "map.yaml"]) == 1
     assert "ordre in map.yaml, line 1: no such key\nDid you mean order?" in told(capsys)[1]
+
+
+SMALL = (
+    "name: small\narray: {pe: 2}\nvalue_bits: 16\naccumulator_bits: 32\n"
+    "energy: eyeriss-relative\nlevels:\n  DRAM: {}\n  GLB: {}\n  PE: {}\n"
+)
+LINES = """\
+lines:
+  S: {order: i1 k i0 j, split: {i: [2]}, space: {j: pe}, sync: k}
+  Z: {order: i1 j i0 c, split: {i: [2]}, space: {c: pe}, sync: j}
+"""
+
+
+def test_charge_lines_that_stay_on_chip_or_run_tile_by_tile(files, capsys):
+    (files / "small.yaml").write_text(SMALL)
+    (files / "lines.yaml").write_text(LINES)
+    (files / "all.yaml").write_text(LINES + 'keep: {S: GLB}\nfuse: {"S,Z": i1}\n')
+    text = "S[i,j] = Q[i,k]*K[j,k]; Z[i,c] = S[i,j]*V[j,c]"
+    words = ["charge", text, "Q=random(4,3;0.5)", "K=random(5,3;0.5)", "V=random(5,2;0.5)"]
+    words += ["--arch", "small.yaml", "--json"]
+    found = []
+    for more in (
+        ["--mapping", "lines.yaml"],
+        ["--mapping", "all.yaml"],
+        ["--mapping", "lines.yaml", "--keep", "S=GLB", "--fuse", "S,Z=i1"],
+    ):
+        assert main([*words, *more]) == 0
+        found.append(json.loads(told(capsys)[0]))
+    assert found[1] == found[2]
+    bits = [{row["figure"]: row["small"] for row in one["rows"]}["DRAM, data"] for one in found]
+    assert bits[0] - bits[1] == 2 * 20 * 16
+    assert "| keep S: GLB | fuse S,Z: i1" in str(found[1]["notes"])
+    assert main([*words, "--keep", "S=GLB"]) == 0
+    assert "| keep S: GLB" in told(capsys)[0]
+    assert main([*words, "--fuse", "S,Z"]) == 2
+    assert "--fuse: expected lines and their loops once, S,Z=i1, found 'S,Z'" in told(capsys)[1]
+    assert main([*words, "--fuse", "S,Z=i1"]) == 1
+    assert "expected i1 as the outermost loops of every line" in told(capsys)[1]
+    densities = ["Q=density(4,3;0.5)", "K=density(5,3;0.5)", "V=density(5,2;0.5)"]
+    words[2:5] = densities
+    assert main([*words, "--mapping", "all.yaml"]) == 0
+    assert "| keep S: GLB | fuse S,Z: i1" in told(capsys)[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("linse: {}\n", "linse in map.yaml, line 1: no such key\nDid you mean lines?"),
+        ("lines: {S: {ordre: i}}\n", "lines.S.ordre in map.yaml, line 1: no such key"),
+        ("keep: [S]\n", "map.yaml, line 1: keep: expected a dict, intermediate -> level"),
+        ("lines: {}\nfuse: 3\n", "map.yaml, line 2: fuse: expected a dict, lines -> loops"),
+        ("lines: {T: {order: i}}\n", "mapping names T, which no line computes: S, Z"),
+    ],
+)
+def test_a_mapping_of_lines_that_cannot_be_read(files, capsys, text, error):
+    (files / "map.yaml").write_text(text)
+    lines = "S[i,j] = Q[i,k]*K[j,k]; Z[i,c] = S[i,j]*V[j,c]"
+    words = ["charge", lines, "Q=random(4,3;0.5)", "K=random(5,3;0.5)", "V=random(5,2;0.5)"]
+    assert main([*words, "--mapping", "map.yaml"]) == 1
+    assert error in told(capsys)[1]
 
 
 def test_charge_with_tiles_by_stored_entries(files, capsys):

@@ -1,0 +1,275 @@
+"""Lines of a cascade that run tile by tile: they share their outermost loops.
+
+    for i1:                                       fuse={"S,Z": "i1"}
+        S[i,j] = Q[i,k]*K[j,k]    of i in i1
+        Z[i,c] = S[i,j]*V[j,c]    of i in i1      S of i1 is done; another i1 needs no more of it
+
+Each line is charged as ever, with the shared loops in front of its own; the order in which lines
+take turns changes none of its moves.  What stays in a level while the shared loops go on stays
+while other lines run, and takes room in these.  Time: transfers and work of all lines of a block
+overlap, so that what each component does for all of them is added up, and the slowest counts.
+
+Sources: N. Nayak et al., "TeAAL", MICRO 2023 (Einsums of one block share the temporal ranks outside
+the array; a block takes as long as its slowest component); M. Alwani et al., "Fused-layer CNN
+accelerators", MICRO 2016 (what a window reads of the tile before is kept or computed again: neither
+is charged here, such lines are refused).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from zeroskip.einsum_spec.deparse import deparse
+from zeroskip.einsum_spec.walk import single
+from zeroskip.errors import ArchError
+from zeroskip.hwmodel import mapping as maps
+from zeroskip.hwmodel.arch import Arch
+from zeroskip.hwmodel.charge import Charge
+from zeroskip.hwmodel.homes import accesses
+from zeroskip.hwmodel.kept import needing
+from zeroskip.hwmodel.layer import Layer
+from zeroskip.hwmodel.nest import Loop
+
+Plan = tuple[Layer, maps.Schedule]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Lines that run tile by tile, in order, and their outermost loops."""
+
+    lines: tuple[str, ...]
+    loops: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{','.join(self.lines)}: {' '.join(self.loops)}"
+
+
+def blocks_of(fuse: Mapping[str, str], names: Sequence[str]) -> tuple[Block, ...]:
+    """The blocks of a cascade of lines ``names``.
+
+    Raises
+    ------
+    ArchError
+        For a block that is no run of two or more lines, and for lines in two.
+    """
+    found: list[Block] = []
+    for lines, loops in fuse.items():
+        block = Block(tuple(word.strip() for word in lines.split(",")), tuple(loops.split()))
+        where = f"fuse {block}"
+        for line in block.lines:
+            if line not in names:
+                raise ArchError(f"{where}: no line computes {line}; results are {', '.join(names)}")
+            if any(line in other.lines for other in found):
+                raise ArchError(f"{where}: {line} is in another block, too")
+        first = names.index(block.lines[0])
+        run = tuple(names[first : first + len(block.lines)])
+        if len(block.lines) < 2 or run != block.lines:
+            raise ArchError(
+                f"{where}: expected two lines or more that follow each other, of {', '.join(names)}"
+            )
+        if not block.loops:
+            raise ArchError(f"{where}: expected the loops that they share, outermost first: i1 j1")
+        found.append(block)
+    return tuple(found)
+
+
+def check_block(block: Block, plans: Mapping[str, Plan], arch: Arch) -> None:
+    """Refuse lines that cannot run tile by tile; where their tensors are is no matter here.
+
+    Raises
+    ------
+    ArchError
+        Naming the block, the line, and the loop or the intermediate.
+    """
+    where = f"fuse {block}"
+    _check_arch(where, arch)
+    shared = {line: _shared(where, block, line, plans[line]) for line in block.lines}
+    first = block.lines[0]
+    for line in block.lines[1:]:
+        for one, other in zip(shared[first], shared[line], strict=True):
+            if _cut(one) != _cut(other):
+                raise ArchError(
+                    f"{where}: expected the same tiles in all lines; {one.name} is "
+                    f"{_told(one)} in the line of {first}, and {_told(other)} in that of {line}"
+                )
+    for number, name in enumerate(block.lines):
+        for reader in block.lines[number + 1 :]:
+            if name in plans[reader][0].tensors:
+                _check_done(where, name, plans[name][0], shared[name])
+                _check_read(where, name, reader, plans, shared[name])
+
+
+def check_tiles(block: Block, plans: Mapping[str, Plan]) -> None:
+    """Refuse a level that has an intermediate of a block over several iterations of its loops.
+
+    Raises
+    ------
+    ArchError
+        Naming the level, the intermediate and the line.
+    """
+    for number, name in enumerate(block.lines):
+        for reader in block.lines[number + 1 :]:
+            if name in plans[reader][0].tensors:
+                for line in (name, reader):
+                    _check_stays(f"fuse {block}", name, line, plans[line], len(block.loops))
+
+
+def _check_arch(where: str, arch: Arch) -> None:
+    parts = {
+        "overlap": arch.overlap is not None,
+        "a queue": arch.queue is not None,
+        "lanes": arch.lanes is not None,
+        "units": bool(arch.units),
+        "lines": arch.off_chip.lines is not None,
+        "a cache": any(level.cache is not None for level in arch.levels),
+    }
+    for part, there in parts.items():
+        if there:
+            raise ArchError(
+                f"{where}: {arch.name} has {part}, and lines that take turns are not charged "
+                "beside that\nRun them one after the other: leave them out of fuse."
+            )
+
+
+def _shared(where: str, block: Block, line: str, plan: Plan) -> list[Loop]:
+    """The loops of a line that are shared; refused, where they are not its outermost in time."""
+    layer, schedule = plan
+    number = len(block.loops)
+    names = [loop.name for loop in schedule.loops]
+    if tuple(names[:number]) != block.loops:
+        raise ArchError(
+            f"{where}: expected {' '.join(block.loops)} as the outermost loops of every line; "
+            f"those of {line} are {' '.join(names)}"
+        )
+    found = list(schedule.loops[:number])
+    for loop in found:
+        if loop.dims:
+            raise ArchError(f"{where}: {loop.name} runs across PEs in the line of {line}")
+        if loop.numbering is not None:
+            raise ArchError(
+                f"{where}: {loop.name} goes by numbers of places in the line of {line}, whose "
+                "tiles differ from line to line\nSplit ranks one by one, by sizes."
+            )
+    sync = schedule.mapping.sync
+    if sync == "none" or names.index(str(sync)) < number - 1:
+        raise ArchError(
+            f"{where}: expected PEs to wait in each of its tiles, and those of {line} wait for "
+            f"sync {sync}\nLet sync be {names[number - 1]}, or a loop inside it."
+        )
+    if "spill" in schedule.mapping.overflow.values():
+        raise ArchError(
+            f"{where}: tiles of {line} spill where they do not fit, and lines that take turns leave "
+            "less room\nLet overflow be refuse or report."
+        )
+    if len(layer.work) > 1:
+        raise ArchError(
+            f"{where}: the line of {line} has {len(layer.work)} products, which run one after the "
+            "other over all loops\nGive each product a line of its own."
+        )
+    return found
+
+
+def _cut(loop: Loop) -> tuple[str, int, tuple[int, ...], int]:
+    return loop.rank, loop.block, loop.spans, loop.count
+
+
+def _told(loop: Loop) -> str:
+    blocks = " in ".join(map(str, (loop.block, *reversed(loop.spans))))
+    return f"{loop.count} blocks of {blocks} places of {loop.rank}"
+
+
+def _check_done(where: str, name: str, layer: Layer, loops: Sequence[Loop]) -> None:
+    """Refuse a result of which an iteration of the shared loops does not finish a tile."""
+    plain = [single(subscript) for subscript in layer.target.subscripts]
+    for loop in loops:
+        if loop.single or loop.rank in plain:
+            continue
+        if loop.rank in layer.reductions:
+            raise ArchError(
+                f"{where}: {name} is summed over {loop.rank}, and so no tile of it is done before "
+                f"the last iteration of {loop.name}\nMove {loop.name} inside the shared loops."
+            )
+        raise ArchError(
+            f"{where}: {loop.name} does not cut {name} into tiles: {loop.rank} is no axis of it by "
+            "itself"
+        )
+
+
+def _check_read(
+    where: str, name: str, reader: str, plans: Mapping[str, Plan], loops: Sequence[Loop]
+) -> None:
+    """Refuse a line that reads other places of an intermediate than those of the same tile."""
+    target = [single(subscript) for subscript in plans[name][0].target.subscripts]
+    layer, _ = plans[reader]
+    if any(operand.tensor == name for term in layer.additions for operand in term.operands):
+        raise ArchError(
+            f"{where}: the line of {reader} adds {name} beside a product, and what is added comes "
+            f"once, before its loops\nLeave {reader} out of the block, or give the sum a line."
+        )
+    for loop in (loop for loop in loops if not loop.single):
+        axis = target.index(loop.rank)
+        for operand in accesses(layer, name):
+            if single(operand.subscripts[axis]) != loop.rank:
+                read = deparse(operand.subscripts[axis])
+                raise ArchError(
+                    f"{where}: the line of {reader} reads {name} at {read} where {name} has "
+                    f"{loop.rank}: it needs places of other tiles than that of its own iteration "
+                    f"of {loop.name}\nShare loops over ranks that it reads as they are, or let "
+                    f"{name} stay whole: leave {reader} out of the block."
+                )
+
+
+def _check_stays(where: str, name: str, line: str, plan: Plan, shared: int) -> None:
+    _, schedule = plan
+    last = schedule.loops[shared - 1].name
+    first, *inner = schedule.stays[name]
+    for stay in (first, *inner) if first.position else inner:
+        if stay.position < shared:
+            raise ArchError(
+                f"{where}: {stay.level} has {name} over several iterations of {last} in the "
+                f"line of {line}, but a tile is written and read in each\nMark it inside: "
+                f"{last} @{stay.level}({name}), or let it stay on chip: keep."
+            )
+
+
+# ---- room and time ----------------------------------------------------------------------
+
+
+def taking_turns(charges: Mapping[str, Charge], blocks: Sequence[Block]) -> dict[str, Charge]:
+    """The charges of all lines, in order, where those of a block have less room for what others
+    keep over iterations of the shared loops."""
+    found = dict(charges)
+    for block in blocks:
+        kept = {line: _staying(charges[line], block) for line in block.lines}
+        for line in block.lines:
+            others: dict[str, Any] = {}
+            for other in block.lines:
+                for level, bits in kept[other].items() if other != line else ():
+                    others[level] = others.get(level, 0) + bits
+            found[line] = needing(found[line], others)
+    return found
+
+
+def shared_loops(charge: Charge, block: Block) -> list[Loop]:
+    """Those of the shared loops that have more than one iteration."""
+    return [x for x in charge.schedule.loops[: len(block.loops)] if not x.single]
+
+
+def _staying(charge: Charge, block: Block) -> dict[str, Any]:
+    """Level -> bits of tiles that stay there from one iteration of the shared loops to the next."""
+    loops = shared_loops(charge, block)
+    return {room.level: room.staying(loops[-1]) for room in charge.capacity} if loops else {}
+
+
+def busiest_of(charges: Sequence[Charge]) -> tuple[str, float]:
+    """What takes most of the time of lines that overlap, and that time: of each component what it
+    does for all lines; transposes come before."""
+    times: dict[str, float] = {}
+    for charge in charges:
+        for name, cycles in charge.overlapping.items():
+            times[name] = times.get(name, 0) + cycles
+    before = sum(charge.conversion_cycles for charge in charges)
+    busiest = max(times, key=lambda name: times[name])
+    return busiest if times[busiest] >= before else "transposes", before + times[busiest]

@@ -1,0 +1,127 @@
+"""Tensors that a level on chip has from the start, or has at the end: nothing of them is off chip.
+
+    home={"S": "GLB"}       all of S is in GLB: PEs are filled from there, or their sums end there
+    home={"S": "GLB i1"}    a tile of S at a time, for each iteration of the loops down to i1
+
+A tensor's home is the first of the levels that keep it (`zeroskip.hwmodel.marks`); without one that
+is the level off chip.  A tile of it has all places of every axis that no loop down to its loop
+cuts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Dict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from zeroskip.checks import brief
+from zeroskip.einsum_spec.walk import single
+from zeroskip.errors import ArchError
+from zeroskip.hwmodel.arch import Arch
+from zeroskip.hwmodel.layer import Layer, Operand
+from zeroskip.hwmodel.nest import Loop, Stay
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """loop : the innermost of those that name a tile; empty: all of the tensor is there.
+
+    format : of a result, where another line says in which one it reads it; empty: the design's.
+    """
+
+    level: str
+    loop: str = ""
+    format: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.level} {self.loop}" if self.loop else self.level
+
+
+def homes_of(given: object) -> dict[str, Home]:
+    """Tensor -> home, of text: a level, or a level and a loop.
+
+    >>> str(homes_of({"S": "GLB i1"})["S"])
+    'GLB i1'
+    """
+    if not isinstance(given, Dict):
+        raise ArchError(
+            f'home: expected a dict, tensor -> level, found {brief(given)}\nWrite {{"S": "GLB"}}.'
+        )
+    found: dict[str, Home] = {}
+    for name, home in given.items():
+        if isinstance(home, Home):
+            found[name] = home
+            continue
+        words = home.split() if isinstance(home, str) else []
+        if len(words) not in (1, 2):
+            raise ArchError(
+                f'home {name}: expected a level, "GLB", or a level and the innermost loop that '
+                f'names a tile, "GLB i1", found {brief(home)}'
+            )
+        found[name] = Home(*words)
+    return found
+
+
+def check_homes(homes: Dict[str, Home], layer: Layer, arch: Arch) -> None:
+    """Refuse a home of what the line does not have, and one that is not charged."""
+    known = (*layer.tensors, layer.target.tensor)
+    shared = [level.name for level in arch.levels if level.place == "buffer"]
+    for name, home in homes.items():
+        where = f"home {name}: {home}"
+        if name not in known:
+            raise ArchError(f"{where}: the line has no {name}; it has {', '.join(known)}")
+        if home.level not in shared:
+            listed = ", ".join(shared) or "none"
+            raise ArchError(f"{where}: expected a level on chip that all PEs share: {listed}")
+        if arch.off_chip.lines is not None or any(x.cache is not None for x in arch.levels):
+            raise ArchError(f"{where}: {arch.name} has lines or a cache, which keep what they keep")
+        if arch.overlap is not None:
+            raise ArchError(f"{where}: what stays is not counted by epoch\nLeave out overlap.")
+
+
+def home_stay(name: str, home: Home, loops: Sequence[Loop], layer: Layer, arch: Arch) -> Stay:
+    """Where a tensor is from the start.
+
+    Raises
+    ------
+    ArchError
+        For a loop that is not there or does not cut the tensor into tiles.
+    """
+    level = arch.level(home.level)
+    position = 0
+    if home.loop:
+        names = [loop.name for loop in loops]
+        where = f"home {name}: {home}"
+        if home.loop not in names:
+            raise ArchError(f"{where}: the line has no loop {home.loop}; it has {', '.join(names)}")
+        position = names.index(home.loop) + 1
+        for loop in loops[:position]:
+            _check_cut(where, name, loop, layer)
+    return Stay(level.name, position, level.instances, level.halo == "whole", level.multicast)
+
+
+def _check_cut(where: str, name: str, loop: Loop, layer: Layer) -> None:
+    """Refuse a loop whose iterations are no tiles of a tensor without a place in common."""
+    if loop.dims:
+        raise ArchError(f"{where}: {loop.name} runs across PEs: a tile is named by loops in time")
+    if loop.numbering is not None:
+        raise ArchError(
+            f"{where}: {loop.name} goes by numbers of places, which other lines do not have\n"
+            "Split ranks one by one, by sizes."
+        )
+    if loop.single:
+        return
+    axes = [[single(s) for s in operand.subscripts] for operand in accesses(layer, name)]
+    cut = {axis.index(loop.rank) if loop.rank in axis else None for axis in axes}
+    if len(cut) > 1 or None in cut:
+        raise ArchError(
+            f"{where}: {loop.name} does not cut {name} into tiles without a place in common: "
+            f"{loop.rank} is not the same axis of it, by itself, wherever it stands"
+        )
+
+
+def accesses(layer: Layer, name: str) -> list[Operand]:
+    """Every access of a tensor in a line."""
+    terms = (*layer.work, *layer.additions)
+    every = [layer.target, *(operand for term in terms for operand in term.operands)]
+    return [operand for operand in every if operand.tensor == name]
