@@ -160,8 +160,8 @@ def _shared(where: str, block: Block, line: str, plan: Plan) -> list[Loop]:
         )
     if "spill" in schedule.mapping.overflow.values():
         raise ArchError(
-            f"{where}: tiles of {line} spill where they do not fit, and lines that take turns leave "
-            "less room\nLet overflow be refuse or report."
+            f"{where}: tiles of {line} spill where they do not fit, and lines that take turns "
+            "leave less room\nLet overflow be refuse or report."
         )
     if len(layer.work) > 1:
         raise ArchError(

@@ -41,14 +41,14 @@ def charge(
     mapping : Mapping, optional
         What it leaves open is derived, and printed by ``charge.mapping``.  Of a cascade, a dict
         of them by result, or a `zeroskip.hwmodel.CascadeMapping`, by which intermediates stay on
-        chip.
+        chip, and lines run tile by tile.
 
     Returns
     -------
     Charge, or of a cascade `zeroskip.hwmodel.CascadeCharge`
         Counts of the real operands' zeros; ``print`` shows them beside the dense baseline,
         ``.accounting`` the Einsums that made them.  A cascade is the sum of its lines, one after
-        the other, none fused; ``.lines`` has the charge of each.
+        the other where the mapping does not fuse them; ``.lines`` has the charge of each.
 
     Raises
     ------
