@@ -189,7 +189,13 @@ def described(pes: int, **changes: Any) -> dict[str, Any]:
     rates = {"read_bits_per_cycle": 8, "write_bits_per_cycle": 4}
     levels = {"DRAM": rates, "GLB": {**rates}, "PE": {}}
     small = {"name": "small", "array": {"pe": pes}, "value_bits": BITS, "levels": levels}
-    return {**small, "accumulator_bits": WIDE, "energy": "eyeriss-relative", **changes}
+    return {
+        **small,
+        "accumulator_bits": WIDE,
+        "clock_hz": 1e9,
+        "energy": "eyeriss-relative",
+        **changes,
+    }
 
 
 @st.composite
