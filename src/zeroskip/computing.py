@@ -161,8 +161,10 @@ class Layer:
         plain = (
             out is None
             and format is None
+            and isinstance(backend, str)
             and backend == "c"
-            and skip == ()
+            and isinstance(skip, tuple)
+            and not skip
             and convert is True
             and order is None
             and schedule is None
@@ -249,8 +251,10 @@ class BoundLayer:
         if (
             out is None
             and format is None
+            and isinstance(backend, str)
             and backend == "c"
-            and skip == ()
+            and isinstance(skip, tuple)
+            and not skip
             and convert is True
             and order is None
         ):
