@@ -122,12 +122,10 @@ def _work(
     busy: dict[int, dict[Any, int]] = defaultdict(lambda: defaultdict(int))
     for epoch, at in epochs:
         places = [access.place(at) for access in term]
-        zero = {a.tensor for a, p in zip(term, places, strict=True) if not a.values.get(p)}
-        if any(
-            not a.held(p, nest.stays[a.tensor][-1][0])
-            for a, p in zip(term, places, strict=True)
-            if a.tensor in design.skip
-        ):
+        reads = [(a, p) for a, p in zip(term, places, strict=True) if a.absorbs]
+        zero = {a.tensor for a, p in reads if not a.values.get(p)}
+        absent = {a.tensor for a, p in reads if not a.held(p, nest.stays[a.tensor][-1][0])}
+        if absent & design.skip:
             continue
         busy[epoch][nest.pe(at)] += 1
         closed = [targets for targets, conditions in design.gate if zero & conditions]
