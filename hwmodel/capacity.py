@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zeroskip.hwmodel.arch import Arch
@@ -44,7 +44,7 @@ class Capacity:
     result_bits : of the bits those of the result.
     terms : of each term: bits of the tile of each operand, by its number and tensor; the largest
         term is what is needed, beside the result's.
-    parts : of each tensor what is needed, its bits in one.
+    parts : of each tensor what is needed, its bits in one; of the charge that made it, and not shown.
     """
 
     level: str
@@ -53,7 +53,7 @@ class Capacity:
     tiles: tuple[Held, ...] = ()
     result_bits: Any = 0
     terms: tuple[Mapping[tuple[int, str], Any], ...] = ()
-    parts: tuple[Part, ...] = ()
+    parts: tuple[Part, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def overflow_bits(self) -> int:

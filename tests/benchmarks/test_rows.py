@@ -93,7 +93,7 @@ def test_expected_charges_are_measured_of_every_preset_that_takes_a_density(monk
     monkeypatch.setattr(charges, "EVALUATIONS", 2)
     monkeypatch.setattr(charges, "POINTS", 640)
     found = charges.expected(2)
-    names = ("dense", "eyeriss", "eyeriss-v2", "eyeriss-v2-pe", "scnn")
+    names = ("dense", "eyeriss", "eyeriss-v2", "eyeriss-v2-pe", "scnn", "scnn-lanes")
     assert {f"one expected evaluation, {name}" for name in names} <= {f.name for f in found}
     assert "640 points of a sweep, energy_pj" in {f.name for f in found}
     assert all(len(f.runs_s) == 2 and f.most_s in (2e-3, 1.0) for f in found)

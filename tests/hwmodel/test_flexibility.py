@@ -21,18 +21,19 @@ def matrix(rows: int) -> Charge:
 
 
 def refused() -> ZeroskipError:
-    spec = make_spec("y[m] = A[m,k]*B[m,k]*C[m,k]*D[m,k]")
+    factors = "*".join(f"{name}[m,k]" for name in "ABCDEFG")
+    spec = make_spec(f"y[m] = {factors}")
     with pytest.raises(ZeroskipError) as caught:
-        charge(spec, "dense", {name: np.ones((2, 2)) for name in "ABCD"})
+        charge(spec, "dense", {name: np.ones((2, 2)) for name in "ABCDEFG"})
     return caught.value
 
 
 def test_layers_side_by_side() -> None:
     conv = charge(conv_spec(), "dense", conv_case())
-    table = flexibility({"conv": conv, "narrow": matrix(2), "of four": refused()})
+    table = flexibility({"conv": conv, "narrow": matrix(2), "of seven": refused()})
     rows = {row["layer"]: row for row in table}
     assert [row["runs"] for row in table] == [True, True, False]
-    assert rows["of four"]["operations"] is None
+    assert rows["of seven"]["operations"] is None
     assert rows["conv"]["throughput"] == conv.ops["dense"] / conv.cycles
     assert rows["conv"]["of the best"] == 1
     assert (
@@ -41,7 +42,7 @@ def test_layers_side_by_side() -> None:
     assert rows["narrow"]["energy"] == matrix(2).energy_pj / 128
     notes = "\n".join(table.notes)
     assert "functional: runs 2 of 3 layers" in notes
-    assert "of four is refused: a product of 4 operands (A, B, C, D)" in notes
+    assert "of seven is refused: a product of 7 operands (A, B, C, D, E, F, G)" in notes
     assert f"utilisation from {matrix(2).utilisation:.1%} (narrow) to" in notes
 
 
@@ -54,7 +55,7 @@ def test_a_cascade_is_one_of_the_set() -> None:
 
 def test_what_cannot_be_compared_is_refused() -> None:
     with pytest.raises(ArchError, match=r"expected layers that run, found none of 1"):
-        flexibility({"of four": refused()})
+        flexibility({"of seven": refused()})
     with pytest.raises(ArchError, match=r"expected charges by name of the layer, found list"):
         flexibility([])  # type: ignore[arg-type]
     other = charge(conv_spec(), arch("dense", size=(2, 2)), conv_case())
