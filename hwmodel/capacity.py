@@ -44,7 +44,7 @@ class Capacity:
     result_bits : of the bits those of the result.
     terms : of each term: bits of the tile of each operand, by its number and tensor; the largest
         term is what is needed, beside the result's.
-    parts : of each tensor what is needed, its bits in one; of the charge that made it, and not shown.
+    parts : of each tensor what is needed, its bits in one; not shown, nor compared.
     """
 
     level: str
