@@ -9,7 +9,7 @@ import pytest
 
 import zeroskip as zs
 from zeroskip import sweeping
-from zeroskip.errors import ArchError, TensorError
+from zeroskip.errors import ArchError
 
 LINE = "Z[m,n] = A[m,k]*B[k,n]"
 GIVEN = {"A": zs.Density((8, 6), [0.25, 0.5, 1.0]), "B": zs.Density((6, 8), [0.5, 1.0])}
@@ -230,8 +230,14 @@ def test_what_cannot_be_swept_is_refused():
         zs.sweep(LINE, [], **GIVEN)
     with pytest.raises(ArchError, match="no architecture 'scn'"):
         zs.sweep(LINE, ["scn"], **GIVEN)
-    with pytest.raises(TensorError, match="gamma has units"):
-        zs.sweep(LINE, "gamma", **GIVEN, progress=False)
+
+
+def test_units_and_caches_are_swept_as_they_are_charged():
+    found = zs.sweep(LINE, "gamma", A=zs.Density((8, 6), 0.5), B=zs.Density((6, 8), 0.5))
+    charge = zs.charge(LINE, "gamma", A=zs.Density((8, 6), 0.5), B=zs.Density((6, 8), 0.5))
+    (row,) = found
+    assert row["cycles"] == charge.cycles > 0
+    assert row["energy_pj"] == pytest.approx(charge.energy_pj)
 
 
 def test_a_function_gives_many_points_at_once():
