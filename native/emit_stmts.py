@@ -227,7 +227,8 @@ def _(node: Share, out: CWriter) -> None:
     share = out.local("share")
     with out.scope():
         out.line(
-            f"const zs_share {share} = zs_divide_line({part}, {parts}, {integer(node.tiles)});"
+            f"const zs_share {share} = zs_divide_line({part}, {parts}, {integer(node.tiles)}, "
+            f"{integer(node.programs)});"
         )
         out.line(f"const int64_t {node.lo} = {share}.lo, {node.hi} = {share}.hi;")
         with out.constant(node.part, part):

@@ -312,14 +312,16 @@ def _(node: Tiles, m: Machine) -> None:
 
 
 FEWEST_SHARED = 4
-"""Tiles of a line for each part, below which parts share what is inside (ZS_FEWEST_SHARED)."""
+"""Tiles of a line for each part, below which parts share the programs inside; and programs, from
+which they do (ZS_FEWEST_SHARED)."""
 
 
 @execute.register
 def _(node: Share, m: Machine) -> None:
     """As ``zs_divide_line``."""
     tiles, outside = m.integer(node.tiles), (m.part, m.parts)
-    groups = min(max(tiles // FEWEST_SHARED, 1), m.parts)
+    many = m.integer(node.programs) // FEWEST_SHARED >= m.parts
+    groups = 1 if many else min(max(tiles // FEWEST_SHARED, 1), m.parts)
     held, part, parts = m.share(0, groups, True)
     m.ints[node.part] = m.part
     m.ints[node.lo] = tiles * held.start // groups

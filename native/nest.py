@@ -193,7 +193,8 @@ class Tiles:
 class Share:
     """The body goes through tiles [lo, hi) of a line, which are those of one part of the call.
 
-    Where there are too few for all parts, those that come to the same tiles share what is inside.
+    Where there are many programs for each part, or too few tiles, parts come to the same tiles and
+    share the programs inside.
 
     lo, hi, part : names of what the body reads, and of the number of the part.
     """
@@ -202,6 +203,7 @@ class Share:
     hi: str
     part: str
     tiles: Expr
+    programs: Expr
     body: tuple[Stmt, ...]
     par: bool = True
 

@@ -258,7 +258,7 @@ def lower_unrolled(
         nest = (Loop(block, Range(ZERO, number("blocks")), nest),)
     strips = ceildiv(sub(Name(hi), Name(lo)), number("strip_tiles"))
     nest = (Loop(strip, Range(ZERO, strips), nest),)
-    share = Share(lo, hi, part, number("line_tiles"), nest)
+    share = Share(lo, hi, part, number("line_tiles"), number("row_blocks"), nest)
     return finish(scheme, sums.title(), (*staging, share), shape.vector_bytes)
 
 

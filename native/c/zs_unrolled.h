@@ -26,18 +26,20 @@ typedef struct zs_unrolled {
     int64_t groups, members; /* of a program; most rows of one */
 } zs_unrolled;
 
-/* Vectors of a line for each part of a call: the code of a program is fetched for no fewer. */
+/* Tiles of a line for each part of a call: the code of a program is fetched for no fewer; and
+   programs for each part, from which they are shared instead, so that each is fetched once. */
 #define ZS_FEWEST_SHARED 4
 
 /*
  * zs_divide_line() - the share of part 'part' of 'parts' in a line of n tiles.
  *
- * Where tiles are too few for all parts, those that come to the same tiles share what is inside.
- * Bounds as zs_divide().
+ * Where there are many programs, or tiles are too few for all parts, those that come to the same
+ * tiles share the programs inside.  Bounds as zs_divide().
  */
-ZS_INLINE zs_share zs_divide_line(int64_t part, int64_t parts, int64_t n)
+ZS_INLINE zs_share zs_divide_line(int64_t part, int64_t parts, int64_t n, int64_t programs)
 {
-    const int64_t groups = zs_min(zs_max(n / ZS_FEWEST_SHARED, 1), parts);
+    const int64_t many = programs / ZS_FEWEST_SHARED >= parts;
+    const int64_t groups = many ? 1 : zs_min(zs_max(n / ZS_FEWEST_SHARED, 1), parts);
     const zs_share of = zs_divide(part, parts, 0, groups);
     return (zs_share){n * of.lo / groups, n * of.hi / groups, of.part, of.parts};
 }

@@ -279,3 +279,12 @@ def test_without_room_for_code_entries_are_walked(monkeypatch):
 
     monkeypatch.setattr(unrolled, "_pages", full)
     assert np.array_equal(PRODUCT.bind(A=a, schedule=UNROLLED)(b), a @ b)
+
+
+@codes
+@pytest.mark.parametrize("rows", [28, 260])
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_threads_share_the_programs_where_there_are_many_and_else_the_line(rows, threads):
+    a, b = (random_array(RNG, s, "float32", 1.0) for s in [(rows, 90), (90, 200)])
+    with zs.config.using(threads=threads):
+        assert np.array_equal(PRODUCT.bind(A=a, schedule=UNROLLED)(b), a @ b)

@@ -42,7 +42,7 @@ int32_t zs_kernel(zs_args *args)
     const int64_t blocks = args->dim[10];
     const int64_t line_tiles = args->dim[11];
 
-    const zs_share share = zs_divide_line(args->part, args->parts, line_tiles);
+    const zs_share share = zs_divide_line(args->part, args->parts, line_tiles, row_blocks);
     const int64_t lo = share.lo, hi = share.hi;
     const int64_t part = args->part;
     for (int64_t strip = 0; strip < zs_ceil_div(hi - lo, strip_tiles); strip++) {
