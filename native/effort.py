@@ -16,7 +16,7 @@ from zeroskip.native.parallel import nodes, shares
 
 LONG = 2**24
 """Points of a walk from which a kernel runs so that it can be interrupted; some 0.02 s.  It then
-has a thread of its own, which costs 0.1 ms, and the caches of another core."""
+has a thread of its own, which has to be started, and the caches of another core."""
 
 
 PART = 2**16

@@ -138,10 +138,12 @@ MEMBERS = 28
 
 INSTRUCTIONS = 2000
 """Instructions of a program: it is run once for each vector of the line, from where the processor
-keeps what it has decoded (4,096 there on Golden Cove, 6,750 on Zen 4), or from 32 KiB of code."""
+keeps what it has decoded, or from the 32 KiB of its instruction cache.  From 2,000 to 6,000 were
+equally fast on one machine (Sapphire Rapids); no command of the repository finds it again."""
 
 PLACES = 256
-"""Most places of a block in machine code: 16 KiB of one vector each, a third of what is near."""
+"""Most places of a block in machine code: 16 KiB of one vector each, which a first-level cache of
+32 KiB has room for beside the values."""
 
 MOST = 8
 """Vectors of a tile of single rows: up to 8 accumulators hide the latency of a multiply-add (4

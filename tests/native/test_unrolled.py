@@ -288,3 +288,21 @@ def test_threads_share_the_programs_where_there_are_many_and_else_the_line(rows,
     a, b = (random_array(RNG, s, "float32", 1.0) for s in [(rows, 90), (90, 200)])
     with zs.config.using(threads=threads):
         assert np.array_equal(PRODUCT.bind(A=a, schedule=UNROLLED)(b), a @ b)
+
+
+@codes
+@pytest.mark.parametrize(("density", "most"), [(0.8, 8), (0.5, 8.2), (0.2, 9.5), (0.05, 14)])
+def test_an_entry_is_some_bytes_of_code(density, most):
+    a = Tensor.from_dense(random_array(RNG, (280, 512), "float32", density), "CSR")
+    seen: list[int] = []
+    coded = unrolled.machine_code
+
+    def measured(*arrays, **sizes):
+        made = coded(*arrays, **sizes)
+        seen.append(made[1][-1])
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(unrolled, "machine_code", measured)
+        PRODUCT.bind(A=a, schedule=UNROLLED)(np.ones((512, 64), np.float32))
+    assert 7 < seen[0] / a.stored < most
