@@ -11,7 +11,8 @@ from zeroskip.einsum_spec.form import Form
 from zeroskip.einsum_spec.walk import free
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Operand
-from zeroskip.native.nest import Unrolled, has_loop
+from zeroskip.native.nest import has_loop
+from zeroskip.native.nest_tiles import Unrolled
 from zeroskip.native.parallel import nodes, shares
 
 LONG = 2**24

@@ -45,12 +45,9 @@ from zeroskip.native.nest import (
     Once,
     Poll,
     Reduce,
-    Share,
-    Stage,
-    Tiles,
     Touch,
-    Unrolled,
 )
+from zeroskip.native.nest_tiles import Share, Stage, Tiles, Unrolled
 from zeroskip.native.values import Elem, Held, Number
 
 

@@ -10,7 +10,8 @@ from zeroskip.native.cexpr import C_TYPES, integer, mentions, value
 from zeroskip.native.cwriter import CWriter
 from zeroskip.native.domains import Range, Together
 from zeroskip.native.integers import ONE, Const, Expr, Op, add, mul, without
-from zeroskip.native.nest import Acc, Loop, Reduce, Tiles
+from zeroskip.native.nest import Acc, Loop, Reduce
+from zeroskip.native.nest_tiles import Tiles
 from zeroskip.native.scope import free_names
 from zeroskip.native.values import Elem, Prod
 

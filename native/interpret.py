@@ -7,14 +7,15 @@ runs lane by lane.  What threads share runs as one part, or part by part in any 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial, singledispatch
+from collections.abc import Iterator, Sequence
+from functools import singledispatch
 from typing import Any
 
 import numpy as np
 
 from zeroskip.native.domains import Merge, Range, Stored, Together
 from zeroskip.native.functions import FUNCTIONS
+from zeroskip.native.interpret_levels import WALKS, entries, together
 from zeroskip.native.load import KernelFailure
 from zeroskip.native.machine import Array, Machine
 from zeroskip.native.nest import (
@@ -32,18 +33,11 @@ from zeroskip.native.nest import (
     Once,
     Reduce,
     Row,
-    Share,
-    Stage,
-    Tiles,
     Touch,
-    Unrolled,
 )
+from zeroskip.native.nest_tiles import Share, Stage, Tiles, Unrolled
 from zeroskip.native.parallel import is_par, shares
-from zeroskip.native.values import (
-    Elem,
-    Held,
-    Number,
-)
+from zeroskip.native.values import Elem, Held, Number
 
 
 def interpret(
@@ -117,12 +111,12 @@ def _(node: Loop, m: Machine) -> None:
             _run(node.body, m)
         m.part, m.parts = outside
     elif isinstance(node.over, Together):
-        for coordinate, row, position in _together(node.over, m):
+        for coordinate, row, position in together(node.over, m):
             m.ints[node.var], m.ints[node.over.row] = coordinate, row
             m.ints[node.over.pos] = position
             _run(node.body, m)
     elif isinstance(node.over, Stored):
-        for coordinate, position in _entries(node.over, m):
+        for coordinate, position in entries(node.over, m):
             m.ints[node.var], m.ints[node.over.pos] = coordinate, position
             _run(node.body, m)
     else:
@@ -130,89 +124,12 @@ def _(node: Loop, m: Machine) -> None:
 
 
 def _merge(node: Loop, over: Merge, m: Machine) -> None:
-    right = dict(_entries(over.right, m))
-    for coordinate, position in _entries(over.left, m):
+    right = dict(entries(over.right, m))
+    for coordinate, position in entries(over.left, m):
         if coordinate in right:
             m.ints[node.var] = coordinate
             m.ints[over.left.pos], m.ints[over.right.pos] = position, right[coordinate]
             _run(node.body, m)
-
-
-def _together(over: Together, m: Machine) -> Iterator[tuple[int, int, int]]:
-    """(coordinate, row, position) of every entry of a block of rows."""
-    block, patterns = m.integer(over.block), 2**over.rows - 1
-    entry = int(m.arrays[over.first][block])
-    starts = m.arrays[over.columns][block * patterns : (block + 1) * patterns + 1]
-    for pattern in range(1, patterns + 1):
-        for coordinate in m.arrays[over.coordinates][starts[pattern - 1] : starts[pattern]]:
-            for row in range(over.rows):
-                if pattern >> row & 1:
-                    yield int(coordinate), row, entry
-                    entry += 1
-
-
-def _entries(over: Stored, m: Machine) -> Iterator[tuple[int, int]]:
-    """(coordinate, position) of each entry of the fiber, inside the window."""
-    parent = m.integer(over.parent)
-    arrays = [m.arrays[name] for name in over.level.arrays]
-    extent = m.integer(over.level.extent)
-    lo, hi = (0, extent) if over.window is None else (m.integer(e) for e in over.window)
-    walk = partial(_groups, over.level.group) if over.level.group else _ENTRIES[over.level.letter]
-    for coordinate, position in walk(arrays, parent, extent):
-        if lo <= coordinate < hi:
-            yield coordinate, position
-
-
-def _compressed(arrays: list[Array], parent: int, extent: int) -> Iterator[tuple[int, int]]:
-    pos, crd = arrays
-    for p in range(int(pos[parent]), int(pos[parent + 1])):
-        yield int(crd[p]), p
-
-
-def _bitmask(arrays: list[Array], parent: int, extent: int) -> Iterator[tuple[int, int]]:
-    words, rank = arrays
-    for c in range(extent):
-        p = _bit(words, rank, parent, extent, c)
-        if p >= 0:
-            yield c, p
-
-
-def _bit(words: Array, rank: Array, parent: int, extent: int, c: int) -> int:
-    w = parent * -(-extent // 64) + c // 64
-    word = int(words[w])
-    if not word >> c % 64 & 1:
-        return -1
-    return int(rank[w]) + (word & (1 << c % 64) - 1).bit_count()
-
-
-def _runs(arrays: list[Array], parent: int, extent: int) -> Iterator[tuple[int, int]]:
-    pos, run = arrays
-    c = -1
-    for p in range(int(pos[parent]), int(pos[parent + 1])):
-        c += int(run[p]) + 1
-        yield c, p
-
-
-def _groups(
-    group: tuple[int, ...], arrays: list[Array], parent: int, extent: int
-) -> Iterator[tuple[int, int]]:
-    most, size = group
-    each = extent // size * most + min(most, extent % size)
-    for q in range(each):
-        p = parent * each + q
-        yield q // most * size + int(arrays[0][p]), p
-
-
-def _singleton(arrays: list[Array], parent: int, extent: int) -> Iterator[tuple[int, int]]:
-    yield int(arrays[0][parent]), parent
-
-
-_ENTRIES: Mapping[str, Callable[[list[Array], int, int], Iterator[tuple[int, int]]]] = {
-    "C": _compressed,
-    "B": _bitmask,
-    "R": _runs,
-    "S": _singleton,
-}
 
 
 @execute.register
@@ -231,8 +148,8 @@ def _(node: Guard, m: Machine) -> None:
 def _(node: Locate, m: Machine) -> None:
     parent, wanted = m.integer(node.parent), m.integer(node.coordinate)
     arrays = [m.arrays[name] for name in node.level.arrays]
-    entries = _ENTRIES[node.level.letter](arrays, parent, m.integer(node.level.extent))
-    position = dict(entries).get(wanted)
+    found = WALKS[node.level.letter](arrays, parent, m.integer(node.level.extent))
+    position = dict(found).get(wanted)
     if position is not None:
         m.ints[node.pos] = position
         _run(node.body, m)
@@ -244,8 +161,8 @@ def _(node: Find, m: Machine) -> None:
     if all(map(m.true, node.conditions)):
         parent, wanted = m.integer(node.parent), m.integer(node.coordinate)
         arrays = [m.arrays[name] for name in node.level.arrays]
-        entries = _ENTRIES[node.level.letter](arrays, parent, m.integer(node.level.extent))
-        position = dict(entries).get(wanted)
+        found = WALKS[node.level.letter](arrays, parent, m.integer(node.level.extent))
+        position = dict(found).get(wanted)
     m.ints[node.pos] = -1 if position is None else position
     _run(node.body, m)
 

@@ -30,7 +30,8 @@ from zeroskip.native.dtypes import exact
 from zeroskip.native.geometry import SLACK
 from zeroskip.native.integers import ONE, ZERO, Name, Op, add, least, mul, sub, without
 from zeroskip.native.lower import Lowered, finish, one_product
-from zeroskip.native.nest import Acc, Fill, Loop, Reduce, Stage, StageAxis, Stmt, Tiles
+from zeroskip.native.nest import Acc, Fill, Loop, Reduce, Stmt
+from zeroskip.native.nest_tiles import Stage, StageAxis, Tiles
 from zeroskip.native.operand import LevelSignature, Signature
 from zeroskip.native.parallel import own_ranks, shared
 from zeroskip.native.passes import Pass

@@ -19,7 +19,8 @@ A loop, fill or copy that is ``par`` is shared by the parts of a call; see `para
 Coordinates, positions and addresses are those of `integers`; what is computed at a place, those of
 `values`.  Logical rank, storage rank and address are kept apart: a loop variable is a rank of the
 iteration space; a `Level` is a storage rank of one operand; an address is an integer expression.
-Every node means the same in `interpret` (Python) and `emit` (C).
+Every node means the same in `interpret` (Python) and `emit` (C).  Those of tiles are in
+`nest_tiles`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from zeroskip.native.domains import Level, Merge, Range, Stored, Together
-from zeroskip.native.integers import ZERO, Cond, Expr
+from zeroskip.native.integers import Cond, Expr
+from zeroskip.native.nest_tiles import Share, Stage, Tiles, Unrolled
 from zeroskip.native.values import Elem, Held, Value
 
 
@@ -129,119 +131,6 @@ class Once:
     """Fail with ZS_ECOLLISION where the mark at ``place`` is set already; set it."""
 
     place: Elem
-
-
-@dataclass(frozen=True, slots=True)
-class StageAxis:
-    """One axis of a staged copy: index i of the source goes to padded index i + lo, which lies
-    at phase (i + lo) % stride, row (i + lo) // stride.
-
-    source_stride, phase_stride and row_stride are in elements.
-    """
-
-    extent: Expr
-    lo: Expr
-    stride: int
-    source_stride: Expr
-    phase_stride: Expr
-    row_stride: Expr
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """Copy a dense tensor into a layout that was handed over full of zeros.
-
-    What the copy does not reach (halo, padding, the ends of rows) stays 0, call after call; but
-    where a part of the tensor is copied, one after another into one place, it does not count.
-    start, into : first element of the source and of the target; a start other than 0 is a part's.
-    par : threads share its outermost axes.
-    there : lanes that the source has, where the last axis is one vector; the others become 0.
-    """
-
-    target: str
-    source: str
-    axes: tuple[StageAxis, ...]
-    start: Expr = ZERO
-    into: Expr = ZERO
-    par: bool = False
-    there: Expr | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Tiles:
-    """A line of lanes in tiles as even as they come, each of whole vectors.
-
-    var : first lane of a tile; width : how many lanes it has, up to the next multiple of a vector.
-    line : lanes; tiles : how many tiles, none of them empty.
-    vectors : how many vectors a tile may have.
-    part : number of the part of the call that goes through them.
-    par : every part goes through all tiles, and shares a loop inside.
-    """
-
-    var: str
-    width: str
-    part: str
-    line: Expr
-    tiles: Expr
-    vectors: tuple[int, ...]
-    body: tuple[Stmt, ...]
-    note: str = ""
-    par: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """The body goes through tiles [lo, hi) of a line, which are those of one part of the call.
-
-    Where there are many programs for each part, or too few tiles, parts come to the same tiles and
-    share the programs inside.
-
-    lo, hi, part : names of what the body reads, and of the number of the part.
-    """
-
-    lo: str
-    hi: str
-    part: str
-    tiles: Expr
-    programs: Expr
-    body: tuple[Stmt, ...]
-    par: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Unrolled:
-    """One program of a bound operand against every vector of a line: for each row of the program
-    and each lane, the sum of its entries' values times what lies at their offsets.
-
-    program : its number among those of all blocks.  rows : how many there are from its first row
-        on; it has no more than ``groups`` times ``members``.
-    code, starts : the programs as machine code, empty where entries are to be walked.
-    first : where the entries of each group start; member, offset, packed : of each entry its row
-        in the group, the place of its lane 0 from ``source`` on, and its value.
-    source, at, step : what vector 0 lies in, from where on; and how far each lies from the next.
-    result, into, pitch : the rows, from where on, and how far each lies from the next.
-    line : lanes; the last vector may have fewer than the others.
-    resumed : whether sums go on from what the rows hold (not 0), or start from 0.
-    """
-
-    program: Expr
-    rows: Expr
-    groups: Expr
-    members: Expr
-    code: str
-    starts: str
-    first: str
-    member: str
-    offset: str
-    packed: str
-    source: str
-    at: Expr
-    step: Expr
-    result: str
-    into: Expr
-    pitch: Expr
-    line: Expr
-    resumed: Expr
 
 
 @dataclass(frozen=True, slots=True)

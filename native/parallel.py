@@ -27,12 +27,11 @@ from zeroskip.native.nest import (
     Loop,
     Once,
     Reduce,
-    Stage,
     Stmt,
-    Tiles,
     Touch,
     has_loop,
 )
+from zeroskip.native.nest_tiles import Stage, Tiles
 from zeroskip.native.scheme import Scheme
 from zeroskip.native.values import Elem, Held, Number
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from zeroskip.native.nest import Gathered, Loop, Poll, Stmt, Tiles, Unrolled
+from zeroskip.native.nest import Gathered, Loop, Poll, Stmt
+from zeroskip.native.nest_tiles import Tiles, Unrolled
 
 OUTER = 2
 """Loops, from outside in, that look once for each walk of a loop inside them; deeper ones only

@@ -6,19 +6,8 @@ from dataclasses import fields, is_dataclass
 
 from zeroskip.native.domains import Level, Stored, Together
 from zeroskip.native.integers import Name
-from zeroskip.native.nest import (
-    Acc,
-    Bind,
-    Fetch,
-    Fill,
-    Find,
-    Locate,
-    Loop,
-    Share,
-    Stage,
-    Tiles,
-    Unrolled,
-)
+from zeroskip.native.nest import Acc, Bind, Fetch, Fill, Find, Locate, Loop
+from zeroskip.native.nest_tiles import Share, Stage, Tiles, Unrolled
 from zeroskip.native.values import Elem
 
 

@@ -30,13 +30,10 @@ from zeroskip.native.nest import (
     Loop,
     Once,
     Reduce,
-    Share,
-    Stage,
     Stmt,
-    Tiles,
     Touch,
-    Unrolled,
 )
+from zeroskip.native.nest_tiles import Share, Stage, Tiles, Unrolled
 from zeroskip.native.scope import free_names
 from zeroskip.native.show_values import (
     names_of,

@@ -48,7 +48,8 @@ from zeroskip.native.integers import (
     sub,
 )
 from zeroskip.native.lower import Lowered, finish, one_product
-from zeroskip.native.nest import Acc, Bind, Guard, Loop, Reduce, Stage, StageAxis, Stmt, Tiles
+from zeroskip.native.nest import Acc, Bind, Guard, Loop, Reduce, Stmt
+from zeroskip.native.nest_tiles import Stage, StageAxis, Tiles
 from zeroskip.native.operand import Signature
 from zeroskip.native.scheme import Scheme
 from zeroskip.native.sums import Sums

@@ -34,7 +34,8 @@ from zeroskip.native.integers import (
     sub,
 )
 from zeroskip.native.lower import Lowered, finish
-from zeroskip.native.nest import Guard, Loop, Share, Stage, StageAxis, Stmt, Unrolled
+from zeroskip.native.nest import Guard, Loop, Stmt
+from zeroskip.native.nest_tiles import Share, Stage, StageAxis, Unrolled
 from zeroskip.native.operand import Signature
 from zeroskip.native.packing import entries_of, starts
 from zeroskip.native.routines import run

@@ -18,7 +18,8 @@ from zeroskip.native.integers import ONE, ZERO, Const
 from zeroskip.native.interpret import interpret
 from zeroskip.native.load import load
 from zeroskip.native.machine import Machine
-from zeroskip.native.nest import Buffer, Fill, Kernel, Loop, Reduce, Stage, StageAxis
+from zeroskip.native.nest import Buffer, Fill, Kernel, Loop, Reduce
+from zeroskip.native.nest_tiles import Stage, StageAxis
 from zeroskip.native.parallel import with_barriers
 from zeroskip.native.prepared import run
 from zeroskip.native.show import show
