@@ -208,7 +208,7 @@ def lower_unrolled(
     if plan.panels:
         held = scheme.buffer(("panel",), f"{plan.lane_access.tensor}_panel", dtype, written=True)
         own = mul(Name(part), number("panel_size"))
-        copied = _panel(held, source, scheme, past, x, own, Name(fresh("tile")), lanes)
+        copied = _panel(plan, held, source, scheme, past, x, own, Name(fresh("tile")), lanes)
         panel = (Loop(copied[0], Range(ZERO, tiles), (copied[1],)),)
         source, at, step = held, own, mul(span, lanes)
     direct = plan.direct and scheme.stored == dtype
@@ -265,6 +265,7 @@ def lower_unrolled(
 
 
 def _panel(
+    plan: TilePlan,
     panel: str,
     source: str,
     scheme: Scheme,
@@ -274,11 +275,15 @@ def _panel(
     tile: Name,
     lanes: Expr,
 ) -> tuple[str, Stage]:
-    """The lanes of a tile of a block, those of each place together, in the panel of the part."""
+    """The lanes of a tile of a block, those of each place together, in the panel of the part: by
+    whole vectors, but one by one where they become another type on the way."""
     number = scheme.number
     span, line = number("block_span"), number("line")
     lane = add(x, mul(tile, lanes))
     places = StageAxis(least(span, sub(number("places"), past)), ZERO, 1, line, ZERO, lanes)
-    vector = StageAxis(lanes, ZERO, 1, ONE, ZERO, ONE)
     start, into = add(mul(past, line), lane), add(own, mul(mul(tile, span), lanes))
-    return tile.name, Stage(panel, source, (places, vector), start, into, there=sub(line, lane))
+    there = sub(line, lane)
+    whole = not plan.in_place or scheme.signatures[plan.lane_access.tensor].dtype == scheme.dtype
+    vector = StageAxis(lanes if whole else least(lanes, there), ZERO, 1, ONE, ZERO, ONE)
+    axes = (places, vector)
+    return tile.name, Stage(panel, source, axes, start, into, there=there if whole else None)

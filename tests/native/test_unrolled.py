@@ -13,6 +13,7 @@ import zeroskip as zs
 from zeroskip.errors import KernelError
 from zeroskip.explanation.inspecting import choose
 from zeroskip.formats.tensor import Tensor
+from zeroskip.formats.values import HALVES
 from zeroskip.native import geometry, routines, unrolled
 from zeroskip.native.fixed import Schedule
 from zeroskip.native.interpret import FEWEST_SHARED
@@ -70,6 +71,27 @@ def test_convolutions(filters, channels, height, width, seed):
             for threads in (1, 2):
                 with zs.config.using(threads=threads):
                     assert np.array_equal(bound(**given_), want)
+
+
+@codes
+@pytest.mark.parametrize("left", ["float32", *HALVES])
+@pytest.mark.parametrize("half", HALVES)
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("schedule", [None, Schedule(unrolled=True, block=7)])
+def test_lanes_that_are_halves_become_float32(left, half, turned, schedule):
+    """Those that lie in place are read as what they are, the last of a row included."""
+    layer = zs.layer("C[i,j] = A[i,k]*B[j,k]") if turned else PRODUCT
+    a = random_array(RNG, (64, 40), left, 0.5)
+    b = random_array(RNG, (131, 40) if turned else (40, 131), half, 1.0)
+    (found,) = choose(layer.spec, {"A": a, "B": b}, ("A",))
+    assert found.taken.unrolled
+    bound = layer.bind(A=a, schedule=schedule)
+    want = a.astype(float) @ (b.T if turned else b).astype(float)
+    for threads in (1, 2):
+        with zs.config.using(threads=threads):
+            got = bound(B=b)
+            assert got.dtype == (half if left == half else "float32")
+            assert np.array_equal(got, want.astype(got.dtype))
 
 
 @codes
