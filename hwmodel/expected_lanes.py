@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from string import ascii_lowercase
 
@@ -21,12 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.einsum_spec.deparse import deparse
+from zeroskip.formats.density import Density
 from zeroskip.hwmodel.distributions import mean_of_most
 from zeroskip.hwmodel.evaluate import Operand, structure
 from zeroskip.hwmodel.expected_operand import Expected
 from zeroskip.hwmodel.halos import values_of
 from zeroskip.hwmodel.order_statistics import mean_of_maximum
-from zeroskip.hwmodel.regions import Regions, counts_of
+from zeroskip.hwmodel.regions import Grouped, Regions, counts_of, grouped
 
 Reals = NDArray[np.float64]
 
@@ -61,12 +63,16 @@ class Vectors:
         turned = self.kinds.transpose(order)
         shape = turned.shape[: len(own)]
         rows = np.sort(turned.reshape(prod(shape), -1), axis=1)
-        distinct, where = np.unique(rows, axis=0, return_inverse=True)
-        found = []
-        for row in distinct:
-            many = zip(*np.unique(row, return_counts=True), strict=True)
-            found.append(mean_of_most([(self.chances[k], int(n)) for k, n in many], self.width))
-        return np.asarray(np.array(found, np.float64)[where.reshape(-1)].reshape(shape))
+        known: dict[bytes, float] = {}
+        found = np.zeros(len(rows))
+        for number, row in enumerate(rows):
+            key = row.tobytes()
+            if key not in known:
+                many = zip(*np.unique(row, return_counts=True), strict=True)
+                chances = [(self.chances[k], int(n)) for k, n in many]
+                known[key] = mean_of_most(chances, self.width)
+            found[number] = known[key]
+        return found.reshape(shape)
 
 
 def vectors_of(
@@ -76,23 +82,39 @@ def vectors_of(
 
     names : of the axes of cells, ``c1`` and ``i``.  sizes : extents of its letters.
     """
+    given = line, tuple(sizes.items()), operand.shape
+    if isinstance(operand, Expected):
+        cells = _grouped(*given, operand.density.pattern)
+        return Vectors(tuple(names), counts_of(operand.density, cells), cells.which, width)
+    regions = _regions(*given)
+    held = np.bincount(regions.cell[operand.stored.reshape(-1)], minlength=prod(regions.shape))
+    counts, which = np.unique(held, return_inverse=True)
+    fixed = [np.concatenate([np.zeros(n), [1.0]]) for n in counts.tolist()]
+    return Vectors(tuple(names), fixed, which.reshape(regions.shape).astype(np.int64), width)
+
+
+Sizes = tuple[tuple[str, int], ...]
+
+
+@lru_cache(maxsize=64)
+def _grouped(line: str, sizes: Sizes, shape: tuple[int, ...], pattern: Density) -> Grouped:
+    """Cells of a line by groups of a tensor of this pattern: one for every density of it."""
+    return grouped(pattern, _regions(line, sizes, shape))
+
+
+def _regions(line: str, sizes: Sizes, shape: tuple[int, ...]) -> Regions:
+    """Which places of a tensor are in each cell of a line."""
     (form,) = structure(line).written.forms
     (access,) = form.terms[0].accesses
     letters = [deparse(subscript) for subscript in access.subscripts]
-    at = np.indices(operand.shape).reshape(len(letters), -1)
+    at = np.indices(shape).reshape(len(letters), -1)
     named = dict(zip(letters, at, strict=True))
-    extents = {name.upper(): n for name, n in sizes.items()}
+    extents = {name.upper(): n for name, n in sizes}
     cells = [values_of(s, named, extents) for s in form.target.subscripts]
-    shape = tuple(int(c.max(initial=-1)) + 1 for c in cells)
-    place = np.arange(prod(operand.shape))
-    cell = np.ravel_multi_index(cells, shape).astype(np.int64) if cells else 0 * place
-    if isinstance(operand, Expected):
-        chances, kinds = counts_of(operand.density, Regions(shape, cell, place))
-        return Vectors(tuple(names), chances, kinds, width)
-    held = np.bincount(cell[operand.stored.reshape(-1)], minlength=prod(shape))
-    counts, which = np.unique(held, return_inverse=True)
-    fixed = [np.concatenate([np.zeros(n), [1.0]]) for n in counts.tolist()]
-    return Vectors(tuple(names), fixed, which.reshape(shape).astype(np.int64), width)
+    counted = tuple(int(c.max(initial=-1)) + 1 for c in cells)
+    place = np.arange(prod(shape))
+    cell = np.ravel_multi_index(cells, counted).astype(np.int64) if cells else 0 * place
+    return Regions(counted, cell, place)
 
 
 def turns_of(vectors: Sequence[Vectors], places: Sequence[str]) -> Reals:

@@ -75,32 +75,50 @@ def log_missed_of(density: Density, regions: Regions) -> Reals:
     return found.reshape(regions.shape)
 
 
-def counts_of(density: Density, regions: Regions) -> tuple[list[Reals], Whole]:
-    """How many places of a cell hold something: chances of 0, 1, .. of each kind of cell, and the
-    kind of each cell."""
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """Cells by what the groups of a tensor have in them, whatever is drawn there.
+
+    signs : what a group may have in a cell.
+    kinds : of each kind of cell, which of these, and how many groups.
+    which : the kind of each cell.
+    """
+
+    signs: list[tuple[int, ...]]
+    kinds: list[list[tuple[int, int]]]
+    which: Whole
+
+
+def grouped(density: Density, regions: Regions) -> Grouped:
+    """Cells by groups; of a uniform or banded density the same whatever its share is."""
     cell, sign, signs = _signed(density, regions)
-    chances = _chances(density.model, signs)
     order = np.lexsort((sign, cell))
     ends = np.searchsorted(cell[order], np.arange(prod(regions.shape) + 1))
-    kinds: dict[bytes, int] = {}
-    found: list[Reals] = []
+    known: dict[bytes, int] = {}
+    found: list[list[tuple[int, int]]] = []
     which = np.zeros(prod(regions.shape), np.int64)
     for number in range(len(which)):
         held = sign[order[ends[number] : ends[number + 1]]]
         key = held.tobytes()
-        if key not in kinds:
-            kinds[key] = len(found)
+        if key not in known:
+            known[key] = len(found)
             some, times = np.unique(held, return_counts=True)
-            each = [(chances[k], int(n)) for k, n in zip(some, times, strict=True)]
-            found.append(convolved(each))
-        which[number] = kinds[key]
-    return found, which.reshape(regions.shape)
+            found.append(list(zip(some.tolist(), times.tolist(), strict=True)))
+        which[number] = known[key]
+    return Grouped(signs, found, which.reshape(regions.shape))
+
+
+def counts_of(density: Density, cells: Grouped) -> list[Reals]:
+    """How many places of a cell hold something: chances of 0, 1, .. of each kind of cell."""
+    chances = _chances(density.model, cells.signs)
+    return [convolved([(chances[sign], times) for sign, times in kind]) for kind in cells.kinds]
 
 
 def _logs(model: Model, signs: Sequence[tuple[int, ...]]) -> Reals:
     """The logarithm of the chance that a group leaves all of its places in a cell empty."""
     if isinstance(model, Blocks):
-        return np.array([log_missed(model.live, held, times) for held, times in signs])
+        counts = model.counts.reshape(-1)
+        return np.array([log_missed(model.live, int(counts[k]), times) for k, times in signs])
     with np.errstate(divide="ignore"):
         return np.log([chances[0] for chances in _chances(model, signs)])
 
@@ -108,7 +126,8 @@ def _logs(model: Model, signs: Sequence[tuple[int, ...]]) -> Reals:
 def _chances(model: Model, signs: Sequence[tuple[int, ...]]) -> list[Reals]:
     """How many places of a group in a cell hold something."""
     if isinstance(model, Blocks):
-        return [hypergeometric(model.live, held, times) for held, times in signs]
+        counts = model.counts.reshape(-1)
+        return [hypergeometric(model.live, int(counts[k]), times) for k, times in signs]
     if isinstance(model, Tiles):
         kinds, number = np.unique(model.counts, return_counts=True)
         size, weights = prod(model.tile), number / number.sum()
@@ -147,10 +166,11 @@ def _signed(density: Density, regions: Regions) -> tuple[Whole, Whole, list[tupl
         number = np.ravel_multi_index(parts, grid).astype(np.int64)
     alone = isinstance(model, Blocks) and model.counts.size == 1
     pairs, times = _alone(cell) if alone else _paired(cell, number)
-    held = np.zeros(len(times), np.int64)
-    if isinstance(model, Blocks):
-        held = model.counts.reshape(-1)[pairs[1]]
-    return pairs[0], signs.of_rows(np.stack([held, times], axis=1)), list(signs.known)
+    alike = np.zeros(len(times), np.int64)
+    if isinstance(model, Blocks):  # the first block that has as many
+        _, first, kind = np.unique(model.counts, return_index=True, return_inverse=True)
+        alike = first[kind.reshape(-1)][pairs[1]]
+    return pairs[0], signs.of_rows(np.stack([alike, times], axis=1)), list(signs.known)
 
 
 def _of_nested(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import zeroskip as zs
-from zeroskip.hwmodel.regions import Regions, counts_of, log_missed_of
+from zeroskip.hwmodel.regions import Regions, counts_of, grouped, log_missed_of
 
 UNEVEN = np.random.default_rng(2).random((12, 8)) < np.linspace(0.1, 0.9, 12)[:, None]
 DENSITIES = [
@@ -43,7 +43,8 @@ def regions(size: int, seed: int) -> tuple[Regions, np.ndarray]:
 def test_drawn_tensors_have_these_counts(density: zs.Density) -> None:
     rng = np.random.default_rng(7)
     cells, held = regions(density.size, 1)
-    chances, which = counts_of(density, cells)
+    kinds = grouped(density.pattern, cells)
+    chances, which = counts_of(density, kinds), kinds.which
     missed = np.exp(log_missed_of(density, cells))
     assert which.shape == missed.shape == (2, 5)
     whole = held.astype(np.int64)
@@ -68,8 +69,8 @@ def test_every_placement_of_groups_of_groups() -> None:
             for way in product(halves, repeat=2)
         ]
         cells = Regions((), np.zeros(3, np.int64), np.array(places))
-        chances, which = counts_of(density, cells)
-        found = chances[int(which)]
+        kinds = grouped(density, cells)
+        found = counts_of(density, kinds)[int(kinds.which)]
         assert np.allclose(found, np.bincount(counts, minlength=len(found)) / 16)
 
 
