@@ -74,7 +74,7 @@ def charge(
     Parameters
     ----------
     spec : Spec
-        One line: products of up to three tensors, summed.
+        One line: products of tensors, summed.
     arch : Arch, or whatever `zeroskip.hwmodel.arch` takes
     operands : name -> ndarray, Tensor, or whatever `zeroskip.tensor` takes; a `Density`
         The result may be given too, by its name.  It is computed if it is not, and only if

@@ -62,8 +62,8 @@ class Estimate:
 
     @property
     def tags(self) -> dict[str, str]:
-        """Figure -> ``exact in expectation``, ``approximate`` or ``bound``; the worst of its
-        counts.  By a result of another line, which is an estimate, none is more than
+        """Figure -> ``exact in expectation``, ``approximate`` or ``bound``; the least
+        sure of its counts.  By a result of another line, which is an estimate, none is more than
         ``approximate``; nor by tiles of equally many entries of a leader that is drawn."""
         if self.derived or self.spread_evenly:
             return dict.fromkeys(FIGURES, "approximate")
@@ -106,10 +106,7 @@ class Estimate:
 
     def _worst(self, names: set[str], *more: str) -> str:
         found = {self.geometry.tags.get(name, "exact in expectation") for name in names} | {*more}
-        for tag in ("bound", "approximate"):
-            if tag in found:
-                return tag
-        return "exact in expectation"
+        return max(found - {""}, key=SURE.index, default="exact in expectation")
 
     @property
     def assumptions(self) -> tuple[str, ...]:

@@ -270,6 +270,11 @@ class Compiler:
             turned = source.terms[()].transpose((*kept, *gone))
             behind = tuple(range(len(kept), count))
             return Closed({(): turned.max(axis=behind, initial=0)}), "exact in expectation"
+        shape = next(iter(source.terms.values())).shape
+        if all(shape[k] == 1 for k in gone):  # the largest of one count is that count
+            order, whole = (*kept, *gone), [shape[k] for k in kept]
+            one = {names: x.transpose(order).reshape(whole) for names, x in source.terms.items()}
+            return Closed(one), self.tags[name]
         called = called_for(self, name, kept)
         if called is not None:
             return called

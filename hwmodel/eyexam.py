@@ -28,7 +28,8 @@ def bounds_of(charge: Charge) -> tuple[float, ...]:
        multipliers, times what lies inside the sync
     3  as many of these as there are multipliers
     4  those of PEs that the loops across reach in the array's shape
-    5  storage: as 4, since a tile that does not fit is named and not cut (`Charge.overflow`)
+    5  storage: as 4; of a tile that does not fit nothing is cut: it is named (`Charge.overflow`),
+       or what is too much streams (`Charge.spills`), which takes bandwidth, of 6
     6  operations over the cycles of the slowest level, at its mean bandwidth
     7  as charged: with steps that PEs wait at, units, transposes
 
@@ -102,4 +103,5 @@ def eyexam(charge: Charge) -> Table:
     ]
     notes = [f"mapping: {charge.mapped}", f"bound by {charge.bound_by}"]
     notes += [f"storage: {text}: less is reached" for text in charge.overflow]
+    notes += [f"storage: {text}" for text in charge.spills]
     return Table(f"{charge.text} on {charge.arch.name}: bounds", columns, rows, notes)

@@ -86,10 +86,20 @@ def numbers_of(
         flat = np.ravel_multi_index([coordinates[axis] for axis in axes], shape)
         entries = np.bincount(flat, minlength=prod(shape)).reshape(shape)
     else:
-        turned = held.transpose([*axes, *beside])
-        entries = np.sum(turned, axis=tuple(range(len(axes), held.ndim)), dtype=np.int64)
+        entries = _entries(held, axes, beside)
     before, total = _before(entries, items)
     return np.minimum(before, np.maximum(total - 1, 0))
+
+
+def _entries(
+    held: NDArray[np.bool_], axes: Sequence[int], beside: Sequence[int]
+) -> NDArray[np.int64]:
+    """How many entries each place of ``axes`` has along the axes ``beside``; refuses chances, of
+    which a whole number would leave nothing."""
+    if held.dtype != np.bool_:
+        raise TypeError(f"entries: expected a mask of what is stored, bool, found {held.dtype}")
+    turned = held.transpose([*axes, *beside])
+    return np.asarray(turned.sum(axis=tuple(range(len(axes), held.ndim)), dtype=np.int64))
 
 
 def _before(
@@ -149,8 +159,7 @@ def _even(
         )
     held = operand.mask(mask)
     assert isinstance(held, np.ndarray)
-    places = held.transpose([*axes, *beside]).sum(axis=tuple(range(len(axes), held.ndim)))
-    earlier, total = _before(places.astype(np.int64), items)
+    earlier, total = _before(_entries(held, axes, beside), items)
     before = np.floor(earlier * operand.share + 1e-9).astype(np.int64)
     last = np.maximum(np.rint(operand.share * total).astype(np.int64) - 1, 0)
     return np.asarray(np.minimum(before, last))

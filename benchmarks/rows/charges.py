@@ -40,7 +40,7 @@ def drawn(share: float) -> dict[str, zs.Density]:
 
 
 def expecting() -> list[str]:
-    """Presets that take a density; the others refuse it by name."""
+    """Presets that take a convolution; those of products of matrices refuse it."""
     layer, found = zs.layer(CONV, pad=1), []
     for name in presets():
         try:
@@ -205,8 +205,9 @@ ROWS = (
         expected,
         notes=(
             "One thread. A convolution of 64 channels of 28² and 64 filters of 3², padded, at "
-            "densities that were not met before; presets that are not here refuse densities by "
-            "name. Cycles of a sweep are read from a table that is made before the clock.",
+            "densities that were not met before; presets that are not here are of products of "
+            "matrices, and refuse a convolution. Cycles of a sweep are read from a table that is "
+            "made before the clock.",
         ),
     ),
     Figures(

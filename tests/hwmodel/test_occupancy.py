@@ -13,6 +13,7 @@ from zeroskip.errors import ArchError, ZeroskipError
 from zeroskip.formats.density import Density
 from zeroskip.formats.tensor import Tensor
 from zeroskip.hwmodel import Charge, Mapping, arch, charge, evaluate
+from zeroskip.hwmodel.occupancy import numbers_of
 from zeroskip.native import engine
 
 PRODUCT = "Z[m,n] = A[m,k]*B[k,n]"
@@ -194,6 +195,26 @@ def test_what_is_refused(split: dict[str, Any], changes: dict[str, Any], message
     with pytest.raises(ZeroskipError) as raised:
         charged(split, **changes)
     assert str(raised.value) == message
+
+
+UNEVEN = {
+    "banded": Density((4, 4), 0.3, structure="banded", width=1),
+    "profile": Density.profile(A, axes=0),
+    "empirical": Density.empirical(A, tile=(2, 2)),
+    "groups": Density((4, 4), structure="1:2 1:2"),
+}
+
+
+@pytest.mark.parametrize("structure", UNEVEN)
+@pytest.mark.parametrize("split", [{"m*k": "occupancy(A, 2)"}, PARTS[0]], ids=str)
+def test_leaders_that_are_drawn_unevenly_are_refused(split: dict[str, Any], structure: str) -> None:
+    with pytest.raises(ZeroskipError, match="of a leader that is drawn, only a uniform one has"):
+        charged(split, A=UNEVEN[structure])
+
+
+def test_chances_are_no_entries() -> None:
+    with pytest.raises(TypeError, match="expected a mask of what is stored, bool, found float64"):
+        numbers_of(np.full((2, 2), 0.5), [0], [1])
 
 
 def test_more_tiles_than_pes_are_refused_with_a_way_out() -> None:

@@ -22,7 +22,7 @@ from spill_judge import dealt, staying
 from zeroskip.einsum_spec import make_spec
 from zeroskip.errors import ArchError, ZeroskipError
 from zeroskip.formats.density import Density
-from zeroskip.hwmodel import Charge, Mapping, arch, charge
+from zeroskip.hwmodel import Charge, Mapping, arch, charge, eyexam
 from zeroskip.hwmodel.charging import known_operands
 from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.spilling import shares
@@ -70,6 +70,7 @@ def test_it_is_told() -> None:
         "each use",
     )
     assert f"spill: {c.spills[0]}" in str(c)
+    assert f"storage: {c.spills[0]}" in str(eyexam(c))
     assert "fetchedA_from_DRAM += N*heldA_from_DRAM[m1,m0,k]" in c.accounting.splitlines()
 
 
