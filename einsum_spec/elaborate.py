@@ -20,7 +20,8 @@ from zeroskip.einsum_spec.names import cancelled
 from zeroskip.einsum_spec.ordering import canonical_order
 from zeroskip.einsum_spec.subscripts import fold
 from zeroskip.einsum_spec.targets import check_target
-from zeroskip.einsum_spec.tokens import MAX_FACTORS, MAX_INTEGER, MAX_TERMS
+from zeroskip.einsum_spec.term_algebra import TermAlgebra
+from zeroskip.einsum_spec.tokens import MAX_TERMS
 from zeroskip.einsum_spec.tree import (
     Access,
     Add,
@@ -38,7 +39,6 @@ from zeroskip.einsum_spec.tree import (
     Statement,
 )
 from zeroskip.einsum_spec.walk import accesses, free, map_subscripts, variables
-from zeroskip.errors import EinsumError
 
 Consts = Mapping[str, int | float]
 
@@ -79,11 +79,12 @@ def _accesses(node: Expr) -> bool:
     return next(accesses(node), None) is not None
 
 
-class _Elaboration:
+class _Elaboration(TermAlgebra):
     """One statement on its way to a form."""
 
     def __init__(self, statement: Statement, consts: Consts, text: str | None) -> None:
-        self.consts, self.text = consts, text
+        super().__init__(text)
+        self.consts = consts
         self.target = self.folded(statement.target)
         self.reduction = statement.reduction
         self.value: Expr = map_subscripts(statement.value, self.part)
@@ -103,9 +104,6 @@ class _Elaboration:
             if name not in left:
                 raise cancelled(name, made, self.text)
         return made
-
-    def error(self, message: str, at: Expr | Access, hint: str | None = None) -> EinsumError:
-        return EinsumError(message, text=self.text, spans=[at.span] if at.span else [], hint=hint)
 
     # ---- the whole right side -----------------------------------------------------------
 
@@ -251,60 +249,6 @@ class _Elaboration:
                 " of their own.",
             )
 
-    def capped(self, terms: list[Term], at: Expr) -> list[Term]:
-        if len(terms) > MAX_TERMS:
-            raise self.error(
-                f"more than {MAX_TERMS} additive terms once products are multiplied out",
-                at,
-                "Compute the sums in lines of their own.",
-            )
-        return terms
-
-    def times(self, a: Term, b: Term, at: Expr) -> Term:
-        inside = {*a.ranks} & {*b.held, *b.ranks} | {*b.ranks} & {*a.held, *a.ranks}
-        if inside:  # multiplied out, one sum would cover what stands in the other factor
-            a, b = self.unsummed(a), self.unsummed(b)
-        if sum(len(t.accesses) + len(t.scalars) + len(t.factors) for t in (a, b)) > MAX_FACTORS:
-            raise self.error(
-                f"a product of more than {MAX_FACTORS} factors",
-                at,
-                "Compute part of it in a line of its own.",
-            )
-        number = self.checked(a.number * b.number, at)
-        return Term(
-            number,
-            a.scalars + b.scalars,
-            a.accesses + b.accesses,
-            a.ranks + b.ranks,
-            a.factors + b.factors,
-        )
-
-    def unsummed(self, term: Term) -> Term:
-        """The term with its sum as a factor, where multiplying out would be wrong."""
-        if not term.ranks:
-            return term
-        over = set(term.ranks)
-        reads = [a for a in term.accesses if not over.isdisjoint(free(a))]
-        factors = [f for f in term.factors if not over.isdisjoint(free(f))]
-        inner = Term(1, (), tuple(reads), term.ranks, tuple(factors))
-        return Term(
-            term.number,
-            term.scalars,
-            tuple(a for a in term.accesses if a not in reads),
-            (),
-            (*(f for f in term.factors if f not in factors), summed(inner)),
-        )
-
-    def summed(self, term: Term, ranks: tuple[str, ...], at: Expr) -> Term:
-        twice = [name for name in ranks if name in term.ranks]
-        if twice:
-            raise self.error(
-                f"rank {twice[0]} is summed by two sums, one inside the other",
-                at,
-                f"Give the inner rank a name of its own: sum[{twice[0]}1](...).",
-            )
-        return replace(term, ranks=(*term.ranks, *ranks))
-
     # ---- pointwise expressions ----------------------------------------------------------
 
     def pointwise(self, node: Expr) -> Expr:
@@ -381,22 +325,6 @@ class _Elaboration:
                 return None
             total += term.number
         return total
-
-    def quotient(self, top: int | float, bottom: int | float, at: Expr) -> int | float:
-        if bottom == 0:
-            raise self.error("division by zero", at)
-        if isinstance(top, int) and isinstance(bottom, int) and top % bottom == 0:
-            return top // bottom
-        return self.checked(top / bottom, at)
-
-    def checked(self, value: int | float, at: Expr) -> int | float:
-        if (isinstance(value, int) and abs(value) > MAX_INTEGER) or abs(value) == float("inf"):
-            raise self.error(
-                "a number out of range",
-                at,
-                "Whole numbers reach to 2**62, others to the largest float64.",
-            )
-        return value
 
 
 def _factor(node: Expr) -> Term:
