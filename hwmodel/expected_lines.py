@@ -150,13 +150,13 @@ class Compiler:
     def counted(self, text: str, form: Form, term: Term) -> Closed | Total | Summed | Scaled:
         name = form.target.tensor
         results = [scalar for scalar in term.scalars if scalar in self.lines]
-        if results:
+        if not all(isinstance(self.lines[scalar], Closed) for scalar in results):
             return self.scaled(text, form, term, results)
         reads = tuple(dict.fromkeys(access.tensor for access in term.accesses))
         held = [self.lines.get(read) for read in reads]
         if any(isinstance(one, Largest | Apart | Either | Total | Summed | Scaled) for one in held):
             varying = [one for one in held if not _is_static(one)]
-            if len(varying) > 1:
+            if len(varying) > 1 or results:
                 raise refused(text, "a product of what follows a maximum")
             worst = [self.tags[read] for read in reads if read in self.tags]
             self.tags[name] = "bound" if "bound" in worst else "approximate"
@@ -227,11 +227,11 @@ class Compiler:
                 before = self.lines[tensor]
                 assert isinstance(before, Closed)
                 parts = list(before.terms.items())
-            found = [
-                (tuple(sorted((*names, *more))), {**arrays, tensor: array})
-                for names, arrays in found
-                for more, array in parts
-            ]
+            found = _beside(found, tensor, parts)
+        for scalar in (scalar for scalar in term.scalars if scalar in self.lines):
+            result = self.lines[scalar]
+            assert isinstance(result, Closed)
+            found = _beside(found, scalar, list(result.terms.items()))
         for names, _ in found:
             of = [self.events[n].tensor if n in self.events else n for n in names]
             for event in (name for name in names if name in self.events):
@@ -296,7 +296,13 @@ class Compiler:
         drawn = {masks[a.tensor].tensor for a in term.accesses if a.tensor in masks} - set(
             self.fixed
         )
-        if len(form.terms) > 1 or not len(held) == len(drawn) == 2 or held[0] & held[1] - stays:
+        scaled = any(scalar in self.lines for scalar in term.scalars)
+        if (
+            scaled
+            or len(form.terms) > 1
+            or not len(held) == len(drawn) == 2
+            or held[0] & held[1] - stays
+        ):
             return None
         if not all(any(set(variables(s)) <= ranks for ranks in held) for s in left):
             return None
@@ -336,3 +342,17 @@ class Compiler:
 def _is_static(line: Line | None) -> bool:
     """Whether no density matters."""
     return line is None or (isinstance(line, Closed) and set(line.terms) <= {()})
+
+
+_Products = list[tuple[Monomial, dict[str, NDArray[Any]]]]
+
+
+def _beside(
+    products: _Products, name: str, parts: Sequence[tuple[Monomial, NDArray[Any]]]
+) -> _Products:
+    """Each product with each part of one more array."""
+    return [
+        (tuple(sorted((*names, *more))), {**arrays, name: array})
+        for names, arrays in products
+        for more, array in parts
+    ]

@@ -29,7 +29,9 @@ def spread_of(known: Compiler, name: str, gone: Sequence[int]) -> Spread | None:
     text, form = known.texts[name]
     source, term = known.lines[name], form.terms[0]
     assert isinstance(source, Closed)
-    if len(source.terms) != 1 or known.events.keys() & set(*source.terms):
+    if len(source.terms) != 1 or any(scalar in known.lines for scalar in term.scalars):
+        return None
+    if known.events.keys() & set(*source.terms):
         return None
     ((monomial, sums),) = source.terms.items()
     times = known.times(term)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 import zeroskip as zs
+from zeroskip.einsum_spec.functions import POINTWISE
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.errors import EinsumError
-from zeroskip.hwmodel.absorbing import absorbed, accesses_of
+from zeroskip.hwmodel.absorbing import FULL, absorbed, accesses_of
 
 LINES = {
     "Z[m] = A[m]*B[m]": "AB",
@@ -65,6 +66,13 @@ def test_a_function_of_each_point_that_makes_something_of_zero_is_not_skipped():
     assert "+= of exp: a zero counts, so nothing is gated or skipped" in kept.assumptions
     left = zs.charge("Z[m] = sum[k](relu(A[m,k]))", "scnn", A=A)
     assert (left.ops["skipped"], left.ops["ineffectual"]) == (30, 0)
+
+
+@pytest.mark.parametrize("name", sorted(POINTWISE))
+def test_functions_that_make_something_of_zero_are_named(name):
+    with np.errstate(divide="ignore"):
+        of_zero = zs.layer(f"Z[m] = {name}(A[m])")(A=np.zeros(1), backend="numpy")
+    assert bool(np.asarray(of_zero)[0] != 0) == (name in FULL)
 
 
 def test_attention_and_normalisation_are_charged():

@@ -49,6 +49,8 @@ def everywhere(text: str, held: dict[str, zs.Density]) -> dict[str, np.ndarray]:
 
 
 LINEAR = [
+    "a += nzA[m,k]\nb += nzB[k,n]\nc = a*b",
+    "some |= nzA[m,k]\nheld[k] += nzB[k,n]\nevery[n//2] += M*some\npart += 2*some*held[k]",
     "busy[k,m//2] += nzA[m,k]*nzB[k,n]",
     "busy[2*k//K] += nzA[m,k]*nzB[k,n]\nevery += 3*busy[i]",
     "held[m] += N*nzA[m,k]",
@@ -103,7 +105,14 @@ def test_one_place_twice_is_one_event_and_two_places_are_independent() -> None:
         ("low min= nzA[m,k]", "a reduction min="),
         ("most max= nzA[m,k]*nzB[k,n]", "the maximum of a product"),
         ("some[m] |= nzA[m,k]*nzB[k,n]", "a tile of several tensors"),
-        ("a += nzA[m,k]\nb += nzB[k,n]\nc = a*b", "a product of results without axes"),
+        (
+            "a[k] += nzA[m,k]\nmost max= a[k]\nb += nzB[k,n]\nc = most*b",
+            "a product of results without axes",
+        ),
+        (
+            "a[m,k] += nzA[m,k]\nmost[k] max= a[m,k]\nb += nzB[k,n]\nc[k] = most[k]*b",
+            "a product of what follows a maximum",
+        ),
         ("some[m] |= nzA[m,k]\nboth += some[m]*nzA[m,k]", "a tile of A beside another part of it"),
     ],
 )
