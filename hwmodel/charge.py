@@ -188,6 +188,9 @@ class Charge(Totals):
     def formula(self, figure: str, *, extents: bool = False) -> Any:
         """A figure as a SymPy expression in the densities, ``d_I`` of operand I.
 
+        The figure of this charge is that at ``d.nnz / d.size`` of each `Density` d, which has whole
+        entries: 18 of 35 places at a density of 0.5.
+
         figure : ``"energy_pj"``, or a class of `ops` such as ``"effectual"``.
         extents : whether ranks stand there by their extents, ``C``, too.  Counts that are no
             product of extents stand by the name of their line in `accounting`, and taps of padded

@@ -286,7 +286,14 @@ def _larger(one: Any, other: Any) -> Any:
 
 
 def flows_of(accounting: Accounting, counts: Counts) -> list[_Flow]:
+    """Innermost level first.  Of a result without any point nothing is added: it has no parts,
+    and each of its places leaves every level once."""
     found = []
+    if not any(plan.term.points for plan in accounting.terms):
+        for drain in accounting.drains:
+            once = total(counts, accounting.drains[-1].distinct)
+            found.append(_Flow(drain, once, once, once))
+        return found
     for drain in accounting.drains:
         distinct = total(counts, drain.distinct) * drain.outer_copies
         resident = _larger(total(counts, drain.resident) * drain.copies, distinct)

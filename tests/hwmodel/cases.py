@@ -121,7 +121,11 @@ def subscripts_of(access: str) -> tuple[str, list[str]]:
 
 
 @st.composite
-def cases(draw: st.DrawFn, names: tuple[str, ...] = tuple(NETS)) -> Case:
+def cases(
+    draw: st.DrawFn, names: tuple[str, ...] = tuple(NETS), empty: tuple[str, ...] = ()
+) -> Case:
+    """empty : ranks of which one has no places, if any are named; else one layer in ten has some
+    such rank."""
     name = draw(st.sampled_from(names))
     text = NETS[name].format(u=draw(st.integers(1, 3)), d=draw(st.integers(1, 2)))
     left, right = re.split(r" \+?= ", text)
@@ -130,8 +134,8 @@ def cases(draw: st.DrawFn, names: tuple[str, ...] = tuple(NETS)) -> Case:
     terms = [[subscripts_of(access) for access in dict.fromkeys(term)] for term in read]
     ranks = list(dict.fromkeys(re.findall(r"[a-z]\b", " ".join([left, *chain(*read)]))))
     sizes = {rank: draw(st.integers(1, 3 if rank in "nrsl" else 8)) for rank in ranks}
-    if draw(st.integers(0, 9)) == 9:
-        sizes[draw(st.sampled_from(ranks))] = 0
+    if empty or draw(st.integers(0, 9)) == 9:
+        sizes[draw(st.sampled_from(empty or ranks))] = 0
     while prod(sizes.values()) > MAX_POINTS:
         rank = max(sizes, key=lambda r: sizes[r])
         sizes[rank] -= 1

@@ -100,7 +100,7 @@ def _walked(nest: Nest, design: Design, machine: Machine) -> tuple[Log, int]:
         visits += [(epoch, at, term) for epoch, at in epochs]
         start += len(order)
     if not start:  # nothing to do: all of the result leaves after one epoch all the same
-        visits = [(0, at, term) for term in nest.work() for at in nest.sums(term)]
+        visits = [(0, at, nest.work()[0]) for at in nest.initial()]
         start = 1
     for term in nest.additions():
         if nest.points(term):  # else nobody needs its operand

@@ -200,6 +200,15 @@ class Nest:
         first = dict.fromkeys(self.ranks(term), 0)
         return [first | dict(zip(ranks, values, strict=True)) for values in every]
 
+    def initial(self) -> list[Point]:
+        """The same without the sums that another point has made before: nothing is added to one,
+        and so it leaves once."""
+        made: dict[Place, Point] = {}
+        codes = [compile(text, "", "eval") for text in self.target]
+        for at in self.sums(self.work()[0]):
+            made.setdefault(tuple(eval(code, {}, at) for code in codes), at)
+        return list(made.values())
+
     def pe(self, at: Point, dims: set[str] | None = None) -> Here:
         """Where a point is in the array: by loop across it, or by those within ``dims``."""
         return tuple(

@@ -250,15 +250,18 @@ def _drains(
     outside: dict[Any, set[Place]] = defaultdict(set)
     room: dict[Any, set[Place]] = defaultdict(set)
     idle = not any(nest.points(term) for term in work)
+    initial = nest.initial() if idle else []
     for number, term in enumerate(work):
         for at in nest.sums(term) if idle else nest.points(term):
             place = tuple(eval(code, {}, at) for code in codes)
             here = nest.pe(at, set(nest.instances[level]))
             when = (number, nest.when(loops[number], at)) if any(loops) else ()
+            room[when, here].add(place)
+            if idle and (number or at not in initial):
+                continue
             drained[when, here].add(place)
             resident[here].add(place)
             outside[nest.pe(at, set(nest.instances[outer[0]]))].add(place)
-            room[when, here].add(place)
     found[f"{level}.drained"] = sum(map(len, drained.values()))
     found[f"{level}.resident"] = sum(map(len, resident.values()))
     found[f"{level}.outside"] = sum(map(len, outside.values()))

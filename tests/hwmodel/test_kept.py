@@ -283,10 +283,8 @@ def test_means_are_those_of_many_drawn_cascades(text: str) -> None:
     ):
         assert figure(mean) == pytest.approx(np.mean([figure(c) for c in drawn]), rel=0.1)
     assert mean.tags["traffic"] == "approximate"
-    formula = mean.formula("energy_pj")  # of entries that are not rounded to whole ones
-    assert float(formula.subs({f"d_{n}": 0.5 for n in shapes})) == pytest.approx(
-        mean.energy_pj, rel=0.002
-    )
+    shares = {f"d_{n}": d.nnz / d.size for n, d in densities.items()}
+    assert mean.function("energy_pj")(**shares) == pytest.approx(mean.energy_pj, rel=1e-12)
 
 
 def test_keep_is_a_dict() -> None:

@@ -107,6 +107,32 @@ def test_tiles_by_numbers_of_places(name: str, data: st.DataObject) -> None:
     made.check(made.charge())
 
 
+EMPTY = {
+    "transposed": ("c",),
+    "conv 1-D": ("c", "s"),
+    "fully connected": ("c", "w"),
+    "chain": ("k", "l"),
+    "two products": ("k", "l"),
+    "sum pooling": ("r",),
+}
+"""Layers, and of each the ranks that are summed over."""
+
+
+@pytest.mark.parametrize("name", list(EMPTY))
+@settings(max_examples=12)
+@given(data=st.data())
+def test_empty_sums_leave_once(name: str, data: st.DataObject) -> None:
+    """Whatever the mapping: it has no parts that could leave one by one."""
+    case = data.draw(cases((name,), EMPTY[name]))
+    made = drawn(data, case, data.draw(mappings(case)), tiles=True)
+    charged = made.charge()
+    made.check(charged)
+    if not any(plan.term.points for plan in charged.cascade.terms):
+        levels = [level for level, _ in made.mapped.stays["O"]]
+        assert charged.at(levels[0], "O").reads == 0
+        assert charged.at(levels[-1], "O").writes == 0
+
+
 def test_the_default_is_what_the_design_says() -> None:
     rng = np.random.default_rng(3)
     arrays = {"I": rng.random((2, 3, 6, 7)), "F": rng.random((4, 3, 3, 3))}
