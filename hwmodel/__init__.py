@@ -11,7 +11,8 @@ runs the layer.
 from zeroskip.hwmodel.accuracy import Accuracy
 from zeroskip.hwmodel.arch import Arch, arch, presets
 from zeroskip.hwmodel.array_sizes import strong_scaling, weak_scaling
-from zeroskip.hwmodel.cascade import CascadeCharge, charge_cascade
+from zeroskip.hwmodel.cascade import CascadeCharge
+from zeroskip.hwmodel.cascade_charging import charge_cascade
 from zeroskip.hwmodel.charge import Charge
 from zeroskip.hwmodel.charging import charge
 from zeroskip.hwmodel.conversion import Conversion, transpose

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.levels import Level
-from zeroskip.hwmodel.traffic import Moves, Traffic, by_level
+from zeroskip.hwmodel.moves import Moves, Traffic, by_level
 
 
 def bandwidth_cycles_of(arch: Arch, traffic: Traffic) -> dict[str, float]:

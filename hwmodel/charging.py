@@ -48,11 +48,11 @@ from zeroskip.hwmodel.nest import Numbering
 from zeroskip.hwmodel.notes import assumptions_of
 from zeroskip.hwmodel.plan import total
 from zeroskip.hwmodel.planned import planned
-from zeroskip.hwmodel.policy import format_of_result
 from zeroskip.hwmodel.queues import queued_cycles_of
 from zeroskip.hwmodel.rings import zero_of
 from zeroskip.hwmodel.sampled import Sampled, by_places, draws_of
 from zeroskip.hwmodel.spilling import spills_of
+from zeroskip.hwmodel.stored import format_of_result
 from zeroskip.hwmodel.traffic import (
     Counts,
     result_storage,

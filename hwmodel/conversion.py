@@ -43,8 +43,9 @@ from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.expectation import expected_storage
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.mapping import Schedule
-from zeroskip.hwmodel.policy import bound_format
-from zeroskip.hwmodel.traffic import Moves, reads, storage_bits, writes
+from zeroskip.hwmodel.moves import Moves, reads, writes
+from zeroskip.hwmodel.stored import bound_format
+from zeroskip.hwmodel.traffic import storage_bits
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.mapping import Schedule
+from zeroskip.hwmodel.moves import NETWORK, Moves, Traffic, by_level
 from zeroskip.hwmodel.plan import Accounting, TermPlan, total
-from zeroskip.hwmodel.traffic import NETWORK, Counts, Moves, Traffic, by_level, merged_of
+from zeroskip.hwmodel.traffic import Counts, merged_of
 
 CLASSES = ("effectual", "gated", "skipped", "never_fetched", "ineffectual")
 """Classes of the points of the iteration space; each point is in one."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.hwmodel.bandwidth import KINDS, kinds_of
-from zeroskip.hwmodel.traffic import Moves
+from zeroskip.hwmodel.moves import Moves
 
 Phase = Literal["load", "work", "drain"]
 PHASES: tuple[Phase, ...] = ("load", "work", "drain")

@@ -26,19 +26,11 @@ from zeroskip.hwmodel.costs import compute_cycles_by_step
 from zeroskip.hwmodel.epoch_bits import Cells, EpochBits, Phase, Rows
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.mapping import Schedule
+from zeroskip.hwmodel.moves import Moves, Traffic, reads, writes
 from zeroskip.hwmodel.nest import Loop, places
 from zeroskip.hwmodel.pipeline import Epochs, timed
 from zeroskip.hwmodel.plan import Accounting, Drain, Encoded, Fill, TermPlan, Turns, total
-from zeroskip.hwmodel.traffic import (
-    Counts,
-    Moves,
-    Traffic,
-    addition_moves,
-    flows_of,
-    operation_moves,
-    reads,
-    writes,
-)
+from zeroskip.hwmodel.traffic import Counts, addition_moves, flows_of, operation_moves
 
 Wholes = Callable[[tuple[str, str, str]], tuple[Moves, Moves]]
 

@@ -26,8 +26,9 @@ from zeroskip.hwmodel.extents import Counted
 from zeroskip.hwmodel.geometry import Closed, Geometry
 from zeroskip.hwmodel.layer import WorkTerm
 from zeroskip.hwmodel.lined import is_lined
+from zeroskip.hwmodel.moves import Traffic
 from zeroskip.hwmodel.plan import total
-from zeroskip.hwmodel.traffic import Traffic, result_storage, traffic_of
+from zeroskip.hwmodel.traffic import result_storage, traffic_of
 
 if TYPE_CHECKING:
     from zeroskip.hwmodel.charge import Charge

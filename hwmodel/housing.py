@@ -11,7 +11,8 @@ from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.homes import accesses
 from zeroskip.hwmodel.layer import Operand
 from zeroskip.hwmodel.plan import Flow, Housed
-from zeroskip.hwmodel.policy import Policy, Stored, stored_result
+from zeroskip.hwmodel.policy import Policy
+from zeroskip.hwmodel.stored import Stored, stored_result
 from zeroskip.hwmodel.writer import Writer, access
 
 

@@ -22,7 +22,7 @@ from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.charge import Charge
 from zeroskip.hwmodel.homes import Home
 from zeroskip.hwmodel.layer import Layer
-from zeroskip.hwmodel.policy import bound_format
+from zeroskip.hwmodel.stored import bound_format
 
 
 @dataclass(frozen=True, slots=True)

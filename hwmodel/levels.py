@@ -68,7 +68,7 @@ class Level:
         return self.metadata.pj_per_bit if self.metadata else 0.0
 
     def energy_pj(self, moved: Any) -> Any:
-        """Of what moves in and out of it: `zeroskip.hwmodel.traffic.Moves`."""
+        """Of what moves in and out of it: `zeroskip.hwmodel.moves.Moves`."""
         return _energy(self.data, moved.read_data_bits, moved.write_data_bits) + _energy(
             self.metadata, moved.read_metadata_bits, moved.write_metadata_bits
         )

@@ -12,9 +12,9 @@ from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.levels import Level
 from zeroskip.hwmodel.lines import Layout, Lined, Lines, check_lined, layout_of
 from zeroskip.hwmodel.mapping import Schedule
+from zeroskip.hwmodel.moves import Moves, Traffic, reads, writes
 from zeroskip.hwmodel.pairs import Pair, fibers_of_pair, pair_of
-from zeroskip.hwmodel.policy import bound_format, result_format
-from zeroskip.hwmodel.traffic import Moves, Traffic, reads, writes
+from zeroskip.hwmodel.stored import bound_format, result_format
 
 
 def is_lined(arch: Arch) -> bool:

@@ -11,7 +11,7 @@ from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.area import missing_area
 from zeroskip.hwmodel.figures import check_whole
 from zeroskip.hwmodel.metrics import EXPECTED, MODELLED, Metrics, Work
-from zeroskip.hwmodel.traffic import NETWORK
+from zeroskip.hwmodel.moves import NETWORK
 
 if TYPE_CHECKING:
     from zeroskip.hwmodel.charge import Charge

@@ -21,7 +21,8 @@ from zeroskip.hwmodel.layer import Operand, WorkTerm
 from zeroskip.hwmodel.leading import anew, any_of, needs_of, times
 from zeroskip.hwmodel.nest import Loop, Stay, had, iterations, places
 from zeroskip.hwmodel.plan import Drain, Encoded, Fill, Flow, Turns
-from zeroskip.hwmodel.policy import OperandPolicy, Stored
+from zeroskip.hwmodel.policy import OperandPolicy
+from zeroskip.hwmodel.stored import Stored
 from zeroskip.hwmodel.turns import parted, turns_of
 from zeroskip.hwmodel.writer import Writer, access
 

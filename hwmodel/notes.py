@@ -18,7 +18,7 @@ from zeroskip.hwmodel.conversion import Conversion
 from zeroskip.hwmodel.features import Feature
 from zeroskip.hwmodel.layer import Layer, Operand
 from zeroskip.hwmodel.mapping import Schedule
-from zeroskip.hwmodel.policy import bound_format, format_of_result
+from zeroskip.hwmodel.stored import bound_format, format_of_result
 
 COUNTED = ("no", "one", "two", "three", "four", "five", "six")
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from zeroskip.hwmodel.layer import Operand, WorkTerm
 from zeroskip.hwmodel.nest import Loop
-from zeroskip.hwmodel.policy import OperandPolicy, Policy, Stored
+from zeroskip.hwmodel.policy import OperandPolicy, Policy
+from zeroskip.hwmodel.stored import Stored
 
 
 def total(counts: Mapping[str, NDArray[Any]], name: str) -> Any:

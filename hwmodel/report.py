@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.costs import energy_of_moves
 from zeroskip.hwmodel.ladder import ladder_table
-from zeroskip.hwmodel.traffic import NETWORK
+from zeroskip.hwmodel.moves import NETWORK
 from zeroskip.table import Column, Table, with_prefix
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.expected_operand import Expected
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.lined import is_lined
-from zeroskip.hwmodel.traffic import Moves
+from zeroskip.hwmodel.moves import Moves
 from zeroskip.hwmodel.unit_charges import has_mean
 
 if TYPE_CHECKING:

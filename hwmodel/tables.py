@@ -32,7 +32,7 @@ from zeroskip.hwmodel.formulas import (
     symbols_of,
     traffic_in,
 )
-from zeroskip.hwmodel.traffic import Moves
+from zeroskip.hwmodel.moves import Moves
 
 if TYPE_CHECKING:
     from zeroskip.hwmodel.charge import Charge

@@ -18,8 +18,8 @@ from zeroskip.hwmodel.by_name import ByName
 from zeroskip.hwmodel.conversion import Conversion
 from zeroskip.hwmodel.measured import metrics_of
 from zeroskip.hwmodel.metrics import Metrics
+from zeroskip.hwmodel.moves import NETWORK, Moves, Traffic
 from zeroskip.hwmodel.report import energy_table, moves_table, summary_table
-from zeroskip.hwmodel.traffic import NETWORK, Moves, Traffic
 from zeroskip.table import Table
 
 if TYPE_CHECKING:

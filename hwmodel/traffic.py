@@ -30,86 +30,11 @@ from zeroskip.hwmodel.expected_operand import Expected
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.levels import Level
 from zeroskip.hwmodel.mapping import Schedule
+from zeroskip.hwmodel.moves import NETWORK, Moves, Traffic, reads, writes
 from zeroskip.hwmodel.plan import Accounting, Drain, Encoded, Fill, TermPlan, total
-from zeroskip.hwmodel.policy import bound_format, format_of_result, result_format
+from zeroskip.hwmodel.stored import bound_format, format_of_result, result_format
 
 Counts = Mapping[str, NDArray[np.int64]]
-NETWORK = "network"
-
-
-@dataclass(frozen=True, slots=True)
-class Moves:
-    """What moves in and out of one level for one tensor.
-
-    reads, writes : entries (values).  The bits are those of values and of metadata.
-    """
-
-    reads: int = 0
-    writes: int = 0
-    read_data_bits: int = 0
-    read_metadata_bits: int = 0
-    write_data_bits: int = 0
-    write_metadata_bits: int = 0
-
-    @property
-    def data_bits(self) -> int:
-        return self.read_data_bits + self.write_data_bits
-
-    @property
-    def metadata_bits(self) -> int:
-        return self.read_metadata_bits + self.write_metadata_bits
-
-    @property
-    def read_bits(self) -> int:
-        return self.read_data_bits + self.read_metadata_bits
-
-    @property
-    def write_bits(self) -> int:
-        return self.write_data_bits + self.write_metadata_bits
-
-    @property
-    def bits(self) -> int:
-        return self.read_bits + self.write_bits
-
-    def __rmul__(self, times: int) -> Moves:
-        return Moves(
-            times * self.reads,
-            times * self.writes,
-            times * self.read_data_bits,
-            times * self.read_metadata_bits,
-            times * self.write_data_bits,
-            times * self.write_metadata_bits,
-        )
-
-    def __add__(self, other: Moves) -> Moves:
-        return Moves(
-            self.reads + other.reads,
-            self.writes + other.writes,
-            self.read_data_bits + other.read_data_bits,
-            self.read_metadata_bits + other.read_metadata_bits,
-            self.write_data_bits + other.write_data_bits,
-            self.write_metadata_bits + other.write_metadata_bits,
-        )
-
-
-def reads(entries: int, data: int, metadata: int = 0) -> Moves:
-    return Moves(reads=entries, read_data_bits=data, read_metadata_bits=metadata)
-
-
-def writes(entries: int, data: int, metadata: int = 0) -> Moves:
-    return Moves(writes=entries, write_data_bits=data, write_metadata_bits=metadata)
-
-
-Traffic = dict[tuple[str, str], Moves]
-
-
-def by_level(traffic: Traffic) -> dict[str, Moves]:
-    """All that moves at each level, and on the network."""
-    found: dict[str, Moves] = {}
-    for (level, _), moves in traffic.items():
-        before = found.get(level)
-        found[level] = moves if before is None else before + moves
-    return found
 
 
 def traffic_of(

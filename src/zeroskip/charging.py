@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 from zeroskip.given import as_layer, take_operands
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.arch import arch as find_arch
-from zeroskip.hwmodel.cascade import CascadeCharge, charge_cascade
+from zeroskip.hwmodel.cascade import CascadeCharge
+from zeroskip.hwmodel.cascade_charging import charge_cascade
 from zeroskip.hwmodel.charge import Charge
 from zeroskip.hwmodel.charging import charge as charge_spec
 

@@ -12,7 +12,7 @@ from zeroskip.einsum_spec import make_spec
 from zeroskip.errors import ArchError, EinsumError, TensorError, ZeroskipError
 from zeroskip.formats.density import Density
 from zeroskip.formats.tensor import Tensor
-from zeroskip.hwmodel import Mapping, arch, cascade, charge, charge_cascade, compare
+from zeroskip.hwmodel import Mapping, arch, cascade_charging, charge, charge_cascade, compare
 
 LINES = (
     "S[i,j] = relu(Q[i,k]*K[j,k])",
@@ -205,7 +205,7 @@ def test_a_name_that_is_a_role_means_the_role(name: str) -> None:
 def test_a_line_that_cannot_be_charged_is_named_before_anything_runs(
     last: str, kind: type[ZeroskipError], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cascade, "evaluate", lambda *_: pytest.fail("the cascade was run"))
+    monkeypatch.setattr(cascade_charging, "evaluate", lambda *_: pytest.fail("the cascade was run"))
     given: dict[str, Any] = {"Q": np.eye(3), "K": np.eye(3)}
     if "W" in last:
         given["W"] = Tensor.from_dense(np.eye(3), "CSR", fill=1)

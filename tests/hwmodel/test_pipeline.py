@@ -13,8 +13,8 @@ from layers import one_pe
 from zeroskip.einsum_spec import make_spec
 from zeroskip.hwmodel import Charge, arch, charge
 from zeroskip.hwmodel.epoch_bits import PHASES, EpochBits
+from zeroskip.hwmodel.moves import reads, writes
 from zeroskip.hwmodel.pipeline import timed
-from zeroskip.hwmodel.traffic import reads, writes
 
 RATE = {"read_bits_per_cycle": 8, "write_bits_per_cycle": 8}
 

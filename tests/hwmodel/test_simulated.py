@@ -28,7 +28,14 @@ from zeroskip.einsum_spec import make_spec
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel import Mapping, arch, charge
 
-JUDGES = ("mapped_nest", "simulator", "spill_judge", "epoch_judge", "fiber_judges")
+JUDGES = (
+    "mapped_nest",
+    "simulator",
+    "spill_judge",
+    "epoch_judge",
+    "fiber_judges",
+    "fused_judge",
+)
 pytestmark = pytest.mark.usefixtures("without_compiling")
 
 

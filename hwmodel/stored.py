@@ -1,0 +1,173 @@
+"""Formats of an architecture, bound to the tensors of a layer: how each lies in each level."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from zeroskip.einsum_spec.walk import single
+from zeroskip.errors import ArchError, FormatError
+from zeroskip.formats.format import Format
+from zeroskip.formats.level_data import coordinate_bits, storage_extents
+from zeroskip.formats.levels import (
+    Bitmask,
+    Compressed,
+    RunLength,
+    Singleton,
+    Structured,
+    Uncompressed,
+)
+from zeroskip.hwmodel.arch import Arch
+from zeroskip.hwmodel.layer import Layer, Operand, WorkTerm
+from zeroskip.hwmodel.mapping import Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """How an operand lies in a level, tile by tile, as it moves.
+
+    entry_bits : coordinates of one stored entry.
+    place_bits : bits of every position, stored or not.
+    kind : the mask of what is held: ``in`` every place, ``st`` the entries of the format,
+        ``nz`` these too, where none of them is zero.
+    """
+
+    format: Format
+    entry_bits: int
+    place_bits: int
+    kind: str
+
+
+def stored_by_level(
+    layer: Layer,
+    schedule: Schedule,
+    arch: Arch,
+    term: WorkTerm,
+    operand: Operand,
+    has_zeros: bool,
+) -> dict[str, Stored]:
+    """An operand in each level that keeps it, outermost first."""
+    stays = schedule.stays[operand.tensor]
+    spills = {(spill.tensor, spill.level) for spill in schedule.spills}
+    tiled = len(stays) == 1 or stays[0].level != arch.off_chip.name
+    for stay in stays[1:2]:
+        at = stay if term in layer.work else replace(stay, position=0)  # additions come once
+        tiled |= not schedule.residency(at, operand.variables, term.ranks).whole(at)
+        tiled |= (operand.tensor, stay.level) in spills
+    levels = [stay.level for stay in (stays if tiled else stays[1:])]
+    return {level: _stored(layer, schedule, arch, operand, level, has_zeros) for level in levels}
+
+
+def stored_result(layer: Layer, schedule: Schedule, arch: Arch) -> Stored:
+    """The result as its home on chip holds it."""
+    name = layer.target.tensor
+    bound = result_format(format_of_result(layer, arch, schedule), layer)
+    shape = layer.extents.shapes[name]
+    return _encoded(name, bound, shape, arch, schedule.stays[name][0].level, has_zeros=False)
+
+
+def _stored(
+    layer: Layer, schedule: Schedule, arch: Arch, operand: Operand, where: str, has_zeros: bool
+) -> Stored:
+    """An operand in a level.  Fiber pointers stay with the controller and do not move."""
+    tensor, role = operand.tensor, layer.roles[operand.tensor]
+    shape = layer.extents.shapes[tensor]
+    bound = bound_format(arch.format(tensor, role, where), operand, schedule)
+    return _encoded(tensor, bound, shape, arch, where, has_zeros=has_zeros)
+
+
+def _encoded(
+    tensor: str, bound: Format, shape: tuple[int, ...], arch: Arch, where: str, *, has_zeros: bool
+) -> Stored:
+    levels = bound.levels
+    if any(isinstance(level, RunLength) for level in levels):
+        raise ArchError(
+            f"{arch.name}: {tensor} is run-length coded in {where}, where entries are "
+            f"picked out one by one\nUse C or B there; RLE is for {arch.off_chip.name}."
+        )
+    if bound.split or any(isinstance(level, Structured) for level in levels):
+        raise ArchError(
+            f"{arch.name}: {tensor} is {bound.label} in {where}; split axes and groups "
+            "G:H are not modelled there yet\nUse C or B."
+        )
+    last = next((i for i, x in enumerate(levels) if not isinstance(x, Uncompressed)), len(levels))
+    inner = levels[last:]
+    if len(inner) > 1 and not all(isinstance(level, Singleton) for level in inner[1:]):
+        raise ArchError(
+            f"{arch.name}: {tensor} is {bound.label} in {where}; there one level at "
+            "most may be compressed, the innermost, or COO\nUse U, C, B, CSR or COO."
+        )
+    if not inner:
+        return Stored(bound, 0, 0, "in")
+    kind = "st" if has_zeros else "nz"
+    if isinstance(inner[0], Bitmask):
+        return Stored(bound, 0, 1, kind)
+    bits = 0
+    for positions, level in zip(storage_extents(shape, bound)[last:], inner, strict=True):
+        assert isinstance(level, Compressed | Singleton)
+        given = level.coordinate_bits
+        bits += coordinate_bits(positions) if given is None else given
+    return Stored(bound, bits, 0, kind)
+
+
+def bound_format(text: str, operand: Operand, schedule: Schedule) -> Format:
+    """A format for an operand.
+
+    One level alone (``C``, ``B``, ``R(5)``) means: each step's slice is one fiber.  The axes
+    that are a step's loop are U, all others are flattened under that level.
+    """
+    return _bound(text, operand, {step.rank for step in schedule.steps if step.whole})
+
+
+def format_of_result(layer: Layer, arch: Arch, schedule: Schedule) -> str:
+    """The text of a result's format at home."""
+    name = layer.target.tensor
+    home = schedule.mapping.home.get(name)
+    if home is not None and home.format:
+        return home.format
+    return arch.format(name, "O", schedule.stays[name][0].level)
+
+
+def result_format(text: str, layer: Layer) -> Format:
+    """A format for the result.
+
+    One level alone means one fiber for each place of the axes that weights alone give it
+    (output channels): the steps of a layer that reads this result.
+    """
+    held: dict[str, set[str]] = {"I": set(), "F": set(), "bias": set()}
+    for term in layer.work:
+        for operand in term.operands:
+            held[layer.roles[operand.tensor]] |= operand.variables
+    return _bound(text, replace(layer.target, pads=()), held["F"] - held["I"])
+
+
+def _bound(text: str, operand: Operand, stepped: set[str]) -> Format:
+    """One level alone: a fiber for each place of the axes that ``stepped`` ranks are; a single
+    one where such a fiber would have a single position."""
+    outer = tuple(single(s) in stepped for s in operand.subscripts)
+    return _bound_along(text, operand.tensor, outer, operand.lengths)
+
+
+@lru_cache(maxsize=1024)
+def _bound_along(
+    text: str, tensor: str, stepped: tuple[bool, ...], lengths: tuple[int, ...]
+) -> Format:
+    """stepped : of each axis."""
+    wanted, ndim = Format(text), len(stepped)
+    alone = wanted.name is None and not wanted.axes and len(wanted.ranks) == 1
+    if not alone or wanted.split or ndim == 1:
+        try:
+            return wanted.bind(ndim)
+        except FormatError as cause:
+            raise ArchError(
+                f"formats: {text!r} does not fit {tensor}: {cause}\n"
+                "A level alone, such as C, B or U, fits a tensor of any number of axes."
+            ) from cause
+    level = wanted.ranks[0].level
+    if isinstance(level, Uncompressed) or ndim == 0:
+        return Format("dense").bind(ndim)
+    outer = [axis for axis in range(ndim) if stepped[axis]]
+    inner = [axis for axis in range(ndim) if not stepped[axis]]
+    if all(lengths[axis] <= 1 for axis in inner):
+        outer, inner = [], list(range(ndim))
+    return Format.of([*(((a,), Uncompressed()) for a in outer), (tuple(inner), level)])
