@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from zeroskip.formats.density import Density
 from zeroskip.formats.density_models import Blocks, Nested, Tiles, log_missed
+from zeroskip.hwmodel.distributions import log_factorial
 from zeroskip.hwmodel.regions import Regions, log_missed_of
 
 Reals = NDArray[np.float64]
@@ -72,15 +73,13 @@ def of_uniform(size: int, nonzeros: int, places: int, step: int) -> float:
     """Of a fiber of so many places, of a size of which so many are drawn."""
     if not nonzeros:
         return 0.0
-    from scipy.special import gammaln
-
     longest = min(places, step + int(GAP * size / nonzeros))
     empty = np.arange(step, longest, step)
     others, rest = nonzeros - 1, size - 1 - empty
     there = rest >= others  # else so many empty places leave no room for the others
     empty, rest = empty[there], rest[there]
-    chance = gammaln(rest + 1) - gammaln(rest - others + 1)
-    chance -= gammaln(size) - gammaln(size - others)
+    full = log_factorial(np.array([size - 1, size - 1 - others]))
+    chance = log_factorial(rest) - log_factorial(rest - others) - (full[0] - full[1])
     return float(((places - empty) * nonzeros / size * np.exp(chance)).sum())
 
 

@@ -25,7 +25,7 @@ from zeroskip.errors import ArchError
 from zeroskip.hwmodel.banks import bank_cycles, cells_of
 from zeroskip.hwmodel.evaluate import Operand, sized
 from zeroskip.hwmodel.expected import geometry_of_lines
-from zeroskip.hwmodel.expected_lanes import Vectors, slowest_of, turns_of, vectors_of
+from zeroskip.hwmodel.expected_lanes import slowest_of, turns_of, vectors_of
 from zeroskip.hwmodel.expected_operand import Expected
 from zeroskip.hwmodel.geometry import Geometry
 from zeroskip.hwmodel.lanes import Lanes
@@ -34,6 +34,7 @@ from zeroskip.hwmodel.layer import Operand as Access
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.plan import Mask
 from zeroskip.native.engine import evaluate
+from zeroskip.native.recent import Recent
 
 if TYPE_CHECKING:
     from zeroskip.hwmodel.arch import Arch
@@ -111,40 +112,17 @@ def charge_cartesian(
     """
     if arch.lanes is None:
         return None
-    writer = _Cells(layer, schedule)
-    for access, rule in zip(writer.accesses, rules, strict=True):
-        if not rule.skipped_by:
-            raise ArchError(
-                f"lanes: vectors are formed of stored entries, and {arch.name} does not skip by "
-                f"{access.tensor}\nAdd skip {access.tensor} to sparse, or leave lanes out."
-            )
-    widths = [_width(arch.lanes, layer, access) for access in writer.accesses]
-    held, turns, lines, cells = [], [], [], []
-    for access, width in zip(writer.accesses, widths, strict=True):
-        left, right, names = writer.cells(access)
-        name = access.tensor
-        cells.append(names)
-        lines.append(f"held{name}{_listed(left)} += st{name}{_listed(right)}")
-        lines.append(f"lanes{name}{_listed(names)} = ceil(held{name}{_listed(names)}/{width})")
-        held.append(f"held{name}{_listed(names)}")
-        turns.append(f"lanes{name}{_listed(names)}")
-    steps, places = writer.steps, [*writer.steps, *writer.tiles.values()]
-    lines += [
-        f"products += {'*'.join(held)}",
-        f"turns{_listed(places)} += {'*'.join(turns)}",
-        f"slowest{_listed(steps)} max= turns{_listed(places)}",
-        f"cycles += slowest{_listed(steps)}",
-    ]
-    text = "\n".join(lines)
+    key = id(arch), id(layer), id(schedule)
+    known = _of_plans.get(key)  # it holds all three, so that their ids stay theirs
+    if known is None:
+        made = _written(arch, arch.lanes, layer, schedule, rules)
+        known = _of_plans.keep(key, (arch, layer, schedule, made))
+    lines = known[3]
+    writer, text = lines.writer, lines.text
+    steps, widths = writer.steps, lines.widths
     if any(isinstance(operands[a.tensor], Expected) for a in writer.accesses):
         drawn = {a.tensor: operands[a.tensor] for a in writer.accesses}
-        vectors = [
-            vectors_of(line, names, operand, writer.sizes, width)
-            for line, names, operand, width in zip(
-                lines[::2], cells, drawn.values(), widths, strict=False
-            )
-        ]
-        return _expected(arch, text, writer, drawn, vectors, executed)
+        return _expected(arch, lines, drawn, executed)
     spec = sized(text, tuple(writer.sizes.items()))
     masks = {f"st{a.tensor}": operands[a.tensor].stored for a in writer.accesses}
     found = {name: np.maximum(value, 0) for name, value in evaluate(spec, masks).items()}
@@ -167,22 +145,74 @@ def charge_cartesian(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """What is counted of a layer's vectors, whatever its operands hold.
+
+    held : of each operand the line that counts the entries of its cells; names : of the cells'
+        axes; widths : entries of a vector.
+    text : all lines; counted : those of them that are closed where an operand is drawn.
+    masks : that these read.
+    """
+
+    writer: _Cells
+    held: tuple[str, ...]
+    names: tuple[tuple[str, ...], ...]
+    widths: tuple[int, ...]
+    text: str
+    counted: str
+    masks: dict[str, Mask]
+
+
+_of_plans: Recent[Any, tuple[Arch, Layer, Schedule, _Lines]] = Recent(128)
+
+
+def _written(
+    arch: Arch, lanes: Lanes, layer: Layer, schedule: Schedule, rules: Sequence[OperandPolicy]
+) -> _Lines:
+    """The lines of a layer on an architecture with lanes."""
+    writer = _Cells(layer, schedule)
+    for access, rule in zip(writer.accesses, rules, strict=True):
+        if not rule.skipped_by:
+            raise ArchError(
+                f"lanes: vectors are formed of stored entries, and {arch.name} does not skip by "
+                f"{access.tensor}\nAdd skip {access.tensor} to sparse, or leave lanes out."
+            )
+    widths = tuple(_width(lanes, layer, access) for access in writer.accesses)
+    held, turns, counted, rounded, cells = [], [], [], [], []
+    masks = {}
+    for access, width in zip(writer.accesses, widths, strict=True):
+        left, right, names = writer.cells(access)
+        name = access.tensor
+        cells.append(tuple(names))
+        counted.append(f"held{name}{_listed(left)} += st{name}{_listed(right)}")
+        rounded.append(f"lanes{name}{_listed(names)} = ceil(held{name}{_listed(names)}/{width})")
+        held.append(f"held{name}{_listed(names)}")
+        turns.append(f"lanes{name}{_listed(names)}")
+        shape = layer.extents.shapes[name]
+        masks[f"st{name}"] = Mask("st", name, shape, ((0, 0),) * len(shape))
+    steps, places = writer.steps, [*writer.steps, *writer.tiles.values()]
+    products = f"products += {'*'.join(held)}"
+    lines = [line for both in zip(counted, rounded, strict=True) for line in both]
+    lines += [
+        products,
+        f"turns{_listed(places)} += {'*'.join(turns)}",
+        f"slowest{_listed(steps)} max= turns{_listed(places)}",
+        f"cycles += slowest{_listed(steps)}",
+    ]
+    closed = "\n".join([*counted, products])
+    return _Lines(writer, tuple(counted), tuple(cells), widths, "\n".join(lines), closed, masks)
+
+
 def _expected(
-    arch: Arch,
-    text: str,
-    writer: _Cells,
-    operands: Mapping[str, Operand],
-    vectors: Sequence[Vectors],
-    executed: int,
+    arch: Arch, lines: _Lines, operands: Mapping[str, Operand], executed: int
 ) -> CartesianCharge:
     """Means of drawn operands."""
     assert arch.lanes is not None
-    counted = "\n".join(x for x in text.splitlines() if x.startswith(("held", "products")))
-    masks = {
-        f"st{name}": Mask("st", name, x.shape, ((0, 0),) * len(x.shape))
-        for name, x in operands.items()
-    }
-    geometry = geometry_of_lines(counted, writer.sizes, masks, operands)
+    writer = lines.writer
+    cells = zip(lines.held, lines.names, operands.values(), lines.widths, strict=True)
+    vectors = [vectors_of(line, names, x, writer.sizes, n) for line, names, x, n in cells]
+    geometry = geometry_of_lines(lines.counted, writer.sizes, lines.masks, operands)
     shares = {name: x.share for name, x in operands.items() if isinstance(x, Expected)}
     products: Any = float(geometry.counts(shares)["products"])
     places = [*writer.steps, *writer.tiles.values()]
@@ -195,7 +225,7 @@ def _expected(
         turns=spent,
         waiting=0,
         cycles=float(slowest_of(vectors, writer.steps, places).sum()),
-        accounting=text,
+        accounting=lines.text,
         geometry=geometry,
     )
 

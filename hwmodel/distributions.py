@@ -9,6 +9,7 @@ convolved         sums of counts that do not depend on each other
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from math import comb
 
 import numpy as np
@@ -18,6 +19,9 @@ Reals = NDArray[np.float64]
 
 TINY = 1e-15
 """Chances at the far end that are left out."""
+
+MOST_KNOWN = 2**17
+"""Numbers whose factorials are in a table."""
 
 
 def hypergeometric(size: int, held: int, places: int) -> Reals:
@@ -30,17 +34,31 @@ def hypergeometric(size: int, held: int, places: int) -> Reals:
     >>> hypergeometric(4, 2, 2).round(4).tolist()
     [0.1667, 0.6667, 0.1667]
     """
-    from scipy.special import gammaln
-
     least, most = max(0, held + places - size), min(held, places)
     k = np.arange(least, most + 1)
-    logs = gammaln(places + 1) - gammaln(k + 1) - gammaln(places - k + 1)
     rest = size - places
-    logs += gammaln(rest + 1) - gammaln(held - k + 1) - gammaln(rest - held + k + 1)
-    logs -= gammaln(size + 1) - gammaln(held + 1) - gammaln(size - held + 1)
+    ways = log_factorial(np.concatenate([k, places - k, held - k, rest - held + k]))
+    ends = log_factorial(np.array([places, rest, held, size - held, size]))
+    logs = ends[:4].sum() - ends[4] - ways.reshape(4, -1).sum(axis=0)
     found = np.zeros(most + 1)
     found[least:] = np.exp(logs)
     return np.asarray(found / found.sum(), np.float64)
+
+
+def log_factorial(numbers: NDArray[np.int64]) -> Reals:
+    """The natural logarithm of k! of each number, 0 or more; up to `MOST_KNOWN` from a table."""
+    if numbers.max(initial=0) < MOST_KNOWN:
+        return _log_factorials()[numbers]
+    from scipy.special import gammaln
+
+    return np.asarray(gammaln(numbers + 1.0))
+
+
+@lru_cache(maxsize=1)
+def _log_factorials() -> Reals:
+    from scipy.special import gammaln
+
+    return np.asarray(gammaln(np.arange(1.0, MOST_KNOWN + 1)))
 
 
 def mixed(parts: Sequence[Reals], weights: Reals) -> Reals:

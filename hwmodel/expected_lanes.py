@@ -13,7 +13,7 @@ or Poisson ones.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from math import prod
 from string import ascii_lowercase
@@ -31,48 +31,76 @@ from zeroskip.hwmodel.order_statistics import mean_of_maximum
 from zeroskip.hwmodel.regions import Grouped, Regions, counts_of, grouped
 
 Reals = NDArray[np.float64]
+Whole = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cells:
+    """Cells of an operand by their kind, whatever is drawn there.
+
+    names : of their axes; kinds : the kind of each.
+    """
+
+    names: tuple[str, ...]
+    kinds: Whole
+    _rows: dict[tuple[str, ...], Rows] = field(default_factory=dict)
+
+    def rows(self, kept: Sequence[str]) -> Rows:
+        """What the rows over the axes that are not kept have."""
+        own = tuple(name for name in self.names if name in kept)
+        found = self._rows.get(own)
+        if found is None:
+            order = [self.names.index(name) for name in own]
+            order += [axis for axis in range(len(self.names)) if axis not in order]
+            turned = self.kinds.transpose(order)
+            shape = turned.shape[: len(own)]
+            by_row = np.sort(turned.reshape(prod(shape), -1), axis=1)
+            rows, where = np.unique(by_row, axis=0, return_inverse=True)
+            many = [np.unique(row, return_counts=True) for row in rows]
+            held = tuple(tuple(zip(kinds.tolist(), n.tolist(), strict=True)) for kinds, n in many)
+            found = self._rows[own] = Rows(held, where.reshape(shape))
+        return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Rows of cells that differ: kinds of cells and how many of each; which each row is."""
+
+    kinds: tuple[tuple[tuple[int, int], ...], ...]
+    where: Whole
 
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
     """Vectors of an operand in each cell.
 
-    names : axes of the cells.
-    chances : of each kind of cell, how many entries it holds; kinds : of each cell.
+    chances : of each kind of cell, how many entries it holds.
     width : entries of a vector.
     """
 
-    names: tuple[str, ...]
+    cells: Cells
     chances: Sequence[Reals]
-    kinds: NDArray[np.int64]
     width: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.cells.names
 
     def moment(self, power: int) -> Reals:
         """Mean of a power of the number of vectors, cell by cell."""
-        found = [
-            float(chances @ (-(-np.arange(len(chances)) // self.width)) ** power)
-            for chances in self.chances
-        ]
-        return np.asarray(np.array(found, np.float64)[self.kinds])
+        most = max(map(len, self.chances), default=0)
+        vectors = (-(-np.arange(most) // self.width)) ** power
+        found = [float(chances @ vectors[: len(chances)]) for chances in self.chances]
+        return np.asarray(np.array(found, np.float64)[self.cells.kinds])
 
     def most(self, kept: Sequence[str]) -> Reals:
         """Mean of the most vectors of a cell over the axes that are not kept."""
-        own = [name for name in self.names if name in kept]
-        order = [self.names.index(name) for name in own]
-        order += [axis for axis in range(len(self.names)) if axis not in order]
-        turned = self.kinds.transpose(order)
-        shape = turned.shape[: len(own)]
-        rows = np.sort(turned.reshape(prod(shape), -1), axis=1)
-        known: dict[bytes, float] = {}
-        found = np.zeros(len(rows))
-        for number, row in enumerate(rows):
-            key = row.tobytes()
-            if key not in known:
-                many = zip(*np.unique(row, return_counts=True), strict=True)
-                chances = [(self.chances[k], int(n)) for k, n in many]
-                known[key] = mean_of_most(chances, self.width)
-            found[number] = known[key]
-        return found.reshape(shape)
+        rows = self.cells.rows(kept)
+        means = [
+            mean_of_most([(self.chances[kind], n) for kind, n in row], self.width)
+            for row in rows.kinds
+        ]
+        return np.asarray(np.array(means, np.float64)[rows.where])
 
 
 def vectors_of(
@@ -84,22 +112,26 @@ def vectors_of(
     """
     given = line, tuple(sizes.items()), operand.shape
     if isinstance(operand, Expected):
-        cells = _grouped(*given, operand.density.pattern)
-        return Vectors(tuple(names), counts_of(operand.density, cells), cells.which, width)
+        by_group, cells = _grouped(*given, tuple(names), operand.density.pattern)
+        return Vectors(cells, counts_of(operand.density, by_group), width)
     regions = _regions(*given)
     held = np.bincount(regions.cell[operand.stored.reshape(-1)], minlength=prod(regions.shape))
     counts, which = np.unique(held, return_inverse=True)
     fixed = [np.concatenate([np.zeros(n), [1.0]]) for n in counts.tolist()]
-    return Vectors(tuple(names), fixed, which.reshape(regions.shape).astype(np.int64), width)
+    kinds = which.reshape(regions.shape).astype(np.int64)
+    return Vectors(Cells(tuple(names), kinds), fixed, width)
 
 
 Sizes = tuple[tuple[str, int], ...]
 
 
 @lru_cache(maxsize=64)
-def _grouped(line: str, sizes: Sizes, shape: tuple[int, ...], pattern: Density) -> Grouped:
+def _grouped(
+    line: str, sizes: Sizes, shape: tuple[int, ...], names: tuple[str, ...], pattern: Density
+) -> tuple[Grouped, Cells]:
     """Cells of a line by groups of a tensor of this pattern: one for every density of it."""
-    return grouped(pattern, _regions(line, sizes, shape))
+    found = grouped(pattern, _regions(line, sizes, shape))
+    return found, Cells(names, found.which)
 
 
 def _regions(line: str, sizes: Sizes, shape: tuple[int, ...]) -> Regions:

@@ -24,6 +24,7 @@ from zeroskip.hwmodel.events import Event, Settled
 from zeroskip.hwmodel.order_statistics import mean_of_maximum
 from zeroskip.hwmodel.spread import Spread
 from zeroskip.native.engine import evaluate
+from zeroskip.native.recent import Recent
 
 Reals = NDArray[np.float64]
 Tag = Literal["exact in expectation", "approximate", "bound"]
@@ -160,6 +161,41 @@ Line = Closed | Largest | Apart | Either | Total | Summed | Scaled
 
 
 @dataclass(frozen=True, slots=True)
+class Bundle:
+    """Polynomials of the same monomials, one behind the other.
+
+    all_of : their coefficients in one row; parts : name, first, end and shape of each.
+    """
+
+    all_of: Closed
+    parts: tuple[tuple[str, int, int, tuple[int, ...]], ...]
+
+    def values(self, shares: Mapping[str, float]) -> dict[str, Reals]:
+        found = np.asarray(self.all_of.value(shares), np.float64)
+        return {name: found[first:end].reshape(shape) for name, first, end, shape in self.parts}
+
+
+def bundles_of(lines: Mapping[str, Line]) -> tuple[Bundle, ...]:
+    """The polynomials among these lines, in as few bundles as there are sets of monomials."""
+    alike: dict[tuple[Monomial, ...], list[tuple[str, Closed]]] = {}
+    for name, line in lines.items():
+        if isinstance(line, Closed) and line.terms:
+            alike.setdefault(tuple(line.terms), []).append((name, line))
+    found = []
+    for monomials, members in alike.items():
+        shapes = [np.shape(line.terms[monomials[0]]) for _, line in members]
+        ends = np.cumsum([0, *map(prod, shapes)]).tolist()
+        rows = {
+            m: np.concatenate([np.reshape(line.terms[m], -1) for _, line in members], dtype=float)
+            for m in monomials
+        }
+        names = [name for name, _ in members]
+        parts = tuple(zip(names, ends[:-1], ends[1:], shapes, strict=True))
+        found.append(Bundle(Closed(rows), parts))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
 class Geometry:
     """Every line of an accounting, ready for any density.
 
@@ -192,11 +228,16 @@ class Geometry:
     def counts(self, shares: Mapping[str, float]) -> dict[str, Reals]:
         """Every result at these densities."""
         shares = self.chances(shares)
+        known = _bundled.get(id(self))  # it holds the geometry, so that its id stays its own
+        if known is None:
+            known = _bundled.keep(id(self), (self, bundles_of(self.lines)))
         found: dict[str, Reals] = {}
+        for bundle in known[1]:
+            found |= bundle.values(shares)
         for name, line in self.lines.items():
             match line:
-                case Closed():
-                    found[name] = np.asarray(line.value(shares), np.float64)
+                case Closed() if name not in found:
+                    found[name] = np.zeros(())
                 case Largest() | Apart() | Either():
                     found[name] = line.value(shares)
                 case Total():
@@ -213,3 +254,6 @@ class Geometry:
         """A count as a polynomial, where it is one."""
         found = self.lines[name]
         return found if isinstance(found, Closed) else None
+
+
+_bundled: Recent[int, tuple[Geometry, tuple[Bundle, ...]]] = Recent(256)

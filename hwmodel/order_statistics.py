@@ -60,44 +60,52 @@ def mean_of_maximum(
         return float(mean.max())
     lowest = max(float((mean - REACH * spread).max()), 0.0)
     highest = float((mean + REACH * spread + (spread > 0)).max())
-    steps = SMOOTH if np.all(mean**2 >= FEW * variance) else STEPPED
+    steps = SMOOTH if np.all(mean * mean >= FEW * variance) else STEPPED
     x = lowest + steps * (highest - lowest)
     logs = np.zeros(len(x))
     for first in range(0, len(mean), TOGETHER):
         some = slice(first, first + TOGETHER)
-        chances = _at_most(x, mean[some], spread[some])
+        found = _log_at_most(x, mean[some], spread[some])
         if full is not None:
-            chances[x >= full[some, None]] = 1.0
-        with np.errstate(divide="ignore"):  # of what is certainly more, the logarithm of 0
-            found = np.log(chances)
+            found[x >= full[some, None]] = 0.0
         logs += found.sum(axis=0) if many is None else many[some] @ found
     more = -np.expm1(logs)
     trapezoids = (more.sum() - (more[0] + more[-1]) / 2) * (x[1] - x[0])
     return lowest + float(trapezoids)
 
 
-def _at_most(x: Reals, mean: Reals, spread: Reals) -> Reals:
-    """Probability that each kind of count is x or less, an increasing row of numbers."""
-    from scipy.special import ndtr
-
+def _log_at_most(x: Reals, mean: Reals, spread: Reals) -> Reals:
+    """Logarithm of the probability that each kind of count is x or less, an increasing row of
+    numbers; -inf where it is certainly more."""
     fixed = (spread == 0) | (mean <= 0)
-    scale = np.divide(spread**2, mean, out=np.ones_like(mean), where=(mean > 0) & ~fixed)
+    scale = np.divide(spread**2, mean, out=np.ones_like(mean), where=~fixed)
     normal = ~fixed & (mean >= FEW * scale)
     if normal.all():
-        return np.asarray(ndtr((x - mean[:, None]) / spread[:, None]))
-    found = np.empty((len(mean), len(x)))
-    found[fixed] = x >= mean[fixed, None]
-    found[normal] = ndtr((x - mean[normal, None]) / spread[normal, None])
+        return _normal(x, mean, spread)
     stepped = ~fixed & ~normal
+    if stepped.all():
+        return _stepped(x, mean, scale)
+    found = np.empty((len(mean), len(x)))
+    found[fixed] = np.where(x >= mean[fixed, None], 0.0, -np.inf)
+    found[normal] = _normal(x, mean[normal], spread[normal])
     if stepped.any():
-        entries = np.minimum(x / scale[stepped, None] + 1e-9, MANY).astype(np.intp)
-        rates = mean[stepped] / scale[stepped]
-        found[stepped] = np.take_along_axis(_poisson(rates, int(entries.max())), entries, axis=1)
+        found[stepped] = _stepped(x, mean[stepped], scale[stepped])
     return found
 
 
-def _poisson(rates: Reals, most: int) -> Reals:
-    """Probabilities that a Poisson count of each rate, `FEW` at most, is 0, 1 .. or less."""
-    numbers = np.arange(most + 1.0)
-    logs = numbers * np.log(rates[:, None]) - rates[:, None] - LOG_FACTORIALS[: most + 1]
-    return np.asarray(np.minimum(np.exp(logs).cumsum(axis=1), 1.0))
+def _normal(x: Reals, mean: Reals, spread: Reals) -> Reals:
+    from scipy.special import ndtr
+
+    with np.errstate(divide="ignore"):  # of what is certainly more, the logarithm of 0
+        return np.asarray(np.log(ndtr((x - mean[:, None]) / spread[:, None])))
+
+
+def _stepped(x: Reals, mean: Reals, scale: Reals) -> Reals:
+    """Of Poisson counts of entries that are ``scale`` each, `FEW` at most on average."""
+    entries = np.minimum(x / scale[:, None] + 1e-9, MANY).astype(np.intp)
+    rates = (mean / scale)[:, None]
+    numbers = np.arange(float(entries[:, -1].max()) + 1)
+    chances = np.exp(numbers * np.log(rates) - rates - LOG_FACTORIALS[: len(numbers)])
+    logs = np.log(np.minimum(chances.cumsum(axis=1), 1.0))
+    entries += len(numbers) * np.arange(len(mean))[:, None]
+    return np.asarray(logs.reshape(-1)[entries])
