@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations, product
+from math import lgamma
 
 import numpy as np
 import pytest
@@ -10,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zeroskip.hwmodel.distributions import (
+    MOST_KNOWN,
     at_most,
     chosen,
     convolved,
     hypergeometric,
+    log_factorial,
     mean_of_most,
     mixed,
 )
@@ -26,6 +29,15 @@ def test_places_of_a_group(size: int, data: st.DataObject) -> None:
     found = hypergeometric(size, held, places)
     assert np.allclose(found, np.bincount(every, minlength=len(found)) / len(every))
     assert len(found) == min(held, places) + 1
+
+
+def test_factorials_within_the_table_and_beyond_it() -> None:
+    numbers = np.array([0, 1, 5, 20, MOST_KNOWN - 1])
+    known = [lgamma(n + 1) for n in numbers]
+    assert np.allclose(log_factorial(numbers), known, rtol=1e-14)
+    more = np.array([MOST_KNOWN, 3, 10**7])
+    assert np.allclose(log_factorial(more), [lgamma(n + 1) for n in more], rtol=1e-14)
+    assert len(log_factorial(numbers[:0])) == 0
 
 
 def test_groups_of_which_some_are_picked() -> None:

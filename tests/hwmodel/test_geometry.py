@@ -18,6 +18,7 @@ from zeroskip.hwmodel.geometry import (
     Scaled,
     Summed,
     Total,
+    bundles_of,
     largest_of,
 )
 from zeroskip.hwmodel.order_statistics import mean_of_maximum
@@ -100,6 +101,28 @@ def test_lines_over_lines_are_evaluated_in_order() -> None:
     assert found["steps"].tolist() == [1.5, 1.5, 1.0]
     assert (found["cycles"], found["twice"], found["each"]) == (8.0, 16.0, 12.0)
     assert found["some"].tolist() == pytest.approx([1 - 1 / 6, 1 - 1 / 6])
+
+
+def test_polynomials_of_the_same_monomials_are_evaluated_together() -> None:
+    rng = np.random.default_rng(0)
+    shapes: list[tuple[int, ...]] = [(2, 3), (), (4,), (0, 2), (5,)]
+    monomials = [("A",), ("A",), ("A", "B"), ("A",), ("A", "B")]
+    lines: Any = {
+        f"line{k}": Closed({m: rng.integers(0, 9, shape), (): rng.integers(0, 9, shape)})
+        for k, (m, shape) in enumerate(zip(monomials, shapes, strict=True))
+    }
+    lines["nothing"] = Closed({})
+    bundles = bundles_of(lines)
+    assert [[name for name, *_ in one.parts] for one in bundles] == [
+        ["line0", "line1", "line3"],
+        ["line2", "line4"],
+    ]
+    shares = {"A": 0.3, "B": 0.7}
+    found = Geometry(lines, {}, (), ()).counts(shares)
+    assert list(map(np.shape, found.values()))[-1] == ()
+    for name, line in lines.items():
+        assert found[name].shape == line.value(shares).shape
+        assert np.array_equal(found[name], line.value(shares))
 
 
 def test_only_the_lines_that_are_needed() -> None:
