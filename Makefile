@@ -20,6 +20,9 @@ BENCHED := $(BENCH)/.benched
 # What the caller may add: a data file for the demo, arguments for pytest.
 DATA ?=
 PYTEST_ARGS ?=
+# Processes that tests are shared between: one a processor; 0 keeps them in one, for a debugger.
+WORKERS ?= auto
+SHARED := -n $(WORKERS) --dist worksteal
 PEERS_ARGS ?=
 FUZZ_ARGS ?=
 BENCH_ARGS ?=
@@ -44,8 +47,8 @@ demo: $(INSTALLED) ## the pruned network, run and charged; DATA=path.npz takes a
 	@$(BIN)/python examples/demo.py $(if $(DATA),--data "$(DATA)")
 
 .PHONY: test
-test: $(DEVELOPED) ## the tests; PYTEST_ARGS="-x tests/native" narrows them
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: $(DEVELOPED) ## the tests; PYTEST_ARGS="-x tests/native" narrows them, WORKERS=0 keeps them in one process
+	@$(BIN)/python -m pytest $(SHARED) $(PYTEST_ARGS)
 
 .PHONY: check
 check: lint types test doctest sanitize ## what CI runs: lint, types, test, doctest, sanitize
@@ -70,7 +73,7 @@ doctest: $(DEVELOPED) ## the examples in docstrings and in the documentation
 .PHONY: sanitize
 sanitize: $(DEVELOPED) ## runtime and generated C under the address and UB sanitizers
 	@echo "sanitize"
-	@$(BIN)/python -m pytest -m sanitize $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest $(SHARED) -m sanitize $(PYTEST_ARGS)
 
 .PHONY: fuzz
 fuzz: $(DEVELOPED) ## 20,000 random kernels before all judges (an hour); KERNELS= SECONDS= COUNT= SEED=

@@ -166,7 +166,10 @@ def place(elem: Elem, ctx: ValueContext) -> str:
     """C lvalue of an element: a vector where the address moves with the lane."""
     if ctx.lane is not None and mentions(elem.index, ctx.lane):
         if not ctx.lane_index:
-            return f"*(zs_vec *)({elem.array} + {integer(elem.index, 1)})"
+            at = f"{elem.array} + {integer(elem.index, 1)}"
+            if elem.lanes is not None:
+                return f"zs_load_part({at}, {integer(elem.lanes)})"
+            return f"*(zs_vec *)({at})"
         at, there = part(elem, ctx)
         if elem in ctx.held:
             at = f"{ctx.held[elem]} + {ctx.lane_index}"
@@ -292,11 +295,17 @@ def number(x: int | float, dtype: str) -> str:
     return f"INT64_C({int(x)})" if abs(int(x)) >= 2**31 else str(int(x))
 
 
+OF_PARTS = frozenset({"relu"})
+"""Functions of zs_parts.h, of a whole vector."""
+
+
 def function(node: Func, ctx: ValueContext) -> str:
     """A pointwise function; a NaN stays a NaN."""
     from zeroskip.native.functions import FUNCTIONS, SEVERAL
 
     args = [value(arg, ctx) for arg in node.args]
+    if ctx.lane is not None and node.name in OF_PARTS:
+        return f"zs_{node.name}_part({args[0]})"
     if node.name in SEVERAL:
         return SEVERAL[node.name].text(args, ctx.dtype)
     return FUNCTIONS[node.name].c(args[0], ctx.dtype)

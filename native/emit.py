@@ -41,7 +41,7 @@ def emit(kernel: Kernel, *, count_work: bool = False) -> str:
     if any("zs_sort_keys(" in line for line in out.lines):
         text.append('#include "zs_lists.h"')
     unrolled = any("zs_run_unrolled(" in line for line in out.lines)
-    parts = unrolled or any(PARTS.search(line) for line in out.functions)
+    parts = unrolled or any(PARTS.search(line) for line in (*out.lines, *out.functions))
     if parts:
         text.append('#include "zs_parts.h"')
     if unrolled:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from functools import singledispatch
 
 from zeroskip.formats.values import HALVES
@@ -21,6 +20,7 @@ from zeroskip.native.cexpr import (
 )
 from zeroskip.native.cwriter import CWriter
 from zeroskip.native.domains import Range, Stored, Together
+from zeroskip.native.emit_copies import copy, is_copy, stage
 from zeroskip.native.emit_dots import dot
 from zeroskip.native.emit_entries import has_sums, sums
 from zeroskip.native.emit_levels import WALKS, merge
@@ -28,7 +28,7 @@ from zeroskip.native.emit_parts import counted
 from zeroskip.native.emit_rows import gathered, touch
 from zeroskip.native.emit_short import Tally, is_run, run, tally
 from zeroskip.native.emit_vectors import accumulators, lanes, tiles, together, vector_loop
-from zeroskip.native.integers import ONE, ZERO, Const, Expr, Name, add, floordiv, mod, mul
+from zeroskip.native.integers import ONE, ZERO, Const, Expr, Name, add
 from zeroskip.native.nest import (
     Acc,
     Alone,
@@ -67,6 +67,9 @@ def _(node: Loop, out: CWriter) -> None:
     elif isinstance(node.over, Together):
         together(node, node.over, out)
     elif isinstance(node.over, Range):
+        if is_copy(node, out):
+            copy(node, out)
+            return
         lo, hi = integer(node.over.lo), integer(node.over.hi)
         around = any(isinstance(stmt, Loop) and stmt.par for stmt in node.body)
         with counted(out, node.var, lo, hi, par=node.par, around=around, by=node.by):
@@ -177,40 +180,7 @@ def _(node: Tally, out: CWriter) -> None:
 
 @write.register
 def _(node: Stage, out: CWriter) -> None:
-    """Copy element by element: the address in the layout is linear in the source's index."""
-    start = "" if node.start == ZERO else f" from {integer(node.start)} on,"
-    rest = "is 0" if node.start == ZERO else "does not count"
-    out.line(
-        f"/* {node.target}: {node.source}{start} laid out for vectors; "
-        f"what it does not reach {rest} */"
-    )
-    source, target = [], []
-    shared = min(len(node.axes) - 1, 2) if node.par else 0
-    loops = ExitStack()
-    for k, axis in enumerate(node.axes):
-        i = out.local(f"i{k}")
-        source.append(mul(Name(i), axis.source_stride))
-        padded = add(Name(i), axis.lo)
-        if axis.stride > 1:
-            stride = Const(axis.stride)
-            target.append(mul(mod(padded, stride), axis.phase_stride))
-            target.append(mul(floordiv(padded, stride), axis.row_stride))
-        else:
-            target.append(mul(padded, axis.row_stride))
-        par, around = k < max(shared, node.par), k + 1 < shared
-        head = counted(out, i, "0", integer(axis.extent), par=par, around=around)
-        loops.enter_context(head)
-        out.alone = True
-        if node.there is not None and k == len(node.axes) - 2:
-            break
-    with loops:
-        if node.there is not None:
-            at, to = integer(add(node.start, *source)), integer(add(node.into, *target))
-            load = f"zs_load_part({node.source} + {at}, {integer(node.there)})"
-            out.line(f"*(zs_vec *)({node.target} + {to}) = {load};")
-            return
-        load = value(Elem(node.source, add(node.start, *source)), out.values)
-        out.line(f"{node.target}[{integer(add(node.into, *target))}] = {load};")
+    stage(node, out)
 
 
 @write.register

@@ -5,7 +5,8 @@
 #define ZS_PARTS_H
 
 /*
- * ZS_DEFINE_PARTS() - zs_load_part() and zs_store_part() for the kernel's zs_vec of TYPE.
+ * ZS_DEFINE_PARTS() - zs_load_part() and zs_store_part() for the kernel's zs_vec of TYPE, and
+ * zs_relu_part(), zs_relu_TYPE() of each lane.
  *
  * The first 'there' lanes, 1 or more, are in memory from an element's address on; where 'there' is
  * LANES or more, all.  Other lanes are not touched: not written, and read as 0.  Processors without
@@ -42,6 +43,10 @@
         }                                                                                   \
         ZS_STORE_MASKED(TYPE, to, there, x)                                                 \
         zs_store_few(to, there, x);                                                         \
+    }                                                                                       \
+    ZS_INLINE zs_vec zs_relu_part(zs_vec x)                                                 \
+    {                                                                                       \
+        return (zs_vec)((__typeof__(x < 0))x & ~(x < 0));                                   \
     }
 
 #ifdef __AVX512VL__

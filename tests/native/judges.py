@@ -29,7 +29,7 @@ from zeroskip.native.reference import evaluate
 Array = NDArray[Any]
 
 BATCH = 64
-PART_NAMES = ("zs_load_few", "zs_store_few", "zs_load_part", "zs_store_part")
+PART_NAMES = ("zs_load_few", "zs_store_few", "zs_load_part", "zs_store_part", "zs_relu_part")
 UNROLLED_NAMES = ("zs_walk_unrolled", "zs_run_unrolled")
 """Functions that ZS_DEFINE_PARTS() defines anew for each kernel."""
 

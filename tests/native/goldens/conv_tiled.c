@@ -1,9 +1,11 @@
 #include "zs_kernel.h"
-#include "zs_pointwise.h"
+#include "zs_parts.h"
 
 /* 64 bytes of float at any element's address */
 typedef float zs_vec __attribute__((vector_size(64), aligned(sizeof(float)), may_alias));
 enum { LANES = 64 / sizeof(float) };
+
+ZS_DEFINE_PARTS(float)
 
 /* 7 or 8 vectors of x, from x on */
 static inline __attribute__((always_inline)) int32_t tile_x(
@@ -51,8 +53,9 @@ static inline __attribute__((always_inline)) int32_t tile_x(
         for (int64_t n = zs_max(0, x) / pitch_n; n < zs_min(N, zs_ceil_div(x + width, pitch_n)); n++) {
             ZS_POLL(args);
             for (int64_t p = zs_max(0, x - n * pitch_n) / pitch_p; p < zs_min(P, zs_ceil_div(x - n * pitch_n + width, pitch_p)); p++) {
-                for (int64_t q = zs_max(0, x - n * pitch_n - p * pitch_p); q < zs_min(Q, x - n * pitch_n - p * pitch_p + width); q++) {
-                    O_vals[((n * M + m) * P + p) * Q + q] = zs_relu_float32(row_sums[row * row_pitch + n * pitch_n + p * pitch_p + q - x] + B_vals[m]);
+                const int64_t q_end = zs_min(Q, x - n * pitch_n - p * pitch_p + width);
+                for (int64_t q = zs_max(0, x - n * pitch_n - p * pitch_p); q < q_end; q += LANES) {
+                    zs_store_part(O_vals + ((n * M + m) * P + p) * Q + q, q_end - q, zs_relu_part(zs_load_part(row_sums + row * row_pitch + n * pitch_n + p * pitch_p + q - x, q_end - q) + B_vals[m]));
                 }
             }
         }
@@ -109,8 +112,9 @@ int32_t zs_kernel(zs_args *args)
         for (int64_t i0 = i0_share.lo; i0 < i0_share.hi; i0++) {
             ZS_SHARED(i1, i0_share.part, i0_share.parts, 0, source_extent1) {
                 for (int64_t i2 = 0; i2 < source_extent2; i2++) {
-                    for (int64_t i3 = 0; i3 < source_extent3; i3++) {
-                        I_staged[i0 * row_stride0 + i1 * row_stride1 + ((i2 + I_pad2) % 2) * phase_stride2 + ((i2 + I_pad2) / 2) * row_stride2 + i3 + I_pad3] = I_vals[i0 * source_stride0 + i1 * source_stride1 + i2 * source_stride2 + i3];
+                    const int64_t i3_end = source_extent3;
+                    for (int64_t i3 = 0; i3 < i3_end; i3 += LANES) {
+                        zs_store_part(I_staged + i0 * row_stride0 + i1 * row_stride1 + ((i2 + I_pad2) % 2) * phase_stride2 + ((i2 + I_pad2) / 2) * row_stride2 + i3 + I_pad3, i3_end - i3, zs_load_part(I_vals + i0 * source_stride0 + i1 * source_stride1 + i2 * source_stride2 + i3, i3_end - i3));
                     }
                 }
             }

@@ -27,8 +27,9 @@ static inline __attribute__((always_inline)) void tile_x(
     const int64_t width = tile * LANES;
     /* B_panel: B_vals from x on, laid out for vectors; what it does not reach does not count */
     for (int64_t i0 = 0; i0 < places; i0++) {
-        for (int64_t i1 = 0; i1 < zs_min(line - x, width); i1++) {
-            B_panel[part * panel_size + i0 * width + i1] = B_vals[x + i0 * line + i1];
+        const int64_t i1_end = zs_min(line - x, width);
+        for (int64_t i1 = 0; i1 < i1_end; i1 += LANES) {
+            zs_store_part(B_panel + part * panel_size + i0 * width + i1, i1_end - i1, zs_load_part(B_vals + x + i0 * line + i1, i1_end - i1));
         }
     }
     ZS_SHARED(row, part, parts, 0, row_blocks) {
