@@ -36,6 +36,8 @@ def emit(kernel: Kernel, *, count_work: bool = False) -> str:
         text.append('#include "zs_half.h"')
     if any("zs_lane_sum_" in line for line in out.lines):
         text.append('#include "zs_dots.h"')
+    if any("zs_narrow_sum_" in line for line in out.lines):
+        text.append('#include "zs_narrow.h"')
     if any("zs_sort_row(" in line for line in out.lines):
         text.append('#include "zs_rows.h"')
     if any("zs_sort_keys(" in line for line in out.lines):

@@ -10,6 +10,7 @@ from zeroskip.native.cexpr import integer, place, value
 from zeroskip.native.cwriter import CWriter
 from zeroskip.native.domains import Range, Stored
 from zeroskip.native.dotted import Factor, dotted
+from zeroskip.native.emit_narrow import narrow, total, word
 from zeroskip.native.integers import ONE, Name, add
 from zeroskip.native.nest import Loop, Reduce
 from zeroskip.native.values import Elem, Held
@@ -55,7 +56,7 @@ def _range(node: Loop, over: Range, factors: tuple[Factor, ...], out: CWriter) -
     with out.block(f"for (; {x} + LANES <= {hi}; {x} += LANES)"):
         out.line(f"{sums}[0] += {products('')};")
         _count(node, "LANES", out)
-    _added(node, " + ".join(f"{sums}[{k}]" for k in range(SUMS)), out)
+    _added(node, _lane_sum(sums, out), out)
     with out.block(f"for (; {x} < {hi}; {x}++)"):
         out.body(node.body)
 
@@ -83,7 +84,7 @@ def _compressed(node: Loop, over: Stored, factors: tuple[Factor, ...], out: CWri
         product += _same(factors, out)
         out.line(f"{sums} += {' * '.join(product)};")
         _count(node, "LANES", out)
-    _added(node, sums, out)
+    _added(node, _lane_sum(sums, out, 1), out)
     with (
         out.block(f"for (; {p} < {end}; {p}++)"),
         out.constant(node.var, f"{crd}[{p}]"),
@@ -122,8 +123,7 @@ def _bitmask(node: Loop, over: Stored, factors: tuple[Factor, ...], out: CWriter
     assert over.stored is not None
     p, var = over.pos, node.var
     w, bits = out.local(f"w_{var}"), out.local(f"bits_{var}")
-    names = ("sums", "words", "first", "mask", "part", "v", "at", "values", "there")
-    sums, count, first, mask, part, v, at, next_values, there = map(out.local, names)
+    sums, count, first = map(out.local, ("sums", "words", "first"))
     extent, base = integer(over.level.extent), integer(over.parent, 2)
     (line,) = (factor for factor in factors if factor.reached == "line")
     (run,) = (factor for factor in factors if factor.reached == "run")
@@ -132,7 +132,9 @@ def _bitmask(node: Loop, over: Stored, factors: tuple[Factor, ...], out: CWriter
     out.line(f"const int64_t {first} = {f'{base} * {count}' if base != '0' else '0'};")
     out.line(f"int64_t {p} = {count} > 0 ? {rank}[{first}] : 0;")
     out.line(f"int64_t {w} = 0;")
-    out.line(f"zs_vec {sums}[{SUMS}] = {{}};")
+    short = narrow(factors, out)
+    vectors = SUMS if short is None else 2 * short[1]
+    out.line(f"zs_vec {sums}[{vectors}] = {{}};")
     out.line("/* words of which every value that vectors read is there */")
     whole = f"{w} < {integer(over.level.extent, 2)} / 64 && {p} + 64 <= {integer(over.stored)}"
     with out.block(f"for (; {whole}; {w}++)"):
@@ -140,21 +142,14 @@ def _bitmask(node: Loop, over: Stored, factors: tuple[Factor, ...], out: CWriter
         _count(node, f"zs_popcount({bits})", out)
         assert isinstance(run.value, Elem)
         out.line(f"ZS_AHEAD({run.value.array} + {p});")
-        loop = out.block(f"for (int {part} = 0; {part} < 64; {part} += {SUMS} * LANES)")
-        with loop, unrolled(v, SUMS, out):
-            out.line(f"const int {at} = {part} + {v} * LANES;")
-            out.line(f"const unsigned {mask} = {bits} >> {at} & ZS_LANE_BITS(LANES);")
-            start = integer(line.first, 1)
-            column = f"{w} * 64 + {at}"
-            along = _along(line, column if start == "0" else f"{start} + {column}", out)
-            values = " * ".join([_along(run, p, out), *_same(factors, out)])
-            spread = f"zs_add_spread_{out.kernel.dtype}_{out.kernel.vector_bytes}"
-            out.line(f"const zs_vec {next_values} = {values};")
-            out.line(f"const zs_vec {there} = {along};")
-            out.line(f"{sums}[{v}] = {spread}({sums}[{v}], {next_values}, {there}, {mask});")
-            out.line(f"{p} += zs_popcount({mask});")
-    total = " + ".join(f"{sums}[{k}]" for k in range(SUMS))
-    _added(node, total, out)
+        start = integer(line.first, 1)
+        column = f"{w} * 64" if start == "0" else f"{start} + {w} * 64"
+        if short is None:
+            _word(factors, sums, bits, p, column, out)
+        else:
+            assert isinstance(line.value, Elem)
+            word(*short, sums, bits, (run.value.array, p), f"{line.value.array} + {column}", out)
+    _added(node, _lane_sum(sums, out) if short is None else total(*short, sums), out)
     with out.block(f"for (; {w} < {count}; {w}++)"):
         out.line(f"uint64_t {bits} = {words}[{first} + {w}];")
         with (
@@ -163,6 +158,26 @@ def _bitmask(node: Loop, over: Stored, factors: tuple[Factor, ...], out: CWriter
         ):
             out.body(node.body)
             out.line(f"{p}++;")
+
+
+def _word(
+    factors: tuple[Factor, ...], sums: str, bits: str, p: str, column: str, out: CWriter
+) -> None:
+    """The products of a word whose values are as wide as their sums, or widened one by one."""
+    names = ("mask", "part", "v", "at", "values", "there")
+    mask, part, v, at, next_values, there = map(out.local, names)
+    (line,) = (factor for factor in factors if factor.reached == "line")
+    (run,) = (factor for factor in factors if factor.reached == "run")
+    loop = out.block(f"for (int {part} = 0; {part} < 64; {part} += {SUMS} * LANES)")
+    with loop, unrolled(v, SUMS, out):
+        out.line(f"const int {at} = {part} + {v} * LANES;")
+        out.line(f"const unsigned {mask} = {bits} >> {at} & ZS_LANE_BITS(LANES);")
+        values = " * ".join([_along(run, p, out), *_same(factors, out)])
+        spread = f"zs_add_spread_{out.kernel.dtype}_{out.kernel.vector_bytes}"
+        out.line(f"const zs_vec {next_values} = {values};")
+        out.line(f"const zs_vec {there} = {_along(line, f'{column} + {at}', out)};")
+        out.line(f"{sums}[{v}] = {spread}({sums}[{v}], {next_values}, {there}, {mask});")
+        out.line(f"{p} += zs_popcount({mask});")
 
 
 @contextmanager
@@ -187,13 +202,19 @@ def _same(factors: tuple[Factor, ...], out: CWriter) -> list[str]:
     return [value(f.value, out.values, 2) for f in factors if f.reached == "same"]
 
 
-def _added(node: Loop, vector: str, out: CWriter) -> None:
-    """The lanes' sums onto the one of the loop."""
+def _lane_sum(sums: str, out: CWriter, vectors: int = SUMS) -> str:
+    """All lanes of some vectors, of one that is no array, added up."""
+    each = [sums] if vectors == 1 else [f"{sums}[{k}]" for k in range(vectors)]
+    return f"zs_lane_sum_{out.kernel.dtype}_{out.kernel.vector_bytes}({' + '.join(each)})"
+
+
+def _added(node: Loop, text: str, out: CWriter) -> None:
+    """What vectors have summed onto the sum of the loop."""
     (work,) = node.body
     assert isinstance(work, Reduce)
     ctx = out.values
     target = value(work.place, ctx) if isinstance(work.place, Held) else place(work.place, ctx)
-    out.line(f"{target} += zs_lane_sum_{out.kernel.dtype}_{out.kernel.vector_bytes}({vector});")
+    out.line(f"{target} += {text};")
 
 
 def _count(node: Loop, entries: str, out: CWriter) -> None:

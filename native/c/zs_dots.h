@@ -291,17 +291,32 @@ ZS_DEFINE_WIDENED(bfloat16, zs_bfloat16, zs_wide_bfloat16, float32, float, 16)
 ZS_DEFINE_WIDENED_BFLOAT16(32)
 ZS_DEFINE_WIDENED_BFLOAT16(64)
 ZS_DEFINE_WIDENED(float16, zs_float16, zs_wide_float16, float32, float, 16)
-ZS_DEFINE_WIDENED(float16, zs_float16, zs_wide_float16, float32, float, 64)
 ZS_DEFINE_WIDENED(int8, int8_t, (int32_t), int32, int32_t, 16)
 ZS_DEFINE_WIDENED(uint8, uint8_t, (int32_t), int32, int32_t, 16)
 ZS_DEFINE_WIDENED(int16, int16_t, (int32_t), int32, int32_t, 16)
 ZS_DEFINE_WIDENED(uint16, uint16_t, (int32_t), int32, int32_t, 16)
-ZS_DEFINE_CONVERTED(int8, int8_t, int32, int32_t, 64)
-ZS_DEFINE_CONVERTED(uint8, uint8_t, int32, int32_t, 64)
 ZS_DEFINE_CONVERTED(int16, int16_t, int32, int32_t, 32)
 ZS_DEFINE_CONVERTED(int16, int16_t, int32, int32_t, 64)
 ZS_DEFINE_CONVERTED(uint16, uint16_t, int32, int32_t, 32)
 ZS_DEFINE_CONVERTED(uint16, uint16_t, int32, int32_t, 64)
+
+#ifdef __AVX512F__
+/* By one instruction: compilers take the elements of such conversions apart. */
+#define ZS_DEFINE_WIDENED_AVX512(STORED, CSTORED, WIDEN, NAME)                              \
+    ZS_INLINE zs_##NAME##x64 zs_widened_##STORED##_##NAME##_64(const CSTORED *from)         \
+    {                                                                                       \
+        zs_##NAME##x64 x;                                                                   \
+        __asm__(WIDEN " %1, %0" : "=v"(x) : "m"(*(const CSTORED(*)[16])from));              \
+        return x;                                                                           \
+    }
+ZS_DEFINE_WIDENED_AVX512(float16, zs_float16, "vcvtph2ps", float32)
+ZS_DEFINE_WIDENED_AVX512(int8, int8_t, "vpmovsxbd", int32)
+ZS_DEFINE_WIDENED_AVX512(uint8, uint8_t, "vpmovzxbd", int32)
+#else
+ZS_DEFINE_WIDENED(float16, zs_float16, zs_wide_float16, float32, float, 64)
+ZS_DEFINE_WIDENED(int8, int8_t, (int32_t), int32, int32_t, 64)
+ZS_DEFINE_WIDENED(uint8, uint8_t, (int32_t), int32, int32_t, 64)
+#endif
 
 #ifdef __AVX2__
 typedef char zs_epi8 __attribute__((vector_size(16)));

@@ -1,0 +1,125 @@
+/*
+ * zs_narrow.h - products of values of 8 and 16 bits under a bitmask, 64 bytes of them at once.
+ *
+ * Values are spread while they are narrow, two or four times as many to a vector as of their sums,
+ * and widened, exactly, where they are multiplied.  Names end in the types of the values and of
+ * what they are multiplied with; sums are what zs_dots.h calls zs_float32x64 and zs_int32x64.
+ */
+#ifndef ZS_NARROW_H
+#define ZS_NARROW_H
+
+#include "zs_dots.h"
+
+/*
+ * zs_add_narrow_STORED_OTHER() - 'sums' with a product for each bit of 'mask' that is set.
+ *
+ * The n-th of these bits, from 0, adds values[n] * x[bit], in a lane that is left open; what 'x'
+ * holds at other bits adds nothing.  Reads 64 bytes of each, and takes as many bits as these hold
+ * values.
+ *
+ * zs_narrow_sum_STORED_OTHER() - all that was added to the two vectors 'sums' of zero.
+ */
+#define ZS_DEFINE_NARROW(STORED, CSTORED, OTHER, COTHER, NAME, TYPE)                        \
+    ZS_INLINE void zs_add_narrow_##STORED##_##OTHER(                                        \
+        zs_##NAME##x64 *sums, const CSTORED *values, const COTHER *x, uint64_t mask)        \
+    {                                                                                       \
+        const int lanes = 64 / sizeof(TYPE), columns = 64 / sizeof(CSTORED);                \
+        for (int at = 0; at < columns; at += lanes) {                                       \
+            const unsigned part = mask >> at & ZS_LANE_BITS(lanes);                         \
+            sums[0] = zs_add_spread_##NAME##_64(                                            \
+                sums[0], zs_widened_##STORED##_##NAME##_64(values),                         \
+                zs_widened_##OTHER##_##NAME##_64(x + at), part);                            \
+            values += zs_popcount(part);                                                    \
+        }                                                                                   \
+    }                                                                                       \
+    ZS_INLINE TYPE zs_narrow_sum_##STORED##_##OTHER(const zs_##NAME##x64 *sums)             \
+    {                                                                                       \
+        return zs_lane_sum_##NAME##_64(sums[0]);                                            \
+    }
+
+#if defined(__AVX512VBMI2__) && defined(__AVX512BW__)
+typedef ZS_VECTOR(uint32_t, 64) zs_words64;
+
+/* The destination is zeroed first, as in zs_dots.h. */
+#define ZS_EXPAND_NARROW(EXPAND, spread, values, mask)                                      \
+    __asm__("vpxord %0, %0, %0\n\t" EXPAND " %1, %0%{%2%}%{z%}"                             \
+            : "=&v"(spread) : "v"(values), "Yk"(mask))
+
+/*
+ * Two bfloat16 are the halves of a word, and each is the upper half of a float32.  What x holds
+ * at other bits becomes 0, so that an infinity there adds nothing.
+ */
+ZS_INLINE void zs_add_narrow_bfloat16_bfloat16(zs_float32x64 *sums, const zs_bfloat16 *values,
+                                               const zs_bfloat16 *x, uint64_t mask)
+{
+    const zs_words64 *const from = (const zs_words64 *)x;
+    const uint32_t set = (uint32_t)mask;
+    zs_words64 spread, there;
+    ZS_EXPAND_NARROW("vpexpandw", spread, *(const zs_words64 *)values, set);
+    __asm__("vmovdqu16 %1, %0%{%2%}%{z%}" : "=v"(there) : "m"(*from), "Yk"(set));
+    sums[0] += (zs_float32x64)(spread << 16) * (zs_float32x64)(there << 16);
+    sums[1] += (zs_float32x64)(spread & 0xffff0000u) * (zs_float32x64)(there & 0xffff0000u);
+}
+ZS_INLINE float zs_narrow_sum_bfloat16_bfloat16(const zs_float32x64 *sums)
+{
+    return zs_lane_sum_float32_64(sums[0] + sums[1]);
+}
+
+/* Two products of 16 bits are added in 32, where only that of -2^15 with itself, twice, wraps. */
+ZS_INLINE void zs_add_narrow_int16_int16(zs_int32x64 *sums, const int16_t *values,
+                                         const int16_t *x, uint64_t mask)
+{
+    zs_words64 spread;
+    zs_int32x64 products;
+    ZS_EXPAND_NARROW("vpexpandw", spread, *(const zs_words64 *)values, (uint32_t)mask);
+    __asm__("vpmaddwd %2, %1, %0" : "=v"(products) : "v"(spread), "vm"(*(const zs_words64 *)x));
+    sums[0] += products;
+}
+ZS_INLINE int32_t zs_narrow_sum_int16_int16(const zs_int32x64 *sums)
+{
+    return zs_lane_sum_int32_64(sums[0]);
+}
+#else
+ZS_DEFINE_NARROW(bfloat16, zs_bfloat16, bfloat16, zs_bfloat16, float32, float)
+ZS_DEFINE_NARROW(int16, int16_t, int16, int16_t, int32, int32_t)
+#endif
+
+#if defined(__AVX512VBMI2__) && defined(__AVX512BW__) && defined(__AVX512VNNI__)
+/*
+ * The processor multiplies unsigned bytes with signed ones and adds four products up.  A factor is
+ * made what it asks for by its upper bit, which moves it by 128; sums[1] is the other factor times
+ * 128, to be taken off.  Sums wrap around, as they do without it.
+ */
+#define ZS_DOT_BYTES(sum, WHOLE, SIGNED)                                                    \
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(WHOLE), "v"(SIGNED))
+#define ZS_MOVED 0x80808080u
+#define ZS_DEFINE_NARROW_BYTES(STORED, CSTORED, OTHER, COTHER, ADD)                         \
+    ZS_INLINE void zs_add_narrow_##STORED##_##OTHER(                                        \
+        zs_int32x64 *sums, const CSTORED *values, const COTHER *x, uint64_t mask)           \
+    {                                                                                       \
+        const zs_words64 there = *(const zs_words64 *)x, moved = (zs_words64){} + ZS_MOVED; \
+        zs_words64 spread;                                                                  \
+        ZS_EXPAND_NARROW("vpexpandb", spread, *(const zs_words64 *)values, mask);           \
+        ADD                                                                                 \
+        (void)moved;                                                                        \
+    }                                                                                       \
+    ZS_INLINE int32_t zs_narrow_sum_##STORED##_##OTHER(const zs_int32x64 *sums)             \
+    {                                                                                       \
+        return zs_lane_sum_int32_64(sums[0] - sums[1]);                                     \
+    }
+ZS_DEFINE_NARROW_BYTES(int8, int8_t, int8, int8_t,
+                       ZS_DOT_BYTES(sums[0], there ^ moved, spread);
+                       ZS_DOT_BYTES(sums[1], moved, spread);)
+ZS_DEFINE_NARROW_BYTES(uint8, uint8_t, uint8, uint8_t,
+                       ZS_DOT_BYTES(sums[0], spread, there ^ moved);
+                       ZS_DOT_BYTES(sums[1], spread, moved);)
+ZS_DEFINE_NARROW_BYTES(int8, int8_t, uint8, uint8_t, ZS_DOT_BYTES(sums[0], there, spread);)
+ZS_DEFINE_NARROW_BYTES(uint8, uint8_t, int8, int8_t, ZS_DOT_BYTES(sums[0], spread, there);)
+#else
+ZS_DEFINE_NARROW(int8, int8_t, int8, int8_t, int32, int32_t)
+ZS_DEFINE_NARROW(uint8, uint8_t, uint8, uint8_t, int32, int32_t)
+ZS_DEFINE_NARROW(int8, int8_t, uint8, uint8_t, int32, int32_t)
+ZS_DEFINE_NARROW(uint8, uint8_t, int8, int8_t, int32, int32_t)
+#endif
+
+#endif /* ZS_NARROW_H */
