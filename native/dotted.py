@@ -25,6 +25,17 @@ WIDENED = frozenset(
 )
 """Types of values that are read into vectors of a wider type, as `zs_dots.h` has them."""
 
+NARROW = {
+    ("bfloat16", "bfloat16", "float32"): 2,
+    ("int16", "int16", "int32"): 2,
+    ("int8", "int8", "int32"): 1,
+    ("int8", "uint8", "int32"): 1,
+    ("uint8", "int8", "int32"): 1,
+    ("uint8", "uint8", "int32"): 1,
+}
+"""Values, what they are multiplied with, and their sums, as `zs_narrow.h` has them; and how many
+vectors the values of a word make at most."""
+
 Reached = Literal["run", "line", "picked", "same"]
 
 

@@ -5,19 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zeroskip.native.cwriter import CWriter
-from zeroskip.native.dotted import Factor
+from zeroskip.native.dotted import NARROW, Factor
 from zeroskip.native.values import Elem
-
-NARROW = {
-    ("bfloat16", "bfloat16", "float32"): 2,
-    ("int16", "int16", "int32"): 2,
-    ("int8", "int8", "int32"): 1,
-    ("int8", "uint8", "int32"): 1,
-    ("uint8", "int8", "int32"): 1,
-    ("uint8", "uint8", "int32"): 1,
-}
-"""Values, what they are multiplied with, and their sums, as `zs_narrow.h` has them; and how many
-vectors the values of a word make at most."""
 
 
 def narrow(factors: Sequence[Factor], out: CWriter) -> tuple[str, int] | None:

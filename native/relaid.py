@@ -10,6 +10,7 @@ import numpy as np
 from zeroskip.einsum_spec.walk import single
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import dots
+from zeroskip.native.dotted import NARROW
 from zeroskip.native.lines import Line, line_of
 from zeroskip.native.lower import one_product
 
@@ -17,6 +18,9 @@ SPREAD_WIDE, SPREAD = 0.15, 0.35
 """Density from which a bitmask is faster than coordinates: with an instruction that expands a
 vector of 64 bytes, and with a permutation of 32.  Found by trying both on matrices of 4096 × 4096;
 no command of the repository finds it again, and a wrong one costs time alone."""
+
+SPREAD_NARROW = {2: 0.07, 1: 0.05}
+"""The same where values are multiplied 64 bytes at once, by the vectors that 64 of them make."""
 
 
 def relaid(line: Line, bound: Collection[str], vector_bytes: int) -> Line:
@@ -62,7 +66,11 @@ def _layout(line: Line, bound: Collection[str], vector_bytes: int) -> tuple[str,
     wide = vector_bytes >= 64
     bridged = line.signatures[tensor].bridged  # entries that only fill a place are left out
     entries = np.count_nonzero(operand.values) if bridged else operand.stored
-    dense = entries >= (SPREAD_WIDE if wide else SPREAD) * operand.size
+    others = [access.tensor for access in term.accesses if access.tensor != tensor]
+    types = [line.signatures[name].dtype for name in (tensor, *others)]
+    pieces = NARROW.get((types[0], types[-1], line.dtype.name)) if len(types) == 2 else None
+    least = SPREAD if not wide else SPREAD_WIDE if pieces is None else SPREAD_NARROW[pieces]
+    dense = entries >= least * operand.size
     spread = dense and vector_bytes > dots.BASELINE
     spread = spread and operand.shape[summed[0]] >= dots.FEWEST_COLUMNS
     levels = [*(f"{k}:U" for k in rows), f"{summed[0]}:{'B' if spread else 'C'}"]

@@ -15,6 +15,7 @@ from judges import line_of
 
 from zeroskip.einsum_spec.spec import Spec, make_spec
 from zeroskip.formats.tensor import Tensor
+from zeroskip.formats.values import dtype_of
 from zeroskip.native import assemble, schedules, settings, tile
 from zeroskip.native.emit import emit
 from zeroskip.native.fixed import OPEN, Schedule
@@ -194,8 +195,16 @@ def _kernels() -> dict[str, str]:
         ),
         "spmv_dcsr": walk(spmv, matrix("0:C 1:C")),
         "spmv_dots": schedule(spmv, {"A": ones(4, 200, format="CSR"), "x": ones(200)}),
-        "spmv_dots_bitmask": schedule(
+        "spmv_dots_bitmask": schedule(spmv, {"A": ones(4, 200, format="bitmask"), "x": ones(200)}),
+        "spmv_dots_bytes": schedule(
             spmv, {"A": ones(4, 200, format="bitmask", dtype="int8"), "x": ones(200, dtype="int8")}
+        ),
+        "spmv_dots_bfloat16": schedule(
+            spmv,
+            {
+                "A": ones(4, 200, format="bitmask", dtype=dtype_of("bfloat16")),
+                "x": ones(200, dtype=dtype_of("bfloat16")),
+            },
         ),
         "layer_dense": walk(layer, {"B": ones(4), "W": ones(4, 5), "I": ones(5, 6)}),
     }
