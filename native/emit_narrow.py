@@ -19,7 +19,7 @@ def narrow(factors: Sequence[Factor], out: CWriter) -> tuple[str, int] | None:
         (value,) = (factor.value for factor in factors if factor.reached == reached)
         assert isinstance(value, Elem), "a run or a line of no array"
         stored.append(out.values.dtypes[value.array])
-    pieces = NARROW.get((*stored, out.kernel.dtype))
+    pieces = NARROW.get((stored[0], stored[1], out.kernel.dtype))
     return None if pieces is None else ("_".join(stored), pieces)
 
 
