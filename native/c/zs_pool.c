@@ -7,20 +7,30 @@
  * never end.  There is one set of workers and no queue: a caller that finds them at work for
  * another runs all of its kernel itself, which gives the same result.
  *
- * Whoever waits looks for SPIN_NS and then sleeps, so that an idle pool takes nothing from the
- * threads of BLAS or of torch beside it.  A forked child has none of the workers: it starts anew.
+ * Whoever waits looks for a while and then sleeps, so that an idle pool takes nothing from the
+ * threads of BLAS or of torch beside it: for SPIN_NS, and a worker for KEEN_NS where the last call
+ * came as soon as that after the one before.  A forked child has none of the workers: it starts anew.
+ *
+ * A system may wake a worker on the processor that its caller runs on, which then waits for all of
+ * the worker's part before it begins its own.  A worker that finds itself there goes elsewhere.
  */
+#define _GNU_SOURCE /* of Linux: which processor this is */
 #include "zs_kernel.h"
 
 #include <fenv.h>
 #include <pthread.h>
+#if defined(__linux__)
+#include <sched.h>
+#endif
 #include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 
 #define ZS_MOST_PARTS 1024 /* as many threads as a user may set */
 
-#define SPIN_NS 50000 /* a few times what it takes to wake a thread that sleeps */
+#define SPIN_NS 50000  /* a few times what it takes to wake a thread that sleeps */
+#define KEEN_NS 300000 /* what may lie between two calls of a loop in Python that follows one kernel
+                          with the next: tens of us where a kernel has left the caches empty */
 
 typedef int32_t (*zs_function)(zs_args *);
 
@@ -64,10 +74,10 @@ static void relax(void)
 #endif
 }
 
-/* wait_past() - return when the number is another than 'from'. */
-static void wait_past(zs_number *number, int64_t from)
+/* wait_past() - return when the number is another than 'from'; sleep after 'spin_ns'. */
+static void wait_past(zs_number *number, int64_t from, int64_t spin_ns)
 {
-    const int64_t until = now_ns() + SPIN_NS;
+    const int64_t until = now_ns() + spin_ns;
     do {
         for (int i = 0; i < 16; i++) {
             if (value_of(number) != from)
@@ -94,6 +104,8 @@ typedef struct zs_team {
     zs_args *lead;
     int64_t parts;
     fenv_t mode;            /* rounding and denormals, as the caller has set them */
+    pthread_t caller;
+    int cpu;                /* where the caller was when it began; -1 where nobody knows */
     pthread_mutex_t lock;   /* of the five below */
     int64_t running;        /* parts that have not returned */
     int64_t waiting;        /* of these, how many have come to the barrier */
@@ -123,7 +135,7 @@ static int32_t meet(zs_args *args)
         open_barrier(team);
     } else {
         pthread_mutex_unlock(&team->lock);
-        wait_past(&team->passed, passed);
+        wait_past(&team->passed, passed, SPIN_NS);
     }
     /* The next barrier opens only when this part has come to it, or has left. */
     return team->verdict ? ZS_ESTOPPED : ZS_OK;
@@ -198,11 +210,44 @@ static zs_worker *workers[ZS_MOST_PARTS];
 static int64_t n_workers;   /* workers[1 .. n_workers] are there */
 static int32_t taken;       /* whether a caller has the pool; all of the above is then its own */
 
+/* ---- processors ------------------------------------------------------------------------ */
+
+#if defined(__linux__)
+static int this_cpu(void) { return sched_getcpu(); }
+
+/*
+ * make_way() - leave processor 'cpu' to 'caller', which may run there, for any other that it may
+ * run on; stay where there is none.
+ */
+static void make_way(pthread_t caller, int cpu)
+{
+    cpu_set_t all, others;
+    if (pthread_getaffinity_np(caller, sizeof all, &all) != 0 || !CPU_ISSET(cpu, &all))
+        return;
+    others = all;
+    CPU_CLR(cpu, &others);
+    if (CPU_COUNT(&others) == 0)
+        return;
+    pthread_setaffinity_np(pthread_self(), sizeof others, &others);
+    pthread_setaffinity_np(pthread_self(), sizeof all, &all); /* callers go elsewhere too */
+}
+#else
+static int this_cpu(void) { return -1; }
+static void make_way(pthread_t caller, int cpu) { (void)caller, (void)cpu; }
+#endif
+
+/* ---- a worker's life ------------------------------------------------------------------- */
+
 static void *work(void *given)
 {
     zs_worker *self = given;
+    int64_t spin_ns = SPIN_NS;
     for (int64_t done = 0;; done++) {
-        wait_past(&self->calls, done);
+        const int64_t since = now_ns();
+        wait_past(&self->calls, done, spin_ns);
+        spin_ns = now_ns() - since < KEEN_NS ? KEEN_NS : SPIN_NS;
+        if (the_team.cpu >= 0 && the_team.cpu == this_cpu())
+            make_way(the_team.caller, the_team.cpu);
         fesetenv(&the_team.mode);
         run_part(&the_team, self->part);
     }
@@ -277,11 +322,13 @@ int32_t zs_pool_run(int64_t parts, zs_function function, zs_args *args)
     team->waiting = 0;
     team->failed = team->verdict = 0;
     fegetenv(&team->mode);
+    team->caller = pthread_self();
+    team->cpu = this_cpu();
     const int64_t ended = value_of(&team->ended);
     for (int64_t part = 1; part < parts; part++)
         move(&workers[part]->calls, value_of(&workers[part]->calls) + 1);
     run_part(team, 0);
-    wait_past(&team->ended, ended);
+    wait_past(&team->ended, ended, SPIN_NS);
     const int32_t error = gather(team);
     __atomic_store_n(&taken, 0, __ATOMIC_RELEASE);
     return error;

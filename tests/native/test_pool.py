@@ -246,6 +246,32 @@ def test_a_fork_while_another_thread_has_the_pool():
     assert not wrong
 
 
+@needs_fork
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no thread is given a processor")
+def test_a_worker_that_wakes_beside_its_caller_goes_elsewhere():
+    """Else the caller waits for all of the worker's part before it begins its own."""
+    allowed = sorted(os.sched_getaffinity(0))
+    if len(allowed) < 2:
+        pytest.skip("one processor only")
+    seen, call = told(parts=2)
+    pool.runner()
+
+    def child():
+        before = {*os.listdir("/proc/self/task")}
+        os.sched_setaffinity(0, allowed[:1])  # the worker that starts now is held there too
+        call.call(through=pool.spread(2))
+        (worker,) = {*os.listdir("/proc/self/task")} - before
+        until = time.monotonic() + 30
+        while os.sched_getaffinity(int(worker)) != {*allowed} and time.monotonic() < until:
+            os.sched_setaffinity(0, allowed[:1])
+            os.sched_setaffinity(0, allowed)  # the caller runs where it ran, if not for long
+            seen[:] = 0
+            call.call(through=pool.spread(2))
+        return os.sched_getaffinity(int(worker)) == {*allowed}
+
+    assert in_a_child(child)
+
+
 def squared(n):
     bound, fresh, want = product(n)
     return bound.run(fresh).tobytes() == want.tobytes()
