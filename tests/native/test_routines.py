@@ -114,7 +114,7 @@ def test_routines_under_the_sanitizers(tmp_path: Path) -> None:
         pytest.skip("this compiler has no sanitizers")
     given = calls() + codec_calls()
     files = dict.fromkeys(file for file, *_ in given)
-    text = "".join(routines.text_of(room_of(file), file) for file in files) + header("zs_pool.c")
+    text = header("zs_pool.c") + "".join(routines.text_of(room_of(file), file) for file in files)
     names = ", ".join(symbol for _, symbol, *_ in given)
     main = MAIN.replace("KERNELS", names).replace("PARTS", "1")
     (tmp_path / "routines.c").write_text(whole_text(text) + main)

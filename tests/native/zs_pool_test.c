@@ -4,12 +4,12 @@
  * A kernel here sums numbers in phases: each part its share, part 0 what the parts have found, and
  * each part again from that.  Any place that two parts touch without a barrier is a race.
  */
+#include "zs_pool.c"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "zs_pool.c"
 
 #define N 500
 #define CALLERS 4
