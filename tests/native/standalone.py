@@ -101,9 +101,8 @@ def run(
     texts = {_bare(prepared): prepared.c_text for prepared, _ in kernels}
     at = {bare: f"zs_kernel_{k}" for k, bare in enumerate(texts)}
     names = ", ".join(at[_bare(prepared)] for prepared, _ in kernels)
-    text = whole_text(
-        header("zs_pool.c") + batch(list(texts.values()))
-    )  # what it asks of Linux is asked first
+    # What the pool asks of Linux is asked before anything is included.
+    text = whole_text(header("zs_pool.c") + batch(list(texts.values())))
     main = MAIN.replace("KERNELS", names).replace("PARTS", str(parts))
     (place / "kernels.c").write_text(text + main)
     (place / "in").write_bytes(b"".join(_arguments(*kernel) for kernel in kernels))
