@@ -53,10 +53,11 @@ def write_accounting(
     scans, numbers, leaders = numbered(w)
     stays, fits = spilled(w)
     scans, given = "\n".join(text for text in (scans, stays) if text), {**numbers, **fits}
+    shared = arch.multipliers > 1 and arch.lanes is None
     terms, additions = [], []
     for number, term in enumerate(layer.work):
         suffix = w.scope = str(number + 1) if len(layer.work) > 1 else ""
-        terms.append(_term(w, term, number, policy.terms[number], suffix, effectual))
+        terms.append(_term(w, term, number, policy.terms[number], suffix, effectual, shared))
     w.scope = "additions"
     for number, term in enumerate(layer.additions):
         for operand, rule in zip(term.operands, policy.additions[number], strict=True):
@@ -78,7 +79,16 @@ def write_accounting(
         scans,
         given,
         leaders,
+        "\n".join(_turns(w, plan, arch.multipliers) for plan in terms if plan.turns),
     )
+
+
+def _turns(w: Writer, plan: TermPlan, multipliers: int) -> str:
+    """Points of a step, on so many multipliers: ``turns[k] = ceil(steps[k]/2)``."""
+    when = w.variables([loop for loop in w.schedule.steps if loop.of(plan.term.ranks)])
+    each = "" if plan.term.multiplications < 2 else f"{plan.term.multiplications}*"
+    most = access(plan.steps, when)
+    return f"{access(plan.turns, when)} = ceil({each}{most}/{multipliers})"
 
 
 def _term(
@@ -88,7 +98,9 @@ def _term(
     rules: Sequence[OperandPolicy],
     suffix: str,
     values: bool,
+    shared: bool,
 ) -> TermPlan:
+    """shared : whether several multipliers of a PE share its work of a step."""
     names = " * ".join(o.tensor for o in term.operands)
     w.comment(f"operations of {names}: each PE, each step")
     counts: dict[tuple[str, ...], str] = {}
@@ -148,7 +160,8 @@ def _term(
         for number, (operand, rule) in enumerate(zip(term.operands, rules, strict=True))
     )
     counted = fetched, busy, executed, effectual
-    return TermPlan(term, *counted, most, cycles, of_pe, tuple(reads), fills, tuple(rules))
+    turns = w.result(f"turns{suffix}") if shared else ""
+    return TermPlan(term, *counted, most, cycles, of_pe, tuple(reads), fills, tuple(rules), turns)
 
 
 def _points(

@@ -58,13 +58,11 @@ def compute_cycles_of(arch: Arch, plan: TermPlan, counts: Counts) -> float:
 
 
 def compute_cycles_by_step(arch: Arch, plan: TermPlan, counts: Counts) -> NDArray[Any]:
-    """Of a mean of so many cycles, (n - 1) / 2n more on n multipliers: where a step ends among
-    them is anybody's guess."""
+    """Of several multipliers that share the points, rounded up."""
+    if counts[plan.steps].dtype.kind == "f" and plan.turns:
+        return counts[plan.turns]
     steps = counts[plan.steps] * _cycles_of_a_point(plan)
-    if steps.dtype.kind == "f":
-        waste = (arch.multipliers - 1) / 2
-        return np.where(steps > 0, (steps + waste) / arch.multipliers, 0.0)
-    return np.asarray(-(-steps // arch.multipliers))
+    return steps if steps.dtype.kind == "f" else np.asarray(-(-steps // arch.multipliers))
 
 
 def cycles_of_points(cascade: Accounting, counts: Counts) -> tuple[int, int]:

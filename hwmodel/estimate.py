@@ -86,7 +86,7 @@ class Estimate:
             most |= {flow.most for flow in held}
         compressed = "approximate" if isinstance(self.outcome, Expected) else ""
         limits = self.units or any(level.has_limit for level in self.arch.levels)
-        compute = self._worst({p.cycles for p in terms})
+        compute = self._worst({p.turns or p.cycles for p in terms})
         if self.vectors is not None or self.arch.queue is not None:
             compute = "approximate"
         lined = "approximate" if self.sampled is not None and is_lined(self.arch) else ""

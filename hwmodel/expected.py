@@ -37,7 +37,8 @@ def geometry_of(accounting: Accounting, operands: Mapping[str, Operand]) -> Geom
         For a line that has no expectation here, naming it.
     """
     numbers = numbers_of(accounting)
-    given = accounting.text, accounting.sizes, accounting.masks
+    text = "\n".join(part for part in (accounting.text, accounting.turns) if part)
+    given = text, accounting.sizes, accounting.masks
     drawn = [x.density.pattern for x in operands.values() if isinstance(x, Expected)]
     if accounting.given or len(drawn) < len(operands):
         return geometry_of_lines(*given, operands, numbers)

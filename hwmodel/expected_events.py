@@ -23,6 +23,7 @@ from zeroskip.einsum_spec.tree import Access
 from zeroskip.einsum_spec.walk import single
 from zeroskip.formats.density import Density
 from zeroskip.formats.density_models import Blocks
+from zeroskip.hwmodel.closed import Closed
 from zeroskip.hwmodel.events import Event, Settled
 from zeroskip.hwmodel.expected_tiles import (
     is_partition,
@@ -30,7 +31,8 @@ from zeroskip.hwmodel.expected_tiles import (
     refused,
     regions_of_tiles,
 )
-from zeroskip.hwmodel.geometry import Apart, Closed, Either, Largest, Tag
+from zeroskip.hwmodel.geometry import Tag
+from zeroskip.hwmodel.maxima import Apart, Either, Largest
 from zeroskip.hwmodel.regions import log_missed_of
 
 if TYPE_CHECKING:

@@ -19,28 +19,17 @@ from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.explicit import form_text
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.tree import Access
-from zeroskip.einsum_spec.walk import single, variables
+from zeroskip.einsum_spec.walk import single
 from zeroskip.formats.density import Density
+from zeroskip.hwmodel.closed import Closed, Monomial, is_static
 from zeroskip.hwmodel.evaluate import Operand, sized, structure
 from zeroskip.hwmodel.events import Event, Settled
-from zeroskip.hwmodel.expected_events import called_for, tile_event
+from zeroskip.hwmodel.expected_events import tile_event
+from zeroskip.hwmodel.expected_maxima import largest, maximum, rounded
 from zeroskip.hwmodel.expected_operand import Uneven
-from zeroskip.hwmodel.expected_spread import spread_of
 from zeroskip.hwmodel.expected_tiles import refused
-from zeroskip.hwmodel.geometry import (
-    Apart,
-    Closed,
-    Either,
-    Geometry,
-    Largest,
-    Line,
-    Monomial,
-    Scaled,
-    Summed,
-    Tag,
-    Total,
-    largest_of,
-)
+from zeroskip.hwmodel.geometry import TAGS, Geometry, Line, Scaled, Summed, Tag, Total
+from zeroskip.hwmodel.maxima import Apart, Either, Largest, Rounded
 from zeroskip.hwmodel.numbers import NONE, Numbers
 from zeroskip.hwmodel.plan import Mask
 from zeroskip.hwmodel.regions import Regions
@@ -98,6 +87,9 @@ class Compiler:
         name = form.target.tensor
         term = form.terms[0]
         self.texts[name] = text, form
+        if form.post == "ceil":
+            self.lines[name] = rounded(self, text, form)
+            return
         if self.settled(form):
             reads = {access.tensor for access in form.reads} - self.numbers.names
             found = self.run(text, {tensor: self.static(tensor) for tensor in reads})
@@ -109,7 +101,7 @@ class Compiler:
         if len(form.terms) > 1:
             self.lines[name] = self.added(text, form)
         elif form.reduction == "max":
-            self.lines[name] = self.largest(text, form, term)
+            self.lines[name] = largest(self, text, form, term)
         elif form.reduction == "|":
             self.tags[name] = "exact in expectation"
             self.lines[name] = tile_event(self, text, form, term)
@@ -124,7 +116,7 @@ class Compiler:
         for tensor in {access.tensor for access in form.reads} - self.numbers.names:
             mask = masks.get(tensor)
             fixed = mask is not None and (mask.kind == "in" or mask.tensor in self.fixed)
-            if not fixed and not (tensor in self.lines and _is_static(self.lines[tensor])):
+            if not fixed and not (tensor in self.lines and is_static(self.lines[tensor])):
                 return False
         return not any(scalar in self.lines for term in form.terms for scalar in term.scalars)
 
@@ -154,12 +146,15 @@ class Compiler:
             return self.scaled(text, form, term, results)
         reads = tuple(dict.fromkeys(access.tensor for access in term.accesses))
         held = [self.lines.get(read) for read in reads]
-        if any(isinstance(one, Largest | Apart | Either | Total | Summed | Scaled) for one in held):
-            varying = [one for one in held if not _is_static(one)]
+        if any(
+            isinstance(one, Largest | Apart | Either | Total | Summed | Scaled | Rounded)
+            for one in held
+        ):
+            varying = [one for one in held if not is_static(one)]
             if len(varying) > 1 or results:
                 raise refused(text, "a product of what follows a maximum")
             worst = [self.tags[read] for read in reads if read in self.tags]
-            self.tags[name] = "bound" if "bound" in worst else "approximate"
+            self.tags[name] = max(worst, key=TAGS.index)
             axes = [single(s) for access in term.accesses for s in access.subscripts]
             plain = None not in axes and len(set(axes)) == len(axes)
             if plain and len(term.accesses) == 1 and not form.target.subscripts:
@@ -240,95 +235,11 @@ class Compiler:
                     raise refused(text, what)
         return found
 
-    # ---- maxima -------------------------------------------------------------------------
-
-    def largest(self, text: str, form: Form, term: Term) -> Line:
-        name = form.target.tensor
-        results = [scalar for scalar in term.scalars if scalar in self.lines]
-        if results and not term.accesses and isinstance(self.lines[results[0]], Closed):
-            return self.scaled(text, form, term, results)  # the largest of one count
-        if len(term.accesses) != 1 or term.scalars or term.number != 1:
-            raise refused(text, "the maximum of a product")
-        (access,) = term.accesses
-        source = self.lines[access.tensor]
-        if not isinstance(source, Closed):
-            raise refused(text, "the maximum of a maximum")
-        axes = [deparse(s) for s in access.subscripts]
-        kept = [axes.index(deparse(s)) for s in form.target.subscripts]
-        line, self.tags[name] = self.maximum(access.tensor, kept)
-        return line
-
     def maximum(
         self, name: str, kept: Sequence[int]
     ) -> tuple[Closed | Largest | Apart | Either, Tag]:
         """The largest of a count over the axes that are not kept, and how sure it is."""
-        source = self.lines[name]
-        assert isinstance(source, Closed)
-        count = len(self.texts[name][1].target.subscripts)
-        gone = [k for k in range(count) if k not in kept]
-        if _is_static(source):
-            turned = source.terms[()].transpose((*kept, *gone))
-            behind = tuple(range(len(kept), count))
-            return Closed({(): turned.max(axis=behind, initial=0)}), "exact in expectation"
-        shape = next(iter(source.terms.values())).shape
-        if all(shape[k] == 1 for k in gone):  # the largest of one count is that count
-            order, whole = (*kept, *gone), [shape[k] for k in kept]
-            one = {names: x.transpose(order).reshape(whole) for names, x in source.terms.items()}
-            return Closed(one), self.tags[name]
-        called = called_for(self, name, kept)
-        if called is not None:
-            return called
-        apart = self.apart(name, kept)
-        if apart is not None:
-            return apart, "approximate"
-        spread = spread_of(self, name, gone)
-        tag: Tag = "bound" if spread is None and gone else "approximate"
-        return largest_of(source, spread, (*kept, *gone), len(kept)), tag
-
-    def apart(self, name: str, kept: Sequence[int]) -> Apart | None:
-        """The largest of a count whose operands share no rank but those of the axes that are kept;
-        None for another."""
-        _, form = self.texts[name]
-        term, left = form.terms[0], form.target.subscripts
-        stays = {v for k in kept for v in variables(left[k]) if deparse(left[k]) == v}
-        held = [{v for s in a.subscripts for v in variables(s)} for a in term.accesses]
-        masks = dict(self.masks)
-        drawn = {masks[a.tensor].tensor for a in term.accesses if a.tensor in masks} - set(
-            self.fixed
-        )
-        scaled = any(scalar in self.lines for scalar in term.scalars)
-        if (
-            scaled
-            or len(form.terms) > 1
-            or not len(held) == len(drawn) == 2
-            or held[0] & held[1] - stays
-        ):
-            return None
-        if not all(any(set(variables(s)) <= ranks for ranks in held) for s in left):
-            return None
-        factors = []
-        for access, ranks in zip(term.accesses, held, strict=True):
-            mine = [k for k, s in enumerate(left) if set(variables(s)) <= ranks]
-            part = self.part(name, [deparse(left[k]) for k in mine], access)
-            count, source = self.lines[part], self.lines[name]
-            assert isinstance(count, Closed)
-            assert isinstance(source, Closed)
-            held_here = [mine.index(k) for k in kept if k in mine]
-            gone = [at for at in range(len(mine)) if at not in held_here]
-            spread = spread_of(self, part, gone)
-            largest = largest_of(count, spread, (*held_here, *gone), len(held_here))
-            del self.lines[part], self.texts[part], self.tags[part]
-            shape = next(iter(source.terms.values())).shape
-            view = tuple(shape[k] if k in mine else 1 for k in kept)
-            factors.append((largest, view))
-        return Apart(tuple(factors), self.times(term))
-
-    def part(self, name: str, left: Sequence[str], access: Access) -> str:
-        """A count of one operand alone, by some axes of another count; its name."""
-        text = f"{name}_of_{access.tensor}[{','.join(left)}] += {deparse(access)}"
-        (form,) = structure(text).written.forms
-        self.line(text, form)
-        return form.target.tensor
+        return maximum(self, name, kept)
 
     def static(self, name: str) -> NDArray[Any]:
         """An array as it is where every operand is full."""
@@ -337,11 +248,6 @@ class Compiler:
         line = self.lines[name]
         assert isinstance(line, Closed)
         return np.asarray(sum(line.terms.values()))
-
-
-def _is_static(line: Line | None) -> bool:
-    """Whether no density matters."""
-    return line is None or (isinstance(line, Closed) and set(line.terms) <= {()})
 
 
 _Products = list[tuple[Monomial, dict[str, NDArray[Any]]]]

@@ -14,7 +14,7 @@ from zeroskip.einsum_spec.form import Form
 from zeroskip.einsum_spec.tree import Access
 from zeroskip.einsum_spec.walk import variables
 from zeroskip.formats.density_models import Blocks
-from zeroskip.hwmodel.geometry import Closed
+from zeroskip.hwmodel.closed import Closed
 from zeroskip.hwmodel.spread import PlacesOfCells, Reals, Spread
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.tree import Access
 from zeroskip.einsum_spec.walk import single, variables
+from zeroskip.hwmodel.closed import Closed
 from zeroskip.hwmodel.evaluate import sized, structure
-from zeroskip.hwmodel.geometry import Closed
 from zeroskip.hwmodel.layer import Layer, Operand
 from zeroskip.hwmodel.plan import Accounting
 from zeroskip.native.engine import evaluate

@@ -16,6 +16,7 @@ import numpy as np
 from zeroskip.checks import brief, is_one_of
 from zeroskip.errors import ArchError
 from zeroskip.formats.density import Density
+from zeroskip.hwmodel.closed import Closed
 from zeroskip.hwmodel.conversion import conversions_of
 from zeroskip.hwmodel.costs import CLASSES, classes_of, energy_of
 from zeroskip.hwmodel.estimate import Estimate
@@ -23,7 +24,7 @@ from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.expected_operand import Expected, Sized
 from zeroskip.hwmodel.expected_results import structural
 from zeroskip.hwmodel.extents import Counted
-from zeroskip.hwmodel.geometry import Closed, Geometry
+from zeroskip.hwmodel.geometry import Geometry
 from zeroskip.hwmodel.layer import WorkTerm
 from zeroskip.hwmodel.lined import is_lined
 from zeroskip.hwmodel.moves import Traffic

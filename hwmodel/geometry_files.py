@@ -18,17 +18,10 @@ from typing import Any
 from zeroskip.formats import density_models
 from zeroskip.formats.density import Density
 from zeroskip.formats.density_models import Blocks, Nested, Part, Tiles
+from zeroskip.hwmodel.closed import Closed
 from zeroskip.hwmodel.events import Event, Settled
-from zeroskip.hwmodel.geometry import (
-    Apart,
-    Closed,
-    Either,
-    Geometry,
-    Largest,
-    Scaled,
-    Summed,
-    Total,
-)
+from zeroskip.hwmodel.geometry import Geometry, Scaled, Summed, Total
+from zeroskip.hwmodel.maxima import Apart, Either, Largest, Rounded
 from zeroskip.hwmodel.spread import Spread
 from zeroskip.native.filed import recall, remember
 
@@ -39,7 +32,7 @@ PARTS = {
     (part.__module__, part.__qualname__): part
     for part in (
         *(Geometry, Event, Settled, Closed, Largest, Apart, Either, Total),
-        *(Summed, Scaled, Spread, Part, Blocks, Nested, Tiles, frozenset),
+        *(Summed, Scaled, Rounded, Spread, Part, Blocks, Nested, Tiles, frozenset),
     )
 }
 """What a geometry is made of, beside arrays."""

@@ -5,14 +5,24 @@
 F_i is that of a scaled Poisson count where few entries are expected, else of a normal one; both
 have the mean and the variance that are given.  Counts are taken as independent: what they have in
 common is to be left out of the variances.
+
+`chances_of_most` has the whole distribution by the same chances, `chances_of_drawn` that of the
+most in cells of places of which so many are drawn, exactly; `mean_rounded` rounds up what is on
+several multipliers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
+from zeroskip.hwmodel.distributions import convolved, log_factorial
+
 Reals = NDArray[np.float64]
+Chances = tuple[int, Reals]
+"""The first number, and the chances of it and of those that follow."""
 
 FEW = 30.0
 """Entries (mean over scale) below which a count is taken as Poisson, from which as normal."""
@@ -31,6 +41,10 @@ STEPPED = np.linspace(0.0, 1.0, 257)
 
 TOGETHER = 4096
 """Kinds of counts that are evaluated at a time."""
+
+MOST_NUMBERS = 512
+"""Whole numbers that a largest count may be, where each has its chance; of more, those that are
+left over when they are shared among multipliers are as likely as each other."""
 
 
 def mean_of_maximum(
@@ -74,20 +88,97 @@ def mean_of_maximum(
     return lowest + float(trapezoids)
 
 
-def _log_at_most(x: Reals, mean: Reals, spread: Reals) -> Reals:
+def chances_of_most(
+    mean: Reals, variance: Reals, full: Reals | None = None, many: NDArray[np.intp] | None = None
+) -> Chances | None:
+    """Chances of each whole number to be the largest of several counts; None where there are more
+    than `MOST_NUMBERS` that it may be.  See `mean_of_maximum`."""
+    if not len(mean):
+        return 0, np.ones(1)
+    spread = np.sqrt(np.maximum(variance, 0.0))
+    lowest = max(float((mean - REACH * spread).max()), 0.0)
+    highest = float((mean + REACH * spread).max())
+    first, last = int(np.floor(lowest)), int(np.ceil(highest)) + 1
+    if last - first > MOST_NUMBERS:
+        return None
+    x = np.arange(first, last + 1.0)
+    logs = np.zeros(len(x))
+    found = _log_at_most(x, mean, spread, half=0.5)
+    if full is not None:
+        found[x >= full[:, None]] = 0.0
+    logs = found.sum(axis=0) if many is None else many @ found
+    below = np.exp(logs)
+    below[-1] = 1.0
+    return first, np.diff(below, prepend=0.0)
+
+
+def chances_of_drawn(
+    cells: Sequence[int], many: Sequence[int], size: int, held: int
+) -> tuple[int, Reals]:
+    """Chances of each whole number to be the most that a cell holds.
+
+    Counts of places that are drawn one by one, so many in all, are those of places that hold
+    something each by itself, given that so many do:
+
+        P(no cell holds more than t) = sum over s P(cells hold s, none more than t) * P(the rest
+                                       holds held - s) / P(all hold held)
+
+    cells, many : places of each kind of cell, no two of which share one; how many cells there are.
+    size, held : all places, and how many of them are drawn without order.
+
+    Examples
+    --------
+    One of two places: one of two cells always holds it.
+
+    >>> chances_of_drawn([1], [2], 2, 1)[1].tolist()
+    [0.0, 1.0]
+    """
+    most = max(cells, default=0)
+    row = sum(n * k for n, k in zip(cells, many, strict=True))
+    if held in (0, size):
+        return most if held else 0, np.ones(1)
+    share = held / size
+    among = np.arange(row + 1)
+    left = held - among
+    rest = np.where((left >= 0) & (left <= size - row), left, -1)
+    weights = np.where(rest >= 0, _binomial(size - row, share, np.maximum(rest, 0)), 0.0)
+    weights /= _binomial(size, share, np.array([held]))
+    each = [_binomial(n, share, np.arange(n + 1)) for n in cells]
+    below = np.empty(most + 1)
+    for t in range(most + 1):
+        sums = convolved([(chances[: t + 1], k) for chances, k in zip(each, many, strict=True)])
+        below[t] = sums @ weights[: len(sums)]
+    return 0, np.diff(np.minimum(below, 1.0), prepend=0.0)
+
+
+def mean_rounded(one: Chances, other: Chances, times: float, over: int) -> float:
+    """The mean of ceil(times * one * other / over), of two numbers that do not depend on each
+    other."""
+    numbers = [first + np.arange(len(chances)) for first, chances in (one, other)]
+    turns = np.ceil(np.outer(*numbers) * times / over - 1e-9)
+    return float(one[1] @ turns @ other[1])
+
+
+def _binomial(places: int, share: float, held: NDArray[np.int64]) -> Reals:
+    """Chances that so many places hold something, each by itself."""
+    logs = log_factorial(np.array([places])) - log_factorial(held) - log_factorial(places - held)
+    return np.asarray(np.exp(logs + held * np.log(share) + (places - held) * np.log1p(-share)))
+
+
+def _log_at_most(x: Reals, mean: Reals, spread: Reals, half: float = 0.0) -> Reals:
     """Logarithm of the probability that each kind of count is x or less, an increasing row of
-    numbers; -inf where it is certainly more."""
+    numbers; -inf where it is certainly more.  half : 0.5 where normal counts are whole numbers."""
     fixed = (spread == 0) | (mean <= 0)
     scale = np.divide(spread**2, mean, out=np.ones_like(mean), where=~fixed)
     normal = ~fixed & (mean >= FEW * scale)
     if normal.all():
-        return _normal(x, mean, spread)
+        return _normal(x + half, mean, spread)
     stepped = ~fixed & ~normal
     if stepped.all():
         return _stepped(x, mean, scale)
     found = np.empty((len(mean), len(x)))
     found[fixed] = np.where(x >= mean[fixed, None], 0.0, -np.inf)
-    found[normal] = _normal(x, mean[normal], spread[normal])
+    found[normal] = _normal(x + half, mean[normal], spread[normal])
     if stepped.any():
         found[stepped] = _stepped(x, mean[stepped], scale[stepped])
     return found

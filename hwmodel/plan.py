@@ -154,7 +154,8 @@ class TermPlan:
 
     fetched : points whose operands are fetched in the PE; None for all of them.
     busy : points that take a cycle; executed : of these, not gated; effectual : no zero.
-    steps : the largest ``busy`` of a PE, for each step.
+    steps : the largest ``busy`` of a PE, for each step; turns : the same in cycles, where several
+        multipliers share it and round up, which expected charges count; empty elsewhere.
     reads : operand number -> the points at which it is read in the PE; -1 is the result.
     fills : of each operand, innermost level first; rules : of each operand.
     """
@@ -170,11 +171,13 @@ class TermPlan:
     reads: tuple[tuple[int, str], ...]
     fills: tuple[tuple[Fill, ...], ...]
     rules: tuple[OperandPolicy, ...]
+    turns: str = ""
 
     @property
     def names(self) -> set[str]:
         """Every count of it."""
         own = {self.busy, self.executed, self.effectual, self.steps, self.cycles, self.of_pe}
+        own |= {self.turns} if self.turns else set()
         own |= {name for _, name in self.reads} | ({self.fetched} if self.fetched else set())
         return own.union(*(fill.names for fills in self.fills for fill in fills))
 
@@ -221,6 +224,7 @@ class Accounting:
     scans, given : the lines before, that give these numbers and what stays of tiles that spill,
         and what they gave.
     leaders : of these, whose stored entries they count.
+    turns : lines that round up, for `TermPlan.turns`.
     """
 
     text: str
@@ -235,6 +239,7 @@ class Accounting:
     scans: str
     given: dict[str, NDArray[Any]]
     leaders: dict[str, str]
+    turns: str = ""
 
     @property
     def printed(self) -> str:

@@ -146,13 +146,13 @@ def _table(estimate: Estimate) -> Tabled:
             fixed[name] = operand.share
             if scaled and name in read:
                 most[name] = full.model.share
-    geometry = estimate.geometry.needed({plan.steps for plan in estimate.cascade.terms})
+    terms = estimate.cascade.terms
+    geometry = estimate.geometry.needed({x for p in terms for x in (p.steps, p.turns) if x})
 
     def at(shares: Mapping[str, float]) -> float:
         counts: Any = geometry.counts({**fixed, **shares})
         for name in estimate.cascade.idle & set(counts):
             counts[name] = np.zeros_like(counts[name])
-        terms = estimate.cascade.terms
         return float(sum(compute_cycles_of(estimate.arch, plan, counts) for plan in terms))
 
     number = POINTS[len(most)]

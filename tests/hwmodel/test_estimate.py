@@ -24,6 +24,14 @@ LED = {
 }
 DESIGNS: dict[str, Any] = {
     **{name: name for name in presets()},
+    "two multipliers": {**LED, "multipliers": 2, "sparse": ["skip A,B"]},
+    "three of one PE": {**LED, "array": {"pe": 1}, "multipliers": 3, "sparse": ["skip A,B"]},
+    "two behind a leader": {**LED, "multipliers": 2, "sparse": ["skip B on A @GLB"]},
+    "two that are gated": {
+        **LED,
+        "multipliers": 2,
+        "sparse": ["gate B on A @GLB", "gate Z on A,B @MAC"],
+    },
     "one PE": {**LED, "array": {"pe": 1}, "sparse": ["skip A,B"]},
     "a skipping leader": {**LED, "sparse": ["skip B on A @GLB"]},
     "a gating leader": {**LED, "sparse": ["skip B on A @GLB", "gate Z on A,B @MAC"]},

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import combinations, pairwise
 from math import comb, exp, factorial
 
 import numpy as np
 import pytest
 
-from zeroskip.hwmodel.order_statistics import mean_of_maximum
+from zeroskip.hwmodel.order_statistics import (
+    MOST_NUMBERS,
+    chances_of_drawn,
+    chances_of_most,
+    mean_of_maximum,
+    mean_rounded,
+)
 
 
 def exact_of_poisson(rates: list[float], full: list[int] | None = None) -> float:
@@ -87,3 +94,49 @@ def test_more_kinds_than_fit_at_a_time() -> None:
     mean, variance = np.full(number, 100.0), np.full(number, 80.0)
     one = mean_of_maximum(mean[:1], variance[:1], None, np.array([number]))
     assert mean_of_maximum(mean, variance) == pytest.approx(one)
+
+
+@pytest.mark.parametrize(
+    ("cells", "many", "size"),
+    [([2, 3], [2, 1], 9), ([1], [4], 4), ([3], [2], 6), ([0, 2], [1, 2], 5), ([2], [1], 7)],
+)
+def test_cells_of_what_is_drawn_against_every_placement(
+    cells: list[int], many: list[int], size: int
+) -> None:
+    ends = np.cumsum([0, *np.repeat(cells, many)])
+    for held in range(size + 1):
+        most = [
+            max(sum(a <= x < b for x in drawn) for a, b in pairwise(ends))
+            for drawn in combinations(range(size), held)
+        ]
+        first, found = chances_of_drawn(cells, many, size, held)
+        wanted = np.bincount(most, minlength=first + len(found)) / len(most)
+        assert np.allclose(found, wanted[first:])
+        assert not wanted[:first].any()
+
+
+@pytest.mark.parametrize("share", [0.02, 0.2, 0.7])
+def test_chances_of_the_largest_have_its_mean(share: float) -> None:
+    mean = np.array([60.0, 80.0, 100.0]) * share
+    variance, full = mean * (1 - share), np.array([60.0, 80.0, 100.0])
+    many = np.array([3, 2, 1])
+    found = chances_of_most(mean, variance, full, many)
+    assert found is not None
+    first, chances = found
+    assert chances.sum() == pytest.approx(1)
+    assert chances.min() >= 0
+    assert chances[101 - first :].sum() == 0
+    wanted = mean_of_maximum(mean, variance, full, many)
+    assert (first + np.arange(len(chances))) @ chances == pytest.approx(wanted, rel=0.02, abs=0.05)
+
+
+def test_too_many_numbers_have_no_chances_of_their_own() -> None:
+    wide = np.array([MOST_NUMBERS**2 / 16.0])
+    assert chances_of_most(np.array([1e6]), 2 * wide) is None
+    assert chances_of_most(np.zeros(0), np.zeros(0)) is not None
+
+
+def test_rounding_up_two_dice() -> None:
+    die = 1, np.full(6, 1 / 6)
+    wanted = np.mean([-(-a * b // 4) for a in range(1, 7) for b in range(1, 7)])
+    assert mean_rounded(die, die, 1.0, 4) == pytest.approx(wanted)
