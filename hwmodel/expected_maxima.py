@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -143,33 +144,40 @@ def _apart(known: Compiler, name: str, kept: Sequence[int]) -> Apart | None:
     stays = {v for k in kept for v in variables(left[k]) if deparse(left[k]) == v}
     held = [{v for s in a.subscripts for v in variables(s)} for a in term.accesses]
     masks = dict(known.masks)
-    drawn = {masks[a.tensor].tensor for a in term.accesses if a.tensor in masks} - set(known.fixed)
+    tensors = {masks[a.tensor].tensor for a in term.accesses if a.tensor in masks}
     scaled = any(scalar in known.lines for scalar in term.scalars)
     if (
         scaled
         or len(form.terms) > 1
-        or not len(held) == len(drawn) == 2
-        or held[0] & held[1] - stays
+        or not len(held) == len(tensors) > 1
+        or tensors <= known.fixed.keys()
+        or any(one & other - stays for one, other in combinations(held, 2))
     ):
         return None
     if not all(any(set(variables(s)) <= ranks for ranks in held) for s in left):
         return None
-    factors = []
+    factors: list[tuple[Largest | Closed | Apart, tuple[int, ...]]] = []
     for access, ranks in zip(term.accesses, held, strict=True):
         mine = [k for k, s in enumerate(left) if set(variables(s)) <= ranks]
         part = _part(known, name, [deparse(left[k]) for k in mine], access)
         count, source = known.lines[part], known.lines[name]
         assert isinstance(count, Closed)
         assert isinstance(source, Closed)
+        shape = next(iter(source.terms.values())).shape
+        view = tuple(shape[k] if k in mine else 1 for k in kept)
         held_here = [mine.index(k) for k in kept if k in mine]
+        if is_static(count):
+            known_most, _ = maximum(known, part, held_here)
+            assert isinstance(known_most, Closed)
+            factors.append((known_most, view))
+            del known.lines[part], known.texts[part], known.tags[part]
+            continue
         gone = [at for at in range(len(mine)) if at not in held_here]
         spread = spread_of(known, part, gone)
         drawn_here = _drawn_cells(known, part)
         order = *held_here, *gone
         found = largest_of(count, spread, order, len(held_here), drawn_here)
         del known.lines[part], known.texts[part], known.tags[part]
-        shape = next(iter(source.terms.values())).shape
-        view = tuple(shape[k] if k in mine else 1 for k in kept)
         factors.append((found, view))
     return Apart(tuple(factors), known.times(term))
 
@@ -186,4 +194,4 @@ def _is_exact(line: Line) -> bool:
     """Whether the chances of a largest count are exact."""
     if isinstance(line, Apart):
         return all(_is_exact(part) for part, _ in line.factors)
-    return isinstance(line, Largest) and line.drawn[1] > 0
+    return is_static(line) or (isinstance(line, Largest) and line.drawn[1] > 0)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zeroskip.hwmodel.closed import Closed, Reals
+from zeroskip.hwmodel.closed import Closed, Reals, is_static
 from zeroskip.hwmodel.order_statistics import (
     Chances,
     chances_of_drawn,
@@ -33,8 +33,8 @@ MOST_EXACT = 128
 WHOLE = 1e-9
 """How far a number of entries may be from a whole one."""
 
-CERTAIN: Chances = (1, np.ones(1))
-"""That a number is 1."""
+MOST_OUTCOMES = 2**18
+"""Outcomes of a product of largest counts, of which each is rounded up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,45 +175,49 @@ class Apart:
     def rounded(self, shares: Mapping[str, float], each: int, over: int) -> Reals:
         """The mean of the next whole number of ``each / over`` times it."""
         chance: Any = 1.0
-        counts: list[tuple[Largest, tuple[int, ...]]] = []
+        counts: list[tuple[Largest | Closed, tuple[int, ...]]] = []
         for line, view in self.factors:
-            if isinstance(line, Largest):
+            if isinstance(line, Apart):  # all of what an event calls for
+                chance = chance * line.rounded(shares, each, over).reshape(view)
+            elif isinstance(line, Largest) or is_static(line):
                 counts.append((line, view))
-            else:  # an event, or all of what one calls for
-                if isinstance(line, Apart):
-                    found = line.rounded(shares, each, over)
-                else:
-                    found = line.value(shares)
-                chance = chance * found.reshape(view)
+            else:
+                chance = chance * line.value(shares).reshape(view)
         if not counts:
-            return np.asarray(chance * self.times)
+            return np.asarray(chance)
         return np.asarray(chance * _rounded(counts, shares, self.times * each, over))
 
 
 def _rounded(
-    counts: Sequence[tuple[Largest, tuple[int, ...]]],
+    counts: Sequence[tuple[Largest | Closed, tuple[int, ...]]],
     shares: Mapping[str, float],
     times: float,
     over: int,
 ) -> Reals:
-    """The mean of the next whole number of ``times / over`` of the product of one or two largest
-    counts, each with its shape among the axes of the result."""
-    chances = [line.chances(shares) for line, _ in counts]
-    where = [line.where.reshape(view) for line, view in counts]
-    if len(counts) == 1:
-        chances.append([CERTAIN])
-        where.append(np.zeros_like(where[0]))
-    rows = np.broadcast_arrays(*where)
-    kinds, which = np.unique(rows[0] * len(chances[1]) + rows[1], return_inverse=True)
+    """The mean of the next whole number of ``times / over`` of a product of largest counts, each
+    with its shape among the axes of the result."""
+    chances: list[list[Chances | None]] = []
+    where = []
+    for line, view in counts:
+        if isinstance(line, Largest):
+            chances.append(line.chances(shares))
+            where.append(line.where.reshape(view))
+        else:
+            numbers, which = np.unique(line.value(shares), return_inverse=True)
+            chances.append([(int(number), np.ones(1)) for number in numbers.tolist()])
+            where.append(which.reshape(view))
+    rows = np.stack(np.broadcast_arrays(*where), axis=-1)
+    kinds, which = np.unique(rows.reshape(-1, len(counts)), axis=0, return_inverse=True)
     found = []
     for kind in kinds.tolist():
-        row, column = divmod(kind, len(chances[1]))
-        one, other = chances[0][row], chances[1][column]
-        found.append(mean_rounded(one, other, times, over) if one and other else nan)
-    turns = np.array(found, np.float64)[which.reshape(rows[0].shape)]
+        parts = [known[row] for known, row in zip(chances, kind, strict=True)]
+        whole = [part for part in parts if part is not None]
+        few = len(whole) == len(parts) and prod(len(c) for _, c in whole) <= MOST_OUTCOMES
+        found.append(mean_rounded(whole, times, over) if few else nan)
+    turns = np.array(found, np.float64)[which.reshape(rows.shape[:-1])]
     if not np.isnan(turns).any():
         return np.asarray(turns)
-    means = prod(line.value(shares).reshape(view) for line, view in counts)
+    means: Any = prod(line.value(shares).reshape(view) for line, view in counts)
     return np.where(np.isnan(turns), evened(means, times, over), turns)
 
 

@@ -151,12 +151,14 @@ def chances_of_drawn(
     return 0, np.diff(np.minimum(below, 1.0), prepend=0.0)
 
 
-def mean_rounded(one: Chances, other: Chances, times: float, over: int) -> float:
-    """The mean of ceil(times * one * other / over), of two numbers that do not depend on each
-    other."""
-    numbers = [first + np.arange(len(chances)) for first, chances in (one, other)]
-    turns = np.ceil(np.outer(*numbers) * times / over - 1e-9)
-    return float(one[1] @ turns @ other[1])
+def mean_rounded(counts: Sequence[Chances], times: float, over: int) -> float:
+    """The mean of the next whole number of ``times / over`` of a product of numbers that do not
+    depend on each other."""
+    product, chance = np.ones(1), np.ones(1)
+    for first, chances in counts:
+        product = np.outer(product, first + np.arange(len(chances))).reshape(-1)
+        chance = np.outer(chance, chances).reshape(-1)
+    return float(np.ceil(product * times / over - 1e-9) @ chance)
 
 
 def _binomial(places: int, share: float, held: NDArray[np.int64]) -> Reals:

@@ -145,10 +145,10 @@ def test_of_counts_in_wide_spread_any_rest_is_as_likely() -> None:
 
 
 def test_of_few_they_are_drawn() -> None:
-    """The largest of 3 binomial counts of 40 places, on 3 multipliers: within 3 %."""
+    """The largest of 3 binomial counts of 40 places, on 3 multipliers: within 5 %."""
     counts, rng = np.full((1, 3), 40), np.random.default_rng(0)
     made = largest_of(Closed({("A",): counts}), spread_of(counts), (0, 1), 1)
     for share in (0.05, 0.3, 0.9):
         drawn = rng.binomial(40, share, (20_000, 3)).max(axis=1)
         found = Rounded(made, 1, 3).value({"A": share})[0]
-        assert found == pytest.approx(np.ceil(drawn / 3).mean(), rel=0.03)
+        assert found == pytest.approx(np.ceil(drawn / 3).mean(), rel=0.05)

@@ -139,4 +139,4 @@ def test_too_many_numbers_have_no_chances_of_their_own() -> None:
 def test_rounding_up_two_dice() -> None:
     die = 1, np.full(6, 1 / 6)
     wanted = np.mean([-(-a * b // 4) for a in range(1, 7) for b in range(1, 7)])
-    assert mean_rounded(die, die, 1.0, 4) == pytest.approx(wanted)
+    assert mean_rounded([die, die], 1.0, 4) == pytest.approx(wanted)
