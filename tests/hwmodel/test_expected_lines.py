@@ -75,8 +75,22 @@ def test_linear_lines_and_events_are_exact(text: str, held: tuple[int, int]) -> 
 
 
 @pytest.mark.parametrize("held", [(1, 4), (3, 3), (6, 5)])
+def test_maxima_of_cells_that_share_no_place_are_exact(held: tuple[int, int]) -> None:
+    text = (
+        "busy[k,m] += nzA[m,k]*nzB[k,n]\nsteps[k] max= busy[k,m]\ncycles += steps[k]\n"
+        "turns[k] = ceil(2*steps[k]/3)\nevery += turns[k]"
+    )
+    given_ = {n: zs.Density(SHAPES[n], z / 6) for n, z in zip("AB", held, strict=True)}
+    made = geometry(text, given_)
+    found = made.counts({name: density.model.share for name, density in given_.items()})
+    for name, mean in everywhere(text, given_).items():
+        assert np.allclose(found[name], mean), name
+        assert made.tags[name] == "exact in expectation"
+
+
+@pytest.mark.parametrize("held", [(1, 4), (3, 3), (6, 5)])
 def test_maxima_are_approximate_and_near(held: tuple[int, int]) -> None:
-    text = "busy[k,m] += nzA[m,k]*nzB[k,n]\nsteps[k] max= busy[k,m]\ncycles += steps[k]"
+    text = "busy[m] += nzA[m,k]*nzB[k,n]\nsteps max= busy[m]\ncycles += steps"
     given_ = {n: zs.Density(SHAPES[n], z / 6) for n, z in zip("AB", held, strict=True)}
     made = geometry(text, given_)
     found = made.counts({name: density.model.share for name, density in given_.items()})
