@@ -55,7 +55,7 @@ def rounded(known: Compiler, text: str, form: Form) -> Closed | Rounded:
     assert isinstance(line, Largest | Apart | Either)
     if not _is_exact(line):
         known.tags[name] = "approximate"
-    return Rounded(line, share.numerator, share.denominator)
+    return Rounded(line, share.numerator, share.denominator, of)
 
 
 def _compared_by(known: Compiler, name: str) -> tuple[str, list[int]]:

@@ -96,8 +96,10 @@ class Geometry:
             match line:
                 case Closed() if name not in found:
                     found[name] = np.zeros(())
-                case Largest() | Apart() | Either() | Rounded():
+                case Largest() | Apart() | Either():
                     found[name] = line.value(shares)
+                case Rounded():
+                    found[name] = line.value(shares, found.get(line.name))
                 case Total():
                     found[name] = np.asarray(line.times * found[line.of].sum())
                 case Scaled():

@@ -33,7 +33,7 @@ MOST_EXACT = 128
 WHOLE = 1e-9
 """How far a number of entries may be from a whole one."""
 
-MOST_OUTCOMES = 2**18
+MOST_OUTCOMES = 2**15
 """Outcomes of a product of largest counts, of which each is rounded up."""
 
 
@@ -172,20 +172,23 @@ class Apart:
             found = found * largest.value(shares).reshape(view)
         return np.asarray(found)
 
-    def rounded(self, shares: Mapping[str, float], each: int, over: int) -> Reals:
-        """The mean of the next whole number of ``each / over`` times it."""
+    def rounded(self, shares: Mapping[str, float], each: int, over: int, mean: Reals) -> Reals:
+        """The mean of the next whole number of ``each / over`` times it.  mean : its value."""
         chance: Any = 1.0
         counts: list[tuple[Largest | Closed, tuple[int, ...]]] = []
         for line, view in self.factors:
             if isinstance(line, Apart):  # all of what an event calls for
-                chance = chance * line.rounded(shares, each, over).reshape(view)
+                inside = line.rounded(shares, each, over, line.value(shares))
+                chance = chance * inside.reshape(view)
             elif isinstance(line, Largest) or is_static(line):
                 counts.append((line, view))
             else:
                 chance = chance * line.value(shares).reshape(view)
         if not counts:
             return np.asarray(chance)
-        return np.asarray(chance * _rounded(counts, shares, self.times * each, over))
+        called = isinstance(chance, float)
+        means = mean if called else Apart(tuple(counts), self.times).value(shares)
+        return np.asarray(chance * _rounded(counts, shares, self.times * each, over, means * each))
 
 
 def _rounded(
@@ -193,9 +196,10 @@ def _rounded(
     shares: Mapping[str, float],
     times: float,
     over: int,
+    means: Reals,
 ) -> Reals:
     """The mean of the next whole number of ``times / over`` of a product of largest counts, each
-    with its shape among the axes of the result."""
+    with its shape among the axes of the result.  means : of the product, so many times."""
     chances: list[list[Chances | None]] = []
     where = []
     for line, view in counts:
@@ -217,15 +221,14 @@ def _rounded(
     turns = np.array(found, np.float64)[which.reshape(rows.shape[:-1])]
     if not np.isnan(turns).any():
         return np.asarray(turns)
-    means: Any = prod(line.value(shares).reshape(view) for line, view in counts)
     return np.where(np.isnan(turns), evened(means, times, over), turns)
 
 
-def evened(mean: Any, times: float, over: int) -> Reals:
-    """The mean of the next whole number of ``times / over`` of a number: what is left over is
-    anything, as likely as any other."""
+def evened(means: Any, times: float, over: int) -> Reals:
+    """The mean of the next whole number of a number over ``over``: what is left over is any
+    multiple of ``times``, as likely as any other."""
     waste = (over - gcd(int(times), over)) / 2 if times == int(times) else (over - 1) / 2
-    return np.asarray(np.where(mean > 0, (np.asarray(mean) * times + waste) / over, 0.0))
+    return np.asarray(np.where(means > 0, (np.asarray(means) + waste) / over, 0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,22 +250,28 @@ class Either:
 
 @dataclass(frozen=True, slots=True)
 class Rounded:
-    """Cycles of a number of points: the next whole number of ``each / over`` times the number."""
+    """Cycles of a number of points: the next whole number of ``each / over`` times the number.
+
+    name : of the result that is the number.
+    """
 
     of: Largest | Apart | Either
     each: int
     over: int
+    name: str = ""
 
-    def value(self, shares: Mapping[str, float]) -> Reals:
+    def value(self, shares: Mapping[str, float], mean: Reals | None = None) -> Reals:
+        """mean : of the number, where it is known."""
         line = self.of
         if isinstance(line, Largest):
             line = Apart(((line, line.where.shape),), 1.0)
         if isinstance(line, Apart):
-            return line.rounded(shares, self.each, self.over)
+            known = line.value(shares) if mean is None else mean
+            return line.rounded(shares, self.each, self.over, known)
         chance, other = line.chance.value(shares), line.other.value(shares)
         one = line.one
         if isinstance(one, Closed):
-            found = evened(one.value(shares), self.each, self.over)
+            found = evened(one.value(shares) * self.each, self.each, self.over)
         else:
             found = Rounded(one, self.each, self.over).value(shares)
         waiting = np.ceil(other * self.each / self.over - WHOLE)

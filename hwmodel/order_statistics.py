@@ -42,7 +42,7 @@ STEPPED = np.linspace(0.0, 1.0, 257)
 TOGETHER = 4096
 """Kinds of counts that are evaluated at a time."""
 
-MOST_NUMBERS = 512
+MOST_NUMBERS = 128
 """Whole numbers that a largest count may be, where each has its chance; of more, those that are
 left over when they are shared among multipliers are as likely as each other."""
 
