@@ -55,6 +55,19 @@ def line_of_lanes(plan: TilePlan, extents: Extents) -> int:
     return sum((extents.ranks[r] - 1) * pitch for r, pitch in _pitches(plan, extents).items()) + 1
 
 
+def reach_of(plan: TilePlan, extents: Extents, tile: int) -> float:
+    """Elements that a tile of so many lanes reads for each summed place: with windows, places that
+    differ by a window's share most of them."""
+    padded, pitches = _padded(plan, extents), _pitches(plan, extents)
+    lane_axes = [a for a in plan.axes if a.rank is not None]
+    plane = prod(max(-(-padded[a.axis] // a.stride), 1) for a in lane_axes)
+    line = line_of_lanes(plan, extents) if pitches else 0
+    phases = prod(a.stride for a in lane_axes)
+    planes = prod(max(padded[a.axis], 1) for a in plan.axes if a.rank is None)
+    summed = prod(extents.ranks[rank] for rank in plan.term.ranks)
+    return planes * phases * min(plane, plane - line + tile) / max(summed, 1)
+
+
 def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) -> Geometry:
     """Lay the staged copy out: summed axes, then phases, then the lane axes innermost."""
     access = plan.lane_access

@@ -15,7 +15,7 @@ from zeroskip.formats.level_data import check_room
 from zeroskip.native import dots, lanes, load, programs, settings, tile, unrolled
 from zeroskip.native.arguments import Array, densify
 from zeroskip.native.fixed import Schedule
-from zeroskip.native.geometry import SLACK, geometry, line_of_lanes
+from zeroskip.native.geometry import SLACK, geometry, line_of_lanes, reach_of
 from zeroskip.native.lines import Line
 from zeroskip.native.lower import lower
 from zeroskip.native.packing import pack
@@ -25,6 +25,7 @@ from zeroskip.native.relaid import relaid
 from zeroskip.native.scheme import Key
 from zeroskip.native.scratch import aligned_zeros
 from zeroskip.native.tile_shape import (
+    MOST,
     TileShape,
     shape_of,
     shape_with,
@@ -351,6 +352,7 @@ def shape_in(line: Line, plan: tile.TilePlan, bound: Collection[str] = ()) -> Ti
         stored / max(operand.size, 1),
         bound=plan.entries.tensor in bound,
         in_place=plan.in_place and same,
+        reach=reach_of(plan, line.extents, min(line_vectors, MOST) * lanes) * line.dtype.itemsize,
     )
     return shape_with(default, line_vectors, fixed.rows, fixed.vectors, fixed.block)
 

@@ -14,7 +14,7 @@ import zeroskip as zs
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import engine, packing, schedules, tile
-from zeroskip.native.geometry import geometry
+from zeroskip.native.geometry import geometry, line_of_lanes, reach_of
 from zeroskip.native.prepared import run
 from zeroskip.native.tile_shape import TileShape, shape_of, tiles_of
 
@@ -310,3 +310,32 @@ def test_blocks_grow_where_their_entries_are_fewer_and_tiles_narrower():
     assert block(8, 0.01) > block(8, 0.1) > block(8, 0.5) > 16
     assert block(2, 0.1) == 2 * block(8, 0.1)
     assert block(8, 0.0) > 2**14  # nothing stored: one block
+
+
+def test_what_a_block_reads_of_windows_stays_near_where_its_rows_have_entries_enough():
+    def block(density, reach):
+        return shape_of(64, 4, 512, density, bound=True, reach=reach).block
+
+    assert block(0.02, 32) == 1024
+    assert block(0.02, 64) == 512
+    assert block(0.02, 512) == block(0.02, 0) == 0  # 64 places would hold one entry
+    assert block(0.05, 512) == block(0.05, 0) == 256
+
+
+@pytest.mark.parametrize(("stride", "pad"), [(1, 0), (1, 2), (2, 1), (3, 0)])
+def test_reach_is_what_all_lanes_of_a_line_read(stride, pad):
+    """Elements of the padded image that windows meet, over the places of the sum."""
+    text = "O[n,m,p,q] = I[n,c,U*p+r,U*q+s] * F[m,c,r,s]"
+    spec = make_spec(text, consts={"U": stride}, pad=pad)
+    image, filters = np.zeros((1, 5, 30, 30), "f4"), np.ones((45, 5, 3, 3), "f4")
+    line = line_of(spec, {"I": image, "F": zs.tensor(filters, "m:U c*r*s:C")})
+    plan = schedules.schedule_of(line, {"F"})
+    assert isinstance(plan, tile.TilePlan)
+    lanes = line_of_lanes(plan, line.extents)
+    reach = reach_of(plan, line.extents, lanes)
+    met = np.zeros((30 + 2 * pad,) * 2, bool)
+    most = range(0, met.shape[0] - 2, stride)
+    for p, r, q, s in np.ndindex(len(most), 3, len(most), 3):
+        met[stride * p + r, stride * q + s] = True
+    assert met.sum() <= 9 * reach <= 1.6 * met.size
+    assert reach_of(plan, line.extents, 16) < reach
