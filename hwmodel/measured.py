@@ -43,8 +43,10 @@ def metrics_of(
     -------
     Metrics
         Operations are points of the iteration space, each a cycle of a multiplier, a product of
-        three operands two.  Latency is that of the whole batch, which leaves no PE to the next
-        one before it is done.  Storage is the capacity of every level on the chip.
+        three operands two.  Latency is that of the whole batch.  Of one layer, throughput and power
+        are those of batches that follow each other, the next one loaded beside the work of this
+        where a design says so (``interval_cycles``); between several layers no batch leaves a PE to
+        the next before it is done.  Storage is the capacity of every level on the chip.
 
     Raises
     ------
@@ -68,7 +70,8 @@ def metrics_of(
     arch, cycles = layers[0].arch, float(sum(layer.cycles for layer in layers))
     if not cycles:
         raise ArchError("metrics: these layers take no cycle: there is no operation and no data")
-    seconds = cycles / arch.clock_hz
+    between = float(layers[0].interval_cycles) if len(layers) == 1 else cycles
+    interval = between / arch.clock_hz
     by_part = sum(part.cycles for part in parts)  # more, where lines overlap
     _check_batch(batch, parts)
     macs = sum(_counts(part)["dense"] for part in parts) / batch
@@ -84,12 +87,12 @@ def metrics_of(
     left_out = [text for layer in layers for text in layer.missing]
     return Metrics(
         macs=macs,
-        inferences_per_s=batch / seconds,
-        watts=joules / seconds if joules else None,
+        inferences_per_s=batch / interval,
+        watts=joules / interval if joules else None,
         pes=arch.pes,
         clock_hz=arch.clock_hz,
         batch=batch,
-        latency_s=seconds,
+        latency_s=cycles / arch.clock_hz,
         accuracy=checked(accuracy),
         network=network,
         design=arch.name,

@@ -55,6 +55,12 @@ class Totals(ABC):
         """The Einsum, with every sum written out."""
 
     @property
+    def interval_cycles(self) -> float:
+        """From one batch to the next, each from its first line to its last: `cycles`, but for what
+        the next one overlaps with."""
+        return self.cycles
+
+    @property
     @abstractmethod
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
         """Shape of every tensor."""

@@ -53,6 +53,28 @@ def test_factors_multiply_to_the_throughput(name: str) -> None:
     assert made.utilisation <= made.active_share <= 1
 
 
+@pytest.mark.parametrize("overlap", ["none", "double"])
+def test_batches_overlap_as_the_design_says(overlap: str) -> None:
+    """By hand, as in test_pipeline: a batch takes 22 or 18 cycles, and 22 or 10 to the next."""
+    rate = {"read_bits_per_cycle": 8, "write_bits_per_cycle": 8}
+    levels: dict[str, Any] = {"DRAM": rate, "GLB": {}, "PE": {}}
+    more = {"value_bits": 8, "accumulator_bits": 8, "overlap": overlap, "clock_hz": 1e6}
+    operands = {"F": np.ones((4, 2)), "x": np.ones(2)}
+    spec = make_spec("y[m] = F[m,k]*x[k]")
+    charged = charge(spec, arch(one_pe(levels=levels) | more), operands)
+    made, latency, interval = charged.metrics(batch=1), 18, 10
+    if overlap == "none":
+        latency = interval = 22
+    assert made.latency_s == pytest.approx(latency / 1e6)
+    assert made.inferences_per_s == pytest.approx(1e6 / interval)
+    assert made.in_flight == pytest.approx(latency / interval)
+    assert made.watts == pytest.approx(charged.energy_pj * 1e-12 * 1e6 / interval)
+    assert made.utilisation == pytest.approx(charged.busy / interval)
+    assert product(made) == pytest.approx(made.inferences_per_s)
+    both = metrics_of([charged, charged], batch=1)
+    assert both.inferences_per_s == pytest.approx(1e6 / (2 * latency))
+
+
 @pytest.mark.parametrize("name", DESIGNS)
 def test_energy_and_bits_are_those_of_the_charge(name: str) -> None:
     charged = conv(name)
