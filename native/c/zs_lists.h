@@ -10,8 +10,20 @@
 
 #include "zs_kernel.h"
 
-/* Products of a row that are listed, at most; a power of 2.  More are gathered densely. */
+/* Whether keys are sorted by a network over vectors. */
+#if defined(__AVX512F__) && (defined(__clang__) || __GNUC__ >= 12)
+#define ZS_SORTS_BY_VECTORS 1
+#else
+#define ZS_SORTS_BY_VECTORS 0
+#endif
+
+/* Products of a row that are listed, at most; a power of 2.  More are gathered densely.  Sorted
+   one by one, few are worth a list. */
+#if ZS_SORTS_BY_VECTORS
 #define ZS_LIST 512
+#else
+#define ZS_LIST 16
+#endif
 /* Keys and values past the last that may be written; what they hold means nothing. */
 #define ZS_LIST_PAST 16
 
@@ -33,7 +45,7 @@ ZS_INLINE int64_t zs_list_most(int64_t extent)
     return zs_min(ZS_LIST, (int64_t)1 << zs_list_shift(extent));
 }
 
-#if defined(__AVX512F__) && (defined(__clang__) || __GNUC__ >= 12)
+#if ZS_SORTS_BY_VECTORS
 typedef uint32_t zs_keys __attribute__((vector_size(64)));
 typedef uint32_t zs_keys_at __attribute__((vector_size(64), aligned(4), may_alias));
 
@@ -183,31 +195,15 @@ ZS_INLINE void zs_list_pick8(void *to, const void *from, zs_keys number)
         ((zs_list_8 *)to)[e] = ((const zs_list_8 *)from)[number[e]];
 }
 #else
-/* zs_sort_keys() - put keys[0 .. n) in increasing order, n <= ZS_LIST: short runs by insertion,
- * which are then merged. */
+/* zs_sort_keys() - put keys[0 .. n) in increasing order, by insertion. */
 ZS_INLINE void zs_sort_keys(uint32_t *keys, int64_t n)
 {
-    uint32_t merged[ZS_LIST];
-    for (int64_t lo = 0; lo < n; lo += 8)
-        for (int64_t k = lo + 1; k < zs_min(lo + 8, n); k++) {
-            const uint32_t key = keys[k];
-            int64_t to = k;
-            for (; to > lo && keys[to - 1] > key; to--)
-                keys[to] = keys[to - 1];
-            keys[to] = key;
-        }
-    for (int64_t width = 8; width < n; width *= 2) {
-        for (int64_t lo = 0; lo < n; lo += 2 * width) {
-            const int64_t middle = zs_min(lo + width, n), hi = zs_min(lo + 2 * width, n);
-            int64_t a = lo, b = middle;
-            for (int64_t k = lo; k < hi; k++) {
-                const int first = b >= hi || (a < middle && keys[a] <= keys[b]);
-                merged[k] = keys[first ? a : b];
-                a += first;
-                b += !first;
-            }
-        }
-        __builtin_memcpy(keys, merged, n * sizeof *keys);
+    for (int64_t k = 1; k < n; k++) {
+        const uint32_t key = keys[k];
+        int64_t to = k;
+        for (; to > 0 && keys[to - 1] > key; to--)
+            keys[to] = keys[to - 1];
+        keys[to] = key;
     }
 }
 #define ZS_DEFINE_LIST_COPIED(BYTES, VALUE, PLACE, CPLACE)                                  \
