@@ -289,7 +289,7 @@ def _overlap(reader: Reader, levels: Sequence[Level]) -> Literal["none", "double
     if reader.data.get("overlap") is None:
         return None
     text = reader.text("overlap", expected="none or double")
-    beside = [key for key in ("units", "lanes", "queue") if reader.data.get(key)]
+    beside = [key for key in ("units", "queue") if reader.data.get(key)]
     beside += [key for key in ("lines", "cache") if any(getattr(x, key) for x in levels)]
     if beside:
         reader.fail(

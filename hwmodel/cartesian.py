@@ -54,7 +54,7 @@ class CartesianCharge:
     turns : of each step and PE, cycles: one for each vector that meets a vector, and those in which
         products wait for a bank.
     waiting : the cycles of these in which they do.
-    cycles : sum over steps of the PE with most turns.
+    slowest : of each step, the turns of the PE with most of them; cycles : their sum.
     geometry : lines of the products as means, where an operand is drawn; figures are means then,
         and whole numbers else.
     """
@@ -64,6 +64,7 @@ class CartesianCharge:
     slots: int
     turns: NDArray[Any]
     waiting: int
+    slowest: NDArray[Any]
     cycles: float
     accounting: str
     geometry: Geometry | None = None
@@ -87,6 +88,7 @@ class CartesianCharge:
             self,
             turns=sampled.mean(lambda charge: vectors(charge).turns),
             waiting=sampled.mean(lambda charge: vectors(charge).waiting).item(),
+            slowest=sampled.mean(lambda charge: vectors(charge).slowest),
             cycles=sampled.mean(lambda charge: vectors(charge).cycles).item(),
         )
 
@@ -127,12 +129,13 @@ def charge_cartesian(
     masks = {f"st{a.tensor}": operands[a.tensor].stored for a in writer.accesses}
     found = {name: np.maximum(value, 0) for name, value in evaluate(spec, masks).items()}
     products, spent = int(found["products"]), found["turns"].astype(np.int64)
-    slots, cycles, waiting = int(spent.sum()) * arch.lanes.multipliers, int(found["cycles"]), 0
+    slots, waiting = int(spent.sum()) * arch.lanes.multipliers, 0
+    slowest = found["slowest"].astype(np.int64)
     if arch.lanes.banks is not None:
         met = spent
         spent = _conflicting(writer, layer, operands, widths, arch.lanes.banks)
         inner = tuple(range(len(steps), spent.ndim))
-        cycles, waiting = int(spent.max(inner, initial=0).sum()), int((spent - met).sum())
+        slowest, waiting = spent.max(inner, initial=0), int((spent - met).sum())
         text += "\n# turns with conflicts: zs_bank_cycles (zs_banks.c)"
     return CartesianCharge(
         products=products,
@@ -140,7 +143,8 @@ def charge_cartesian(
         slots=slots,
         turns=spent,
         waiting=waiting,
-        cycles=cycles,
+        slowest=slowest,
+        cycles=int(slowest.sum()),
         accounting=text,
     )
 
@@ -218,13 +222,15 @@ def _expected(
     places = [*writer.steps, *writer.tiles.values()]
     spent = turns_of(vectors, places)
     slots: Any = float(spent.sum()) * arch.lanes.multipliers
+    slowest = slowest_of(vectors, writer.steps, places)
     return CartesianCharge(
         products=products,
         off_output=products - executed,
         slots=slots,
         turns=spent,
         waiting=0,
-        cycles=float(slowest_of(vectors, writer.steps, places).sum()),
+        slowest=slowest,
+        cycles=float(slowest.sum()),
         accounting=lines.text,
         geometry=geometry,
     )

@@ -187,12 +187,6 @@ def _charge(
     ops, multiplications = classes_of(cascade, counts, effectual or found)
     stored = result_storage(layer, arch, schedule, outcome)
     traffic = traffic_of(layer, arch, schedule, cascade, counts, operands, stored)
-    epochs = None
-    if arch.overlap is not None:
-        wholes = partial(whole_moves, layer, arch, schedule, operands)
-        epochs = epochs_of(
-            layer, arch, schedule, cascade, counts, traffic, wholes, written_of(stored)
-        )
     if lined and sampled is not None:
         keys = lined_moves(layer, arch, compressed=not plain)
         traffic |= {(level, tensor): sampled.moves(level, tensor) for level, tensor in keys}
@@ -206,6 +200,12 @@ def _charge(
     cartesian = charge_cartesian(arch, layer, schedule, operands, policy.terms[0], executed)
     if cartesian is not None and sampled is not None and cartesian.geometry is not None:
         cartesian = cartesian.waiting_as(sampled)
+    epochs = None
+    if arch.overlap is not None:
+        wholes = partial(whole_moves, layer, arch, schedule, operands)
+        slowest = None if cartesian is None else cartesian.slowest
+        given = counts, traffic, wholes, written_of(stored), slowest
+        epochs = epochs_of(layer, arch, schedule, cascade, *given)
     cycles_of = compute_cycles_of if arch.queue is None else queued_cycles_of
     compute: float
     if arch.queue is not None and sampled is not None:

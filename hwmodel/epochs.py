@@ -84,12 +84,14 @@ def epochs_of(
     traffic: Traffic,
     wholes: Wholes,
     stored: Moves,
+    slowest: Cells | None = None,
 ) -> Epochs:
     """The epochs of a layer on an architecture that says how loads and work overlap.
 
     traffic : all that moves; its bits are those of all epochs together.
     wholes : (level outside, level, tensor) -> what a tensor that comes whole moves at either.
     stored : what the result moves off chip, in its format there.
+    slowest : cycles of each step where they follow from no points, but from vectors of entries.
     """
     terms: list[_Term] = []
     number = 0
@@ -102,7 +104,9 @@ def epochs_of(
     bits = EpochBits(number, float if means else np.int64)
     compute: Cells = np.zeros(number, bits.kind)
     for term in terms:
-        steps = compute_cycles_by_step(arch, term.plan, counts)
+        steps = slowest
+        if steps is None:
+            steps = compute_cycles_by_step(arch, term.plan, counts)
         compute[term.start : term.start + len(term.rows)] = term.pick(steps, term.loops)
     _fills(layer, arch, accounting, counts, terms, wholes, bits)
     _operations(layer, arch, schedule, accounting, counts, terms, bits)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
-from math import ceil
+from math import ceil, prod
 from typing import Any
 
 from mapped_nest import Access, Design, Loop, Nest, Place, Point, before
@@ -138,9 +138,34 @@ def _work(
             level = nest.stays[nest.result][-1][0]
             log.read("work", level, epoch, machine.wide)
             log.write("work", level, epoch, machine.wide)
+    if design.lanes:
+        for epoch, turns in _vectors(nest, design, term, epochs).items():
+            log.compute[epoch] = turns
+        return
     each = max(len(term) - 1, 1)
     for epoch, pes in busy.items():
         log.compute[epoch] = -(-max(pes.values()) * each // design.multipliers)
+
+
+def _vectors(
+    nest: Nest, design: Design, term: list[Access], epochs: list[tuple[int, Point]]
+) -> dict[int, int]:
+    """Turns of the slowest PE in each epoch, of a term whose accesses are plain ranks: entries of
+    one PE, and of one place of the ranks that all operands have, form vectors; any two of them
+    meet."""
+    common = set.intersection(*(access.names() for access in term))
+    cells: dict[Any, dict[str, set[Place]]] = defaultdict(lambda: defaultdict(set))
+    for epoch, at in epochs:
+        key = epoch, nest.pe(at), tuple((rank, at[rank]) for rank in sorted(common))
+        for access in term:
+            if access.held(access.place(at), nest.stays[access.tensor][-1][0]):
+                cells[key][access.tensor].add(access.place(at))
+    turns: dict[int, dict[Any, int]] = defaultdict(lambda: defaultdict(int))
+    for (epoch, pe, _), held in cells.items():
+        turns[epoch][pe] += prod(
+            -(-len(held[name]) // width) for name, width in design.lanes.items()
+        )
+    return {epoch: max(pes.values()) for epoch, pes in turns.items()}
 
 
 def _fresh(

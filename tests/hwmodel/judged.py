@@ -62,6 +62,12 @@ class Drawn:
         nest = self.nest()
         nest.overlap = charged.arch.overlap
         check(charged, self.design, self.formats, nest)
+        self.check_epochs(charged)
+
+    def check_epochs(self, charged: Charge) -> None:
+        """The time of its epochs against the simulation, if it has some."""
+        nest = self.nest()
+        nest.overlap = charged.arch.overlap
         if charged.epochs is not None:
             machine = machine_of(charged, self.formats, self.case.arrays)
             of_each, interval = times(nest, self.design, machine)
@@ -117,6 +123,15 @@ def design_arch(
         "sparse": [*sparse, *tiles],
         "formats": formats,
     }
+
+
+def with_lanes(data: st.DataObject, case: Case, mapped: Mapped) -> Drawn:
+    """A design whose multipliers form all products of two vectors of entries."""
+    widths = {name: data.draw(st.integers(1, 3)) for name in ("I", "F")}
+    design = Design(skip={"I", "F"}, multipliers=widths["I"] * widths["F"], lanes=widths)
+    formats = drawn_formats(data, case, design, mapped.stays, mapped.leader)
+    described = design_arch(design, [], formats, mapped.levels, mapped.array)
+    return Drawn(case, mapped, design, formats, described | {"lanes": widths})
 
 
 def with_time(data: st.DataObject, made: Drawn) -> Drawn:

@@ -65,6 +65,7 @@ class Design:
         default_factory=list
     )  # skip or gate, level, targets and conditions, of fills
     multipliers: int = 1
+    lanes: dict[str, int] = field(default_factory=dict)  # entries of a vector, by operand
 
 
 @dataclass

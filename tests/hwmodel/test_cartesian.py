@@ -104,6 +104,8 @@ def test_every_product(seed: int, density: float, stride: int, pad: int, grouped
     for (block, channel), pes in turns.items():
         steps[block if grouped else channel].update(pes)
     assert found.cycles == sum(max(pes.values()) for pes in steps.values())
+    for step, spent in enumerate(found.slowest.tolist()):
+        assert spent == max(steps[step].values(), default=0)
     wanted = np.zeros(found.turns.shape, np.int64)
     for step, pes in steps.items():
         for pe, spent in pes.items():

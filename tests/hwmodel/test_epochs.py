@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import NETS, cases
-from hypothesis import given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from judged import drawn, with_time
+from judged import drawn, with_lanes, with_time
 from layers import one_pe
 from mapped_cases import mappings
 
@@ -34,6 +34,26 @@ def test_any_mapping(name: str, data: st.DataObject) -> None:
             raise
         return
     made.check(charged)
+
+
+@pytest.mark.parametrize("name", ["matrix product", "pointwise", "elementwise", "matrix vector"])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.filter_too_much])
+@given(data=st.data())
+def test_vectors_in_any_mapping_that_has_some(name: str, data: st.DataObject) -> None:
+    """Vectors of one epoch, whatever its loads and drains."""
+    case = data.draw(cases((name,)))
+    mapped = data.draw(mappings(case))
+    steps = [loop.rank for loop in mapped.loops[: mapped.sync] if not loop.pes]
+    assume(len(set(steps)) == len(steps))  # else the charge is refused below
+    made = with_time(data, with_lanes(data, case, mapped))
+    try:
+        charged = made.charge()
+    except ArchError as refused:
+        assume("lanes:" not in str(refused))
+        raise
+    made.check_epochs(charged)
+    assert charged.cartesian is not None
+    assert charged.compute_cycles == charged.cartesian.slowest.sum()
 
 
 def two_steps(**more: Any) -> dict[str, Any]:

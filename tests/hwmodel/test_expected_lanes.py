@@ -116,3 +116,18 @@ def test_products_off_the_output_are_in_the_formula() -> None:
         charge.function("cycles")
     with pytest.raises(ArchError, match="its lanes of this charge hold for these extents"):
         charge.formula("energy_pj", extents=True)
+
+
+@pytest.mark.parametrize("overlap", ["none", "double"])
+def test_epochs_of_full_densities_are_those_of_full_operands(overlap: str) -> None:
+    """Epoch by epoch, with bandwidth; of drawn ones their steps are the means of the slowest."""
+    levels = {"DRAM": {"read_bits_per_cycle": 1, "write_bits_per_cycle": 1}, "GLB": {}, "PE": {}}
+    arch, layer = design(overlap=overlap, levels=levels), zs.layer(CONV, pad=1)
+    shapes = {"I": (1, 6, 9, 8), "F": (5, 6, 3, 3)}
+    expected = zs.charge(layer, arch, **{n: zs.Density(s, 1.0) for n, s in shapes.items()})
+    real = zs.charge(layer, arch, **{n: np.ones(s) for n, s in shapes.items()})
+    assert expected.epochs.cycles.tolist() == pytest.approx(real.epochs.cycles.tolist())
+    assert real.epochs.cycles.sum() >= real.compute_cycles == real.cartesian.slowest.sum()
+    drawn = zs.charge(layer, arch, **{n: zs.Density(s, 0.4) for n, s in shapes.items()})
+    assert drawn.epochs.total >= drawn.compute_cycles
+    assert drawn.tags["cycles"] == "approximate"
