@@ -25,6 +25,7 @@ from zeroskip.hwmodel.fused import Block, busiest_of, shared_loops, taking_turns
 from zeroskip.hwmodel.kept import Kept, held_between
 from zeroskip.hwmodel.moves import Moves, Traffic
 from zeroskip.hwmodel.report import figures_of
+from zeroskip.hwmodel.sections import Part, Sheet, sheet_of
 from zeroskip.hwmodel.totals import Totals
 from zeroskip.table import Column, Table
 
@@ -79,10 +80,19 @@ class CascadeCharge(Totals):
 
     @property
     def accounting(self) -> str:
-        """The accounting Einsums line by line, each under a comment that names it; each parses
-        and evaluates on its own."""
-        return "\n\n".join(
-            f"# ---- {line.text} ----\n{line.accounting}" for line in self.lines.values()
+        """The accounting Einsums, line by line, each under a comment that names it: one text that
+        parses and evaluates."""
+        return self.sheet.text
+
+    @property
+    def sheet(self) -> Sheet:
+        """The same, with the extents of its ranks and the masks that it reads."""
+        return sheet_of(
+            [
+                Part(f"# ---- {line.text} ----\n{line.accounting}\n", made.sizes, made.masks)
+                for line in self.lines.values()
+                for made in [line.cascade]
+            ]
         )
 
     @property
