@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ from zeroskip.hwmodel.queues import queued_cycles_of
 from zeroskip.hwmodel.rings import zero_of
 from zeroskip.hwmodel.sampled import Sampled, by_places, draws_of
 from zeroskip.hwmodel.spilling import spills_of
-from zeroskip.hwmodel.stored import format_of_result
+from zeroskip.hwmodel.stored import is_compressed
 from zeroskip.hwmodel.traffic import (
     Counts,
     result_storage,
@@ -139,7 +140,7 @@ def _charge(
     layer, schedule, cascade = plan.layer, plan.schedule, plan.cascade
     target = layer.target.tensor
     shape = layer.extents.shapes[target]
-    plain = format_of_result(layer, arch, schedule) in ("U", "dense")
+    plain = not is_compressed(layer, arch, schedule)
     lined = is_lined(arch)
     outcome: Operand | None
     if lined and not plain and not expecting:
@@ -218,6 +219,7 @@ def _charge(
         multiplied["ineffectual"] += cartesian.off_output
     units = charge_units(arch, layer, operands, sampled)
     steps = {name: unit.steps for name, unit in units.items()}
+    steps["compress"] = 0 if plain else prod(shape)
     busy, worked = cycles_of_points(cascade, counts)
     estimate = None
     if geometry is not None:

@@ -109,10 +109,10 @@ def energy_of(
     steps: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, float]:
     """Picojoules of multiplications, additions (of products, of biases, of parts of results in
-    the buffer), and bits that move; of gated multiplications and of steps of units, where the
-    table has them.
+    the buffer), and bits that move; of gated multiplications, of steps of units and of values that
+    are compressed, where the table has them.
 
-    steps : of the units, ``intersect`` and ``merge``.
+    steps : of the units, ``intersect`` and ``merge``; values of a result that is compressed.
     """
 
     def unit(name: str) -> float:
@@ -124,7 +124,8 @@ def energy_of(
     added += additions + merged_of(cascade, counts)
     energy = {"multiply": executed * unit("multiply"), "add": added * unit("add")}
     for name, number in {"gated": multiplications["gated"], **steps}.items():
-        if arch.energy.action(name) is not None:
+        known = arch.energy.action(name) is not None
+        if known and (name != "compress" or number):
             energy[name] = number * unit(name)
     moved = by_level(traffic)
     for name in (NETWORK, *(level.name for level in arch.levels)):

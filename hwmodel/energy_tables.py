@@ -19,8 +19,9 @@ from zeroskip.hwmodel.reader import Reader
 FOLDER = Path(__file__).parent / "energy"
 MEMORIES = ("off_chip", "buffer", "local", "network")
 UNITS = ("multiply", "add")
-STEPS = ("gated", "intersect", "merge")
-"""A multiplication that is gated, a step of a unit: what a table may leave out."""
+STEPS = ("gated", "intersect", "merge", "compress")
+"""A multiplication that is gated, a step of a unit, a value of a result that is looked at to
+compress it: what a table may leave out."""
 
 
 @dataclass(frozen=True, slots=True)

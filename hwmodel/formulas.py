@@ -29,6 +29,7 @@ from zeroskip.hwmodel.layer import WorkTerm
 from zeroskip.hwmodel.lined import is_lined
 from zeroskip.hwmodel.moves import Traffic
 from zeroskip.hwmodel.plan import total
+from zeroskip.hwmodel.stored import is_compressed
 from zeroskip.hwmodel.traffic import result_storage, traffic_of
 
 if TYPE_CHECKING:
@@ -192,9 +193,18 @@ def _figure(
         multiplications["ineffectual"] -= ops["gated"]
     traffic = traffic_in(estimate, symbols, counts)
     additions = sum(term.points for term in layer.additions)
-    steps = steps_in(estimate, symbols)
+    steps = {**steps_in(estimate, symbols), "compress": _compressed(estimate)}
     energy = energy_of(arch, estimate.cascade, counts, multiplications, additions, traffic, steps)
     return sum(energy.values())
+
+
+def _compressed(estimate: Estimate) -> Any:
+    """Values of a result that is compressed, in extents where its shape is."""
+    layer, outcome = estimate.layer, estimate.outcome
+    if not is_compressed(layer, estimate.arch, estimate.schedule):
+        return 0
+    axes = outcome.axes if isinstance(outcome, Sized) else layer.extents.shapes[layer.target.tensor]
+    return prod(axes, start=1)
 
 
 def traffic_in(estimate: Estimate, symbols: dict[str, Any], counts: dict[str, Any]) -> Traffic:

@@ -18,7 +18,7 @@ from zeroskip.hwmodel.conversion import Conversion
 from zeroskip.hwmodel.features import Feature
 from zeroskip.hwmodel.layer import Layer, Operand
 from zeroskip.hwmodel.mapping import Schedule
-from zeroskip.hwmodel.stored import bound_format, format_of_result
+from zeroskip.hwmodel.stored import bound_format, is_compressed
 
 COUNTED = ("no", "one", "two", "three", "four", "five", "six")
 
@@ -304,8 +304,9 @@ def missing_of(layer: Layer, arch: Arch, schedule: Schedule) -> tuple[str, ...]:
         missing.append("multiplications by constants")
     if layer.form.post is not None:
         missing.append(f"{layer.form.post} of each result")
-    if format_of_result(layer, arch, schedule) not in ("U", "dense"):
-        missing.append("time and energy of compressing results")
+    if is_compressed(layer, arch, schedule):
+        energy = "" if arch.energy.action("compress") else " and energy"
+        missing.append(f"time{energy} of compressing results")
     missing.append("fiber pointers between buffer and PEs, and in the room that they take there")
     missing += [f"area of {name}" for name in missing_area(arch.areas)]
     missing.append("control, clock, leakage" + ("" if arch.area_mm2 is not None else ", area"))

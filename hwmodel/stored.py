@@ -128,6 +128,11 @@ def format_of_result(layer: Layer, arch: Arch, schedule: Schedule) -> str:
     return arch.format(name, "O", schedule.stays[name][0].level)
 
 
+def is_compressed(layer: Layer, arch: Arch, schedule: Schedule) -> bool:
+    """Whether a result is compressed at home."""
+    return format_of_result(layer, arch, schedule) not in ("U", "dense")
+
+
 def result_format(text: str, layer: Layer) -> Format:
     """A format for the result.
 

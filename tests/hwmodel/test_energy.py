@@ -370,3 +370,42 @@ def test_writes_have_a_cost_of_their_own() -> None:
     charge = zs.charge(TEXT, design, A=np.ones((4, 3)), x=np.ones(3))
     moved = charge.level("GLB")
     assert charge.energy["GLB"] == 2 * moved.read_bits + 5 * moved.write_bits
+
+
+def test_values_of_a_compressed_result_may_cost() -> None:
+    """Every value is looked at, zeros too; of a result that is stored as it is none."""
+    table: dict[str, Any] = {
+        "name": "own",
+        "actions": {
+            "mac": {"cost": 4, "source": "chosen"},
+            "look": {"cost": 0.25, "source": "chosen"},
+        },
+        "components": {"multiply": "mac", "add": "mac"},
+    }
+    priced = {**table, "components": {**table["components"], "compress": "look"}}
+    line, extents = "Z[m,n] = A[m,k]*B[k,n]", {"A": (6, 4), "B": (4, 5)}
+    given = {name: np.eye(*shape) for name, shape in extents.items()}
+
+    def charged(energy: Any, text: str, operands: Any) -> Any:
+        formats = {"O": {"DRAM": text, "GLB": "U"}}
+        described = {"array": {"pe": 2}, "levels": LEVELS, "energy": energy, "formats": formats}
+        return zs.charge(line, arch(described), **operands)
+
+    plain, without, found = (
+        charged(*options, given) for options in ((priced, "U"), (table, "B"), (priced, "B"))
+    )
+    assert found.energy["compress"] == 0.25 * 30
+    assert found.energy_pj == without.energy_pj + 0.25 * 30
+    assert "compress" not in plain.energy
+    assert "compress" not in without.energy
+    assert "time and energy of compressing results" in without.missing
+    assert "time of compressing results" in found.missing
+    assert not any("compressing" in text for text in plain.missing)
+    drawn = charged(priced, "B", {name: zs.Density(s, 0.5) for name, s in extents.items()})
+    assert drawn.energy["compress"] == 0.25 * 30
+    at = dict.fromkeys(("d_A", "d_B"), 0.5)
+    assert float(drawn.formula("energy_pj").subs(at)) == pytest.approx(drawn.energy_pj)
+    symbolic = drawn.formula("energy_pj", extents=True)
+    values = {**drawn.extent_values("energy_pj"), **at}
+    by_symbol = {symbol: values[symbol.name] for symbol in symbolic.free_symbols}
+    assert float(symbolic.subs(by_symbol)) == pytest.approx(drawn.energy_pj)
