@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.form import Term
 from zeroskip.einsum_spec.tree import (
     Access,
@@ -25,10 +24,8 @@ from zeroskip.einsum_spec.tree import (
     Literal,
     Mul,
     Neg,
-    Place,
 )
-from zeroskip.einsum_spec.walk import accesses, expressions
-from zeroskip.errors import EinsumError
+from zeroskip.einsum_spec.walk import accesses
 
 FULL = frozenset({"exp", "log", "sigmoid"})
 """Functions of one argument that make something of a zero."""
@@ -83,17 +80,3 @@ def _common(parts: Iterable[Expr]) -> Zeros:
     """Of which a zero makes each part zero; a part that is the number 0 is so anyway."""
     found = [zeros_of(part) for part in parts if not (isinstance(part, Literal) and not part.value)]
     return frozenset.intersection(*found) if found else frozenset()
-
-
-def check_factors(terms: Iterable[Term]) -> None:
-    """Refuse factors that go by places: nothing counts the points that they leave."""
-    for term in terms:
-        for factor in term.factors:
-            for part in expressions(factor):
-                sides = (part.left, part.right) if isinstance(part, Compare) else ()
-                if isinstance(part, Place) or any(isinstance(side, Affine) for side in sides):
-                    raise EinsumError(
-                        "the hardware model charges for values; it does not count by places of "
-                        f"index variables: {deparse(part)}",
-                        hint="Charge the line without it: of all points.",
-                    )

@@ -8,11 +8,11 @@ Operands are masks: ``nzX``, the value is not zero; ``stX``, the format holds th
 ``inX``, the place lies inside the tensor and not in its padding.  Operations go by nz, moves
 and the time of skipping by st; a dense format stores every place, inX.
 
-Each point of the iteration space is in one class, by the first that applies: from the outermost
-level in, *never fetched* or *gated* (the tile of a leader is empty); *never fetched* (an operand
-that others follow is not stored), *skipped* (an operand that is skipped by is not stored), *gated*
-(an operand that is gated by is zero), *effectual* (no operand is zero), *ineffectual* (executed all
-the same).
+Each point of the iteration space is in one class, by the first that applies: *never fetched*
+(outside the brackets of its term); from the outermost level in, *never fetched* or *gated* (the
+tile of a leader is empty); *never fetched* (an operand that others follow is not stored), *skipped*
+(an operand that is skipped by is not stored), *gated* (an operand that is gated by is zero),
+*effectual* (no operand is zero), *ineffectual* (executed all the same).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zeroskip.hwmodel.arch import Arch
+from zeroskip.hwmodel.brackets import ranks_of
 from zeroskip.hwmodel.housing import housed
 from zeroskip.hwmodel.layer import Layer, WorkTerm
 from zeroskip.hwmodel.leading import Need, needs_of_term
@@ -137,7 +138,7 @@ def _term(
     skip = [rule.read.kind if rule.skipped_by else "" for rule in rules]
     gate = ["nz" if rule.gated_by else by for rule, by in zip(rules, skip, strict=True)]
     fetched = None
-    if any(lead) or not all(need.gates for need in needs):
+    if term.within or any(lead) or not all(need.gates for need in needs):
         fetched = with_idle("fetched", lead)
     busy = with_idle("busy", skip)
     executed = count("executed", gate)
@@ -176,6 +177,9 @@ def _points(
     factors = list(dict.fromkeys(need.at(w) for need in needs))
     every = (*loops, *(loop for need in needs for loop in need.keys))
     held = {rank for loop in every for rank in loop.ranks}
+    if term.within:
+        factors.append(w.inside(term))
+        held |= set(ranks_of(term.within))
     for operand, kind in zip(term.operands, masks, strict=True):
         if kind:
             factors.append(w.access(w.mask(kind, operand), operand.subscripts))

@@ -194,7 +194,7 @@ def _charge(
     elif lined:
         held = None if plain else outcome
         traffic |= lined_traffic(layer, arch, schedule, operands, held, traffic)
-    additions = sum(term.points for term in layer.additions)
+    additions = sum(term.inside for term in layer.additions)
     conversions = conversions_of(layer, arch, schedule, operands)
     everything = traffic | {(arch.off_chip.name, c.label): c.moves for c in conversions}
     executed = ops["effectual"] + ops["ineffectual"] + ops["gated"]

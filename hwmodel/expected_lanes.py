@@ -26,9 +26,9 @@ from zeroskip.formats.density import Density
 from zeroskip.hwmodel.distributions import mean_of_most
 from zeroskip.hwmodel.evaluate import Operand, structure
 from zeroskip.hwmodel.expected_operand import Expected
-from zeroskip.hwmodel.halos import values_of
 from zeroskip.hwmodel.order_statistics import mean_of_maximum
 from zeroskip.hwmodel.regions import Grouped, Regions, counts_of, grouped
+from zeroskip.hwmodel.subscript_values import values_of
 
 Reals = NDArray[np.float64]
 Whole = NDArray[np.int64]

@@ -13,8 +13,11 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from zeroskip.formats.density import Density
 from zeroskip.hwmodel.absorbing import FULL
+from zeroskip.hwmodel.brackets import inside_of, ranks_of
 from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.expected_operand import Expected
 from zeroskip.hwmodel.layer import Layer, WorkTerm
@@ -51,7 +54,8 @@ def structural(
 
 
 def _reached(term: WorkTerm, layer: Layer, operands: Mapping[str, Operand]) -> Any:
-    """The chance that a term leaves something at a place of the result."""
+    """The chance that a term leaves something at a place of the result; where it has brackets, the
+    mean over all places."""
     once: Any = 1
     each: Any = 1
     for operand in term.operands:
@@ -63,8 +67,19 @@ def _reached(term: WorkTerm, layer: Layer, operands: Mapping[str, Operand]) -> A
             each = each * share
         else:
             once = once * share
-    points = prod(layer.extent(r) for r in term.ranks if r in layer.reductions)
-    return once * (1 - (1 - each) ** points)
+    summed = [r for r in term.ranks if r in layer.reductions]
+    compared = ranks_of(term.within)
+    points = prod(layer.extent(r) for r in summed if r not in compared)
+    if not term.within or not term.points:
+        return once * (1 - (1 - each) ** points)
+    box = inside_of(term.within, layer.extents.ranks)
+    gone = tuple(axis for axis, rank in enumerate(compared) if rank in summed)
+    many, places = np.unique(box.sum(axis=gone), return_counts=True)
+    chances = [
+        (1 - (1 - each) ** (points * inside)) * number
+        for inside, number in zip(many.tolist(), places.tolist(), strict=True)
+    ]
+    return once * sum(chances) / int(places.sum())
 
 
 def _share(operand: Operand) -> float:

@@ -18,8 +18,8 @@ from zeroskip.einsum_spec.tree import Access
 from zeroskip.einsum_spec.walk import by_data, single, variables
 from zeroskip.errors import EinsumError
 from zeroskip.hwmodel.evaluate import sized
-from zeroskip.hwmodel.halos import values_of
 from zeroskip.hwmodel.regions import Regions
+from zeroskip.hwmodel.subscript_values import values_of
 from zeroskip.native.engine import evaluate
 
 if TYPE_CHECKING:

@@ -146,7 +146,8 @@ def in_extents(estimate: Estimate, known: Counted) -> Estimate:
     """An estimate whose points, shapes and operands have symbols for extents."""
 
     def sized(term: WorkTerm) -> WorkTerm:
-        return replace(term, points=known.points(term.ranks))
+        points = known.points(term.ranks)
+        return replace(term, points=points, inside=term.inside if term.within else points)
 
     layer = estimate.layer
     target = layer.target.tensor
@@ -192,7 +193,7 @@ def _figure(
         multiplications["ineffectual"] += products - ops["effectual"] - ops["ineffectual"]
         multiplications["ineffectual"] -= ops["gated"]
     traffic = traffic_in(estimate, symbols, counts)
-    additions = sum(term.points for term in layer.additions)
+    additions = sum(term.inside for term in layer.additions)
     steps = {**steps_in(estimate, symbols), "compress": _compressed(estimate)}
     energy = energy_of(arch, estimate.cascade, counts, multiplications, additions, traffic, steps)
     return sum(energy.values())

@@ -16,10 +16,11 @@ from zeroskip.einsum_spec.explicit import form_text
 from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.subscripts import fold
-from zeroskip.einsum_spec.tree import Access, Affine
+from zeroskip.einsum_spec.tree import Access, Affine, Compare
 from zeroskip.einsum_spec.walk import bounds, by_data, single, variables
 from zeroskip.errors import ArchError, EinsumError
-from zeroskip.hwmodel.absorbing import absorbed, accesses_of, check_factors
+from zeroskip.hwmodel.absorbing import absorbed, accesses_of
+from zeroskip.hwmodel.brackets import brackets_of, counters_of, inside_of, ranks_of
 from zeroskip.hwmodel.rings import adds_nothing, as_product
 
 MAX_OPERANDS = 6
@@ -60,15 +61,23 @@ class Operand:
 
 @dataclass(frozen=True, slots=True)
 class WorkTerm:
-    """One additive term: its operands, its ranks, and how often it multiplies at a point."""
+    """One additive term: its operands, its ranks, and how often it multiplies at a point.
+
+    within : brackets outside which nothing is done, constants multiplied out; empty: at all points.
+    inside : points within them.
+    counters : places that are values, such as that of ``A[m]*m``: counted, not read.
+    """
 
     operands: tuple[Operand, ...]
     ranks: tuple[str, ...]
     points: int
+    within: tuple[Compare, ...] = ()
+    inside: int = 0
+    counters: int = 0
 
     @property
     def multiplications(self) -> int:
-        return max(len(self.operands) - 1, 0)
+        return max(len(self.operands) + self.counters - 1, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +126,6 @@ class Layer:
 
 def _check_counted(form: Form) -> None:
     """Refuse what the accounting has no line for: a wrong count would be a silent one."""
-    check_factors(form.terms)
     if any(map(by_data, (form.target, *form.reads))):
         raise EinsumError(
             "the hardware model charges for places that subscripts give; here they are read from "
@@ -153,8 +161,9 @@ def layer_of(
     extents = spec.extents(shapes)
     values = {rank.upper(): n for rank, n in extents.ranks.items()} | extents.constants
     written = as_product(form) if zero else form.terms
-    terms = [_term(form, term, extents, values) for term in written]
-    work = tuple(t for t in terms if len(t.operands) > 1)
+    additive = adds_nothing(form)
+    terms = [_term(form, term, extents, values, additive) for term in written]
+    work = tuple(t for t in terms if t.operands and t.multiplications)
     if not work:
         work = tuple(t for t in terms if t.operands)
     if not work:
@@ -173,11 +182,14 @@ def layer_of(
         ranks=ranks,
         reductions=reductions,
         roles=_roles(work, terms, roles or {}),
-        additive=adds_nothing(form) or zero != 0,
+        additive=additive or zero != 0,
     )
 
 
-def _term(form: Form, term: Term, extents: Extents, values: Mapping[str, int]) -> WorkTerm:
+def _term(
+    form: Form, term: Term, extents: Extents, values: Mapping[str, int], additive: bool
+) -> WorkTerm:
+    """additive : whether a term that is 0 at a point leaves the result as it is."""
     read, zeros = accesses_of(term), absorbed(term)
     if len(read) > MAX_OPERANDS:
         names = ", ".join(a.tensor for a in read)
@@ -190,7 +202,13 @@ def _term(form: Form, term: Term, extents: Extents, values: Mapping[str, int]) -
     operands = tuple(
         replace(_operand(access, extents, values), absorbs=access in zeros) for access in read
     )
-    return WorkTerm(operands, ranks, prod(extents.ranks[r] for r in ranks))
+    points = prod(extents.ranks[r] for r in ranks)
+    within, loose = brackets_of(term, values) if additive else ((), ())
+    inside = points
+    if within and points:
+        box = inside_of(within, extents.ranks)
+        inside = int(box.sum()) * prod(extents.ranks[r] for r in ranks if r not in ranks_of(within))
+    return WorkTerm(operands, ranks, points, within, inside, counters_of(term, loose))
 
 
 def _operand(access: Access, extents: Extents, values: Mapping[str, int]) -> Operand:

@@ -3,6 +3,8 @@
     someI[c//4,4*p//P] |= nzI[n,c,h,w]*...     is anything of the leader I in this tile?
     fetchedF += someI[c1,i]*heldF[c1]          a tile of F comes into GLB only then
 
+    openK[m//2,p//4] |= inside[m,p]            is any point of this tile within the brackets?
+
 The leader's tile is what the loops inside the follower's mark touch of it, at one iteration of the
 loops outside at which the follower's tile comes.  What did not come into a level comes no further
 in either.
@@ -13,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from zeroskip.hwmodel.brackets import ranks_of
 from zeroskip.hwmodel.layer import Operand, WorkTerm
 from zeroskip.hwmodel.nest import Loop, had
 from zeroskip.hwmodel.policy import OperandPolicy
@@ -64,6 +67,21 @@ def needs_of(w: Writer, term: WorkTerm, operand: Operand, rule: OperandPolicy) -
         what = lead.leader, lead.kind, lead.gates
         found.append(Need(lead.level, lead.depth, name, tuple(keys), *what))
     return tuple(found)
+
+
+def need_inside(w: Writer, term: WorkTerm, operand: Operand, level: str) -> tuple[Need, ...]:
+    """What tiles of a level are called for by where a term has brackets: a point within them."""
+    if not term.within:
+        return ()
+    (stay,) = (s for s in w.schedule.stays[operand.tensor] if s.level == level)
+    way = w.schedule.residency(stay, operand.variables, term.ranks)
+    named = {*way.own, *way.again, *way.inside, *way.beside}
+    keys = [loop for loop in w.schedule.loops if loop in named]
+    keys = had(keys, set(ranks_of(term.within)))
+    left = [w.at(loop) for loop in keys]
+    name = w.logic(f"open{operand.tensor}", left, [w.inside(term)])
+    w.shaped(name, keys, keys)
+    return (_of_several(name, tuple(keys)),)
 
 
 def needs_of_term(w: Writer, term: WorkTerm, rules: Sequence[OperandPolicy]) -> tuple[Need, ...]:

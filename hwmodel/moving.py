@@ -18,7 +18,7 @@ from zeroskip.einsum_spec.walk import single
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.halos import moves_over_itself
 from zeroskip.hwmodel.layer import Operand, WorkTerm
-from zeroskip.hwmodel.leading import anew, any_of, needs_of, times
+from zeroskip.hwmodel.leading import Need, anew, any_of, need_inside, needs_of, times
 from zeroskip.hwmodel.nest import Loop, Stay, had, iterations, places
 from zeroskip.hwmodel.plan import Drain, Encoded, Fill, Flow, Turns
 from zeroskip.hwmodel.policy import OperandPolicy
@@ -62,8 +62,10 @@ def fills_of(
         stay = stays[depth] if tiled else replace(stays[depth], position=0)
         streamed = _streamed(w, term, operand, stay) if tiled else []
         timed = w.timed and tiled
+        inside = need_inside(w, term, operand, stay.level) if tiled else ()
         for way in _ways(w, stays[: depth + 1], number):
-            found.append(_fill(w, term, operand, rule, suffix, way, stay, streamed, timed=timed))
+            every = w, term, operand, rule, suffix, way, stay, streamed, inside
+            found.append(_fill(*every, timed=timed))
     return tuple(found)
 
 
@@ -94,9 +96,11 @@ def _fill(
     source: Way,
     stay: Stay,
     streamed: Sequence[Loop],
+    inside: Sequence[Need],
     *,
     timed: bool,
 ) -> Fill:
+    """inside : what its tiles are called for by beside leaders."""
     outer, parts = source.outer, source.parts
     way = w.schedule.residency(stay, operand.variables, term.ranks)
     around = set(outer.instances)
@@ -113,13 +117,14 @@ def _fill(
         for need in needs_of(w, term, operand, rule)
         if levels.index(need.level) <= levels.index(stay.level)
     ]
+    needs += inside
     turns: Turns | None = None
     if timed:
         if needs:
             raise ArchError(
-                f"overlap: tiles of {operand.tensor} come to {stay.level} only where another "
-                "operand has something, which is not counted by epoch\n"
-                "Leave out overlap, or let the feature skip in the PE."
+                f"overlap: tiles of {operand.tensor} come to {stay.level} only where "
+                f"{'a bracket holds' if inside else 'another operand has something'}, which is not "
+                "counted by epoch\nLeave out overlap, or let the feature skip in the PE."
             )
         streamed = parted(operand, streamed)
         turns = turns_of(w, way, streamed, apart)

@@ -203,6 +203,19 @@ def _of_terms(layer: Layer) -> Iterator[str]:
             "operands that are divided by, added or compared inside a product are charged as a "
             "multiplication each; functions cost nothing"
         )
+    within = [deparse(one) for term in (*layer.work, *layer.additions) for one in term.within]
+    if within:
+        yield (
+            f"outside {' and '.join(dict.fromkeys(within))} loops do not go: these points are "
+            "never fetched, by the dense baseline neither; a tile of an operand comes whole where "
+            "it has a point inside, and not at all where it has none; tiles of the result come and "
+            "leave as if all were inside"
+        )
+    if any(term.counters for term in (*layer.work, *layer.additions)):
+        yield (
+            "a place of an index variable as a value is one more operand that is multiplied, and "
+            "costs no read: a counter has it"
+        )
     if layer.additions:
         yield "terms of one operand are added in accumulators, without a cycle of their own"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.arch import ROLES, Arch
 from zeroskip.hwmodel.features import Feature
@@ -78,6 +79,7 @@ def policy_of(
     _check_names(layer, arch)
     _check_results(layer, arch, schedule)
     _check_levels(arch)
+    _check_brackets(layer, arch)
     features = arch.features if layer.additive else ()
     rules = [_rules(term, layer, schedule, arch, features, zeros) for term in layer.work]
     extra = [_rules(term, layer, schedule, arch, (), zeros) for term in layer.additions]
@@ -125,21 +127,37 @@ def _check_results(layer: Layer, arch: Arch, schedule: Schedule) -> None:
             )
 
 
-def _check_levels(arch: Arch) -> None:
-    """Fills that go by a leader are charged of designs by bits, without what walks fibers."""
+def _walkers(arch: Arch) -> list[str]:
+    """What a design has that walks fibers whole."""
     parts = {
         "units": bool(arch.units),
         "lanes": arch.lanes is not None,
         "lines": arch.off_chip.lines is not None,
         "a cache": any(level.cache is not None for level in arch.levels),
     }
+    return [part for part, there in parts.items() if there]
+
+
+def _check_levels(arch: Arch) -> None:
+    """Fills that go by a leader are charged of designs by bits, without what walks fibers."""
     for feature in arch.features:
-        for part, there in parts.items():
-            if there and feature.level is not None:
+        for part in _walkers(arch):
+            if feature.level is not None:
                 raise ArchError(
                     f'{arch.name}: "{feature}" acts on what fills {feature.level}, which is not '
                     f"charged beside {part} as yet\nLet it act @PE or @MAC, or leave {part} out."
                 )
+
+
+def _check_brackets(layer: Layer, arch: Arch) -> None:
+    """The same of terms that go over a part of their points."""
+    for term in (*layer.work, *layer.additions):
+        for part in _walkers(arch) if term.within else ():
+            raise ArchError(
+                f"{arch.name} has {part}: whole fibers go there, and the points outside "
+                f"{'*'.join(map(deparse, term.within))} are not counted beside that as yet\n"
+                f"Charge a design without {part}, or the line without the bracket: of all points."
+            )
 
 
 def _results(layer: Layer) -> set[str]:

@@ -30,12 +30,12 @@ from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.capacity import Capacity
 from zeroskip.hwmodel.evaluate import MOST_SCATTERED, Operand
 from zeroskip.hwmodel.expected_operand import Expected
-from zeroskip.hwmodel.halos import places_of
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.layer import Operand as Access
 from zeroskip.hwmodel.nest import Loop
 from zeroskip.hwmodel.overfull import Spill
 from zeroskip.hwmodel.plan import Accounting, Fill, Mask
+from zeroskip.hwmodel.subscript_values import places_of
 from zeroskip.hwmodel.writer import Writer, access, groups
 
 Bits = NDArray[np.bool_]

@@ -166,12 +166,12 @@ def addition_moves(layer: Layer, arch: Arch, accounting: Accounting) -> list[tup
     """Each addition reads its term, and reads and writes the accumulator."""
     found = []
     for term, rules in zip(layer.additions, accounting.policy.additions, strict=True):
-        bits = term.points * arch.accumulator_bits
-        found.append((layer.target.tensor, reads(term.points, bits) + writes(term.points, bits)))
+        bits = term.inside * arch.accumulator_bits
+        found.append((layer.target.tensor, reads(term.inside, bits) + writes(term.inside, bits)))
         for operand, rule in zip(term.operands, rules, strict=True):
             each = rule.read.entry_bits or rule.read.place_bits
-            data = term.points * arch.value_bits
-            found.append((operand.tensor, reads(term.points, data, term.points * each)))
+            data = term.inside * arch.value_bits
+            found.append((operand.tensor, reads(term.inside, data, term.inside * each)))
     return found
 
 

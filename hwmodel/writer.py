@@ -13,7 +13,8 @@ from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.subscripts import rename
 from zeroskip.einsum_spec.tree import Affine, Var
 from zeroskip.einsum_spec.walk import single, variables
-from zeroskip.hwmodel.layer import Layer, Operand
+from zeroskip.hwmodel.brackets import ranks_of
+from zeroskip.hwmodel.layer import Layer, Operand, WorkTerm
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.nest import Loop, iterations
 from zeroskip.hwmodel.plan import Mask
@@ -340,6 +341,18 @@ class Writer:
 
     def subscript(self, subscript: Affine) -> str:
         return deparse(rename(subscript, lambda n: self.ranks[n], lambda n: n))
+
+    def inside(self, term: WorkTerm) -> str:
+        """Whether a point is within the brackets of a term: a line, written once for each."""
+        held = [self.ranks[rank] for rank in ranks_of(term.within)]
+        parts = []
+        for one in term.within:
+            sides = [self.subscript(s) for s in (one.left, one.right) if isinstance(s, Affine)]
+            parts.append(f"({sides[0]} {one.op} {sides[1]})")
+        key = f"inside {held} {parts}"
+        if key not in self.windows:
+            self.windows[key] = self.line("inside", held, "|=", parts)
+        return access(self.windows[key], held)
 
     def access(self, name: str, subscripts: Iterable[Affine]) -> str:
         return access(name, [self.subscript(s) for s in subscripts])

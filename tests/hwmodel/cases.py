@@ -40,11 +40,35 @@ NETS = {
     "relu inside": "O[m,n] = sum[k](relu(I[m,k] - G[m])*F[k,n])",
     "tanh inside": "O[m,n] = sum[k](F[k,n]*tanh(I[m,k]))",
     "chosen": "O[m,n] = sum[k](F[k,n]*where(I[m,k] > 0, I[m,k], G[m]))",
+    "causal scores": "O[m,n] = F[n,k]*I[m,k]*(n <= m)",
+    "causal values": "O[m,k] = I[m,n]*F[n,k]*(n <= m)",
+    "causal sums": "O[m] = sum[k](exp(I[m,k])*(k <= m))",
+    "band": "O[m] = F[m,k]*I[k]*(k <= m + {u})*(m < k + {d})",
+    "window within": "O[m,p] = I[c,p+{d}*r]*F[m,c,r]*(r <= p)",
+    "nothing of the diagonal": "O[m,n] = I[m,k]*F[k,n]*(m != n)",
+    "bias within": "O[m,n] = B[m,n]*(n <= m) + I[m,k]*F[k,n]",
+    "one product within": "O[m,n] = I[m,k]*F[k,n]*(k < n) + G[m,l]*H[l,n]",
+    "by place": "O[m,n] = I[m,k]*F[k,n]*k",
+    "place inside": "O[m] = sum[k](F[m,k]*where(k < m, I[k], 0))",
 }
 """The operands of a product stand in the order in which the text has those that are multiplied,
 then those in functions and quotients."""
-PLAIN = {"G": {"relu inside", "chosen"}, "F": {"quotient"}, "I": {"relu inside", "chosen"}}
+PLAIN = {
+    "G": {"relu inside", "chosen"},
+    "F": {"quotient"},
+    "I": {"relu inside", "chosen", "causal sums"},
+}
 """Operands of which a zero leaves the product as it is, and where."""
+WITHIN = {
+    "causal scores",
+    "causal values",
+    "causal sums",
+    "band",
+    "window within",
+    "nothing of the diagonal",
+    "one product within",
+}
+"""Layers whose products go over a part of their points."""
 PADDED = {"conv", "conv with bias", "conv 1-D", "depthwise"}
 MAX_POINTS = 2000
 
@@ -61,6 +85,8 @@ class Case:
     terms: list[list[tuple[str, list[str]]]]
     target: list[str]
     stored: dict[str, set[tuple[int, ...]]]
+    within: list[list[str]]
+    counters: list[int]
 
     def nest(
         self,
@@ -85,6 +111,8 @@ class Case:
             instances,
             refilled=refilled,
             singly=singly,
+            within=self.within,
+            counters=self.counters,
         )
 
     def access(self, tensor: str, subscripts: list[str], dense: set[str]) -> Access:
@@ -168,14 +196,16 @@ def cases(
             arrays[tensor] = Tensor.from_coords(
                 list(coords), arrays[tensor][tuple(coords)], array.shape, "COO"
             )
-    return Case(name, text, sizes, pads, arrays, terms, target, stored)
+    within = [re.findall(r"\*\((\w [^()]*[<>!=]=? [^()]*)\)", term) for term in _terms(right)]
+    counters = [int(term.endswith("*k")) for term in _terms(right)]
+    return Case(name, text, sizes, pads, arrays, terms, target, stored, within, counters)
 
 
 def _terms(right: str) -> list[str]:
-    """Additive terms; a + inside brackets is a subscript's."""
+    """Additive terms; a + inside brackets is a subscript's, or of a function."""
     terms, depth = [""], 0
     for character in right:
-        depth += (character == "[") - (character == "]")
+        depth += (character in "[(") - (character in "])")
         if character == "+" and depth == 0:
             terms.append("")
         else:

@@ -142,7 +142,7 @@ def _work(
         for epoch, turns in _vectors(nest, design, term, epochs).items():
             log.compute[epoch] = turns
         return
-    each = max(len(term) - 1, 1)
+    each = nest.cost(term)
     for epoch, pes in busy.items():
         log.compute[epoch] = -(-max(pes.values()) * each // design.multipliers)
 
@@ -275,13 +275,14 @@ def _add(
     """What is added is there before the first epoch."""
     points = nest.points(term)
     result = nest.stays[nest.result][-1][0]
-    log.read("load", result, 0, len(points) * machine.wide)
-    log.write("load", result, 0, len(points) * machine.wide)
+    done = sum(nest.open(term, at) for at in points)
+    log.read("load", result, 0, done * machine.wide)
+    log.write("load", result, 0, done * machine.wide)
     for access in term:
         own = access.names()
         level = nest.stays[access.tensor][-1][0]
         entry, spot = machine.bits_of(access.tensor, level)
-        log.read("load", level, 0, len(points) * machine.value, len(points) * (entry or spot))
+        log.read("load", level, 0, done * machine.value, done * (entry or spot))
         for (outer, _), (inner, _) in pairwise(nest.stays[access.tensor]):
             above = set(nest.instances[inner])
             if not above:

@@ -181,7 +181,7 @@ def check(charged: Charge, design: Design, formats: dict[str, dict[str, str]], n
             tensor = access.tensor
             stays = [level for level, _ in nest.stays[tensor]]
             if number[0] == "+":
-                points = prod(nest.extents[rank] for rank in nest.ranks(term))
+                points = sum(nest.open(term, at) for at in nest.points(term))
                 added += points
                 moved[stays[-1], tensor, "reads"] += points
             moved[stays[-1], tensor, "reads"] += found[f"{number}.{i}.reads"]

@@ -156,6 +156,8 @@ class Nest:
     singly : levels that are read once for each instance that is filled.
     overlap : of loads and work, ``none`` or ``double``; None where all overlaps with all.
     stay_in : number of a term, of an access, level whose tiles do not fit -> places that stay.
+    within : of each term, conditions on index variables outside which nothing is done.
+    counters : of each term, index variables that it is multiplied with.
     """
 
     extents: dict[str, int]
@@ -170,6 +172,23 @@ class Nest:
     singly: set[str] = field(default_factory=set)
     overlap: str | None = None
     stay_in: dict[tuple[int, int, str], set[Place]] = field(default_factory=dict)
+    within: list[list[str]] = field(default_factory=list)
+    counters: list[int] = field(default_factory=list)
+
+    def number(self, term: list[Access]) -> int:
+        return next(i for i, one in enumerate(self.terms) if one is term)
+
+    def bracketed(self, term: list[Access]) -> bool:
+        return bool(self.within and self.within[self.number(term)])
+
+    def open(self, term: list[Access], at: Point) -> bool:
+        """Whether the loops of a term go over a point."""
+        return not self.within or all(eval(x, {}, at) for x in self.within[self.number(term)])
+
+    def cost(self, term: list[Access]) -> int:
+        """Cycles of a multiplier for a point."""
+        more = self.counters[self.number(term)] if self.counters else 0
+        return max(len(term) - 1 + more, 1)
 
     def work(self) -> list[list[Access]]:
         """Products, or single operands where there are none."""

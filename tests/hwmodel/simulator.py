@@ -52,9 +52,18 @@ class Route:
 
 
 def leads_of(nest: Nest, design: Design, term: list[Access]) -> list[Lead]:
-    """Outermost level first; at one level, skips before gates."""
+    """Outermost level first; at one level, skips before gates.  Where a term goes over a part of
+    its points alone, no tile without any of them comes."""
     found = []
-    points = nest.points(term) if design.tiles else []
+    points = nest.points(term) if design.tiles or nest.bracketed(term) else []
+    for i, access in enumerate(term if nest.bracketed(term) else []):
+        for level, position in nest.stays[access.tensor][1:]:
+            fresh, _ = nest.fresh(position, nest.ranks(term), access.names(), level)
+            dims = set(nest.instances[level])
+            tiles = [(nest.when(fresh, at), nest.pe(at, dims)) for at in points]
+            wanted = {t for at, t in zip(points, tiles, strict=True) if nest.open(term, at)}
+            shut = [at for at, tile in zip(points, tiles, strict=True) if tile not in wanted]
+            found.append(Lead(level, False, i, {tuple(at.values()) for at in shut}))
     for kind, level, targets, conditions in design.tiles:
         for i, follower in enumerate(term):
             for j, leader in enumerate(term):
@@ -139,6 +148,9 @@ def _operations(
         zero = {a.tensor for a, p in reads if not a.values.get(p)}
         absent = {a.tensor for a, p in reads if not a.held(p, nest.stays[a.tensor][-1][0])}
         found["dense"] += 1
+        if not nest.open(term, at):
+            found["never_fetched"] += 1
+            continue
         closed_by = next((lead for lead in leads if lead.shut(at)), None)
         if closed_by is not None and not closed_by.gates:
             found["never_fetched"] += 1
@@ -165,9 +177,8 @@ def _operations(
             found["ineffectual"] += 1
         else:
             found["effectual"] += 1
-    cost = max(len(term) - 1, 1)
     for pes in busy.values():
-        found["cycles"] += -(-max(pes.values()) * cost // design.multipliers)
+        found["cycles"] += -(-max(pes.values()) * nest.cost(term) // design.multipliers)
 
 
 def _fills(

@@ -222,8 +222,6 @@ def test_slices_of_one_position_are_one_fiber() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("S[i] = A[i,j]*(j <= i)*C[i,j]", "by places of index variables: (j <= i)"),
-        ("S[i] = sum[j](A[i,j]*relu(j*C[i,j]))", "by places of index variables: j"),
         ("S[n,j] = A[X[n],j]*C[n,j]", "here they are read from an index tensor"),
     ],
 )

@@ -1,0 +1,154 @@
+"""Iverson brackets and places as values: what loops do not go over, and what counters give."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from zeroskip.einsum_spec import make_spec
+from zeroskip.errors import ArchError
+from zeroskip.formats.density import Density
+from zeroskip.hwmodel import Charge, Mapping, arch, charge
+from zeroskip.hwmodel.brackets import inside_of, ranks_of
+from zeroskip.hwmodel.evaluate import Operand
+from zeroskip.hwmodel.expected_results import structural
+from zeroskip.hwmodel.layer import layer_of
+
+pytestmark = pytest.mark.usefixtures("without_compiling")
+
+CAUSAL = "S[m,p] = Q[m,k]*K[p,k]*(p <= m)"
+RNG = np.random.default_rng(7)
+
+
+def made(text: str, design: Any = "scnn", mapping: Mapping | None = None, **given: Any) -> Charge:
+    return charge(make_spec(text), arch(design), given, mapping)
+
+
+def sparse(*shape: int) -> NDArray[Any]:
+    return (RNG.random(shape) < 0.5) * RNG.integers(1, 9, shape)
+
+
+def two_levels(**more: Any) -> dict[str, Any]:
+    return {
+        "name": "small",
+        "array": {"pe": 1},
+        "value_bits": 8,
+        "energy": "eyeriss-relative",
+        "levels": {"DRAM": {}, "GLB": {}, "PE": {}},
+        **more,
+    }
+
+
+def test_half_of_attention_is_never_fetched() -> None:
+    """6 queries and keys: 21 of 36 scores, each of 3 products."""
+    q, k = sparse(6, 3), sparse(6, 3)
+    for design in ("dense", "scnn", "eyeriss", "eyeriss-v2"):
+        charged = made(CAUSAL, design, Q=q, K=k)
+        effectual = sum(
+            bool(q[m, c] and k[p, c]) for m, p, c in product(range(6), range(6), range(3)) if p <= m
+        )
+        assert charged.ops["never_fetched"] >= 3 * 15
+        assert charged.ops["effectual"] == effectual
+        assert charged.ops["dense"] == 3 * 36
+    dense = made(CAUSAL, "dense", Q=q, K=k)
+    assert dense.ops["never_fetched"] == dense.baseline.ops["never_fetched"] == 3 * 15
+
+
+def test_tiles_without_a_point_do_not_come() -> None:
+    """Blocks of 2 queries and 2 keys: of 3 x 3, the 6 on and below the diagonal come.
+
+    Every block of queries brings K's blocks anew: 1 + 2 + 3 of 2 x 3 entries; without the bracket
+    it would be 9 of them.  Q's blocks come once each.
+    """
+    mapping = Mapping("m1 p1 @GLB(K,Q) m0 p0 k", {"m": [2], "p": [2]}, {}, sync="none")
+    ones = np.ones((6, 3))
+    within = made(CAUSAL, two_levels(), mapping, Q=ones, K=ones)
+    whole = made("S[m,p] = Q[m,k]*K[p,k]", two_levels(), mapping, Q=ones, K=ones)
+    assert (within.at("GLB", "K").writes, whole.at("GLB", "K").writes) == (6 * 6, 9 * 6)
+    assert within.at("GLB", "Q").writes == whole.at("GLB", "Q").writes == 18
+    assert within.compute_cycles == 21 * 3
+
+
+def test_a_bracket_that_no_point_meets_brings_nothing() -> None:
+    ones = np.ones((3, 2))
+    charged = made("S[m,p] = Q[m,k]*K[p,k]*(p > m + 9)", two_levels(), Q=ones, K=ones)
+    assert charged.ops["never_fetched"] == charged.ops["dense"] == 18
+    assert charged.compute_cycles == charged.at("PE", "K").bits == 0
+    assert charged.at("GLB", "K").writes == charged.at("DRAM", "Q").reads == 0
+
+
+def test_brackets_of_constants_and_of_sums() -> None:
+    """A band, written with a constant: |k - m| <= 1 of 5 x 5 is 13 places."""
+    spec = make_spec("y[m] = A[m,k]*x[k]*(k <= m + w)*(m <= k + w)", consts={"w": 1})
+    layer = layer_of(spec, {"A": (5, 5), "x": (5,)})
+    (term,) = layer.work
+    assert set(ranks_of(term.within)) == {"m", "k"}
+    assert inside_of(term.within, layer.extents.ranks).sum() == term.inside == 13
+
+
+def test_an_addition_within_brackets() -> None:
+    b, a, x = np.ones((4, 4)), np.ones((4, 2)), np.ones((2, 4))
+    charged = made("Z[m,n] = B[m,n]*(n <= m) + A[m,k]*X[k,n]", "dense", B=b, A=a, X=x)
+    assert charged.additions == 10
+
+
+@pytest.mark.parametrize("design", ["dense", "eyeriss", "scnn"])
+def test_means_are_those_of_draws(design: str) -> None:
+    shape, draws = (6, 4), 200
+    one, other = Density(shape, 0.5), Density(shape, 0.25)
+    expected = made(CAUSAL, design, Q=one, K=other)
+    rng = np.random.default_rng(1)
+    found = [made(CAUSAL, design, Q=one.sample(rng), K=other.sample(rng)) for _ in range(draws)]
+    for name in ("effectual", "skipped", "gated", "never_fetched", "ineffectual"):
+        counts = np.array([one.ops[name] for one in found])
+        error = counts.std() / draws**0.5
+        assert abs(counts.mean() - expected.ops[name]) <= 4.5 * error + 1e-9, name
+    assert str(expected.formula("effectual")) == "84*d_K*d_Q"
+    reads = np.array([one.at("GLB", "K").reads for one in found])
+    error = reads.std() / draws**0.5
+    assert abs(reads.mean() - expected.at("GLB", "K").reads) <= 4.5 * error + 1e-9
+
+
+def test_how_full_a_masked_result_is() -> None:
+    """The diagonal is 4 of 16 places; row 0 of 4 sums nothing before it."""
+    layer = layer_of(make_spec("S[m,p] = Q[m]*K[p]*(p == m)"), {"Q": (4,), "K": (4,)})
+    full = {"Q": Operand((4,), None), "K": Operand((4,), None)}
+    assert structural(layer, full).share == 0.25
+    layer = layer_of(make_spec("z[m] = S[m,p]*v[p]*(p < m)"), {"S": (4, 4), "v": (4,)})
+    full = {"S": Operand((4, 4), None), "v": Operand((4,), None)}
+    assert structural(layer, full).share == 0.75
+
+
+def test_places_as_values_are_counted_not_read() -> None:
+    charged = made("y[m] = A[m]*m", "dense", A=np.array([1, 0, 1, 1]))
+    assert charged.multiplications["effectual"] == 3
+    assert charged.at("PE", "A").reads == 4
+    assert {tensor for _, tensor in charged.traffic} == {"A", "y"}
+    assert any("a counter has it" in text for text in charged.assumptions)
+
+
+def test_a_bracket_under_a_maximum_is_a_number() -> None:
+    """Its zero is a value like any other there."""
+    below = made("y[m] = max[k](A[m,k]*(k <= m))", "dense", A=np.ones((4, 4)))
+    assert below.ops["never_fetched"] == 0
+    assert below.multiplications["effectual"] == 16
+    chosen = made("y[m] = max[k](where(k <= m, A[m,k], 0))", "dense", A=np.ones((4, 4)))
+    assert (chosen.ops["effectual"], chosen.multiplications["effectual"]) == (16, 0)
+
+
+@pytest.mark.parametrize("design", ["gamma", "scnn-lanes"])
+def test_what_walks_whole_fibers_is_refused(design: str) -> None:
+    with pytest.raises(ArchError, match=r"the points outside \(p <= m\) are not counted"):
+        made("S[m,p] = Q[m,k]*K[k,p]*(p <= m)", design, Q=np.ones((3, 3)), K=np.ones((3, 3)))
+
+
+def test_epochs_are_refused() -> None:
+    ones = np.ones((3, 3))
+    with pytest.raises(
+        ArchError, match="only where a bracket holds, which is not counted by epoch"
+    ):
+        made(CAUSAL, two_levels(overlap="double"), Q=ones, K=ones)
