@@ -38,7 +38,7 @@ class Expected(Operand):
         if share is None:
             share = density.model.share
         self.share = share
-        self._stored: dict[tuple[Format, int], Storage] = {}
+        self._stored: dict[tuple[int, int], Storage] = {}
 
     @property
     def symbolic(self) -> bool:
@@ -46,7 +46,7 @@ class Expected(Operand):
 
     def storage(self, bound: Format, value_bits: int) -> Storage:
         """Mean bits in a format; see `_storage`, of which it is remembered."""
-        key = bound, value_bits
+        key = id(bound), value_bits  # what is remembered holds the format
         found = self._stored.get(key)
         if found is None:
             found = self._stored[key] = self._storage(bound, value_bits)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import floor, gcd, nan, prod
+from math import floor, gcd, inf, nan, prod, sqrt
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 from zeroskip.hwmodel.closed import Closed, Reals, is_static
 from zeroskip.hwmodel.order_statistics import (
+    MOST_NUMBERS,
+    REACH,
     Chances,
     chances_of_drawn,
     chances_of_most,
@@ -81,12 +83,16 @@ class Largest:
             return [None] * len(self.rows)
         mean = np.asarray(self.kinds.value(shares), np.float64)
         variance, full = self.spread.variance(shares), self.spread.full
-        every = replace(self.spread, common=frozenset()).variance(shares)
+        every = variance
+        if self.spread.common:  # the largest varies with what all have in common, too
+            every = replace(self.spread, common=frozenset()).variance(shares)
+        if 2 * REACH * sqrt(every.min(initial=inf)) > MOST_NUMBERS:
+            return [None] * len(self.rows)
         found = []
         for kinds, many in self.rows:
             one, most, number = mean[kinds], full[kinds], many
             spread = variance[kinds]
-            if self.spread.common:  # the largest varies with what all have in common, too
+            if self.spread.common:
                 largest = mean_of_maximum(one, spread, most, many)
                 one, number = np.array([largest]), np.ones(1, np.intp)
                 spread = np.array([every[kinds].max(initial=0.0)])
@@ -210,15 +216,24 @@ def _rounded(
             numbers, which = np.unique(line.value(shares), return_inverse=True)
             chances.append([(int(number), np.ones(1)) for number in numbers.tolist()])
             where.append(which.reshape(view))
-    rows = np.stack(np.broadcast_arrays(*where), axis=-1)
-    kinds, which = np.unique(rows.reshape(-1, len(counts)), axis=0, return_inverse=True)
+        if all(known is None for known in chances[-1]):
+            return evened(means, times, over)
+    joint: Any = 0
+    for row, known in zip(where, chances, strict=True):
+        joint = joint * len(known) + row
+    one = joint.max(initial=0) == 0
+    kinds, which = ([0], joint) if one else np.unique(joint, return_inverse=True)
     found = []
-    for kind in kinds.tolist():
-        parts = [known[row] for known, row in zip(chances, kind, strict=True)]
-        whole = [part for part in parts if part is not None]
-        few = len(whole) == len(parts) and prod(len(c) for _, c in whole) <= MOST_OUTCOMES
+    for kind in kinds:
+        whole: list[Chances] = []
+        left = int(kind)
+        for known in reversed(chances):
+            left, number = divmod(left, len(known))
+            part = known[number]
+            whole += [part] if part is not None else []
+        few = len(whole) == len(chances) and prod(len(c) for _, c in whole) <= MOST_OUTCOMES
         found.append(mean_rounded(whole, times, over) if few else nan)
-    turns = np.array(found, np.float64)[which.reshape(rows.shape[:-1])]
+    turns = np.array(found, np.float64)[which].reshape(joint.shape)
     if not np.isnan(turns).any():
         return np.asarray(turns)
     return np.where(np.isnan(turns), evened(means, times, over), turns)
