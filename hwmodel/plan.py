@@ -20,8 +20,10 @@ def total(counts: Mapping[str, NDArray[Any]], name: str) -> Any:
     0 for no name."""
     if not name:
         return 0
-    found = counts[name].sum()
-    return found.item() if isinstance(found, np.generic) else found
+    found: Any = counts[name]
+    if found.ndim:
+        found = found.sum()
+    return found.item() if isinstance(found, np.generic | np.ndarray) else found
 
 
 @dataclass(frozen=True, slots=True)
