@@ -18,7 +18,7 @@ from zeroskip.native.engine import Formats, evaluate
 from zeroskip.native.fixed import OPEN, Schedules, fixed_by_result
 from zeroskip.native.kept import Kept
 from zeroskip.native.lines import Line, kind_of, line_of
-from zeroskip.native.load import Invocation, KernelFailure
+from zeroskip.native.load import Invocation, KernelFailure, Through
 from zeroskip.native.order import Order, Orders
 from zeroskip.native.pool import team
 from zeroskip.native.prepared import Prepared, Slots, array_of, explained, invocation
@@ -41,7 +41,8 @@ class Ready:
     fresh : (slot, what of which fresh operand it points at); result : slot of the result.
     counts : (slot, fresh operand) of numbers of stored entries.
     plain : slots of the fresh operands, in their order, and of the result, where these are arrays
-        as they come and the kernel has so little to do that one thread runs it unseen; else None.
+        as they come and the kernel has so little to do that nobody wants to interrupt it; else None.
+    through : what runs the kernel on several threads; None where it is one.
     prepared, slots : what the struct points at, kept alive; they tell what a failure means.
     kept : the operands, kept alive too.
     """
@@ -51,6 +52,7 @@ class Ready:
     counts: tuple[tuple[int, str], ...]
     result: int
     plain: tuple[int, ...] | None
+    through: Through | None
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     prepared: Prepared
@@ -77,7 +79,7 @@ class Ready:
         Not to be run again after any other exception: the kernel may not have ended.
         """
         try:
-            self.call.call(long=self.slots.long, through=team(self.slots.parts))
+            self.call.call(long=self.slots.long, through=self.through)
         except KernelFailure as cause:
             raise explained(self.prepared.lowered, cause, self.slots.shapes) from cause
 
@@ -92,7 +94,7 @@ class _Met:
 
     def takes(self, arrays: tuple[object, ...]) -> bool:
         """Whether these are arrays of the same; one that only equals its type is looked up."""
-        for x, (shape, dtype) in zip(arrays, self.kinds, strict=True):
+        for x, (shape, dtype) in zip(arrays, self.kinds):  # noqa: B905 - as many, and time counts
             if type(x) is not np.ndarray or x.dtype is not dtype or x.shape != shape:
                 return False
         return True
@@ -210,14 +212,16 @@ class Bound:
             ready = idle.pop()
         except IndexError:  # none was filled yet, or other threads have them all
             return None
-        done, result = False, np.empty(ready.shape, ready.dtype)
+        if ready.plain is None:
+            idle.append(ready)
+            return None
+        result = np.empty(ready.shape, ready.dtype)
         try:
-            if ready.plain is not None:
-                done = ready.call.again(ready.plain, (*arrays, result))  # type: ignore[arg-type]
+            done = ready.call.again(ready.plain, (*arrays, result), ready.through)  # type: ignore[arg-type]
         except KernelFailure as cause:
-            self._done(idle, ready)
+            idle.append(ready)
             raise explained(ready.prepared.lowered, cause, ready.slots.shapes) from cause
-        self._done(idle, ready)
+        idle.append(ready)
         return result if done else None
 
     def _meet(self, arrays: tuple[object, ...]) -> _Met | None:
@@ -333,7 +337,7 @@ class Bound:
             if key[0] == "stored" and key[1] in self.rest
         ]
         plain = None
-        if not filled.long and filled.parts < 2 and not counts:
+        if not filled.long and not counts:
             plain = _plain(self.rest, operands, at, result)
         return Ready(
             call,
@@ -341,6 +345,7 @@ class Bound:
             tuple(counts),
             result,
             plain,
+            team(filled.parts),
             line.shape,
             line.result,
             prepared,

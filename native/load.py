@@ -192,23 +192,29 @@ class Invocation:
         except (AttributeError, TypeError, ValueError, BufferError, IndexError) as cause:
             raise self._refused(slot, arrays[slot - first], writable, cause) from cause
 
-    def again(self, slots: Sequence[int], arrays: Sequence[np.ndarray[Any, Any]]) -> bool:
+    def again(
+        self,
+        slots: Sequence[int],
+        arrays: Sequence[np.ndarray[Any, Any]],
+        through: Through | None = None,
+    ) -> bool:
         """Point these slots at these arrays and run the kernel: what there is to do where `call`
         has run before, and nothing but arrays has changed.
 
+        The arrays are the caller's to keep alive until this returns, and are not kept after it.
+
+        through : as for `call`, which is not for calls that end on Ctrl-C.
         Returns False, before it runs, where an array cannot be pointed at as it is: one that is not
-        C-contiguous, or of bfloat16.  Neither Ctrl-C nor threads; raises as `call`.
+        C-contiguous, or of bfloat16.  Raises as `call`.
         """
-        kept, buf, point, k = self._kept, self._buf, self._from_buffer, 0
+        buf, point = self._buf, self._from_buffer
         try:
-            for array in arrays:
-                slot = slots[k]
-                kept[slot] = held = point(array)
-                buf[slot] = held
-                k += 1
+            for slot, array in zip(slots, arrays):  # noqa: B905 - as many, and time counts
+                buf[slot] = point(array)
         except (ValueError, BufferError):
             return False
-        if self._entry(self._args):
+        entry, args = self._entry, self._args
+        if entry(args) if through is None else through(entry, args):
             raise self._failed()
         return True
 

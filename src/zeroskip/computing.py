@@ -258,7 +258,9 @@ class BoundLayer:
             and convert is True
             and order is None
         ):
-            placed = in_turn(self.operands, operands, named)
+            placed = operands
+            if named or len(operands) != len(self.operands):
+                placed = in_turn(self.operands, operands, named)
             found = None if placed is None else self._at_once(placed)
             if found is not None:
                 return found
