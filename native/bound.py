@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,15 +13,15 @@ from zeroskip.einsum_spec.spec import Spec
 from zeroskip.errors import EinsumError, KernelError
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import settings
-from zeroskip.native.arguments import Array, Operand, resolve, shapes, values
+from zeroskip.native.arguments import Array, Operand, resolve, shapes
 from zeroskip.native.engine import Formats, evaluate
 from zeroskip.native.fixed import OPEN, Schedules, fixed_by_result
 from zeroskip.native.kept import Kept
 from zeroskip.native.lines import Line, kind_of, line_of
-from zeroskip.native.load import Invocation, KernelFailure, Through
 from zeroskip.native.order import Order, Orders
 from zeroskip.native.pool import team
-from zeroskip.native.prepared import Prepared, Slots, array_of, explained, invocation
+from zeroskip.native.prepared import invocation
+from zeroskip.native.ready import Ready, Short, short
 from zeroskip.native.recent import Recent
 from zeroskip.native.results import target_for
 from zeroskip.native.schedules import kernel_of, settled
@@ -31,73 +31,6 @@ from zeroskip.native.tuning import tuned
 
 MOST_SHAPES = 32
 """Combinations of fresh shapes whose kernels are kept filled, scratch included; oldest go first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """A kernel with everything filled in but the fresh operands and the result; for one call at a
-    time.
-
-    fresh : (slot, what of which fresh operand it points at); result : slot of the result.
-    counts : (slot, fresh operand) of numbers of stored entries.
-    plain : slots of the fresh operands, in their order, and of the result, where these are arrays
-        as they come and the kernel has so little to do that nobody wants to interrupt it; else None.
-    through : what runs the kernel on several threads; None where it is one.
-    prepared, slots : what the struct points at, kept alive; they tell what a failure means.
-    kept : the operands, kept alive too.
-    """
-
-    call: Invocation
-    fresh: tuple[tuple[int, Key], ...]
-    counts: tuple[tuple[int, str], ...]
-    result: int
-    plain: tuple[int, ...] | None
-    through: Through | None
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    prepared: Prepared
-    slots: Slots
-    kept: object
-
-    def release(self) -> None:
-        """Keep no array of a call alive after it."""
-        self.call.forget((*(slot for slot, _ in self.fresh), self.result))
-
-    def point(self, fresh: Mapping[str, Operand], target: Array) -> None:
-        """Point the kernel at the fresh operands, which are of those kinds and shapes that it was
-        filled for, and at where the result goes."""
-        call = self.call
-        for slot, key in self.fresh:
-            call.set_buffers((array_of(key, fresh),), slot)
-        for slot, name in self.counts:
-            call.set_dims((values(fresh[name]).size,), slot)
-        call.set_buffers((target,), self.result)
-
-    def run(self) -> None:
-        """Call the kernel; KernelError where data names a place that is not there, or one twice.
-
-        Not to be run again after any other exception: the kernel may not have ended.
-        """
-        try:
-            self.call.call(long=self.slots.long, through=self.through)
-        except KernelFailure as cause:
-            raise explained(self.prepared.lowered, cause, self.slots.shapes) from cause
-
-
-@dataclass(frozen=True, slots=True)
-class _Met:
-    """What the last short call was served by: the settings, shapes and types it was filled for."""
-
-    settings: settings.Settings
-    kinds: tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]
-    idle: list[Ready]
-
-    def takes(self, arrays: tuple[object, ...]) -> bool:
-        """Whether these are arrays of the same; one that only equals its type is looked up."""
-        for x, (shape, dtype) in zip(arrays, self.kinds):  # noqa: B905 - as many, and time counts
-            if type(x) is not np.ndarray or x.dtype is not dtype or x.shape != shape:
-                return False
-        return True
 
 
 class Bound:
@@ -148,7 +81,7 @@ class Bound:
         self.rest = tuple(name for name in spec.operands if name not in self.held)
         self._reduces = spec.forms[-1].reduction is not None  # and then starts from ``out``
         self._idle: Recent[tuple[object, ...], list[Ready] | None] = Recent(MOST_SHAPES)
-        self._met: _Met | None = None
+        self._short: Short | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Bound, (self.spec, self.held, self.schedule, self.tune)
@@ -202,30 +135,14 @@ class Bound:
         """The result for the fresh operands in the order of ``rest``, by the shortest way: for
         arrays of shapes and types that were met before.  None where `run` is to see to it.
         """
-        met = self._met
-        if met is None or met.settings is not settings.current() or not met.takes(arrays):
-            met = self._meet(arrays)
-            if met is None:
-                return None
-        idle = met.idle
-        try:
-            ready = idle.pop()
-        except IndexError:  # none was filled yet, or other threads have them all
-            return None
-        if ready.plain is None:
-            idle.append(ready)
-            return None
-        result = np.empty(ready.shape, ready.dtype)
-        try:
-            done = ready.call.again(ready.plain, (*arrays, result), ready.through)  # type: ignore[arg-type]
-        except KernelFailure as cause:
-            idle.append(ready)
-            raise explained(ready.prepared.lowered, cause, ready.slots.shapes) from cause
-        idle.append(ready)
-        return result if done else None
+        found = None if self._short is None else self._short(arrays)
+        if found is not None:
+            return found
+        self._short = self._meet(arrays)
+        return None if self._short is None else self._short(arrays)
 
-    def _meet(self, arrays: tuple[object, ...]) -> _Met | None:
-        """What is filled for arrays like these, to be known again by the next call."""
+    def _meet(self, arrays: tuple[object, ...]) -> Short | None:
+        """What serves calls of arrays like these, where one was served before."""
         now, kinds = settings.current(), []
         for array in arrays:
             if type(array) is not np.ndarray:
@@ -233,10 +150,7 @@ class Bound:
             kinds.append((array.shape, array.dtype))
         key = (now, self._order, True, *(part for kind in kinds for part in kind))
         idle = self._idle.get(key)
-        if not idle:
-            return None
-        self._met = met = _Met(now, tuple(kinds), idle)
-        return met
+        return short(now, kinds, idle) if idle else None
 
     def _run(
         self,
@@ -336,16 +250,17 @@ class Bound:
             for slot, key in enumerate(layout.dims)
             if key[0] == "stored" and key[1] in self.rest
         ]
-        plain = None
+        through, again = team(filled.parts), None
         if not filled.long and not counts:
             plain = _plain(self.rest, operands, at, result)
+            again = None if plain is None else call.again(plain, through)
         return Ready(
             call,
             tuple(fresh),
             tuple(counts),
             result,
-            plain,
-            team(filled.parts),
+            again,
+            through,
             line.shape,
             line.result,
             prepared,

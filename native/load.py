@@ -192,31 +192,43 @@ class Invocation:
         except (AttributeError, TypeError, ValueError, BufferError, IndexError) as cause:
             raise self._refused(slot, arrays[slot - first], writable, cause) from cause
 
-    def again(
-        self,
-        slots: Sequence[int],
-        arrays: Sequence[np.ndarray[Any, Any]],
-        through: Through | None = None,
-    ) -> bool:
-        """Point these slots at these arrays and run the kernel: what there is to do where `call`
-        has run before, and nothing but arrays has changed.
+    def again(self, slots: Sequence[int], through: Through | None = None) -> Callable[..., bool]:
+        """What points these slots at the arrays that it is given, one each, and runs the kernel:
+        all there is to do where `call` has run before and nothing but arrays has changed.
 
-        The arrays are the caller's to keep alive until this returns, and are not kept after it.
+        through : as for `call`; what is made here does not end on Ctrl-C.
 
-        through : as for `call`, which is not for calls that end on Ctrl-C.
-        Returns False, before it runs, where an array cannot be pointed at as it is: one that is not
-        C-contiguous, or of bfloat16.  Raises as `call`.
+        It returns False, before it runs, where an array cannot be pointed at as it is: one that is
+        not C-contiguous, or of bfloat16; and raises as `call`.  The arrays are the caller's to keep
+        alive until then, and are not kept after it.
         """
-        buf, point = self._buf, self._from_buffer
-        try:
-            for slot, array in zip(slots, arrays):  # noqa: B905 - as many, and time counts
-                buf[slot] = point(array)
-        except (ValueError, BufferError):
-            return False
-        entry, args = self._entry, self._args
-        if entry(args) if through is None else through(entry, args):
-            raise self._failed()
-        return True
+        buf, point, failed, args = self._buf, self._from_buffer, self._failed, self._args
+        run = partial(self._entry, args) if through is None else partial(through, self._entry, args)
+
+        def pair(x: object, y: object) -> bool:
+            try:
+                buf[first] = point(x)
+                buf[second] = point(y)
+            except (ValueError, BufferError):
+                return False
+            if run():
+                raise failed()
+            return True
+
+        def several(*arrays: object) -> bool:
+            try:
+                for slot, array in zip(slots, arrays, strict=True):
+                    buf[slot] = point(array)
+            except (ValueError, BufferError):
+                return False
+            if run():
+                raise failed()
+            return True
+
+        if len(slots) != 2:
+            return several
+        first, second = slots  # a loop over two takes as long as all the rest
+        return pair
 
     def forget(self, slots: Sequence[int]) -> None:
         """Let go of the arrays of these slots, which are pointed at anew before the next call."""

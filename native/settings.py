@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from zeroskip.errors import ZeroskipError
+from zeroskip.native.recent import Recent
 
 MAX_THREADS = 1024
 DEFAULT_CACHE_BYTES = 512 * 2**20
@@ -97,6 +98,10 @@ class Settings:
 
 _current: Settings | None = None
 
+_made: Recent[tuple[object, ...], Settings] = Recent(64)
+"""By what was in force and what was changed of it: calls under settings that were met before find
+their kernels by the very object."""
+
 
 def current() -> Settings:
     """The settings in force."""
@@ -113,14 +118,28 @@ def configure(**changes: Any) -> Settings:
     Raises SettingError, changing nothing, for an unknown name or an unusable value.
     """
     global _current
+    if "cache_dir" in changes:  # what a path means may change
+        _current = _changed(changes)
+        return _current
+    key = current(), *((name, type(value), value) for name, value in changes.items())
+    try:
+        found = _made.get(key)
+    except TypeError:  # no value of a setting, and refused below
+        found = None
+    _current = _made.keep(key, _changed(changes)) if found is None else found
+    return _current
+
+
+def _changed(changes: Mapping[str, Any]) -> Settings:
+    """The settings in force with these changes."""
     names = [field.name for field in fields(Settings)]
     for name in changes:
         if name not in names:
             raise SettingError(f"there is no setting {name!r}; there are {', '.join(names)}")
-    if isinstance(changes.get("cache_dir"), str | os.PathLike):
-        changes["cache_dir"] = _path("cache_dir", os.fspath(changes["cache_dir"]))
-    _current = replace(current(), **changes)
-    return _current
+    given = dict(changes)
+    if isinstance(given.get("cache_dir"), str | os.PathLike):
+        given["cache_dir"] = _path("cache_dir", os.fspath(given["cache_dir"]))
+    return replace(current(), **given)
 
 
 @contextmanager

@@ -97,3 +97,24 @@ def test_reload_reads_the_environment_again(monkeypatch):
     monkeypatch.setenv("ZEROSKIP_THREADS", "5")
     assert settings.current().threads == 7
     assert settings.reload().threads == 5
+
+
+def test_changes_that_were_made_before_give_the_same_settings():
+    """But a value of another type is looked at, and a path is read anew."""
+    with settings.using(threads=2) as first:
+        pass
+    with settings.using(threads=2) as again:
+        assert again is first
+    with settings.using(threads=1) as one:
+        assert one.threads == 1
+    for wrong in (True, 1.0, [1]):
+        with pytest.raises(settings.SettingError, match="threads"):
+            settings.configure(threads=wrong)
+
+
+def test_a_relative_path_is_that_of_the_directory_at_the_time(tmp_path, monkeypatch):
+    for place in ("one", "two"):
+        (tmp_path / place).mkdir()
+        monkeypatch.chdir(tmp_path / place)
+        with settings.using(cache_dir="kernels") as now:
+            assert now.cache_dir == tmp_path / place / "kernels"

@@ -1,12 +1,14 @@
 """Short calls of bound specs: the last kind is known by its arrays, others are looked up."""
 
+import weakref
+
 import numpy as np
 from generator import random_array
 
 import zeroskip as zs
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native import engine, settings
+from zeroskip.native import effort, engine, settings
 from zeroskip.native import load as loading
 from zeroskip.native.bound import Bound
 
@@ -22,17 +24,22 @@ def test_calls_under_way_at_once_share_nothing(monkeypatch):
     a = random_array(RNG, (5, 6), "float32", 0.5)
     bound = Bound(make_spec("y[i] = A[i,k]*x[k]"), {"A": Tensor.from_dense(a, "CSR")})
     outer, inner = (np.arange(6, dtype=np.float32) + k for k in (1, 20))
-    bound.run({"x": outer})
     entered, real = [], loading.Invocation.again
 
-    def handled(self, slots, arrays, through):
-        if not entered:
-            entered.append(True)
-            entered.append(bound.at_once((inner,)))  # another is not ready: by the long way
-            entered.append(bound.run({"x": inner}))
-        return real(self, slots, arrays, through)
+    def again(self, slots, through=None):
+        run = real(self, slots, through)
 
-    monkeypatch.setattr(loading.Invocation, "again", handled)
+        def handled(*arrays):
+            if not entered:
+                entered.append(True)
+                entered.append(bound.at_once((inner,)))  # another is not ready: by the long way
+                entered.append(bound.run({"x": inner}))
+            return run(*arrays)
+
+        return handled
+
+    monkeypatch.setattr(loading.Invocation, "again", again)
+    bound.run({"x": outer})
     assert np.array_equal(bound.at_once((outer,)), reference(bound.spec, A=a, x=outer))
     assert entered[1] is None
     assert np.array_equal(entered[2], reference(bound.spec, A=a, x=inner))
@@ -88,3 +95,26 @@ def test_short_calls_in_any_order_of_shapes_types_layouts_and_settings():
         want = x.astype(np.float64) @ w.T * s[:, None]
         assert got.shape == want.shape
         assert np.array_equal(got, want), (turn, x.dtype, s.dtype, n)
+
+
+def test_several_threads_are_reached_by_the_shortest_way(monkeypatch):
+    """With the same sums, whatever the number of fresh operands; and no array outlives its call."""
+    monkeypatch.setattr(effort, "PART", 1)
+    rng = np.random.default_rng(4)
+    a = random_array(rng, (40, 30), "float32", 0.5)
+    for text, fresh in (("y[i] = A[i,k]*x[k]", "x"), ("y[i] = A[i,k]*x[k]*s[i]", "xs")):
+        bound = Bound(make_spec(text), {"A": Tensor.from_dense(a, "CSR")})
+        sizes = {"x": 30, "s": 40}
+        found = []
+        for threads in (1, 2, 3):
+            with settings.using(threads=threads):
+                arrays = [np.arange(sizes[n], dtype=np.float32) for n in fresh]
+                bound.run(dict(zip(fresh, arrays, strict=True)))
+                (ready,) = bound._idle.get(next(reversed(bound._idle)))
+                assert (ready.through is not None) == (threads > 1)
+                arrays = [x[::-1].copy() for x in arrays]
+                left = [weakref.ref(x) for x in arrays]
+                found.append(bound.at_once(tuple(arrays)).tobytes())
+                del arrays
+                assert [ref() for ref in left] == [None] * len(left)
+        assert found[0] == found[1] == found[2]

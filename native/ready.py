@@ -1,0 +1,123 @@
+"""Kernels with everything filled in but what a call brings, and the shortest way to run one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from zeroskip.native import settings
+from zeroskip.native.arguments import Array, Operand, values
+from zeroskip.native.load import Invocation, KernelFailure, Through
+from zeroskip.native.prepared import Prepared, Slots, array_of, explained
+from zeroskip.native.scheme import Key
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A kernel with everything filled in but the fresh operands and the result; for one call at a
+    time.
+
+    fresh : (slot, what of which fresh operand it points at); result : slot of the result.
+    counts : (slot, fresh operand) of numbers of stored entries.
+    again : runs the kernel on the fresh operands, in their order, and the result, where these are
+        arrays as they come and the work is too short for anybody to interrupt it; else None.
+    through : what runs the kernel on several threads; None where it is one.
+    prepared, slots : what the struct points at, kept alive; they tell what a failure means.
+    kept : the operands, kept alive too.
+    """
+
+    call: Invocation
+    fresh: tuple[tuple[int, Key], ...]
+    counts: tuple[tuple[int, str], ...]
+    result: int
+    again: Callable[..., bool] | None
+    through: Through | None
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    prepared: Prepared
+    slots: Slots
+    kept: object
+
+    def release(self) -> None:
+        """Keep no array of a call alive after it."""
+        self.call.forget((*(slot for slot, _ in self.fresh), self.result))
+
+    def point(self, fresh: Mapping[str, Operand], target: Array) -> None:
+        """Point the kernel at the fresh operands, which are of those kinds and shapes that it was
+        filled for, and at where the result goes."""
+        call = self.call
+        for slot, key in self.fresh:
+            call.set_buffers((array_of(key, fresh),), slot)
+        for slot, name in self.counts:
+            call.set_dims((values(fresh[name]).size,), slot)
+        call.set_buffers((target,), self.result)
+
+    def run(self) -> None:
+        """Call the kernel; KernelError where data names a place that is not there, or one twice.
+
+        Not to be run again after any other exception: the kernel may not have ended.
+        """
+        try:
+            self.call.call(long=self.slots.long, through=self.through)
+        except KernelFailure as cause:
+            raise self.explained(cause) from cause
+
+    def explained(self, cause: KernelFailure) -> Exception:
+        """What a failure of the kernel means for the line that was run."""
+        return explained(self.prepared.lowered, cause, self.slots.shapes)
+
+
+Short = Callable[[tuple[object, ...]], Array | None]
+"""Given fresh operands: the result, or None where another way is to be taken."""
+
+
+def short(
+    now: settings.Settings,
+    kinds: Sequence[tuple[tuple[int, ...], np.dtype[Any]]],
+    idle: list[Ready],
+) -> Short:
+    """What serves calls under these settings, of arrays of these shapes and types, in as few steps
+    as there are: it is all that a call of little work takes.
+
+    idle : filled kernels, from which each call takes one and gives it back.  An array whose type
+        only equals the one it was filled for is not taken.
+    """
+    ndarray, empty = np.ndarray, np.empty
+
+    def one(arrays: tuple[object, ...]) -> Array | None:
+        (x,) = arrays
+        if type(x) is ndarray and x.dtype is dtype and x.shape == shape:
+            return served(x)
+        return None
+
+    def several(arrays: tuple[object, ...]) -> Array | None:
+        for x, (shape, dtype) in zip(arrays, kinds, strict=True):
+            if type(x) is not ndarray or x.dtype is not dtype or x.shape != shape:
+                return None
+        return served(*arrays)
+
+    def served(*arrays: object) -> Array | None:
+        if settings.current() is not now:
+            return None
+        try:
+            ready = idle.pop()
+        except IndexError:  # other threads have them all
+            return None
+        again, done = ready.again, False
+        result = empty(ready.shape, ready.dtype)
+        try:
+            if again is not None:
+                done = again(*arrays, result)
+        except KernelFailure as cause:
+            idle.append(ready)
+            raise ready.explained(cause) from cause
+        idle.append(ready)
+        return result if done else None
+
+    if len(kinds) != 1:
+        return several
+    ((shape, dtype),) = kinds  # a loop over one takes as long as all the rest
+    return one
