@@ -258,9 +258,8 @@ class BoundLayer:
             and convert is True
             and order is None
         ):
-            placed = operands
-            if named or len(operands) != len(self.operands):
-                placed = in_turn(self.operands, operands, named)
+            whole = not named and len(operands) == len(self.operands)
+            placed = operands if whole else in_turn(self.operands, operands, named)
             found = None if placed is None else self._at_once(placed)
             if found is not None:
                 return found
