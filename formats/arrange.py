@@ -115,7 +115,7 @@ def flattened(array: Array, bound: Format, fill: Any) -> Array:
     if bound.split:
         items = 2 * prod(part_shape(array.shape, bound))
         check_room(items, array.itemsize, "the blocks and their copy in storage order", SMALLER)
-    return in_blocks(array, bound, fill).transpose(order).reshape(-1)
+    return np.ascontiguousarray(in_blocks(array, bound, fill).transpose(order)).reshape(-1)
 
 
 def entries_of(array: Array, bound: Format, fill: Any) -> tuple[list[Indices], Array]:

@@ -1,7 +1,7 @@
 """Fast encoding and decoding of large arrays, where the package has handed it in.
 
-What encodes faster is handed in (`provided`), and loaded when an array is first large enough to
-pay for it; NumPy answers for all others.
+What encodes faster is handed in (`provided`), and loaded when arrays have been large enough to pay
+for it; NumPy answers for all others, with the same bits.
 """
 
 from __future__ import annotations
@@ -18,8 +18,14 @@ from zeroskip.formats.level_data import Array, LevelData, freeze, storage_extent
 from zeroskip.formats.levels import Bitmask, Compressed, Uncompressed
 from zeroskip.formats.provided import codecs
 
-MIN_SIZE = 2**18
+MIN_SIZE = 2**13
 """Arrays of fewer elements are encoded and decoded in NumPy."""
+
+WORTH_LOADING = 2**18
+"""Elements that arrays have together, up to which NumPy answers for all: what is in C may first
+have to be compiled."""
+
+_met = 0
 
 
 def serves(bound: Format, size: int) -> bool:
@@ -31,7 +37,15 @@ def serves(bound: Format, size: int) -> bool:
         and bool(levels)
         and isinstance(levels[-1], Compressed | Bitmask)
         and all(isinstance(level, Uncompressed) for level in levels[:-1])
+        and _are_worth_loading(size)
     )
+
+
+def _are_worth_loading(size: int) -> bool:
+    """Whether large arrays have come often enough, this one of ``size`` among them."""
+    global _met
+    _met += size
+    return _met >= WORTH_LOADING
 
 
 def encoded(array: Array, bound: Format, fill: Any) -> tuple[tuple[LevelData, ...], Array] | None:

@@ -15,8 +15,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
-import numpy as np
-
 from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.tree import Access
@@ -52,19 +50,34 @@ FEWEST_LANES = 8
 @dataclass(frozen=True, slots=True)
 class LanePlan:
     """rank : whose coordinates are the lanes; term : the product; late : added at the end;
-    staged : the dense operands that hold the rank."""
+    staged : the dense operands that hold the rank; order : of the loops, empty where that is left
+    to what the operands store."""
 
     form: Form
     rank: str
     term: Term
     late: tuple[Term, ...]
     staged: tuple[Access, ...]
+    order: tuple[str, ...] = ()
 
     @property
     def rows(self) -> tuple[str, ...]:
         """Ranks of the result but the lanes', in the result's order."""
         ranks = [single(s) for s in self.form.target.subscripts]
         return tuple(r for r in ranks if r is not None and r != self.rank)
+
+    def axes(self, access: Access) -> tuple[int, ...]:
+        """Axes of a staged operand as they are laid out, the lanes' last: in the order of the
+        loops, so that what the inner loops meet of it lies together."""
+
+        def met(axis: int) -> int:
+            subscript = access.subscripts[axis]
+            if single(subscript) == self.rank:
+                return len(self.order) + 1
+            ranks = [self.order.index(name) for name in variables(subscript) if name in self.order]
+            return min(ranks, default=0)
+
+        return tuple(sorted(range(len(access.subscripts)), key=met))
 
 
 def plans(form: Form, signatures: Mapping[str, Signature], dtype: str) -> tuple[LanePlan, ...]:
@@ -85,7 +98,8 @@ def plans(form: Form, signatures: Mapping[str, Signature], dtype: str) -> tuple[
     if not any(signatures[n].skips for n in names):
         return ()
     staged = {rank: _staged(term, rank, signatures) for rank in ranks}
-    return tuple(LanePlan(form, rank, term, late, of) for rank, of in staged.items() if of)
+    found = [LanePlan(form, rank, term, late, of) for rank, of in staged.items() if of]
+    return tuple(replace(plan, order=_windows_first(plan, signatures)) for plan in found)
 
 
 def longest(
@@ -130,11 +144,9 @@ def lower_lanes(
     """
     turned = dict(signatures)
     for access in plan.staged:
-        turned[access.tensor] = _innermost(
-            signatures[access.tensor], axis_of_lanes(access, plan.rank)
-        )
+        turned[access.tensor] = _in_order(signatures[access.tensor], plan.axes(access))
     staged = frozenset(a.tensor for a in plan.staged)
-    scheme = Scheme(plan.form, turned, dtype, staged, _windows_first(plan, turned))
+    scheme = Scheme(plan.form, turned, dtype, staged, plan.order)
     sums, fresh, number = Sums(scheme), scheme.names.fresh, scheme.number
     rows = scheme.buffer(("rows",), "row_sums", dtype, written=True)
     rank = scheme.rank(plan.rank)
@@ -242,20 +254,15 @@ class _Tile:
         return Elem(scheme.values(tensor), add(start, before, self.lane))
 
 
-def axis_of_lanes(access: Access, rank: str) -> int:
-    return next(k for k, s in enumerate(access.subscripts) if single(s) == rank)
-
-
-def _innermost(signature: Signature, axis: int) -> Signature:
-    """The dense operand with one axis moved innermost."""
-    order = [k for k in range(len(signature.levels)) if k != axis] + [axis]
-    levels = tuple(LevelSignature(Uncompressed, (k,), ()) for k in order)
+def _in_order(signature: Signature, axes: Sequence[int]) -> Signature:
+    """The dense operand with its axes in another order."""
+    levels = tuple(LevelSignature(Uncompressed, (k,), ()) for k in axes)
     return replace(signature, levels=levels)
 
 
 def _stage(scheme: Scheme, access: Access, plan: LanePlan, tile: _Tile) -> Stage:
     """The lanes of a tile, those of each place behind those of the one before."""
-    tensor, lane = access.tensor, axis_of_lanes(access, plan.rank)
+    tensor, (*others, lane) = access.tensor, plan.axes(access)
     target, number = scheme.values(tensor), scheme.number
     source = scheme.buffer(("vals", tensor), f"{tensor}_vals", scheme.signatures[tensor].dtype)
     steps = [
@@ -271,8 +278,7 @@ def _stage(scheme: Scheme, access: Access, plan: LanePlan, tile: _Tile) -> Stage
             ZERO,
             mul(number(f"{tensor}_to{k}"), tile.width),
         )
-        for k in range(len(access.subscripts))
-        if k != lane
+        for k in others
     ]
     lanes = least(sub(scheme.extent(plan.rank), tile.first), tile.width)
     axes.append(StageAxis(lanes, ZERO, 1, steps[lane], ZERO, ONE))
@@ -280,13 +286,14 @@ def _stage(scheme: Scheme, access: Access, plan: LanePlan, tile: _Tile) -> Stage
     return Stage(target, source, tuple(axes), mul(tile.first, steps[lane]), into)
 
 
-def laid_out(array: Array, axis: int, lanes_per_vector: int, most: int) -> Array:
-    """What the copies of a kernel make: the lanes of ``axis`` tile by tile, zeros behind them.
+def laid_out(array: Array, axes: tuple[int, ...], lanes_per_vector: int, most: int) -> Array:
+    """What the copies of a kernel make: the lanes of the last of ``axes`` tile by tile, zeros
+    behind them, for places of the others in that order.
 
     array : of any shape.  Returns one of one axis, with `SLACK` elements to spare.
     """
-    line = array.shape[axis]
-    rows = np.moveaxis(array, axis, -1).reshape(-1, line)
+    line = array.shape[axes[-1]]
+    rows = array.transpose(axes).reshape(-1, line)
     vectors = -(-line // lanes_per_vector)
     found = aligned_zeros(vectors * lanes_per_vector * len(rows) + SLACK, array.dtype)
     tiles = tiles_of(vectors, most)[0] if line else 0
@@ -305,8 +312,7 @@ def numbers(plan: LanePlan, extents: Extents, lanes_per_vector: int, most: int) 
     found["lane_tiles"] = tiles_of(vectors, most)[0] if lanes else 0
     for access in plan.staged:
         shape, tensor = extents.shapes[access.tensor], access.tensor
-        axis = axis_of_lanes(access, plan.rank)
-        order = [k for k in range(len(shape)) if k != axis]
+        order = plan.axes(access)[:-1]
         for kind, axes in (("from", range(len(shape))), ("to", order)):
             step = 1
             for k in reversed(axes):

@@ -275,7 +275,7 @@ def in_lanes(line: Line, plan: lanes.LanePlan, target: Array) -> tuple[Prepared,
         if tensor in kept:
             assert line.kept is not None
             dense = densify(line.used[tensor]).astype(line.dtype, copy=False)
-            how = lanes.axis_of_lanes(kept[tensor], plan.rank), per_vector, most
+            how = plan.axes(kept[tensor]), per_vector, most
             arrays["staged", tensor] = line.kept.layout(
                 tensor, how, partial(lanes.laid_out, dense, *how)
             )

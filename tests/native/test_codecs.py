@@ -26,6 +26,7 @@ def always():
     """C for arrays of any size."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hook, "MIN_SIZE", 1)
+        patch.setattr(hook, "WORTH_LOADING", 0)
         yield
 
 
@@ -196,6 +197,17 @@ def test_altered_arrays_write_nothing_outside(format, name, bad):
     altered[1] = bad
     room = np.zeros(array.size, np.float32)
     assert not codecs.decode(made.levels[-1], made.values, room, np.float32(0))
+
+
+def test_arrays_are_served_once_there_have_been_enough_of_them(monkeypatch):
+    monkeypatch.setattr(hook, "_met", 0)
+    monkeypatch.setattr(hook, "WORTH_LOADING", 30)
+    monkeypatch.setattr(hook, "MIN_SIZE", 10)
+    small, large = np.ones((3, 3)), np.ones((3, 4))
+    _, served = in_c(lambda: [Tensor.from_dense(a, "CSR") for a in (large, small, large, small)])
+    assert served == []
+    _, served = in_c(lambda: [Tensor.from_dense(a, "CSR") for a in (large, small)])
+    assert served == [True]
 
 
 def test_small_arrays_load_nothing(monkeypatch):

