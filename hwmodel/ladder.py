@@ -6,16 +6,19 @@
 
 Where a profile along a rank takes most of the error away, operands are correlated along that rank:
 the slices that are full in one are full (or empty) in the other.
+
+`ladder_table` has all of it; `causes_of` says in a sentence why an estimate beside its data errs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.errors import ArchError, EinsumError, TensorError
-from zeroskip.table import Column, Table
+from zeroskip.table import Column, Table, by_size
 
 if TYPE_CHECKING:
     from zeroskip.hwmodel.charge import Charge
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
 
 SMALL = 0.005
 """Share of the exact figure up to which an error needs no reason."""
+
+MOST_PLACES = 2**18
+"""Of operands and result together, up to which `causes_of` looks for a rank unasked."""
 
 HALF = 0.5
 """Share of the uniform error that a profile may leave for its rank to be the reason."""
@@ -55,6 +61,57 @@ def ladder_table(charges: Sequence[Totals]) -> Table:
         "named where it leaves at most half of the uniform error"
     ]
     return Table("from densities to data", columns, rows, notes)
+
+
+def causes_of(charges: Sequence[Totals]) -> list[str]:
+    """Why estimates err that stand beside the data: a sentence for each figure of each line.
+
+    Nothing is said where no charge is exact, or none is expected of the same line on the same
+    design, and of errors up to half a percent.  What would take long is named, not done: operands
+    and results of more than `MOST_PLACES` places, and figures that are means of draws.
+    """
+    found = []
+    guessed = [line for charge in charges for line in _lines(charge) if line.estimate is not None]
+    real = [line for charge in charges for line in _lines(charge) if line.estimate is None]
+    done: list[Charge] = []
+    for exact in real:
+        beside = [one for one in guessed if _alike(exact, one)]
+        if not beside or any(exact is one for one in done):
+            continue
+        done.append(exact)
+        drawn = any(one.estimate is not None and one.estimate.sampled for one in beside)
+        places = sum(prod(shape) for shape in exact.shapes.values())
+        if drawn or places > MOST_PLACES:
+            why = "means of draws" if drawn else f"{places:,} places"
+            found.append(
+                f"{exact.text} on {exact.arch.name}: which rank is the reason of an error is not "
+                f"looked for ({why}); compare(..., ladder=True) does"
+            )
+            continue
+        found += [text for row in _rows(exact) if (text := _said(exact, row))]
+    return found
+
+
+def _alike(one: Charge, other: Charge) -> bool:
+    same = one.text == other.text and one.arch.name == other.arch.name
+    return same and one.shapes == other.shapes
+
+
+def _said(exact: Charge, row: tuple[Any, ...]) -> str:
+    """A row of the ladder in words; nothing where there is no error to speak of."""
+    _, _, figure, uniform, error, rank, profile, left, true = row
+    if not rank:
+        return ""
+    start = (
+        f"{exact.text} on {exact.arch.name}, {figure}: by density alone {by_size(uniform)}, "
+        f"{error:+.1%} off the data's {by_size(true)}"
+    )
+    if rank == "none":
+        return f"{start}; no rank by itself is the reason: the best profile leaves {left:+.1%}"
+    return (
+        f"{start}; operands are correlated along {rank}: by how full its slices are it is "
+        f"{by_size(profile)}, {left:+.1%}"
+    )
 
 
 def _lines(charge: Totals) -> list[Charge]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.costs import energy_of_moves
-from zeroskip.hwmodel.ladder import ladder_table
+from zeroskip.hwmodel.ladder import causes_of, ladder_table
 from zeroskip.hwmodel.moves import NETWORK
 from zeroskip.table import Column, Table, with_prefix
 
@@ -78,16 +78,19 @@ def summary_table(charge: Totals) -> Table:
 _TAKEN = ("figure", "unit", "dense baseline", "ratio")
 
 
-def compare(*charges: Totals, ladder: bool = False) -> Table:
+def compare(*charges: Totals, ladder: bool | None = None) -> Table:
     """Charges side by side: a row a figure, a column a charge, and its ratio to the first.
 
     Parameters
     ----------
     *charges : Totals
         Of one layer on several architectures, or of several operands, mappings or layers.
-    ladder : bool
-        Of exact charges: for each line, what its densities alone give, what profiles along the
-        rank that explains most of the error give, and the data; see `zeroskip.hwmodel.ladder`.
+    ladder : bool, optional
+        Without it, notes under the table say of an expected charge beside the exact one of the
+        same line and design by how much densities alone are off, and along which rank operands
+        are correlated, where that is why; False leaves these out.  True, of exact charges: for
+        each line, what its densities alone give, what profiles along the rank that explains most
+        of the error give, and the data; see `zeroskip.hwmodel.ladder`.
 
     Returns
     -------
@@ -137,7 +140,8 @@ def compare(*charges: Totals, ladder: bool = False) -> Table:
             cells += [figures.get(key), _ratio(figures.get(key), first)]
         rows.append(tuple(cells))
     lines = list(dict.fromkeys(charge.text for charge in charges))
-    return Table("; ".join(lines), columns, rows, _differences(charges, names))
+    causes = causes_of(charges) if ladder is None else []
+    return Table("; ".join(lines), columns, rows, [*causes, *_differences(charges, names)])
 
 
 def _differences(charges: Sequence[Totals], names: Sequence[str]) -> list[str]:

@@ -47,6 +47,52 @@ def test_a_rank_that_names_both_axes_of_a_tensor_is_no_profile_of_it():
     assert (row["rank"], row["its error"]) == ("none", pytest.approx(row["error"]))
 
 
+def correlated():
+    a, b = np.zeros((8, 8)), np.zeros((8, 8))
+    a[:, 0] = b[0] = 1
+    density = zs.Density((8, 8), 1 / 8)
+    exact = zs.charge(LINE, "scnn", A=a, B=b)
+    return exact, zs.charge(LINE, "scnn", A=density, B=density)
+
+
+def test_beside_its_data_an_estimate_names_the_rank():
+    """8 of 64 products by densities alone; all meet at k = 0, which the profile along k knows."""
+    exact, expected = correlated()
+    told = [note for note in zs.compare(exact, expected).notes if "correlated along k" in note]
+    (note,) = (note for note in told if ", effectual: " in note)
+    assert "on scnn, effectual: by density alone 8.00, -87.5% off the data's 64; " in note
+    assert note.endswith("along k: by how full its slices are it is 64.00, +0.0%")
+    assert zs.compare(expected, exact).notes[0] in told
+
+
+def test_nothing_is_said_where_nothing_is_to_be_said():
+    exact, expected = correlated()
+    for table in (
+        zs.compare(exact),
+        zs.compare(expected),
+        zs.compare(exact, expected, ladder=False),
+        zs.compare(zs.charge(LINE, "dense", A=np.eye(8), B=np.eye(8)), expected),
+    ):
+        assert not any("correlated" in note or "by itself" in note for note in table.notes)
+
+
+def test_no_rank_by_itself():
+    a = np.kron(np.eye(2), np.ones((4, 4)))[np.random.default_rng(0).permutation(8)]
+    shifted, line = np.eye(8)[:, [1, 2, 3, 4, 5, 6, 7, 0]], "z = A[m,k]*B[m,k]"
+    exact = zs.charge(line, "dense", A=shifted, B=a)
+    drawn = [zs.Density((8, 8), share) for share in (1 / 8, 1 / 2)]
+    notes = zs.compare(exact, zs.charge(line, "dense", A=drawn[0], B=drawn[1])).notes
+    assert any("effectual" in note and "no rank by itself" in note for note in notes)
+
+
+def test_what_would_take_long_is_not_looked_for(monkeypatch):
+    from zeroskip.hwmodel import ladder
+
+    monkeypatch.setattr(ladder, "MOST_PLACES", 100)
+    notes = zs.compare(*correlated()).notes
+    assert any("not looked for (192 places); compare(..., ladder=True) does" in n for n in notes)
+
+
 def test_every_line_of_a_cascade_has_its_rows():
     a, b = (np.random.default_rng(s).random((6, 6)) < 0.4 for s in (0, 1))
     cascade = "T[m,n] = A[m,k]*B[k,n]; y[m] = T[m,n]*x[n]"
