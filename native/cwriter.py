@@ -31,6 +31,7 @@ class CWriter:
     write : C of one statement, `emit_stmts.write`.
     part : C of the part of the call that this is, and of how many there are; inside a shared loop
         of those that are at the same index.
+    first : lines before all others, by what they declare or set.
     unlisted : a row whose places are marked and not listed.
     listed : where the products of a row are listed that are not gathered at their places.
     """
@@ -41,6 +42,7 @@ class CWriter:
     count_work: bool = False
     lines: list[str] = field(default_factory=list)
     functions: list[str] = field(default_factory=list)
+    first: dict[str, str] = field(default_factory=dict)
     depth: int = 1
     tiles: int = 0
     alone: bool = False

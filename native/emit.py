@@ -69,6 +69,7 @@ def emit(kernel: Kernel, *, count_work: bool = False) -> str:
     text += ["    " + line for line in _prologue(kernel, out.lines)]
     if count_work:
         text.append("    int64_t work = 0;")
+    text += [f"    {line}" for line in out.first.values()]
     text += ["", *out.lines]
     if count_work:
         text.append("    args->work = work;")

@@ -10,7 +10,7 @@ from zeroskip.native.cexpr import integer, place, value
 from zeroskip.native.cwriter import CWriter
 from zeroskip.native.domains import Range, Stored
 from zeroskip.native.dotted import Factor, dotted
-from zeroskip.native.emit_narrow import narrow, total, word
+from zeroskip.native.emit_narrow import hold, narrow, total, word
 from zeroskip.native.integers import ONE, Name, add
 from zeroskip.native.nest import Loop, Reduce
 from zeroskip.native.values import Elem, Held
@@ -135,6 +135,11 @@ def _bitmask(node: Loop, over: Stored, factors: tuple[Factor, ...], out: CWriter
     short = narrow(factors, out)
     vectors = SUMS if short is None else 2 * short[1]
     out.line(f"zs_vec {sums}[{vectors}] = {{}};")
+    start = integer(line.first, 1)
+    if short is not None:
+        assert isinstance(line.value, Elem)
+        there = line.value.array if start == "0" else f"{line.value.array} + {start}"
+        wide = hold(short[0], line.value.array, there, extent, out)
     out.line("/* words of which every value that vectors read is there */")
     whole = f"{w} < {integer(over.level.extent, 2)} / 64 && {p} + 64 <= {integer(over.stored)}"
     with out.block(f"for (; {whole}; {w}++)"):
@@ -142,13 +147,11 @@ def _bitmask(node: Loop, over: Stored, factors: tuple[Factor, ...], out: CWriter
         _count(node, f"zs_popcount({bits})", out)
         assert isinstance(run.value, Elem)
         out.line(f"ZS_AHEAD({run.value.array} + {p});")
-        start = integer(line.first, 1)
         column = f"{w} * 64" if start == "0" else f"{start} + {w} * 64"
         if short is None:
             _word(factors, sums, bits, p, column, out)
         else:
-            assert isinstance(line.value, Elem)
-            word(*short, sums, bits, (run.value.array, p), f"{line.value.array} + {column}", out)
+            word(*short, sums, bits, (run.value.array, p), (there, f"{w} * 64"), wide, out)
     _added(node, _lane_sum(sums, out) if short is None else total(*short, sums), out)
     with out.block(f"for (; {w} < {count}; {w}++)"):
         out.line(f"uint64_t {bits} = {words}[{first} + {w}];")

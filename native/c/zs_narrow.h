@@ -37,6 +37,17 @@
         return zs_lane_sum_##NAME##_64(sums[0]);                                            \
     }
 
+/*
+ * zs_held - bfloat16 that many fibers are multiplied with, as float32, the even ones of 32 before
+ * the odd ones.  'of' is where they come from, 0 before there are any.
+ */
+enum { ZS_MOST_HELD = 8192 }; /* 32 KiB, most of a first-level cache */
+typedef struct {
+    const zs_bfloat16 *of;
+    const float *wide;
+    float factors[ZS_MOST_HELD] __attribute__((aligned(64)));
+} zs_held;
+
 #if defined(__AVX512VBMI2__) && defined(__AVX512BW__)
 typedef ZS_VECTOR(uint32_t, 64) zs_words64;
 
@@ -65,6 +76,35 @@ ZS_INLINE float zs_narrow_sum_bfloat16_bfloat16(const zs_float32x64 *sums)
     return zs_lane_sum_float32_64(sums[0] + sums[1]);
 }
 
+/*
+ * zs_add_held_bfloat16() - zs_add_narrow_bfloat16_bfloat16() of what zs_hold() has widened: 'x' is
+ * finite, so that an absent value, which is 0, adds nothing to a sum that began at 0.
+ */
+ZS_INLINE void zs_add_held_bfloat16(zs_float32x64 *sums, const zs_bfloat16 *values,
+                                    const float *x, uint64_t mask)
+{
+    zs_words64 spread;
+    ZS_EXPAND_NARROW("vpexpandw", spread, *(const zs_words64 *)values, (uint32_t)mask);
+    sums[0] += (zs_float32x64)(spread << 16) * *(const zs_float32x64 *)x;
+    sums[1] += (zs_float32x64)(spread & 0xffff0000u) * *(const zs_float32x64 *)(x + 16);
+}
+
+static __attribute__((noinline, unused)) const float *
+zs_hold_anew(zs_held *held, const zs_bfloat16 *x, int64_t count)
+{
+    uint32_t most = 0;
+    held->of = x;
+    held->wide = count <= ZS_MOST_HELD ? held->factors : 0;
+    for (int64_t i = 0; held->wide && i < count; i++) {
+        const uint32_t bits = (uint32_t)x[i].bits << 16, magnitude = bits & 0x7fffffffu;
+        held->factors[i / 32 * 32 + i % 2 * 16 + i % 32 / 2] = zs_float_of_bits(bits);
+        most = magnitude > most ? magnitude : most;
+    }
+    if (most >= ZS_INFINITY)
+        held->wide = 0;
+    return held->wide;
+}
+
 /* Two products of 16 bits are added in 32, where only that of -2^15 with itself, twice, wraps. */
 ZS_INLINE void zs_add_narrow_int16_int16(zs_int32x64 *sums, const int16_t *values,
                                          const int16_t *x, uint64_t mask)
@@ -80,9 +120,29 @@ ZS_INLINE int32_t zs_narrow_sum_int16_int16(const zs_int32x64 *sums)
     return zs_lane_sum_int32_64(sums[0]);
 }
 #else
+ZS_INLINE void zs_add_held_bfloat16(zs_float32x64 *sums, const zs_bfloat16 *values,
+                                    const float *x, uint64_t mask)
+{
+    (void)sums, (void)values, (void)x, (void)mask; /* nothing is held */
+}
+ZS_INLINE const float *zs_hold_anew(zs_held *held, const zs_bfloat16 *x, int64_t count)
+{
+    (void)count;
+    held->of = x;
+    return held->wide = 0;
+}
 ZS_DEFINE_NARROW(bfloat16, zs_bfloat16, bfloat16, zs_bfloat16, float32, float)
 ZS_DEFINE_NARROW(int16, int16_t, int16, int16_t, int32, int32_t)
 #endif
+
+/*
+ * zs_hold() - 'count' values from 'x' on, as they are held; 0 where they are too many, one of them
+ * is not finite, or the processor multiplies them as they are.
+ */
+ZS_INLINE const float *zs_hold(zs_held *held, const zs_bfloat16 *x, int64_t count)
+{
+    return held->of == x ? held->wide : zs_hold_anew(held, x, count);
+}
 
 #if defined(__AVX512VBMI2__) && defined(__AVX512BW__) && defined(__AVX512VNNI__)
 /*

@@ -25,6 +25,8 @@ int32_t zs_kernel(zs_args *args)
     const int64_t I = args->dim[0];
     const int64_t J = args->dim[1];
     const int64_t A_stored = args->dim[2];
+    zs_held x_vals_held;
+    x_vals_held.of = 0;
 
     ZS_SHARED(i, args->part, args->parts, 0, I) {
         ZS_POLL(args);
@@ -34,16 +36,22 @@ int32_t zs_kernel(zs_args *args)
         int64_t pA_j = words > 0 ? A_j_rank[first] : 0;
         int64_t w_j = 0;
         zs_vec sums[4] = {};
+        const float *const x_vals_wide = zs_hold(&x_vals_held, x_vals, J);
         /* words of which every value that vectors read is there */
         for (; w_j < J / 64 && pA_j + 64 <= A_stored; w_j++) {
             const uint64_t bits_j = A_j_words[first + w_j];
             ZS_AHEAD(A_vals + pA_j);
             const uint32_t mask1 = (uint32_t)bits_j;
-            zs_add_narrow_bfloat16_bfloat16(sums, A_vals + pA_j, x_vals + w_j * 64, mask1);
-            pA_j += zs_popcount(mask1);
             const uint32_t mask2 = (uint32_t)(bits_j >> 32);
-            zs_add_narrow_bfloat16_bfloat16(sums + 2, A_vals + pA_j, x_vals + w_j * 64 + 32, mask2);
-            pA_j += zs_popcount(mask2);
+            if (x_vals_wide != 0) {
+                zs_add_held_bfloat16(sums, A_vals + pA_j, x_vals_wide + w_j * 64, mask1);
+                zs_add_held_bfloat16(sums + 2, A_vals + pA_j + zs_popcount(mask1), x_vals_wide + w_j * 64 + 32, mask2);
+            }
+            else {
+                zs_add_narrow_bfloat16_bfloat16(sums, A_vals + pA_j, x_vals + w_j * 64, mask1);
+                zs_add_narrow_bfloat16_bfloat16(sums + 2, A_vals + pA_j + zs_popcount(mask1), x_vals + w_j * 64 + 32, mask2);
+            }
+            pA_j += zs_popcount(bits_j);
         }
         acc += zs_narrow_sum_bfloat16_bfloat16(sums) + zs_narrow_sum_bfloat16_bfloat16(sums + 2);
         for (; w_j < words; w_j++) {
