@@ -51,7 +51,8 @@ typedef struct {
 #if defined(__AVX512VBMI2__) && defined(__AVX512BW__)
 typedef ZS_VECTOR(uint32_t, 64) zs_words64;
 
-/* The destination is zeroed first, as in zs_dots.h. */
+/* The destination is zeroed first, and masks are moved by name, as in zs_dots.h. */
+#define ZS_SET_NARROW(set, mask) __asm__("kmovd %1, %0" : "=Yk"(set) : "r"((uint32_t)(mask)))
 #define ZS_EXPAND_NARROW(EXPAND, spread, values, mask)                                      \
     __asm__("vpxord %0, %0, %0\n\t" EXPAND " %1, %0%{%2%}%{z%}"                             \
             : "=&v"(spread) : "v"(values), "Yk"(mask))
@@ -64,8 +65,9 @@ ZS_INLINE void zs_add_narrow_bfloat16_bfloat16(zs_float32x64 *sums, const zs_bfl
                                                const zs_bfloat16 *x, uint64_t mask)
 {
     const zs_words64 *const from = (const zs_words64 *)x;
-    const uint32_t set = (uint32_t)mask;
     zs_words64 spread, there;
+    uint32_t set;
+    ZS_SET_NARROW(set, mask);
     ZS_EXPAND_NARROW("vpexpandw", spread, *(const zs_words64 *)values, set);
     __asm__("vmovdqu16 %1, %0%{%2%}%{z%}" : "=v"(there) : "m"(*from), "Yk"(set));
     sums[0] += (zs_float32x64)(spread << 16) * (zs_float32x64)(there << 16);
@@ -84,7 +86,9 @@ ZS_INLINE void zs_add_held_bfloat16(zs_float32x64 *sums, const zs_bfloat16 *valu
                                     const float *x, uint64_t mask)
 {
     zs_words64 spread;
-    ZS_EXPAND_NARROW("vpexpandw", spread, *(const zs_words64 *)values, (uint32_t)mask);
+    uint32_t set;
+    ZS_SET_NARROW(set, mask);
+    ZS_EXPAND_NARROW("vpexpandw", spread, *(const zs_words64 *)values, set);
     sums[0] += (zs_float32x64)(spread << 16) * *(const zs_float32x64 *)x;
     sums[1] += (zs_float32x64)(spread & 0xffff0000u) * *(const zs_float32x64 *)(x + 16);
 }
@@ -111,7 +115,9 @@ ZS_INLINE void zs_add_narrow_int16_int16(zs_int32x64 *sums, const int16_t *value
 {
     zs_words64 spread;
     zs_int32x64 products;
-    ZS_EXPAND_NARROW("vpexpandw", spread, *(const zs_words64 *)values, (uint32_t)mask);
+    uint32_t set;
+    ZS_SET_NARROW(set, mask);
+    ZS_EXPAND_NARROW("vpexpandw", spread, *(const zs_words64 *)values, set);
     __asm__("vpmaddwd %2, %1, %0" : "=v"(products) : "v"(spread), "vm"(*(const zs_words64 *)x));
     sums[0] += products;
 }

@@ -117,6 +117,60 @@ def test_what_is_absent_stays_absent_and_what_is_tiny_stays():
     assert found[3] == 2.0**-130
 
 
+@pytest.mark.parametrize("text", ["y[m,b] = W[m,k]*x[b,k]", "y[b,m] = W[m,k]*x[b,k]"])
+@pytest.mark.parametrize("columns", [200, 8192, 8256])
+def test_what_fibers_are_multiplied_with_is_held_for_each_vector_of_its_own(text, columns):
+    """Vectors in turn, one with an infinity and one with a NaN, at the limit and beyond it."""
+    rng, bfloat16 = np.random.default_rng(columns), dtype_of("bfloat16")
+    weights = random_array(rng, (3, columns), "float64", 0.3).astype(bfloat16)
+    x = random_array(rng, (4, columns), "float64", 1).astype(bfloat16)
+    x[1, 5], x[2, 7] = np.inf, np.nan
+    operands = {"W": Tensor.from_dense(weights, "bitmask"), "x": x}
+    prepared, filled, target = dotted(make_spec(text), operands, 64)
+    assert "zs_hold(" in emit(prepared.lowered.kernel)
+    run(prepared, filled, "c")
+    got = (target.T if text.startswith("y[m") else target).astype(np.float64)
+    for b, m in np.ndindex(4, 3):
+        there = weights[m] != 0
+        products = weights[m][there].astype(np.float64) * x[b][there].astype(np.float64)
+        want, most = products.sum(), 2**-8 * abs(products).sum()
+        assert np.isfinite(want) == (not (there[5] and b == 1 or there[7] and b == 2))
+        close = abs(got[b, m] - want) <= most if np.isfinite(want) else False
+        assert close or np.array_equal(got[b, m], want, equal_nan=True), (b, m)
+
+
+@pytest.mark.parametrize("flags", FLAGS)
+def test_what_is_held_is_what_it_was_made_of(flags):
+    """By bytes: the same sums from what is held, wherever there is anything."""
+    skip_elsewhere(flags)
+    rng = np.random.default_rng(7)
+    text = """#include "zs_narrow.h"
+int32_t zs_kernel(zs_args *args)
+{
+    const zs_bfloat16 *const x = args->buf[1];
+    zs_held held;
+    held.of = 0;
+    const float *const wide = zs_hold(&held, x, 96);
+    zs_float32x64 sums[2] = {};
+    if (wide != 0)
+        zs_add_held_bfloat16(sums, args->buf[0], wide + 64, (uint64_t)args->dim[0]);
+    else
+        zs_add_narrow_bfloat16_bfloat16(sums, args->buf[0], x + 64, (uint64_t)args->dim[0]);
+    const float made = zs_narrow_sum_bfloat16_bfloat16(sums);
+    __builtin_memcpy(args->buf[2], &made, sizeof made);
+    return zs_hold(&held, x, 96) == wide ? ZS_OK : 1;
+}
+"""
+    kernel, made = load(text, "zs_kernel", flags), np.zeros(1, np.float32)
+    weights, x = (values(rng, "bfloat16", n) for n in (32, 96))
+    for mask in [0, 2**32 - 1, *(1 << bit for bit in range(32)), *rng.integers(0, 2**32, 9)]:
+        bits = np.array([int(mask) >> bit & 1 for bit in range(32)], bool)
+        kernel.prepare([weights.view(np.uint16), x.view(np.uint16), made], [int(mask)]).call()
+        held = weights[: bits.sum()].astype(np.float64)
+        products = held * x[64:][bits].astype(np.float64)
+        assert abs(made[0] - products.sum()) <= 1e-6 * abs(products).sum()
+
+
 @pytest.mark.parametrize(
     ("text", "dtype", "other"),
     [
