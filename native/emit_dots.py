@@ -135,11 +135,12 @@ def _bitmask(node: Loop, over: Stored, factors: tuple[Factor, ...], out: CWriter
     short = narrow(factors, out)
     vectors = SUMS if short is None else 2 * short[1]
     out.line(f"zs_vec {sums}[{vectors}] = {{}};")
-    start = integer(line.first, 1)
+    start, wide = integer(line.first, 1), None
     if short is not None:
         assert isinstance(line.value, Elem)
         there = line.value.array if start == "0" else f"{line.value.array} + {start}"
-        wide = hold(short[0], line.value.array, there, extent, out)
+        if start == "0" and base != "0":
+            wide = hold(short[0], there, extent, out)
     out.line("/* words of which every value that vectors read is there */")
     whole = f"{w} < {integer(over.level.extent, 2)} / 64 && {p} + 64 <= {integer(over.stored)}"
     with out.block(f"for (; {whole}; {w}++)"):

@@ -26,18 +26,18 @@ def narrow(factors: Sequence[Factor], out: CWriter) -> tuple[str, int] | None:
     return None if pieces is None else ("_".join(stored), pieces)
 
 
-def hold(kind: str, array: str, there: str, extent: str, out: CWriter) -> str | None:
+def hold(kind: str, array: str, extent: str, out: CWriter) -> str | None:
     """What many fibers are multiplied with, widened for all of them at the first: C of where that
     is, 0 where it is not; None for types that are multiplied as they are.
 
-    array, there : what the fiber meets, and from which address on.  extent : of the fiber.
+    array : what each of the fibers meets from its first column on.  extent : of the fibers.
     """
     if kind not in HELD:
         return None
     store, wide = out.local(f"{array}_held"), out.local(f"{array}_wide")
     out.first[store] = f"zs_held {store};"
-    out.first[f"{store}.of"] = f"{store}.of = 0;"
-    out.line(f"const float *const {wide} = zs_hold(&{store}, {there}, {extent});")
+    out.first[f"&{store}"] = f"zs_hold_nothing(&{store});"
+    out.line(f"const float *const {wide} = zs_hold(&{store}, {array}, {extent});")
     return wide
 
 

@@ -48,6 +48,13 @@ typedef struct {
     float factors[ZS_MOST_HELD] __attribute__((aligned(64)));
 } zs_held;
 
+/* zs_hold_nothing() - as it is before the first fiber. */
+ZS_INLINE void zs_hold_nothing(zs_held *held)
+{
+    held->of = 0;
+    held->wide = 0;
+}
+
 #if defined(__AVX512VBMI2__) && defined(__AVX512BW__)
 typedef ZS_VECTOR(uint32_t, 64) zs_words64;
 
@@ -96,16 +103,21 @@ ZS_INLINE void zs_add_held_bfloat16(zs_float32x64 *sums, const zs_bfloat16 *valu
 static __attribute__((noinline, unused)) const float *
 zs_hold_anew(zs_held *held, const zs_bfloat16 *x, int64_t count)
 {
-    uint32_t most = 0;
+    zs_float32x64 nothing = {}; /* 0 times anything finite */
     held->of = x;
-    held->wide = count <= ZS_MOST_HELD ? held->factors : 0;
-    for (int64_t i = 0; held->wide && i < count; i++) {
-        const uint32_t bits = (uint32_t)x[i].bits << 16, magnitude = bits & 0x7fffffffu;
-        held->factors[i / 32 * 32 + i % 2 * 16 + i % 32 / 2] = zs_float_of_bits(bits);
-        most = magnitude > most ? magnitude : most;
+    held->wide = 0;
+    if (count > ZS_MOST_HELD)
+        return 0;
+    for (int64_t i = 0; i + 32 <= count; i += 32) {
+        const zs_words64 both = *(const zs_words64 *)(x + i);
+        const zs_float32x64 even = (zs_float32x64)(both << 16);
+        const zs_float32x64 odd = (zs_float32x64)(both & 0xffff0000u);
+        *(zs_float32x64 *)(held->factors + i) = even;
+        *(zs_float32x64 *)(held->factors + i + 16) = odd;
+        nothing += even * 0.0f + odd * 0.0f;
     }
-    if (most >= ZS_INFINITY)
-        held->wide = 0;
+    if (zs_lane_sum_float32_64(nothing) == 0.0f)
+        held->wide = held->factors;
     return held->wide;
 }
 
@@ -142,8 +154,8 @@ ZS_DEFINE_NARROW(int16, int16_t, int16, int16_t, int32, int32_t)
 #endif
 
 /*
- * zs_hold() - 'count' values from 'x' on, as they are held; 0 where they are too many, one of them
- * is not finite, or the processor multiplies them as they are.
+ * zs_hold() - 'count' values from 'x' on, as they are held, without what 32 of them leave over; 0
+ * where they are too many, one of them is not finite, or the processor multiplies them as they are.
  */
 ZS_INLINE const float *zs_hold(zs_held *held, const zs_bfloat16 *x, int64_t count)
 {

@@ -26,7 +26,7 @@ int32_t zs_kernel(zs_args *args)
     const int64_t J = args->dim[1];
     const int64_t A_stored = args->dim[2];
     zs_held x_vals_held;
-    x_vals_held.of = 0;
+    zs_hold_nothing(&x_vals_held);
 
     ZS_SHARED(i, args->part, args->parts, 0, I) {
         ZS_POLL(args);
