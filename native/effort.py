@@ -26,6 +26,9 @@ PART = 2**16
 VECTORS = 16
 """How many points loops over vectors visit in the time that others take for one."""
 
+PROGRAMS = 40
+"""The same of machine code, which computes all lanes of a vector by an instruction."""
+
 SHARED = 2
 """The same of loops whose lanes share the entries of a fiber."""
 
@@ -36,7 +39,7 @@ def rate(body: tuple[object, ...]) -> int:
     if not any(map(shares, body)):
         return 0
     if any(isinstance(node, Unrolled) for node in nodes(body)):
-        return VECTORS
+        return PROGRAMS
     if has_loop(body, lambda loop: loop.kind == "dot"):
         return SHARED
     return VECTORS if has_loop(body, lambda loop: loop.kind == "vec") else 1

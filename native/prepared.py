@@ -18,7 +18,6 @@ from zeroskip.native.arguments import Array, Operand, densify, values
 from zeroskip.native.effort import effort
 from zeroskip.native.emit import SYMBOL, emit
 from zeroskip.native.filed_kernels import Layout, layout_of
-from zeroskip.native.interpret import interpret
 from zeroskip.native.lower import Lowered
 from zeroskip.native.pool import team
 from zeroskip.native.recent import Recent
@@ -167,6 +166,8 @@ def run(prepared: Prepared, filled: Slots, backend: str) -> None:
     call = invocation(prepared, filled) if backend == "c" else None
     try:
         if call is None:
+            from zeroskip.native.interpret import interpret  # of no use to kernels
+
             interpret(prepared.lowered.kernel, filled.buffers, filled.dims, filled.parameters)
         else:
             call.call(long=filled.long, through=team(filled.parts))

@@ -28,7 +28,6 @@ from zeroskip.native.load import MOST_KERNELS
 from zeroskip.native.passes import every_visit, seen
 from zeroskip.native.prepared import Prepared, Slots, remember, run
 from zeroskip.native.recent import Recent
-from zeroskip.native.reference import evaluate_form
 from zeroskip.native.result_fill import after, result_fill
 from zeroskip.native.schedules import filled, only_plain, plain, scheduled, targets, walk
 from zeroskip.native.scheme import Key
@@ -49,6 +48,8 @@ def dense_result(line: Line, backend: str, out: Array | None = None) -> Array:
     if backend == "numpy":
         dense = {name: densify(x) for name, x in line.used.items()}
         start = result if accumulate else None
+        from zeroskip.native.reference import evaluate_form  # of no use to kernels
+
         np.copyto(result, evaluate_form(line.form, dense, line.extents, start))
         return result
     target = result if result.dtype == line.stored else result.astype(line.stored)

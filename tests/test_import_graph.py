@@ -257,8 +257,8 @@ def test_a_cycle_is_seen():
     assert cycle([*loop[:2], edge("c", "a", at_load=False)]) is None
 
 
-def loaded_after(code: str) -> set[str]:
-    """Names of the top-level packages in sys.modules once a new interpreter has run ``code``."""
+def modules_after(code: str) -> set[str]:
+    """Names in sys.modules once a new interpreter has run ``code``."""
     done = subprocess.run(
         [sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules, sep='\\n')"],
         capture_output=True,
@@ -266,7 +266,12 @@ def loaded_after(code: str) -> set[str]:
         check=True,
         cwd=ROOT / "tests",
     )
-    return {name.split(".")[0] for name in done.stdout.split()}
+    return {*done.stdout.split()}
+
+
+def loaded_after(code: str) -> set[str]:
+    """As `modules_after`: the top-level packages."""
+    return {name.split(".")[0] for name in modules_after(code)}
 
 
 def test_importing_zeroskip_costs_numpy_only():
@@ -296,6 +301,13 @@ assert O.shape == (1, 3, 3, 3)
 
 def test_text_to_kernel_needs_no_sympy_and_no_scipy():
     assert loaded_after(RUN) & LAZY == set()
+
+
+def test_a_kernel_needs_neither_the_interpreter_nor_the_reference():
+    other = {f"zeroskip.native.{name}" for name in ("interpret", "machine", "reference")}
+    found = modules_after(RUN)
+    assert "zeroskip.native.emit" in found
+    assert found & other == set()
 
 
 FIRST_CALLS = """

@@ -14,7 +14,7 @@ from zeroskip.errors import KernelError
 from zeroskip.explanation.inspecting import choose
 from zeroskip.formats.tensor import Tensor
 from zeroskip.formats.values import HALVES
-from zeroskip.native import geometry, routines, unrolled
+from zeroskip.native import effort, geometry, routines, unrolled
 from zeroskip.native.fixed import Schedule
 from zeroskip.native.interpret import FEWEST_SHARED
 from zeroskip.native.load import header
@@ -328,3 +328,18 @@ def test_an_entry_is_some_bytes_of_code(density, most):
         patch.setattr(unrolled, "machine_code", measured)
         PRODUCT.bind(A=a, schedule=UNROLLED)(np.ones((512, 64), np.float32))
     assert 7 < seen[0] / a.stored < most
+
+
+@codes
+def test_machine_code_is_shared_by_threads_where_each_has_enough_of_it():
+    """A vector takes one instruction: more points are worth a thread than of other kernels."""
+    rng = np.random.default_rng(2)
+    a = random_array(rng, (56, 256), "float32", 0.5)
+    point = 56 * 256 // 2
+    for columns, parts in ((2 * effort.PART * effort.PROGRAMS // point * 3 // 4, 1), (1024, 2)):
+        bound = PRODUCT.bind(A=Tensor.from_dense(a, "CSR"), schedule=Schedule(unrolled=True))
+        b = random_array(rng, (256, columns), "float32", 1.0)
+        with zs.config.using(threads=2):
+            assert np.array_equal(bound(b), a @ b)
+        ((ready,),) = bound._bound._idle.values()
+        assert ready.slots.parts == parts, columns
