@@ -20,7 +20,7 @@ import numpy as np
 from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.tree import Access
-from zeroskip.einsum_spec.walk import variables
+from zeroskip.einsum_spec.walk import by_data, variables
 from zeroskip.formats.density_models import Blocks
 from zeroskip.hwmodel.closed import Closed, is_static
 from zeroskip.hwmodel.evaluate import structure
@@ -126,6 +126,8 @@ def _drawn_cells(known: Compiler, name: str) -> tuple[str, int]:
     form = known.texts[name][1]
     (term,) = form.terms if len(form.terms) == 1 else (None,)
     if term is None or len(term.accesses) != 1 or term.scalars or term.number != 1:
+        return "", 0
+    if by_data(form.target):  # cells by stored entries have as many of them each
         return "", 0
     mask = dict(known.masks).get(term.accesses[0].tensor)
     if mask is None or mask.kind == "in" or not is_partition(form, term.accesses[0]):

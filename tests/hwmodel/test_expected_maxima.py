@@ -120,3 +120,14 @@ def test_epochs_have_the_rounded_cycles() -> None:
     given = {"I": zs.Density((6, 4), 0.5), "F": zs.Density((4, 6), 0.5)}
     found = zs.charge(PRODUCT, arch, **given)
     assert found.epochs.total == pytest.approx(found.compute_cycles)
+
+
+def test_tiles_of_equally_many_entries_have_as_many() -> None:
+    """Tiles of 4 entries of a drawn leader: places of each are no cells that entries fall into."""
+    mapping = zs.Mapping("mk1 mk0 n", {"m*k": "occupancy(I, 4)"}, {"n": "pe"}, sync="mk1")
+    formats = {name: {"DRAM": "CSR", "GLB": "CSR"} for name in "IF"}
+    given = {"I": zs.Density((6, 6), 1 / 3), "F": zs.Density((6, 4), 0.5)}
+    found = zs.charge(PRODUCT, design(2, 2, formats=formats), **given, mapping=mapping)
+    counts = found.estimate.geometry.counts({"I": 1 / 3, "F": 0.5})
+    assert float(counts["mostI"]) == pytest.approx(4, rel=0.05)
+    assert found.tags["capacity"] == found.tags["cycles"] == "approximate"
