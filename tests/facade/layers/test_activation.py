@@ -39,7 +39,9 @@ FUNCTIONS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("layer", "function", "by_torch"), FUNCTIONS, ids=lambda v: str(v)[:40])
+@pytest.mark.parametrize(
+    ("layer", "function", "by_torch"), FUNCTIONS, ids=[str(case[0])[:40] for case in FUNCTIONS]
+)
 def test_a_function_of_every_value(layer, function, by_torch):
     agree(layer, each(function), lambda torch, t: by_torch(torch, t["I"]), I=X)
 
