@@ -29,6 +29,7 @@ from zeroskip.hwmodel.costs import (
     energy_of,
     work_per_pe_of,
 )
+from zeroskip.hwmodel.cutting import cut_of
 from zeroskip.hwmodel.epochs import epochs_of
 from zeroskip.hwmodel.estimate import Estimate, expected_counts
 from zeroskip.hwmodel.evaluate import Operand
@@ -160,6 +161,9 @@ def _charge(
     )
     rooms = capacities(arch, plan.cascade, counts, plan.schedule, plan.layer)
     ways = plan.schedule.mapping.overflow
+    cut = cut_of(plan.layer, arch, plan.schedule, rooms)
+    if cut is not None:
+        return _charge(spec, arch, operands, cut, result, effectual, zero, known, numberings)
     spills = spills_of(plan.layer, arch, plan.cascade, operands, rooms, ways)
     if spills:
         numbers = plan.schedule.numberings

@@ -158,6 +158,11 @@ def _shared(where: str, block: Block, line: str, plan: Plan) -> list[Loop]:
             f"{where}: expected PEs to wait in each of its tiles, and those of {line} wait for "
             f"sync {sync}\nLet sync be {names[number - 1]}, or a loop inside it."
         )
+    if "split" in schedule.mapping.overflow.values():
+        raise ArchError(
+            f"{where}: tiles of {line} are split where they do not fit, by loops that other lines "
+            "do not have\nLet overflow be refuse or report."
+        )
     if "spill" in schedule.mapping.overflow.values():
         raise ArchError(
             f"{where}: tiles of {line} spill where they do not fit, and lines that take turns "

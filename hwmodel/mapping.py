@@ -49,8 +49,8 @@ class Mapping:
     sync : the loop after which PEs wait; ``"none"``: only at the end.
     roles : operand -> ``I`` or ``F``, which formats and features may go by, optional
     keep : level -> tensors or roles that it keeps; others pass it by, optional
-    overflow : level -> ``refuse``, ``spill`` or ``report`` (as without): what becomes of tiles that
-        do not fit
+    overflow : level -> ``refuse``, ``split``, ``spill`` or ``report`` (as without): what becomes of
+        tiles that do not fit
     home : tensor -> the level on chip that has it from the start, or of the result at the end,
         whole (``"GLB"``) or a tile for each iteration of the loops down to one (``"GLB i1"``)
     """
@@ -223,6 +223,11 @@ def complete(
     check_splits(given.split, layer)
     check_overflow(given.overflow, [level.name for level in arch.levels], arch.name)
     check_homes(given.home, layer, arch)
+    if given.home and "split" in given.overflow.values():
+        raise ArchError(
+            "overflow: split: loops of tiles that a home on chip has are not cut as yet\n"
+            "Let overflow be refuse or report, or leave out home and keep."
+        )
     if given.home and "spill" in given.overflow.values():
         raise ArchError(
             "overflow: tiles spill to levels that nothing of a tensor with a home on chip is in\n"

@@ -74,6 +74,12 @@ def _of_moves(arch: Arch, schedule: Schedule) -> Iterator[str]:
 
 
 def _of_tiles(schedule: Schedule) -> Iterator[str]:
+    cut = [level for level, way in schedule.mapping.overflow.items() if way == "split"]
+    if cut:
+        yield (
+            f"{', '.join(cut)}: where the largest tile does not fit, its outermost loop is cut in "
+            "halves until it does, for all tiles alike; the mapping has what came of it"
+        )
     for key, split in schedule.mapping.split.items():
         if split.leader is not None:
             yield (

@@ -2,6 +2,7 @@
 
 overflow={"GLB": "refuse"}    a charge whose tiles do not fit GLB is an error that names them
 overflow={"GLB": "spill"}     what fits stays, the rest streams past GLB at each use (`spilling`)
+overflow={"GLB": "split"}     tiles are cut in halves until they fit (`cutting`)
 overflow={"GLB": "report"}    it is reported, and the figures are a lower bound
 """
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.nest import Loop
 
-WAYS = ("report", "refuse", "spill")
+WAYS = ("report", "refuse", "spill", "split")
 _MOST_RUNS = 3
 
 
