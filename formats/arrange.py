@@ -23,6 +23,7 @@ from zeroskip.formats.splits import (
     part_coordinates,
     part_shape,
 )
+from zeroskip.formats.turned import in_order
 from zeroskip.formats.values import added
 
 SMALLER = "Take smaller blocks."
@@ -115,7 +116,7 @@ def flattened(array: Array, bound: Format, fill: Any) -> Array:
     if bound.split:
         items = 2 * prod(part_shape(array.shape, bound))
         check_room(items, array.itemsize, "the blocks and their copy in storage order", SMALLER)
-    return np.ascontiguousarray(in_blocks(array, bound, fill).transpose(order)).reshape(-1)
+    return in_order(in_blocks(array, bound, fill), order)
 
 
 def entries_of(array: Array, bound: Format, fill: Any) -> tuple[list[Indices], Array]:

@@ -35,10 +35,11 @@ def arithmetic() -> Any:
 
 
 def provide_codecs(load: Callable[[], Any]) -> None:
-    """Say what encodes and decodes large arrays.
+    """Say what encodes, decodes and turns large arrays.
 
-    load : gives an object with ``encode(flat, spec, fibers, extent, fill)`` and
-        ``decode(level, values, flat, fill)``, as in `zeroskip.native.codecs`.
+    load : gives an object with ``encode(flat, spec, fibers, extent, fill)``,
+        ``decode(level, values, flat, fill)`` and ``turn(flat, count, rows, columns)``, as in
+        `zeroskip.native.codecs`.
     """
     global _load_codecs
     _load_codecs = load

@@ -1,7 +1,8 @@
-"""Encoding and decoding in C (c/zs_codecs.c), which formats use for large arrays.
+"""Encoding and decoding in C (c/zs_codecs.c), and axes in another order (c/zs_turn.c).
 
-The NumPy of `formats.build` and `formats.expand` is the twin of all of it: the results are equal
-to the bit, and where None or False is returned the twin does the work.
+`formats` uses them for large arrays.  The NumPy of `formats.build`, `formats.expand` and
+`formats.turned` is the twin of all of it: the results are equal to the bit, and where None or
+False is returned the twin does the work.
 """
 
 from __future__ import annotations
@@ -105,6 +106,20 @@ def decode(level: LevelData, values: Array, flat: Array, fill: Any) -> bool:
     return _call("zs_scatter", [arrays["pos"], arrays["crd"], *held], dims, long)
 
 
+def turn(flat: Array, count: int, rows: int, columns: int) -> Array | None:
+    """So many matrices by rows, one after the other, with the columns of each as rows.
+
+    flat : 1-D, C-contiguous and aligned, of ``count * rows * columns`` items.
+
+    Returns None where there is no compiler.
+    """
+    check_room(flat.size, flat.itemsize, "the array in another order of axes")
+    turned = np.empty(flat.size, flat.dtype)
+    held, dims = [as_bits(flat), as_bits(turned)], [count, rows, columns, flat.itemsize]
+    done = _call("zs_turn", held, dims, flat.nbytes >= LONG_BYTES, "zs_turn.c")
+    return turned if done else None
+
+
 def _longer(array: Array, kept: int, length: int) -> Array:
     """An array of ``length`` items, of which the first ``kept`` are these."""
     longer = np.empty(length, array.dtype)
@@ -120,9 +135,15 @@ def _signed(bits: int) -> int:
     return bits - 2**64 if bits >= 2**63 else bits
 
 
-def _call(symbol: str, buffers: Sequence[Array], dims: Sequence[int], long: bool) -> bool:
+def _call(
+    symbol: str,
+    buffers: Sequence[Array],
+    dims: Sequence[int],
+    long: bool,
+    file: str = "zs_codecs.c",
+) -> bool:
     try:
-        load(header("zs_codecs.c"), symbol).prepare(buffers, dims).call(long=long)
+        load(header(file), symbol).prepare(buffers, dims).call(long=long)
     except (CompilerError, CacheError, KernelFailure):
         return False
     return True

@@ -214,3 +214,28 @@ def test_small_arrays_load_nothing(monkeypatch):
     monkeypatch.setattr(hook, "MIN_SIZE", 10)
     _, served = in_c(lambda: Tensor.from_dense(np.ones((3, 3)), "CSR").toarray())
     assert served == []
+
+
+@pytest.mark.parametrize("without", [(), ("-mno-avx2", "-mno-avx512f")])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_matrices_are_turned(without, dtype, monkeypatch):
+    """Of every shape around the blocks that are gone through, in vectors and without."""
+    if without and platform.machine() not in ("x86_64", "AMD64"):
+        pytest.skip("these are flags of x86 compilers")
+    monkeypatch.setattr(codecs, "load", partial(load, flags=without))
+    rng = np.random.default_rng(3)
+    shapes = [(1, 1, 1), (2, 8, 16), (1, 7, 16), (1, 8, 15), (3, 9, 17), (1, 40, 64), (2, 1, 5)]
+    for count, rows, columns in [*shapes, (0, 3, 4), (2, 0, 4), *rng.integers(1, 70, (6, 3))]:
+        array = drawn(rng, (count, rows, columns), dtype, 0.8, 0)
+        turned = codecs.turn(array.reshape(-1), count, rows, columns)
+        wanted = array.transpose(0, 2, 1).reshape(-1)
+        assert turned is not None
+        assert bits_of(turned) == bits_of(wanted)
+
+
+def test_without_a_compiler_nothing_is_turned(monkeypatch):
+    def refuse(*given):
+        raise CompilerError("none")
+
+    monkeypatch.setattr(codecs, "load", refuse)
+    assert codecs.turn(np.zeros(12), 1, 3, 4) is None

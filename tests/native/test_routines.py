@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import subprocess
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -104,15 +105,25 @@ def codec_calls() -> list[tuple[str, str, list[np.ndarray], list[int]]]:
     return made
 
 
+def turn_calls() -> list[tuple[str, str, list[np.ndarray], list[int]]]:
+    """Matrices of blocks, and of a row or a column more or less, without a byte to spare."""
+    made = []
+    for width in (1, 2, 4, 8):
+        for shape in [(1, 1, 1), (2, 8, 16), (1, 9, 33), (3, 7, 15), (1, 24, 17), (0, 3, 4)]:
+            octets = [np.zeros(prod(shape) * width, np.uint8) for _ in range(2)]
+            made.append(("zs_turn.c", "zs_turn", octets, [*shape, width]))
+    return made
+
+
 def room_of(file: str) -> str:
-    return "zeroskip.native" if file == "zs_codecs.c" else ROOM
+    return "zeroskip.native" if file in ("zs_codecs.c", "zs_turn.c") else ROOM
 
 
 @pytest.mark.sanitize
 def test_routines_under_the_sanitizers(tmp_path: Path) -> None:
     if not sanitizes(tmp_path):
         pytest.skip("this compiler has no sanitizers")
-    given = calls() + codec_calls()
+    given = calls() + codec_calls() + turn_calls()
     files = dict.fromkeys(file for file, *_ in given)
     text = header("zs_pool.c") + "".join(routines.text_of(room_of(file), file) for file in files)
     names = ", ".join(symbol for _, symbol, *_ in given)
