@@ -19,6 +19,7 @@ from zeroskip.formats.level_data import LevelData, check_room, index_dtype, mask
 from zeroskip.formats.levels import Bitmask, LevelFormat
 from zeroskip.formats.values import as_bits, is_float
 from zeroskip.native.load import KernelFailure, header, load
+from zeroskip.native.scratch import aligned_empty
 
 LONG_BYTES = 2**26
 """Arrays from this size on can be left by Ctrl-C."""
@@ -111,10 +112,11 @@ def turn(flat: Array, count: int, rows: int, columns: int) -> Array | None:
 
     flat : 1-D, C-contiguous and aligned, of ``count * rows * columns`` items.
 
-    Returns None where there is no compiler.
+    Returns what begins a cache line, as kernels may read it in vectors; None where there is no
+    compiler.
     """
     check_room(flat.size, flat.itemsize, "the array in another order of axes")
-    turned = np.empty(flat.size, flat.dtype)
+    turned = aligned_empty(flat.size, flat.dtype)
     held, dims = [as_bits(flat), as_bits(turned)], [count, rows, columns, flat.itemsize]
     done = _call("zs_turn", held, dims, flat.nbytes >= LONG_BYTES, "zs_turn.c")
     return turned if done else None

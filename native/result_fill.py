@@ -67,10 +67,12 @@ def _sums(line: Line) -> Number | None:
         each = folded(product, _sparse(line, accesses(product)), line.fills)
         if each is None or (each and term.scalars):
             return None
+        if not each:
+            continue
         many = _points(line, {*term.held, *term.ranks, *line.form.reduced})
-        if each and many is None:
+        if many is None:
             return None
-        total += each * term.number * many if each and many else 0
+        total += each * term.number * many if many else 0
     found = after(line.form.post, total)
     return found if found == 0 or _points(line, set()) is not None else None
 

@@ -17,6 +17,7 @@ from zeroskip.formats.tensor import Tensor
 from zeroskip.formats.values import DTYPES, as_bits, dtype_of
 from zeroskip.native import codecs
 from zeroskip.native.load import load
+from zeroskip.native.scratch import LINE_BYTES
 
 FORMATS = ("CSR", "CSC", "bitmask", "j:U i:B", "i*j:C", "i*j:B")
 
@@ -231,6 +232,7 @@ def test_matrices_are_turned(without, dtype, monkeypatch):
         wanted = array.transpose(0, 2, 1).reshape(-1)
         assert turned is not None
         assert bits_of(turned) == bits_of(wanted)
+        assert not turned.size or turned.ctypes.data % LINE_BYTES == 0
 
 
 def test_without_a_compiler_nothing_is_turned(monkeypatch):
