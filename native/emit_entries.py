@@ -106,7 +106,4 @@ def _together(node: Loop, over: Stored, p: str, count: int, out: CWriter) -> Non
         out.line(f"const {ctype} {acc.name} = {each}[{e}];")
         out.body(acc.flush)
 
-    with out.block(f"for (int {e} = 0; {e} < {count}; {e}++)"):
-        out.line(f"const int64_t {over.pos} = {p} + {e};")
-        with out.constant(node.var, f"{crd}[{over.pos}]"):
-            flushed()
+    entries(flushed)

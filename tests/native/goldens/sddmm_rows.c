@@ -58,6 +58,7 @@ int32_t zs_kernel(zs_args *args)
                     sum_of[e] = acc;
                 }
             }
+            #pragma GCC unroll 4
             for (int e = 0; e < 4; e++) {
                 const int64_t pM_j = pM_j_at + e;
                 const int64_t j = M_j_crd[pM_j];
@@ -94,6 +95,7 @@ int32_t zs_kernel(zs_args *args)
                     sum_of[e] = acc;
                 }
             }
+            #pragma GCC unroll 1
             for (int e = 0; e < 1; e++) {
                 const int64_t pM_j = pM_j_at + e;
                 const int64_t j = M_j_crd[pM_j];
