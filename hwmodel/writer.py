@@ -282,6 +282,8 @@ class Writer:
         if loop.tiles and loop.whole:
             scaled = rank if loop.tiles == 1 else f"{loop.tiles}*{rank}"
             return f"{scaled}//{rank.upper()}"
+        if 1 in loop.spans:  # a part of a block of one place
+            return "0"
         part = rank
         for span in loop.spans:
             inner = part if part == rank else f"({part})"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from zeroskip.einsum_spec import make_spec
 from zeroskip.errors import ArchError
-from zeroskip.hwmodel import Mapping
+from zeroskip.hwmodel import Mapping, arch, charge
 from zeroskip.hwmodel.layer import layer_of
 from zeroskip.hwmodel.nest import Loop, iterations
 from zeroskip.hwmodel.splits import check_splits, loops_of, split_of
@@ -198,3 +198,15 @@ def test_blocks_of_ranks_that_are_split_together_go_on_by_themselves() -> None:
     """Two blocks of m, each with both of k."""
     m1, k1 = Loop("m1", "m*k", 2, 2, places=("m",)), Loop("k1", "m*k", 3, 2, places=("k",))
     assert iterations([m1, k1], {"m": 4, "k": 6}) == 2 * 2
+
+
+def test_the_place_in_a_block_of_one_is_written_as_0() -> None:
+    """``m - 1*(m//1)`` would be m less itself, which no subscript may be."""
+    rng = np.random.default_rng(0)
+    given_ = {"A": (rng.random((5, 4)) < 0.5) * 1.0, "B": np.ones(4)}
+    mapping = Mapping(split={"m": 1, "m0": "occupancy(A, 1)"})
+    charged = charge(make_spec("Z[m] = A[m,k]*B[k]"), arch("scnn"), given_, mapping)
+    scans = charged.cascade.scans
+    assert "entriesA[m,0]" in scans.replace(" ", "")
+    make_spec(scans)
+    assert charged.ops["effectual"] == np.count_nonzero(given_["A"])

@@ -82,9 +82,12 @@ def test_steps_cost_energy_in_the_formula_too() -> None:
     assert charge.energy["intersect"] == pytest.approx(2 * 36)
     at = {"d_A": 0.3, "d_B": 0.4}
     assert float(charge.formula("energy_pj").subs(at)) == pytest.approx(charge.energy_pj)
-    assert charge.tags["cycles"] == "approximate"  # the larger of two, one of which is
+    assert charge.tags["cycles"] == "bound"  # the larger of two that are exact in expectation
     one = zs.charge(LINE, design(1, intersect={"how": "leader-follower"}), **given)
-    assert one.tags["cycles"] == "bound"  # the larger of two that are exact in expectation
+    assert one.tags["cycles"] == "bound"
+    long = {"A": given["A"], "B": zs.Density((10, 300), 0.4)}
+    wide = zs.charge(LINE, design(intersect={"how": "leader-follower"}), **long)
+    assert wide.tags["cycles"] == "approximate"  # the larger of two, one of which is
     assert charge.cycles == max(charge.compute_cycles, charge.units["intersect"].cycles)
 
 
