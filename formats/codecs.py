@@ -1,7 +1,6 @@
 """Fast encoding and decoding of large arrays, where the package has handed it in.
 
-What encodes faster is handed in (`provided`), and loaded when arrays have been large enough to pay
-for it; NumPy answers for all others, with the same bits.
+What encodes faster is handed in (`provided`); NumPy answers for all others, with the same bits.
 """
 
 from __future__ import annotations
@@ -21,12 +20,6 @@ from zeroskip.formats.provided import codecs
 MIN_SIZE = 2**13
 """Arrays of fewer elements are encoded and decoded in NumPy."""
 
-WORTH_LOADING = 2**18
-"""Elements that arrays have together, up to which NumPy answers for all: what is in C may first
-have to be compiled."""
-
-_met = 0
-
 
 def serves(bound: Format, size: int) -> bool:
     """Whether a format is U above and C or B below, and an array of ``size`` is large."""
@@ -37,20 +30,12 @@ def serves(bound: Format, size: int) -> bool:
         and bool(levels)
         and isinstance(levels[-1], Compressed | Bitmask)
         and all(isinstance(level, Uncompressed) for level in levels[:-1])
-        and _are_worth_loading(size)
     )
-
-
-def _are_worth_loading(size: int) -> bool:
-    """Whether large arrays have come often enough, this one of ``size`` among them."""
-    global _met
-    _met += size
-    return _met >= WORTH_LOADING
 
 
 def encoded(array: Array, bound: Format, fill: Any) -> tuple[tuple[LevelData, ...], Array] | None:
     """Levels and values of a dense array; None where NumPy has to make them."""
-    if not serves(bound, array.size) or (found := codecs()) is None:
+    if not serves(bound, array.size) or (found := codecs(array.size)) is None:
         return None
     extents = storage_extents(array.shape, bound)
     fibers, spec = prod(extents[:-1]), bound.levels[-1]
@@ -69,6 +54,6 @@ def decoded(
     levels: tuple[LevelData, ...], values: Array, bound: Format, flat: Array, fill: Any
 ) -> bool:
     """Whether the values and the fill were written to ``flat``, which may have held anything."""
-    if not serves(bound, len(flat)) or (found := codecs()) is None:
+    if not serves(bound, len(flat)) or (found := codecs(len(flat))) is None:
         return False
     return bool(found.decode(levels[-1], values, flat, fill))

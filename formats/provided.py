@@ -45,6 +45,18 @@ def provide_codecs(load: Callable[[], Any]) -> None:
     _load_codecs = load
 
 
-def codecs() -> Any:
-    """What was handed in, or None."""
-    return _load_codecs() if _load_codecs is not None else None
+WORTH_LOADING = 2**18
+"""Elements of large arrays, all together, up to which NumPy answers for each: what is in C may
+first have to be compiled."""
+
+_met = 0
+
+
+def codecs(size: int) -> Any:
+    """What was handed in, for a large array of ``size`` elements; None where nothing was, or where
+    such arrays have not come to `WORTH_LOADING` elements yet, this one among them."""
+    global _met
+    _met += size
+    if _load_codecs is None or _met < WORTH_LOADING:
+        return None
+    return _load_codecs()

@@ -22,7 +22,7 @@ def in_order(array: Array, order: Sequence[int]) -> Array:
     """The elements with the axes in that order, row-major; a view where they lie so already."""
     if array.size >= MIN_SIZE and array.flags.c_contiguous and array.flags.aligned:
         found = swapped(array.shape, order)
-        if found is not None and (fast := codecs()) is not None:
+        if found is not None and (fast := codecs(array.size)) is not None:
             turned: Array | None = fast.turn(array.reshape(-1), *found)
             if turned is not None:
                 return turned

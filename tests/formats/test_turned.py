@@ -36,6 +36,7 @@ def test_which_orders_swap_two_runs_of_axes(shape, order, found):
 @pytest.mark.parametrize("codecs", [True, False])
 def test_every_order_of_axes(shape, codecs, monkeypatch):
     monkeypatch.setattr(turned, "MIN_SIZE", 0)
+    monkeypatch.setattr(provided, "WORTH_LOADING", 0)
     if not codecs:
         monkeypatch.setattr(provided, "_load_codecs", None)
     array = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
@@ -46,6 +47,7 @@ def test_every_order_of_axes(shape, codecs, monkeypatch):
 
 def test_arrays_with_gaps_and_those_that_are_turned_already(monkeypatch):
     monkeypatch.setattr(turned, "MIN_SIZE", 0)
+    monkeypatch.setattr(provided, "WORTH_LOADING", 0)
     array = np.arange(600.0).reshape(20, 30)
     for given in (array[::2], array[:, 1:9], array.T, array[::-1], np.asfortranarray(array)):
         assert np.array_equal(turned.in_order(given, (1, 0)), given.T.reshape(-1))
@@ -54,7 +56,8 @@ def test_arrays_with_gaps_and_those_that_are_turned_already(monkeypatch):
     assert np.array_equal(turned.in_order(held, (1, 0)), held.T.reshape(-1))
 
 
-def test_a_large_tensor_by_columns_is_the_array_s_own():
+def test_a_large_tensor_by_columns_is_the_array_s_own(monkeypatch):
+    monkeypatch.setattr(provided, "WORTH_LOADING", 0)
     array = np.random.default_rng(5).standard_normal((200, 301))
     made = Tensor.from_dense(array, "1:U 0:U")
     assert np.array_equal(made.values, array.T.reshape(-1))

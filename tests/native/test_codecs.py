@@ -27,7 +27,7 @@ def always():
     """C for arrays of any size."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hook, "MIN_SIZE", 1)
-        patch.setattr(hook, "WORTH_LOADING", 0)
+        patch.setattr(provided, "WORTH_LOADING", 0)
         yield
 
 
@@ -201,8 +201,8 @@ def test_altered_arrays_write_nothing_outside(format, name, bad):
 
 
 def test_arrays_are_served_once_there_have_been_enough_of_them(monkeypatch):
-    monkeypatch.setattr(hook, "_met", 0)
-    monkeypatch.setattr(hook, "WORTH_LOADING", 30)
+    monkeypatch.setattr(provided, "_met", 0)
+    monkeypatch.setattr(provided, "WORTH_LOADING", 30)
     monkeypatch.setattr(hook, "MIN_SIZE", 10)
     small, large = np.ones((3, 3)), np.ones((3, 4))
     _, served = in_c(lambda: [Tensor.from_dense(a, "CSR") for a in (large, small, large, small)])
