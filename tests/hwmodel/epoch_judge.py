@@ -7,64 +7,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from fractions import Fraction
 from itertools import pairwise
-from math import ceil, prod
+from math import prod
 from typing import Any
 
+from epoch_log import Log, Machine, columns
 from mapped_nest import Access, Design, Loop, Nest, Place, Point, before
-
-BUSY = ("load", "work", "drain")
-
-
-@dataclass
-class Machine:
-    """What the time of a nest depends on beside it.
-
-    rates : level -> bits a cycle of reads, writes, reads and writes of metadata; None: unlimited,
-        or with the data.
-    number : instances of each level.
-    bits_of : (tensor, level) -> bits of an entry's coordinates, and of a place.
-    whole : (level outside, level, tensor) -> (data, metadata) of all of it, read and written.
-    stored : (data, metadata) of the result off chip; size : its places.
-    """
-
-    double: bool
-    rates: dict[str, tuple[float | None, float | None, float | None, float | None]]
-    number: dict[str, int]
-    bits_of: Callable[[str, str], tuple[int, int]]
-    whole: Callable[[str, str, str], tuple[tuple[int, int], tuple[int, int]]]
-    stored: tuple[int, int]
-    size: int
-    local: str
-    value: int = 16
-    wide: int = 32
-
-
-@dataclass
-class Log:
-    """(phase, level, epoch) -> bits read, written, and those of metadata; epoch -> cycles."""
-
-    bits: dict[tuple[str, str, int], list[int]] = field(
-        default_factory=lambda: defaultdict(lambda: [0, 0, 0, 0])
-    )
-    compute: dict[int, int] = field(default_factory=lambda: defaultdict(int))
-
-    def read(self, phase: str, level: str, epoch: int, data: int, metadata: int = 0) -> None:
-        self.bits[phase, level, epoch][0] += data
-        self.bits[phase, level, epoch][2] += metadata
-
-    def write(self, phase: str, level: str, epoch: int, data: int, metadata: int = 0) -> None:
-        self.bits[phase, level, epoch][1] += data
-        self.bits[phase, level, epoch][3] += metadata
 
 
 def times(nest: Nest, design: Design, machine: Machine) -> tuple[list[int], int]:
     """Cycles of every epoch, or of every column of the pipeline; and those that one more run of the
     layer takes, after others."""
     log, number = _walked(nest, design, machine)
-    once = _columns(machine, log, number)
+    once = columns(machine, log, number)
     if not machine.double:
         return once, sum(once)
     runs = [sum(once)] if number > 1 else []  # of one epoch, three runs are side by side
@@ -75,7 +30,7 @@ def times(nest: Nest, design: Design, machine: Machine) -> tuple[list[int], int]
                 more.bits[phase, level, epoch + run * number] = moved
             for epoch, done in log.compute.items():
                 more.compute[epoch + run * number] = done
-        runs.append(sum(_columns(machine, more, many * number)))
+        runs.append(sum(columns(machine, more, many * number)))
     return once, runs[1] - runs[0]
 
 
@@ -379,33 +334,3 @@ def _leave(
             bits = machine.size * machine.value, 0
             _shared(weights, bits, lambda e, d, m: log.read(drain, level, e, d, m))
     return width
-
-
-def _columns(machine: Machine, log: Log, number: int) -> list[int]:
-    """The time of each epoch, phase after phase; or of each column, phases of three epochs side by
-    side."""
-    if not machine.double:
-        return [
-            sum(_slowest(machine, log, [(phase, epoch)]) for phase in BUSY)
-            for epoch in range(number)
-        ]
-    return [
-        _slowest(machine, log, [(phase, column - late) for late, phase in enumerate(BUSY)])
-        for column in range(number + 2)
-    ]
-
-
-def _slowest(machine: Machine, log: Log, phases: list[tuple[str, int]]) -> int:
-    most = max((log.compute.get(epoch, 0) for phase, epoch in phases if phase == "work"), default=0)
-    for level, rates in machine.rates.items():
-        moved = [log.bits.get((phase, level, epoch), [0, 0, 0, 0]) for phase, epoch in phases]
-        read, write, read_metadata, write_metadata = map(sum, zip(*moved, strict=True))
-        for data, metadata, rate, apart in (
-            (read, read_metadata, rates[0], rates[2]),
-            (write, write_metadata, rates[1], rates[3]),
-        ):
-            loads = [(data if apart else data + metadata, rate), (metadata, apart)]
-            for bits, port in loads:
-                if port is not None:
-                    most = max(most, ceil(Fraction(bits) / Fraction(port) / machine.number[level]))
-    return most

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 from cases import Case
-from epoch_judge import Machine, times
+from epoch_judge import times
+from epoch_log import Machine
 from hypothesis import strategies as st
 from mapped_cases import Mapped, designs, tile_features
 from mapped_nest import Design, Nest, Place
