@@ -33,6 +33,7 @@ JUDGES = (
     "simulator",
     "spill_judge",
     "epoch_judge",
+    "epoch_log",
     "fiber_judges",
     "fused_judge",
 )
