@@ -5,6 +5,9 @@ What encodes faster is handed in (`provided`); NumPy answers for all others, wit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -13,47 +16,83 @@ import numpy as np
 from zeroskip.formats.arrange import flattened
 from zeroskip.formats.build import full_levels
 from zeroskip.formats.format import Format
-from zeroskip.formats.level_data import Array, LevelData, freeze, storage_extents
+from zeroskip.formats.level_data import Array, LevelData, check_room, freeze
 from zeroskip.formats.levels import Bitmask, Compressed, Uncompressed
 from zeroskip.formats.provided import codecs
 
 MIN_SIZE = 2**13
 """Arrays of fewer elements are encoded and decoded in NumPy."""
 
+LINE_BYTES = 64
+"""Of a cache line: an array with fewer values than lines is made of zeros all at once, and its
+values are put in; one with more row by row, so that a line is still near when values come to it."""
 
-def serves(bound: Format, size: int) -> bool:
-    """Whether a format is U above and C or B below, and an array of ``size`` is large."""
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a format with U above and C or B below comes to for arrays of one shape.
+
+    above : the levels but the last.  last : that one without arrays and of no entries.
+    order : the axes in storage order; None where that is their own order.
+    """
+
+    above: tuple[LevelData, ...]
+    last: LevelData
+    order: tuple[int, ...] | None
+
+
+@lru_cache(maxsize=1024)
+def plan(shape: tuple[int, ...], bound: Format) -> Plan | None:
+    """None where the format is another, which NumPy serves."""
     levels = bound.levels
-    return (
-        size >= MIN_SIZE
-        and not bound.split
-        and bool(levels)
-        and isinstance(levels[-1], Compressed | Bitmask)
-        and all(isinstance(level, Uncompressed) for level in levels[:-1])
-    )
+    if bound.split or not levels or not isinstance(levels[-1], Compressed | Bitmask):
+        return None
+    if not all(isinstance(level, Uncompressed) for level in levels[:-1]):
+        return None
+    *above, full = full_levels(shape, bound)
+    last = LevelData(levels[-1], full.extent, full.axes, full.fibers, 0, {})
+    order = tuple(axis for axes in bound.order for axis in axes)
+    return Plan(tuple(above), last, None if order == tuple(range(len(order))) else order)
 
 
 def encoded(array: Array, bound: Format, fill: Any) -> tuple[tuple[LevelData, ...], Array] | None:
     """Levels and values of a dense array; None where NumPy has to make them."""
-    if not serves(bound, array.size) or (found := codecs(array.size)) is None:
+    if array.size < MIN_SIZE or (planned := plan(array.shape, bound)) is None:
         return None
-    extents = storage_extents(array.shape, bound)
-    fibers, spec = prod(extents[:-1]), bound.levels[-1]
-    flat = np.require(flattened(array, bound, fill), requirements=["C", "A"])
-    made = found.encode(flat, spec, fibers, extents[-1], fill)
+    if (found := codecs(array.size)) is None:
+        return None
+    if planned.order is None and array.flags.c_contiguous and array.flags.aligned:
+        flat = array.reshape(-1)
+    else:
+        flat = np.require(flattened(array, bound, fill), requirements=["C", "A"])
+    last = planned.last
+    made = found.encode(flat, last.spec, last.fibers, last.extent, fill)
     if made is None:
         return None
     arrays, values = made
-    above = full_levels(array.shape, bound)[:-1]
     frozen = {name: freeze(held) for name, held in arrays.items()}
-    last = LevelData(spec, extents[-1], bound.order[-1], fibers, len(values), frozen)
-    return (*above, last), freeze(values)
+    last = LevelData(last.spec, last.extent, last.axes, last.fibers, len(values), frozen)
+    return (*planned.above, last), freeze(values)
 
 
 def decoded(
-    levels: tuple[LevelData, ...], values: Array, bound: Format, flat: Array, fill: Any
-) -> bool:
-    """Whether the values and the fill were written to ``flat``, which may have held anything."""
-    if not serves(bound, len(flat)) or (found := codecs(len(flat))) is None:
-        return False
-    return bool(found.decode(levels[-1], values, flat, fill))
+    levels: Sequence[LevelData], values: Array, shape: Sequence[int], bound: Format, fill: Any
+) -> Array | None:
+    """The dense array, C-contiguous; None where NumPy has to make it."""
+    size = prod(shape)
+    if size < MIN_SIZE or (planned := plan(tuple(shape), bound)) is None:
+        return None
+    if (found := codecs(size)) is None:
+        return None
+    held, typed = values.dtype, values.dtype.type(fill)
+    check_room(size, held.itemsize, "the dense array")
+    last = levels[-1]
+    few = not typed and isinstance(last.spec, Compressed)
+    few = few and len(values) * LINE_BYTES < size * held.itemsize
+    flat = np.zeros(size, held) if few else np.empty(size, held)
+    if not found.decode(last, values, flat, typed, few):
+        return None
+    if planned.order is None:
+        return flat.reshape(shape)
+    turned = flat.reshape([shape[axis] for axis in planned.order])
+    return np.ascontiguousarray(turned.transpose(np.argsort(planned.order)))

@@ -105,6 +105,8 @@ def densify(
     fill: Any = 0,
 ) -> Array:
     """The dense array, C-contiguous, of the tensor's shape; what is not stored is the fill."""
+    if (quick := decoded(levels, values, shape, bound, fill)) is not None:
+        return quick
     if bound.split and not all(level.spec.full for level in levels):
         return _out_of_parts(levels, values, shape, bound, fill)
     sizes = part_shape(shape, bound)
@@ -114,10 +116,8 @@ def densify(
     if all(level.spec.full for level in levels):
         flat = values
     else:
-        flat, typed = np.empty(size, values.dtype), values.dtype.type(fill)
-        if not decoded(tuple(levels), values, bound, flat, typed):
-            flat = full(size, typed)
-            flat[flatten(expand(levels), [level.extent for level in levels])] = values
+        flat = full(size, values.dtype.type(fill))
+        flat[flatten(expand(levels), [level.extent for level in levels])] = values
     back = np.argsort(order)
     turned = flat.reshape([sizes[part] for part in order]).transpose(back)
     parts = np.array(turned, order="C", copy=True if flat is values else None)

@@ -22,6 +22,8 @@ def read_fill(given: object, dtype: np.dtype[Any]) -> Any:
 
     A number between two floats is rounded to the nearer, as NumPy does.
     """
+    if type(given) is int and not given:
+        return dtype.type(0)
     try:
         found = np.asarray(given)
     except (ValueError, TypeError):

@@ -25,8 +25,16 @@ from zeroskip.formats.notation import parse
 from zeroskip.formats.ranks import Axis, Part, StorageRank, axis_of, check_ranks
 
 
+class _Hashed:
+    """Room for a hash that is reckoned once; it is no field, as it is another in each process."""
+
+    __slots__ = ("_hash",)
+
+    _hash: int
+
+
 @dataclass(frozen=True, slots=True, init=False)
-class Format:
+class Format(_Hashed):
     """Storage ranks, outermost first; or a name that stands for them once bound.
 
     Parameters
@@ -80,6 +88,13 @@ class Format:
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "axes", axes)
         object.__setattr__(self, "ranks", ranks)
+
+    def __hash__(self) -> int:
+        try:
+            return self._hash
+        except AttributeError:
+            object.__setattr__(self, "_hash", hash((self.name, self.axes, self.ranks)))
+            return self._hash
 
     @classmethod
     def of(cls, ranks: Sequence[tuple[Sequence[Axis], LevelFormat]]) -> Format:

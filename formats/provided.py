@@ -16,6 +16,7 @@ rooms, so that a source file that has not changed since is the one that was impo
 
 _load: Callable[[], Any] | None = None
 _load_codecs: Callable[[], Any] | None = None
+_codecs: Any = None
 
 
 def provide(load: Callable[[], Any]) -> None:
@@ -38,11 +39,11 @@ def provide_codecs(load: Callable[[], Any]) -> None:
     """Say what encodes, decodes and turns large arrays.
 
     load : gives an object with ``encode(flat, spec, fibers, extent, fill)``,
-        ``decode(level, values, flat, fill)`` and ``turn(flat, count, rows, columns)``, as in
-        `zeroskip.native.codecs`.
+        ``decode(level, values, flat, fill, filled)`` and ``turn(flat, count, rows, columns)``, as
+        in `zeroskip.native.codecs`.
     """
-    global _load_codecs
-    _load_codecs = load
+    global _load_codecs, _codecs
+    _load_codecs, _codecs = load, None
 
 
 WORTH_LOADING = 2**18
@@ -55,8 +56,10 @@ _met = 0
 def codecs(size: int) -> Any:
     """What was handed in, for a large array of ``size`` elements; None where nothing was, or where
     such arrays have not come to `WORTH_LOADING` elements yet, this one among them."""
-    global _met
+    global _met, _codecs
     _met += size
     if _load_codecs is None or _met < WORTH_LOADING:
         return None
-    return _load_codecs()
+    if _codecs is None:
+        _codecs = _load_codecs()
+    return _codecs

@@ -62,7 +62,8 @@ def is_masked(x: object) -> bool:
 
 def as_bits(array: Array) -> Array:
     """The array, bfloat16 as uint16: NumPy hands no buffer of bfloat16 to others."""
-    return array.view(np.uint16) if array.dtype.name == "bfloat16" else array
+    held = array.dtype
+    return array.view(np.uint16) if held.kind == "V" and held.name == "bfloat16" else array
 
 
 def native(array: Array) -> Array:

@@ -85,10 +85,11 @@ def encode(
     return arrays, grown[0]
 
 
-def decode(level: LevelData, values: Array, flat: Array, fill: Any) -> bool:
+def decode(level: LevelData, values: Array, flat: Array, fill: Any, filled: bool) -> bool:
     """Write a dense array of a C or B level's values and of the fill.
 
     flat : 1-D, of ``level.fibers * level.extent`` items that need hold nothing.
+    filled : whether it holds nothing but the fill, and a C level's values alone are written.
 
     Returns False, with anything written, where there is no compiler or the arrays contradict
     each other.
@@ -103,7 +104,7 @@ def decode(level: LevelData, values: Array, flat: Array, fill: Any) -> bool:
         return _call("zs_spread", [arrays["words"], *held], dims, long)
     if len(arrays["pos"]) != level.fibers + 1 or len(arrays["crd"]) != total:
         return False
-    dims += [arrays["crd"].itemsize, total, _signed(_bits_of(fill))]
+    dims += [arrays["crd"].itemsize, total, _signed(_bits_of(fill)), filled]
     return _call("zs_scatter", [arrays["pos"], arrays["crd"], *held], dims, long)
 
 

@@ -133,8 +133,10 @@ class Kernel:
         call = Invocation(self)
         call.set_buffers(buffers)
         call.set_dims(dims)
-        call.set_reals(reals)
-        call.set_wholes(wholes)
+        if reals:
+            call.set_reals(reals)
+        if wholes:
+            call.set_wholes(wholes)
         return call
 
     def __repr__(self) -> str:
@@ -284,6 +286,11 @@ class Invocation:
                 f" argument struct, which has {size} ({limit})"
             )
         slots = getattr(self._args, name)
+        try:
+            slots[first : first + len(values)] = values
+            return
+        except (TypeError, OverflowError, ValueError):
+            pass  # to find out which of them it is
         for slot, number in enumerate(values, first):
             try:
                 slots[slot] = number

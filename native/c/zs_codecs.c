@@ -25,32 +25,41 @@ ZS_FOLDED int32_t zs_encode_of(zs_args *args, int width, int crd_width)
     int64_t row = state[0], c = state[1], p = state[2];
     for (; row < rows; row++, c = 0) {
         ZS_POLL(args);
-        for (; c < extent; c += ZS_WORD) {
-            const int64_t n = extent - c < ZS_WORD ? extent - c : ZS_WORD;
-            const int64_t at = row * row_words + c / ZS_WORD;
+        while (c < extent) {
+            const int64_t left = (extent - c) / ZS_WORD, fit = (room - p) / ZS_WORD;
+            const int64_t whole = left < fit ? left : fit;
             const char *from = x + (row * extent + c) * width;
-            if (room - p < ZS_WORD) { /* to be called again with more */
+            int64_t at = row * row_words + c / ZS_WORD;
+            if (fit == 0) { /* to be called again with more */
                 state[0] = row;
                 state[1] = c;
                 state[2] = p;
                 return ZS_OK;
             }
-            const uint64_t word = n == ZS_WORD ? zs_word_mask(from, width, care, fill)
-                                               : zs_mask(from, width, n, care, fill);
-            if (crd_width == 0) {
-                words[at] = word;
-                index[at] = p;
-            }
-            if (n == ZS_WORD) {
-                zs_word_pack(values + p * width, from, width, word);
-                if (crd_width != 0)
+            for (int64_t k = 0; k < whole; k++, at++) {
+                const uint64_t word = zs_word_take(values + p * width, from, width, care, fill);
+                if (crd_width != 0) {
                     zs_word_list(crd + p * crd_width, crd_width, c, word);
-            } else {
-                zs_pack(values + p * width, from, width, word);
-                if (crd_width != 0)
-                    zs_list(crd + p * crd_width, crd_width, c, word);
+                } else {
+                    words[at] = word;
+                    index[at] = p;
+                }
+                p += __builtin_popcountll(word);
+                c += ZS_WORD;
+                from += ZS_WORD * width;
             }
-            p += __builtin_popcountll(word);
+            if (whole == 0) { /* what ends a row in the middle of a word */
+                const uint64_t word = zs_mask(from, width, extent - c, care, fill);
+                zs_pack(values + p * width, from, width, word);
+                if (crd_width != 0) {
+                    zs_list(crd + p * crd_width, crd_width, c, word);
+                } else {
+                    words[at] = word;
+                    index[at] = p;
+                }
+                p += __builtin_popcountll(word);
+                c = extent;
+            }
         }
         if (crd_width != 0)
             index[row + 1] = p;
@@ -167,25 +176,52 @@ ZS_FOLDED void zs_fill_row(char *to, int width, int64_t n, uint64_t fill)
         zs_put(to, width, i, fill);
 }
 
+/*
+ * zs_scatter_row() - puts items at their coordinates; returns 'end', or the position of the first
+ * that leads out of the row.  Four are tested at once: a branch for each costs as much as the rest.
+ */
+ZS_FOLDED int64_t zs_scatter_row(char *to, const void *crd, const void *values, int width,
+                                 int crd_width, int64_t begin, int64_t end, uint64_t extent)
+{
+    int64_t p = begin;
+    for (; p + 4 <= end; p += 4) {
+        uint64_t c[4], out = 0;
+        _Pragma("GCC unroll 4") for (int k = 0; k < 4; k++) {
+            c[k] = zs_item(crd, crd_width, p + k);
+            out |= c[k] >= extent;
+        }
+        if (out)
+            break;
+        _Pragma("GCC unroll 4") for (int k = 0; k < 4; k++)
+            zs_put(to, width, (int64_t)c[k], zs_item(values, width, p + k));
+    }
+    for (; p < end; p++) {
+        const uint64_t c = zs_item(crd, crd_width, p);
+        if (c >= extent)
+            return p;
+        zs_put(to, width, (int64_t)c, zs_item(values, width, p));
+    }
+    return end;
+}
+
 ZS_FOLDED int32_t zs_scatter_of(zs_args *args, int width, int crd_width)
 {
     const int64_t *pos = args->buf[0];
-    const void *crd = args->buf[1], *values = args->buf[2];
     char *x = args->buf[3];
     const int64_t rows = args->dim[0], extent = args->dim[1], total = args->dim[4];
     const uint64_t fill = (uint64_t)args->dim[5];
+    const int64_t filled = args->dim[6];
     for (int64_t row = 0; row < rows; row++) {
         ZS_POLL(args);
         if (pos[row] < 0 || pos[row + 1] > total)
             return zs_fail(args, ZS_ERANGE, row);
         char *to = x + row * extent * width;
-        zs_fill_row(to, width, extent, fill);
-        for (int64_t p = pos[row]; p < pos[row + 1]; p++) {
-            const uint64_t c = zs_item(crd, crd_width, p);
-            if (c >= (uint64_t)extent)
-                return zs_fail(args, ZS_ERANGE, p);
-            zs_put(to, width, (int64_t)c, zs_item(values, width, p));
-        }
+        if (!filled)
+            zs_fill_row(to, width, extent, fill);
+        const int64_t p = zs_scatter_row(to, args->buf[1], args->buf[2], width, crd_width, pos[row],
+                                         pos[row + 1], (uint64_t)extent);
+        if (p < pos[row + 1])
+            return zs_fail(args, ZS_ERANGE, p);
     }
     return ZS_OK;
 }
@@ -205,7 +241,7 @@ ZS_FOLDED int32_t zs_scatter_by(zs_args *args, int width)
  * Row by row, so that what is filled is still near when values are put into it.  ZS_ERANGE where a
  * pointer or a coordinate leads out of the arrays.
  * buf: pos, crd, values, array.  dim: rows, extent, width, width of a coordinate, how many
- * values there are, fill's bits.
+ * values there are, fill's bits, whether the array holds nothing but the fill already.
  */
 int32_t zs_scatter(zs_args *args)
 {

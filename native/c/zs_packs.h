@@ -70,7 +70,8 @@ ZS_FOLDED void zs_spread_word(void *to, const void *from, int width, int64_t n, 
 
 /*
  * zs_mask_WIDTH(from, care, fill), zs_pack_WIDTH(to, from, word), zs_list_WIDTH(to, first, word),
- * zs_spread_WIDTH(to, from, word, fill) - the same of whole words.
+ * zs_spread_WIDTH(to, from, word, fill) - the same of whole words; and zs_take_WIDTH(to, from,
+ * care, fill), which packs what zs_mask_WIDTH() finds and returns that.
  *
  * What packs and lists may overwrite all of ZS_WORD items of 'to'.  What spreads reads as many
  * items as bits are set.
@@ -87,6 +88,13 @@ ZS_FOLDED void zs_spread_word(void *to, const void *from, int width, int64_t n, 
             zs_put(to, WIDTH, p, zs_item(from, WIDTH, i));                                  \
             p += word >> i & 1;                                                             \
         }                                                                                   \
+    }
+#define ZS_DEFINE_TAKE(WIDTH)                                                               \
+    ZS_FOLDED uint64_t zs_take_##WIDTH(void *to, const void *from, uint64_t care, uint64_t fill) \
+    {                                                                                       \
+        const uint64_t word = zs_mask_##WIDTH(from, care, fill);                            \
+        zs_pack_##WIDTH(to, from, word);                                                    \
+        return word;                                                                        \
     }
 #define ZS_DEFINE_LIST(WIDTH)                                                               \
     ZS_FOLDED void zs_list_##WIDTH(void *to, int64_t first, uint64_t word)                  \
@@ -105,44 +113,45 @@ ZS_FOLDED void zs_spread_word(void *to, const void *from, int width, int64_t n, 
 #if defined(__AVX512F__) && defined(__AVX512BW__)
 /*
  * Written as instructions, which every compiler takes: gcc and clang name their builtins apart.
- * The result is zeroed first, or holds the fill: Zen 4 waits for its old value in any case.
+ * A result takes the place of what it is made of, or holds the fill: Zen 4 waits for the old value
+ * of its register in any case.
  */
 #define ZS_OCTETS(LANE, ALIGN)                                                              \
     LANE __attribute__((vector_size(64), aligned(ALIGN), may_alias))
 
-#define ZS_DEFINE_MASK_AVX512(WIDTH, LANE, SET, COMPARE)                                    \
-    ZS_FOLDED uint64_t zs_mask_##WIDTH(const void *from, uint64_t care, uint64_t fill)      \
+#define ZS_COMPRESS(COMPRESS, items, set)                                                   \
+    __asm__(COMPRESS " %0, %0%{%1%}%{z%}" : "+v"(items) : "Yk"(set))
+/*
+ * The bits stay in the mask registers from the comparison to what it packs.  Four vectors at most
+ * are read and compared before the first is written: stores in between took a quarter longer.
+ */
+#define ZS_DEFINE_TAKE_AVX512(WIDTH, LANE, SET, COMPARE, COMPRESS)                          \
+    ZS_FOLDED uint64_t zs_take_##WIDTH(void *to, const void *from, uint64_t care, uint64_t fill) \
     {                                                                                       \
         typedef ZS_OCTETS(LANE, 64) lanes;                                                  \
         typedef ZS_OCTETS(LANE, 1) lanes_at;                                                \
+        enum { TOGETHER = WIDTH < 4 ? WIDTH : 4 };                                          \
         const lanes cared = (lanes){0} + (LANE)care, filled = (lanes){0} + (LANE)fill;      \
+        char *out = to;                                                                     \
         uint64_t word = 0;                                                                  \
-        _Pragma("GCC unroll 8") for (int i = 0; i < WIDTH; i++) {                           \
-            const lanes items = ((const lanes_at *)from)[i] & cared;                        \
-            SET set;                                                                        \
-            __asm__(COMPARE " $4, %2, %1, %0" : "=k"(set) : "v"(items), "v"(filled));       \
-            word |= (uint64_t)set << (64 / WIDTH * i);                                      \
+        _Pragma("GCC unroll 2") for (int first = 0; first < WIDTH; first += TOGETHER) {     \
+            lanes items[TOGETHER];                                                          \
+            SET sets[TOGETHER];                                                             \
+            _Pragma("GCC unroll 4") for (int i = 0; i < TOGETHER; i++) {                    \
+                items[i] = ((const lanes_at *)from)[first + i];                             \
+                __asm__(COMPARE " $4, %2, %1, %0"                                           \
+                        : "=Yk"(sets[i]) : "v"(items[i] & cared), "v"(filled));             \
+                word |= (uint64_t)sets[i] << (64 / WIDTH * (first + i));                    \
+            }                                                                               \
+            _Pragma("GCC unroll 4") for (int i = 0; i < TOGETHER; i++) {                    \
+                ZS_COMPRESS(COMPRESS, items[i], sets[i]);                                   \
+                *(lanes_at *)out = items[i];                                                \
+                out += WIDTH * __builtin_popcountll(sets[i]);                               \
+            }                                                                               \
         }                                                                                   \
         return word;                                                                        \
     }
-#define ZS_COMPRESS(COMPRESS, packed, items, set)                                           \
-    __asm__("vpxord %0, %0, %0\n\t" COMPRESS " %1, %0%{%2%}%{z%}"                           \
-            : "=&v"(packed) : "v"(items), "Yk"(set))
-#define ZS_DEFINE_PACK_AVX512(WIDTH, LANE, SET, COMPRESS, EXPAND)                           \
-    ZS_FOLDED void zs_pack_##WIDTH(void *to, const void *from, uint64_t word)               \
-    {                                                                                       \
-        typedef ZS_OCTETS(LANE, 64) lanes;                                                  \
-        typedef ZS_OCTETS(LANE, 1) lanes_at;                                                \
-        char *out = to;                                                                     \
-        _Pragma("GCC unroll 8") for (int i = 0; i < WIDTH; i++) {                           \
-            const lanes items = ((const lanes_at *)from)[i];                                \
-            const SET set = (SET)(word >> (64 / WIDTH * i));                                \
-            lanes packed;                                                                   \
-            ZS_COMPRESS(COMPRESS, packed, items, set);                                      \
-            *(lanes_at *)out = packed;                                                      \
-            out += WIDTH * __builtin_popcountll(set);                                       \
-        }                                                                                   \
-    }                                                                                       \
+#define ZS_DEFINE_SPREAD_AVX512(WIDTH, LANE, SET, EXPAND)                                   \
     ZS_FOLDED void zs_spread_##WIDTH(void *to, const void *from, uint64_t word, uint64_t fill) \
     {                                                                                       \
         typedef ZS_OCTETS(LANE, 64) lanes;                                                  \
@@ -165,32 +174,35 @@ ZS_FOLDED void zs_spread_word(void *to, const void *from, int width, int64_t n, 
         const lanes numbers = {__VA_ARGS__};                                                \
         char *out = to;                                                                     \
         _Pragma("GCC unroll 8") for (int i = 0; i < WIDTH; i++) {                           \
-            const lanes items = numbers + (LANE)(first + 64 / WIDTH * i);                   \
+            lanes items = numbers + (LANE)(first + 64 / WIDTH * i);                         \
             const SET set = (SET)(word >> (64 / WIDTH * i));                                \
-            lanes packed;                                                                   \
-            ZS_COMPRESS(COMPRESS, packed, items, set);                                      \
-            *(lanes_at *)out = packed;                                                      \
+            ZS_COMPRESS(COMPRESS, items, set);                                              \
+            *(lanes_at *)out = items;                                                       \
             out += WIDTH * __builtin_popcountll(set);                                       \
         }                                                                                   \
     }
-ZS_DEFINE_MASK_AVX512(1, uint8_t, uint64_t, "vpcmpb")
-ZS_DEFINE_MASK_AVX512(2, uint16_t, uint32_t, "vpcmpw")
-ZS_DEFINE_MASK_AVX512(4, uint32_t, uint16_t, "vpcmpd")
-ZS_DEFINE_MASK_AVX512(8, uint64_t, uint8_t, "vpcmpq")
-ZS_DEFINE_PACK_AVX512(4, uint32_t, uint16_t, "vpcompressd", "vpexpandd")
-ZS_DEFINE_PACK_AVX512(8, uint64_t, uint8_t, "vpcompressq", "vpexpandq")
+ZS_DEFINE_TAKE_AVX512(4, uint32_t, uint16_t, "vpcmpd", "vpcompressd")
+ZS_DEFINE_TAKE_AVX512(8, uint64_t, uint8_t, "vpcmpq", "vpcompressq")
+ZS_DEFINE_SPREAD_AVX512(4, uint32_t, uint16_t, "vpexpandd")
+ZS_DEFINE_SPREAD_AVX512(8, uint64_t, uint8_t, "vpexpandq")
 ZS_DEFINE_LIST_AVX512(4, uint32_t, uint16_t, "vpcompressd",
                       0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
 ZS_DEFINE_LIST_AVX512(8, uint64_t, uint8_t, "vpcompressq", 0, 1, 2, 3, 4, 5, 6, 7)
 #ifdef __AVX512VBMI2__
-ZS_DEFINE_PACK_AVX512(1, uint8_t, uint64_t, "vpcompressb", "vpexpandb")
-ZS_DEFINE_PACK_AVX512(2, uint16_t, uint32_t, "vpcompressw", "vpexpandw")
+ZS_DEFINE_TAKE_AVX512(1, uint8_t, uint64_t, "vpcmpb", "vpcompressb")
+ZS_DEFINE_TAKE_AVX512(2, uint16_t, uint32_t, "vpcmpw", "vpcompressw")
+ZS_DEFINE_SPREAD_AVX512(1, uint8_t, uint64_t, "vpexpandb")
+ZS_DEFINE_SPREAD_AVX512(2, uint16_t, uint32_t, "vpexpandw")
 ZS_DEFINE_LIST_AVX512(2, uint16_t, uint32_t, "vpcompressw",
                       0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20,
                       21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31)
 #else
+ZS_DEFINE_MASK(1)
+ZS_DEFINE_MASK(2)
 ZS_DEFINE_PACK(1)
 ZS_DEFINE_PACK(2)
+ZS_DEFINE_TAKE(1)
+ZS_DEFINE_TAKE(2)
 ZS_DEFINE_SPREAD(1)
 ZS_DEFINE_SPREAD(2)
 ZS_DEFINE_LIST(2)
@@ -198,6 +210,10 @@ ZS_DEFINE_LIST(2)
 
 #elif defined(__AVX2__) && defined(__BMI2__)
 #include "zs_packs_avx2.h"
+ZS_DEFINE_TAKE(1)
+ZS_DEFINE_TAKE(2)
+ZS_DEFINE_TAKE(4)
+ZS_DEFINE_TAKE(8)
 #else
 ZS_DEFINE_MASK(1)
 ZS_DEFINE_MASK(2)
@@ -207,6 +223,10 @@ ZS_DEFINE_PACK(1)
 ZS_DEFINE_PACK(2)
 ZS_DEFINE_PACK(4)
 ZS_DEFINE_PACK(8)
+ZS_DEFINE_TAKE(1)
+ZS_DEFINE_TAKE(2)
+ZS_DEFINE_TAKE(4)
+ZS_DEFINE_TAKE(8)
 ZS_DEFINE_LIST(2)
 ZS_DEFINE_LIST(4)
 ZS_DEFINE_LIST(8)
@@ -216,24 +236,14 @@ ZS_DEFINE_SPREAD(4)
 ZS_DEFINE_SPREAD(8)
 #endif
 
-/* zs_word_mask() and the others: those of whole words by a width known when it is compiled. */
-ZS_FOLDED uint64_t zs_word_mask(const void *from, int width, uint64_t care, uint64_t fill)
+/* zs_word_take() and the others: those of whole words by a width known when it is compiled. */
+ZS_FOLDED uint64_t zs_word_take(void *to, const void *from, int width, uint64_t care, uint64_t fill)
 {
     switch (width) {
-    case 1: return zs_mask_1(from, care, fill);
-    case 2: return zs_mask_2(from, care, fill);
-    case 4: return zs_mask_4(from, care, fill);
-    default: return zs_mask_8(from, care, fill);
-    }
-}
-
-ZS_FOLDED void zs_word_pack(void *to, const void *from, int width, uint64_t word)
-{
-    switch (width) {
-    case 1: zs_pack_1(to, from, word); break;
-    case 2: zs_pack_2(to, from, word); break;
-    case 4: zs_pack_4(to, from, word); break;
-    default: zs_pack_8(to, from, word);
+    case 1: return zs_take_1(to, from, care, fill);
+    case 2: return zs_take_2(to, from, care, fill);
+    case 4: return zs_take_4(to, from, care, fill);
+    default: return zs_take_8(to, from, care, fill);
     }
 }
 

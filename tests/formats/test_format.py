@@ -134,7 +134,10 @@ def test_any_text_is_a_format_or_a_format_error(text):
 
 def test_formats_copy_and_pickle():
     fmt = Format("[m,c] c:U m:C(7)")
-    assert pickle.loads(pickle.dumps(fmt)) == fmt == copy.deepcopy(fmt) == Format(fmt)
+    pickled = pickle.dumps(fmt)
+    assert pickle.loads(pickled) == fmt == copy.deepcopy(fmt) == Format(fmt)
+    assert hash(pickle.loads(pickled)) == hash(fmt) == hash(Format(fmt))
+    assert pickle.dumps(fmt) == pickled  # a hash of text is another in each process
     with pytest.raises(AttributeError):
         fmt.name = "CSR"
 

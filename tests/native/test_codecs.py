@@ -197,7 +197,37 @@ def test_altered_arrays_write_nothing_outside(format, name, bad):
     altered.setflags(write=True)
     altered[1] = bad
     room = np.zeros(array.size, np.float32)
-    assert not codecs.decode(made.levels[-1], made.values, room, np.float32(0))
+    assert not codecs.decode(made.levels[-1], made.values, room, np.float32(0), False)
+    assert not codecs.decode(made.levels[-1], made.values, room, np.float32(0), True)
+
+
+@pytest.mark.parametrize("at", range(9))
+def test_a_coordinate_outside_is_refused_wherever_it_stands(at):
+    """Four are tested at once, and what is left one by one."""
+    made = Tensor.from_dense(np.ones((1, 9), np.float32), "CSR")
+    altered = made.levels[-1].arrays["crd"]
+    altered.setflags(write=True)
+    altered[at] = 9
+    room = np.zeros(11, np.float32)
+    assert not codecs.decode(made.levels[-1], made.values, room[:9], np.float32(0), False)
+    assert not room[9:].any()
+
+
+@pytest.mark.parametrize(("stored", "filled"), [(124, True), (125, False)])
+def test_few_values_are_put_into_zeros(stored, filled, monkeypatch):
+    """125 lines of 16 float32: zeros are asked for at once where there are fewer values."""
+    array = np.zeros((20, 100), np.float32)
+    array.reshape(-1)[:: 2000 // stored][:stored] = 2
+    told = []
+    decode = codecs.decode
+    monkeypatch.setattr(
+        codecs, "decode", lambda *given: (told.append(given[-1]), decode(*given))[1]
+    )
+    made = Tensor.from_dense(array, "CSR")
+    assert made.stored == stored
+    assert np.array_equal(made.toarray(), array)
+    assert np.array_equal(Tensor.from_dense(array, "bitmask").toarray(), array)
+    assert told == [filled, False]
 
 
 def test_arrays_are_served_once_there_have_been_enough_of_them(monkeypatch):
