@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -46,6 +47,7 @@ from zeroskip.native.forms import is_joint
 from zeroskip.native.in_order import in_order
 from zeroskip.native.integers import ONE, ZERO, mul
 from zeroskip.native.joint import Joint
+from zeroskip.native.kept import Kept
 from zeroskip.native.lower import Lowered, finish
 from zeroskip.native.nest import Acc, Gathered, Guard, Loop, Row, Stmt, Touch, has_loop
 from zeroskip.native.operand import Signature
@@ -72,23 +74,16 @@ def drops_zeros(form: Form) -> bool:
     return form.post == "relu" or any(isinstance(n, Call) and n.function == "relu" for n in inside)
 
 
-class _Rows(Sums):
-    """Products that touch places of a row."""
+class Summed(Sums):
+    """Products whose places are reached one by one, each from loops over ``outer`` ranks."""
 
     def __init__(self, scheme: Scheme, chosen: Assembly) -> None:
         super().__init__(scheme)
         self.bound = chosen.outer
         self.inner = chosen.inner
-        self.row = replace(_row(self, chosen), post=self.form.post, drops=drops_zeros(self.form))
 
-    def body(self) -> tuple[Stmt, ...]:
-        terms = tuple(s for term in self.form.terms for s in self._summed(term))
-        places = tuple(map(self.scheme.rank, self.inner))
-        gathered = in_order(self.row, terms, places) or Gathered(self.row, terms)
-        return _over_rows(self, gathered, self.bound)
-
-    def _summed(self, term: Term) -> tuple[Stmt, ...]:
-        """The loops of a term; a sum over dense ranks alone is held in a register, and touches
+    def summed(self, term: Term) -> tuple[Stmt, ...]:
+        """The loops of a term; a sum over dense ranks alone is held in a register, and reaches
         its place once."""
         held = False
         before = self.scheme.snapshot()
@@ -102,10 +97,9 @@ class _Rows(Sums):
             if not all(c.done or _whole(c.signature) for c in state.cursors):
                 return None
             held = True
-            stored = stored_values(state, self.scheme)
 
             def wrap(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
-                after = self.put(acc, 0, stored)
+                after = self.put(acc, 0, state)
                 return (Acc(acc.name, self.scheme.dtype, Number(0), body, after),)
 
             return wrap
@@ -116,8 +110,23 @@ class _Rows(Sums):
         self.scheme.restore(before)
         return self._term(term, None)
 
-    def put(self, value: Value, work: int, stored: tuple[Value, ...]) -> tuple[Stmt, ...]:
+
+class _Rows(Summed):
+    """Products that touch places of a row."""
+
+    def __init__(self, scheme: Scheme, chosen: Assembly) -> None:
+        super().__init__(scheme, chosen)
+        self.row = replace(_row(self, chosen), post=self.form.post, drops=drops_zeros(self.form))
+
+    def body(self) -> tuple[Stmt, ...]:
+        terms = tuple(s for term in self.form.terms for s in self.summed(term))
+        places = tuple(map(self.scheme.rank, self.inner))
+        gathered = in_order(self.row, terms, places) or Gathered(self.row, terms)
+        return over_rows(self, (gathered,), self.bound)
+
+    def put(self, value: Value, work: int, state: State) -> tuple[Stmt, ...]:
         touch = Touch(self.row, self.scheme.point(self.inner), value, work)
+        stored = stored_values(state, self.scheme)
         return (Guard((), (touch,), stored),) if stored else (touch,)
 
 
@@ -131,7 +140,7 @@ class _WholeRows(Joint):
         self.row = replace(_row(self, chosen), op=self.op, start=self.start)
 
     def body(self) -> tuple[Stmt, ...]:
-        return _over_rows(self, Gathered(self.row, self.loops()), self.bound)
+        return over_rows(self, (Gathered(self.row, self.loops()),), self.bound)
 
     def put(self, value: Value, work: int, state: State) -> tuple[Stmt, ...]:
         touch = Touch(self.row, self.scheme.point(self.inner), value, work)
@@ -164,9 +173,8 @@ def _row(shape: Shape, chosen: Assembly) -> Row:
     )
 
 
-def _over_rows(shape: Shape, row: Gathered, outer: tuple[str, ...]) -> tuple[Stmt, ...]:
+def over_rows(shape: Shape, made: tuple[Stmt, ...], outer: tuple[str, ...]) -> tuple[Stmt, ...]:
     """One row after the other."""
-    made: tuple[Stmt, ...] = (row,)
     for rank in reversed(outer):
         made = (Loop(shape.scheme.rank(rank), Range(ZERO, shape.scheme.extent(rank)), made),)
     return made
@@ -190,14 +198,23 @@ def lower_rows(
 
 
 def reordered(
-    chosen: Assembly, used: Mapping[str, Operand], signatures: Mapping[str, Signature]
+    chosen: Assembly,
+    used: Mapping[str, Operand],
+    signatures: Mapping[str, Signature],
+    kept: Kept | None = None,
 ) -> tuple[dict[str, Operand], dict[str, Signature]]:
-    """The operands as the loops follow them, and what the compiler knows of them."""
+    """The operands as the loops follow them, and what the compiler knows of them.
+
+    kept : those that stay over many calls, which are stored anew once.
+    """
     operands, known = dict(used), dict(signatures)
     for name, format in chosen.turned.items():
         dense = operands[name]
         assert isinstance(dense, np.ndarray)
-        operands[name] = Tensor.from_dense(dense, format)
+        if kept is not None and kept.has(name, dense):
+            operands[name] = kept.layout(name, format, partial(Tensor.from_dense, dense, format))
+        else:
+            operands[name] = Tensor.from_dense(dense, format)
         known[name] = signature(operands[name], known[name].padded)
     for name, format in chosen.reordered.items():
         held = operands[name]

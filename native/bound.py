@@ -11,19 +11,23 @@ import numpy as np
 
 from zeroskip.einsum_spec.spec import Spec
 from zeroskip.errors import EinsumError, KernelError
+from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import settings
+from zeroskip.native.alike import all_finite, with_values
 from zeroskip.native.arguments import Array, Operand, resolve, shapes
+from zeroskip.native.arguments import values as values_of
 from zeroskip.native.engine import Formats, evaluate
 from zeroskip.native.fixed import OPEN, Schedules, fixed_by_result
 from zeroskip.native.kept import Kept
 from zeroskip.native.lines import Line, kind_of, line_of
 from zeroskip.native.order import Order, Orders
 from zeroskip.native.pool import team
-from zeroskip.native.prepared import invocation
+from zeroskip.native.prepared import Prepared, Slots, invocation
 from zeroskip.native.ready import Ready, Short, short
 from zeroskip.native.recent import Recent
-from zeroskip.native.results import target_for
+from zeroskip.native.results import alike_in, alike_kernel, rearranged, target_for
+from zeroskip.native.sampled import axes_in, turning
 from zeroskip.native.schedules import kernel_of, settled
 from zeroskip.native.scheme import Key
 from zeroskip.native.tile import TilePlan
@@ -99,6 +103,10 @@ class Bound:
     ) -> Array | Tensor:
         """The last result for these fresh operands; arguments as `engine.evaluate`."""
         known = {name: resolve(name, given) for name, given in fresh.items()}
+        if isinstance(format, str | Format) and out is None and backend == "c" and not skip:
+            made = self._stored(known, format, order, convert)
+            if made is not None:
+                return made
         if format is None and backend == "c" and not skip and known.keys() == {*self.rest}:
             taken_order = self._order_of(order)
             key = self._key(known, taken_order, convert)
@@ -123,6 +131,23 @@ class Bound:
             kept=self._kept,
         )
         return results[self.spec.results[-1]]
+
+    def _stored(
+        self, known: Mapping[str, Operand], format: str | Format, order: Orders, convert: bool
+    ) -> Tensor | None:
+        """A result that stores what an operand stores; None where it does not, or not in a way
+        for which a kernel is kept filled."""
+        if known.keys() != {*self.rest} or not convert:
+            return None
+        taken_order = self._order_of(order)
+        finite = [all_finite(x) for x in known.values() if isinstance(x, Tensor)]
+        key = (format, *finite, *self._key(known, taken_order, convert))
+        ready = self._taken(key, known, taken_order, convert, format)
+        if ready is None:
+            return None
+        held = known[ready.like] if ready.like in known else self.held[ready.like]
+        values = np.empty(values_of(held).shape, ready.dtype)
+        return with_values(held, self._run(ready, key, known, values), ready.fill)
 
     def _order_of(self, order: Orders) -> Order:
         """The order of the loops of the last line, where one is given."""
@@ -183,7 +208,12 @@ class Bound:
         return tuple(key)
 
     def _taken(
-        self, key: tuple[object, ...], fresh: Mapping[str, Operand], order: Order, convert: bool
+        self,
+        key: tuple[object, ...],
+        fresh: Mapping[str, Operand],
+        order: Order,
+        convert: bool,
+        format: str | Format | None = None,
     ) -> Ready | None:
         """A filled kernel for one call; None where a call must go the long way."""
         if key in self._idle:
@@ -192,7 +222,7 @@ class Bound:
                 return None
             with contextlib.suppress(IndexError):  # all are taken
                 return idle.pop()
-        made = self._fill(fresh, order, convert)
+        made = self._fill(fresh, order, convert, format)
         self._idle.keep(key, None if made is None else [])
         return made
 
@@ -207,14 +237,30 @@ class Bound:
             ready.release()
         idle.append(ready)
 
-    def _fill(self, fresh: Mapping[str, Operand], order: Order, convert: bool) -> Ready | None:
+    def _fill(
+        self,
+        fresh: Mapping[str, Operand],
+        order: Order,
+        convert: bool,
+        format: str | Format | None = None,
+    ) -> Ready | None:
         if len(self.spec.forms) != 1:
             return None
         form = self.spec.forms[0]
         operands = {**self.held, **fresh}
         extents = self.spec.extents(shapes(operands))
-        line = line_of(form, operands, extents, convert=convert, order=order, fixed=self._fixed)
+        line = line_of(
+            form,
+            operands,
+            extents,
+            blocks=format is None,
+            convert=convert,
+            order=order,
+            fixed=self._fixed,
+        )
         line = replace(line, kept=self._kept)
+        if format is not None:
+            return self._filled_alike(line, operands, format)
         if not self.held.keys() >= set(line.converted):
             return None  # something had to be stored anew, as each call's must be
         if form.reduction in ("|", "&", "*", "max", "min"):
@@ -231,6 +277,39 @@ class Bound:
         if isinstance(schedule, TilePlan) and schedule.entries.tensor not in self.held:
             return None  # the entries are fresh, and packed anew by every call
         prepared, filled = kernel_of(line, schedule, target, self.held)
+        return self._ready(line, prepared, filled, operands)
+
+    def _filled_alike(
+        self, line: Line, operands: Mapping[str, Operand], format: str | Format
+    ) -> Ready | None:
+        """The kernel of a line whose result stores what an operand stores, filled."""
+        if line.converted or line.fixed != OPEN or self.tune:
+            return None
+        found = alike_in(line, format)
+        if found is None:
+            return None
+        chosen, like, fill = found
+        values = np.empty(values_of(line.used[like]).size, line.stored)
+        line = rearranged(line, chosen)
+        prepared, filled = alike_kernel(line, chosen, like, values)
+        ready = self._ready(line, prepared, filled, operands)
+        if ready is None:
+            return None
+        turned = {}
+        for name, layout in chosen.turned.items():
+            if name in self.rest:
+                given = operands[name]
+                assert isinstance(given, np.ndarray)
+                turned[name] = turning(given, axes_in(layout), keep=bool(self.held))
+        return replace(ready, like=like, fill=fill, turned=turned)
+
+    def _ready(
+        self,
+        line: Line,
+        prepared: Prepared,
+        filled: Slots,
+        operands: Mapping[str, Operand],
+    ) -> Ready | None:
         call = invocation(prepared, filled)
         if call is None or prepared.layout.scalars:
             return None

@@ -7,7 +7,7 @@ False is returned the twin does the work.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -121,6 +121,32 @@ def turn(flat: Array, count: int, rows: int, columns: int) -> Array | None:
     held, dims = [as_bits(flat), as_bits(turned)], [count, rows, columns, flat.itemsize]
     done = _call("zs_turn", held, dims, flat.nbytes >= LONG_BYTES, "zs_turn.c")
     return turned if done else None
+
+
+def turning(
+    dtype: np.dtype[Any], count: int, rows: int, columns: int
+) -> Callable[[Array], Array] | None:
+    """`turn` of one array after the other, into the same memory; None where there is no compiler.
+
+    What it returns is for one call at a time, and written over by the next.
+    """
+    size = count * rows * columns
+    long = size * dtype.itemsize >= LONG_BYTES
+    check_room(size, dtype.itemsize, "the array in another order of axes")
+    turned = aligned_empty(size, dtype)
+    dims = [count, rows, columns, dtype.itemsize]
+    try:
+        call = load(header("zs_turn.c"), "zs_turn").prepare((None, as_bits(turned)), dims)
+    except (CompilerError, CacheError):
+        return None
+
+    def into(flat: Array) -> Array:
+        call.set_buffers((as_bits(flat),))
+        call.call(long=long)
+        call.forget((0,))
+        return turned
+
+    return into
 
 
 def _longer(array: Array, kept: int, length: int) -> Array:

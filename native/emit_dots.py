@@ -100,7 +100,7 @@ def _picked(factor: Factor, name: str, var: str, crd: str, p: str, out: CWriter)
         of = f"{out.kernel.dtype}_{out.kernel.vector_bytes}_{out.values.dtypes[crd]}"
         out.line(f"const zs_vec {name} = zs_picked_{of}({factor.value.array}, {crd} + {p});")
         return name
-    lanes = out.kernel.vector_bytes // _itemsize(out.kernel.dtype)
+    lanes = out.kernel.vector_bytes // itemsize(out.kernel.dtype)
     at = [f"{crd}[{p}]", *(f"{crd}[{p} + {k}]" for k in range(1, lanes))]
     each = [re.sub(rf"\b{var}\b", one, text) for one in at]
     out.line(f"const zs_vec {name} = {{")
@@ -228,5 +228,6 @@ def _count(node: Loop, entries: str, out: CWriter) -> None:
         out.line(f"work += {work.work} * {entries};" if work.work > 1 else f"work += {entries};")
 
 
-def _itemsize(dtype: str) -> int:
+def itemsize(dtype: str) -> int:
+    """Bytes of a number of a type of arithmetic."""
     return int(re.sub(r"\D", "", dtype)) // 8

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,9 @@ class Ready:
     through : what runs the kernel on several threads; None where it is one.
     prepared, slots : what the struct points at, kept alive; they tell what a failure means.
     kept : the operands, kept alive too.
+    like : the operand whose coordinates the result shares, with ``fill`` elsewhere; "" where it is
+        dense.
+    turned : fresh operands that are stored in another order of axes first.
     """
 
     call: Invocation
@@ -40,6 +43,9 @@ class Ready:
     prepared: Prepared
     slots: Slots
     kept: object
+    like: str = ""
+    fill: Any = 0
+    turned: Mapping[str, Callable[[Array], Array]] = field(default_factory=dict)
 
     def release(self) -> None:
         """Keep no array of a call alive after it."""
@@ -50,7 +56,13 @@ class Ready:
         filled for, and at where the result goes."""
         call = self.call
         for slot, key in self.fresh:
-            call.set_buffers((array_of(key, fresh),), slot)
+            name = str(key[1])
+            if name in self.turned:
+                given = fresh[name]
+                assert isinstance(given, np.ndarray)
+                call.set_buffers((self.turned[name](given),), slot)
+            else:
+                call.set_buffers((array_of(key, fresh),), slot)
         for slot, name in self.counts:
             call.set_dims((values(fresh[name]).size,), slot)
         call.set_buffers((target,), self.result)

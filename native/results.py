@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from zeroskip.errors import KernelError
-from zeroskip.formats.auto import smallest_format
+from zeroskip.formats.auto import is_auto, smallest_format
 from zeroskip.formats.fills import count
 from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import SMALL_BYTES, check_room
 from zeroskip.formats.memory import available_bytes
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import assemble, rows
+from zeroskip.native.alike import alike, all_finite, lower_alike, with_values
 from zeroskip.native.arguments import Array, Operand, densify
 from zeroskip.native.conversions import refused
 from zeroskip.native.dtypes import LOGICAL, identity
@@ -122,6 +123,11 @@ def sparse_result(
                 why = f"the rows of {line.name} are found in the order {','.join(chosen.outer)}"
                 raise refused(form, name, line.used[name], layout, why)
             chosen = replace(chosen, turned={})
+        if like := alike(line, chosen, format):
+            values = np.empty(_values(line.used[like]).size, line.stored)
+            held = line.used[like]
+            run(*alike_kernel(rearranged(line, chosen), chosen, like, values), backend)
+            return with_values(held, values, fill)
         return _assembled(line, chosen, format, backend, fill)
     by_points = backend == "numpy" or not _of_products(line)
     if by_points or assemble.drops_zeros(form) or _everywhere(line):
@@ -197,9 +203,35 @@ _planned: Recent[Key, tuple[rows.Assembly | None]] = Recent(MOST_KERNELS)
 
 def rearranged(line: Line, chosen: rows.Assembly) -> Line:
     """The line with its operands stored in the order of the loops."""
-    used, signatures = assemble.reordered(chosen, line.used, line.signatures)
+    used, signatures = assemble.reordered(chosen, line.used, line.signatures, line.kept)
     converted = tuple(dict.fromkeys((*line.converted, *chosen.reordered, *chosen.turned)))
     return replace(line, used=used, signatures=signatures, converted=converted)
+
+
+def alike_in(line: Line, format: Format | str) -> tuple[rows.Assembly, str, Any] | None:
+    """How a result in that format is assembled that stores what an operand stores, that operand,
+    and the fill; None where it stores anything else."""
+    if is_auto(format):
+        return None
+    fill = result_fill(line)
+    chosen = assembly_of(line, fill)
+    like = "" if chosen is None else alike(line, chosen, Format(format).bind(len(line.shape)))
+    return (chosen, like, fill) if chosen is not None and like else None
+
+
+def alike_kernel(
+    line: Line, chosen: rows.Assembly, like: str, values: Array
+) -> tuple[Prepared, Slots]:
+    """The kernel that writes the values of the result of a `rearranged` line, which lie as those of
+    the operand ``like`` do, its slots filled."""
+    only_plain(
+        line, f"the entries of {line.name} are found beside those of {like}, by a plain walk."
+    )
+    once = all_finite(line.used[like])
+    key = ("alike", like, once, chosen.outer, vector_bytes(), *line.key)
+    what = line.form, line.signatures, line.dtype.name
+    prepared = remember(key, line.dtype, partial(lower_alike, *what, chosen, like, once))
+    return prepared, filled(line, prepared, {("vals", line.name): values}, {})
 
 
 def rows_kernel(line: Line, chosen: rows.Assembly, room: int = 0) -> tuple[Prepared, Slots]:

@@ -8,13 +8,16 @@ them has that rank last: one that does not is stored anew, if it is read as ofte
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 
 from zeroskip.einsum_spec.form import Form
 from zeroskip.einsum_spec.walk import by_data, free, single
 from zeroskip.formats.format import Format
 from zeroskip.formats.levels import Uncompressed
+from zeroskip.formats.turned import MIN_SIZE, in_order, swapped
+from zeroskip.native import codecs
+from zeroskip.native.arguments import Array
 from zeroskip.native.dots import COMPUTED
 from zeroskip.native.operand import Signature
 
@@ -57,3 +60,25 @@ def turned(
         order = [names.index(name) for name in (*outer, rank)]
         found[access.tensor] = Format.of([((axis,), Uncompressed()) for axis in order])
     return found
+
+
+def axes_in(layout: Format) -> tuple[int, ...]:
+    """The order of axes in which a layout of `turned` stores a dense operand."""
+    return tuple(axis for axes in layout.order for axis in axes)
+
+
+def turning(array: Array, order: Sequence[int], *, keep: bool) -> Callable[[Array], Array]:
+    """What gives the elements of arrays of this shape and type with the axes in that order,
+    row-major.
+
+    keep : whether all go through the same memory, so that each is gone with the next.
+    """
+    found = swapped(array.shape, order) if keep and array.size >= MIN_SIZE else None
+    into = None if found is None else codecs.turning(array.dtype, *found)
+
+    def turned(given: Array) -> Array:
+        if into is not None and given.flags.aligned:
+            return into(given.reshape(-1))
+        return in_order(given, order)
+
+    return turned

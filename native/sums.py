@@ -150,7 +150,7 @@ class Sums(Shape):
             value = self.absent_skipped(value, product_of(term), 0, state)
             if into is not None:
                 return (Reduce(into, "+", value, work),)
-            return self.put(value, work, stored_values(state, self.scheme))
+            return self.put(value, work, state)
 
         def leaf(state: State) -> tuple[Stmt, ...]:
             return self.fetched(state, factors, reduce)
@@ -181,11 +181,8 @@ class Sums(Shape):
     def visits(self, term: Term) -> Visits:
         return term_visits(self.form, term, self.known, self.scheme.dtype)
 
-    def put(self, value: Value, work: int, stored: tuple[Value, ...]) -> tuple[Stmt, ...]:
-        """Add a product to its place, with what is noted of the place.
-
-        stored : values that must not be 0 for an entry to be more than a bridge of a run.
-        """
+    def put(self, value: Value, work: int, state: State) -> tuple[Stmt, ...]:
+        """Add a product to its place, with what is noted of the place."""
         place = self.place()
         stmts: tuple[Stmt, ...] = (Reduce(place, "+", value, work),)
         if self.counting:
@@ -194,6 +191,7 @@ class Sums(Shape):
             stmts = (Once(Elem(self.mark(), place.index)), *stmts)
         if self.hit:
             mark = Reduce(Elem(self.hit, self.scheme.row_major(self.form.target)), "=", Number(1))
+            stored = stored_values(state, self.scheme)  # not 0, where it does not bridge a run
             stmts += (Guard((), (mark,), stored),) if stored else (mark,)
         return stmts
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from zeroskip.calling import in_turn, like_operands, name_operands
 from zeroskip.einsum_spec.spec import Spec, make_spec
+from zeroskip.formats.format import Format
 from zeroskip.native.bound import Bound
 from zeroskip.native.engine import evaluate
 from zeroskip.native.recent import Recent
@@ -160,7 +161,7 @@ class Layer:
         """
         plain = (
             out is None
-            and format is None
+            and (format is None or isinstance(format, str | Format))
             and isinstance(backend, str)
             and backend == "c"
             and isinstance(skip, tuple)
@@ -170,14 +171,14 @@ class Layer:
             and schedule is None
         )
         alike = self._calls_alike() if plain else None
-        if alike is not None:
+        if alike is not None and format is None:
             placed = in_turn(alike.rest, operands, named)
             found = None if placed is None else alike.at_once(placed)
             if found is not None:
                 return found
         given = name_operands(self.operands, operands, named, self.text)
         if alike is not None:
-            return like_operands(alike.run(given), given)
+            return like_operands(alike.run(given, format=format), given)
         last = self.spec.results[-1]
         results = evaluate(
             self.spec,

@@ -17,6 +17,7 @@ from zeroskip.einsum_spec.spec import Spec, make_spec
 from zeroskip.formats.tensor import Tensor
 from zeroskip.formats.values import dtype_of
 from zeroskip.native import assemble, schedules, settings, tile
+from zeroskip.native.alike import lower_alike
 from zeroskip.native.emit import emit
 from zeroskip.native.fixed import OPEN, Schedule
 from zeroskip.native.results import assembly_of
@@ -65,6 +66,15 @@ def rows(spec: Spec, operands: Mapping[str, Any]) -> str:
     _, signatures = assemble.reordered(chosen, line.used, line.signatures)
     lowered = assemble.lower_rows(line.form, signatures, line.dtype.name, chosen)
     return emit(lowered.kernel)
+
+
+def beside(spec: Spec, operands: Mapping[str, Any], like: str) -> str:
+    """C that writes the values of a sparse result where an operand stores its own."""
+    line = line_of(spec, operands)
+    chosen = assembly_of(line)
+    assert chosen is not None
+    _, signatures = assemble.reordered(chosen, line.used, line.signatures)
+    return emit(lower_alike(line.form, signatures, line.dtype.name, chosen, like, True).kernel)
 
 
 def kernels() -> dict[str, str]:
@@ -146,6 +156,9 @@ def _kernels() -> dict[str, str]:
         "spgemm_rows": rows(spmm, sparse),
         "sddmm_rows": rows(
             sampled, {"M": ones(4, 5, format="CSR"), "A": ones(4, 3), "B": ones(5, 3)}
+        ),
+        "sddmm_beside": beside(
+            sampled, {"M": ones(4, 5, format="CSR"), "A": ones(4, 3), "B": ones(5, 3)}, "M"
         ),
         "union_rows": rows(
             union, {"A": ones(4, 5, format="CSR"), "B": ones(4, 5, format="bitmask")}

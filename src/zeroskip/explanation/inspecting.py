@@ -16,7 +16,7 @@ from zeroskip.explanation.choosing import expected_format, why_auto, why_order
 from zeroskip.formats.auto import is_auto
 from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native.arguments import Operand, shapes
+from zeroskip.native.arguments import Operand, shapes, values
 from zeroskip.native.dots import DotPlan
 from zeroskip.native.emit import emit
 from zeroskip.native.engine import Formats, formats_by_result
@@ -26,7 +26,14 @@ from zeroskip.native.lanes import LanePlan
 from zeroskip.native.lines import Line, line_of
 from zeroskip.native.order import Orders
 from zeroskip.native.prepared import Prepared, Slots, invocation
-from zeroskip.native.results import assembly_of, rearranged, rows_kernel, target_for
+from zeroskip.native.results import (
+    alike_in,
+    alike_kernel,
+    assembly_of,
+    rearranged,
+    rows_kernel,
+    target_for,
+)
 from zeroskip.native.rows import Assembly
 from zeroskip.native.schedules import Plan, kernel_of, settled, taken, why_plain
 from zeroskip.native.settings import MAX_THREADS
@@ -89,9 +96,8 @@ def choose(
         loops = why_order(line, read, fixed, sparse=wanted is not None) if sized else ""
         assembly = None if wanted is None else assembly_of(line)
         if assembly is not None:
-            line = rearranged(line, assembly)
-            prepared, slots = rows_kernel(line, assembly)
-            why = _why_rows(line, assembly) + loops + _stored_as(line, wanted, sized)
+            line, prepared, slots, why = _in_rows(line, assembly, wanted)
+            why += loops + _stored_as(line, wanted, sized)
             name, plan = "rows", None
         else:
             before = line
@@ -125,6 +131,20 @@ def _unknown(line: Line, format: Format | str | None, dtype: np.dtype[Any]) -> O
 
 def _stored_as(line: Line, format: Format | str | None, sized: bool) -> str:
     return why_auto(line, sized) if is_auto(format) else ""
+
+
+def _in_rows(
+    line: Line, assembly: Assembly, wanted: Format | str | None
+) -> tuple[Line, Prepared, Slots, str]:
+    """A line as its sparse result is assembled; its kernel, and why it is that one."""
+    found = None if wanted is None else alike_in(line, wanted)
+    line = rearranged(line, assembly)
+    if found is None:
+        return line, *rows_kernel(line, assembly), _why_rows(line, assembly)
+    like = found[1]
+    made = np.empty(values(line.used[like]).size, line.stored)
+    why = f"{line.name} stores what {like} does: each value is written where {like} has its own."
+    return line, *alike_kernel(line, assembly, like, made), why
 
 
 def _why_rows(line: Line, assembly: Assembly) -> str:

@@ -34,6 +34,43 @@ int32_t zs_kernel(zs_args *args)
         int64_t n_out = S_ends[i];
         int64_t pM_j_at = M_j_pos[i];
         const int64_t pM_j_end = M_j_pos[i + 1];
+        for (; pM_j_at + 16 <= pM_j_end; pM_j_at += 16) {
+            ZS_POLL(args);
+            float sum_of[16];
+            zs_vec sums[16] = {};
+            int64_t k = 0;
+            for (; k + LANES <= K; k += LANES) {
+                #pragma GCC unroll 16
+                for (int e = 0; e < 16; e++) {
+                    const int64_t pM_j = pM_j_at + e;
+                    const int64_t j = M_j_crd[pM_j];
+                    sums[e] += *(const zs_vec *)(A_vals + i * K + k) * M_vals[pM_j] * *(const zs_vec *)(B_vals + j * K + k);
+                }
+            }
+            *(zs_vec *)sum_of = zs_lane_sums_float32_64(sums);
+            for (; k < K; k++) {
+                #pragma GCC unroll 16
+                for (int e = 0; e < 16; e++) {
+                    const int64_t pM_j = pM_j_at + e;
+                    const int64_t j = M_j_crd[pM_j];
+                    float acc = sum_of[e];
+                    acc += A_vals[i * K + k] * B_vals[j * K + k] * M_vals[pM_j];
+                    sum_of[e] = acc;
+                }
+            }
+            #pragma GCC unroll 16
+            for (int e = 0; e < 16; e++) {
+                const int64_t pM_j = pM_j_at + e;
+                const int64_t j = M_j_crd[pM_j];
+                const float acc = sum_of[e];
+                const float sum = acc;
+                if (n_out < room) {
+                    S_places[n_out] = j;
+                    S_vals[n_out] = sum;
+                }
+                n_out++;
+            }
+        }
         for (; pM_j_at + 4 <= pM_j_end; pM_j_at += 4) {
             ZS_POLL(args);
             float sum_of[4];
