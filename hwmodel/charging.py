@@ -45,12 +45,13 @@ from zeroskip.hwmodel.given import (
     single,
 )
 from zeroskip.hwmodel.layer import LayerSpec
-from zeroskip.hwmodel.lined import is_lined, lined_moves, lined_traffic, structural_result
+from zeroskip.hwmodel.lined import check_lines, is_lined, lined_moves, lined_traffic
 from zeroskip.hwmodel.nest import Numbering
 from zeroskip.hwmodel.notes import assumptions_of
 from zeroskip.hwmodel.plan import total
 from zeroskip.hwmodel.planned import planned
 from zeroskip.hwmodel.queues import queued_cycles_of
+from zeroskip.hwmodel.reached import structural_result
 from zeroskip.hwmodel.rings import zero_of
 from zeroskip.hwmodel.sampled import Sampled, by_places, draws_of
 from zeroskip.hwmodel.spilling import spills_of
@@ -144,6 +145,8 @@ def _charge(
     plain = not is_compressed(layer, arch, schedule)
     lined = is_lined(arch)
     outcome: Operand | None
+    if lined:
+        check_lines(layer, arch)
     if lined and not plain and not expecting:
         outcome = structural_result(layer, arch, operands)
     else:
@@ -193,11 +196,11 @@ def _charge(
     stored = result_storage(layer, arch, schedule, outcome)
     traffic = traffic_of(layer, arch, schedule, cascade, counts, operands, stored)
     if lined and sampled is not None:
-        keys = lined_moves(layer, arch, compressed=not plain)
+        keys = lined_moves(layer, arch, schedule, compressed=not plain)
         traffic |= {(level, tensor): sampled.moves(level, tensor) for level, tensor in keys}
     elif lined:
         held = None if plain else outcome
-        traffic |= lined_traffic(layer, arch, schedule, operands, held, traffic)
+        traffic |= lined_traffic(layer, arch, schedule, policy, operands, held, traffic)
     additions = sum(term.inside for term in layer.additions)
     conversions = conversions_of(layer, arch, schedule, operands)
     everything = traffic | {(arch.off_chip.name, c.label): c.moves for c in conversions}

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from zeroskip.einsum_spec.explicit import form_text
 from zeroskip.einsum_spec.factor import factor_all
 from zeroskip.einsum_spec.spec import Spec, make_spec
+from zeroskip.formats.format import Format
+from zeroskip.formats.levels import Uncompressed
 from zeroskip.formats.tensor import Tensor
 from zeroskip.hwmodel.fibers import Fibers, Whole, fibers_of
 from zeroskip.hwmodel.plan import Accounting, Mask
@@ -76,13 +78,36 @@ class Operand:
         return int(np.count_nonzero(self.stored))
 
     @cached_property
+    def coordinates(self) -> tuple[Whole, ...]:
+        """Of every entry that is held, along each axis."""
+        if isinstance(self.value, Tensor):
+            return self._entries[0]
+        return tuple(np.nonzero(self.stored))
+
+    @cached_property
     def fibers(self) -> Fibers:
         """What a matrix holds, by its first axis."""
-        if isinstance(self.value, Tensor):
-            (row, column), _ = self._entries
-        else:
-            row, column = np.nonzero(self.stored)
+        row, column = self.coordinates
         return fibers_of(row, column, *self.shape)
+
+    def fibers_in(self, bound: Format) -> Fibers:
+        """What the last level of a format holds for each place of those outside it; where it is U,
+        every place, and no coordinates."""
+        *outer, inner = bound.order
+        if isinstance(bound.levels[-1], Uncompressed):
+            count, extent = (prod(self.shape[a] for a in axes) for axes in (sum(outer, ()), inner))
+            return Fibers(np.arange(count + 1) * extent, np.zeros(0, np.int64), extent)
+        if len(self.shape) == 2 and bound.order == ((0,), (1,)):
+            return self.fibers
+        (fiber, count), (place, extent) = (self._numbered(a) for a in (sum(outer, ()), inner))
+        return fibers_of(fiber, place, count, extent)
+
+    def _numbered(self, axes: tuple[int, ...]) -> tuple[Whole, int]:
+        """Of each entry, its place along some axes taken together; how many these have."""
+        found = np.zeros(self.entries, np.int64)
+        for axis in axes:
+            found = found * self.shape[axis] + self.coordinates[axis]
+        return found, prod(self.shape[axis] for axis in axes)
 
     def held(self, *, zeros: bool = True) -> Bits | Tensor:
         """`stored`, or `nonzero` without zeros; a tensor where an array would be too large."""

@@ -1,51 +1,87 @@
-"""Traffic of a product of two matrices off chip in whole lines, and through a cache of fibers."""
+"""Traffic off chip in whole lines, and through a cache of fibers, of any mapped product."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from zeroskip.errors import ArchError
+from zeroskip.formats.format import Format
 from zeroskip.hwmodel.arch import Arch
-from zeroskip.hwmodel.evaluate import Counted, Operand
-from zeroskip.hwmodel.fibers import reached_by_row
+from zeroskip.hwmodel.caches import misses
+from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.levels import Level
-from zeroskip.hwmodel.lines import Layout, Lined, Lines, check_lined, layout_of
+from zeroskip.hwmodel.lines import Layout, Lined, Lines, layout_of
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.moves import Moves, Traffic, reads, writes
-from zeroskip.hwmodel.pairs import Pair, fibers_of_pair, pair_of
+from zeroskip.hwmodel.policy import Policy
+from zeroskip.hwmodel.relations import Whole, codes
 from zeroskip.hwmodel.stored import bound_format, result_format
+from zeroskip.hwmodel.streams import Nested, nested, stream_of
 
 
 def is_lined(arch: Arch) -> bool:
     return arch.off_chip.lines is not None or arch.buffer.cache is not None
 
 
-def structural_result(layer: Layer, arch: Arch, operands: Mapping[str, Operand]) -> Operand:
-    """The entries of each row of the result: what stored products reach."""
-    pair, target = pair_of(layer, "lines"), layer.target.tensor
-    check_lined(result_format(arch.format(target, "O", arch.off_chip.name), layer))
-    shape = layer.extents.shapes[layer.target.tensor]
-    return Counted(shape, reached_by_row(*fibers_of_pair(pair, operands)))
-
-
-def lined_moves(layer: Layer, arch: Arch, *, compressed: bool) -> list[tuple[str, str]]:
+def lined_moves(
+    layer: Layer, arch: Arch, schedule: Schedule, *, compressed: bool
+) -> list[tuple[str, str]]:
     """Levels and tensors whose moves `lined_traffic` says.
 
     compressed : whether the result is.
     """
-    off_chip, buffer = arch.off_chip, arch.buffer
-    pair = pair_of(layer, f"levels.{(off_chip if off_chip.lines else buffer).name}")
-    found = [(off_chip.name, pair.leader), (off_chip.name, pair.follower)]
-    if buffer.cache is not None:
-        found.append((buffer.name, pair.follower))
+    off_chip, cached = arch.off_chip, cached_tensors(layer, arch, schedule)
+    found = [(off_chip.name, t) for t in layer.tensors if t in cached or off_chip.lines]
+    found += [(arch.buffer.name, tensor) for tensor in cached]
     return [*found, *([(off_chip.name, layer.target.tensor)] if compressed else [])]
+
+
+def cached_tensors(layer: Layer, arch: Arch, schedule: Schedule) -> tuple[str, ...]:
+    """Operands that go through a cache: those that the mapping keeps in that level.
+
+    Raises
+    ------
+    ArchError
+        For a mark that says from which loop on a cache keeps one: what it keeps goes by its policy.
+    """
+    buffer, found = arch.buffer, []
+    for tensor in layer.tensors if buffer.cache is not None else ():
+        for stay in schedule.stays[tensor]:
+            if stay.level == buffer.name and stay.position:
+                raise ArchError(
+                    f"levels.{buffer.name}.cache: keeps what its policy says, {buffer.cache}, and "
+                    f"a mark has it keep {tensor} from a loop on, in {schedule.mapping}\n"
+                    f"Leave {tensor} out of @{buffer.name}."
+                )
+            if stay.level == buffer.name:
+                found.append(tensor)
+    return tuple(found)
+
+
+def check_lines(layer: Layer, arch: Arch) -> None:
+    """Refuse a line that is no single product: how fibers of several are walked is not told."""
+    if len(layer.work) > 1 or layer.additions:
+        off_chip = arch.off_chip
+        where = (
+            f"levels.{off_chip.name}.lines"
+            if off_chip.lines
+            else f"levels.{arch.buffer.name}.cache"
+        )
+        raise ArchError(
+            f"{where}: expected a single product, such as Z[m,n] = A[m,k]*B[k,n], found "
+            f"{layer.form_text}: terms that are added go through memory one after the other, which "
+            f"is not listed as yet\nCharge each term as a line of its own, or leave {where} out."
+        )
 
 
 def lined_traffic(
     layer: Layer,
     arch: Arch,
     schedule: Schedule,
+    policy: Policy,
     operands: Mapping[str, Operand],
     result: Operand | None,
     traffic: Traffic,
@@ -58,34 +94,102 @@ def lined_traffic(
     Raises
     ------
     ArchError
-        For what is read off chip, or written there, more than once by the mapping.
+        For a line of several terms, a format that lines do not hold, and what is read off chip
+        past a cache, or written there, more than once by the mapping.
     """
+    check_lines(layer, arch)
     off_chip, buffer = arch.off_chip, arch.buffer
-    pair = pair_of(layer, f"levels.{(off_chip if off_chip.lines else buffer).name}")
+    cached = cached_tensors(layer, arch, schedule)
     found: Traffic = {}
-    for tensor in (pair.leader, pair.follower):
-        layout = _layout(layer, arch, schedule, tensor, operands[tensor], writing=False)
-        if tensor == pair.follower and buffer.cache is not None:
-            if (buffer.name, tensor) not in traffic:
-                raise ArchError(
-                    f"levels.{buffer.name}.cache: holds {tensor}, which this mapping does not keep "
-                    f"there\nKeep {tensor} in {buffer.name}."
-                )
-            _check_order(pair, schedule, buffer)
-            trace = operands[pair.leader].fibers.coordinates
-            moved = layout.led(trace, buffer.capacity_bits, buffer.cache)
-            found[buffer.name, tensor] = _written(moved)
+    layouts = {
+        tensor: _layout(layer, arch, schedule, tensor, operands[tensor])
+        for tensor in layer.tensors
+        if tensor in cached or off_chip.lines is not None
+    }
+    moved = _through_cache(layer, arch, schedule, policy, operands, layouts, cached)
+    for tensor, layout in layouts.items():
+        if tensor in cached:
+            before = traffic.get((buffer.name, tensor), Moves())
+            found[buffer.name, tensor] = _read_side(before) + _written(moved[tensor])
         else:
-            moved = layout.once()
-            _check_once(off_chip, tensor, traffic[off_chip.name, tensor].reads, moved)
-        found[off_chip.name, tensor] = reads(moved.entries, moved.data_bits, moved.metadata_bits)
+            moved[tensor] = layout.once()
+            entries = traffic[off_chip.name, tensor].reads
+            _check_once(off_chip, tensor, entries, moved[tensor])
+        found[off_chip.name, tensor] = _read(moved[tensor])
     if result is not None:
         target = layer.target.tensor
-        moved = _layout(layer, arch, schedule, target, result, writing=True).once()
+        layout = _layout(layer, arch, schedule, target, result, writing=True)
+        leaves = layout.once()
         by_bits = traffic[off_chip.name, target]
-        _check_once(off_chip, target, by_bits.reads + by_bits.writes, moved)
-        found[off_chip.name, target] = _written(moved)
+        _check_once(off_chip, target, by_bits.reads + by_bits.writes, leaves)
+        found[off_chip.name, target] = _written(leaves)
     return found
+
+
+def _through_cache(
+    layer: Layer,
+    arch: Arch,
+    schedule: Schedule,
+    policy: Policy,
+    operands: Mapping[str, Operand],
+    layouts: Mapping[str, Layout],
+    cached: tuple[str, ...],
+) -> dict[str, Lined]:
+    """What is read off chip of the operands that a cache holds: fibers that are not there.
+
+    All go through it in the order of the nest; those of which each fiber is asked for once only
+    pass by, and need no room.
+    """
+    if not cached:
+        return {}
+    (term,), (rules,) = layer.work, policy.terms
+    known = frozenset(i for i, rule in enumerate(rules) if rule.skipped_by)
+    extents = layer.extents
+    nest = nested(term, schedule.loops, extents.ranks, extents.shapes, known)
+    traces = {t: _trace(nest, arch, schedule, layouts[t], t, layer, operands) for t in cached}
+    found, shared = {}, []
+    for tensor, (fibers, _) in traces.items():
+        if len(np.unique(fibers)) == len(fibers):
+            found[tensor] = layouts[tensor].read(fibers, fibers)
+        else:
+            shared.append(tensor)
+    if not shared:
+        return found
+    first = np.cumsum([0, *(len(layouts[tensor].fibers) for tensor in shared)])
+    fibers = np.concatenate([traces[t][0] + at for t, at in zip(shared, first, strict=False)])
+    times = np.concatenate([traces[t][1] for t in shared])
+    order = np.argsort(codes(list(times.T)), kind="stable")
+    sizes = np.concatenate([sum(layouts[tensor].bits()) for tensor in shared])
+    assert arch.buffer.cache is not None
+    missed = np.zeros(len(fibers), np.bool_)
+    missed[order] = misses(fibers[order], sizes, arch.buffer.capacity_bits, arch.buffer.cache)
+    for tensor, low, high in zip(shared, first, first[1:], strict=False):
+        mine = (fibers >= low) & (fibers < high)
+        found[tensor] = layouts[tensor].read(fibers[mine & missed] - low, fibers[mine] - low)
+    return found
+
+
+def _trace(
+    nest: Nested,
+    arch: Arch,
+    schedule: Schedule,
+    layout: Layout,
+    tensor: str,
+    layer: Layer,
+    operands: Mapping[str, Operand],
+) -> tuple[Whole, Whole]:
+    """Fibers of a tensor that are asked for, of all its places in the product, and when: the
+    iteration of each loop, then the number of the operand."""
+    bound = _bound(layer, arch, schedule, tensor)
+    fibers, times = [], []
+    for number, operand in enumerate(nest.term.operands):
+        if operand.tensor == tensor:
+            stream = stream_of(nest, number, bound, operands)
+            asked = layout.asked(stream.fibers, led=stream.led)
+            fibers.append(stream.fibers[asked])
+            numbers = np.full((len(fibers[-1]), 1), number)
+            times.append(np.concatenate([stream.times[asked], numbers], axis=1))
+    return np.concatenate(fibers), np.concatenate(times)
 
 
 def _check_once(off_chip: Level, tensor: str, entries: int, once: Lined) -> None:
@@ -98,33 +202,37 @@ def _check_once(off_chip: Level, tensor: str, entries: int, once: Lined) -> None
         )
 
 
+def _read(moved: Lined) -> Moves:
+    return reads(moved.entries, moved.data_bits, moved.metadata_bits)
+
+
 def _written(moved: Lined) -> Moves:
     return writes(moved.entries, moved.data_bits, moved.metadata_bits)
 
 
+def _read_side(moves: Moves) -> Moves:
+    """What is read of a level, by single bits."""
+    return reads(moves.reads, moves.read_data_bits, moves.read_metadata_bits)
+
+
+def _bound(layer: Layer, arch: Arch, schedule: Schedule, tensor: str) -> Format:
+    text = arch.format(tensor, layer.roles[tensor], arch.off_chip.name)
+    return bound_format(text, layer.first(tensor), schedule)
+
+
 def _layout(
-    layer: Layer, arch: Arch, schedule: Schedule, tensor: str, held: Operand, *, writing: bool
+    layer: Layer,
+    arch: Arch,
+    schedule: Schedule,
+    tensor: str,
+    held: Operand,
+    *,
+    writing: bool = False,
 ) -> Layout:
     level = arch.off_chip
-    role = "O" if writing else layer.roles[tensor]
-    text = arch.format(tensor, role, level.name)
-    bound = (
-        result_format(text, layer) if writing else bound_format(text, layer.first(tensor), schedule)
-    )
+    if writing:
+        bound = result_format(arch.format(tensor, "O", level.name), layer)
+    else:
+        bound = _bound(layer, arch, schedule, tensor)
     lines = level.lines or Lines(1, 1, 32)
-    return layout_of(held.fibers, bound, lines, arch.value_bits, writing=writing)
-
-
-def _check_order(pair: Pair, schedule: Schedule, buffer: Level) -> None:
-    """The leader is gone through by rows: all of a row before the next of a PE."""
-    wanted = [pair.group, pair.rank]
-    time = [x for x in schedule.loops if x.rank in wanted and not (x.dims or x.single)]
-    rows = [loop.rank for loop in time if loop.whole]
-    across = [loop.rank for loop in schedule.across if loop.whole]
-    spread = pair.group in across and rows == [pair.rank]
-    if len(rows) < len(time) or not (spread or rows in (wanted, wanted[:1], wanted[1:], [])):
-        raise ArchError(
-            f"levels.{buffer.name}.cache: goes by the entries of {pair.leader} in the order "
-            f"{' '.join(wanted)}, found {schedule.mapping}\n"
-            f"Give a mapping of this order: Mapping({' '.join([*wanted, pair.into])!r})."
-        )
+    return layout_of(held, tensor, bound, lines, arch.value_bits, writing=writing)

@@ -6,8 +6,8 @@ Coordinates of a fiber and its values begin on a line each and are rounded up to
 pointers, one a fiber, lie packed.  A fiber that is not stored has no pointer; of those that are
 read, each line of pointers is read once.  ``write_bits: 1`` packs what is written.
 
-Behind a cache (``cache: lru | optimal | bypass`` at the level inside) the operand that another one
-leads is read fiber by fiber, each time that it is not there, in the order of the leader's entries.
+Behind a cache (``cache: lru | optimal | bypass`` at the level inside) operands are read fiber by
+fiber, each time that one is not there, in the order of the loops (`zeroskip.hwmodel.streams`).
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zeroskip.errors import ArchError
 from zeroskip.formats.format import Format
-from zeroskip.formats.level_data import coordinate_bits
-from zeroskip.formats.levels import Compressed, Uncompressed
-from zeroskip.hwmodel.caches import Policy, misses
+from zeroskip.formats.level_data import coordinate_bits, storage_extents
+from zeroskip.formats.levels import Compressed, LevelFormat, Uncompressed
+from zeroskip.hwmodel.caches import Policy
 from zeroskip.hwmodel.fibers import Fibers, Whole
 
 if TYPE_CHECKING:
+    from zeroskip.hwmodel.evaluate import Operand
     from zeroskip.hwmodel.reader import Reader
 
 
@@ -43,7 +45,7 @@ class Lines:
 
 @dataclass(frozen=True, slots=True)
 class Lined:
-    """What one pass over fibers moves: entries, and bits in whole lines."""
+    """What moves of fibers: entries, and bits in whole lines."""
 
     entries: int
     data_bits: int
@@ -80,11 +82,13 @@ def read_cache(entry: Reader) -> Policy | None:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A matrix by fibers as lines hold it.
+    """A tensor by fibers as lines hold it.
 
-    fibers : of the innermost rank.
-    top_bits : a coordinate of each fiber that holds something, where the outer rank names only
-        these; None where it has a pointer for every one.
+    fibers : of the innermost level of its format.
+    top_bits : a coordinate of each fiber that holds something, where the outer level names only
+        these; None where there is room for a pointer to every one.
+    coordinate_bits : 0 where a fiber has every place.
+    pointers : whether fibers are found by them: not a single one, and not those of equal length.
     """
 
     fibers: Fibers
@@ -93,6 +97,7 @@ class Layout:
     top_bits: int | None
     coordinate_bits: int
     value_bits: int
+    pointers: bool = True
 
     def whole(self, fields: Whole | int, bits: int) -> Whole:
         """Bits of whole lines that so many fields take."""
@@ -103,11 +108,20 @@ class Layout:
         entries = self.fibers.entries
         return self.whole(entries, self.value_bits), self.whole(entries, self.coordinate_bits)
 
+    def asked(self, fibers: Whole, *, led: bool) -> NDArray[np.bool_]:
+        """Which of these are looked for: those that hold something, where the outer level names
+        only these and no other tensor says which (``led``)."""
+        if led or self.top_bits is None:
+            return np.ones(len(fibers), np.bool_)
+        return self.fibers.entries[fibers] > 0
+
     def heads(self, fibers: Whole) -> int:
         """Bits of the lines that hold the pointers of these fibers, and of all top coordinates.
 
         Who looks for a fiber that is not in the list finds the pointer of the next one.
         """
+        if not self.pointers:
+            return 0
         places, bits = np.sort(fibers), 0
         if self.top_bits is not None:
             held = self.fibers.entries > 0
@@ -123,54 +137,68 @@ class Layout:
 
     def once(self) -> Lined:
         """Everything, once."""
-        data, metadata = self.bits()
-        every = self.top_bits is None
-        listed = np.arange(len(self.fibers)) if every else np.flatnonzero(self.fibers.entries)
-        heads = self.heads(listed)
-        return Lined(int(self.fibers.entries.sum()), int(data.sum()), int(metadata.sum()) + heads)
+        every = np.arange(len(self.fibers))
+        listed = every[self.asked(every, led=False)]
+        return self.read(every, listed)
 
-    def led(self, trace: Whole, capacity: int | None, policy: Policy) -> Lined:
-        """The fibers of a trace, through a cache that holds them whole."""
+    def read(self, fetched: Whole, asked: Whole) -> Lined:
+        """Whole fibers, as often as they are named; ``asked`` : those that were looked for."""
         data, metadata = self.bits()
-        fetched = trace[misses(trace, data + metadata, capacity, policy)]
         return Lined(
             int(self.fibers.entries[fetched].sum()),
             int(data[fetched].sum()),
-            int(metadata[fetched].sum()) + self.heads(np.unique(trace)),
+            int(metadata[fetched].sum()) + self.heads(np.unique(asked)),
         )
 
 
-def check_lined(bound: Format) -> None:
-    """Refuse a format that is no matrix by its first axis, with one or two levels C."""
-    levels = bound.levels
-    fits = len(levels) == 2 and bound.order == ((0,), (1,)) and not bound.split
-    fits = fits and isinstance(levels[0], Uncompressed | Compressed)
-    if not fits or not isinstance(levels[-1], Compressed):
+def check_lined(bound: Format, tensor: str) -> None:
+    """Refuse a format without fibers that lines could hold: those of its last level, C or U, under
+    levels U or one C."""
+    *outer, last = bound.levels or (None,)
+    fits = isinstance(last, Uncompressed | Compressed) and not bound.split
+    fits &= all(isinstance(level, Uncompressed) for level in outer) or (
+        len(outer) == 1 and isinstance(outer[0], Compressed) and isinstance(last, Compressed)
+    )
+    if not fits:
         raise ArchError(
-            f"lines: {bound.label} is not modelled in whole lines as yet\n"
-            "Use a matrix by its first axis, such as a:U b:C or a:C b:C, or leave lines out."
+            f"lines: {tensor} is {bound.label}, which is not modelled in whole lines as yet: "
+            "expected levels U and a last one C or U, or two levels C\n"
+            "Give it a format such as a:U b:C or a:C b:C, or leave lines and cache out."
         )
 
 
 def layout_of(
-    fibers: Fibers, bound: Format, lines: Lines, value_bits: int, *, writing: bool = False
+    held: Operand,
+    tensor: str,
+    bound: Format,
+    lines: Lines,
+    value_bits: int,
+    *,
+    writing: bool = False,
 ) -> Layout:
-    """A matrix in a format ``U C`` or ``C C``, by its first axis, in lines of reads or writes.
+    """A tensor in a format of fibers, in lines of reads or writes.
 
     Raises
     ------
     ArchError
         For another format; see `check_lined`.
     """
-    check_lined(bound)
+    check_lined(bound, tensor)
+    *outer, inner = bound.levels
+    extents = storage_extents(held.shape, bound)
 
-    def width(level: Compressed, extent: int) -> int:
-        given = level.coordinate_bits
-        return coordinate_bits(extent) if given is None else given
+    def width(level: LevelFormat, extent: int) -> int:
+        if not isinstance(level, Compressed):
+            return 0
+        return coordinate_bits(extent) if level.coordinate_bits is None else level.coordinate_bits
 
-    outer, inner = bound.levels
-    assert isinstance(inner, Compressed)
-    top = width(outer, len(fibers)) if isinstance(outer, Compressed) else None
-    inside = width(inner, fibers.extent)
-    bits = lines.write_bits if writing else lines.read_bits
-    return Layout(fibers, bits, lines, top, inside, value_bits)
+    named = bool(outer) and isinstance(outer[0], Compressed)
+    return Layout(
+        fibers=held.fibers_in(bound),
+        line_bits=lines.write_bits if writing else lines.read_bits,
+        lines=lines,
+        top_bits=width(outer[0], extents[0]) if named else None,
+        coordinate_bits=width(inner, extents[-1]),
+        value_bits=value_bits,
+        pointers=bool(outer) and isinstance(inner, Compressed),
+    )

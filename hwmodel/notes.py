@@ -125,8 +125,9 @@ def _of_units(arch: Arch) -> Iterator[str]:
         )
     if cache is not None:
         yield (
-            f"{arch.buffer.name}: a cache of whole fibers of one operand, in the order of the "
-            "entries of the other, row after row, whichever PEs the rows are in"
+            f"{arch.buffer.name}: a cache of whole fibers, asked for in the order of the loops, "
+            "those across PEs as if in time, where operands that are skipped by have an entry "
+            "under the loops outside; an operand of which no fiber is asked for twice passes by"
         )
     if arch.queue is not None:
         yield (

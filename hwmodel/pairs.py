@@ -59,6 +59,15 @@ def pair_of(layer: Layer, why: str, rank: str | None = None) -> Pair:
     )
 
 
+def is_pair(layer: Layer) -> bool:
+    """Whether a layer is a product of two matrices by rows."""
+    try:
+        pair_of(layer, "")
+    except ArchError:
+        return False
+    return True
+
+
 def fibers_of_pair(pair: Pair, operands: Mapping[str, Operand]) -> tuple[Fibers, Fibers]:
     """What leader and follower store, by their first axes."""
     return operands[pair.leader].fibers, operands[pair.follower].fibers

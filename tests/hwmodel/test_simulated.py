@@ -35,6 +35,7 @@ JUDGES = (
     "epoch_judge",
     "epoch_log",
     "fiber_judges",
+    "stream_judge",
     "fused_judge",
 )
 pytestmark = pytest.mark.usefixtures("without_compiling")

@@ -1,0 +1,214 @@
+"""Accesses of a mapped loop nest to the fibers of an operand, in the order of its loops.
+
+    Z[m,n] = A[m,k]*B[k,n]    order m k n, B by rows: row k at each (m, k) where A has an entry
+                              order m n k, B by columns: column n at each (m, n) where row m has one
+                              order k m n, B by rows: row k at each (k, m) where A has an entry
+
+A *fiber* is what the innermost level of a format holds for one place of all others.  From the
+innermost loop outwards, those that the operand lacks and then those that go along its fibers are
+one access; the loops outside tell which, and when.  Loops across PEs count as if they were in time.
+
+An access is made where the iteration touches a place of the operand, and where every other one
+that the design skips by has an entry under the loops outside: of one that has none of these loops
+nothing is known yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from zeroskip.einsum_spec.walk import single, variables
+from zeroskip.errors import ArchError
+from zeroskip.formats.format import Format
+from zeroskip.hwmodel.evaluate import Operand
+from zeroskip.hwmodel.layer import Operand as Read
+from zeroskip.hwmodel.layer import WorkTerm
+from zeroskip.hwmodel.nest import Loop
+from zeroskip.hwmodel.relations import (
+    START,
+    Column,
+    Rows,
+    Whole,
+    axis,
+    chosen,
+    codes,
+    columns_of,
+    distinct,
+    grid,
+    joined,
+    length,
+    touches,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """fibers : of each access, numbered as the format stores them.
+
+    times : iteration of each loop of the nest, -1 inside the access; a row each, in order.
+    led : whether another operand says which fibers are asked for.
+    """
+
+    fibers: Whole
+    times: Whole
+    led: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """A term of a layer and its loops, outermost first, all as if in time.
+
+    known : numbers of the operands that the design skips by.
+    """
+
+    term: WorkTerm
+    loops: tuple[Loop, ...]
+    extents: Mapping[str, int]
+    shapes: Mapping[str, tuple[int, ...]]
+    known: frozenset[int]
+
+
+def nested(
+    term: WorkTerm,
+    loops: Sequence[Loop],
+    extents: Mapping[str, int],
+    shapes: Mapping[str, tuple[int, ...]],
+    known: frozenset[int],
+) -> Nested:
+    timed = [replace(loop, dims=(), tiles=0) for loop in loops if loop.of(term.ranks)]
+    there = tuple(loop for loop in timed if not loop.single)
+    return Nested(term, there, extents, shapes, known)
+
+
+def check_axes(operand: Read) -> None:
+    """Refuse an operand that has one rank in two axes."""
+    names = [name for subscript in operand.subscripts for name in variables(subscript)]
+    for name in names:
+        if names.count(name) > 1:
+            raise ArchError(
+                f"lines and caches: {operand.tensor} has {name} in two axes, and which of its "
+                "fibers are touched is then told by both; not listed as yet\n"
+                "Leave lines and cache out of the architecture."
+            )
+
+
+def loops_outside(nest: Nested, operand: Read, bound: Format) -> tuple[Loop, ...]:
+    """The loops whose iterations are the accesses to an operand."""
+    *outer, inner = bound.order
+    keys = {v for axes in outer for a in axes for v in variables(operand.subscripts[a])}
+    along = {v for a in inner for v in variables(operand.subscripts[a])} - keys
+    depth = len(nest.loops)
+    while depth and nest.loops[depth - 1].rank not in keys | along:
+        depth -= 1
+    while depth and nest.loops[depth - 1].rank in along:
+        depth -= 1
+    return nest.loops[:depth]
+
+
+def stream_of(nest: Nested, number: int, bound: Format, operands: Mapping[str, Operand]) -> Stream:
+    """The accesses of operand ``number`` of a term, that lies in the format ``bound``.
+
+    Raises
+    ------
+    ArchError
+        For an operand that has a rank in two axes.
+    RoomError
+        For more accesses than memory has room for.
+    """
+    operand = nest.term.operands[number]
+    check_axes(operand)
+    if not nest.term.points:
+        return Stream(np.zeros(0, np.int64), np.zeros((0, len(nest.loops)), np.int64), led=False)
+    outside = loops_outside(nest, operand, bound)
+    columns = columns_of(outside, nest.loops)
+    told = {column.rank for column in columns}
+    others = [
+        other
+        for i, other in enumerate(nest.term.operands)
+        if i != number and i in nest.known and other.variables & told
+    ]
+    rows = _called(nest, others, operands, columns)
+    *outer, inner = bound.order
+    keys = [a for axes in outer for a in axes]
+    rows = _touched(nest, operand, (*keys, *inner), columns, rows, frozenset(keys))
+    for rank in dict.fromkeys(column.rank for column in columns):
+        mine = [column for column in columns if column.rank == rank]
+        if not all(column in rows for column in mine):
+            rows = joined(rows, grid(mine, nest.extents))
+    times = np.full((length(rows), len(nest.loops)), -1, np.int64)
+    for i, loop in enumerate(outside):
+        place = rows.get(Column(loop.rank))
+        times[:, i] = (
+            rows[Column(loop.rank, loop)] if place is None else loop.at({loop.rank: place})
+        )
+    fibers = np.zeros(len(times), np.int64)
+    for a in keys:
+        fibers = fibers * nest.shapes[operand.tensor][a] + rows[axis(a)]
+    own = {v for a in keys for v in variables(operand.subscripts[a])}
+    order = np.argsort(codes(list(times.T)) if len(nest.loops) else fibers * 0, kind="stable")
+    return Stream(fibers[order], times[order], any(other.variables & own for other in others))
+
+
+def _called(
+    nest: Nested,
+    others: Sequence[Read],
+    operands: Mapping[str, Operand],
+    columns: Sequence[Column],
+) -> Rows:
+    """Iterations at which each of these has an entry; one row of nothing where there are none."""
+    rows: Rows = {}
+    for other in others:
+        check_axes(other)
+        found = entry_rows(nest, other, operands[other.tensor], columns)
+        found = {column: found[column] for column in columns if column in found}
+        whole = {column.rank for column in found if column.loop is None}
+        if not other.variables <= whole:
+            found = distinct(found)
+        rows = joined(rows, found) if rows else found
+    return rows or {START: np.zeros(1, np.int64)}
+
+
+def entry_rows(nest: Nested, operand: Read, held: Operand, columns: Sequence[Column]) -> Rows:
+    """Each stored entry of an operand, by its axes, with each iteration that touches it."""
+    rows = {axis(a): places for a, places in enumerate(held.coordinates)}
+    every = range(len(operand.subscripts))
+    return _touched(nest, operand, every, columns, rows, frozenset(every))
+
+
+def _touched(
+    nest: Nested,
+    operand: Read,
+    axes: Sequence[int],
+    columns: Sequence[Column],
+    rows: Rows,
+    kept: frozenset[int],
+) -> Rows:
+    """Rows that touch a place along each of these axes.
+
+    kept : axes whose places the rows tell.
+    """
+    shape = nest.shapes[operand.tensor]
+    for a in axes:
+        subscript, (low, _) = operand.subscripts[a], operand.pads[a]
+        rank = single(subscript)
+        mine = [column for column in columns if column.rank in variables(subscript)]
+        if rank is not None and axis(a) in rows:
+            place = rows[axis(a)] + low
+            rows = chosen(rows, place < nest.extents[rank])
+            place = rows[axis(a)] + low
+            rows |= {column: column.of(place) for column in mine}
+            continue
+        if rank is not None and Column(rank) in rows:
+            place = rows[Column(rank)] - low
+            inside = (place >= 0) & (place < shape[a])
+            rows = chosen(rows | {axis(a): place}, inside)
+            continue
+        found = touches(subscript, a, shape[a], low, mine, nest.extents)
+        if a not in kept:
+            anywhere = np.zeros(length(found), np.int64)  # which place does not matter
+            found = distinct({START: anywhere} | {column: found[column] for column in mine})
+        rows = joined(rows, found)
+    return rows

@@ -1,0 +1,165 @@
+"""The judge of accesses to fibers: walks the nest point by point, in plain Python.
+
+It imports nothing of zeroskip.  What an access brings is counted in whole lines, bit by bit.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from itertools import groupby, product
+from typing import Any
+
+from fiber_judges import cached
+from mapped_nest import Access, Loop, Nest, Place, Point
+
+Trace = list[tuple[Place, Place]]
+
+
+@dataclass
+class Lying:
+    """How a tensor lies in a memory: its axes in order, the last ``inner`` of them along a fiber.
+
+    listed : only fibers that hold something are named, by a coordinate of ``top`` bits each.
+    packed : only entries are there, with a coordinate of ``bits`` each; else every place is.
+    """
+
+    order: list[int]
+    inner: int
+    packed: bool
+    listed: bool
+    top: int
+    bits: int
+    value: int
+
+    def key(self, place: Place) -> Place:
+        return tuple(place[a] for a in self.order[: len(self.order) - self.inner])
+
+    def fibers(self, access: Access) -> dict[Place, list[Place]]:
+        """What each fiber holds, in order, fibers in order too."""
+        outer, inner = self.order[: len(self.order) - self.inner], self.order[-self.inner :]
+        found: dict[Place, list[Place]] = {}
+        for key in product(*(range(access.shape[a]) for a in outer)):
+            found[key] = []
+            for along in product(*(range(access.shape[a]) for a in inner)):
+                at = dict(zip([*outer, *inner], [*key, *along], strict=True))
+                place = tuple(at[a] for a in range(len(at)))
+                if not self.packed or place in access.stored:
+                    found[key].append(place)
+        return found
+
+
+def up(fields: int, bits: int, line: int) -> int:
+    return -(-fields * bits // line) * line
+
+
+def pointers(places: list[int], width: int, line: int) -> int:
+    """Bits of the lines that hold a bit of these pointers."""
+    return line * len({bit // line for p in places for bit in range(width * p, width * (p + 1))})
+
+
+def in_time(nest: Nest, term: list[Access]) -> list[Loop]:
+    """All loops of a term as if in time, without those of one iteration."""
+    ranks = set(nest.ranks(term))
+    timed = [replace(loop, pes=0) for loop in nest.loops if set(loop.ranks) <= ranks]
+    return [loop for loop in timed if loop.iterations(nest.extents) > 1]
+
+
+def trace(
+    nest: Nest, term: list[Access], number: int, lying: Lying, skips: set[str]
+) -> tuple[Trace, bool]:
+    """Times and fibers of the accesses to one operand; whether another one says which."""
+    access, loops = term[number], in_time(nest, term)
+    codes = [access.codes[a] for a in lying.order]
+    outer = {n for code in codes[: len(codes) - lying.inner] for n in code.co_names}
+    along = {n for code in codes[len(codes) - lying.inner :] for n in code.co_names} - outer
+    depth = len(loops)
+    while depth and loops[depth - 1].rank not in outer | along:
+        depth -= 1
+    while depth and loops[depth - 1].rank in along:
+        depth -= 1
+    told = {loop.rank for loop in loops[:depth]}
+    others = [
+        other
+        for i, other in enumerate(term)
+        if i != number and other.absorbs and other.tensor in skips and other.names() & told
+    ]
+
+    def when(at: Point) -> Place:
+        return nest.when(loops[:depth], at)
+
+    found: Trace = []
+    for time, group in groupby(sorted(nest.points(term), key=when), when):
+        points = list(group)
+        touched = {access.place(at) for at in points}
+        keys = {lying.key(place) for place in touched if access.inside(place)}
+        if not keys or not all(any(o.place(at) in o.stored for at in points) for o in others):
+            continue
+        (key,) = keys
+        found.append((time + (-1,) * (len(loops) - depth) + (number,), key))
+    return found, any(other.names() & outer for other in others)
+
+
+def through_cache(
+    nest: Nest,
+    lyings: dict[str, Lying],
+    skips: set[str],
+    lines: dict[str, Any],
+    capacity: int,
+    policy: str,
+) -> dict[str, Counter[str]]:
+    """What is read of each operand: entries, bits of data and of metadata.  All of the one term go
+    through one cache, but for those of which no fiber is asked for twice."""
+    (term,) = nest.terms
+    line, width = lines["read_bits"], lines["pointer_bits"]
+    asked: dict[str, Trace] = {access.tensor: [] for access in term}
+    held = {access.tensor: lyings[access.tensor].fibers(access) for access in term}
+    for i, access in enumerate(term):
+        lying = lyings[access.tensor]
+        made, led = trace(nest, term, i, lying, skips)
+        if lying.listed and not led:
+            made = [(time, key) for time, key in made if held[access.tensor][key]]
+        asked[access.tensor] += made
+    again = {t: len({key for _, key in made}) < len(made) for t, made in asked.items()}
+    every = sorted((time, t, key) for t, made in asked.items() if again[t] for time, key in made)
+    names = sorted({(t, key) for _, t, key in every})
+    sizes = []
+    for t, key in names:
+        entries, lying = len(held[t][key]), lyings[t]
+        sizes.append(up(entries, lying.value, line) + up(entries, bits_of(lying), line))
+    order = [names.index((t, key)) for _, t, key in every]
+    missed = cached(order, sizes, capacity, policy)
+    brought = [(t, key) for (_, t, key), miss in zip(every, missed, strict=True) if miss]
+    brought += [(t, key) for t, made in asked.items() if not again[t] for _, key in made]
+    found = {access.tensor: Counter[str]() for access in term}
+    for t, key in brought:
+        entries, lying = len(held[t][key]), lyings[t]
+        found[t]["entries"] += entries
+        found[t]["data"] += up(entries, lying.value, line)
+        found[t]["metadata"] += up(entries, bits_of(lying), line)
+    for t, made in asked.items():
+        found[t]["metadata"] += heads(lyings[t], held[t], {key for _, key in made}, lines, width)
+    return found
+
+
+def bits_of(lying: Lying) -> int:
+    return lying.bits if lying.packed else 0
+
+
+def heads(
+    lying: Lying,
+    held: dict[Place, list[Place]],
+    asked: set[Place],
+    lines: dict[str, Any],
+    width: int,
+) -> int:
+    """Bits of pointers, and of the list of fibers."""
+    if not lying.packed or len(lying.order) == lying.inner:
+        return 0
+    keys = list(held)
+    places, bits = [keys.index(key) for key in asked], 0
+    if lying.listed:
+        full = [keys.index(key) for key in keys if held[key]]
+        places = [sum(place < at for place in full) for at in places]
+        bits = up(len(full), lying.top, lines["read_bits"]) if lines["lists"] == "read" else 0
+    return bits + pointers(places, width, lines["read_bits"])
