@@ -218,7 +218,7 @@ def _expected(
     vectors = [vectors_of(line, names, x, writer.sizes, n) for line, names, x, n in cells]
     geometry = geometry_of_lines(lines.counted, writer.sizes, lines.masks, operands)
     shares = {name: x.share for name, x in operands.items() if isinstance(x, Expected)}
-    products: Any = float(geometry.counts(shares)["products"])
+    products: Any = geometry.counts(shares).total("products")
     places = [*writer.steps, *writer.tiles.values()]
     spent = turns_of(vectors, places)
     slots: Any = float(spent.sum()) * arch.lanes.multipliers

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zeroskip.hwmodel import mapping as maps
 from zeroskip.hwmodel.arch import Arch
@@ -23,6 +24,7 @@ from zeroskip.hwmodel.estimate import FIGURES, SURE
 from zeroskip.hwmodel.formulas import formula_of_lines, function_of
 from zeroskip.hwmodel.fused import Block, busiest_of, shared_loops, taking_turns
 from zeroskip.hwmodel.kept import Kept, held_between
+from zeroskip.hwmodel.later import Later
 from zeroskip.hwmodel.moves import Moves, Traffic
 from zeroskip.hwmodel.report import figures_of
 from zeroskip.hwmodel.sections import Part, Sheet, sheet_of
@@ -195,7 +197,7 @@ def summed(
         ops=_added([line.ops for line in every]),
         multiplications=_added([line.multiplications for line in every]),
         additions=sum(line.additions for line in every),
-        work_per_pe=np.sum([line.work_per_pe for line in every], axis=0),
+        working=Later(partial(_work_of, every)),
         compute_cycles=sum(line.compute_cycles for line in every),
         busy=sum(line.busy for line in every),
         worked=sum(line.worked for line in every),
@@ -203,12 +205,27 @@ def summed(
         traffic=traffic,
         conversions=tuple(made for line in every for made in line.conversions),
         energy=_added([line.energy for line in every]),
-        assumptions=(
-            *_of_order(arch, keep, blocks),
-            *_of_unneeded(unneeded),
-            *_said({name: line.assumptions for name, line in lines.items()}),
-        ),
+        assuming=Later(partial(_assumed, arch, lines, keep, blocks, unneeded)),
         missing=tuple(_said({name: line.missing for name, line in lines.items()})),
+    )
+
+
+def _work_of(lines: Sequence[Charge]) -> NDArray[np.int64]:
+    return np.asarray(np.sum([line.work_per_pe for line in lines], axis=0))
+
+
+def _assumed(
+    arch: Arch,
+    lines: Mapping[str, Charge],
+    keep: Mapping[str, Kept],
+    blocks: Sequence[Block],
+    unneeded: Sequence[str],
+) -> tuple[str, ...]:
+    """What the figures of all lines take for granted."""
+    return (
+        *_of_order(arch, keep, blocks),
+        *_of_unneeded(unneeded),
+        *_said({name: line.assumptions for name, line in lines.items()}),
     )
 
 

@@ -20,6 +20,7 @@ from zeroskip.hwmodel.cartesian import CartesianCharge
 from zeroskip.hwmodel.estimate import FIGURES, Estimate
 from zeroskip.hwmodel.evaluate import structure
 from zeroskip.hwmodel.formulas import formula_in_extents, formula_of, function_of, without_formula
+from zeroskip.hwmodel.later import Later
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.pipeline import Epochs
 from zeroskip.hwmodel.plan import Accounting
@@ -46,8 +47,8 @@ class Charge(Totals):
         The same in multiplications: a product of three operands has two a point.
     additions : int
         Terms of one operand (a bias) added to accumulators.
-    work_per_pe : ndarray of int64, the shape of the PE array
-        Points that take a cycle there: all but the skipped.
+    working, assuming, rooms : Later
+        What `work_per_pe`, `assumptions` and `capacity` are, each made when it is asked for.
     compute_cycles : int, of an expected charge float
         Sum over steps of the largest number of cycles that a PE takes; of PEs with queues or
         lanes, what these say.
@@ -74,10 +75,8 @@ class Charge(Totals):
     estimate : Estimate or None
         Of a charge that is expected, from densities: how each figure was estimated, and its
         formulas.  Figures are means then, and no whole numbers.
-    capacity : tuple of Capacity
-        Working sets of buffer and local store against their capacities.
-    assumptions, missing : tuple of str
-        What the figures take for granted, and what they leave out.
+    missing : tuple of str
+        What the figures leave out.
     measured : callable
         Makes the expected charge of densities measured of real operands, or of profiles along
         some of their axes, by operand.
@@ -92,7 +91,7 @@ class Charge(Totals):
     units: dict[str, UnitCharge]
     cartesian: CartesianCharge | None
     estimate: Estimate | None
-    capacity: tuple[Capacity, ...]
+    rooms: Later[tuple[Capacity, ...]]
     measured: Callable[[Mapping[str, tuple[int, ...]]], Charge]
     dense: Callable[[], Charge]
 
@@ -152,6 +151,11 @@ class Charge(Totals):
         return prod(min(loop.count, loop.tiles) for loop in across)
 
     # ---- what does not fit --------------------------------------------------------------
+
+    @property
+    def capacity(self) -> tuple[Capacity, ...]:
+        """Working sets of buffer and local store against their capacities."""
+        return self.rooms.value
 
     @property
     def overflow(self) -> tuple[str, ...]:

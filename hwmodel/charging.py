@@ -21,7 +21,7 @@ from zeroskip.hwmodel.bandwidth import bandwidth_cycles_of
 from zeroskip.hwmodel.capacity import capacities
 from zeroskip.hwmodel.cartesian import charge_cartesian
 from zeroskip.hwmodel.charge import Charge
-from zeroskip.hwmodel.conversion import conversions_of
+from zeroskip.hwmodel.conversion import Conversion, conversions_of
 from zeroskip.hwmodel.costs import (
     classes_of,
     compute_cycles_of,
@@ -44,12 +44,13 @@ from zeroskip.hwmodel.given import (
     resolved,
     single,
 )
+from zeroskip.hwmodel.later import Later
 from zeroskip.hwmodel.layer import LayerSpec
 from zeroskip.hwmodel.lined import check_lines, is_lined, lined_moves, lined_traffic
 from zeroskip.hwmodel.nest import Numbering
 from zeroskip.hwmodel.notes import assumptions_of
 from zeroskip.hwmodel.plan import total
-from zeroskip.hwmodel.planned import planned
+from zeroskip.hwmodel.planned import Planned, planned
 from zeroskip.hwmodel.queues import queued_cycles_of
 from zeroskip.hwmodel.reached import structural_result
 from zeroskip.hwmodel.rings import zero_of
@@ -162,12 +163,14 @@ def _charge(
         if geometry is None
         else expected_counts(cascade, geometry, masks)
     )
-    rooms = capacities(arch, plan.cascade, counts, plan.schedule, plan.layer)
-    ways = plan.schedule.mapping.overflow
-    cut = cut_of(plan.layer, arch, plan.schedule, rooms)
+    rooms = Later(partial(capacities, arch, cascade, counts, schedule, layer))
+    ways = schedule.mapping.overflow
+    if ways or not expecting:
+        rooms = Later.known(rooms.value)
+    cut = cut_of(layer, arch, schedule, rooms.value) if ways else None
     if cut is not None:
         return _charge(spec, arch, operands, cut, result, effectual, zero, known, numberings)
-    spills = spills_of(plan.layer, arch, plan.cascade, operands, rooms, ways)
+    spills = spills_of(layer, arch, cascade, operands, rooms.value, ways) if ways else ()
     if spills:
         numbers = plan.schedule.numberings
         plan = planned(
@@ -181,7 +184,8 @@ def _charge(
             spills=spills,
         )
         counts = evaluate_counts(plan.cascade, masks)
-        rooms = capacities(arch, plan.cascade, counts, plan.schedule, plan.layer)
+        made = capacities(arch, plan.cascade, counts, plan.schedule, plan.layer)
+        rooms = Later.known(made)
     layer, schedule, policy, cascade = plan.layer, plan.schedule, plan.policy, plan.cascade
     sampled = None
     if expecting and by_places(arch, layer, operands):
@@ -214,16 +218,16 @@ def _charge(
         slowest = None if cartesian is None else cartesian.slowest
         given = counts, traffic, wholes, written_of(stored), slowest
         epochs = epochs_of(layer, arch, schedule, cascade, *given)
-    cycles_of = compute_cycles_of if arch.queue is None else queued_cycles_of
     compute: float
-    if arch.queue is not None and sampled is not None:
-        compute = float(sampled.mean(lambda charge: charge.compute_cycles))
-    else:
-        compute = sum(cycles_of(arch, plan, counts) for plan in cascade.terms)
     multiplied = dict(multiplications)
     if cartesian is not None:
         compute = cartesian.cycles
         multiplied["ineffectual"] += cartesian.off_output
+    elif arch.queue is not None and sampled is not None:
+        compute = float(sampled.mean(lambda charge: charge.compute_cycles))
+    else:
+        cycles_of = compute_cycles_of if arch.queue is None else queued_cycles_of
+        compute = sum(cycles_of(arch, plan, counts) for plan in cascade.terms)
     units = charge_units(arch, layer, operands, sampled)
     steps = {name: unit.steps for name, unit in units.items()}
     steps["compress"] = 0 if plain else prod(shape)
@@ -234,6 +238,7 @@ def _charge(
             *(layer, arch, schedule, cascade, geometry, operands, outcome, known is not None),
             *(units, cartesian, sampled),
         )
+    working = Later(partial(work_per_pe_of, arch, schedule, cascade, counts))
     return Charge(
         arch=arch,
         schedule=schedule,
@@ -246,7 +251,7 @@ def _charge(
         ops=ops,
         multiplications=multiplications,
         additions=additions,
-        work_per_pe=work_per_pe_of(arch, schedule, cascade, counts),
+        working=working if expecting else Later.known(working.value),
         compute_cycles=compute,
         busy=busy,
         worked=worked,
@@ -254,15 +259,8 @@ def _charge(
         traffic=everything,
         conversions=conversions,
         energy=energy_of(arch, cascade, counts, multiplied, additions, everything, steps),
-        capacity=rooms,
-        assumptions=(
-            *(
-                assumptions_of(layer, arch, schedule, conversions)
-                if conversions
-                else plan.assumptions
-            ),
-            *(() if estimate is None else estimate.assumptions),
-        ),
+        rooms=rooms,
+        assuming=Later(partial(_assumed, plan, arch, conversions, estimate)),
         missing=plan.missing,
         measured=partial(_measured, spec, arch, operands, schedule.mapping.reporting(), zero),
         dense=partial(
@@ -276,6 +274,16 @@ def _charge(
             schedule.numberings,
         ),
     )
+
+
+def _assumed(
+    plan: Planned, arch: Arch, conversions: tuple[Conversion, ...], estimate: Estimate | None
+) -> tuple[str, ...]:
+    """What the figures take for granted; transposes have assumptions of their own."""
+    found = plan.assumptions
+    if conversions:
+        found = tuple(assumptions_of(plan.layer, arch, plan.schedule, conversions))
+    return found if estimate is None else (*found, *estimate.assumptions)
 
 
 def _measured(

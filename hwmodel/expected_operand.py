@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -17,6 +17,7 @@ from zeroskip.formats.level_data import storage_extents
 from zeroskip.formats.levels import Bitmask, Compressed, LevelFormat, RunLength, Uncompressed
 from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.expectation import expected_entries
+from zeroskip.native.recent import Recent
 
 TINY = 1e-6
 """Bridges that are a rounding error."""
@@ -61,19 +62,16 @@ class Expected(Operand):
             For a format that has no expectation here, or whose expectation is no polynomial
             where the density is a symbol.  Run lengths have one of places that are independent.
         """
-        *outer, last = bound.levels or (Uncompressed(),)
-        simple = all(isinstance(level, Uncompressed) for level in outer)
-        if simple and isinstance(last, Compressed | Bitmask):
-            extents = storage_extents(self.density.shape, bound)
-            entries: list[Any] = [prod(extents[: k + 1]) for k in range(len(outer))]
-            whole = layout(self.density.shape, bound, [*entries, self.density.nnz])
-            entries.append(self.share * self.density.size)
-            return self._of(bound, value_bits, whole, entries)
-        entries = list(expected_entries(self.density, bound))
-        whole = layout(self.density.shape, bound, [round(number) for number in entries])
-        if simple and isinstance(last, RunLength) and self.symbolic:
-            bridges = entries[-1] - self.density.model.share * self.density.size
-            entries[-1] = self.share * self.density.size
+        frame = _framed(self.density.shape, bound)
+        last, size = frame.last, self.density.size
+        if frame.simple and isinstance(last, Compressed | Bitmask):
+            whole = *frame.outer, self.density.nnz
+            return self._of(frame, value_bits, whole, (*frame.outer, self.share * size))
+        entries: list[Any] = list(expected_entries(self.density, bound))
+        whole = tuple(map(round, entries))
+        if frame.simple and isinstance(last, RunLength) and self.symbolic:
+            bridges = entries[-1] - self.density.model.share * size
+            entries[-1] = self.share * size
             bridged = bridges > TINY
             if bridged and self.density.structure == "banded":
                 raise TensorError(
@@ -82,23 +80,65 @@ class Expected(Operand):
             if bridged and self.density.structure is not None:
                 entries[-1] += bridges  # its density is what it is
             elif bridged:
-                each = _bridges(self.share, whole[-1].extent, 2**last.run_bits)
-                entries[-1] += whole[-1].fibers * each
+                each = _bridges(self.share, frame.levels[-1].extent, 2**last.run_bits)
+                entries[-1] += prod(frame.outer[-1:]) * each
         elif self.symbolic and not isinstance(last, Uncompressed):
             raise TensorError(f"format {bound.label} has no closed formula in the density")
-        return self._of(bound, value_bits, whole, entries)
+        return self._of(frame, value_bits, whole, entries)
 
     def _of(
-        self, bound: Format, value_bits: int, whole: Sequence[LevelBits], entries: Sequence[Any]
+        self, frame: _Frame, value_bits: int, whole: Sequence[int], entries: Sequence[Any]
     ) -> Storage:
-        """Storage of means.  whole : the levels of whole numbers."""
+        """Storage of means.  whole : the whole number of each."""
         fibers: Any = 1
         levels = []
-        for spec, kind, number in zip(whole, bound.levels, entries, strict=True):
-            levels.append(_of_means(spec, kind, fibers, number))
+        for spec, kind, most, number in zip(frame.levels, frame.kinds, whole, entries, strict=True):
+            width = most.bit_length() if spec.pointers else 0
+            levels.append(_of_means(spec, kind, fibers, number, width))
             fibers = number
         stored = entries[-1] if entries else 1
-        return Storage(bound, value_bits, stored, tuple(levels), self.density.size * value_bits)
+        return Storage(
+            frame.bound, value_bits, stored, tuple(levels), self.density.size * value_bits
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What a format has for a shape, whatever is stored.
+
+    levels : of no entries; kinds : of each; last : the last kind.
+    simple : whether the others are U; outer : entries of these.
+    """
+
+    bound: Format
+    levels: tuple[LevelBits, ...]
+    kinds: tuple[LevelFormat, ...]
+    last: LevelFormat
+    simple: bool
+    outer: tuple[int, ...]
+
+
+_frames: Recent[tuple[tuple[int, ...], int], _Frame] = Recent(1024)
+
+
+def _framed(shape: tuple[int, ...], bound: Format) -> _Frame:
+    """The frame; remembered, and it holds the format, so that its id stays its own."""
+    key = shape, id(bound)
+    found = _frames.get(key)
+    if found is None:
+        kinds = tuple(bound.levels)
+        *others, last = kinds or (Uncompressed(),)
+        extents = storage_extents(shape, bound)
+        found = _Frame(
+            bound,
+            layout(shape, bound, [0] * len(kinds)),
+            kinds,
+            last,
+            all(isinstance(kind, Uncompressed) for kind in others),
+            tuple(prod(extents[: k + 1]) for k in range(len(others))),
+        )
+        _frames.keep(key, found)
+    return found
 
 
 class Sized(Expected):
@@ -132,7 +172,9 @@ class Sized(Expected):
         for spec, kind, number, rank in zip(
             layout(self.density.shape, bound, whole), bound.levels, entries, ranks, strict=True
         ):
-            levels.append(_of_means(replace(spec, extent=rank), kind, fibers, number))
+            levels.append(
+                _of_means(replace(spec, extent=rank), kind, fibers, number, spec.pointer_bits)
+            )
             fibers = number
         stored = entries[-1] if entries else 1
         return Storage(bound, value_bits, stored, tuple(levels), size * value_bits)
@@ -169,7 +211,9 @@ class Uneven(Operand):
         return self.numbers
 
 
-def _of_means(level: LevelBits, kind: LevelFormat, fibers: Any, entries: Any) -> LevelBits:
+def _of_means(
+    level: LevelBits, kind: LevelFormat, fibers: Any, entries: Any, pointer_bits: int
+) -> LevelBits:
     """A level with its means in place of whole numbers."""
     fields: Any = entries
     if isinstance(kind, Uncompressed):
@@ -179,5 +223,5 @@ def _of_means(level: LevelBits, kind: LevelFormat, fibers: Any, entries: Any) ->
     pointers = fibers + 1 if level.pointers else 0
     return LevelBits(
         *(level.rank, fibers, level.extent, entries),
-        *(pointers, level.pointer_bits, fields, level.field_bits),
+        *(pointers, pointer_bits, fields, level.field_bits),
     )

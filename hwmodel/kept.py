@@ -21,6 +21,7 @@ from zeroskip.hwmodel import mapping as maps
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.charge import Charge
 from zeroskip.hwmodel.homes import Home
+from zeroskip.hwmodel.later import Later
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.stored import bound_format
 
@@ -187,7 +188,7 @@ def needing(charge: Charge, more: Mapping[str, Any]) -> Charge:
         replace(c, needed_bits=c.needed_bits + more[c.level], tiles=()) if c.level in more else c
         for c in charge.capacity
     )
-    return replace(charge, capacity=room) if more else charge
+    return replace(charge, rooms=Later.known(room)) if more else charge
 
 
 def check_room(charges: Mapping[str, Charge], kept: Mapping[str, Kept]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,11 +16,21 @@ from zeroskip.hwmodel.policy import OperandPolicy, Policy
 from zeroskip.hwmodel.stored import Stored
 
 
+class Totalled(Mapping[str, NDArray[Any]]):
+    """Counts that know the sum of each without the count."""
+
+    @abstractmethod
+    def total(self, name: str) -> float:
+        """Of a count over everything."""
+
+
 def total(counts: Mapping[str, NDArray[Any]], name: str) -> Any:
     """The sum of a count over everything: an int, or of expected counts a float or an expression;
     0 for no name."""
     if not name:
         return 0
+    if isinstance(counts, Totalled):
+        return counts.total(name)
     found: Any = counts[name]
     if found.ndim:
         found = found.sum()

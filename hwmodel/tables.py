@@ -147,12 +147,11 @@ def _table(estimate: Estimate) -> Tabled:
             if scaled and name in read:
                 most[name] = full.model.share
     terms = estimate.cascade.terms
+    idle = estimate.cascade.idle
     geometry = estimate.geometry.needed({x for p in terms for x in (p.steps, p.turns) if x})
 
     def at(shares: Mapping[str, float]) -> float:
-        counts: Any = geometry.counts({**fixed, **shares})
-        for name in estimate.cascade.idle & set(counts):
-            counts[name] = np.zeros_like(counts[name])
+        counts: Any = geometry.counts({**fixed, **shares}, idle)
         return float(sum(compute_cycles_of(estimate.arch, plan, counts) for plan in terms))
 
     number = POINTS[len(most)]

@@ -16,6 +16,7 @@ from zeroskip.hwmodel.accuracy import Accuracy
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.by_name import ByName
 from zeroskip.hwmodel.conversion import Conversion
+from zeroskip.hwmodel.later import Later
 from zeroskip.hwmodel.measured import metrics_of
 from zeroskip.hwmodel.metrics import Metrics
 from zeroskip.hwmodel.moves import NETWORK, Moves, Traffic
@@ -34,7 +35,7 @@ class Totals(ABC):
     ops: dict[str, int]
     multiplications: dict[str, int]
     additions: int
-    work_per_pe: NDArray[np.int64]
+    working: Later[NDArray[np.int64]]
     compute_cycles: float
     busy: int
     worked: int
@@ -42,7 +43,7 @@ class Totals(ABC):
     traffic: Traffic
     conversions: tuple[Conversion, ...]
     energy: dict[str, float]
-    assumptions: tuple[str, ...]
+    assuming: Later[tuple[str, ...]]
     missing: tuple[str, ...]
 
     def __post_init__(self) -> None:
@@ -84,6 +85,16 @@ class Totals(ABC):
     def of_units(self) -> dict[str, float]:
         """Figures of units, lanes and queues that an architecture may have, for tables."""
         return {}
+
+    @property
+    def work_per_pe(self) -> NDArray[np.int64]:
+        """Points that take a cycle in each PE, by the shape of the array: all but the skipped."""
+        return self.working.value
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What the figures take for granted."""
+        return self.assuming.value
 
     # ---- time ---------------------------------------------------------------------------
 
