@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import singledispatch
 
 from zeroskip.formats.values import HALVES
@@ -198,7 +199,7 @@ def _(node: Share, out: CWriter) -> None:
             f"{integer(node.programs)});"
         )
         out.line(f"const int64_t {node.lo} = {share}.lo, {node.hi} = {share}.hi;")
-        with out.constant(node.part, part):
+        with out.constant(node.part, part) if node.part else nullcontext():
             out.part = f"{share}.part", f"{share}.parts"
             out.body(node.body)
             out.part = part, parts
@@ -207,15 +208,16 @@ def _(node: Share, out: CWriter) -> None:
 @write.register
 def _(node: Unrolled, out: CWriter) -> None:
     with out.scope():
-        held = node.code, node.starts, node.first, node.member, node.offset
+        entries = node.first, node.member, node.offset
+        held = node.code, node.starts, *entries, node.shift or "0", node.masks or "0"
         sizes = integer(node.groups), integer(node.members)
         all_programs = out.local("programs_")
         out.line(f"const zs_unrolled {all_programs} = {{{', '.join((*held, *sizes))}}};")
         out.line(
             f"zs_run_unrolled(&{all_programs}, {integer(node.program)}, {integer(node.rows)}, "
             f"{node.packed}, {_from(node.source, node.at)}, {integer(node.step)}, "
-            f"{_from(node.result, node.into)}, {integer(node.pitch)}, {integer(node.line)}, "
-            f"{integer(node.resumed)} > 0);"
+            f"{integer(node.vector)}, {_from(node.result, node.into)}, {integer(node.pitch)}, "
+            f"{integer(node.line)}, {integer(node.resumed)} > 0);"
         )
 
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
+import numpy as np
+
 from zeroskip.einsum_spec.extents import Extents
+from zeroskip.einsum_spec.tree import Var
+from zeroskip.einsum_spec.walk import free
+from zeroskip.native.arguments import Array
 from zeroskip.native.tile import TilePlan
 from zeroskip.native.tile_shape import TileShape, tiles_of
 
@@ -15,6 +21,9 @@ to block, and until they are copied into the result; or the lanes of a block of 
 
 FEWEST_TILES = 16
 """Vectors of a strip, for each of which the code of all programs is fetched once."""
+
+MASKS = 5
+"""Shifts of a line whose lanes are masked (ZS_MASKS): registers that masks of rows leave free."""
 
 SLACK = 64
 """Elements behind the staged copy: a vector that starts at its last element stays inside."""
@@ -29,6 +38,8 @@ class Geometry:
         (per row, per phase).
     blocks, span : blocks of the staged copy, and how far offsets reach in each.
     starts : places where the columns of one pattern of some rows, in one block, start.
+    row : how far the rows of a line whose lanes are masked lie apart; 0 where none are.
+    direct : whether the line of a row is that of the result, as it lies.
     """
 
     numbers: dict[str, int]
@@ -39,6 +50,8 @@ class Geometry:
     blocks: int
     span: int
     starts: int
+    row: int
+    direct: bool
 
     @property
     def offset_dtype(self) -> str:
@@ -48,22 +61,56 @@ class Geometry:
         return "int32" if self.span <= 2**31 else "int64"
 
 
-def line_of_lanes(plan: TilePlan, extents: Extents) -> int:
+def line_of_lanes(plan: TilePlan, extents: Extents, masked: bool = False) -> int:
     """Lanes of the staged line, those between the rows of the result included."""
     if any(extents.ranks[r] == 0 for r in plan.lanes):
         return 0
-    return sum((extents.ranks[r] - 1) * pitch for r, pitch in _pitches(plan, extents).items()) + 1
+    pitches = _pitches(plan, _lengths(plan, extents, masked))
+    return sum((extents.ranks[r] - 1) * pitch for r, pitch in pitches.items()) + 1
+
+
+def shifts_of(plan: TilePlan, extents: Extents) -> tuple[int, ...] | None:
+    """The shifts of the innermost window that take lanes from another row, where rows may follow
+    each other without a halo: of a step of 1, as long in the result as in the source, and shifts
+    few enough for masks.  None where they may not."""
+    if plan.window is None or plan.axes[plan.window].stride != 1:
+        return None
+    subscript, reach = plan.lane_access.subscripts[plan.window], 1
+    reach += sum(m.value for m in subscript.offset)
+    for coefficient, atom in subscript.terms:
+        assert isinstance(atom, Var)
+        if atom.name != plan.lanes[-1]:
+            reach += coefficient.value * max(extents.ranks[atom.name] - 1, 0)
+    name, lanes = plan.lane_access.tensor, extents.ranks[plan.lanes[-1]]
+    same = extents.shapes[name][plan.window] == lanes and reach <= lanes
+    own = extents.pads[name][plan.window][0]
+    found = tuple(shift for shift in range(reach) if shift != own)
+    return found if same and len(found) <= MASKS else None
+
+
+def masks_of(plan: TilePlan, extents: Extents, line: int, lanes: int) -> Array:
+    """For each vector of the line and each shift, a bit for each lane whose place is in its row."""
+    shifts, row = shifts_of(plan, extents) or (), extents.ranks[plan.lanes[-1]]
+    assert plan.window is not None
+    own = extents.pads[plan.lane_access.tensor][plan.window][0]
+    vectors = -(-line // lanes)
+    column = np.arange(vectors * lanes).reshape(vectors, 1, lanes) % max(row, 1)
+    at = column + np.asarray(shifts, np.int64).reshape(1, -1, 1) - own
+    bits = ((at >= 0) & (at < row)) << np.arange(lanes)
+    found = np.zeros((vectors, MASKS), np.uint16)
+    found[:, : len(shifts)] = bits.sum(-1)
+    return found.reshape(-1)
 
 
 def reach_of(plan: TilePlan, extents: Extents, tile: int) -> float:
     """Elements that a tile of so many lanes reads for each summed place: with windows, places that
     differ by a window's share most of them."""
-    padded, pitches = _padded(plan, extents), _pitches(plan, extents)
+    lengths = _lengths(plan, extents)
     lane_axes = [a for a in plan.axes if a.rank is not None]
-    plane = prod(max(-(-padded[a.axis] // a.stride), 1) for a in lane_axes)
-    line = line_of_lanes(plan, extents) if pitches else 0
+    plane = prod(max(lengths[a.axis], 1) for a in lane_axes)
+    line = line_of_lanes(plan, extents)
     phases = prod(a.stride for a in lane_axes)
-    planes = prod(max(padded[a.axis], 1) for a in plan.axes if a.rank is None)
+    planes = prod(max(lengths[a.axis], 1) for a in plan.axes if a.rank is None)
     summed = prod(extents.ranks[rank] for rank in plan.term.ranks)
     return planes * phases * min(plane, plane - line + tile) / max(summed, 1)
 
@@ -71,11 +118,12 @@ def reach_of(plan: TilePlan, extents: Extents, tile: int) -> float:
 def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) -> Geometry:
     """Lay the staged copy out: summed axes, then phases, then the lane axes innermost."""
     access = plan.lane_access
-    source_shape, padded = extents.shapes[access.tensor], _padded(plan, extents)
-    pitches = _pitches(plan, extents)
+    assert not shape.masked or shifts_of(plan, extents) is not None
+    source_shape, lengths = extents.shapes[access.tensor], _lengths(plan, extents, shape.masked)
+    pitches = _pitches(plan, lengths)
     row = {a.axis: pitches[a.rank] for a in plan.axes if a.rank is not None}
     phase: dict[int, int] = {}
-    step = max(prod(max(-(-padded[a.axis] // a.stride), 1) for a in plan.axes if a.rank), 1)
+    step = max(prod(max(lengths[a.axis], 1) for a in plan.axes if a.rank), 1)
     for axis in reversed(plan.axes):
         if axis.rank is not None and axis.stride > 1:
             phase[axis.axis] = step
@@ -84,13 +132,13 @@ def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) 
     for axis in reversed(plan.axes):
         if axis.rank is None:
             row[axis.axis] = places * plane
-            places *= max(padded[axis.axis], 1)
+            places *= max(lengths[axis.axis], 1)
     unit = plane if plan.panels else 1
     summed = prod(extents.ranks[rank] for rank in plan.term.ranks)
     per_block = max(shape.block * places // max(summed, 1), 1) if shape.block else places
     per_block = -(-places // -(-places // per_block)) if places else 1  # as even as they come
     lanes = shape.vector_bytes // itemsize
-    line = line_of_lanes(plan, extents)
+    line = line_of_lanes(plan, extents, shape.masked)
     tiles = tiles_of(-(-line // lanes), shape.most)[0] if line else 0
     rows = prod(extents.ranks[r] for r in plan.rows)
     strip = tiles
@@ -141,7 +189,19 @@ def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) 
         numbers["blocks"],
         numbers["block_span"],
         row_blocks * numbers["blocks"] * _starts_of(shape),
+        lengths[plan.window] if shape.masked and plan.window is not None else 0,
+        _is_direct(plan, extents, line),
     )
+
+
+def _is_direct(plan: TilePlan, extents: Extents, line: int) -> bool:
+    """Whether rows and lanes come as in the result, ranks of one place left out, and nothing lies
+    between the lanes."""
+    of_rows, of_lanes, target = (
+        [r for r in ranks if extents.ranks[r] != 1]
+        for ranks in (plan.rows, plan.lanes, free(plan.form.target))
+    )
+    return of_rows + of_lanes == target and line == prod(extents.ranks[r] for r in of_lanes)
 
 
 def _starts_of(shape: TileShape) -> int:
@@ -149,20 +209,23 @@ def _starts_of(shape: TileShape) -> int:
     return shape.rows // shape.members if shape.unrolled else 2**shape.rows - 1
 
 
-def _padded(plan: TilePlan, extents: Extents) -> list[int]:
-    """Lengths of the axes of the lanes' operand, padding included."""
+def _lengths(plan: TilePlan, extents: Extents, masked: bool = False) -> list[int]:
+    """How far the axes of the lanes' operand reach in the staged copy, padding included, of one
+    with phases each phase; of masked rows the lanes alone."""
     name = plan.lane_access.tensor
-    pairs = zip(extents.shapes[name], extents.pads[name], strict=True)
-    return [n + lo + hi for n, (lo, hi) in pairs]
+    pads = zip(extents.shapes[name], extents.pads[name], strict=True)
+    padded = [n + lo + hi for n, (lo, hi) in pads]
+    found = [-(-padded[a.axis] // a.stride) for a in plan.axes]
+    if masked and plan.window is not None:
+        found[plan.window] = extents.ranks[plan.lanes[-1]]
+    return found
 
 
-def _pitches(plan: TilePlan, extents: Extents) -> dict[str, int]:
+def _pitches(plan: TilePlan, lengths: Sequence[int]) -> dict[str, int]:
     """Lanes that a step of each lane rank moves."""
-    padded, step = _padded(plan, extents), 1
-    by_rank = {a.rank: a for a in plan.axes if a.rank is not None}
+    by_rank, step = {a.rank: a for a in plan.axes if a.rank is not None}, 1
     found = {}
     for rank in reversed(plan.lanes):
-        axis = by_rank[rank]
         found[rank] = step
-        step *= max(-(-padded[axis.axis] // axis.stride), 1)
+        step *= max(lengths[by_rank[rank].axis], 1)
     return found

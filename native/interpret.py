@@ -15,6 +15,7 @@ import numpy as np
 
 from zeroskip.native.domains import Merge, Range, Stored, Together
 from zeroskip.native.functions import FUNCTIONS
+from zeroskip.native.geometry import MASKS
 from zeroskip.native.interpret_levels import WALKS, entries, together
 from zeroskip.native.load import KernelFailure
 from zeroskip.native.machine import Array, Machine
@@ -257,6 +258,7 @@ def _(node: Unrolled, m: Machine) -> None:
     program, members, groups = map(m.integer, (node.program, node.members, node.groups))
     rows, line, pitch = map(m.integer, (node.rows, node.line, node.pitch))
     for x in range(line):
+        vector = m.integer(node.vector) + x // m.lanes
         at = m.integer(node.at) + x // m.lanes * m.integer(node.step) + x % m.lanes
         into = m.integer(node.into) + x
         for row in range(min(rows, groups * members)):
@@ -264,9 +266,16 @@ def _(node: Unrolled, m: Machine) -> None:
             total = m.scalar(result[into + row * pitch] if m.integer(node.resumed) > 0 else 0)
             for e in range(first[group], first[group + 1]):
                 if member[e] == own:
-                    total = total + packed[e] * source[at + offset[e]]
+                    met = source[at + offset[e]] if _meets(node, m, e, vector, x) else 0
+                    total = total + packed[e] * met
                     m.work += 1
             result[into + row * pitch] = total
+
+
+def _meets(node: Unrolled, m: Machine, e: int, vector: int, lane: int) -> bool:
+    """Whether a lane of a vector has a place that entry e meets."""
+    shift = m.arrays[node.shift][e] if node.shift else 0
+    return not shift or bool(m.arrays[node.masks][vector * MASKS + shift - 1] >> lane % m.lanes & 1)
 
 
 @execute.register

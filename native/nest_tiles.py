@@ -101,6 +101,9 @@ class Unrolled:
     code, starts : the programs as machine code, empty where entries are to be walked.
     first : where the entries of each group start; member, offset, packed : of each entry its row
         in the group, the place of its lane 0 from ``source`` on, and its value.
+    shift, masks : of each entry which of the masks of a vector says what lanes it meets, 0 for all
+        of them; and so many masks for each vector of the line.  Empty where there are none.
+    vector : number of vector 0 in the line.
     source, at, step : what vector 0 lies in, from where on; and how far each lies from the next.
     result, into, pitch : the rows, from where on, and how far each lies from the next.
     line : lanes; the last vector may have fewer than the others.
@@ -117,6 +120,9 @@ class Unrolled:
     member: str
     offset: str
     packed: str
+    shift: str
+    masks: str
+    vector: Expr
     source: str
     at: Expr
     step: Expr

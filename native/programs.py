@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import partial
 from math import prod
 
 from zeroskip.native import unrolled
 from zeroskip.native.arguments import Array
-from zeroskip.native.geometry import Geometry, geometry
+from zeroskip.native.geometry import Geometry, geometry, line_of_lanes, shifts_of
 from zeroskip.native.lines import Line
 from zeroskip.native.scheme import Key
 from zeroskip.native.tile import TilePlan
@@ -20,7 +21,6 @@ def shape_or_why(
     plan: TilePlan,
     bound: Collection[str],
     stored: int,
-    line_vectors: int,
     width: int,
 ) -> TileShape | str:
     """The shape in machine code, or why there is none: it does not fit, or does not pay."""
@@ -31,6 +31,8 @@ def shape_or_why(
         return f"{line.dtype.name} is computed by no such instruction; float32 and float64 are."
     if width != WIDE:
         return f"it takes vectors of {WIDE} bytes, and these have {width}."
+    itemsize, masked = line.dtype.itemsize, shifts_of(plan, line.extents) is not None
+    line_vectors = -(-line_of_lanes(plan, line.extents, masked) // (width // itemsize))
     density = stored / max(operand.size, 1)
     rows = prod(line.extents.ranks[rank] for rank in plan.rows)
     if not line.fixed.unrolled and not unrolled.pays(line_vectors, rows, stored, density):
@@ -39,7 +41,7 @@ def shape_or_why(
         return "this processor, or this system, runs no code that a process has written."
     summed = prod(line.extents.ranks[rank] for rank in plan.term.ranks)
     shape = unrolled_shape(rows, summed, density, line.fixed.block)
-    itemsize = line.dtype.itemsize
+    shape = replace(shape, masked=masked)
     reach = geometry(plan, line.extents, shape, itemsize).span * itemsize
     reach *= WIDE // itemsize if plan.panels else 1
     if reach > unrolled.REACH_BYTES:
@@ -52,7 +54,7 @@ def kept(line: Line, plan: TilePlan, made: Geometry, shape: TileShape) -> Mappin
     name, build = plan.entries.tensor, partial(_programs, line, plan, made, shape)
     if line.kept is None or not line.kept.has(name, line.used[name]):
         return build()
-    how = "programs", *line.key, shape, made.strides, made.span, made.blocks
+    how = "programs", *line.key, shape, made.strides, made.span, made.blocks, made.row
     return line.kept.layout(name, how, build)
 
 
@@ -65,6 +67,7 @@ def _programs(line: Line, plan: TilePlan, made: Geometry, shape: TileShape) -> d
         packed.first,
         packed.member,
         packed.offset,
+        packed.shift,
         turn=made.numbers["row_blocks"],
         groups=made.numbers["groups"],
         members=shape.members,
@@ -78,4 +81,5 @@ def _programs(line: Line, plan: TilePlan, made: Geometry, shape: TileShape) -> d
         ("member",): packed.member,
         ("offset",): packed.offset,
         ("packed",): packed.values.astype(line.dtype, copy=False),
+        ("shift",): packed.shift,
     }

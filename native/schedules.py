@@ -15,7 +15,7 @@ from zeroskip.formats.level_data import check_room
 from zeroskip.native import dots, lanes, load, programs, settings, tile, unrolled
 from zeroskip.native.arguments import Array, densify
 from zeroskip.native.fixed import Schedule
-from zeroskip.native.geometry import SLACK, geometry, line_of_lanes, reach_of
+from zeroskip.native.geometry import SLACK, geometry, line_of_lanes, masks_of, reach_of
 from zeroskip.native.lines import Line
 from zeroskip.native.lower import lower
 from zeroskip.native.packing import pack
@@ -297,7 +297,7 @@ def tiled(
     made = geometry(plan, line.extents, shape, line.dtype.itemsize)
     staged = 0 if plan.in_place else made.staged_elements
     threads = settings.current().threads
-    rows = 0 if plan.direct and line.stored == line.dtype else made.row_elements
+    rows = 0 if made.direct and line.stored == line.dtype else made.row_elements
     rows *= threads if shape.unrolled else 1
     panels = made.panel_elements * threads
     scratch = staged + panels + rows
@@ -312,12 +312,17 @@ def tiled(
     }
     what = plan, line.signatures, line.dtype.name
     if shape.unrolled:
-        key: Key = ("unrolled", shape.kernel, *line.key)
-        prepared = remember(key, line.dtype, partial(unrolled.lower_unrolled, *what, shape))
+        key: Key = ("unrolled", shape.kernel, made.direct, *line.key)
+        build = partial(unrolled.lower_unrolled, *what, shape, made.direct)
+        prepared = remember(key, line.dtype, build)
         arrays |= programs.kept(line, plan, made, shape)
+        if shape.masked:
+            per_vector = shape.vector_bytes // line.dtype.itemsize
+            masks = masks_of(plan, line.extents, made.numbers["line"], per_vector)
+            arrays["masks",] = masks
     else:
-        key = ("tile", shape.kernel, made.offset_dtype, *line.key)
-        build = partial(tile.lower_tile, *what, shape, made.offset_dtype)
+        key = ("tile", shape.kernel, made.offset_dtype, made.direct, *line.key)
+        build = partial(tile.lower_tile, *what, shape, made.offset_dtype, made.direct)
         prepared = remember(key, line.dtype, build)
         packed = pack(plan, line.used[plan.entries.tensor], line.extents, made, shape)
         arrays |= {
@@ -339,7 +344,7 @@ def shape_in(line: Line, plan: tile.TilePlan, bound: Collection[str] = ()) -> Ti
     line_vectors = -(-line_of_lanes(plan, line.extents) // lanes)
     wanted, fixed = line.fixed.unrolled, line.fixed
     if wanted is not False and fixed.rows is None and fixed.vectors is None:
-        found = programs.shape_or_why(line, plan, bound, stored, line_vectors, width)
+        found = programs.shape_or_why(line, plan, bound, stored, width)
         if isinstance(found, TileShape):
             return found
         if wanted:

@@ -41,6 +41,7 @@ def free_names(body: tuple[object, ...], bound: set[str]) -> tuple[set[str], lis
         if isinstance(node, Unrolled):
             arrays.update((node.code, node.starts, node.first, node.member, node.offset))
             arrays.update((node.packed, node.source, node.result))
+            arrays.update({node.shift, node.masks} - {""})
         if isinstance(node, Level):
             arrays.update(node.arrays)
         if isinstance(node, tuple):

@@ -78,7 +78,8 @@ class TilePlan:
     lanes : ranks of the result that the lanes hold, in the result's order.
     panels : whether no summed rank shares an axis with a lane rank, and nothing is padded.
     in_place : whether the operand already lies as the staged copy would.
-    direct : whether the rows of lanes are those of the result, as it lies.
+    window : the axis of the last lane rank, where a window reaches from one lane into the next or
+        there is padding: lanes that a shift takes from the next row may be masked out.
     """
 
     form: Form
@@ -91,7 +92,7 @@ class TilePlan:
     lanes: tuple[str, ...]
     panels: bool
     in_place: bool
-    direct: bool
+    window: int | None
 
 
 def plan(form: Form, signatures: Mapping[str, Signature], dtype: str) -> TilePlan | None:
@@ -157,9 +158,9 @@ def _assign(
     order = [a.rank for a in axes if a.rank is not None]
     behind = [a.rank is not None for a in axes]
     in_place = panels and tuple(order) == lanes and behind == sorted(behind)
-    direct = panels and rows + lanes == target
+    window = None if panels else next(a.axis for a in axes if a.rank == lanes[-1])
     return TilePlan(
-        form, term, late, entries, lane_access, tuple(axes), rows, lanes, panels, in_place, direct
+        form, term, late, entries, lane_access, tuple(axes), rows, lanes, panels, in_place, window
     )
 
 
@@ -188,8 +189,12 @@ def lower_tile(
     dtype: str,
     shape: TileShape,
     offset_dtype: str,
+    direct: bool,
 ) -> Lowered:
-    """Loop nest of the tiled schedule; its integers come from `geometry`."""
+    """Loop nest of the tiled schedule; its integers come from `geometry`.
+
+    direct : whether the rows of lanes are those of the result, as it lies.
+    """
     scheme = Scheme(plan.form, signatures, dtype)
     sums, fresh = Sums(scheme), scheme.names.fresh
     number = scheme.number
@@ -224,7 +229,7 @@ def lower_tile(
     packed = scheme.buffer(("packed",), f"{entries}_packed", dtype)
     which = Name(member) if shape.rows > 1 else None
     of_row = add(mul(Name(row), Const(shape.rows)), which or ZERO)
-    direct = plan.direct and scheme.stored == dtype
+    direct = direct and scheme.stored == dtype
     sum_of_rows = sums.result
     if not direct:
         sum_of_rows = scheme.buffer(("rows",), "row_sums", dtype, written=True)

@@ -21,6 +21,8 @@ class TileShape:
     panel : whether a tile's lanes are copied to where its vectors lie one behind the other.
     unrolled : whether entries are machine code, an instruction each; ``rows`` is then how many
         rows a program has, in groups of ``members``.
+    masked : whether rows of the line follow each other without a halo, and lanes that a shift
+        takes from the next row are masked out; of machine code.
     """
 
     vector_bytes: int
@@ -30,12 +32,14 @@ class TileShape:
     panel: bool = True
     unrolled: bool = False
     members: int = 1
+    masked: bool = False
 
     @property
-    def kernel(self) -> tuple[int, int, tuple[int, ...], bool, bool, bool]:
+    def kernel(self) -> tuple[object, ...]:
         """What the C depends on."""
-        rows = 0 if self.unrolled else self.rows
-        return self.vector_bytes, rows, self.vectors, self.block > 0, self.panel, self.unrolled
+        rows, blocked = 0 if self.unrolled else self.rows, self.block > 0
+        cut = self.vector_bytes, rows, self.vectors, blocked
+        return (*cut, self.panel, self.unrolled, self.masked)
 
     @property
     def most(self) -> int:

@@ -19,7 +19,7 @@ import numpy as np
 from zeroskip.einsum_spec.extents import Extents
 from zeroskip.native.arguments import Array, Operand
 from zeroskip.native.domains import Range
-from zeroskip.native.geometry import Geometry
+from zeroskip.native.geometry import Geometry, shifts_of
 from zeroskip.native.integers import (
     ONE,
     ZERO,
@@ -71,13 +71,15 @@ class Program:
 
     first : where the entries of each group start, and the end.  member, offset, values : of each
         entry its row in the group, the place of its first lane in the source, in elements, and its
-        value.
+        value.  shift : which of the masks of a vector tell the lanes that it meets, counted from 1;
+        0 for all of them.
     """
 
     first: Array
     member: Array
     offset: Array
     values: Array
+    shift: Array
 
 
 def pays(line_vectors: int, rows: int, entries: int, density: float) -> bool:
@@ -101,13 +103,25 @@ def pack_unrolled(
     group, member = np.divmod(rows.astype(np.int64), shape.members)
     group += block * per_block
     order = np.argsort((group * max(geometry.span, 1) + at) * shape.members + member)
+    shift = np.zeros(len(at), np.uint8)
+    if shape.masked:
+        shift = _masks_by_shift(plan, extents, geometry)[at % geometry.row]
     at *= lanes if plan.panels else 1
     return Program(
         starts(group[order], per_block * geometry.blocks),
         member[order].astype(np.uint8),
         at[order].astype(np.int32),
         np.ascontiguousarray(values[order]),
+        shift[order],
     )
+
+
+def _masks_by_shift(plan: TilePlan, extents: Extents, geometry: Geometry) -> Array:
+    """Of each shift along a row of the line the number of its mask."""
+    numbers = np.zeros(geometry.row, np.uint8)
+    for k, shift in enumerate(shifts_of(plan, extents) or (), 1):
+        numbers[shift] = k
+    return numbers
 
 
 # ---- machine code -----------------------------------------------------------------------
@@ -120,6 +134,7 @@ def available() -> bool:
         np.array([0, 1]),
         np.zeros(1, np.uint8),
         np.zeros(1, np.int32),
+        np.zeros(1, np.uint8),
         turn=1,
         groups=1,
         members=1,
@@ -133,6 +148,7 @@ def machine_code(
     first: Array,
     member: Array,
     offset: Array,
+    shift: Array,
     *,
     turn: int,
     groups: int,
@@ -150,9 +166,10 @@ def machine_code(
     absent = none, np.zeros_like(begin)
     if not hasattr(mmap, "MAP_ANONYMOUS") or dtype not in CODED:
         return absent
-    dims = [0, programs, turn, groups, members, rows, np.dtype(dtype).itemsize]
+    shifts = int(shift.max(initial=0))
+    dims = [0, programs, turn, groups, members, rows, np.dtype(dtype).itemsize, shifts]
     package, name = "zeroskip.native", "zs_unroll.c"
-    if not run(package, name, "zs_unroll", [none, begin, first, member, offset], dims):
+    if not run(package, name, "zs_unroll", [none, begin, first, member, offset, shift], dims):
         return absent
     size = int(begin[-1])
     if not size:
@@ -161,7 +178,8 @@ def machine_code(
         code = _pages(size)
     except OSError:  # no room: entries are walked where they lie
         return absent
-    run(package, name, "zs_unroll", [code, begin, first, member, offset], [size, *dims[1:]])
+    arrays = [code, begin, first, member, offset, shift]
+    run(package, name, "zs_unroll", arrays, [size, *dims[1:]])
     sealed = np.zeros(1, np.int64)
     run(package, name, "zs_seal", [code, sealed], [len(code)])
     if not sealed[0]:
@@ -187,9 +205,12 @@ def _pages(size: int) -> Array:
 
 
 def lower_unrolled(
-    plan: TilePlan, signatures: Mapping[str, Signature], dtype: str, shape: TileShape
+    plan: TilePlan, signatures: Mapping[str, Signature], dtype: str, shape: TileShape, direct: bool
 ) -> Lowered:
-    """Loop nest of programs against the line; its integers come from `geometry`."""
+    """Loop nest of programs against the line; its integers come from `geometry`.
+
+    direct : whether the rows of lanes are those of the result, as it lies.
+    """
     scheme = Scheme(plan.form, signatures, dtype)
     sums, fresh, number = Sums(scheme), scheme.names.fresh, scheme.number
     source, staging = lanes_on_line(plan, scheme)
@@ -211,7 +232,7 @@ def lower_unrolled(
         copied = _panel(plan, held, source, scheme, past, x, own, Name(fresh("tile")), lanes)
         panel = (Loop(copied[0], Range(ZERO, tiles), (copied[1],)),)
         source, at, step = held, own, mul(span, lanes)
-    direct = plan.direct and scheme.stored == dtype
+    direct = direct and scheme.stored == dtype
     result, pitch, row_0 = sums.result, line, x
     if not direct:
         result = scheme.buffer(("rows",), "row_sums", dtype, written=True)
@@ -230,6 +251,9 @@ def lower_unrolled(
             scheme.buffer(("member",), f"{entries}_member", "uint8"),
             scheme.buffer(("offset",), f"{entries}_offset", "int32"),
             scheme.buffer(("packed",), f"{entries}_packed", dtype),
+            scheme.buffer(("shift",), f"{entries}_shift", "uint8") if shape.masked else "",
+            scheme.buffer(("masks",), "masks", "uint16") if shape.masked else "",
+            first,
             source,
             at,
             step,
@@ -260,7 +284,8 @@ def lower_unrolled(
         nest = (Loop(block, Range(ZERO, number("blocks")), nest),)
     strips = ceildiv(sub(Name(hi), Name(lo)), number("strip_tiles"))
     nest = (Loop(strip, Range(ZERO, strips), nest),)
-    share = Share(lo, hi, part, number("line_tiles"), number("row_blocks"), nest)
+    own_part = part if plan.panels or not direct else ""
+    share = Share(lo, hi, own_part, number("line_tiles"), number("row_blocks"), nest)
     return finish(scheme, sums.title(), (*staging, share), shape.vector_bytes)
 
 

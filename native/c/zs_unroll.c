@@ -8,6 +8,7 @@
  *     vfmadd231ps  zmm3, zmm28, [value]{1to16}     row 3 stores an entry there
  *     vfmadd231ps  zmm9, zmm28, [value + 4]{1to16} row 9 another
  *
+ * where lanes that belong to another row are left out under a mask if the column is a shifted one,
  * so that no position is read, nothing is compared and nothing jumps.  Values stay data, in the
  * order of the instructions.  A program is some groups behind each other, called as a zs_program
  * (zs_unrolled.h) by the rules of the System V ABI of x86-64; it needs AVX-512F.
@@ -28,6 +29,7 @@ enum {
     VECTOR = 64,   /* bytes of a vector */
     REACH = 128,   /* displacements of one byte reach from -REACH to REACH - 1 units */
     LOADED = 28,   /* registers 28 to 31 take turns to hold what is loaded */
+    MASK = 2,      /* masks 1 and 2 are those of rows; shifts are counted from there */
 };
 
 /* Where code goes; bytes from 'room' on are counted and not written. */
@@ -109,7 +111,7 @@ static void zs_add_to(zs_code *code, int base, int64_t number)
 /* One group: entries [lo, hi), which add up in registers 0 to rows - 1.  'ahead' values are already
    behind the register that points at them; returns how many are then. */
 static int zs_group(zs_code *code, int64_t rows, int64_t lo, int64_t hi, const uint8_t *member,
-                    const int32_t *offset, int ahead)
+                    const int32_t *offset, const uint8_t *shift, int ahead)
 {
     const int item = code->wide ? 8 : 4;
     zs_bytes(code, "\x48\x89\xD0", 3); /* mov rax, rdx */
@@ -119,8 +121,9 @@ static int zs_group(zs_code *code, int64_t rows, int64_t lo, int64_t hi, const u
     for (int64_t e = lo; e < hi; e++) {
         if (e == lo || offset[e] != offset[e - 1]) {
             loaded = loaded == 31 ? LOADED : loaded + 1;
-            zs_evex(code, (zs_form){1, code->wide, 0x10, 0, 0, 0}, loaded, 0, RDI,
-                    (int64_t)offset[e] * item - REACH * VECTOR);
+            zs_evex(code,
+                    (zs_form){1, code->wide, 0x10, 0, shift[e] ? MASK + shift[e] : 0, shift[e] > 0},
+                    loaded, 0, RDI, (int64_t)offset[e] * item - REACH * VECTOR);
         }
         if (ahead == REACH) {
             zs_add_to(code, RSI, 2 * REACH * item);
@@ -141,10 +144,10 @@ static int zs_group(zs_code *code, int64_t rows, int64_t lo, int64_t hi, const u
  * zs_unroll() - the code of every program, one behind the other, each at a cache line's start.
  *
  * buf:  the code, of which 'room' bytes are written; where each program starts, and the end, twice;
- *       where each group's entries start, and the end; of each entry its row in the group and the
- *       place of its vector, in items.
+ *       where each group's entries start, and the end; of each entry its row in the group, the
+ *       place of its vector, in items, and its shift, 1 to ZS_MASKS, or 0 for all lanes.
  * dim:  room; programs, of which 'turn' are a block of all rows; groups of a program; most rows of
- *       a group; rows of a block; bytes of an item, 4 or 8.
+ *       a group; rows of a block; bytes of an item, 4 or 8; how many shifts there are.
  * A second call with the room that the first has asked for writes it all.
  */
 int32_t zs_unroll(zs_args *args)
@@ -155,17 +158,26 @@ int32_t zs_unroll(zs_args *args)
     const int64_t *first = args->buf[2];
     const uint8_t *member = args->buf[3];
     const int32_t *offset = args->buf[4];
+    const uint8_t *shift = args->buf[5];
     const int64_t programs = args->dim[1], turn = args->dim[2], groups = args->dim[3];
     const int64_t members = args->dim[4], rows = args->dim[5];
     zs_code code = {args->buf[0], 0, args->dim[0], args->dim[6] == 8};
-    if (members > ZS_MEMBERS)
-        return zs_fail(args, ZS_EINTERNAL, members);
+    const int shifts = (int)args->dim[7];
+    if (members > ZS_MEMBERS || shifts > ZS_MASKS)
+        return zs_fail(args, ZS_EINTERNAL, members > ZS_MEMBERS ? members : shifts);
     for (int64_t program = 0; program < programs; program++) {
         ZS_POLL(args);
         starts[program] = code.length;
         zs_bytes(&code, "\xF3\x0F\x1E\xFA", 4);     /* endbr64: called through a pointer */
         zs_bytes(&code, "\xC4\xC1\x78\x92\xC8", 5); /* kmovw k1, r8d */
         zs_bytes(&code, "\xC4\xC1\x78\x92\xD1", 5); /* kmovw k2, r9d */
+        if (shifts > 0)
+            zs_bytes(&code, "\x48\x8B\x44\x24\x08", 5); /* mov rax, [rsp + 8] */
+        for (int s = 0; s < shifts; s++) { /* kmovw k3 + s, [rax + 2 * s] */
+            zs_bytes(&code, "\xC5\xF8\x90", 3);
+            zs_byte(&code, 0x40 | (MASK + 1 + s) << 3 | RAX);
+            zs_byte(&code, 2 * s);
+        }
         zs_add_to(&code, RSI, REACH * (code.wide ? 8 : 4));
         zs_add_to(&code, RDI, REACH * VECTOR);
         int ahead = -REACH;
@@ -174,7 +186,7 @@ int32_t zs_unroll(zs_args *args)
             const int64_t left = rows - (program % turn * groups + g) * members;
             if (left > 0)
                 ahead = zs_group(&code, left < members ? left : members, first[group],
-                                 first[group + 1], member, offset, ahead);
+                                 first[group + 1], member, offset, shift, ahead);
         }
         zs_bytes(&code, "\xC5\xF8\x77\xC3", 4); /* vzeroupper, ret */
         while (code.length % VECTOR != 0)

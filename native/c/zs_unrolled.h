@@ -7,15 +7,19 @@
 /* Rows whose sums a group holds in registers; 4 of 32 are left for what is loaded. */
 #define ZS_MEMBERS 28
 
+/* Shifts whose lanes are masked: registers that the masks of rows leave free. */
+#define ZS_MASKS 5
+
 /*
  * zs_program - rows of a result, a vector each, plus the entries of a program times vectors.
  *
  * x: where offsets count from.  values: of the program's entries, in its order.  y: the first row;
  * others follow 'pitch' bytes apart.  stored: a bit for each lane that is written.  resumed: a bit
- * for each lane whose sums start from what the row holds; others start from 0.
+ * for each lane whose sums start from what the row holds; others start from 0.  masks: for each
+ * shift a bit for each lane whose place lies in its own row; others are read as 0.
  */
 typedef void zs_program(const void *x, const void *values, void *y, int64_t pitch,
-                        uint32_t stored, uint32_t resumed);
+                        uint32_t stored, uint32_t resumed, const uint16_t *masks);
 
 /* What a kernel knows of its programs; arrays as zs_unroll() takes them. */
 typedef struct zs_unrolled {
@@ -23,6 +27,8 @@ typedef struct zs_unrolled {
     const int64_t *starts, *first;
     const uint8_t *member;
     const int32_t *offset;
+    const uint8_t *shift;
+    const uint16_t *masks;   /* ZS_MASKS for each vector of the line; null where there are none */
     int64_t groups, members; /* of a program; most rows of one */
 } zs_unrolled;
 
@@ -58,11 +64,13 @@ ZS_INLINE void zs_fetch_code(const zs_unrolled *all, int64_t program, int64_t t,
  * One program against every vector of a line of 'line' lanes, of which vector t lies at
  * source + t * step; the program has 'rows' rows, from result on, 'pitch' elements apart.
  * Code that starts nowhere (its end is 0) is not there: the entries are then walked.
+ * vector: number of the first vector in the line that masks are of.
  */
 #define ZS_DEFINE_UNROLLED(TYPE)                                                            \
     static __attribute__((noinline, unused)) void zs_walk_unrolled(                         \
         const zs_unrolled *all, int64_t program, int64_t rows, const TYPE *values,          \
-        const TYPE *source, TYPE *result, int64_t pitch, int64_t there, int resumed)        \
+        const TYPE *source, TYPE *result, int64_t pitch, int64_t there, int resumed,        \
+        const uint16_t *masks)                                                              \
     {                                                                                       \
         for (int64_t g = 0; g < all->groups && g * all->members < rows; g++) {              \
             const int64_t left = rows - g * all->members;                                   \
@@ -73,16 +81,21 @@ ZS_INLINE void zs_fetch_code(const zs_unrolled *all, int64_t program, int64_t t,
             if (resumed)                                                                    \
                 for (int64_t i = 0; i < n; i++)                                             \
                     sums[i] = zs_load_part(row + i * pitch, there);                         \
-            for (int64_t e = first[0]; e < first[1]; e++)                                   \
-                sums[all->member[e]] += values[e] * *(const zs_vec *)(source + all->offset[e]); \
+            for (int64_t e = first[0]; e < first[1]; e++) {                                 \
+                zs_vec x = *(const zs_vec *)(source + all->offset[e]);                      \
+                if (all->shift && all->shift[e] > 0)                                        \
+                    for (unsigned i = 0; i < LANES; i++)                                    \
+                        x[i] = masks[all->shift[e] - 1] >> i & 1 ? x[i] : 0;                \
+                sums[all->member[e]] += values[e] * x;                                      \
+            }                                                                               \
             for (int64_t i = 0; i < n; i++)                                                 \
                 zs_store_part(row + i * pitch, there, sums[i]);                             \
         }                                                                                   \
     }                                                                                       \
     ZS_INLINE void zs_run_unrolled(                                                         \
         const zs_unrolled *all, int64_t program, int64_t rows, const TYPE *values,          \
-        const TYPE *source, int64_t step, TYPE *result, int64_t pitch, int64_t line,        \
-        int resumed)                                                                        \
+        const TYPE *source, int64_t step, int64_t vector, TYPE *result, int64_t pitch,      \
+        int64_t line, int resumed)                                                          \
     {                                                                                       \
         const int64_t n = (line + LANES - 1) / LANES;                                       \
         const int coded = all->starts[program + 1] != 0;                                    \
@@ -90,14 +103,15 @@ ZS_INLINE void zs_fetch_code(const zs_unrolled *all, int64_t program, int64_t t,
         for (int64_t t = 0; t < n; t++) {                                                   \
             const int64_t there = line - t * LANES;                                         \
             const uint32_t stored = there < LANES ? (1u << there) - 1 : (uint32_t)-1;       \
+            const uint16_t *masks = all->masks ? all->masks + (vector + t) * ZS_MASKS : 0;  \
             if (coded) {                                                                    \
                 zs_fetch_code(all, program + 1, t, n);                                      \
                 run(source + t * step, values + all->first[program * all->groups],          \
                     result + t * LANES, pitch * (int64_t)sizeof(TYPE), stored,              \
-                    resumed ? stored : 0);                                                  \
+                    resumed ? stored : 0, masks);                                           \
             } else {                                                                        \
                 zs_walk_unrolled(all, program, rows, values, source + t * step,             \
-                                 result + t * LANES, pitch, there, resumed);                \
+                                 result + t * LANES, pitch, there, resumed, masks);         \
             }                                                                               \
         }                                                                                   \
     }

@@ -21,3 +21,16 @@ def test_get_set_and_using(tmp_path):
 def test_a_wrong_setting_is_named():
     with pytest.raises(config.SettingError, match="there is no setting 'treads'"):
         config.set(treads=2)
+
+
+def test_settings_are_attributes():
+    with config.using(threads=2):
+        config.threads = 3
+        assert config.threads == config.get().threads == 3
+        with pytest.raises(config.SettingError, match="threads"):
+            config.threads = 0
+        with pytest.raises(AttributeError, match=r"no setting 'treads': expected one of .*threads"):
+            config.treads = 2
+    with pytest.raises(AttributeError, match="has no 'treads'"):
+        _ = config.treads
+    assert {"threads", "set"} <= set(dir(config))

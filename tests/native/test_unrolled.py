@@ -8,14 +8,17 @@ import pytest
 from generator import random_array
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from judges import line_of
 
 import zeroskip as zs
+from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.errors import KernelError
 from zeroskip.explanation.inspecting import choose
 from zeroskip.formats.tensor import Tensor
 from zeroskip.formats.values import HALVES
-from zeroskip.native import effort, geometry, routines, unrolled
+from zeroskip.native import effort, geometry, routines, tile, unrolled
 from zeroskip.native.fixed import Schedule
+from zeroskip.native.geometry import MASKS
 from zeroskip.native.interpret import FEWEST_SHARED
 from zeroskip.native.load import header
 from zeroskip.native.tile_shape import INSTRUCTIONS, MEMBERS, unrolled_shape
@@ -27,6 +30,9 @@ RNG = np.random.default_rng(5)
 
 codes = pytest.mark.skipif(not unrolled.available(), reason="no machine code of a process is run")
 seeds = st.integers(0, 2**32 - 1)
+
+
+BLOCKS = st.sampled_from([None, 0, 9])
 
 
 @codes
@@ -71,6 +77,55 @@ def test_convolutions(filters, channels, height, width, seed):
             for threads in (1, 2):
                 with zs.config.using(threads=threads):
                     assert np.array_equal(bound(**given_), want)
+
+
+@codes
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_rows_that_follow_each_other_without_a_halo(data):
+    """Windows of 1 to 7 places, steps between them and padding of each side that leave a row as
+    long as it was: one batch writes the result as it lies, another does not; what a row's
+    neighbour holds, an infinity too, does not come in."""
+    rng = np.random.default_rng(data.draw(seeds))
+    batch, filters, height = (data.draw(st.integers(1, n)) for n in (2, 30, 6))
+    taps, step = data.draw(st.integers(1, 7)), data.draw(st.integers(1, 2))
+    reach = step * (taps - 1)
+    before = data.draw(st.integers(0, reach))
+    width = data.draw(st.integers(1, 40))
+    dtype = data.draw(st.sampled_from(["float32", "float64"]))
+    image = random_array(rng, (batch, 3, height, width), dtype, 0.9)
+    weights = random_array(rng, (filters, 3, 2, taps), dtype, 0.5)
+    layer = zs.layer(
+        f"O[n,m,p,q] = I[n,c,p+r,q+{step}*s] * F[m,c,r,s]",
+        pad={"I": {2: (1, 0), 3: (before, reach - before)}},
+    )
+    if data.draw(st.booleans()):
+        image[..., [0, -1]] = np.inf
+    want = layer(I=image, F=weights, backend="numpy")
+    bound = layer.bind(F=weights, schedule=Schedule(unrolled=True, block=data.draw(BLOCKS)))
+    for threads in (1, 2):
+        with zs.config.using(threads=threads):
+            assert np.array_equal(bound(image), want, equal_nan=True)
+
+
+def test_which_rows_may_follow_each_other():
+    """Of a step of 1, as long in the result as in the source, and of at most 6 shifts."""
+
+    def shifts(text, image, filters, pad):
+        line = line_of(make_spec(text, pad=pad), {"I": np.ones(image), "F": np.ones(filters)})
+        plan = tile.plan(line.form, line.signatures, "float64")
+        return geometry.shifts_of(plan, line.extents)
+
+    text = "O[m,q] = I[c,q+s] * F[m,c,s]"
+    assert shifts(text, (2, 9), (3, 2, 3), 1) == (0, 2)
+    assert shifts(text, (2, 9), (3, 2, 3), {"I": {1: (0, 2)}}) == (1, 2)
+    assert shifts(text, (2, 9), (3, 2, 6), {"I": {1: (3, 2)}}) == (0, 1, 2, 4, 5)
+    assert shifts(text, (2, 9), (3, 2, 7), 3) is None  # six masks
+    assert shifts(text, (2, 9), (3, 2, 3), 0) is None  # shorter than its row
+    assert shifts(text, (2, 2), (3, 2, 3), 1) is None  # a shift is longer than a row
+    assert shifts("O[m,q] = I[c,q+s+1] * F[m,c,s]", (2, 9), (3, 2, 3), 1) is None
+    assert shifts("O[m,q] = I[c,2*q+s] * F[m,c,s]", (2, 9), (3, 2, 3), 1) is None
+    assert shifts("O[m,q] = I[c,q] * F[m,c]", (2, 9), (3, 2), 0) is None  # no window
 
 
 @codes
@@ -179,18 +234,20 @@ def test_the_numbers_of_the_header_are_those_here():
     text = header("zs_unrolled.h")
     assert f"#define ZS_MEMBERS {MEMBERS}\n" in text
     assert f"#define ZS_FEWEST_SHARED {FEWEST_SHARED}\n" in text
+    assert f"#define ZS_MASKS {MASKS}\n" in text
 
 
 def emitted(room, code, dtype=np.float32):
-    """What zs_unroll writes for two programs of a group of three rows, five entries."""
+    """What zs_unroll writes for two programs of a group of three rows, five entries, of which the
+    third meets the lanes that the second of two masks leaves."""
     first = np.array([0, 3, 5])
     member = np.array([0, 2, 1, 1, 0], np.uint8)
     offset = np.array([0, 0, 4096, 16, 2**28], np.int32)
+    shift = np.array([0, 0, 2, 1, 0], np.uint8)
     begin = np.zeros(4, np.int64)
-    dims = [room, 2, 2, 1, 3, 6, np.dtype(dtype).itemsize]
-    if not routines.run(
-        "zeroskip.native", "zs_unroll.c", "zs_unroll", [code, begin, first, member, offset], dims
-    ):
+    dims = [room, 2, 2, 1, 3, 6, np.dtype(dtype).itemsize, 2]
+    arrays = [code, begin, first, member, offset, shift]
+    if not routines.run("zeroskip.native", "zs_unroll.c", "zs_unroll", arrays, dims):
         pytest.skip("no compiler")
     return begin
 
@@ -224,13 +281,16 @@ def test_instructions_are_those_that_an_assembler_writes(tmp_path):
     text = f"""endbr64
 kmovw %r8d, %k1
 kmovw %r9d, %k2
+mov 8(%rsp), %rax
+{{disp8}} kmovw (%rax), %k3
+kmovw 2(%rax), %k4
 .byte 0x48, 0x81, 0xc6, 0, 2, 0, 0
 .byte 0x48, 0x81, 0xc7, 0, 0x20, 0, 0
 mov %rdx, %rax
 {rows}vmovups -8192(%rdi), %zmm29
 vfmadd231ps -512(%rsi){{1to16}}, %zmm29, %zmm0
 vfmadd231ps -508(%rsi){{1to16}}, %zmm29, %zmm2
-vmovups 8192(%rdi), %zmm30
+vmovups 8192(%rdi), %zmm30{{%k4}}{{z}}
 vfmadd231ps -504(%rsi){{1to16}}, %zmm30, %zmm1
 mov %rdx, %rax
 {kept}mov %rax, %rdx
@@ -262,6 +322,7 @@ def test_code_can_no_longer_be_written_and_goes_when_nothing_holds_it():
         np.array([0, 1]),
         np.zeros(1, np.uint8),
         np.zeros(1, np.int32),
+        np.zeros(1, np.uint8),
         turn=1,
         groups=1,
         members=1,

@@ -56,8 +56,8 @@ int32_t zs_kernel(zs_args *args)
                 }
             }
             ZS_SHARED(program, share.part, share.parts, 0, row_blocks) {
-                const zs_unrolled programs_ = {A_code, A_starts, A_first, A_member, A_offset, groups, members};
-                zs_run_unrolled(&programs_, block * row_blocks + program, rows - program * program_rows, A_packed, B_panel + part * panel_size, 16 * block_span, C_vals + program * program_rows * line + 16 * (lo + strip * strip_tiles), line, zs_min(line - 16 * (lo + strip * strip_tiles), 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles)), block > 0);
+                const zs_unrolled programs_ = {A_code, A_starts, A_first, A_member, A_offset, 0, 0, groups, members};
+                zs_run_unrolled(&programs_, block * row_blocks + program, rows - program * program_rows, A_packed, B_panel + part * panel_size, 16 * block_span, lo + strip * strip_tiles, C_vals + program * program_rows * line + 16 * (lo + strip * strip_tiles), line, zs_min(line - 16 * (lo + strip * strip_tiles), 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles)), block > 0);
             }
         }
     }
