@@ -65,6 +65,8 @@ def describe(arch: Arch) -> str:
             )
         if level.cache is not None:
             lines.append(f"    cache: whole fibers, {level.cache}")
+        if level.stream:
+            lines.append(f"    stream: {', '.join(map(str, level.stream))}")
         if level.source:
             lines.append(f"    source: {level.source}")
     for name, area in arch.areas.items():

@@ -21,6 +21,7 @@ class Part:
 
     renewed : loops of whose iterations the next one finds nothing of it there.
     home : whether it is there from the start, or at the end.
+    words : where it passes and is not kept, those under way; nothing else is there.
     """
 
     tensor: str
@@ -29,8 +30,11 @@ class Part:
     bits: Any
     renewed: tuple[Loop, ...] = ()
     home: bool = False
+    words: int = 0
 
     def held(self, counts: Counts, extents: Mapping[str, int]) -> Held:
+        if self.words:
+            return Held(self.tensor, "", 1, self.bits, self.words)
         where = place_of(counts[self.counted.tile], self.counted.keys, extents)
         return Held(self.tensor, where, self.times, self.bits)
 
@@ -67,7 +71,8 @@ class Capacity:
     def staying(self, loop: Loop) -> Any:
         """Bits of tiles that have come and are still there when the next iteration of a loop
         begins."""
-        return sum(p.bits for p in self.parts if not p.home and loop not in p.renewed)
+        there = (p for p in self.parts if not p.home and not p.words)
+        return sum(p.bits for p in there if loop not in p.renewed)
 
     @property
     def named(self) -> str:
@@ -81,7 +86,8 @@ def capacities(
     """What one instance of each level must hold.
 
     Of every operand its largest tile (an upper bound, since these need not be of one time); of
-    the result, its largest tile in the innermost level and where parts come back to it.
+    the result, its largest tile in the innermost level and where parts come back to it.  Of what
+    passes, the words under way.
 
     Raises
     ------
@@ -97,13 +103,14 @@ def capacities(
         needs: dict[str, dict[tuple[int, str], Any]] = {name: {} for name in names}
         for number, fill in ((i, fill) for i, fills in enumerate(plan.fills) for fill in fills):
             held = fill.inner
-            if not held.entries.most:
+            if not held.entries.most and not fill.words:
                 continue  # the same tiles, from another level
-            bits = bits_at_most(held, counts, arch.value_bits)
+            bits = bits_at_most(held, counts, arch.value_bits, fill.words)
             times = _twice(arch, fill.turns)
             tensor = fill.operand.tensor
             needs[fill.level][number, tensor] = times * bits
-            tiles[fill.level].append(Part(tensor, held.entries, times, times * bits, fill.renewed))
+            part = Part(tensor, held.entries, times, times * bits, fill.renewed, words=fill.words)
+            tiles[fill.level].append(part)
         for name in names:
             terms[name].append(needs[name])
         parts = {name: max(parts[name], tiles[name], key=_bits) for name in names}
@@ -116,6 +123,10 @@ def capacities(
             parts[drain.level].append(Part(layer.target.tensor, drain, times, bits, drain.renewed))
             results[drain.level] = bits
         inner = flow.again > 0
+        width = arch.accumulator_bits if flow.partial else arch.value_bits
+        for name, words in flow.drain.passes:
+            bits = words * width
+            parts[name].append(Part(layer.target.tensor, flow.drain, 1, bits, words=words))
     for name, made in accounting.homes.items():
         parted = bool(flows) and name == layer.target.tensor and flows[-1].partial > 0
         value_bits = arch.accumulator_bits if parted else arch.value_bits
@@ -138,8 +149,10 @@ def capacities(
     return tuple(found)
 
 
-def bits_at_most(held: Encoded | Housed, counts: Counts, value_bits: int) -> Any:
-    """Bits of the largest tile, values of so many bits and metadata."""
+def bits_at_most(held: Encoded | Housed, counts: Counts, value_bits: int, words: int = 0) -> Any:
+    """Bits of the largest tile, values of so many bits and metadata; or of so many words."""
+    if words:
+        return words * (value_bits + held.stored.entry_bits + held.stored.place_bits)
     bits = total(counts, held.entries.most) * (value_bits + held.stored.entry_bits)
     if held.places is not None:
         bits += total(counts, held.places.most) * held.stored.place_bits

@@ -41,6 +41,8 @@ def cut_of(
         if ways.get(room.level) != "split" or not room.overflow_bits:
             continue
         for part in sorted(room.parts, key=lambda part: -part.bits):
+            if part.words:
+                continue
             loop = _loop_of(layer, schedule, room.level, part.tensor)
             if loop is not None:
                 return _halved(layer, arch, schedule, room.level, part.tensor, loop)
@@ -54,8 +56,8 @@ def cut_of(
 
 
 def _position(schedule: Schedule, level: str, tensor: str) -> int | None:
-    found = (stay.position for stay in schedule.stays[tensor] if stay.level == level)
-    return next(found, None)
+    stays = (stay for stay in schedule.stays[tensor] if stay.level == level and not stay.words)
+    return next((stay.position for stay in stays), None)
 
 
 def _loop_of(layer: Layer, schedule: Schedule, level: str, tensor: str) -> Loop | None:
@@ -162,7 +164,7 @@ def _kept(arch: Arch, schedule: Schedule) -> Iterator[tuple[int, str, dict[str, 
                 tensor: stay.position
                 for tensor, stays in schedule.stays.items()
                 for stay in stays
-                if stay.level == level.name
+                if stay.level == level.name and not stay.words
             },
         )
 

@@ -231,7 +231,7 @@ def _check_stays(where: str, name: str, line: str, plan: Plan, shared: int) -> N
     last = schedule.loops[shared - 1].name
     first, *inner = schedule.stays[name]
     for stay in (first, *inner) if first.position else inner:
-        if stay.position < shared:
+        if stay.position < shared and not stay.words:
             raise ArchError(
                 f"{where}: {stay.level} has {name} over several iterations of {last} in the "
                 f"line of {line}, but a tile is written and read in each\nMark it inside: "

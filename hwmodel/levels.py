@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from zeroskip.errors import ArchError
 from zeroskip.hwmodel.caches import Policy
 from zeroskip.hwmodel.energy_tables import STEPS, UNITS, Action, EnergyTable
 from zeroskip.hwmodel.lines import Lines, read_cache, read_lines
 from zeroskip.hwmodel.reader import Reader
+from zeroskip.hwmodel.streamed import Stream, read_streams
 
 Place = Literal["off_chip", "buffer", "local"]
 Halo = Literal["new", "whole"]
@@ -29,6 +31,7 @@ class Level:
     multicast : whether one read serves all instances inside that need the same entry.
     lines, cache : see `zeroskip.hwmodel.lines`; None where bits are counted one by one, and where
         a level keeps what the mapping says.
+    stream : tensors and roles that pass it and are not kept, unless the mapping says otherwise.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Level:
     multicast: bool = True
     metadata_read_bits_per_cycle: float | None = None
     metadata_write_bits_per_cycle: float | None = None
+    stream: tuple[Stream, ...] = ()
 
     @property
     def has_limit(self) -> bool:
@@ -102,9 +106,11 @@ def read_levels(
         metadata = _action(entry, "metadata_energy", table, place, capacity) or data
         where = entry.text("source", "")
         kept = *_lines_and_cache(entry, place), *_halo_and_multicast(entry, place, last)
-        apart = [_port(entry, f"metadata_{way}_bits_per_cycle") for way in ("read", "write")]
+        ports = [_port(entry, f"metadata_{way}_bits_per_cycle") for way in ("read", "write")]
+        passing = _stream(entry, place)
         entry.close()
         bits_and_costs = capacity, reads, writes, data, metadata
+        apart = ports[0], ports[1], passing
         levels.append(Level(key, place, instances, *bits_and_costs, where, *kept, *apart))
         defaulted += entry.defaulted
     special = any(level.lines or level.cache for level in levels)
@@ -142,6 +148,20 @@ def _port(entry: Reader, key: str) -> float | None:
     if entry.data.get(key) is None:
         return None
     return entry.number(key, expected="a number of bits, of a port for metadata alone")
+
+
+def _stream(entry: Reader, place: Place) -> tuple[Stream, ...]:
+    """What passes a level; nothing where it does not say."""
+    entry.asked.add("stream")
+    given = entry.data.get("stream")
+    if given is None:
+        return ()
+    if place == "off_chip":
+        entry.fail("stream", "expected no stream: the outermost level has every tensor")
+    try:
+        return read_streams(given, "stream")
+    except ArchError as error:
+        entry.fail("stream", str(error).removeprefix("stream: "))
 
 
 def _lines_and_cache(entry: Reader, place: str) -> tuple[Lines | None, Policy | None]:

@@ -25,7 +25,9 @@ from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.marks import is_mark, stays_of
 from zeroskip.hwmodel.nest import Loop, Numbering, Residency, Stay, residency
 from zeroskip.hwmodel.overfull import WAYS, Spill, check_overflow
+from zeroskip.hwmodel.passing import passing_of
 from zeroskip.hwmodel.splits import Split, check_splits, loops_of, sized, splits_of
+from zeroskip.hwmodel.streamed import Stream, streams_of
 
 _EMPTY: Dict[str, str] = MappingProxyType({})
 
@@ -53,6 +55,9 @@ class Mapping:
         tiles that do not fit
     home : tensor -> the level on chip that has it from the start, or of the result at the end,
         whole (``"GLB"``) or a tile for each iteration of the loops down to one (``"GLB i1"``)
+    stream : level -> tensors or roles that pass it and are not kept, each with the words under way
+        if they are more than one, ``{"GLB": "I 64, O"}``; in place of the architecture's ``stream``
+        of that level
     """
 
     order: tuple[str, ...]
@@ -63,6 +68,7 @@ class Mapping:
     keep: Dict[str, tuple[str, ...]]
     overflow: Dict[str, str]
     home: Dict[str, Home]
+    stream: Dict[str, tuple[Stream, ...]]
 
     def __init__(
         self,
@@ -75,6 +81,7 @@ class Mapping:
         keep: Dict[str, str | Sequence[str]] | None = None,
         overflow: Dict[str, str] | None = None,
         home: Dict[str, str | Home] | None = None,
+        stream: Dict[str, str | Sequence[str | Stream]] | None = None,
     ) -> None:
         _check_kinds(order, split, space, sync, roles, keep, overflow)
         loops = order.split() if isinstance(order, str) else order
@@ -90,6 +97,7 @@ class Mapping:
         put(self, "keep", {level: _words(names, ",") for level, names in (keep or {}).items()})
         put(self, "overflow", dict(overflow or {}))
         put(self, "home", homes_of({} if home is None else home))
+        put(self, "stream", streams_of({} if stream is None else stream))
 
     def reporting(self) -> Mapping:
         """The same, which refuses no tile."""
@@ -119,6 +127,9 @@ class Mapping:
         if self.keep:
             kept = (f"{level}: {','.join(names)}" for level, names in self.keep.items())
             parts.append(f"keep {'; '.join(kept)}")
+        passing = (f"{at}: {', '.join(map(str, s)) or 'none'}" for at, s in self.stream.items())
+        if self.stream:
+            parts.append(f"stream {'; '.join(passing)}")
         if self.home:
             parts.append(f"home {', '.join(f'{name}: {at}' for name, at in self.home.items())}")
         if self.overflow:
@@ -175,6 +186,7 @@ class Schedule:
     across : loops side by side; a PE outside a loop's tiles stays idle.
     loops : all, outermost first.
     stays : tensor -> where it is kept, outermost level first; the first has it from the start.
+        Levels that it passes stand among them.
     spills : what of tiles that do not fit stays.
     """
 
@@ -233,6 +245,7 @@ def complete(
             "overflow: tiles spill to levels that nothing of a tensor with a home on chip is in\n"
             "Let overflow be refuse or report, or leave out home and keep."
         )
+    passing = passing_of(given.stream, given.overflow, layer, arch)
     known = loops_of(layer.ranks, given.split)
     space = _space(given, known, layer, arch)
     names = [loop.name for loop in known]
@@ -273,12 +286,13 @@ def complete(
             )
     order = given.order if given.loops else (*given.order, *stated)
     full = replace(given, order=order, space=space, sync=sync, roles=layer.roles)
+    full = replace(full, stream={**given.stream, **passing.stated})
     return Schedule(
         full,
         tuple(loop for loop in outer if not loop.dims and loop.spans[-1:] != (loop.block,)),
         tuple(made[name] for name in space if not made[name].single),
         loops,
-        stays_of(order, given.keep, given.home, loops, len(outer), layer, arch),
+        stays_of(order, given.keep, given.home, passing, loops, len(outer), layer, arch),
     )
 
 

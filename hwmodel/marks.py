@@ -13,6 +13,7 @@ from zeroskip.hwmodel.homes import Home, home_stay
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.levels import Level
 from zeroskip.hwmodel.nest import Loop, Stay
+from zeroskip.hwmodel.passing import Passing, check_passes, placed
 
 _MARK = re.compile(r"@(\w+)(?:\(([\w,]+)\))?")
 
@@ -35,12 +36,14 @@ def stays_of(
     order: Sequence[str],
     keep: Dict[str, tuple[str, ...]],
     homes: Dict[str, Home],
+    passing: Passing,
     loops: Sequence[Loop],
     sync: int,
     layer: Layer,
     arch: Arch,
 ) -> dict[str, tuple[Stay, ...]]:
-    """Where each tensor is kept, outermost level first: of one with a home, from there on.
+    """Where each tensor is kept, outermost level first: of one with a home, from there on.  Levels
+    that it passes stand among them.
 
     sync : loops down to the sync; what no mark says goes by it.
 
@@ -65,14 +68,26 @@ def stays_of(
         if home is not None:
             stays.append(home_stay(tensor, home, loops, layer, arch))
             outside = 1 + [level.name for level in arch.levels].index(home.level)
-            _check_unmarked(tensor, home, arch.levels[:outside], marks, keep)
+            _check_unmarked(tensor, home, arch.levels[:outside], marks, keep, passing)
         for number, level in enumerate(arch.levels[outside:], outside):
             own = [
                 m for m in marks if m.level == level.name and _named(m.names, tensor, role, tensors)
             ]
             kept = level.name not in keep or _named(keep[level.name], tensor, role, tensors)
+            how = level.halo == "whole", level.multicast
+            words = passing.words(level.name, tensor)
+            if words:
+                told = [m.text for m in own if m.names is not None]
+                told += [f"keep {level.name}"] if kept and level.name in keep else []
+                check_passes(tensor, level.name, told)
+                deep = len(loops) if level is arch.local else 0
+                how_kept = f"which {tensor} passes"
+                _check_rounds(how_kept, level.name, level.instances, loops, deep)
+                stays.append(Stay(level.name, 0, level.instances, *how, words=words))
+                continue
             if number and not kept:
                 continue
+            outer = max((stay.position for stay in stays), default=0)
             if len(own) > 1:
                 raise ArchError(f"order: {own[0].text} and {own[1].text} both keep {tensor}")
             if own:
@@ -80,17 +95,18 @@ def stays_of(
             else:
                 from_start = not level.instances or tensor == layer.target.tensor
                 position = 0 if from_start else sync
-                position = max(position, stays[-1].position if stays else 0)
-            if stays and position < stays[-1].position:
+                position = max(position, outer)
+            if position < outer:
+                around = next(s.level for s in reversed(stays) if s.position == outer)
                 raise ArchError(
                     f"order: {own[0].text} keeps {tensor} from a loop outside "
-                    f"{stays[-1].level}, which is around {level.name}\n"
-                    f"Move {own[0].text} inside @{stays[-1].level}."
+                    f"{around}, which is around {level.name}\n"
+                    f"Move {own[0].text} inside @{around}."
                 )
-            _check_rounds(tensor, level.name, level.instances, loops, position if own else 0)
-            how = level.halo == "whole", level.multicast
+            how_kept = f"which keeps {tensor} in each"
+            _check_rounds(how_kept, level.name, level.instances, loops, position if own else 0)
             stays.append(Stay(level.name, position, level.instances, *how))
-        found[tensor] = tuple(stays)
+        found[tensor] = placed(stays, loops)
     return found
 
 
@@ -100,11 +116,13 @@ def _check_unmarked(
     levels: Sequence[Level],
     marks: Sequence[Mark],
     keep: Dict[str, tuple[str, ...]],
+    passing: Passing,
 ) -> None:
     """Refuse what says by its name that a tensor is filled in levels that nothing fills."""
     for level in levels:
         named = [m.text for m in marks if m.level == level.name and tensor in (m.names or ())]
         named += [f"keep {level.name}"] if tensor in keep.get(level.name, ()) else []
+        named += [f"stream {level.name}"] if passing.names(level.name, tensor) else []
         if named:
             raise ArchError(
                 f"{named[0]} names {tensor}, whose home is {home}: nothing of it is outside, and "
@@ -155,7 +173,7 @@ def _named(names: Sequence[str] | None, tensor: str, role: str, tensors: Sequenc
 
 
 def _check_rounds(
-    tensor: str, level: str, instances: tuple[str, ...], loops: Sequence[Loop], position: int
+    what: str, level: str, instances: tuple[str, ...], loops: Sequence[Loop], position: int
 ) -> None:
     for number, loop in enumerate(loops):
         if not loop.dims:
@@ -169,6 +187,6 @@ def _check_rounds(
         if number < position and above and loop.count > loop.tiles:
             raise ArchError(
                 f"order: {loop.name} has {loop.count} iterations on {loop.tiles} PEs and stands "
-                f"outside @{level}, which keeps {tensor} in each\n"
+                f"outside @{level}, {what}\n"
                 f"Split it once more, so that the loop across PEs has at most {loop.tiles}."
             )

@@ -20,6 +20,7 @@ from zeroskip.hwmodel.halos import moves_over_itself
 from zeroskip.hwmodel.layer import Operand, WorkTerm
 from zeroskip.hwmodel.leading import Need, anew, any_of, need_inside, needs_of, times
 from zeroskip.hwmodel.nest import Loop, Stay, had, iterations, places
+from zeroskip.hwmodel.passing import read_apart, taken_apart
 from zeroskip.hwmodel.plan import Drain, Encoded, Fill, Flow, Turns
 from zeroskip.hwmodel.policy import OperandPolicy
 from zeroskip.hwmodel.stored import Stored
@@ -52,17 +53,19 @@ def fills_of(
     """The lines of one operand of one term, and what they count; innermost level first.
 
     number : of the term, and of the operand in it.  None: marks do not hold, as an addition is
-        brought in once.
+        brought in once, but for what the units themselves are handed at each point.
     """
     stays = w.schedule.stays[operand.tensor]
-    w.comment(f"{operand.tensor} from {' to '.join(stay.level for stay in stays)}")
+    w.comment(f"{operand.tensor} from {way_through(stays)}")
     found = []
     tiled = number is not None
     for depth in range(len(stays) - 1, 0, -1):
-        stay = stays[depth] if tiled else replace(stays[depth], position=0)
+        stay = stays[depth]
+        if not tiled and not stay.each:
+            stay = replace(stay, position=0)
         streamed = _streamed(w, term, operand, stay) if tiled else []
         timed = w.timed and tiled
-        inside = need_inside(w, term, operand, stay.level) if tiled else ()
+        inside = need_inside(w, term, operand, stay.level) if tiled or stay.each else ()
         for way in _ways(w, stays[: depth + 1], number):
             every = w, term, operand, rule, suffix, way, stay, streamed, inside
             found.append(_fill(*every, timed=timed))
@@ -103,19 +106,20 @@ def _fill(
     """inside : what its tiles are called for by beside leaders."""
     outer, parts = source.outer, source.parts
     way = w.schedule.residency(stay, operand.variables, term.ranks)
-    around = set(outer.instances)
-    apart = [loop for loop in way.beside if set(loop.dims) <= around or not outer.multicast]
+    every = w.schedule.stays[operand.tensor]
+    taken = taken_apart(every, [s.level for s in every].index(stay.level), way.beside)
+    apart = read_apart(outer, stay, taken)
     extents = w.layer.extents.ranks
     moving = None if stay.refilled else way.moving
     if not moves_over_itself(operand, moving, way.keys, extents):
         moving = None
     if moving is not None:
         streamed = []  # what stays has to be there as long as the tile is
-    levels = [s.level for s in w.schedule.stays[operand.tensor]]
+    levels = [s.level for s in every]
     needs = [
         need
         for need in needs_of(w, term, operand, rule)
-        if levels.index(need.level) <= levels.index(stay.level)
+        if levels.index(need.level) <= levels.index(stay.into or stay.level)
     ]
     needs += inside
     turns: Turns | None = None
@@ -129,7 +133,7 @@ def _fill(
         streamed = parted(operand, streamed)
         turns = turns_of(w, way, streamed, apart)
     again = iterations([*way.again, *apart], extents)
-    arrivals = iterations([*way.again, *way.beside], extents)
+    arrivals = iterations([*way.again, *taken], extents)
     if needs:
         again = arrivals = 1  # then either is counted by itself
     innermost = stay.level == w.schedule.stays[operand.tensor][-1].level
@@ -160,7 +164,7 @@ def _fill(
                 if moving is not None:
                     kept = w.held(f"kept{level}", operand, mask, way.keys, moving, parts=parts)
                     kept = access(kept, w.variables(way.keys))
-                loops = [*way.again, *(way.beside if needs and room else apart)]
+                loops = [*way.again, *(taken if needs and room else apart)]
                 tile = access(held, w.variables(way.keys))
                 fetched = w.sum(f"fetched{level}", (), comings(loops, tile, kept))
                 if turns is not None:
@@ -172,7 +176,7 @@ def _fill(
                     loads = w.sum(f"loads{level}", w.variables(turns.keys), brought)
             elif turns is not None and streamed:
                 loads = w.held(f"part{name}", operand, mask, streamed)
-            if room and source.first:
+            if room and source.first and not stay.words:
                 keys = [*way.own, *streamed, *way.inside]
                 names = ("held", "most") if innermost else ("part", "tile")
                 held = w.held(f"{names[0]}{name}", operand, mask, keys, parts=source.staying)
@@ -199,7 +203,18 @@ def _fill(
         points=term.points,
         turns=turns,
         renewed=tuple(loop for loop in (*way.own, *way.again, *streamed) if loop != moving),
+        words=stay.words,
     )
+
+
+def way_through(stays: Sequence[Stay]) -> str:
+    """``DRAM to GLB to PE``, ``DRAM through GLB (a stream, 1 word) to PE``."""
+    found = stays[0].level
+    for stay in stays[1:]:
+        words = f"{stay.words} word{'s' * (stay.words > 1)}"
+        how = f" through {stay.level} (a stream, {words})" if stay.words else f" to {stay.level}"
+        found += how
+    return found
 
 
 def _streamed(w: Writer, term: WorkTerm, operand: Operand, stay: Stay) -> list[Loop]:
@@ -220,10 +235,12 @@ def _streamed(w: Writer, term: WorkTerm, operand: Operand, stay: Stay) -> list[L
 def drains_of(w: Writer) -> tuple[Drain, ...]:
     """The lines of the result, and what they count; innermost level first."""
     target = w.layer.target
-    stays = w.schedule.stays[target.tensor]
-    w.comment(f"{target.tensor} from {' to '.join(stay.level for stay in reversed(stays))}")
+    every = w.schedule.stays[target.tensor]
+    w.comment(f"{target.tensor} from {way_through(every[::-1])}")
+    stays = [stay for stay in every if not stay.words]
     found = []
     for outer, stay in reversed(list(pairwise(stays))):
+        between = every[every.index(outer) + 1 : every.index(stay)]
         innermost = stay is stays[-1]
         name = target.tensor if innermost else f"{target.tensor}_{stay.level}"
         way = w.schedule.residency(stay, target.variables, w.layer.ranks)
@@ -250,6 +267,7 @@ def drains_of(w: Writer) -> tuple[Drain, ...]:
                 tile=held or resident,
                 keys=way.keys if held else (),
                 renewed=(*way.own, *way.again),
+                passes=tuple((one.level, one.words) for one in reversed(between)),
             )
         )
     return tuple(found)

@@ -131,6 +131,12 @@ class Stay:
 
     refilled : whether a tile comes whole, whatever of it was there the iteration before.
     multicast : whether one read of the level serves all instances that need the same entry.
+    words : where the tensor passes the level and is not kept (`zeroskip.hwmodel.passing`), the
+        words under way in each instance; 0 where it is kept.
+    into, tiled_by : there the level whose tiles pass, and dimensions above that one; ``position``
+        and ``refilled`` are those of these tiles.
+    each : whether one comes at every iteration, also of the loops directly outside that the tensor
+        lacks.
     """
 
     level: str
@@ -138,6 +144,15 @@ class Stay:
     instances: tuple[str, ...]
     refilled: bool = False
     multicast: bool = True
+    words: int = 0
+    into: str = ""
+    tiled_by: tuple[str, ...] = ()
+    each: bool = False
+
+    @property
+    def reach(self) -> tuple[str, ...]:
+        """PE dimensions above the level whose tiles come."""
+        return self.tiled_by if self.words else self.instances
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +183,7 @@ class Residency:
 
     def whole(self, stay: Stay) -> bool:
         """Whether all of the tensor comes at a time, into the one instance of the level."""
-        return not stay.instances and not self.own
+        return not stay.reach and not self.own
 
 
 def had(loops: Sequence[Loop], variables: set[str]) -> list[Loop]:
@@ -190,10 +205,10 @@ def residency(
     there = [loop for loop in loops if loop.of(present) and not loop.single]
     before = {loop.name for loop in loops[: stay.position]}  # loops of one iteration are none
     time = [loop for loop in there if not loop.dims and loop.name in before]
-    spread = [loop for loop in there if loop.dims and set(loop.dims) <= set(stay.instances)]
+    spread = [loop for loop in there if loop.dims and set(loop.dims) <= set(stay.reach)]
     own = had([*time, *spread], variables)
     cut = len(time)
-    while cut and time[cut - 1] not in own:
+    while cut and time[cut - 1] not in own and not stay.each:
         cut -= 1
     return Residency(
         own=tuple(loop for loop in own if not loop.dims),

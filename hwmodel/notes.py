@@ -42,12 +42,13 @@ def assumptions_of(
 
 def _of_moves(arch: Arch, schedule: Schedule) -> Iterator[str]:
     off_chip, local = arch.off_chip.name, arch.local.name
+    kept = [[stay for stay in stays if not stay.words] for stays in schedule.stays.values()]
     once = {
         stays[1].level if len(stays) > 1 else local: stays
-        for stays in schedule.stays.values()
+        for stays in kept
         if len(stays) > 1 and not stays[1].position
     }
-    if len(once) == 1 and all(s[1:2] and not s[1].position for s in schedule.stays.values()):
+    if len(once) == 1 and all(s[1:2] and not s[1].position for s in kept):
         yield (
             f"{off_chip}: each operand is read once and the result written once; true while the "
             f"working set fits {next(iter(once))}"
@@ -74,6 +75,13 @@ def _of_moves(arch: Arch, schedule: Schedule) -> Iterator[str]:
 
 
 def _of_tiles(schedule: Schedule) -> Iterator[str]:
+    for tensor, stays in schedule.stays.items():
+        for stay in (stay for stay in stays if stay.words):
+            last = ", what is stored at each point of the units, also if skipped" * stay.each
+            yield (
+                f"{stay.level}: {tensor} passes and is not kept: read further out for each of its "
+                f"reads there{last}; {stay.words} word{'s' * (stay.words > 1)} under way"
+            )
     cut = [level for level, way in schedule.mapping.overflow.items() if way == "split"]
     if cut:
         yield (

@@ -30,15 +30,19 @@ class Held:
     where : its places, ``m=32:48, c=0:16``, of ranks that are cut; empty: all of the tensor.
     times : how many of it are there at a time.
     bits : of all of these, values and metadata.
+    words : where it passes the level and is not kept, those under way; else 0.
     """
 
     tensor: str
     where: str
     times: int
     bits: Any
+    words: int = 0
 
     def __str__(self) -> str:
         what = f"{self.tensor} tile {self.where}" if self.where else f"all of {self.tensor}"
+        if self.words:
+            what = f"{self.words} word{'s' * (self.words > 1)} of {self.tensor} under way"
         twice = f"{self.times} of " if self.times > 1 else ""
         return f"{twice}{what} ({self.bits:,} bits)"
 

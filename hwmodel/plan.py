@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -138,6 +139,7 @@ class Fill:
     points : of its term.
     turns : when it comes; None for what comes once, before the loops, and where nobody asks.
     renewed : loops in time of whose iterations the next one finds nothing of a tile there.
+    words : where it passes the level, and is not kept, the words that are under way; else 0.
     """
 
     operand: Operand
@@ -153,6 +155,7 @@ class Fill:
     called: tuple[str, ...] = ()
     turns: Turns | None = None
     renewed: tuple[Loop, ...] = ()
+    words: int = 0
 
     @property
     def names(self) -> set[str]:
@@ -207,6 +210,7 @@ class Drain:
         entry leaves once, at the end, and where nobody asks.
     tile, keys : what each tile holds, of which ``most`` is the largest, and its axes.
     renewed : as of a fill: loops at whose iterations a tile leaves.
+    passes : levels between the two that it passes, and words under way, innermost first.
     """
 
     level: str
@@ -222,6 +226,12 @@ class Drain:
     tile: str = ""
     keys: tuple[Loop, ...] = ()
     renewed: tuple[Loop, ...] = ()
+    passes: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def hops(self) -> tuple[tuple[str, str], ...]:
+        """Levels that follow each other on the way, from this one outwards."""
+        return tuple(pairwise((self.level, *(name for name, _ in self.passes), self.parent)))
 
 
 @dataclass(frozen=True, slots=True)

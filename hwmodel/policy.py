@@ -265,6 +265,13 @@ def _leads(
                     f'{arch.name}: "{feature}" acts on what fills {level}, and this mapping does '
                     f"not keep {tensor} there\nKeep {tensor} in {level}, or name another level."
                 )
+            tensor = operands[number].tensor
+            if any(stay.level == level and stay.words for stay in schedule.stays[tensor]):
+                raise ArchError(
+                    f'{arch.name}: "{feature}" acts on what fills {level}, and {tensor} passes it '
+                    f"(stream): no tile of it is there\nKeep {tensor} in {level}, or name another "
+                    "level."
+                )
         stored = held[leader][level]
         if stored.kind == "in":
             tensor = operands[leader].tensor

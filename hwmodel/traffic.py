@@ -242,7 +242,7 @@ def _results(
         inner = level != arch.local.name
         width = arch.accumulator_bits if flow.partial else arch.value_bits
         back = flow.again * arch.accumulator_bits
-        between = _networks(arch, level, parent)
+        between = [name for hop in flow.drain.hops for name in _networks(arch, *hop)]
         out = flow.drained
         if last and inner:
             out = size + flow.partial
@@ -254,6 +254,10 @@ def _results(
         for name in between:
             found.append((name, writes(out, out * width)))
             found.append((name, writes(flow.again, back)))
+        for name, _ in flow.drain.passes:
+            gone, came = flow.drained, flow.again
+            for way in (writes, reads):
+                found.append((name, way(gone, gone * width) + way(came, back)))
         if last:
             found.append((parent, _arriving(layer, arch, accounting, counts, outside)))
             out = flow.partial

@@ -49,6 +49,7 @@ class Drawn:
         shape = mapped.loops, mapped.sync, mapped.stays, mapped.instances
         nest = self.case.nest(*shape, dense_of(self.formats), mapped.levels)
         nest.stay_in = self.stays
+        nest.words = self.mapped.words
         return nest
 
     @property
@@ -86,7 +87,7 @@ def drawn(
     led : skips and gates of fills that it has; tiles : whether others are drawn too.
     """
     design = data.draw(designs(list(case.arrays)))
-    texts = data.draw(tile_features(case, mapped.stays, design)) if tiles else []
+    texts = data.draw(tile_features(case, mapped.kept, design)) if tiles else []
     for kind, level, targets, conditions in led:
         design.tiles.append((kind, level, targets, conditions))
         to, by = (",".join(sorted(side)) for side in (targets, conditions))
@@ -237,7 +238,8 @@ def check(charged: Charge, design: Design, formats: dict[str, dict[str, str]], n
         room[home] += place * at_home(nest, access.subscripts, position, every)
     home, position = nest.stays["O"][0]
     every = set(product(*map(range, charged.shapes["O"])))
-    outer, inner = home, nest.stays["O"][1][0] if len(nest.stays["O"]) > 1 else home
+    kept = [level for level, _ in nest.keeping("O")]
+    outer, inner = home, kept[1] if len(kept) > 1 else home
     parted = outer != inner and found[f"{inner}.drained"] > found[f"{inner}.outside"]
     room[home] += (32 if parted else 16) * at_home(nest, nest.target, position, every)
     needed = {c.level: c.needed_bits for c in charged.capacity}
@@ -257,7 +259,7 @@ def ways(stays: list[str], access: str, found: Counter[str]) -> list[tuple[str, 
 
 def check_result(charged: Charge, nest: Nest, found: Counter[str], operations: int) -> None:
     """What the result moves."""
-    stays = [level for level, _ in nest.stays["O"]]
+    stays = [level for level, _ in nest.keeping("O")]
     size = prod(charged.shapes["O"])
     expected: Counter[tuple[str, str]] = Counter()
     expected[stays[-1], "reads"] += operations
@@ -271,7 +273,10 @@ def check_result(charged: Charge, nest: Nest, found: Counter[str], operations: i
         expected[inner, "writes"] += out - held
         expected[outer, "writes"] += size + partial if last else out
         expected[outer, "reads"] += partial
-    for level in stays:
+        for passed in nest.passed("O", inner):
+            expected[passed, "reads"] += out + out - held
+            expected[passed, "writes"] += out + out - held
+    for level, _ in nest.stays["O"]:
         at = charged.at(level, "O")
         assert (at.reads, at.writes) == (expected[level, "reads"], expected[level, "writes"]), level
 
@@ -279,7 +284,11 @@ def check_result(charged: Charge, nest: Nest, found: Counter[str], operations: i
 def result_room(nest: Nest, found: Counter[str]) -> Counter[str]:
     """Bits that the result takes in the innermost level, and where parts of it come back to."""
     room: Counter[str] = Counter()
-    for level, _ in reversed(nest.stays["O"][1:]):
+    for level, _ in nest.keeping("O")[1:]:
+        parts = found[f"{level}.drained"] > found[f"{level}.outside"]
+        for passed in nest.passed("O", level):
+            room[passed] = nest.words["O", passed] * (32 if parts else 16)
+    for level, _ in reversed(nest.keeping("O")[1:]):
         room[level] = 32 * found[f"{level}.room"]
         if found[f"{level}.drained"] <= found[f"{level}.resident"]:
             break

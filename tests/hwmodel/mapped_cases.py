@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from math import prod
 from typing import Any
@@ -25,6 +25,15 @@ class Mapped:
     sync: int
     stays: dict[str, list[tuple[str, int]]]
     leader: str | None = None
+    words: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    @property
+    def kept(self) -> dict[str, list[tuple[str, int]]]:
+        """The levels that keep each tensor."""
+        return {
+            tensor: [stay for stay in stays if (tensor, stay[0]) not in self.words]
+            for tensor, stays in self.stays.items()
+        }
 
     @property
     def instances(self) -> dict[str, tuple[str, ...]]:
@@ -72,12 +81,18 @@ def hierarchies(draw: st.DrawFn) -> dict[str, dict[str, Any]]:
 
 @st.composite
 def mappings(
-    draw: st.DrawFn, case: Case, *, together_too: bool = False, homes_too: bool = False
+    draw: st.DrawFn,
+    case: Case,
+    *,
+    together_too: bool = False,
+    homes_too: bool = False,
+    streams_too: bool = False,
 ) -> Mapped:
     """Any mapping: splits in two or three, loops across PEs, marks of each tensor, bypasses.
 
     together_too : one split is by stored entries, or flattens ranks, or both.
     homes_too : some tensors are on chip from the start, or at the end, whole or by tiles.
+    streams_too : some pass levels and are not kept there, by the mapping or by the design.
     """
     levels = draw(hierarchies())
     array = dict(zip(("d0", "d1"), draw(st.sampled_from(ARRAYS)), strict=True))
@@ -141,7 +156,9 @@ def mappings(
     stays: dict[str, list[tuple[str, int]]] = {}
     marks: list[tuple[int, int, str]] = []
     keep: dict[str, list[str]] = {}
+    words: dict[tuple[str, str], int] = {}
     outermost, *inner_levels = levels
+    rounds = any(x.pes and _whole(x) and case.sizes[x.rank] > x.pes for x in loops)
     shared = [x for x in inner_levels[:-1] if levels[x].get("instances", "none") == "none"]
     homes: dict[str, str] = {}
     for tensor in [*case.arrays, "O"]:
@@ -153,7 +170,13 @@ def mappings(
             homes[tensor] = " ".join([stays[tensor][0][0], *(x.name for x in loops[:at][-1:])])
         first = list(levels).index(stays[tensor][0][0])
         for number, level in enumerate(inner_levels[first:], first):
-            bypass = draw(st.integers(0, 5)) == 0 and level != inner_levels[-1]
+            local = level == inner_levels[-1]
+            barred = local and (tensor == "O" or rounds)
+            if streams_too and not barred and draw(st.integers(0, 2)) == 0:
+                words[tensor, level] = draw(st.integers(1, 3))
+                stays[tensor].append((level, 0))
+                continue
+            bypass = draw(st.integers(0, 5)) == 0 and not local
             if bypass:
                 keep.setdefault(level, []).append(tensor)
                 continue
@@ -165,19 +188,29 @@ def mappings(
         order += [text for at, _, text in sorted(marks) if at == number]
         order += [loops[number].name] if number < len(loops) else []
     kept = {
-        level: [t for t, at in stays.items() if level in [name for name, _ in at[1:]]]
+        level: [
+            t
+            for t, at in stays.items()
+            if level in [name for name, _ in at[1:]] and (t, level) not in words
+        ]
         for level in keep
     }
+    stream: dict[str, list[str]] = {}
+    for (tensor, level), number in words.items():
+        stream.setdefault(level, []).append(tensor if number == 1 else f"{tensor} {number}")
+    for level in [level for level in stream if draw(st.booleans())]:
+        levels[level]["stream"] = ", ".join(stream.pop(level))
     waits = loops[sync - 1].name if sync else "none"
-    mapping = Mapping(order, split, space, sync=waits, keep=kept, home=homes)
-    return Mapped(mapping, levels, array, loops, sync, stays, leader.tensor if leader else None)
+    mapping = Mapping(order, split, space, sync=waits, keep=kept, home=homes, stream=stream)
+    led_by = leader.tensor if leader else None
+    return Mapped(mapping, levels, array, loops, sync, stays, led_by, words)
 
 
 def cuts(case: Case, tensor: str, loops: list[Loop]) -> list[int]:
     """How many loops may stand outside a tile of a tensor at home: each goes over an axis of it."""
     found = []
     for number, loop in enumerate(loops, 1):
-        if loop.pes or loop.numbers is not None:
+        if loop.pes or loop.numbers is not None or "*" in loop.family:
             break
         if loop.iterations(case.sizes) > 1:
             axes = [s.index(loop.rank) if loop.rank in s else -1 for s in case.subscripts(tensor)]

@@ -158,6 +158,7 @@ class Nest:
     stay_in : number of a term, of an access, level whose tiles do not fit -> places that stay.
     within : of each term, conditions on index variables outside which nothing is done.
     counters : of each term, index variables that it is multiplied with.
+    words : tensor, level -> words under way, of those among ``stays`` that pass and are not kept.
     """
 
     extents: dict[str, int]
@@ -174,6 +175,20 @@ class Nest:
     stay_in: dict[tuple[int, int, str], set[Place]] = field(default_factory=dict)
     within: list[list[str]] = field(default_factory=list)
     counters: list[int] = field(default_factory=list)
+    words: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def keeping(self, tensor: str) -> list[tuple[str, int]]:
+        """The levels that keep a tensor, without those that it passes."""
+        return [stay for stay in self.stays[tensor] if (tensor, stay[0]) not in self.words]
+
+    def passed(self, tensor: str, level: str) -> list[str]:
+        """Levels between one and the next outside that keeps the tensor, innermost first."""
+        found: list[str] = []
+        for other, _ in self.stays[tensor]:
+            if other == level:
+                break
+            found = [*found, other] if (tensor, other) in self.words else []
+        return found[::-1]
 
     def number(self, term: list[Access]) -> int:
         return next(i for i, one in enumerate(self.terms) if one is term)
@@ -305,6 +320,21 @@ class Nest:
             any(loop is step for step in self.loops[: self.sync]) for loop in fresh
         )
         return 2 if ahead and len({self.when([*fresh, *parts], at) for at in points}) > 1 else 1
+
+    def queued(self, here: Here, has: set[str], inner: str, outer: str) -> Here:
+        """Of what takes an entry of a queue ``inner`` each, what is brought there for each by
+        itself from ``outer``: loops are dropped along which other queues get the same of one read.
+        """
+        loops = {loop.name: loop for loop in self.loops}
+        one_by_one = outer in self.singly
+        return tuple(
+            (name, pe)
+            for name, pe in here
+            if name in has
+            or one_by_one
+            or not set(loops[name].dims) <= set(self.instances[inner])
+            or set(loops[name].dims) <= set(self.instances[outer])
+        )
 
     def when(self, loops: list[Loop], at: Point) -> Place:
         return tuple(loop.at(at, self.extents) for loop in loops)

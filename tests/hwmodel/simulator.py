@@ -57,7 +57,7 @@ def leads_of(nest: Nest, design: Design, term: list[Access]) -> list[Lead]:
     found = []
     points = nest.points(term) if design.tiles or nest.bracketed(term) else []
     for i, access in enumerate(term if nest.bracketed(term) else []):
-        for level, position in nest.stays[access.tensor][1:]:
+        for level, position in nest.keeping(access.tensor)[1:]:
             fresh, _ = nest.fresh(position, nest.ranks(term), access.names(), level)
             dims = set(nest.instances[level])
             tiles = [(nest.when(fresh, at), nest.pe(at, dims)) for at in points]
@@ -96,7 +96,7 @@ def simulate(nest: Nest, design: Design) -> dict[str, Any]:
         _operations(nest, design, term, number, found, of_pe, leads)
         for i, access in enumerate(term):
             own = [lead for lead in leads if lead.follower == i]
-            stays = nest.stays[access.tensor]
+            stays = nest.keeping(access.tensor)
             for depth, inner in enumerate(stays[1:], 1):
                 key = f"{number}.{i}.{inner[0]}"
                 route = Route(number, i, [level for level, _ in stays[:depth]])
@@ -105,14 +105,17 @@ def simulate(nest: Nest, design: Design) -> dict[str, Any]:
                     route = route.further()
                     passing = f"{key}<{route.outside[-1]}"
                     _fills(nest, term, access, passing, route, inner, found, own)
+            _to_units(nest, term, access, f"{number}.{i}", found, own)
     once = replace(nest, sync=0)
     for number, term in enumerate(nest.additions()):
         for access in term:
-            stays = nest.stays[access.tensor]
+            stays = nest.keeping(access.tensor)
             for (outer, _), (level, _) in pairwise(stays):
                 route = Route(-1, 0, [outer])
                 _fills(once, term, access, f"+{number}.0.{level}", route, (level, 0), found, [])
-    for outer, inner in zip(nest.stays[nest.result], nest.stays[nest.result][1:], strict=False):
+            _to_units(nest, term, access, f"+{number}.0", found, [])
+    stays = nest.keeping(nest.result)
+    for outer, inner in pairwise(stays):
         _drains(nest, outer, inner, found)
     return {"counts": found, "of_pe": of_pe}
 
@@ -206,6 +209,7 @@ def _fills(
     levels = list(nest.instances)
     leads = [lead for lead in leads if levels.index(lead.level) <= levels.index(level)]
     moving = fresh and level not in nest.refilled
+    first = next(iter(nest.passed(access.tensor, level)), outer)
     tiles: dict[Any, set[Place]] = defaultdict(set)
     for at in nest.points(term):
         place, key = access.place(at), (nest.when(fresh, at), nest.pe(at, above))
@@ -217,9 +221,10 @@ def _fills(
     for key, places in tiles.items():
         wanted = places - tiles.get(before(key), set()) if moving else places
         when, here = key
-        group = nest.readers(here, has, outer)
+        group = nest.readers(here, has, first)
         arrived[key] |= wanted
         served[when, group] |= wanted
+    _through(nest, access, level, key_of, outer, served, found, has)
     room: dict[Any, set[Place]] = defaultdict(set)
     kept = [loop for loop in fresh if loop.name in has] + streamed
     twice = nest.at_a_time(fresh, streamed, nest.points(term))
@@ -229,7 +234,7 @@ def _fills(
             room[nest.when(kept, at), nest.pe(at, above)].add(place)
     for name, chosen in (("", lambda p, at: access.held(p, at)), (".places", lambda p, at: True)):
         for level_read, what, sets in (
-            (outer, "read", served),
+            (first, "read", served),
             (level, "arrived", arrived),
         ):
             number = sum(chosen(p, level_read) for places in sets.values() for p in places)
@@ -238,13 +243,71 @@ def _fills(
         found[f"{key_of}.most{name}"] = twice * max(sizes, default=0)
     whole = not above and not any(loop.name in has for loop in fresh)
     if whole and not route.spills(nest, level):
-        found[f"{key_of}.whole"] = len(
+        times = len(
             {
                 nest.when(fresh, at)
                 for at in nest.points(term)
                 if not any(lead.shut(at) for lead in leads)
             }
         )
+        for name in (level, *nest.passed(access.tensor, level)):
+            found[f"{key_of.removesuffix(level)}{name}.whole"] = times
+
+
+def _through(
+    nest: Nest,
+    access: Access,
+    level: str,
+    key_of: str,
+    outer: str,
+    served: dict[Any, set[Place]],
+    found: Counter[str],
+    has: set[str],
+) -> None:
+    """What comes to each level that an access passes on its way to ``level``.
+
+    served : what one read of the innermost of them serves, by the time and the PEs.
+    """
+    way = nest.passed(access.tensor, level)
+    for passed, further in pairwise([*way, outer]) if way else ():
+        key = f"{key_of.removesuffix(level)}{passed}"
+        queued: dict[Any, set[Place]] = defaultdict(set)
+        for (when, here), places in served.items():
+            queued[when, nest.queued(here, has, passed, further)] |= places
+        words = nest.words[access.tensor, passed]
+        for name, kept in (("", access.held), (".places", lambda place, at: True)):
+            taken = [place for places in served.values() for place in places]
+            read = [place for places in queued.values() for place in places]
+            found[f"{key}.arrived{name}"] = sum(kept(place, passed) for place in taken)
+            found[f"{key}.read{name}"] = sum(kept(place, further) for place in read)
+            found[f"{key}.most{name}"] = words
+        served = queued
+
+
+def _to_units(
+    nest: Nest,
+    term: list[Access],
+    access: Access,
+    key: str,
+    found: Counter[str],
+    leads: list[Lead],
+) -> None:
+    """The same of a tensor that passes the innermost level: at each iteration of all loops that has
+    a point to do, what its points need comes."""
+    level = nest.stays[access.tensor][-1][0]
+    if (access.tensor, level) not in nest.words:
+        return
+    outside = nest.keeping(access.tensor)[-1][0]
+    loops, every = nest.outside(len(nest.loops), nest.ranks(term)), len(nest.loops)
+    _, has = nest.fresh(every, nest.ranks(term), access.names(), level)
+    served: dict[Any, set[Place]] = defaultdict(set)
+    every_point = nest.points(term)
+    done = {(nest.when(loops, at), nest.pe(at)) for at in every_point if nest.open(term, at)}
+    for at in every_point:
+        place, here = access.place(at), (nest.when(loops, at), nest.pe(at))
+        if access.inside(place) and here in done and not any(lead.shut(at) for lead in leads):
+            served[here].add(place)
+    _through(nest, access, "", f"{key}.", outside, served, found, has)
 
 
 def _drains(

@@ -126,8 +126,9 @@ def test_a_changed_figure_of_what_spills_is_found_out(data: st.DataObject) -> No
 def test_a_changed_figure_is_found_out(data: st.DataObject) -> None:
     case = data.draw(cases())
     timed = data.draw(st.booleans())
-    together, homes = (not timed and data.draw(st.booleans()) for _ in range(2))
-    mapped = data.draw(mappings(case, together_too=together, homes_too=homes))
+    together, homes, streams = (not timed and data.draw(st.booleans()) for _ in range(3))
+    more = {"together_too": together, "homes_too": homes, "streams_too": streams}
+    mapped = data.draw(mappings(case, **more))
     made = drawn(data, case, mapped, tiles=not timed)
     try:
         right = with_time(data, made).charge() if timed else made.charge()

@@ -96,6 +96,27 @@ def test_tensors_whose_home_is_on_chip(name: str, data: st.DataObject) -> None:
                 assert charged.at(level, tensor).bits == 0, (level, tensor)
 
 
+@pytest.mark.parametrize("name", list(NETS))
+@settings(max_examples=6)
+@given(data=st.data())
+def test_tensors_that_pass_levels(name: str, data: st.DataObject) -> None:
+    case = data.draw(cases((name,)))
+    together = data.draw(st.booleans())
+    more = {"homes_too": data.draw(st.booleans()), "together_too": together}
+    made = drawn(data, case, data.draw(mappings(case, streams_too=True, **more)), tiles=True)
+    try:
+        charged = made.charge()
+    except ArchError as error:
+        if "nothing transposes it on chip" not in str(error):
+            raise
+        assume(False)
+    made.check(charged)
+    for tensor, level in made.mapped.words:
+        if level != list(made.mapped.levels)[-1]:
+            at = charged.at(level, tensor)
+            assert (at.reads, at.read_metadata_bits) == (at.writes, at.write_metadata_bits)
+
+
 @settings(max_examples=12)
 @given(data=st.data())
 def test_windows_that_are_led(data: st.DataObject) -> None:

@@ -201,6 +201,9 @@ def _charging_options(made: _Parser) -> None:
     made.add_argument("--sync", metavar="LOOP", help="after which PEs wait, or none")
     several("--keep", "GLB=I,F", "what a level keeps; of several lines S=GLB, where S stays")
     several("--fuse", "S,Z=i1", "lines that run tile by tile, and the loops that they share")
+    several(
+        "--stream", "GLB=I", "what passes a level and is not kept there; GLB='I 64' by 64 words"
+    )
     several("--overflow", "GLB=refuse", "tiles that do not fit: refuse, spill or report")
     several("--role", "A=F", "I or F: what features and formats go by")
     several(

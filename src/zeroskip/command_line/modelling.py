@@ -174,7 +174,7 @@ def read_mappings(args: Namespace, made: Layer) -> list[Mapping | CascadeMapping
         return read_cascades(args, made.spec.results)
     if args.fuse:
         raise UsageError("--fuse is of lines that run tile by tile, found one line: leave it out")
-    listed = args.split, args.space, args.keep, args.overflow, args.role
+    listed = args.split, args.space, args.keep, args.overflow, args.stream, args.role
     stated = args.order or args.sync or any(listed)
     if not stated and not files:
         return [None]
@@ -189,7 +189,8 @@ def read_mappings(args: Namespace, made: Layer) -> list[Mapping | CascadeMapping
     overflow = read_names(args.overflow, "a level and refuse, spill or report", text)
     roles = read_names(args.role, "an operand and its role", text)
     order = args.order or ""
-    named: Any = {"keep": keep, "overflow": overflow, "roles": roles}
+    stream = read_names(args.stream, "a level and what passes it", text)
+    named: Any = {"keep": keep, "overflow": overflow, "stream": stream, "roles": roles}
     return [Mapping(order, split, space or None, sync=args.sync, **named)]
 
 
@@ -202,12 +203,13 @@ def read_cascades(args: Namespace, results: Sequence[str]) -> list[Mapping | Cas
     """Mappings of several lines: those of files, and what ``--keep`` and ``--fuse`` add to them."""
     from zeroskip.hwmodel.kept import CascadeMapping
 
-    of_a_line = (args.order, args.sync, *args.split, *args.space, *args.overflow, *args.role)
+    several = (args.split, args.space, args.overflow, args.stream, args.role)
+    of_a_line = (args.order, args.sync, *(word for words in several for word in words))
     if any(of_a_line):
         raise UsageError(
-            "--order, --split, --space, --sync, --overflow and --role map one line, found "
-            f"{len(results)}: {', '.join(results)}; leave them out, or give each line its own in a "
-            "file of --mapping: lines: {" + results[0] + ": {order: ..., split: ...}}"
+            "--order, --split, --space, --sync, --overflow, --stream and --role map one line, "
+            f"found {len(results)}: {', '.join(results)}; leave them out, or give each "
+            "line its own in a file of --mapping: lines: {" + results[0] + ": {order: ..., split: ...}}"
         )
     keep = read_names(args.keep, "an intermediate and the level that keeps it", text)
     fuse = {}
@@ -225,7 +227,7 @@ def read_cascades(args: Namespace, results: Sequence[str]) -> list[Mapping | Cas
     return found
 
 
-PARTS = ("order", "split", "space", "sync", "keep", "overflow", "home", "roles")
+PARTS = ("order", "split", "space", "sync", "keep", "overflow", "home", "stream", "roles")
 """Keys of a mapping of one line."""
 
 

@@ -41,6 +41,8 @@ def test_charge_with_a_mapping(files, capsys):
     words = ["charge", MATVEC, "A=a.npy", "x=x.npy", "--arch", "scnn", "--order", "j i"]
     assert main([*words, "--space", "i=rows*cols", "--sync", "none"]) == 0
     assert "mapping: order j i; sync none; space i: rows*cols" in told(capsys)[0]
+    assert main([*words, "--stream", "GLB=x 4, A"]) == 0
+    assert "stream GLB: x 4, A" in told(capsys)[0]
     assert main(["charge", f"{MATVEC}; z[i] = y[i]", *words[2:]]) == 2
     assert "map one line, found 2: y, z; leave them out, or give each line" in told(capsys)[1]
     assert main([*words, "--fuse", "y,z=i"]) == 2
