@@ -209,7 +209,8 @@ def read_cascades(args: Namespace, results: Sequence[str]) -> list[Mapping | Cas
         raise UsageError(
             "--order, --split, --space, --sync, --overflow, --stream and --role map one line, "
             f"found {len(results)}: {', '.join(results)}; leave them out, or give each "
-            "line its own in a file of --mapping: lines: {" + results[0] + ": {order: ..., split: ...}}"
+            "line its own in a file of --mapping: "
+            "lines: {" + results[0] + ": {order: ..., split: ...}}"
         )
     keep = read_names(args.keep, "an intermediate and the level that keeps it", text)
     fuse = {}
