@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from zeroskip.errors import FormatError, RoomError, TensorError
 from zeroskip.formats.format import Format
 from zeroskip.formats.levels import Compressed, LevelFormat, RunLength, Singleton, Structured
-from zeroskip.formats.memory import available_bytes
+from zeroskip.formats.memory import lately_available
 from zeroskip.formats.splits import part_shape
 
 Array = NDArray[Any]
@@ -115,7 +115,7 @@ def check_room(
     needed = items * itemsize
     if needed < SMALL_BYTES:
         return
-    available = available_bytes()
+    available = lately_available()
     if needed > available:
         raise RoomError(
             f"{what} would hold {items} items of {itemsize} bytes, {needed} bytes, more than the "

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
 
 MEMINFO = Path("/proc/meminfo")
 OWN_GROUPS = Path("/proc/self/cgroup")
 CGROUP = Path("/sys/fs/cgroup")
+
+LATELY_S = 0.1
 
 _UNIFIED = "memory.max", "memory.current", "inactive_file"
 _BY_CONTROLLER = "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
@@ -26,6 +29,19 @@ def available_bytes() -> int:
             found.append(int(line.split()[1]) * 1024)
     found += [left for folder, names in _groups() for left in _left(folder, *names)]
     return min(found)
+
+
+def lately_available() -> int:
+    """`available_bytes`, as they were `LATELY_S` ago at most: the system takes some 0.1 ms to tell,
+    and what is only asked for is not counted by it anyway, before it is written to."""
+    global _lately
+    now = monotonic()
+    if not 0 <= now - _lately[0] < LATELY_S:
+        _lately = now, available_bytes()
+    return _lately[1]
+
+
+_lately = float("-inf"), 0
 
 
 def _groups() -> Iterator[tuple[Path, tuple[str, str, str]]]:

@@ -140,10 +140,13 @@ class Bound:
         if known.keys() != {*self.rest} or not convert:
             return None
         taken_order = self._order_of(order)
-        finite = [all_finite(x) for x in known.values() if isinstance(x, Tensor)]
-        key = (format, *finite, *self._key(known, taken_order, convert))
+        alike = (format, *self._key(known, taken_order, convert))
+        if self._idle.get(alike, ()) is None:  # as was found: whatever is finite, they are not
+            return None
+        key = (*alike, *(all_finite(x) for x in known.values() if isinstance(x, Tensor)))
         ready = self._taken(key, known, taken_order, convert, format)
         if ready is None:
+            self._idle.keep(alike, None)
             return None
         held = known[ready.like] if ready.like in known else self.held[ready.like]
         values = np.empty(values_of(held).shape, ready.dtype)

@@ -6,9 +6,11 @@ import numpy as np
 
 from zeroskip.native.cexpr import C_TYPES, integer, number, stored_as, value
 from zeroskip.native.cwriter import CWriter
+from zeroskip.native.domains import Stored
+from zeroskip.native.emit_dots import unrolled
 from zeroskip.native.emit_short import Ways, combined, counting, short
 from zeroskip.native.integers import ONE, Name, add
-from zeroskip.native.nest import Gathered, Row, Touch
+from zeroskip.native.nest import Gathered, Loop, Row, Touch
 from zeroskip.native.values import Elem, Func, Value
 
 SWEPT = ("float32", "float64", "int32", "int64", "uint32", "uint64")
@@ -65,13 +67,13 @@ def _dense(node: Gathered, found: str, kept: str, out: CWriter) -> None:
             out.unlisted = row
             out.body(node.body)
             out.unlisted = None
-            _swept(row, kept, out)
+            _swept(row, kept, f"{row.ends}[{outer}] - {row.ends}[{outer} - 1]", out)
         with out.block("else"):
             out.line(f"int64_t {found} = 0;")
             out.body(node.body)
             enough = f"{kept} + {found} + ZS_SWEPT <= {room}"
             with out.block(f"if (zs_is_full({found}, {extent}, {most}) && {enough})"):
-                _swept(row, kept, out)
+                _swept(row, kept, found, out)
             with out.block("else"):
                 _listed(row, found, kept, out)
     else:
@@ -80,13 +82,16 @@ def _dense(node: Gathered, found: str, kept: str, out: CWriter) -> None:
         _listed(row, found, kept, out)
 
 
-def _swept(row: Row, kept: str, out: CWriter) -> None:
-    """Append a row by its marks: every place is written, and stays where it was reached."""
+def _swept(row: Row, kept: str, about: str, out: CWriter) -> None:
+    """Append a row by its marks: every place is written, and stays where it was reached.
+
+    about : how many there are, about.
+    """
     at, extent, start = out.local("at"), integer(row.extent), _start(row, out)
     sweep = _sweep(row, out)
     if sweep is not None:
         arrays = f"{row.vals}, {row.seen}, {row.inners}, {row.out}"
-        out.line(f"{kept} = {sweep}({arrays}, {kept}, {extent});")
+        out.line(f"{kept} = {sweep}({arrays}, {kept}, {extent}, {about});")
         return
     with out.block(f"for (int64_t {at} = 0; {at} < {extent}; {at}++)"):
         out.line(f"{row.inners}[{kept}] = {at};")
@@ -144,6 +149,53 @@ def _narrowed(text: str, row: Row, out: CWriter) -> str:
 
 def _start(row: Row, out: CWriter) -> str:
     return number(row.start, out.values.dtype) if row.start else "0"
+
+
+AT_ONCE = 4
+"""Entries of a fiber whose sums are read before the first is written: no two have a place."""
+
+
+def is_apart(node: Loop, out: CWriter) -> bool:
+    """Whether all that a loop does is to add a product to a place of its own for each entry, in a
+    row that is not listed."""
+    over = node.over
+    if not isinstance(over, Stored) or over.level.letter != "C" or over.window is not None:
+        return False
+    match node.body:
+        case (Touch(row=row, index=index, ordered=False),) if not over.ahead:
+            return row == out.unlisted and row.op == "+" and index == Name(node.var)
+    return False
+
+
+def apart(node: Loop, over: Stored, out: CWriter) -> None:
+    """Some entries at once, so that no sum waits for the one before to be written."""
+    (touch,) = node.body
+    assert isinstance(touch, Touch)
+    pos, crd = over.level.arrays
+    row, dtype = touch.row, out.values.dtype
+    first, end, e, places, sums = map(
+        out.local, (f"{over.pos}_at", f"{over.pos}_end", "e", "places", "sums")
+    )
+    with out.scope():
+        out.line(f"int64_t {first} = {pos}[{integer(over.parent)}];")
+        out.line(f"const int64_t {end} = {pos}[{integer(add(over.parent, ONE))}];")
+        with out.block(f"for (; {first} + {AT_ONCE} <= {end}; {first} += {AT_ONCE})"):
+            out.line(f"int64_t {places}[{AT_ONCE}];")
+            out.line(f"{C_TYPES[dtype]} {sums}[{AT_ONCE}];")
+            with unrolled(e, AT_ONCE, out):
+                out.line(f"const int64_t {over.pos} = {first} + {e};")
+                with out.constant(node.var, f"{crd}[{over.pos}]"):
+                    new = value(touch.value, out.values, 1)
+                    out.line(f"{places}[{e}] = {integer(touch.index)};")
+                    out.line(f"{sums}[{e}] = {row.vals}[{integer(touch.index)}] + {new};")
+            with unrolled(e, AT_ONCE, out):
+                out.line(f"{row.seen}[{places}[{e}]] = 1;")
+                out.line(f"{row.vals}[{places}[{e}]] = {sums}[{e}];")
+            if out.count_work and touch.work:
+                out.line(f"work += {touch.work * AT_ONCE};")
+        rest = out.block(f"for (int64_t {over.pos} = {first}; {over.pos} < {end}; {over.pos}++)")
+        with rest, out.constant(node.var, f"{crd}[{over.pos}]"):
+            out.body(node.body)
 
 
 def touch(node: Touch, out: CWriter) -> None:

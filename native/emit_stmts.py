@@ -26,7 +26,7 @@ from zeroskip.native.emit_dots import dot
 from zeroskip.native.emit_entries import has_sums, sums
 from zeroskip.native.emit_levels import WALKS, merge
 from zeroskip.native.emit_parts import counted
-from zeroskip.native.emit_rows import gathered, touch
+from zeroskip.native.emit_rows import apart, gathered, is_apart, touch
 from zeroskip.native.emit_short import Tally, is_run, run, tally
 from zeroskip.native.emit_vectors import accumulators, lanes, tiles, together, vector_loop
 from zeroskip.native.integers import ONE, ZERO, Const, Expr, Name, add
@@ -81,6 +81,9 @@ def _(node: Loop, out: CWriter) -> None:
             return
         if out.listed is not None and is_run(node):
             run(node, node.over, out)
+            return
+        if out.unlisted is not None and is_apart(node, out):
+            apart(node, node.over, out)
             return
         WALKS[node.over.level.letter](node, node.over, out)
     else:

@@ -14,7 +14,7 @@ from zeroskip.formats.auto import is_auto, smallest_format
 from zeroskip.formats.fills import count
 from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import SMALL_BYTES, check_room
-from zeroskip.formats.memory import available_bytes
+from zeroskip.formats.memory import lately_available
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import assemble, rows
 from zeroskip.native.alike import alike, all_finite, lower_alike, with_values
@@ -274,7 +274,7 @@ def _first_room(line: Line, chosen: rows.Assembly, most: int | None) -> int:
     needed = most * (line.stored.itemsize + np.dtype(chosen.index).itemsize)
     if most <= guess or needed < SMALL_BYTES:
         return most
-    return most if MEMORY_SHARE * needed <= available_bytes() else guess
+    return most if MEMORY_SHARE * needed <= lately_available() else guess
 
 
 def _assembled(

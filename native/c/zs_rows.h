@@ -123,16 +123,18 @@ ZS_INLINE int zs_is_swept(const int64_t *ends, int64_t outer, int64_t extent, in
  * zs_sweepBYTES_PLACES() - append the places that are marked, and their values, from entry 'k' on.
  *
  * row, vals: values of BYTES, of any type; 'seen' is 1 or 0 for each of 'extent' places.  Both are 0
- * afterwards.  Returns how many entries there are then; up to ZS_SWEPT more are written.
+ * afterwards.  'about' as many are expected, which decides how it is done and not what comes out.
+ * Returns how many entries there are then; up to ZS_SWEPT more are written.
  */
 #define ZS_DEFINE_SWEEP(BYTES, WORD, PLACE, CPLACE)                                         \
     ZS_INLINE int64_t zs_sweep##BYTES##_##PLACE(void *row, uint8_t *restrict seen,          \
                                                 CPLACE *restrict places, void *vals,        \
-                                                int64_t k, int64_t extent)                  \
+                                                int64_t k, int64_t extent, int64_t about)   \
     {                                                                                       \
         typedef WORD __attribute__((may_alias)) word;                                       \
         word *restrict from = row, *restrict to = vals;                                     \
         int64_t at = 0;                                                                     \
+        (void)about;                                                                        \
         ZS_SWEEP_VECTORS(BYTES, PLACE)                                                      \
         for (; at < extent; at++) {                                                         \
             places[k] = at;                                                                 \
@@ -147,10 +149,12 @@ ZS_INLINE int zs_is_swept(const int64_t *ends, int64_t outer, int64_t extent, in
 #if ZS_SWEPT_ROW > ZS_FULL_ROW
 typedef uint8_t zs_marks64 __attribute__((vector_size(64)));
 typedef uint8_t zs_marks64_at __attribute__((vector_size(64), aligned(1), may_alias));
+typedef uint8_t zs_marks32_at __attribute__((vector_size(32), aligned(1), may_alias));
 typedef uint8_t zs_marks16_at __attribute__((vector_size(16), aligned(1), may_alias));
 typedef int32_t zs_wide __attribute__((vector_size(64)));
 typedef int32_t zs_wide_at __attribute__((vector_size(64), aligned(4), may_alias));
 typedef uint16_t zs_short16_at __attribute__((vector_size(32), aligned(2), may_alias));
+typedef uint16_t zs_short32_at __attribute__((vector_size(64), aligned(2), may_alias));
 
 /* zs_marked() - a bit for each of 64 bytes that is not 0. */
 ZS_INLINE uint64_t zs_marked(const uint8_t *seen)
@@ -174,6 +178,20 @@ ZS_INLINE zs_marks64 zs_numbers64(uint64_t bits)
     return found;
 }
 
+/* zs_part16(), zs_half32() - sixteen bytes of a vector, half of it; by number. */
+ZS_INLINE zs_marks16_at zs_part16(zs_marks64 x, int part)
+{
+    zs_marks16_at found;
+    __builtin_memcpy(&found, (const uint8_t *)&x + 16 * part, sizeof found);
+    return found;
+}
+ZS_INLINE zs_marks32_at zs_half32(zs_marks64 x, int half)
+{
+    zs_marks32_at found;
+    __builtin_memcpy(&found, (const uint8_t *)&x + 32 * half, sizeof found);
+    return found;
+}
+
 /* Sixteen places, of which the first are meant. */
 #define zs_write16_uint16(places, numbers, at)                                              \
     (*(zs_short16_at *)(places) =                                                           \
@@ -193,52 +211,54 @@ ZS_INLINE zs_marks64 zs_numbers64(uint64_t bits)
 ZS_DEFINE_TIGHT(4, uint16_t, "vpcompressd")
 ZS_DEFINE_TIGHT(8, uint8_t, "vpcompressq")
 
+/* All 64 places of a block, of which the first are meant. */
+#define zs_write64_uint16(places, numbers, at)                                              \
+    (*(zs_short32_at *)(places) =                                                           \
+         __builtin_convertvector(zs_half32(numbers, 0), zs_short32_at) + (uint16_t)(at),    \
+     *(zs_short32_at *)((places) + 32) =                                                    \
+         __builtin_convertvector(zs_half32(numbers, 1), zs_short32_at) + (uint16_t)(at))
+#define zs_write64_int32(places, numbers, at)                                               \
+    (zs_write16_int32(places, zs_part16(numbers, 0), at),                                   \
+     zs_write16_int32((places) + 16, zs_part16(numbers, 1), at),                            \
+     zs_write16_int32((places) + 32, zs_part16(numbers, 2), at),                            \
+     zs_write16_int32((places) + 48, zs_part16(numbers, 3), at))
+
 /*
- * Places first.  Then their values: vector after vector where most of these have some, else one
- * after the other, for which no branch depends on where they are.
+ * Where most vectors have some, places and values of 64 marks at a time, without a branch.  Else
+ * places first, and then their values one after the other, for which no branch depends on where
+ * they are.
  */
 #define ZS_SWEEP_VECTORS(BYTES, PLACE)                                                      \
-    const int64_t first = k;                                                                \
-    for (; at + 64 <= extent; at += 64) {                                                   \
-        const uint64_t bits = zs_marked(seen + at);                                         \
-        const zs_marks64 numbers = zs_numbers64(bits);                                      \
-        const int64_t count = zs_popcount(bits);                                            \
-        uint8_t number[64] __attribute__((aligned(64)));                                    \
-        zs_write16_##PLACE(places + k, zs_low16(numbers), at);                              \
-        if (__builtin_expect(count > 16, 0)) {                                              \
-            *(zs_marks64 *)number = numbers;                                                \
-            for (int64_t n = 16; n < count; n += 16)                                        \
-                zs_write16_##PLACE(places + k + n, *(const zs_marks16_at *)(number + n), at); \
-        }                                                                                   \
-        k += count;                                                                         \
-    }                                                                                       \
-    if (zs_is_full(k - first, at, ZS_FULL_ROW)) {                                           \
-        int64_t next = first;                                                               \
-        for (int64_t block = 0; block < at; block += 64) {                                  \
-            uint64_t bits = zs_marked(seen + block);                                        \
+    if (zs_is_full(about, extent, ZS_FULL_ROW)) {                                           \
+        for (; at + 64 <= extent; at += 64) {                                               \
+            uint64_t bits = zs_marked(seen + at);                                           \
+            const zs_marks64 numbers = zs_numbers64(bits);                                  \
+            *(zs_marks64_at *)(seen + at) = (zs_marks64){0};                                \
+            zs_write64_##PLACE(places + k, numbers, at);                                    \
             for (int64_t n = 0; n < 64; n += 64 / BYTES, bits >>= 64 / BYTES) {             \
-                zs_wide_at *values = (zs_wide_at *)(from + block + n);                      \
-                *(zs_wide_at *)(to + next) = zs_tight##BYTES(*values, bits);                \
+                zs_wide_at *values = (zs_wide_at *)(from + at + n);                         \
+                *(zs_wide_at *)(to + k) = zs_tight##BYTES(*values, bits);                   \
                 *values = (zs_wide){0};                                                     \
-                next += zs_popcount(bits & zs_bits_below(64 / BYTES));                      \
+                k += zs_popcount(bits & zs_bits_below(64 / BYTES));                         \
             }                                                                               \
         }                                                                                   \
     } else {                                                                                \
-        for (int64_t next = first; next < k; next++) {                                      \
+        int64_t next = k;                                                                   \
+        for (; at + 64 <= extent; at += 64) {                                               \
+            const uint64_t bits = zs_marked(seen + at);                                     \
+            const zs_marks64 numbers = zs_numbers64(bits);                                  \
+            zs_write16_##PLACE(places + k, zs_part16(numbers, 0), at);                      \
+            if (__builtin_expect(zs_popcount(bits) > 16, 0))                                \
+                zs_write64_##PLACE(places + k, numbers, at);                                \
+            k += zs_popcount(bits);                                                         \
+        }                                                                                   \
+        for (; next < k; next++) {                                                          \
             const int64_t place = places[next];                                             \
             to[next] = from[place];                                                         \
             from[place] = 0;                                                                \
         }                                                                                   \
-    }                                                                                       \
-    __builtin_memset(seen, 0, at);
-/* zs_low16() - the first sixteen bytes. */
-ZS_INLINE zs_marks16_at zs_low16(zs_marks64 x)
-{
-    zs_marks16_at low;
-    __builtin_memcpy(&low, &x, sizeof low);
-    return low;
-}
-
+        __builtin_memset(seen, 0, at);                                                      \
+    }
 /* Where a byte of a mask is moved to a place of its own in one step: not before Zen 3. */
 #elif defined(__AVX2__) && defined(__BMI2__) && !defined(__znver1__) && !defined(__znver2__)
 typedef uint8_t zs_marks8 __attribute__((vector_size(8)));

@@ -11,7 +11,7 @@ from zeroskip.native import engine
 @pytest.fixture
 def little(monkeypatch):
     """1000 bytes of memory, and every array looked at."""
-    monkeypatch.setattr(level_data, "available_bytes", lambda: 1000)
+    monkeypatch.setattr(level_data, "lately_available", lambda: 1000)
     monkeypatch.setattr(level_data, "SMALL_BYTES", 0)
 
 
@@ -33,7 +33,7 @@ def test_temporaries_count_too(little):
 
 
 def test_small_arrays_are_not_looked_at(monkeypatch):
-    monkeypatch.setattr(level_data, "available_bytes", None)
+    monkeypatch.setattr(level_data, "lately_available", None)
     assert tensor([1.0, 0], "C").toarray().tolist() == [1, 0]
 
 
@@ -92,3 +92,11 @@ def test_groups_of_the_first_version(system):
 def test_a_machine_whose_whole_memory_is_not_told(system, monkeypatch):
     monkeypatch.setattr(memory.os, "sysconf", lambda name: int(name))
     assert memory.available_bytes() == 2**40
+
+
+def test_what_was_told_lately_is_not_asked_again(monkeypatch):
+    times, told = iter([0.0, 0.05, 0.2, 0.1, 0.15]), iter([7, 8, 9])
+    monkeypatch.setattr(memory, "monotonic", lambda: next(times))
+    monkeypatch.setattr(memory, "available_bytes", lambda: next(told))
+    monkeypatch.setattr(memory, "_lately", (float("-inf"), 0))
+    assert [memory.lately_available() for _ in range(5)] == [7, 7, 8, 9, 9]

@@ -263,7 +263,7 @@ def test_a_product_by_rows_runs_once(monkeypatch):
     made = zs.einsum("C[i,k] = A[i,j]*A[j,k]", A=A, format="CSR")
     assert made.stored > assemble.first_room({"A": A})
     assert len(ran) == 1
-    monkeypatch.setattr(results, "available_bytes", lambda: 0)  # then a guess, and a second run
+    monkeypatch.setattr(results, "lately_available", lambda: 0)  # then a guess, and a second run
     monkeypatch.setattr(results, "SMALL_BYTES", 0)
     again = zs.einsum("C[i,k] = A[i,j]*A[j,k]", A=A, format="CSR")
     assert np.array_equal(again.toarray(), made.toarray())

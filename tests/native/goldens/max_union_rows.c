@@ -50,7 +50,7 @@ int32_t zs_kernel(zs_args *args)
                     O_row[place] += zs_max_float32(0.0f, B_vals[pB_k_]);
                 }
             }
-            n_out = zs_sweep4_uint16(O_row, O_seen, O_places, O_vals, n_out, K);
+            n_out = zs_sweep4_uint16(O_row, O_seen, O_places, O_vals, n_out, K, O_ends[i] - O_ends[i - 1]);
         }
         else {
             int64_t n_row = 0;
@@ -75,7 +75,7 @@ int32_t zs_kernel(zs_args *args)
                 }
             }
             if (zs_is_full(n_row, K, ZS_SWEPT_ROW) && n_out + n_row + ZS_SWEPT <= room) {
-                n_out = zs_sweep4_uint16(O_row, O_seen, O_places, O_vals, n_out, K);
+                n_out = zs_sweep4_uint16(O_row, O_seen, O_places, O_vals, n_out, K, n_row);
             }
             else {
                 zs_sort_row(O_touched, n_row, O_seen, O_bits, K);

@@ -106,14 +106,32 @@ int32_t zs_kernel(zs_args *args)
                         __builtin_prefetch(B_vals + coming);
                     }
                     ZS_POLL(args);
-                    for (int64_t pB_j = B_j_pos[k]; pB_j < B_j_pos[k + 1]; pB_j++) {
+                    int64_t pB_j_at = B_j_pos[k];
+                    const int64_t pB_j_end = B_j_pos[k + 1];
+                    for (; pB_j_at + 4 <= pB_j_end; pB_j_at += 4) {
+                        int64_t places[4];
+                        float sums[4];
+                        #pragma GCC unroll 4
+                        for (int e = 0; e < 4; e++) {
+                            const int64_t pB_j = pB_j_at + e;
+                            const int64_t j = B_j_crd[pB_j];
+                            places[e] = j;
+                            sums[e] = C_row[j] + A_vals[pA_k] * B_vals[pB_j];
+                        }
+                        #pragma GCC unroll 4
+                        for (int e = 0; e < 4; e++) {
+                            C_seen[places[e]] = 1;
+                            C_row[places[e]] = sums[e];
+                        }
+                    }
+                    for (int64_t pB_j = pB_j_at; pB_j < pB_j_end; pB_j++) {
                         const int64_t j = B_j_crd[pB_j];
                         const int64_t place = j;
                         C_seen[place] = 1;
                         C_row[place] += A_vals[pA_k] * B_vals[pB_j];
                     }
                 }
-                n_out = zs_sweep4_uint16(C_row, C_seen, C_places, C_vals, n_out, J);
+                n_out = zs_sweep4_uint16(C_row, C_seen, C_places, C_vals, n_out, J, C_ends[i] - C_ends[i - 1]);
             }
             else {
                 int64_t n_row = 0;
@@ -136,7 +154,7 @@ int32_t zs_kernel(zs_args *args)
                     }
                 }
                 if (zs_is_full(n_row, J, ZS_SWEPT_ROW) && n_out + n_row + ZS_SWEPT <= room) {
-                    n_out = zs_sweep4_uint16(C_row, C_seen, C_places, C_vals, n_out, J);
+                    n_out = zs_sweep4_uint16(C_row, C_seen, C_places, C_vals, n_out, J, n_row);
                 }
                 else {
                     zs_sort_row(C_touched, n_row, C_seen, C_bits, J);

@@ -156,7 +156,7 @@ int32_t zs_kernel(zs_args *args)
                         }
                     }
                 }
-                n_out = zs_sweep4_uint16(O_row, O_seen, O_places, O_vals, n_out, Y * M);
+                n_out = zs_sweep4_uint16(O_row, O_seen, O_places, O_vals, n_out, Y * M, O_ends[x] - O_ends[x - 1]);
             }
             else {
                 int64_t n_row = 0;
@@ -193,7 +193,7 @@ int32_t zs_kernel(zs_args *args)
                     }
                 }
                 if (zs_is_full(n_row, Y * M, ZS_SWEPT_ROW) && n_out + n_row + ZS_SWEPT <= room) {
-                    n_out = zs_sweep4_uint16(O_row, O_seen, O_places, O_vals, n_out, Y * M);
+                    n_out = zs_sweep4_uint16(O_row, O_seen, O_places, O_vals, n_out, Y * M, n_row);
                 }
                 else {
                     zs_sort_row(O_touched, n_row, O_seen, O_bits, Y * M);

@@ -33,11 +33,31 @@ int32_t zs_kernel(zs_args *args)
         ZS_POLL(args);
         int64_t n_out = C_ends[i];
         if (zs_is_swept(C_ends, i, J, room, ZS_SWEPT_ROW)) {
-            for (int64_t pA_j = A_j_pos[i]; pA_j < A_j_pos[i + 1]; pA_j++) {
-                const int64_t j = A_j_crd[pA_j];
-                const int64_t place = j;
-                C_seen[place] = 1;
-                C_row[place] += A_vals[pA_j];
+            {
+                int64_t pA_j_at = A_j_pos[i];
+                const int64_t pA_j_end = A_j_pos[i + 1];
+                for (; pA_j_at + 4 <= pA_j_end; pA_j_at += 4) {
+                    int64_t places[4];
+                    float sums[4];
+                    #pragma GCC unroll 4
+                    for (int e = 0; e < 4; e++) {
+                        const int64_t pA_j = pA_j_at + e;
+                        const int64_t j = A_j_crd[pA_j];
+                        places[e] = j;
+                        sums[e] = C_row[j] + A_vals[pA_j];
+                    }
+                    #pragma GCC unroll 4
+                    for (int e = 0; e < 4; e++) {
+                        C_seen[places[e]] = 1;
+                        C_row[places[e]] = sums[e];
+                    }
+                }
+                for (int64_t pA_j = pA_j_at; pA_j < pA_j_end; pA_j++) {
+                    const int64_t j = A_j_crd[pA_j];
+                    const int64_t place = j;
+                    C_seen[place] = 1;
+                    C_row[place] += A_vals[pA_j];
+                }
             }
             for (int64_t w_j = 0; w_j < zs_bit_words(J); w_j++) {
                 uint64_t bits_j = B_j_words[i * zs_bit_words(J) + w_j];
@@ -50,7 +70,7 @@ int32_t zs_kernel(zs_args *args)
                     C_row[place] += B_vals[pB_j];
                 }
             }
-            n_out = zs_sweep4_uint16(C_row, C_seen, C_places, C_vals, n_out, J);
+            n_out = zs_sweep4_uint16(C_row, C_seen, C_places, C_vals, n_out, J, C_ends[i] - C_ends[i - 1]);
         }
         else {
             int64_t n_row = 0;
@@ -76,7 +96,7 @@ int32_t zs_kernel(zs_args *args)
                 }
             }
             if (zs_is_full(n_row, J, ZS_SWEPT_ROW) && n_out + n_row + ZS_SWEPT <= room) {
-                n_out = zs_sweep4_uint16(C_row, C_seen, C_places, C_vals, n_out, J);
+                n_out = zs_sweep4_uint16(C_row, C_seen, C_places, C_vals, n_out, J, n_row);
             }
             else {
                 zs_sort_row(C_touched, n_row, C_seen, C_bits, J);
