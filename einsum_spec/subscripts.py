@@ -132,8 +132,14 @@ def _gathered(parts: list[tuple[Monomial, Atom | None]], span: Span | None) -> A
     )
 
 
-def rename(subscript: Affine, new: Callable[[str], str], constant: Callable[[str], str]) -> Affine:
-    """The subscript with index variables renamed by ``new`` and constants by ``constant``."""
+def rename(
+    subscript: Affine,
+    new: Callable[[str], str],
+    constant: Callable[[str], str],
+    tensor: Callable[[str], str] = str,
+) -> Affine:
+    """The subscript with index variables renamed by ``new``, constants by ``constant``, and index
+    tensors by ``tensor``."""
 
     def factor(monomial: Monomial) -> Monomial:
         return Monomial(monomial.value, tuple(sorted(map(constant, monomial.names))))
@@ -143,11 +149,11 @@ def rename(subscript: Affine, new: Callable[[str], str], constant: Callable[[str
         if isinstance(atom, Var):
             terms.append((factor(monomial), Var(new(atom.name), atom.span)))
         elif isinstance(atom, Gather):
-            parts = tuple(rename(part, new, constant) for part in atom.access.subscripts)
-            read = Access(atom.access.tensor, parts, atom.access.span)
+            parts = tuple(rename(part, new, constant, tensor) for part in atom.access.subscripts)
+            read = Access(tensor(atom.access.tensor), parts, atom.access.span)
             terms.append((factor(monomial), Gather(read, atom.span)))
         else:
-            inner = rename(atom.inner, new, constant)
+            inner = rename(atom.inner, new, constant, tensor)
             terms.append((factor(monomial), Floor(inner, factor(atom.divisor), atom.span)))
     return Affine(tuple(terms), tuple(map(factor, subscript.offset)), subscript.span)
 

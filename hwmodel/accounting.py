@@ -81,6 +81,7 @@ def write_accounting(
         given,
         leaders,
         "\n".join(_turns(w, plan, arch.multipliers) for plan in terms if plan.turns),
+        {name: tensor for tensor, name in w.indices.items()},
     )
 
 
@@ -150,6 +151,10 @@ def _term(
         (-1, rules[0].result_gated_where if rules else frozenset()),
     ]:
         masks = ["nz" if i in conditions else by for i, by in enumerate(skip)]
+        if number >= 0:  # whose places are read here is not known to be zero before
+            index = term.operands[number]
+            pairs = zip(term.operands, masks, strict=True)
+            masks = ["" if operand.named_by(index) else by for operand, by in pairs]
         reads.append((number, count("reads", masks)))
     when, where = w.variables(steps), w.variables(across)
     every = [access(busy, [*when, *where])]

@@ -32,7 +32,7 @@ from zeroskip.hwmodel.reader import Reader, load_yaml
 from zeroskip.hwmodel.unit_section import Unit, read_units
 
 FOLDER = Path(__file__).parent / "architectures"
-ROLES = ("I", "F", "O", "bias")
+ROLES = ("I", "F", "O", "bias", "index")
 """Roles of a layer's tensors: input activations, filter weights, outputs, bias."""
 
 COMPARED = ("dense", "eyeriss", "scnn")

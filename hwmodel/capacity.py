@@ -105,7 +105,8 @@ def capacities(
             held = fill.inner
             if not held.entries.most and not fill.words:
                 continue  # the same tiles, from another level
-            bits = bits_at_most(held, counts, arch.value_bits, fill.words)
+            width = fill.operand.bits(arch.value_bits)
+            bits = bits_at_most(held, counts, width, fill.words)
             times = _twice(arch, fill.turns)
             tensor = fill.operand.tensor
             needs[fill.level][number, tensor] = times * bits
@@ -129,7 +130,8 @@ def capacities(
             parts[name].append(Part(layer.target.tensor, flow.drain, 1, bits, words=words))
     for name, made in accounting.homes.items():
         parted = bool(flows) and name == layer.target.tensor and flows[-1].partial > 0
-        value_bits = arch.accumulator_bits if parted else arch.value_bits
+        value_bits = layer.first(name).bits(arch.value_bits)
+        value_bits = arch.accumulator_bits if parted else value_bits
         bits = bits_at_most(made, counts, value_bits)
         home = schedule.stays[name][0].level
         parts[home].append(Part(name, made.entries, 1, bits, home=True))

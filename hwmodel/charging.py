@@ -44,6 +44,7 @@ from zeroskip.hwmodel.given import (
     resolved,
     single,
 )
+from zeroskip.hwmodel.indexing import check_places, without_zeros
 from zeroskip.hwmodel.later import Later
 from zeroskip.hwmodel.layer import LayerSpec
 from zeroskip.hwmodel.lined import check_lines, is_lined, lined_moves, lined_traffic
@@ -136,11 +137,11 @@ def _charge(
 ) -> Charge:
     """effectual : effectual points of each term, where they are known.  known : the result, where
     it was given.  numberings : those of other operands than these."""
-    shapes = {name: operand.shape for name, operand in operands.items()}
     counted = effectual is None
     plan = planned(spec, arch, operands, mapping, zero, effectual=counted, numberings=numberings)
     expecting = any(isinstance(operand, Expected) for operand in operands.values())
     layer, schedule, cascade = plan.layer, plan.schedule, plan.cascade
+    check_places(layer, operands)
     target = layer.target.tensor
     shape = layer.extents.shapes[target]
     plain = not is_compressed(layer, arch, schedule)
@@ -267,7 +268,7 @@ def _charge(
             _without_sparsity,
             spec,
             arch,
-            shapes,
+            without_zeros(layer, operands),
             schedule.mapping.reporting(),
             effectual or found,
             zero,
@@ -315,7 +316,7 @@ def _everything(shape: tuple[int, ...]) -> Operand:
 def _without_sparsity(
     spec: LayerSpec,
     arch: Arch,
-    shapes: Mapping[str, tuple[int, ...]],
+    operands: Mapping[str, Operand],
     mapping: maps.Mapping,
     effectual: tuple[int, ...],
     zero: float,
@@ -323,12 +324,11 @@ def _without_sparsity(
 ) -> Charge:
     """The dense charge beside one: the same mapping on the same array and memories, with the same
     tiles, full operands; effectual points of each term are those of the real ones."""
-    bare = {name: Operand(shape, None) for name, shape in shapes.items()}
     plain = arch.without_sparsity()
     return _charge(
         spec,
         plain,
-        bare,
+        operands,
         mapping.uncompressed(),
         _everything,
         effectual,

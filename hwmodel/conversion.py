@@ -203,9 +203,10 @@ def conversions_of(
                     f"{held.format.label}, and nothing transposes it on chip\n"
                     f"Hand {name} over in that order, or let it come from {arch.off_chip.name}."
                 )
-            target = storage_bits(operands[name], bound, arch.value_bits)
+            width = layer.first(name).bits(arch.value_bits)
+            target = storage_bits(operands[name], bound, width)
             kept = int(np.count_nonzero(operands[name].stored))
-            source = held.storage(arch.value_bits)
+            source = held.storage(width)
             found.append(conversion(name, source, target, held.shape, kept, arch))
     return tuple(found)
 

@@ -194,7 +194,7 @@ def _moves(
     bits = []
     for held, (entries, spots) in ((fill.outer, outer), (fill.inner, inner)):
         metadata = entries * held.stored.entry_bits + spots * held.stored.place_bits
-        bits.append((entries, entries * arch.value_bits, metadata))
+        bits.append((entries, entries * fill.operand.bits(arch.value_bits), metadata))
     return reads(*bits[0]), writes(*bits[1])
 
 

@@ -70,6 +70,12 @@ class Operand:
     def inside(self) -> Bits:
         return np.ones(self.shape, dtype=np.bool_)
 
+    @cached_property
+    def places(self) -> NDArray[np.int64]:
+        """What an index tensor holds."""
+        held = self.value.toarray() if isinstance(self.value, Tensor) else self.value
+        return np.asarray(held, np.int64)
+
     @property
     def entries(self) -> int:
         """Entries that are held."""
@@ -235,6 +241,8 @@ def counts(accounting: Accounting, operands: Mapping[str, Operand]) -> dict[str,
         for side, (name, axis) in sides.items()
     }
     handed |= {name: array for name, array in accounting.given.items() if name in spec.operands}
+    indices = accounting.indices.items()
+    handed |= {name: operands[tensor].places for name, tensor in indices if name in spec.operands}
     found = evaluate(spec, handed)
     return {
         name: np.zeros_like(value) if name in idle else np.maximum(value, 0)

@@ -15,6 +15,7 @@ from math import prod
 import numpy as np
 
 from zeroskip.einsum_spec.walk import single, variables
+from zeroskip.hwmodel.indices import names_places
 from zeroskip.hwmodel.layer import Operand
 from zeroskip.hwmodel.nest import Loop
 from zeroskip.hwmodel.subscript_values import values_of
@@ -41,6 +42,8 @@ def moves_over_itself(
             break
     if moving.within({single(operand.subscripts[axis]) or "" for axis in axes}):
         return False
+    if any(names_places(operand.subscripts[axis]) for axis in axes):
+        return True  # it may: data says where
     mine = [loop for loop in keys if loop.of(held)]
     ranks = sorted(held.union(*(loop.ranks for loop in mine)))
     if prod(extents[rank] for rank in ranks) > MOST_ENUMERATED:

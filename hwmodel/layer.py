@@ -17,15 +17,23 @@ from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.subscripts import fold
 from zeroskip.einsum_spec.tree import Access, Affine, Compare
-from zeroskip.einsum_spec.walk import bounds, by_data, single, variables
+from zeroskip.einsum_spec.walk import bounds, gathers, single, variables
 from zeroskip.errors import ArchError, EinsumError
 from zeroskip.hwmodel.absorbing import absorbed, accesses_of
 from zeroskip.hwmodel.brackets import brackets_of, counters_of, inside_of, ranks_of
+from zeroskip.hwmodel.indices import (
+    INDEX,
+    check_indices,
+    index_reads,
+    index_widths,
+    names_places,
+)
 from zeroskip.hwmodel.rings import adds_nothing, as_product
 
 MAX_OPERANDS = 6
 ROLES = ("I", "F", "bias")
-"""Roles of operands: input activations, filter weights, bias."""
+"""Roles of operands: input activations, filter weights, bias.  What names places of others has
+none of these: it is an ``index``."""
 
 _WEIGHTS = {"f", "w", "k", "filter", "filters", "kernel", "weight", "weights"}
 _INPUTS = {"i", "x", "input", "inputs", "iact", "iacts", "activation", "activations"}
@@ -46,6 +54,8 @@ class Operand:
     lengths : places of each axis that are in reach, from the first padded one.
     pads : (lo, hi) of each axis.
     absorbs : whether a zero of it makes the term zero; see `zeroskip.hwmodel.absorbing`.
+    width : of an index tensor, bits of what it names places by; None for a factor, whose values
+        are as wide as the design says.
     """
 
     tensor: str
@@ -53,10 +63,33 @@ class Operand:
     lengths: tuple[int, ...]
     pads: tuple[tuple[int, int], ...]
     absorbs: bool = True
+    width: int | None = None
 
     @property
     def variables(self) -> set[str]:
         return {name for subscript in self.subscripts for name in variables(subscript)}
+
+    @property
+    def is_index(self) -> bool:
+        """Whether it names places of other operands, and is no factor."""
+        return self.width is not None
+
+    def bits(self, value_bits: int) -> int:
+        """Bits of one entry, where a value has so many."""
+        return value_bits if self.width is None else self.width
+
+    @property
+    def gathered(self) -> bool:
+        """Whether index tensors name its places."""
+        return any(map(names_places, self.subscripts))
+
+    def named_by(self, other: Operand) -> bool:
+        """Whether another operand is read to know where this one is."""
+        return other.is_index and any(
+            (gather.access.tensor, gather.access.subscripts) == (other.tensor, other.subscripts)
+            for subscript in self.subscripts
+            for gather in gathers(subscript)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +110,8 @@ class WorkTerm:
 
     @property
     def multiplications(self) -> int:
-        return max(len(self.operands) + self.counters - 1, 0)
+        factors = sum(not operand.is_index for operand in self.operands)
+        return max(factors + self.counters - 1, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +158,6 @@ class Layer:
         return self.target
 
 
-def _check_counted(form: Form) -> None:
-    """Refuse what the accounting has no line for: a wrong count would be a silent one."""
-    if any(map(by_data, (form.target, *form.reads))):
-        raise EinsumError(
-            "the hardware model charges for places that subscripts give; here they are read from "
-            "an index tensor",
-            hint="Charge the layer for the operand that was gathered already.",
-        )
-
-
 def layer_of(
     spec: LayerSpec,
     shapes: Mapping[str, tuple[int, ...]],
@@ -157,7 +181,7 @@ def layer_of(
             hint="Charge each line on its own.",
         )
     form = spec.forms[0]
-    _check_counted(form)
+    check_indices(form)
     extents = spec.extents(shapes)
     values = {rank.upper(): n for rank, n in extents.ranks.items()} | extents.constants
     written = as_product(form) if zero else form.terms
@@ -199,8 +223,14 @@ def _term(
         )
     outer = [name for s in form.target.subscripts for name in variables(s)]
     ranks = tuple(dict.fromkeys((*outer, *term.ranks, *form.reduced)))
+    widths = index_widths(form, extents)
     operands = tuple(
-        replace(_operand(access, extents, values), absorbs=access in zeros) for access in read
+        replace(
+            _operand(access, extents, values),
+            absorbs=access in zeros,
+            width=widths.get(access.tensor),
+        )
+        for access in (*index_reads(read), *read)
     )
     points = prod(extents.ranks[r] for r in ranks)
     within, loose = brackets_of(term, values) if additive else ((), ())
@@ -214,10 +244,14 @@ def _term(
 def _operand(access: Access, extents: Extents, values: Mapping[str, int]) -> Operand:
     subscripts = tuple(fold(s, values) for s in access.subscripts)
     lengths = []
-    for s in subscripts:
-        empty = any(extents.ranks[name] == 0 for name in variables(s))
-        lengths.append(0 if empty else bounds(s, extents.ranks, values)[1] + 1)
     pads = extents.pads.get(access.tensor) or ((0, 0),) * len(subscripts)
+    for axis, s in enumerate(subscripts):
+        if any(extents.ranks[name] == 0 for name in variables(s)):
+            lengths.append(0)
+        elif names_places(s):
+            lengths.append(extents.shapes[access.tensor][axis] + sum(pads[axis]))
+        else:
+            lengths.append(bounds(s, extents.ranks, values)[1] + 1)
     return Operand(access.tensor, subscripts, tuple(lengths), tuple(pads))
 
 
@@ -226,10 +260,13 @@ def _roles(
 ) -> dict[str, str]:
     """Who is activation and who is weight: as told, else by name, else by a window (p+r) of
     the input, else the first operand is the activation; all others are weights."""
-    operands = {o.tensor: o for term in work for o in term.operands}
-    everyone = {o.tensor for term in terms for o in term.operands}
-    roles: dict[str, str] = {}
+    operands = {o.tensor: o for term in work for o in term.operands if not o.is_index}
+    read = [o for term in terms for o in term.operands]
+    everyone = {o.tensor for o in read if not o.is_index}
+    roles = {o.tensor: INDEX for o in read if o.is_index}
     for tensor, role in given.items():
+        if tensor in roles and role == INDEX:
+            continue
         if tensor not in everyone:
             names = ", ".join(sorted(everyone))
             raise ArchError(f"roles name {tensor}, which is no operand; operands: {names}")
@@ -241,7 +278,8 @@ def _roles(
         if tensor not in roles and plain in _WEIGHTS | _INPUTS:
             roles[tensor] = "F" if plain in _WEIGHTS else "I"
     for tensor, operand in operands.items():
-        if tensor not in roles and any(single(s) is None and s.terms for s in operand.subscripts):
+        affine = [s for s in operand.subscripts if not names_places(s)]
+        if tensor not in roles and any(single(s) is None and s.terms for s in affine):
             roles[tensor] = "I"
     for tensor in operands:
         if tensor not in roles:

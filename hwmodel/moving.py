@@ -138,7 +138,7 @@ def _fill(
         again = arrivals = 1  # then either is counted by itself
     innermost = stay.level == w.schedule.stays[operand.tensor][-1].level
     label = operand.tensor + suffix
-    whole = way.whole(stay) and not parts
+    whole = way.whole(stay) and not parts and not operand.gathered
 
     def comings(loops: Sequence[Loop], held: str, kept: str) -> list[tuple[str, list[str]]]:
         """Terms of a sum over all tiles that come, of their entries; kept: those that stay."""
@@ -220,8 +220,9 @@ def way_through(stays: Sequence[Stay]) -> str:
 def _streamed(w: Writer, term: WorkTerm, operand: Operand, stay: Stay) -> list[Loop]:
     """Loops directly inside the mark, down to the sync, that the operand has: of what they go
     over, each part is used in one iteration only, and needs room in that alone.  None where the
-    tile stays while a loop outside the mark goes on: each part is used once more then."""
-    if w.schedule.residency(stay, operand.variables, term.ranks).run:
+    tile stays while a loop outside the mark goes on: each part is used once more then; nor of one
+    whose places are named: any iteration may name them again."""
+    if w.schedule.residency(stay, operand.variables, term.ranks).run or operand.gathered:
         return []
     steps = set(w.schedule.steps)
     inside = [loop for loop in w.schedule.loops[stay.position :] if loop in steps]

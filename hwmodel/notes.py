@@ -164,7 +164,8 @@ def _of_zeros(layer: Layer, arch: Arch) -> Iterator[str]:
         yield "a gated operation costs the reads of the operands that are not its targets"
     if any(f.kind == "skip" and f.level is None for f in arch.features):
         yield "an operation is skipped whole: none of its operands is read, whatever the targets"
-    inside = {o.tensor: o for term in layer.work for o in term.operands if not o.absorbs}
+    factors = [o for term in layer.work for o in term.operands if not o.is_index]
+    inside = {o.tensor: o for o in factors if not o.absorbs}
     if inside and arch.features:
         yield (
             f"a zero of {', '.join(inside)} does not make its product zero: nothing is gated or "
@@ -230,6 +231,20 @@ def _of_terms(layer: Layer) -> Iterator[str]:
         yield (
             "a place of an index variable as a value is one more operand that is multiplied, and "
             "costs no read: a counter has it"
+        )
+    every = [o for term in (*layer.work, *layer.additions) for o in term.operands]
+    indices = {o.tensor: o.width for o in every if o.is_index}
+    if indices:
+        named = ", ".join(dict.fromkeys(o.tensor for o in every if o.gathered))
+        widths = ", ".join(f"{name} of {bits} bits" for name, bits in indices.items())
+        yield (
+            f"places that are named ({widths} an entry) are read at each operation, also at one "
+            "that is skipped or gated for what lies there"
+        )
+        yield (
+            f"of {named} a tile brings the places that its points name, each once, and knows of "
+            "them ahead in no time; what of it stays for the next tile, or is not called for, is "
+            "room all the same"
         )
     if layer.additions:
         yield "terms of one operand are added in accumulators, without a cycle of their own"

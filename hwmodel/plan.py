@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -248,6 +248,7 @@ class Accounting:
         and what they gave.
     leaders : of these, whose stored entries they count.
     turns : lines that round up, for `TermPlan.turns`.
+    indices : names of index tensors in the text -> operands.
     """
 
     text: str
@@ -263,6 +264,7 @@ class Accounting:
     given: dict[str, NDArray[Any]]
     leaders: dict[str, str]
     turns: str = ""
+    indices: dict[str, str] = field(default_factory=dict)
 
     @property
     def printed(self) -> str:

@@ -80,6 +80,7 @@ def policy_of(
     _check_results(layer, arch, schedule)
     _check_levels(arch)
     _check_brackets(layer, arch)
+    _check_indices(layer, arch)
     features = arch.features if layer.additive else ()
     rules = [_rules(term, layer, schedule, arch, features, zeros) for term in layer.work]
     extra = [_rules(term, layer, schedule, arch, (), zeros) for term in layer.additions]
@@ -157,6 +158,17 @@ def _check_brackets(layer: Layer, arch: Arch) -> None:
                 f"{arch.name} has {part}: whole fibers go there, and the points outside "
                 f"{'*'.join(map(deparse, term.within))} are not counted beside that as yet\n"
                 f"Charge a design without {part}, or the line without the bracket: of all points."
+            )
+
+
+def _check_indices(layer: Layer, arch: Arch) -> None:
+    """The same of operands whose places are named."""
+    for operand in (o for term in (*layer.work, *layer.additions) for o in term.operands):
+        for part in _walkers(arch) if operand.gathered else ():
+            raise ArchError(
+                f"{arch.name} has {part}: whole fibers go there, and {operand.tensor} is read at "
+                "places that an index tensor names, which is not counted beside that as yet\n"
+                f"Charge a design without {part}, or the layer for the operand that was gathered."
             )
 
 
@@ -273,8 +285,14 @@ def _leads(
                     "level."
                 )
         stored = held[leader][level]
+        tensor = operands[leader].tensor
+        if operands[leader].gathered:
+            raise ArchError(
+                f'{arch.name}: "{feature}" goes by tiles of {tensor}, and which places are in one '
+                "an index tensor says that has to be read before, which is not counted as yet\n"
+                f"Let the feature act @PE or @MAC, or leave {tensor} out of its leaders."
+            )
         if stored.kind == "in":
-            tensor = operands[leader].tensor
             raise ArchError(
                 f'{arch.name}: "{feature}" goes by {tensor}, which {level} holds in format '
                 f"{stored.format.label}: without metadata nobody knows which tiles are empty\n"

@@ -107,6 +107,14 @@ def _check(arch: Arch, layer: Layer, operands: Mapping[str, Operand], room: Capa
                 f'counted as yet\nLeave {name} out, or let overflow {room.level} be "refuse" or '
                 '"report".'
             )
+    every = [o for term in (*layer.work, *layer.additions) for o in term.operands]
+    for operand in every:
+        if operand.gathered:
+            raise ArchError(
+                f"{where}: {operand.tensor} is read at places that an index tensor names, and "
+                "which of its tiles share places is not known before\n"
+                f'Let overflow {room.level} be "refuse", "split" or "report".'
+            )
     drawn = [name for name, x in operands.items() if isinstance(x, Expected)]
     if drawn:
         raise TensorError(

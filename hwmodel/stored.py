@@ -53,7 +53,7 @@ def stored_by_level(
     for stay in stays[1:2]:
         at = stay if term in layer.work else replace(stay, position=0)  # additions come once
         tiled |= not schedule.residency(at, operand.variables, term.ranks).whole(at)
-        tiled |= (operand.tensor, stay.level) in spills
+        tiled |= (operand.tensor, stay.level) in spills or operand.gathered
     levels = [stay.level for stay in (stays if tiled else stays[1:])]
     return {level: _stored(layer, schedule, arch, operand, level, has_zeros) for level in levels}
 
@@ -139,7 +139,7 @@ def result_format(text: str, layer: Layer) -> Format:
     One level alone means one fiber for each place of the axes that weights alone give it
     (output channels): the steps of a layer that reads this result.
     """
-    held: dict[str, set[str]] = {"I": set(), "F": set(), "bias": set()}
+    held: dict[str, set[str]] = {"I": set(), "F": set(), "bias": set(), "index": set()}
     for term in layer.work:
         for operand in term.operands:
             held[layer.roles[operand.tensor]] |= operand.variables

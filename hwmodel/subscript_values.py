@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.einsum_spec.names import monomial_value
-from zeroskip.einsum_spec.tree import Affine, Floor, Var
+from zeroskip.einsum_spec.tree import Affine, Floor, Gather, Var
 from zeroskip.einsum_spec.walk import variables
 
 
@@ -29,10 +29,14 @@ def values_of(
     subscript: Affine,
     at: Mapping[str, NDArray[np.int64]],
     constants: Mapping[str, int] = MappingProxyType({}),
+    tables: Mapping[str, NDArray[np.int64]] = MappingProxyType({}),
 ) -> NDArray[np.int64]:
     """The place that a subscript names at every point.
 
-    at : places of its index variables; constants : extents, by their names.
+    at : places of its index variables; constants : extents, by their names; tables : what index
+    tensors hold.
+
+    Raises IndexError where a table has no such place.
     """
     offset = sum(monomial_value(m, constants) for m in subscript.offset)
     found = np.full_like(next(iter(at.values())), offset)
@@ -42,8 +46,10 @@ def values_of(
             case Var(name):
                 found = found + factor * at[name]
             case Floor(inner, divisor):
-                below = values_of(inner, at, constants) // monomial_value(divisor, constants)
-                found = found + factor * below
-            case _:
-                raise AssertionError("a layer that is charged reads no index tensor")
+                below = values_of(inner, at, constants, tables)
+                found = found + factor * (below // monomial_value(divisor, constants))
+            case Gather(access):
+                parts = access.subscripts
+                places = tuple(values_of(part, at, constants, tables) for part in parts)
+                found = found + factor * tables[access.tensor][places]
     return found

@@ -65,9 +65,10 @@ def traffic_of(
             once = times == 1 and whole.get(way, 1) == 1
             whole[way] = 1 if once else whole.get(way, 0) + times
             continue
-        moved = _entries(fill.outer, counts, arch.value_bits)
+        width = fill.operand.bits(arch.value_bits)
+        moved = _entries(fill.outer, counts, width)
         add(fill.parent, tensor, reads(moved.entries, moved.data, moved.metadata))
-        arrived = _entries(fill.inner, counts, arch.value_bits).spread(fill)
+        arrived = _entries(fill.inner, counts, width).spread(fill)
         for level in (fill.level, *_networks(arch, fill.parent, fill.level)):
             add(level, tensor, writes(arrived.entries, arrived.data, arrived.metadata))
     for (parent, level, tensor), times in whole.items():
@@ -158,7 +159,8 @@ def operation_moves(
             continue
         rule, operand = plan.rules[number], plan.term.operands[number]
         each = rule.read.entry_bits or rule.read.place_bits
-        found.append((operand.tensor, reads(points, points * arch.value_bits, points * each)))
+        data = points * operand.bits(arch.value_bits)
+        found.append((operand.tensor, reads(points, data, points * each)))
     return found
 
 
@@ -170,7 +172,7 @@ def addition_moves(layer: Layer, arch: Arch, accounting: Accounting) -> list[tup
         found.append((layer.target.tensor, reads(term.inside, bits) + writes(term.inside, bits)))
         for operand, rule in zip(term.operands, rules, strict=True):
             each = rule.read.entry_bits or rule.read.place_bits
-            data = term.inside * arch.value_bits
+            data = term.inside * operand.bits(arch.value_bits)
             found.append((operand.tensor, reads(term.inside, data, term.inside * each)))
     return found
 
@@ -291,9 +293,10 @@ def _storage(
 ) -> Storage:
     text = arch.format(tensor, layer.roles[tensor], level.name)
     bound = bound_format(text, layer.first(tensor), schedule)
+    width = layer.first(tensor).bits(arch.value_bits)
     if isinstance(operand, Expected):
-        return operand.storage(bound, arch.value_bits)
-    return storage_bits(operand, bound, arch.value_bits)
+        return operand.storage(bound, width)
+    return storage_bits(operand, bound, width)
 
 
 def storage_bits(operand: Operand, bound: Format, value_bits: int) -> Storage:

@@ -14,6 +14,7 @@ from zeroskip.einsum_spec.subscripts import rename
 from zeroskip.einsum_spec.tree import Affine, Var
 from zeroskip.einsum_spec.walk import single, variables
 from zeroskip.hwmodel.brackets import ranks_of
+from zeroskip.hwmodel.indices import names_places
 from zeroskip.hwmodel.layer import Layer, Operand, WorkTerm
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.nest import Loop, iterations
@@ -31,6 +32,7 @@ class Writer:
         once in a term.
     timed : whether it is asked in which epoch tiles come and leave.
     spills : number of a term, of an operand, level -> masks of what of it stays there, and passes.
+    indices : index tensor -> what it is called here.
     """
 
     layer: Layer
@@ -48,6 +50,7 @@ class Writer:
     tiles: dict[str, str] = field(default_factory=dict)
     timed: bool = False
     spills: dict[tuple[int, int, str], tuple[str, str]] = field(default_factory=dict)
+    indices: dict[str, str] = field(default_factory=dict)
 
     # ---- names --------------------------------------------------------------------------
 
@@ -208,7 +211,8 @@ class Writer:
                 wanted = f"win{operand.tensor}_{''.join(letters.values())}"
                 made = self.line(wanted, [*left, *places], "|=", ["1"])
                 reach = [operand.lengths[axis] for axis in axes]
-                self.windows[key] = self.shaped(made, loops, loops, reach)
+                named = any(names_places(operand.subscripts[axis]) for axis in axes)
+                self.windows[key] = self.shaped(made, loops, loops, reach, named=named)
             return access(self.windows[key], [*self.variables(loops), *letters.values()])
 
         return write, letters
@@ -303,10 +307,13 @@ class Writer:
         loops: Sequence[Loop],
         told: Sequence[Loop],
         lengths: Sequence[int] = (),
+        *,
+        named: bool = False,
     ) -> str:
         """A result with an axis for each loop, then such of some lengths.  Where a number tells
-        the place (of any loop of ``told``) its shape is no matter of subscripts, and kept."""
-        if any(loop.numbering for loop in told):
+        the place (of any loop of ``told``), or an index tensor (``named``), its shape is no matter
+        of subscripts, and kept."""
+        if named or any(loop.numbering for loop in told):
             sizes = [
                 loop.tiles * (loop.count - 1) // loop.count + 1
                 if loop.tiles and loop.whole and loop.count
@@ -342,7 +349,13 @@ class Writer:
         return self.ranks[rank].upper()
 
     def subscript(self, subscript: Affine) -> str:
-        return deparse(rename(subscript, lambda n: self.ranks[n], lambda n: n))
+        return deparse(rename(subscript, lambda n: self.ranks[n], str, self.index))
+
+    def index(self, tensor: str) -> str:
+        """The name of an index tensor here."""
+        if tensor not in self.indices:
+            self.indices[tensor] = self.result(f"index{tensor}")
+        return self.indices[tensor]
 
     def inside(self, term: WorkTerm) -> str:
         """Whether a point is within the brackets of a term: a line, written once for each."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import chain, permutations
+from itertools import chain, permutations, product
 from math import prod
 from typing import Any
 
@@ -51,6 +51,22 @@ NETS = {
     "by place": "O[m,n] = I[m,k]*F[k,n]*k",
     "place inside": "O[m] = sum[k](F[m,k]*where(k < m, I[k], 0))",
 }
+GATHERED = {
+    "embedding": "O[n,d] = F[X[n],d]",
+    "embedding, scaled": "O[n,d] = F[X[n],d]*I[n]",
+    "rows by name": "O[m,n] = I[X[m],k]*F[k,n]",
+    "bag": "O[m,d] = F[X[m,k],d]*I[m,k]",
+    "window of a name": "O[n,d] = I[{u}*X[n]+r,d]*F[r]",
+    "name of a name": "O[n] = I[X[Y[n]],k]*F[k]",
+    "two names": "O[n,d] = I[X[n],d]*F[Y[n],d]",
+    "half a name": "O[n,d] = I[n]*F[X[n]//2,d]",
+    "bias by name": "O[m,n] = B[X[m]] + I[m,k]*F[k,n]",
+    "names within": "O[m,n] = F[X[n],k]*I[m,k]*(n <= m)",
+    "one name, two tensors": "O[n,d] = I[X[n],d]*F[d,X[n]]",
+}
+"""Layers that read places from index tensors, X and Y; these stand first, inner ones before others.
+They are not among those that any test draws: of what goes by a part of the features they are
+refused."""
 """The operands of a product stand in the order in which the text has those that are multiplied,
 then those in functions and quotients."""
 PLAIN = {
@@ -67,6 +83,7 @@ WITHIN = {
     "window within",
     "nothing of the diagonal",
     "one product within",
+    "names within",
 }
 """Layers whose products go over a part of their points."""
 PADDED = {"conv", "conv with bias", "conv 1-D", "depthwise"}
@@ -87,6 +104,18 @@ class Case:
     stored: dict[str, set[tuple[int, ...]]]
     within: list[list[str]]
     counters: list[int]
+    tables: dict[str, dict[int | tuple[int, ...], int]]
+
+    @property
+    def indices(self) -> set[str]:
+        """Operands that name places of others."""
+        return set(self.tables)
+
+    @property
+    def gathered(self) -> set[str]:
+        """Operands that are read where another says."""
+        every = (one for term in self.terms for one in term)
+        return {name for name, subscripts in every if any("[" in text for text in subscripts)}
 
     def nest(
         self,
@@ -120,8 +149,22 @@ class Case:
         low = tuple(self.pads.get(tensor, {}).get(axis, (0, 0))[0] for axis in range(len(shape)))
         array = np.asarray(self.arrays[tensor])
         values = {c: float(v) for c, v in np.ndenumerate(array) if v}
-        absorbs = self.name not in PLAIN.get(tensor, ())
-        return Access(tensor, subscripts, shape, low, values, self.stored[tensor], dense, absorbs)
+        absorbs = self.name not in PLAIN.get(tensor, ()) and tensor not in self.tables
+        about = tensor, subscripts, shape, low, values, self.stored[tensor], dense, absorbs
+        return Access(*about, self.tables, tensor in self.tables, self.width(tensor))
+
+    def width(self, tensor: str) -> int:
+        """Bits of a value; of a place, to tell those of the longest axis that it names apart."""
+        if tensor not in self.tables:
+            return 16
+        named = [
+            self.arrays[name].shape[axis]
+            for term in self.terms
+            for name, subscripts in term
+            for axis, text in enumerate(subscripts)
+            if re.match(rf"[^A-Z]*{tensor}\[", text)
+        ]
+        return max([1, *((n - 1).bit_length() for n in named if n)])
 
     def subscripts(self, tensor: str) -> list[list[str]]:
         """Those of every access of an operand, or of the result."""
@@ -145,7 +188,21 @@ class Case:
 
 def subscripts_of(access: str) -> tuple[str, list[str]]:
     name, _, rest = access.partition("[")
-    return name, rest.rstrip("]").split(",") if rest else []
+    return name, _apart(rest[:-1], ",") if rest else []
+
+
+def accesses_of(term: str) -> list[str]:
+    """Every access of a term once, after those that name its places."""
+    inner, outer = [], []
+    for start in re.finditer(r"[A-Z]\[", term):
+        depth = 0
+        for end in range(start.end() - 1, len(term)):
+            depth += (term[end] == "[") - (term[end] == "]")
+            if not depth:
+                break
+        around = term[: start.start()].count("[") - term[: start.start()].count("]")
+        (inner if around else outer).append((-around, term[start.start() : end + 1]))
+    return list(dict.fromkeys(text for _, text in [*sorted(inner, key=lambda x: x[0]), *outer]))
 
 
 @st.composite
@@ -155,11 +212,11 @@ def cases(
     """empty : ranks of which one has no places, if any are named; else one layer in ten has some
     such rank."""
     name = draw(st.sampled_from(names))
-    text = NETS[name].format(u=draw(st.integers(1, 3)), d=draw(st.integers(1, 2)))
+    text = (NETS | GATHERED)[name].format(u=draw(st.integers(1, 3)), d=draw(st.integers(1, 2)))
     left, right = re.split(r" \+?= ", text)
     target = subscripts_of(left)[1]
-    read = [re.findall(r"[A-Z]\[[^]]*\]", term) for term in _terms(right)]
-    terms = [[subscripts_of(access) for access in dict.fromkeys(term)] for term in read]
+    read = [accesses_of(term) for term in _apart(right, "+")]
+    terms = [[subscripts_of(access) for access in term] for term in read]
     ranks = list(dict.fromkeys(re.findall(r"[a-z]\b", " ".join([left, *chain(*read)]))))
     sizes = {rank: draw(st.integers(1, 3 if rank in "nrsl" else 8)) for rank in ranks}
     if empty or draw(st.integers(0, 9)) == 9:
@@ -173,9 +230,13 @@ def cases(
     arrays: dict[str, Any] = {}
     stored: dict[str, set[tuple[int, ...]]] = {}
     rng = np.random.default_rng(draw(st.integers(0, 2**16)))
+    tables: dict[str, dict[int | tuple[int, ...], int]] = {}
     for tensor, subscripts in {t: s for term in terms for t, s in term}.items():
         shape = []
         for axis, subscript in enumerate(subscripts):
+            if "[" in subscript:  # some places beyond those that are named
+                shape.append(_reach(subscript, sizes, tables) + draw(st.integers(0, 2)))
+                continue
             reach = max(eval(subscript, {}, {r: n - 1 for r, n in sizes.items()}) + 1, 0)
             low = high = 0
             if name in PADDED and "+" in subscript:
@@ -183,6 +244,12 @@ def cases(
                 high = draw(st.integers(0, max(min(2, reach - 1 - low), 0)))
                 pads.setdefault(tensor, {})[axis] = (low, high)
             shape.append(reach - low - high)
+        if tensor in "XY" and name in GATHERED:
+            array = rng.integers(0, draw(st.integers(1, 6)), shape)
+            tables[tensor] = {c if len(c) > 1 else c[0]: int(v) for c, v in np.ndenumerate(array)}
+            arrays[tensor] = array
+            stored[tensor] = {tuple(map(int, c)) for c in np.argwhere(array)}
+            continue
         density = draw(st.sampled_from([0.0, 0.05, 0.2, 0.5, 1.0]))
         array = (rng.random(shape) < density) * rng.integers(1, 9, shape)
         if array.size and array.ndim and draw(st.booleans()):
@@ -196,17 +263,30 @@ def cases(
             arrays[tensor] = Tensor.from_coords(
                 list(coords), arrays[tensor][tuple(coords)], array.shape, "COO"
             )
-    within = [re.findall(r"\*\((\w [^()]*[<>!=]=? [^()]*)\)", term) for term in _terms(right)]
-    counters = [int(term.endswith("*k")) for term in _terms(right)]
-    return Case(name, text, sizes, pads, arrays, terms, target, stored, within, counters)
+    every = _apart(right, "+")
+    within = [re.findall(r"\*\((\w [^()]*[<>!=]=? [^()]*)\)", term) for term in every]
+    counters = [int(term.endswith("*k")) for term in every]
+    return Case(name, text, sizes, pads, arrays, terms, target, stored, within, counters, tables)
 
 
-def _terms(right: str) -> list[str]:
-    """Additive terms; a + inside brackets is a subscript's, or of a function."""
+def _reach(
+    subscript: str, sizes: dict[str, int], tables: dict[str, dict[int | tuple[int, ...], int]]
+) -> int:
+    """Places that a subscript needs whose index tensors hold this."""
+    code = compile(subscript, "", "eval")
+    ranks = [name for name in code.co_names if name in sizes]
+    points = product(*(range(sizes[rank]) for rank in ranks))
+    return 1 + max(
+        (eval(code, dict(tables), dict(zip(ranks, at, strict=True))) for at in points), default=-1
+    )
+
+
+def _apart(text: str, mark: str) -> list[str]:
+    """Additive terms, or subscripts; a mark inside brackets is that of a subscript or function."""
     terms, depth = [""], 0
-    for character in right:
+    for character in text:
         depth += (character in "[(") - (character in "])")
-        if character == "+" and depth == 0:
+        if character == mark and depth == 0:
             terms.append("")
         else:
             terms[-1] += character

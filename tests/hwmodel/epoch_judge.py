@@ -81,14 +81,22 @@ def _work(
         zero = {a.tensor for a, p in reads if not a.values.get(p)}
         absent = {a.tensor for a, p in reads if not a.held(p, nest.stays[a.tensor][-1][0])}
         if absent & design.skip:
+            for access in term:
+                others = {a.tensor for a in term if not access.names_place_of(a)}
+                if access.index and not absent & design.skip & others:
+                    level = nest.stays[access.tensor][-1][0]
+                    entry, place = machine.bits_of(access.tensor, level)
+                    log.read("work", level, epoch, access.width, entry or place)
             continue
         busy[epoch][nest.pe(at)] += 1
         closed = [targets for targets, conditions in design.gate if zero & conditions]
         for access in term:
             level = nest.stays[access.tensor][-1][0]
-            if not any(access.tensor in targets for targets in closed):
+            others = {a.tensor for a in term if not access.names_place_of(a)}
+            gates = [targets for targets, by in design.gate if zero & by & others]
+            if not any(access.tensor in targets for targets in gates):
                 entry, place = machine.bits_of(access.tensor, level)
-                log.read("work", level, epoch, machine.value, entry or place)
+                log.read("work", level, epoch, access.width, entry or place)
         if not any(nest.result in targets for targets in closed):
             level = nest.stays[nest.result][-1][0]
             log.read("work", level, epoch, machine.wide)
@@ -160,7 +168,7 @@ def _come(
         places & touched.get(before(key), set()) for key, places in touched.items()
     )
     parts: list[Loop] = []
-    if not stays and not halo:
+    if not stays and not halo and not access.gathered:
         for loop in nest.in_time(nest.loops[position : nest.sync], nest.ranks(term)):
             if not access.alone(loop.rank):
                 break
@@ -175,7 +183,7 @@ def _come(
             when = first[nest.when(fresh, at), nest.when(parts, at)]
             tiles[nest.when(fresh, at), nest.pe(at, above)][place] = when
     whole = not above and not any(loop.name in has for loop in fresh)
-    if whole:
+    if whole and not access.gathered:
         way = (outer[0], level, access.tensor)
         if way not in come:
             every = {place: when for tile in tiles.values() for place, when in tile.items()}
@@ -198,12 +206,12 @@ def _come(
             epoch = tile[place]
             entry, spot = machine.bits_of(access.tensor, level)
             held = access.held(place, level)
-            log.write(phase, level, epoch, held * machine.value, held * entry + spot)
+            log.write(phase, level, epoch, held * access.width, held * entry + spot)
             if (when, group, place) not in served:
                 served.add((when, group, place))
                 entry, spot = machine.bits_of(access.tensor, outer[0])
                 held = access.held(place, outer[0])
-                log.read(phase, outer[0], epoch, held * machine.value, held * entry + spot)
+                log.read(phase, outer[0], epoch, held * access.width, held * entry + spot)
 
 
 def _shared(
@@ -237,10 +245,10 @@ def _add(
         own = access.names()
         level = nest.stays[access.tensor][-1][0]
         entry, spot = machine.bits_of(access.tensor, level)
-        log.read("load", level, 0, done * machine.value, done * (entry or spot))
+        log.read("load", level, 0, done * access.width, done * (entry or spot))
         for (outer, _), (inner, _) in pairwise(nest.stays[access.tensor]):
             above = set(nest.instances[inner])
-            if not above:
+            if not above and not access.gathered:
                 if (outer, inner, access.tensor) not in come:
                     read, written = machine.whole(outer, inner, access.tensor)
                     log.read("load", outer, 0, *read)
@@ -260,7 +268,7 @@ def _add(
                 entry, spot = machine.bits_of(access.tensor, at_level)
                 for _, place in found:
                     held = access.held(place, at_level)
-                    put("load", at_level, 0, held * machine.value, held * entry + spot)
+                    put("load", at_level, 0, held * access.width, held * entry + spot)
 
 
 def _leave(

@@ -56,7 +56,8 @@ class Drawn:
     def tells_parts(self) -> bool:
         """Whether of a result that leaves piece by piece each piece is known: in a line of one
         product, whose axes are ranks."""
-        products = [term for term in self.case.terms if len(term) > 1]
+        terms = [[name for name, _ in term] for term in self.case.terms]
+        products = [term for term in terms if len(set(term) - self.case.indices) > 1]
         return len(products) <= 1 and all(map(str.isidentifier, self.case.target))
 
     def check(self, charged: Charge) -> None:
@@ -86,7 +87,7 @@ def drawn(
 
     led : skips and gates of fills that it has; tiles : whether others are drawn too.
     """
-    design = data.draw(designs(list(case.arrays)))
+    design = data.draw(designs([name for name in case.arrays if name not in case.indices]))
     texts = data.draw(tile_features(case, mapped.kept, design)) if tiles else []
     for kind, level, targets, conditions in led:
         design.tiles.append((kind, level, targets, conditions))
@@ -184,13 +185,13 @@ def check(charged: Charge, design: Design, formats: dict[str, dict[str, str]], n
             stays = [level for level, _ in nest.stays[tensor]]
             if number[0] == "+":
                 points = sum(nest.open(term, at) for at in nest.points(term))
-                added += points
+                added += points * (not access.index)
                 moved[stays[-1], tensor, "reads"] += points
             moved[stays[-1], tensor, "reads"] += found[f"{number}.{i}.reads"]
             for outer, inner, key in ways(stays, f"{number}.{i}", found):
                 entry, place = bits_of(formats, tensor, inner)
                 if "<" not in key:
-                    needed[inner] += found[f"{key}.most"] * (16 + entry)
+                    needed[inner] += found[f"{key}.most"] * (access.width + entry)
                     needed[inner] += place * found[f"{key}.most.places"]
                 if f"{key}.whole" in found:
                     times = found[f"{key}.whole"]
@@ -234,7 +235,7 @@ def check(charged: Charge, design: Design, formats: dict[str, dict[str, str]], n
         entry, place = bits_of(formats, tensor, home)
         every = set(product(*map(range, access.shape)))
         held = {at for at in every if access.held(at, home)}
-        room[home] += (16 + entry) * at_home(nest, access.subscripts, position, held)
+        room[home] += (access.width + entry) * at_home(nest, access.subscripts, position, held)
         room[home] += place * at_home(nest, access.subscripts, position, every)
     home, position = nest.stays["O"][0]
     every = set(product(*map(range, charged.shapes["O"])))

@@ -286,7 +286,7 @@ def tile_features(
 ) -> list[str]:
     """Skips and gates of fills, of two operands of a product that a level keeps both; told to the
     design too."""
-    work = [term for term in case.terms if len(term) > 1]
+    work = [term for term in case.terms if len({n for n, _ in term} - case.indices) > 1]
     texts = []
     for _ in range(draw(st.sampled_from([0, 1, 1, 2])) if work else 0):
         one, other = (name for name, _ in draw(st.permutations(draw(st.sampled_from(work))))[:2])
@@ -295,7 +295,7 @@ def tile_features(
         sides = [{one, other}] * 2 if both else [{one}, {other}]
         told = [named(side, case) for side in sides]
         kept = {x for x in kept if all(x in dict(stays[t]) for side in told for t in side)}
-        if not kept:
+        if not kept or told[1] & (case.indices | case.gathered):
             continue
         level = draw(st.sampled_from(sorted(kept)))
         design.tiles.append((kind, level, *told))
@@ -306,7 +306,7 @@ def tile_features(
 
 def named(names: set[str], case: Case) -> set[str]:
     """Tensors that are meant: I and F are roles, and F that of all others."""
-    tensors = {name for term in case.terms if len(term) > 1 for name, _ in term}
+    tensors = {name for term in case.terms if len(term) > 1 for name, _ in term} - case.indices
     return names | (tensors - {"I"} if "F" in names else set())
 
 

@@ -19,7 +19,8 @@ Here = tuple[tuple[str, int], ...]
 class Access:
     """``values`` and ``stored`` are dicts of coordinates; a coordinate outside ``shape`` (after
     subtracting the low padding) is padding.  ``dense``: levels that hold every place.  ``absorbs``:
-    whether a zero of it makes the product zero."""
+    whether a zero of it makes the product zero.  ``tables``: what index tensors in its subscripts
+    hold.  ``index``: whether it is one itself, and no factor.  ``width``: bits of an entry."""
 
     tensor: str
     subscripts: list[str]
@@ -29,15 +30,29 @@ class Access:
     stored: set[Place]
     dense: set[str]
     absorbs: bool = True
+    tables: dict[str, dict[int | Place, int]] = field(default_factory=dict)
+    index: bool = False
+    width: int = 16
 
     def __post_init__(self) -> None:
         self.codes = [compile(text, "", "eval") for text in self.subscripts]
+        self.known = {"__builtins__": {}, **self.tables}
 
     def names(self) -> set[str]:
-        return {name for code in self.codes for name in code.co_names}
+        return {name for code in self.codes for name in code.co_names} - set(self.tables)
+
+    @property
+    def gathered(self) -> bool:
+        """Whether an index tensor tells where it is read."""
+        return any("[" in text for text in self.subscripts)
+
+    def names_place_of(self, other: Access) -> bool:
+        """Whether this one is read to know where another is."""
+        text = f"{self.tensor}[{','.join(self.subscripts)}]"
+        return self.index and any(text in subscript for subscript in other.subscripts)
 
     def place(self, at: Point) -> Place:
-        raw = [eval(code, {}, at) for code in self.codes]
+        raw = [eval(code, self.known, at) for code in self.codes]
         return tuple(x - lo for x, lo in zip(raw, self.low, strict=True))
 
     def alone(self, rank: str) -> bool:
@@ -203,12 +218,12 @@ class Nest:
     def cost(self, term: list[Access]) -> int:
         """Cycles of a multiplier for a point."""
         more = self.counters[self.number(term)] if self.counters else 0
-        return max(len(term) - 1 + more, 1)
+        return max(factors(term) - 1 + more, 1)
 
     def work(self) -> list[list[Access]]:
         """Products, or single operands where there are none."""
-        most = max(len(term) for term in self.terms)
-        return [term for term in self.terms if len(term) > 1] if most > 1 else self.terms
+        most = max(map(factors, self.terms))
+        return [term for term in self.terms if factors(term) > 1] if most > 1 else self.terms
 
     def additions(self) -> list[list[Access]]:
         """Single operands beside products."""
@@ -288,7 +303,8 @@ class Nest:
         self, term: list[Access], access: Access, level: str, position: int
     ) -> tuple[list[Loop], list[Loop], set[str]]:
         """Loops at which a tile comes anew; loops inside its mark that use up a part of it each,
-        in which that part alone takes room; names of loops outside that the tensor has."""
+        in which that part alone takes room (none where data says what a part is); names of loops
+        outside that the tensor has."""
         own, ranks = access.names(), self.ranks(term)
         fresh, has = self.fresh(position, ranks, own, level)
         streamed: list[Loop] = []
@@ -296,7 +312,7 @@ class Nest:
             if not set(loop.ranks) <= own:
                 break
             streamed.append(loop)
-        if len(fresh) < len(self.outside(position, ranks)):
+        if access.gathered or len(fresh) < len(self.outside(position, ranks)):
             streamed = []  # each part is used once more at the loops over which the tile stays
         if self.overlap is not None:  # a part comes in an epoch of its own
             streamed = list(takewhile(lambda loop: access.alone(loop.rank), streamed))
@@ -349,6 +365,11 @@ class Nest:
             or set(loops[name].dims) <= set(self.instances[outer])
             or outer in self.singly
         )
+
+
+def factors(term: list[Access]) -> int:
+    """What is multiplied: index tensors are not."""
+    return sum(not access.index for access in term)
 
 
 def before(key: tuple[Place, Here]) -> tuple[Place, Here]:

@@ -108,12 +108,12 @@ def simulate(nest: Nest, design: Design) -> dict[str, Any]:
             _to_units(nest, term, access, f"{number}.{i}", found, own)
     once = replace(nest, sync=0)
     for number, term in enumerate(nest.additions()):
-        for access in term:
+        for i, access in enumerate(term):
             stays = nest.keeping(access.tensor)
             for (outer, _), (level, _) in pairwise(stays):
                 route = Route(-1, 0, [outer])
-                _fills(once, term, access, f"+{number}.0.{level}", route, (level, 0), found, [])
-            _to_units(nest, term, access, f"+{number}.0", found, [])
+                _fills(once, term, access, f"+{number}.{i}.{level}", route, (level, 0), found, [])
+            _to_units(nest, term, access, f"+{number}.{i}", found, [])
     stays = nest.keeping(nest.result)
     for outer, inner in pairwise(stays):
         _drains(nest, outer, inner, found)
@@ -165,13 +165,18 @@ def _operations(
             continue
         if absent & design.skip:
             found["never_fetched" if absent & design.lead else "skipped"] += 1
+            for i, access in enumerate(term):  # one is read to know that another is not there
+                others = {a.tensor for a in term if not access.names_place_of(a)}
+                found[f"{number}.{i}.reads"] += access.index and not absent & design.skip & others
             continue
         busy[nest.when(steps, at)][nest.pe(at)] += 1
         of_pe[nest.pe(at)] += 1
         gated = any(zero & conditions for _, conditions in design.gate)
         for i, name in [*enumerate(a.tensor for a in term), (-1, nest.result)]:
+            others = {a.tensor for a in term if i < 0 or not term[i].names_place_of(a)}
             closed = any(
-                name in targets and zero & conditions for targets, conditions in design.gate
+                name in targets and zero & conditions & others
+                for targets, conditions in design.gate
             )
             found[f"{number}.{i}.reads"] += not closed
         if gated:
@@ -241,7 +246,7 @@ def _fills(
             found[f"{key_of}.{what}{name}"] = number
         sizes = [sum(chosen(p, level) for p in places) for places in room.values()]
         found[f"{key_of}.most{name}"] = twice * max(sizes, default=0)
-    whole = not above and not any(loop.name in has for loop in fresh)
+    whole = not above and not any(loop.name in has for loop in fresh) and not access.gathered
     if whole and not route.spills(nest, level):
         times = len(
             {

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import NETS, WITHIN, cases
+from cases import GATHERED, NETS, WITHIN, cases
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from judged import drawn, with_lanes, with_time
@@ -21,7 +21,7 @@ from zeroskip.hwmodel import Charge, Mapping, arch, charge
 pytestmark = pytest.mark.usefixtures("without_compiling")
 
 
-@pytest.mark.parametrize("name", [name for name in NETS if name not in WITHIN])
+@pytest.mark.parametrize("name", [name for name in (*NETS, *GATHERED) if name not in WITHIN])
 @settings(max_examples=8)
 @given(data=st.data())
 def test_any_mapping(name: str, data: st.DataObject) -> None:

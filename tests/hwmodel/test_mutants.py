@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import pytest
-from cases import WITHIN, cases
+from cases import GATHERED, NETS, WITHIN, cases
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from judged import drawn, with_time
@@ -121,10 +121,11 @@ def test_a_changed_figure_of_what_spills_is_found_out(data: st.DataObject) -> No
         made.check(wrong)
 
 
+@pytest.mark.parametrize("names", [NETS, GATHERED], ids=["by rank", "by name"])
 @settings(max_examples=60)
 @given(data=st.data())
-def test_a_changed_figure_is_found_out(data: st.DataObject) -> None:
-    case = data.draw(cases())
+def test_a_changed_figure_is_found_out(names: dict[str, str], data: st.DataObject) -> None:
+    case = data.draw(cases(tuple(names)))
     timed = data.draw(st.booleans())
     together, homes, streams = (not timed and data.draw(st.booleans()) for _ in range(3))
     more = {"together_too": together, "homes_too": homes, "streams_too": streams}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cases import NETS, cases
+from cases import GATHERED, NETS, cases
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from judged import check, dense_of, design_arch, drawn, drawn_formats, run
@@ -41,12 +41,12 @@ JUDGES = (
 pytestmark = pytest.mark.usefixtures("without_compiling")
 
 
-@pytest.mark.parametrize("name", list(NETS))
+@pytest.mark.parametrize("name", [*NETS, *GATHERED])
 @settings(max_examples=4)
 @given(data=st.data())
 def test_default_mapping(name: str, data: st.DataObject) -> None:
     case = data.draw(cases((name,)))
-    design = data.draw(designs(list(case.arrays)))
+    design = data.draw(designs([name for name in case.arrays if name not in case.indices]))
     levels = data.draw(hierarchies())
     array = dict(zip(("d0", "d1"), data.draw(st.sampled_from(ARRAYS)), strict=True))
     if any(level.get("instances") == "d0" for level in levels.values()):
@@ -67,7 +67,7 @@ def test_default_mapping(name: str, data: st.DataObject) -> None:
     check(charged, design, formats, nest)
 
 
-@pytest.mark.parametrize("name", list(NETS))
+@pytest.mark.parametrize("name", [*NETS, *GATHERED])
 @settings(max_examples=4)
 @given(data=st.data())
 def test_any_mapping(name: str, data: st.DataObject) -> None:
@@ -76,7 +76,7 @@ def test_any_mapping(name: str, data: st.DataObject) -> None:
     made.check(made.charge())
 
 
-@pytest.mark.parametrize("name", list(NETS))
+@pytest.mark.parametrize("name", [*NETS, *GATHERED])
 @settings(max_examples=4)
 @given(data=st.data())
 def test_tensors_whose_home_is_on_chip(name: str, data: st.DataObject) -> None:
@@ -127,7 +127,7 @@ def test_windows_that_are_led(data: st.DataObject) -> None:
     made.check(made.charge())
 
 
-@pytest.mark.parametrize("name", list(NETS))
+@pytest.mark.parametrize("name", [*NETS, *GATHERED])
 @settings(max_examples=4)
 @given(data=st.data())
 def test_tiles_by_numbers_of_places(name: str, data: st.DataObject) -> None:

@@ -1,0 +1,133 @@
+"""Index tensors: rows that are named come, once a tile; what names them is no factor."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from zeroskip.einsum_spec import make_spec
+from zeroskip.errors import ArchError, EinsumError, TensorError, ZeroskipError
+from zeroskip.formats.density import Density
+from zeroskip.hwmodel import Charge, Mapping, arch, charge
+
+pytestmark = pytest.mark.usefixtures("without_compiling")
+
+EMBEDDING = "O[n,d] = W[X[n],d]"
+SCALED = "O[n,d] = W[X[n],d]*g[n]"
+TABLE = np.array([[1, 0, 2], [0, 0, 3], [4, 5, 6], [7, 8, 9]])
+WORDS = np.array([0, 2, 0, 0, 2, 1])
+PAIRS = Mapping("n1 @GLB n0 d", {"n": [2]}, {}, sync="none")
+"""Two words at a time; below, rows 0 2 | 0 0 | 2 1."""
+
+
+def made(text: str, mapping: Mapping | None = None, more: Any = None, **given: Any) -> Charge:
+    design = {
+        "name": "small",
+        "array": {"pe": 1},
+        "value_bits": 8,
+        "accumulator_bits": 16,
+        "energy": "eyeriss-relative",
+        "levels": {"DRAM": {}, "GLB": {}, "PE": {}},
+        **(more or {}),
+    }
+    return charge(make_spec(text), arch(design), given, mapping)
+
+
+def test_rows_that_nobody_names_never_come() -> None:
+    """All six words at a time: of four rows those of 0, 1 and 2, of 3 places each, once; of each
+    word 2 bits, as there are 4 rows.  Whatever is copied is read with its place: 18 times."""
+    charged = made(EMBEDDING, W=TABLE, X=WORDS)
+    assert charged.at("DRAM", "W").reads == charged.at("GLB", "W").writes == 3 * 3
+    assert charged.at("DRAM", "X").reads == 6
+    assert charged.at("DRAM", "X").data_bits == 6 * 2
+    assert charged.at("PE", "X").reads == charged.at("PE", "W").reads == 18
+    assert charged.ops["effectual"] == np.count_nonzero(TABLE[WORDS])
+    assert charged.multiplications["effectual"] == 0
+    assert charged.baseline.at("DRAM", "W").reads == 9
+    assert charged.layer.roles == {"W": "F", "X": "index"}
+
+
+def test_a_row_that_stays_does_not_come_again() -> None:
+    """Tiles 0 2 | 0 0 | 2 1 bring 2 rows, none, as 0 is there, and 2: 2 left with the first.
+
+    ``halo: whole``: 2 + 1 + 2 rows of 3.  The largest tile is 2 rows of 3 values of 8 bits, and
+    2 words of 2 bits, 2 factors of 8, and 6 sums of 16 come back to the PE alone.
+    """
+    given = {"W": TABLE, "X": WORDS, "g": np.ones(6)}
+    charged = made(SCALED, PAIRS, **given)
+    assert charged.at("DRAM", "W").reads == charged.at("GLB", "W").writes == 4 * 3
+    whole = {"levels": {"DRAM": {}, "GLB": {"halo": "whole"}, "PE": {}}}
+    refilled = made(SCALED, PAIRS, whole, **given)
+    assert refilled.at("DRAM", "W").reads == 5 * 3
+    assert charged.capacity[0].needed_bits == 2 * 3 * 8 + 2 * 2 + 2 * 8
+    assert charged.multiplications["effectual"] == np.count_nonzero(TABLE[WORDS])
+
+
+def test_entries_of_the_rows_that_are_named() -> None:
+    """Tiles of non-zeros: rows 0 and 2 have 2 and 3 of them, row 1 has 1: (2 + 3) + 0 + (3 + 1), a
+    coordinate of 5 bits with each; 18 words are looked at, and 13 times there is something."""
+    formats = {"W": {"DRAM": "C(5)"}}
+    more = {"formats": formats, "sparse": ["skip g on W"]}
+    charged = made(SCALED, PAIRS, more, W=TABLE, X=WORDS, g=np.ones(6))
+    assert charged.at("DRAM", "W").reads == 9
+    assert charged.at("DRAM", "W").metadata_bits == 9 * 5
+    assert (charged.ops["effectual"], charged.ops["skipped"]) == (13, 5)
+    assert charged.at("PE", "X").reads == 18  # one has to know where nothing is
+    assert charged.at("PE", "W").reads == charged.at("PE", "g").reads == 13
+
+
+def test_what_names_is_not_read_where_another_operand_is_skipped() -> None:
+    """g has 4 of 6: 12 points, at each of which the word is read."""
+    g = np.array([1, 0, 1, 1, 0, 1])
+    more = {"formats": {"g": {"DRAM": "B"}}, "sparse": ["skip W on g"]}
+    charged = made(SCALED, None, more, W=TABLE, X=WORDS, g=g)
+    assert charged.at("PE", "X").reads == charged.at("PE", "W").reads == 12
+
+
+def test_an_index_tensor_may_be_compressed() -> None:
+    """Word 0 is what a bitmask leaves out: 3 of 6 are stored, of 2 bits, beside 6 bits."""
+    more = {"formats": {"index": {"DRAM": "B"}}}
+    charged = made(EMBEDDING, None, more, W=TABLE, X=WORDS)
+    assert charged.at("DRAM", "X").reads == 3
+    assert (charged.at("DRAM", "X").data_bits, charged.at("DRAM", "X").metadata_bits) == (6, 6)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"X": np.array([0, 4])}, "X[n] names place 4 of axis 0 of W, which has places 0 to 3"),
+        ({"X": np.array([0, -1])}, "X[n] names place -1 of axis 0 of W"),
+        ({"X": np.array([0.0, 1.0])}, "X names places, which are integers, and holds float64"),
+        ({"X": np.array([0, 1]), "W": Density((4, 3), 0.5)}, "of real operands only"),
+        ({"X": Density((2,), 0.5)}, "X names places of another operand and is a Density"),
+    ],
+)
+def test_what_names_no_place_is_refused(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(ZeroskipError, match=re.escape(said)) as refused:
+        made(EMBEDDING, **{"W": TABLE, **given})
+    assert isinstance(refused.value, EinsumError | TensorError)
+
+
+def test_leaders_that_are_read_where_another_says_are_refused() -> None:
+    more = {"formats": {"W": {"DRAM": "B"}}, "sparse": ["skip g on W @GLB"]}
+    with pytest.raises(ArchError, match="goes by tiles of W, and which places are in one"):
+        made(SCALED, None, more, W=TABLE, X=WORDS, g=np.ones(6))
+
+
+@pytest.mark.parametrize("design", ["gamma", "scnn-lanes"])
+def test_what_walks_whole_fibers_is_refused(design: str) -> None:
+    with pytest.raises(ArchError, match="W is read at places that an index tensor names"):
+        charge(
+            make_spec("O[n,d] = W[X[n],k]*F[k,d]"),
+            arch(design),
+            {"W": TABLE, "X": WORDS, "F": np.ones((3, 2))},
+        )
+
+
+def test_names_in_the_text_do_not_meet() -> None:
+    """A rank x beside an index tensor X, whose extent would have its name."""
+    charged = made("O[x,d] = W[X[x],d]*indexX[x]", W=TABLE, X=WORDS, indexX=np.ones(6))
+    assert charged.at("DRAM", "W").reads == 9
