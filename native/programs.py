@@ -35,7 +35,7 @@ def shape_or_why(
     line_vectors = -(-line_of_lanes(plan, line.extents, masked) // (width // itemsize))
     density = stored / max(operand.size, 1)
     rows = prod(line.extents.ranks[rank] for rank in plan.rows)
-    if not line.fixed.unrolled and not unrolled.pays(line_vectors, rows, stored, density):
+    if not line.fixed.unrolled and not unrolled.pays(line_vectors, rows, stored, density, masked):
         return "it does not pay."
     if not unrolled.available():
         return "this processor, or this system, runs no code that a process has written."

@@ -47,10 +47,11 @@ from zeroskip.native.tile_shape import TileShape
 FEWEST_VECTORS = 3
 """Vectors of a line from which code is run often enough for each time that it is fetched."""
 
-FROM, MOST_ENTRIES = 0.04, 1_250_000
-"""Density from which a place is met often enough by the rows of a group; and entries up to which
-their code (8 to 13 bytes each) comes from a cache.  Found by timing both schedules on one machine
-(Sapphire Rapids); no command of the repository finds them again, and a wrong one costs time."""
+FROM, FROM_MASKED, MOST_ENTRIES = 0.04, 0.008, 1_250_000
+"""Density from which a place is met often enough by the rows of a group, earlier where code has no
+halo to compute and tiles have; and entries up to which their code (8 to 13 bytes each) comes from a
+cache.  Found by timing both schedules on one machine (Sapphire Rapids; masked rows on Zen 4); no
+command of the repository finds them again, and a wrong one costs time."""
 
 FEWEST_ROWS = 8
 """Rows of a result below which a load serves too few entries."""
@@ -82,10 +83,11 @@ class Program:
     shift: Array
 
 
-def pays(line_vectors: int, rows: int, entries: int, density: float) -> bool:
+def pays(line_vectors: int, rows: int, entries: int, density: float, masked: bool) -> bool:
     """Whether machine code is worth it for so many entries, in a line of so many vectors."""
     few = line_vectors < FEWEST_VECTORS or rows < FEWEST_ROWS
-    return not few and density >= FROM and entries <= MOST_ENTRIES
+    least = FROM_MASKED if masked else FROM
+    return not few and density >= least and entries <= MOST_ENTRIES
 
 
 def pack_unrolled(
