@@ -205,7 +205,7 @@ def _charge(
         traffic |= {(level, tensor): sampled.moves(level, tensor) for level, tensor in keys}
     elif lined:
         held = None if plain else outcome
-        traffic |= lined_traffic(layer, arch, schedule, policy, operands, held, traffic)
+        traffic |= lined_traffic(layer, arch, schedule, cascade, counts, operands, held, traffic)
     additions = sum(term.inside for term in layer.additions)
     conversions = conversions_of(layer, arch, schedule, operands)
     everything = traffic | {(arch.off_chip.name, c.label): c.moves for c in conversions}

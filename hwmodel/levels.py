@@ -113,11 +113,11 @@ def read_levels(
         apart = ports[0], ports[1], passing
         levels.append(Level(key, place, instances, *bits_and_costs, where, *kept, *apart))
         defaulted += entry.defaulted
-    special = any(level.lines or level.cache for level in levels)
-    if special and [level.place for level in levels] != ["off_chip", "buffer", "local"]:
+    cached = any(level.cache for level in levels)
+    if cached and [level.place for level in levels] != ["off_chip", "buffer", "local"]:
         names = ", ".join(level.name for level in levels)
         expected = "expected one level off chip, one shared buffer and one local store"
-        reader.fail("levels", f"{expected} where one has lines or a cache; found {names}")
+        reader.fail("levels", f"{expected} where one is a cache; found {names}")
     return tuple(levels), defaulted
 
 

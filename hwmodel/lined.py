@@ -13,13 +13,16 @@ from zeroskip.hwmodel.caches import misses
 from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.levels import Level
+from zeroskip.hwmodel.line_fills import lined_fills
 from zeroskip.hwmodel.lines import Layout, Lined, Lines, layout_of
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.moves import Moves, Traffic, reads, writes
+from zeroskip.hwmodel.plan import Accounting
 from zeroskip.hwmodel.policy import Policy
 from zeroskip.hwmodel.relations import Whole, codes
 from zeroskip.hwmodel.stored import bound_format, result_format
 from zeroskip.hwmodel.streams import Nested, nested, stream_of
+from zeroskip.hwmodel.traffic import Counts
 
 
 def is_lined(arch: Arch) -> bool:
@@ -81,7 +84,8 @@ def lined_traffic(
     layer: Layer,
     arch: Arch,
     schedule: Schedule,
-    policy: Policy,
+    accounting: Accounting,
+    counts: Counts,
     operands: Mapping[str, Operand],
     result: Operand | None,
     traffic: Traffic,
@@ -94,8 +98,8 @@ def lined_traffic(
     Raises
     ------
     ArchError
-        For a line of several terms, a format that lines do not hold, and what is read off chip
-        past a cache, or written there, more than once by the mapping.
+        For a line of several terms, a format that lines do not hold, and a result that is written
+        off chip more than once by the mapping.
     """
     check_lines(layer, arch)
     off_chip, buffer = arch.off_chip, arch.buffer
@@ -106,15 +110,16 @@ def lined_traffic(
         for tensor in layer.tensors
         if tensor in cached or off_chip.lines is not None
     }
-    moved = _through_cache(layer, arch, schedule, policy, operands, layouts, cached)
+    moved = _through_cache(layer, arch, schedule, accounting.policy, operands, layouts, cached)
     for tensor, layout in layouts.items():
         if tensor in cached:
             before = traffic.get((buffer.name, tensor), Moves())
             found[buffer.name, tensor] = _read_side(before) + _written(moved[tensor])
         else:
-            moved[tensor] = layout.once()
-            entries = traffic[off_chip.name, tensor].reads
-            _check_once(off_chip, tensor, entries, moved[tensor])
+            bound = _bound(layer, arch, schedule, tensor)
+            known = operands[tensor], tensor, layout, bound
+            moved[tensor] = lined_fills(layer, schedule, accounting, counts, *known)
+            assert moved[tensor].entries == traffic[off_chip.name, tensor].reads
         found[off_chip.name, tensor] = _read(moved[tensor])
     if result is not None:
         target = layer.target.tensor
@@ -193,12 +198,13 @@ def _trace(
 
 
 def _check_once(off_chip: Level, tensor: str, entries: int, once: Lined) -> None:
-    """Whole lines are counted of one pass."""
+    """A result is compressed when it is done: its parts have no lines."""
     if entries != once.entries:
         raise ArchError(
             f"levels.{off_chip.name}: {tensor} moves {entries:,} entries by this mapping, and has "
-            f"{once.entries:,}; lines are counted of what moves once\n"
-            f"Keep {tensor} from a loop further out, or leave lines and cache out."
+            f"{once.entries:,}; a compressed result has lines where it leaves once, and not in "
+            f"parts that come back\nKeep {tensor} from a loop further out, give it (role O) the "
+            f"format U at {off_chip.name}, or leave lines and cache out."
         )
 
 

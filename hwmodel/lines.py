@@ -51,6 +51,10 @@ class Lined:
     data_bits: int
     metadata_bits: int
 
+    def __add__(self, other: Lined) -> Lined:
+        bits = self.data_bits + other.data_bits, self.metadata_bits + other.metadata_bits
+        return Lined(self.entries + other.entries, *bits)
+
 
 def read_lines(entry: Reader) -> Lines | None:
     """The section ``lines`` of a level."""
@@ -128,18 +132,25 @@ class Layout:
             places = (np.cumsum(held) - held)[places]
             if self.lines.lists:
                 bits = int(self.whole(int(held.sum()), self.top_bits))
-        width = self.lines.pointer_bits
-        first = places * width // self.line_bits
-        last = ((places + 1) * width - 1) // self.line_bits
-        known = np.concatenate([[-1], last[:-1]])
-        lines = int(np.maximum(last - np.maximum(first, known + 1) + 1, 0).sum())
-        return bits + lines * self.line_bits
+        return bits + self.touched(np.zeros_like(places), places, self.lines.pointer_bits)
 
     def once(self) -> Lined:
         """Everything, once."""
         every = np.arange(len(self.fibers))
         listed = every[self.asked(every, led=False)]
         return self.read(every, listed)
+
+    def touched(self, group: Whole, place: Whole, bits: int) -> int:
+        """Bits of the lines that hold fields of so many bits each; of each group by itself.
+
+        place : of the fields of a group, in order.
+        """
+        first = place * bits // self.line_bits
+        last = ((place + 1) * bits - 1) // self.line_bits
+        known = np.concatenate([[-1], last[:-1]])
+        known[1:][group[1:] != group[:-1]] = -1
+        lines = int(np.maximum(last - np.maximum(first, known + 1) + 1, 0).sum()) if bits else 0
+        return lines * self.line_bits
 
     def read(self, fetched: Whole, asked: Whole) -> Lined:
         """Whole fibers, as often as they are named; ``asked`` : those that were looked for."""

@@ -28,6 +28,7 @@ from zeroskip.hwmodel.layer import Operand as Read
 from zeroskip.hwmodel.layer import WorkTerm
 from zeroskip.hwmodel.nest import Loop
 from zeroskip.hwmodel.relations import (
+    ENTRY,
     START,
     Column,
     Rows,
@@ -162,7 +163,7 @@ def _called(
     rows: Rows = {}
     for other in others:
         check_axes(other)
-        found = entry_rows(nest, other, operands[other.tensor], columns)
+        found = entry_rows(nest, other, operands[other.tensor].coordinates, columns)
         found = {column: found[column] for column in columns if column in found}
         whole = {column.rank for column in found if column.loop is None}
         if not other.variables <= whole:
@@ -171,9 +172,15 @@ def _called(
     return rows or {START: np.zeros(1, np.int64)}
 
 
-def entry_rows(nest: Nested, operand: Read, held: Operand, columns: Sequence[Column]) -> Rows:
-    """Each stored entry of an operand, by its axes, with each iteration that touches it."""
-    rows = {axis(a): places for a, places in enumerate(held.coordinates)}
+def entry_rows(
+    nest: Nested, operand: Read, coordinates: Sequence[Whole], columns: Sequence[Column]
+) -> Rows:
+    """Each entry of an operand, by its axes and its number, with each iteration that touches it.
+
+    coordinates : of the entries, along each axis.
+    """
+    rows = {axis(a): places for a, places in enumerate(coordinates)}
+    rows[ENTRY] = np.arange(len(coordinates[0]))
     every = range(len(operand.subscripts))
     return _touched(nest, operand, every, columns, rows, frozenset(every))
 

@@ -56,14 +56,9 @@ def traffic_of(
         before = found.get((level, tensor))
         found[level, tensor] = moves if before is None else before + moves
 
-    whole: dict[tuple[str, str, str], int] = {}
     for fill in accounting.fills:
         tensor = fill.operand.tensor
         if fill.outer is None:
-            way = (fill.parent, fill.level, tensor)
-            times = fill.whole * prod(total(counts, name) for name in fill.called)
-            once = times == 1 and whole.get(way, 1) == 1
-            whole[way] = 1 if once else whole.get(way, 0) + times
             continue
         width = fill.operand.bits(arch.value_bits)
         moved = _entries(fill.outer, counts, width)
@@ -71,7 +66,7 @@ def traffic_of(
         arrived = _entries(fill.inner, counts, width).spread(fill)
         for level in (fill.level, *_networks(arch, fill.parent, fill.level)):
             add(level, tensor, writes(arrived.entries, arrived.data, arrived.metadata))
-    for (parent, level, tensor), times in whole.items():
+    for (parent, level, tensor), times in times_whole(accounting, counts).items():
         read, written = whole_moves(layer, arch, schedule, operands, (parent, level, tensor))
         add(parent, tensor, times * read)
         add(level, tensor, times * written)
@@ -84,6 +79,21 @@ def traffic_of(
         add(innermost[tensor], tensor, moves)
     for level, moves in _results(layer, arch, accounting, counts, result):
         add(level, layer.target.tensor, moves)
+    return found
+
+
+def times_whole(accounting: Accounting, counts: Counts) -> dict[tuple[str, str, str], int]:
+    """How often all of a tensor comes at a time, by level outside, level, tensor.
+
+    Two accesses that bring it once each bring it once.
+    """
+    found: dict[tuple[str, str, str], int] = {}
+    for fill in accounting.fills:
+        if fill.outer is None:
+            way = (fill.parent, fill.level, fill.operand.tensor)
+            times = fill.whole * prod(total(counts, name) for name in fill.called)
+            once = times == 1 and found.get(way, 1) == 1
+            found[way] = 1 if once else found.get(way, 0) + times
     return found
 
 

@@ -11,7 +11,7 @@ from itertools import groupby, product
 from typing import Any
 
 from fiber_judges import cached
-from mapped_nest import Access, Loop, Nest, Place, Point
+from mapped_nest import Access, Loop, Nest, Place, Point, before
 
 Trace = list[tuple[Place, Place]]
 
@@ -139,6 +139,50 @@ def through_cache(
         found[t]["metadata"] += up(entries, bits_of(lying), line)
     for t, made in asked.items():
         found[t]["metadata"] += heads(lyings[t], held[t], {key for _, key in made}, lines, width)
+    return found
+
+
+def by_tiles(nest: Nest, number: int, lying: Lying, lines: dict[str, Any]) -> Counter[str]:
+    """What is read of one operand off chip, where the mapping brings it by tiles, or whole."""
+    (term,) = nest.terms
+    access, line = term[number], lines["read_bits"]
+    (outer, _), (level, position) = nest.stays[access.tensor][:2]
+    held = lying.fibers(access)
+    found: Counter[str] = Counter()
+    above = set(nest.instances[level])
+    fresh, has = nest.fresh(position, nest.ranks(term), access.names(), level)
+    whole = not above and not any(loop.name in has for loop in fresh)
+    if whole:
+        times = len({nest.when(fresh, at) for at in nest.points(term)})
+        found["whole"] = times
+        for entries in map(len, held.values()):
+            found["entries"] += times * entries
+            found["data"] += times * up(entries, lying.value, line)
+            found["metadata"] += times * up(entries, bits_of(lying), line)
+        keys = {key for key, places in held.items() if places or not lying.listed}
+        found["metadata"] += times * heads(lying, held, keys, lines, lines["pointer_bits"])
+        return found
+    tiles: dict[Any, set[Place]] = {}
+    touched: set[Place] = set()
+    for at in nest.points(term):
+        place = access.place(at)
+        if access.inside(place):
+            tiles.setdefault((nest.when(fresh, at), nest.pe(at, above)), set()).add(place)
+            touched.add(lying.key(place))
+    served: dict[Any, set[Place]] = {}
+    for (when, here), places in tiles.items():
+        moves = fresh and level not in nest.refilled
+        gone = tiles.get(before((when, here)), set()) if moves else set()
+        group = when, nest.readers(here, has, outer)
+        served.setdefault(group, set()).update(places - gone)
+    for places in served.values():
+        for fiber in held.values():
+            mine = [i for i, place in enumerate(fiber) if place in places]
+            found["entries"] += len(mine)
+            found["data"] += pointers(mine, lying.value, line)
+            found["metadata"] += pointers(mine, bits_of(lying), line) if lying.packed else 0
+    keys = {key for key in touched if held[key] or not lying.listed}
+    found["metadata"] += heads(lying, held, keys, lines, lines["pointer_bits"]) if tiles else 0
     return found
 
 

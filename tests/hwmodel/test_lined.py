@@ -220,25 +220,13 @@ def test_errors_name_the_key(changes: dict[str, Any], said: str) -> None:
     assert str(error.value).splitlines()[0] == said
 
 
-def test_what_moves_more_than_once_is_refused() -> None:
-    a, b = np.ones((4, 3)), np.ones((3, 5))
-    again = Mapping("n m @GLB(A) k", space={})
-    levels = {"DRAM": {"lines": LINES}, "GLB": {}, "PE": {}}
-    with pytest.raises(ArchError) as error:
-        charge(make_spec(PRODUCT), arch(design(levels=levels)), {"A": a, "B": b}, again)
-    assert str(error.value).startswith(
-        "levels.DRAM: A moves 60 entries by this mapping, and has 12; lines are counted of what "
-        "moves once\n"
-    )
-
-
-def test_lines_and_caches_are_for_three_levels() -> None:
-    levels = {"DRAM": {"lines": LINES}, "L2": {}, "L1": {}, "PE": {}}
+def test_caches_are_for_three_levels() -> None:
+    levels = {"DRAM": {}, "L2": {}, "L1": {"cache": "lru"}, "PE": {}}
     with pytest.raises(ArchError) as error:
         arch(design(levels=levels, formats={}))
     assert str(error.value) == (
         "levels in the dict given: expected one level off chip, one shared buffer and one local "
-        "store where one has lines or a cache; found DRAM, L2, L1, PE"
+        "store where one is a cache; found DRAM, L2, L1, PE"
     )
     plain = arch(design(levels={"DRAM": {}, "PE": {}}, formats={}, units={}))
     assert [level.name for level in plain.without_sparsity().levels] == ["DRAM", "PE"]

@@ -42,14 +42,14 @@ PRODUCTS = (
 )
 
 
-def lying(data: st.DataObject, case: Case, tensor: str) -> tuple[Lying, str]:
-    """A format off chip, told twice."""
+def lying(data: st.DataObject, case: Case, tensor: str, *, lists: bool = True) -> tuple[Lying, str]:
+    """A format off chip, told twice.  lists : whether fibers that are empty may be left out."""
     ndim = case.arrays[tensor].ndim
     order = data.draw(st.permutations(range(ndim)))
     packed = data.draw(st.integers(0, 3)) > 0
     inner = data.draw(st.integers(1, ndim)) if packed else 1
     outer = order[: ndim - inner]
-    listed = packed and len(outer) >= 1 and data.draw(st.booleans())
+    listed = lists and packed and len(outer) >= 1 and data.draw(st.booleans())
     names = "abcdefg"
     ranks = [f"{names[a]}:U" for a in outer]
     if listed:
