@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from zeroskip.errors import ArchError
 from zeroskip.hwmodel import mapping as maps
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.charge import Charge
@@ -146,6 +147,11 @@ class CascadeCharge(Totals):
 
         Densities of results stand there as what they are of those of operands.
         """
+        if figure == "cycles" and self.blocks:
+            raise ArchError(
+                "formula('cycles'): lines that run tile by tile take as long as the busiest of "
+                "their sums, which has no closed formula here\nTake those of lines[...] apart."
+            )
         return formula_of_lines(figure, self.lines)
 
     def function(self, figure: str) -> Callable[..., Any]:

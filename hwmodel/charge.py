@@ -17,6 +17,7 @@ from zeroskip.hwmodel import mapping as maps
 from zeroskip.hwmodel.by_name import ByName
 from zeroskip.hwmodel.capacity import Capacity
 from zeroskip.hwmodel.cartesian import CartesianCharge
+from zeroskip.hwmodel.cycle_formulas import FIGURES as CYCLES
 from zeroskip.hwmodel.estimate import FIGURES, Estimate
 from zeroskip.hwmodel.evaluate import structure
 from zeroskip.hwmodel.formulas import formula_in_extents, formula_of, function_of, without_formula
@@ -25,7 +26,6 @@ from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.pipeline import Epochs
 from zeroskip.hwmodel.plan import Accounting
 from zeroskip.hwmodel.sections import together
-from zeroskip.hwmodel.tables import FIGURES as CYCLES
 from zeroskip.hwmodel.tables import cycles_function
 from zeroskip.hwmodel.totals import Totals
 from zeroskip.hwmodel.unit_charges import UnitCharge
@@ -195,7 +195,9 @@ class Charge(Totals):
         The figure of this charge is that at ``d.nnz / d.size`` of each `Density` d, which has whole
         entries: 18 of 35 places at a density of 0.5.
 
-        figure : ``"energy_pj"``, or a class of `ops` such as ``"effectual"``.
+        figure : ``"energy_pj"``, a class of `ops` such as ``"effectual"``, ``"cycles"`` or
+            ``"compute_cycles"``.  These are a ``Max`` of polynomials where each step is one PE's;
+            where PEs wait for the busiest, they have a `function`.
         extents : whether ranks stand there by their extents, ``C``, too.  Counts that are no
             product of extents stand by the name of their line in `accounting`, and taps of padded
             axes that are inside as ``taps_pr``; `extent_values` has the number of each.  Widths
@@ -224,8 +226,8 @@ class Charge(Totals):
     def function(self, figure: str) -> Callable[..., Any]:
         """A figure as a NumPy function of the densities, by name: many points at once.
 
-        figure : one with a `formula`; or ``"cycles"`` or ``"compute_cycles"``, which are read from
-            a table that is made first, with its relative ``error``.
+        figure : one with a `formula`; or ``"cycles"`` or ``"compute_cycles"``, which without a
+            formula are read from a table that is made first, with its relative ``error``.
 
         >>> import numpy as np
         >>> from zeroskip import Density, charge

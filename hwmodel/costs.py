@@ -46,7 +46,7 @@ def classes_of(
     return ops, multiplications
 
 
-def _cycles_of_a_point(plan: TermPlan) -> int:
+def cycles_of_a_point(plan: TermPlan) -> int:
     """Cycles of a multiplier for one point: an addition alone takes one too."""
     return max(plan.term.multiplications, 1)
 
@@ -61,7 +61,7 @@ def compute_cycles_by_step(arch: Arch, plan: TermPlan, counts: Counts) -> NDArra
     """Of several multipliers that share the points, rounded up."""
     if counts[plan.steps].dtype.kind == "f" and plan.turns:
         return counts[plan.turns]
-    steps = counts[plan.steps] * _cycles_of_a_point(plan)
+    steps = counts[plan.steps] * cycles_of_a_point(plan)
     return steps if steps.dtype.kind == "f" else np.asarray(-(-steps // arch.multipliers))
 
 
@@ -69,7 +69,7 @@ def cycles_of_points(cascade: Accounting, counts: Counts) -> tuple[int, int]:
     """Multiplier cycles of all PEs together: with those of gated points, and without."""
     busy = worked = 0
     for plan in cascade.terms:
-        each = _cycles_of_a_point(plan)
+        each = cycles_of_a_point(plan)
         busy += each * total(counts, plan.busy)
         worked += each * total(counts, plan.executed)
     return busy, worked

@@ -19,6 +19,8 @@ from zeroskip.formats.density import Density
 from zeroskip.hwmodel.closed import Closed
 from zeroskip.hwmodel.conversion import conversions_of
 from zeroskip.hwmodel.costs import CLASSES, classes_of, energy_of
+from zeroskip.hwmodel.cycle_formulas import FIGURES as CYCLES
+from zeroskip.hwmodel.cycle_formulas import after_transposes, check_time, compute_in, times_in
 from zeroskip.hwmodel.estimate import Estimate
 from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.expected_operand import Expected, Sized
@@ -35,8 +37,8 @@ from zeroskip.hwmodel.traffic import result_storage, traffic_of
 if TYPE_CHECKING:
     from zeroskip.hwmodel.charge import Charge
 
-FIGURES = (*CLASSES, "energy_pj")
-"""Those that are closed formulas."""
+FIGURES = (*CLASSES, "energy_pj", *CYCLES)
+"""Those that are closed formulas; cycles, where no step has a maximum over PEs."""
 
 
 def check_figure(figure: str) -> None:
@@ -106,7 +108,7 @@ def formula_of(estimate: Estimate, figure: str) -> Any:
     for name in estimate.cascade.idle & set(counts):
         counts[name] = np.zeros_like(counts[name])
     found = sympy.sympify(_figure(estimate, figure, symbols, counts))
-    if figure == "energy_pj" or estimate.geometry.events:
+    if figure in ("energy_pj", *CYCLES) or estimate.geometry.events:
         return found  # chances of large tiles stay powers: (1 - d)**80
     return sympy.expand(found)
 
@@ -182,6 +184,8 @@ def _figure(
     estimate: Estimate, figure: str, symbols: dict[str, Any], counts: dict[str, Any]
 ) -> Any:
     """A figure of counts in symbols."""
+    if figure in CYCLES:
+        return _cycles(estimate, figure, symbols, counts)
     effectual = tuple(total(counts, plan.effectual) for plan in estimate.cascade.terms)
     ops, multiplications = classes_of(estimate.cascade, counts, effectual)
     if figure != "energy_pj":
@@ -197,6 +201,19 @@ def _figure(
     steps = {**steps_in(estimate, symbols), "compress": _compressed(estimate)}
     energy = energy_of(arch, estimate.cascade, counts, multiplications, additions, traffic, steps)
     return sum(energy.values())
+
+
+def _cycles(
+    estimate: Estimate, figure: str, symbols: dict[str, Any], counts: dict[str, Any]
+) -> Any:
+    """The most of compute, units and levels, or compute alone."""
+    check_time(estimate, f"formula({figure!r})", "no closed formula")
+    compute = compute_in(estimate, counts)
+    if figure == "compute_cycles":
+        return compute
+    traffic = traffic_in(estimate, symbols, counts)
+    times = times_in(estimate, steps_in(estimate, symbols), traffic)
+    return after_transposes(estimate, [compute, *times])
 
 
 def _compressed(estimate: Estimate) -> Any:
@@ -264,7 +281,7 @@ def formula_of_lines(figure: str, lines: Mapping[str, Charge]) -> Any:
     shares: dict[Any, Any] = {}
     for name, line in lines.items():
         if line.estimate is None:
-            number = line.energy_pj if figure == "energy_pj" else line.ops[figure]
+            number = line.ops[figure] if figure in CLASSES else getattr(line, figure)
             found += sympy.sympify(number)
             continue
         found += formula_of(line.estimate, figure).subs(shares)

@@ -3,6 +3,8 @@
     compute_cycles    a table over the densities, and a cubic spline between its points
     cycles            the most of that, of units and of every level's bandwidth, as `Charge.cycles`
 
+Where a step is one PE's, both are formulas and no table is made.
+
 Points of the table lie closer at both ends of each density, where a maximum changes most:
 d = sin(u)**4 for even u.  The error is measured where it is largest, half-way between points.
 """
@@ -17,29 +19,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zeroskip.errors import ArchError
-from zeroskip.hwmodel.bandwidth import kinds_of, ports_of
 from zeroskip.hwmodel.costs import compute_cycles_of
+from zeroskip.hwmodel.cycle_formulas import check_time, has_closed_compute, times_in
 from zeroskip.hwmodel.estimate import Estimate
 from zeroskip.hwmodel.expected_operand import Expected
 from zeroskip.hwmodel.formulas import (
     check_tiles,
     counts_of,
     densities_of,
+    formula_of,
     function_of,
     masks_of,
     steps_in,
     symbols_of,
     traffic_in,
 )
-from zeroskip.hwmodel.moves import Moves
 
 if TYPE_CHECKING:
     from zeroskip.hwmodel.charge import Charge
 
 Reals = NDArray[np.float64]
-
-FIGURES = ("cycles", "compute_cycles")
 
 POINTS = {0: 1, 1: 129, 2: 33, 3: 13}
 """Points along each density, by how many of them vary."""
@@ -86,20 +85,28 @@ def cycles_function(charge: Charge, figure: str) -> Callable[..., Any]:
     """`compute_cycles` or `cycles` of an expected charge as a function of densities."""
     estimate = charge.estimate
     assert estimate is not None
-    if charge.epochs is not None:
-        raise ArchError(
-            f"function({figure!r}): this design overlaps epochs, and their time at many densities "
-            "is in no table\nCharge each density, or use zs.sweep."
-        )
-    if estimate.vectors is not None or estimate.arch.queue is not None:
-        what = "lanes" if estimate.vectors is not None else "queues"
-        raise ArchError(
-            f"function({figure!r}): {estimate.arch.name} has {what}, and their cycles at many "
-            "densities are in no table\nCharge each density, or use zs.sweep."
-        )
+    check_time(estimate, f"function({figure!r})", "no table")
     check_tiles(estimate, figure)
+    if has_closed_compute(estimate):
+        return _Closed(figure, formula_of(estimate, figure))
     compute = _table(estimate)
     return compute if figure == "compute_cycles" else _Slowest(charge, compute)
+
+
+class _Closed:
+    """A formula, which has no error; where a density does not matter, of its shape all the same."""
+
+    error = 0.0
+
+    def __init__(self, figure: str, formula: Any) -> None:
+        self._figure, self._at = figure, function_of(figure, formula)
+
+    def __call__(self, **densities: Any) -> Any:
+        """Raises `ArchError` for a density that is missing, no number or out of range."""
+        found = self._at(**densities)
+        given = densities_of(self._figure, dict.fromkeys(densities, 1.0), densities)
+        shape = np.broadcast_shapes(np.shape(found), *map(np.shape, given.values()))
+        return np.array(np.broadcast_to(found, shape), np.float64) if shape else float(found)
 
 
 class _Slowest:
@@ -114,15 +121,7 @@ class _Slowest:
         traffic = traffic_in(
             estimate, symbols, counts_of(estimate.geometry, masks_of(estimate, symbols))
         )
-        times = [
-            steps / charge.units[name].unit.rate
-            for name, steps in steps_in(estimate, symbols).items()
-        ]
-        arch = estimate.arch
-        for level in arch.levels:
-            moved = sum((m for (name, _), m in traffic.items() if name == level.name), Moves())
-            for bits, rate in ports_of(level, kinds_of(moved)):
-                times.append(bits / (rate * arch.number(level)))
+        times = times_in(estimate, steps_in(estimate, symbols), traffic)
         self.compute, self.error = compute, compute.error
         self._closed = [function_of("cycles", sympy.sympify(time)) for time in times]
         self._before = charge.conversion_cycles

@@ -297,7 +297,7 @@ def test_a_formula_of_a_cascade_has_the_densities_of_its_operands(figure: str) -
     shares = {f"d_{n}": x.model.share for n, x in given.items()}
     number = whole.energy_pj if figure == "energy_pj" else whole.ops[figure]
     assert float(whole.function(figure)(**shares)) == pytest.approx(number, rel=1e-9)
-    with pytest.raises(ArchError, match="no closed formula of 'cycles'"):
+    with pytest.raises(ArchError, match="no closed formula of the cycles of scnn"):
         whole.formula("cycles")
     real = charge_cascade(make_spec("; ".join(LINES)), "scnn", operands())
     with pytest.raises(ArchError, match="counts real operands and has numbers only"):

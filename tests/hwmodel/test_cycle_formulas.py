@@ -1,0 +1,136 @@
+"""Cycles as a formula: the figure at densities that were charged, and the mean of what is drawn."""
+
+from __future__ import annotations
+
+from itertools import combinations, product
+from typing import Any
+
+import numpy as np
+import pytest
+
+import zeroskip as zs
+from zeroskip.errors import ArchError
+
+PRODUCT = "Z[m,n] = A[m,k]*B[k,n]"
+
+
+def design(**more: Any) -> dict[str, Any]:
+    """One PE that skips zeros of both, with a bit for each place."""
+    levels: dict[str, Any] = {"DRAM": {}, "GLB": {}, "PE": {}}
+    for name, rates in more.pop("rates", {}).items():
+        levels[name] = rates
+    masks = {"DRAM": "B", "GLB": "B"}
+    return {
+        "array": {"pe": 1},
+        "energy": "eyeriss-relative",
+        "value_bits": 8,
+        "levels": levels,
+        "sparse": ["skip I,F"],
+        "formats": {"I": masks, "F": masks},
+        **more,
+    }
+
+
+def at(formula: Any, **densities: zs.Density) -> float:
+    return float(formula.subs({f"d_{n}": d.nnz / d.size for n, d in densities.items()}))
+
+
+def test_cycles_of_one_pe_are_the_most_of_its_resources_by_hand():
+    """4 x 2 x 2 points.  DRAM brings 8 d_A places of A and 4 d_B of B, 8 bits each, and a bit for
+    each of the 12 places, over 1 bit a cycle: 64 d_A + 32 d_B + 12; Z leaves by the other port."""
+    given = {"A": zs.Density((4, 2), 0.5), "B": zs.Density((2, 2), 0.5)}
+    plain = zs.charge(PRODUCT, design(), **given)
+    assert str(plain.formula("cycles")) == str(plain.formula("compute_cycles")) == "16*d_A*d_B"
+    slow = zs.charge(PRODUCT, design(rates={"DRAM": {"read_bits_per_cycle": 1}}), **given)
+    assert str(slow.formula("cycles")) == "Max(16*d_A*d_B, 64.0*d_A + 32.0*d_B + 12.0)"
+    assert at(slow.formula("cycles"), **given) == slow.cycles == 60
+
+
+def test_compute_cycles_are_the_mean_over_all_that_may_be_drawn():
+    """Of 2 x 2 places each two: 6 x 6 pairs of operands, each charged."""
+
+    def every() -> list[np.ndarray[Any, Any]]:
+        found = []
+        for places in combinations(range(4), 2):
+            mask = np.zeros(4)
+            mask[list(places)] = 1
+            found.append(mask.reshape(2, 2))
+        return found
+
+    real = [zs.charge(PRODUCT, design(), A=a, B=b).cycles for a, b in product(every(), every())]
+    given = {"A": zs.Density((2, 2), 0.5), "B": zs.Density((2, 2), 0.5)}
+    formula = zs.charge(PRODUCT, design(), **given).formula("cycles")
+    assert at(formula, **given) == pytest.approx(np.mean(real))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_formula_is_the_figure_at_random_sizes_rates_and_densities(seed: int):
+    rng = np.random.default_rng(seed)
+    m, k, n = rng.integers(1, 9, 3).tolist()
+    shapes = {"A": (m, k), "B": (k, n)}
+    rates = {
+        "DRAM": {"read_bits_per_cycle": int(rng.integers(1, 40))},
+        "GLB": {"read_bits_per_cycle": int(rng.integers(1, 40)), "write_bits_per_cycle": 16},
+    }
+    units = {"intersect": {"how": "leader-follower", "rate": 2, "rank": "k"}}
+    more = {"units": units} if seed % 3 == 0 else {}
+    if seed % 4 == 0:
+        more |= {"sparse": ["gate A,Z on B @MAC", "skip A"]}
+    machine = zs.arch(design(rates=rates, **more))
+    mapping = zs.Mapping("n m k" if seed % 2 else "k m n", space={}, sync="n" if seed % 2 else "k")
+    drawn = [
+        {name: zs.Density(shape, rng.uniform()) for name, shape in shapes.items()} for _ in range(4)
+    ]
+    charges = [zs.charge(PRODUCT, machine, **given, mapping=mapping) for given in drawn]
+    first = charges[0]
+    for figure in ("cycles", "compute_cycles"):
+        formula, function = first.formula(figure), first.function(figure)
+        assert function.error == 0
+        for given, charge in zip(drawn, charges, strict=True):
+            wanted = pytest.approx(getattr(charge, figure), rel=1e-12, abs=1e-12)
+            assert at(formula, **given) == wanted
+            assert function(**{f"d_{t}": d.nnz / d.size for t, d in given.items()}) == wanted
+
+
+def test_a_formula_in_extents_has_cycles_too():
+    given = {"A": zs.Density((8, 4), 0.5), "B": zs.Density((4, 6), 0.25)}
+    rates = {"DRAM": {"read_bits_per_cycle": 4}}
+    charge = zs.charge(PRODUCT, design(rates=rates), **given)
+    formula = charge.formula("cycles", extents=True)
+    values = charge.extent_values("cycles")
+    names = {str(symbol): symbol for symbol in formula.free_symbols}
+    shares = {"d_A": 0.5, "d_B": 0.25}
+    numbers = {
+        names[name]: number for name, number in {**values, **shares}.items() if name in names
+    }
+    assert {"M", "K", "N"} <= set(names)
+    assert float(formula.subs(numbers)) == pytest.approx(charge.cycles)
+
+
+def test_lines_of_a_cascade_add_up():
+    lines = "S[m,n] = A[m,k]*B[k,n]; Z[m,p] = S[m,n]*D[n,p]"
+    given = {name: zs.Density((4, 4), 0.5) for name in "ABD"}
+    charge = zs.charge(lines, design(rates={"DRAM": {"read_bits_per_cycle": 4}}), **given)
+    wanted = pytest.approx(charge.cycles, rel=1e-2)  # S has whole entries, its formula their mean
+    assert at(charge.formula("cycles"), **given) == wanted
+
+
+def test_what_has_no_formula_says_why():
+    given = {"A": zs.Density((8, 8), 0.5), "B": zs.Density((8, 8), 0.25)}
+    refused = {
+        "the mean of a maximum\n": {"array": {"pe": 2}},
+        "overlaps epochs, and their time at many densities is in no closed": {"overlap": "double"},
+    }
+    for why, more in refused.items():
+        charge = zs.charge(PRODUCT, design(**more), **given)
+        with pytest.raises(ArchError, match=why):
+            charge.formula("cycles")
+    scanned = {"units": {"intersect": {"how": "two-finger", "rate": 1, "rank": "k"}}}
+    charge = zs.charge(PRODUCT, design(**scanned), **given)
+    assert charge.formula("compute_cycles") is not None
+    with pytest.raises(ArchError, match="no closed formula of the steps of intersect, two-finger"):
+        charge.formula("cycles")
+    with pytest.raises(
+        ArchError, match="lanes, and their cycles at many densities are in no closed"
+    ):
+        zs.charge(PRODUCT, "scnn-lanes", **given).formula("cycles")
