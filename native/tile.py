@@ -276,13 +276,20 @@ def lower_tile(
     return finish(scheme, sums.title(), (*staging, tiles), shape.vector_bytes)
 
 
-def lanes_on_line(plan: TilePlan, scheme: Scheme) -> tuple[str, tuple[Stmt, ...]]:
-    """The array in which the lanes lie on one line, and the copy that puts them there."""
+def lanes_on_line(
+    plan: TilePlan, scheme: Scheme, masked: bool = False
+) -> tuple[str, tuple[Stmt, ...]]:
+    """The array in which the lanes lie on one line, and the copy that puts them there.
+
+    masked : whether rows follow each other without a halo.
+    """
     source, lanes = scheme.values(plan.lane_access.tensor), plan.lane_access.tensor
     if plan.in_place:
         return source, ()
     target = scheme.buffer(("staged",), f"{lanes}_staged", scheme.dtype, written=True)
     axes = tuple(_stage_axis(plan, scheme, a) for a in plan.axes)
+    if masked and _follows(plan):
+        axes = (*axes[:-2], _together(axes[-2], axes[-1]))
     return target, (Stage(target, source, axes, par=True),)
 
 
@@ -307,6 +314,19 @@ def _stage_axis(plan: TilePlan, scheme: Scheme, at: LaneAxis) -> StageAxis:
         number(f"phase_stride{at.axis}") if at.stride > 1 else ZERO,
         ONE if at.rank == plan.lanes[-1] else number(f"row_stride{at.axis}"),
     )
+
+
+def _follows(plan: TilePlan) -> bool:
+    """Whether the last two axes are those of the last two lane ranks, with steps of 1."""
+    last = plan.axes[-2:]
+    ranks = tuple(a.rank for a in last)
+    return len(last) == 2 and ranks == plan.lanes[-2:] and all(a.stride == 1 for a in last)
+
+
+def _together(rows: StageAxis, row: StageAxis) -> StageAxis:
+    """Rows without a halo, which follow each other in the source too, as one axis."""
+    before = add(mul(rows.lo, row.extent), row.lo)
+    return StageAxis(mul(rows.extent, row.extent), before, 1, ONE, ZERO, ONE)
 
 
 def crop_rows(

@@ -152,9 +152,9 @@ one machine (Sapphire Rapids), and 5,000 up to 8 % faster than 2,000 on another 
 taken up less often; no command of the repository finds it again."""
 
 PLACES = 512
-"""Most places of a block in machine code: 32 KiB of one vector each, of windows far less.  Up to 8 %
-faster than half as many at densities from .05 to .2 on one machine (Zen 4, 32 KiB of first-level
-cache); no command of the repository finds it again."""
+"""Most places of a block in machine code: 32 KiB of one vector each, of windows far less.  Up to
+8 % faster than half as many at densities from .05 to .2 on one machine (Zen 4, 32 KiB of
+first-level cache); no command of the repository finds it again."""
 
 MOST = 8
 """Vectors of a tile of single rows: up to 8 accumulators hide the latency of a multiply-add (4

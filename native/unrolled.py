@@ -215,7 +215,7 @@ def lower_unrolled(
     """
     scheme = Scheme(plan.form, signatures, dtype)
     sums, fresh, number = Sums(scheme), scheme.names.fresh, scheme.number
-    source, staging = lanes_on_line(plan, scheme)
+    source, staging = lanes_on_line(plan, scheme, shape.masked)
     entries = plan.entries.tensor
     block, program, member = (fresh(n) for n in ("block", "program", "member"))
     lo, hi, part, strip = (fresh(n) for n in ("lo", "hi", "part", "strip"))

@@ -49,12 +49,12 @@ def schedule(
     return schedules.scheduled(line, np.empty(line.shape, line.stored), bound)[0].c_text
 
 
-def unrolled(spec: Spec, operands: Mapping[str, Any]) -> str:
+def unrolled(spec: Spec, operands: Mapping[str, Any], masked: bool = False) -> str:
     """C that runs the entries of an operand as machine code, on a machine that has it or not."""
     line = line_of(spec, operands)
     plan = tile.plan(line.form, line.signatures, line.dtype.name)
     assert plan is not None
-    shape = TileShape(64, 8, (1,), 16, unrolled=True, members=4)
+    shape = TileShape(64, 8, (1,), 16, unrolled=True, members=4, masked=masked)
     return schedules.tiled(line, plan, np.empty(line.shape, line.stored), shape)[0].c_text
 
 
@@ -89,6 +89,8 @@ def _kernels() -> dict[str, str]:
     image, filters, bias = (2, 3, 8, 8), (4, 3, 3, 3), ones(4)
     pool = make_spec("O[c,p,q] max= I[c,2*p+r,2*q+s]", sizes={"r": 2, "s": 2})
     count = make_spec("W[4*p//P,m] += I[c,p+r] * F[m,c,r]")
+    same = make_spec("O[n,m,p,q] = I[n,c,p+r,q+s] * F[m,c,r,s]", pad=1)
+    same_image = {"I": ones(1, 3, 14, 14), "F": ones(16, 3, 3, 3, format="CSR")}
     layer = make_spec("O[m,p] = relu(B[m] + W[m,c]*I[c,p])")
     wide = {"I": ones(2, 3, 32, 32), "F": ones(16, 3, 3, 3, format="CSR"), "B": ones(16)}
     data = Schedule(unrolled=False)
@@ -129,6 +131,7 @@ def _kernels() -> dict[str, str]:
         ),
         "conv_bound": schedule(conv, wide, ("F",), data),
         "conv_unrolled": unrolled(conv, wide),
+        "conv_masked": unrolled(same, same_image, masked=True),
         "spmm_tiled": schedule(spmm, {"A": ones(40, 40, format="CSR"), "B": ones(40, 40)}),
         "conv_weights": walk(
             conv, {"I": ones(*image), "F": ones(*filters, format="CSR"), "B": bias}
