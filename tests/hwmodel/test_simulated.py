@@ -96,7 +96,7 @@ def test_tensors_whose_home_is_on_chip(name: str, data: st.DataObject) -> None:
                 assert charged.at(level, tensor).bits == 0, (level, tensor)
 
 
-@pytest.mark.parametrize("name", list(NETS))
+@pytest.mark.parametrize("name", [*NETS, *GATHERED])
 @settings(max_examples=6)
 @given(data=st.data())
 def test_tensors_that_pass_levels(name: str, data: st.DataObject) -> None:
