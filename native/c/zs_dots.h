@@ -267,19 +267,38 @@ ZS_DEFINE_TYPES(ZS_DEFINE_ADD_SPREAD, 64)
     }
 
 #ifdef __AVX512F__
+/*
+ * One by one, four coordinates or two from one read of 64 bits: gathering 16 takes as long as 16
+ * plain reads or longer, 20 to 25 cycles on Zen 4 and on Sapphire Rapids, and these take 14.
+ */
+#define ZS_PUT_FLOAT32(x, lane, value)                                                      \
+    __asm__("vinsertps %2, %1, %0, %0" : "+x"(x) : "m"(value), "i"((lane) << 4))
+#define ZS_DEFINE_FOUR_PICKED(PLACE, CPLACE)                                                \
+    ZS_INLINE zs_float32x16 zs_four_picked_##PLACE(const float *from, const void *at)       \
+    {                                                                                       \
+        enum { EACH = 8 / sizeof(CPLACE), BITS = 8 * sizeof(CPLACE) };                      \
+        uint64_t words[4 / EACH];                                                           \
+        __builtin_memcpy(words, at, sizeof words);                                          \
+        zs_float32x16 x = {from[(CPLACE)words[0]]};                                         \
+        ZS_PUT_FLOAT32(x, 1, from[(CPLACE)(words[1 / EACH] >> BITS * (1 % EACH))]);         \
+        ZS_PUT_FLOAT32(x, 2, from[(CPLACE)(words[2 / EACH] >> BITS * (2 % EACH))]);         \
+        ZS_PUT_FLOAT32(x, 3, from[(CPLACE)(words[3 / EACH] >> BITS * (3 % EACH))]);         \
+        return x;                                                                           \
+    }
+ZS_DEFINE_FOUR_PICKED(uint16, uint16_t)
+ZS_DEFINE_FOUR_PICKED(int32, uint32_t)
 #define ZS_DEFINE_PICKED_AVX512(PLACE, CPLACE)                                              \
     ZS_INLINE zs_float32x64 zs_picked_float32_64_##PLACE(const float *from, const CPLACE *at) \
     {                                                                                       \
-        typedef ZS_VECTOR(CPLACE, 16 * sizeof(CPLACE)) places;                              \
-        typedef int32_t wide __attribute__((vector_size(64)));                              \
-        const wide offset = __builtin_convertvector(*(const places *)at, wide);             \
+        const zs_float32x16 a = zs_four_picked_##PLACE(from, at),                           \
+                            b = zs_four_picked_##PLACE(from, at + 4),                       \
+                            c = zs_four_picked_##PLACE(from, at + 8),                       \
+                            d = zs_four_picked_##PLACE(from, at + 12);                      \
+        zs_float32x32 low, high;                                                            \
         zs_float32x64 x;                                                                    \
-        uint16_t all;                                                                       \
-        __asm__("kxnorw %1, %1, %1\n\t"                                                     \
-                "vpxord %0, %0, %0\n\t"                                                     \
-                "vgatherdps (%2,%3,4), %0%{%1%}"                                            \
-                : "=&v"(x), "=&Yk"(all)                                                     \
-                : "r"(from), "v"(offset), "m"(*(const float(*)[])from));                    \
+        __asm__("vinsertf128 $1, %2, %t1, %0" : "=x"(low) : "x"(a), "x"(b));                \
+        __asm__("vinsertf128 $1, %2, %t1, %0" : "=x"(high) : "x"(c), "x"(d));               \
+        __asm__("vinsertf64x4 $1, %2, %g1, %0" : "=v"(x) : "v"(low), "v"(high));            \
         return x;                                                                           \
     }
 ZS_DEFINE_PICKED_AVX512(uint16, uint16_t)
