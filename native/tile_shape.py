@@ -145,11 +145,11 @@ def shape_with(
 MEMBERS = 28
 """Rows of a group in machine code, a register each (ZS_MEMBERS): 4 of 32 hold what is loaded."""
 
-INSTRUCTIONS = 5000
+INSTRUCTIONS = 3000
 """Instructions of a program: it is run once for each vector of the line, from where the processor
 keeps what it has decoded, or from the caches of its code.  From 2,000 to 6,000 were equally fast on
-one machine (Sapphire Rapids), and 5,000 up to 8 % faster than 2,000 on another (Zen 4), as sums are
-taken up less often; no command of the repository finds it again."""
+one machine (Sapphire Rapids); on another (Zen 4) 3,000 were faster than 2,000 where code stays in a
+cache, and than 5,000 where it does not; no command of the repository finds it again."""
 
 PLACES = 512
 """Most places of a block in machine code: 32 KiB of one vector each, of windows far less.  Up to
