@@ -18,7 +18,7 @@ from zeroskip.hwmodel import mapping as maps
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.arch import arch as make_arch
 from zeroskip.hwmodel.bandwidth import bandwidth_cycles_of
-from zeroskip.hwmodel.capacity import capacities
+from zeroskip.hwmodel.capacity import Capacity, capacities
 from zeroskip.hwmodel.cartesian import charge_cartesian
 from zeroskip.hwmodel.charge import Charge
 from zeroskip.hwmodel.conversion import Conversion, conversions_of
@@ -46,11 +46,11 @@ from zeroskip.hwmodel.given import (
 )
 from zeroskip.hwmodel.indexing import check_places, without_zeros
 from zeroskip.hwmodel.later import Later
-from zeroskip.hwmodel.layer import LayerSpec
+from zeroskip.hwmodel.layer import Layer, LayerSpec
 from zeroskip.hwmodel.lined import check_lines, is_lined, lined_moves, lined_traffic
 from zeroskip.hwmodel.nest import Numbering
 from zeroskip.hwmodel.notes import assumptions_of
-from zeroskip.hwmodel.plan import total
+from zeroskip.hwmodel.plan import Accounting, total
 from zeroskip.hwmodel.planned import Planned, planned
 from zeroskip.hwmodel.queues import queued_cycles_of
 from zeroskip.hwmodel.reached import structural_result
@@ -134,9 +134,11 @@ def _charge(
     zero: float = 0,
     known: object = None,
     numberings: Mapping[str, Numbering] | None = None,
+    room: bool = True,
 ) -> Charge:
     """effectual : effectual points of each term, where they are known.  known : the result, where
-    it was given.  numberings : those of other operands than these."""
+    it was given.  numberings : those of other operands than these.  room : whether somebody is
+    likely to ask an expected charge for its largest tiles."""
     counted = effectual is None
     plan = planned(spec, arch, operands, mapping, zero, effectual=counted, numberings=numberings)
     expecting = any(isinstance(operand, Expected) for operand in operands.values())
@@ -158,13 +160,15 @@ def _charge(
     if outcome is None:
         outcome = result(shape)
     masks = {**operands, target: outcome} if target in cascade.homes else operands
-    geometry = geometry_of(cascade, masks) if expecting else None
+    geometry = geometry_of(cascade, masks, room=room) if expecting else None
     counts: Counts = (
         evaluate_counts(cascade, masks)
         if geometry is None
         else expected_counts(cascade, geometry, masks)
     )
     rooms = Later(partial(capacities, arch, cascade, counts, schedule, layer))
+    if not room:
+        rooms = Later(partial(_rooms, arch, cascade, masks, schedule, layer))
     ways = schedule.mapping.overflow
     if ways or not expecting:
         rooms = Later.known(rooms.value)
@@ -277,6 +281,18 @@ def _charge(
     )
 
 
+def _rooms(
+    arch: Arch,
+    cascade: Accounting,
+    masks: Mapping[str, Operand],
+    schedule: maps.Schedule,
+    layer: Layer,
+) -> tuple[Capacity, ...]:
+    """What levels must hold, where largest tiles were not counted with the rest."""
+    counts = expected_counts(cascade, geometry_of(cascade, masks), masks)
+    return capacities(arch, cascade, counts, schedule, layer)
+
+
 def _assumed(
     plan: Planned, arch: Arch, conversions: tuple[Conversion, ...], estimate: Estimate | None
 ) -> tuple[str, ...]:
@@ -305,7 +321,7 @@ def _measured(
         else:
             density = Density(held.shape, float(held.mean()) if held.size else 0.0)
         drawn[name] = Expected(density)
-    return _charge(spec, arch, drawn, mapping, _everything, None, zero)
+    return _charge(spec, arch, drawn, mapping, _everything, None, zero, room=False)
 
 
 def _everything(shape: tuple[int, ...]) -> Operand:

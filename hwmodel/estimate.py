@@ -89,6 +89,7 @@ class Estimate:
             compute = "approximate"
         lined = "approximate" if self.sampled is not None and is_lined(self.arch) else ""
         traffic = self._worst(moved, compressed, lined)
+        uncounted = "approximate" if most - set(self.geometry.lines) else ""
         costs = self.arch.energy
         stepped = any(u.drawn_by and costs.action(name) for name, u in self.units.items())
         return {
@@ -99,7 +100,7 @@ class Estimate:
             "energy_pj": self._worst(operations | moved, traffic, "approximate" if stepped else ""),
             "work_per_pe": self._worst({p.of_pe for p in terms}),
             "traffic": traffic,
-            "capacity": self._worst(most),
+            "capacity": self._worst(most, uncounted),
         }
 
     def _worst(self, names: set[str], *more: str) -> str:

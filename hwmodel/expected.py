@@ -13,7 +13,8 @@ that (*bound*).  A line that has neither is refused by its text.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -28,8 +29,13 @@ from zeroskip.hwmodel.plan import Accounting, Mask
 from zeroskip.native.recent import Recent
 
 
-def geometry_of(accounting: Accounting, operands: Mapping[str, Operand]) -> Geometry:
+def geometry_of(
+    accounting: Accounting, operands: Mapping[str, Operand], *, room: bool = True
+) -> Geometry:
     """The geometry of an accounting; remembered where no operand is a real one.
+
+    room : whether with the largest tiles, which nothing but capacities asks for; without them it
+        is of densities that are met once, and not worth a file.
 
     Raises
     ------
@@ -38,14 +44,16 @@ def geometry_of(accounting: Accounting, operands: Mapping[str, Operand]) -> Geom
     """
     numbers = numbers_of(accounting)
     text = "\n".join(part for part in (accounting.text, accounting.turns) if part)
+    if not room:
+        text = without(text, accounting.largest_tiles)
     given = text, accounting.sizes, accounting.masks
     drawn = [x.density.pattern for x in operands.values() if isinstance(x, Expected)]
     if accounting.given or len(drawn) < len(operands):
         return geometry_of_lines(*given, operands, numbers)
-    key = (id(accounting), *operands, *drawn)
+    key = (id(accounting), room, *operands, *drawn)
     found = _of_plans.get(key)  # it holds the accounting, so that its id stays its own
     if found is None:
-        made = geometry_of_lines(*given, operands, numbers)
+        made = geometry_of_lines(*given, operands, numbers, filing=room)
         found = _of_plans.keep(key, (accounting, made))
     return found[1]
 
@@ -59,8 +67,13 @@ def geometry_of_lines(
     masks: Mapping[str, Mask],
     operands: Mapping[str, Operand],
     numbers: Numbers = NONE,
+    *,
+    filing: bool = True,
 ) -> Geometry:
-    """The same of lines that read these masks, with these extents of their ranks."""
+    """The same of lines that read these masks, with these extents of their ranks.
+
+    filing : whether it is kept on disk, too.
+    """
     drawn = {name: x.density for name, x in operands.items() if isinstance(x, Expected)}
     fixed = {name: x for name, x in operands.items() if name not in drawn}
     patterns = tuple((name, density.pattern) for name, density in drawn.items())
@@ -68,7 +81,7 @@ def geometry_of_lines(
     used = {mask.tensor for mask in masks.values()}
     if used & set(fixed):
         return Compiler(*key, fixed, numbers).geometry()
-    return _remembered(*key, numbers)
+    return _remembered(*key, numbers, filing)
 
 
 @lru_cache(maxsize=256)
@@ -78,11 +91,18 @@ def _remembered(
     masks: tuple[tuple[str, Mask], ...],
     drawn: tuple[tuple[str, Density], ...],
     numbers: Numbers,
+    filing: bool,
 ) -> Geometry:
     made = Compiler(text, sizes, masks, drawn, {}, numbers)
-    if numbers.held:  # of one mapping and density: not worth a file
+    if numbers.held or not filing:  # of one mapping and density: not worth a file
         return made.geometry()
     return filed(text, (sizes, masks), drawn, made.geometry)
+
+
+def without(text: str, names: Collection[str]) -> str:
+    """The lines that have other results."""
+    kept = [line for line in text.splitlines() if re.split(r"\W", line, maxsplit=1)[0] not in names]
+    return "\n".join(kept)
 
 
 def forget() -> None:

@@ -278,6 +278,14 @@ class Accounting:
         return tuple(fill for fills in (*every, *self.additions) for fill in fills)
 
     @property
+    def largest_tiles(self) -> set[str]:
+        """Names of the counts of the largest tiles of operands, which no other line reads."""
+        sides = [held for fill in self.fills for held in (fill.inner, fill.outer) if held]
+        every: list[Encoded | Housed] = [*sides, *self.homes.values()]
+        flows = [flow for held in every for flow in (held.entries, held.places) if flow]
+        return {flow.most for flow in flows if flow.most}
+
+    @property
     def idle(self) -> set[str]:
         """Names of the counts that belong to terms without any point."""
         terms = [plan.names for plan in self.terms if not plan.term.points]

@@ -117,3 +117,27 @@ def test_an_expected_charge_beside_an_exact_one_is_explained_by_the_exact_one():
     table = zs.compare(exact, drawn, ladder=True)
     assert table.rows == zs.compare(exact, ladder=True).rows
     assert effectual(table)["uniform"] == drawn.ops["effectual"]
+
+
+@pytest.mark.parametrize("design", ["scnn", "eyeriss-v2", "dense"])
+def test_what_is_measured_leaves_out_largest_tiles_until_they_are_asked_for(design: str) -> None:
+    """The estimate of a profile is that of the same density, charged by itself, room and all."""
+    rng = np.random.default_rng(0)
+    given = {
+        "I": (rng.random((1, 4, 6, 6)) < 0.5) * 1.0,
+        "F": (rng.random((6, 4, 3, 3)) < 0.3) * rng.random((1, 4, 1, 1)).round(),
+    }
+    layer = zs.layer("O[n,m,p,q] = I[n,c,p+r,q+s]*F[m,c,r,s]")
+    exact = zs.charge(layer, design, **given)
+    brief = exact.measured({"I": (1,), "F": (1,)})
+    whole = zs.charge(
+        layer, design, **{name: zs.Density.profile(x, axes=1) for name, x in given.items()}
+    )
+    assert brief.ops == pytest.approx(whole.ops)
+    assert (brief.cycles, brief.energy_pj) == pytest.approx((whole.cycles, whole.energy_pj))
+    lines = set(brief.estimate.geometry.lines)
+    assert set(whole.estimate.geometry.lines) - lines == whole.cascade.largest_tiles
+    assert [c.needed_bits for c in brief.capacity] == [c.needed_bits for c in whole.capacity]
+    assert brief.tags["cycles"] == whole.tags["cycles"]
+    missing = whole.cascade.largest_tiles
+    assert brief.tags["capacity"] == ("approximate" if missing else whole.tags["capacity"])
