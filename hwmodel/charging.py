@@ -233,7 +233,7 @@ def _charge(
     else:
         cycles_of = compute_cycles_of if arch.queue is None else queued_cycles_of
         compute = sum(cycles_of(arch, plan, counts) for plan in cascade.terms)
-    units = charge_units(arch, layer, operands, sampled)
+    units = charge_units(arch, layer, schedule, operands, sampled)
     steps = {name: unit.steps for name, unit in units.items()}
     steps["compress"] = 0 if plain else prod(shape)
     busy, worked = cycles_of_points(cascade, counts)

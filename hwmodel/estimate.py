@@ -91,11 +91,12 @@ class Estimate:
         traffic = self._worst(moved, compressed, lined)
         uncounted = "approximate" if most - set(self.geometry.lines) else ""
         costs = self.arch.energy
+        by_draws = "approximate" if any(u.drawn_by for u in self.units.values()) else ""
         stepped = any(u.drawn_by and costs.action(name) for name, u in self.units.items())
         return {
             "ops": self._worst(operations),
             "cycles": self._worst(
-                set(), compute, *([compressed, lined, "bound"] if limits else [])
+                set(), compute, *([compressed, lined, by_draws, "bound"] if limits else [])
             ),
             "energy_pj": self._worst(operations | moved, traffic, "approximate" if stepped else ""),
             "work_per_pe": self._worst({p.of_pe for p in terms}),

@@ -59,10 +59,10 @@ def pair_of(layer: Layer, why: str, rank: str | None = None) -> Pair:
     )
 
 
-def is_pair(layer: Layer) -> bool:
-    """Whether a layer is a product of two matrices by rows."""
+def is_pair(layer: Layer, rank: str | None = None) -> bool:
+    """Whether a layer is a product of two matrices by rows, along a rank if one is named."""
     try:
-        pair_of(layer, "")
+        pair_of(layer, "", rank)
     except ArchError:
         return False
     return True

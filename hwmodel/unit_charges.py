@@ -18,7 +18,9 @@ from zeroskip.hwmodel.expected_operand import Expected
 from zeroskip.hwmodel.expected_scans import is_uniform, skip_ahead, two_finger
 from zeroskip.hwmodel.geometry import Geometry
 from zeroskip.hwmodel.layer import Layer
-from zeroskip.hwmodel.pairs import Pair, fibers_of_pair, pair_of
+from zeroskip.hwmodel.mapping import Schedule
+from zeroskip.hwmodel.meetings import meeting_of, steps_of_meeting
+from zeroskip.hwmodel.pairs import Pair, fibers_of_pair, is_pair, pair_of
 from zeroskip.hwmodel.plan import Mask
 from zeroskip.hwmodel.unit_section import Unit
 from zeroskip.hwmodel.units import SCANS, Access, intersection, merge_list, merge_tree
@@ -33,7 +35,7 @@ Counts = NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class UnitCharge:
-    """Steps of a unit, all of them and of each row of the result; means where operands are drawn.
+    """Steps of a unit: all, and those of each row of a product by rows; means of drawn operands.
 
     cycles : steps over the rate of all units together, rounded up: shared evenly among them.  A
         mean is not rounded: that of what is rounded up is less than one cycle more.
@@ -63,7 +65,11 @@ class UnitCharge:
 
 
 def charge_units(
-    arch: Arch, layer: Layer, operands: Mapping[str, Operand], sampled: Sampled | None = None
+    arch: Arch,
+    layer: Layer,
+    schedule: Schedule,
+    operands: Mapping[str, Operand],
+    sampled: Sampled | None = None,
 ) -> dict[str, UnitCharge]:
     """Of every unit of an architecture.
 
@@ -72,10 +78,20 @@ def charge_units(
     Raises
     ------
     ArchError
-        For a layer that is no product of two matrices.
+        For a layer whose fibers do not meet where the unit is; of mergers, for one that is no
+        product of two matrices by rows.
     """
     found: dict[str, UnitCharge] = {}
     for unit in arch.units:
+        if unit.kind == "intersect" and not is_pair(layer, unit.rank):
+            meeting = meeting_of(layer, schedule, unit.rank)
+            if any(isinstance(x, Expected) for x in operands.values()):
+                assert sampled is not None
+                found[unit.kind] = _sampled(unit, sampled)
+                continue
+            steps, text = steps_of_meeting(unit, meeting, operands)
+            found[unit.kind] = UnitCharge(unit, int(steps.sum()), steps, text)
+            continue
         pair = pair_of(layer, f"units.{unit.kind}", unit.rank)
         if any(isinstance(operands[n], Expected) for n in (pair.leader, pair.follower)):
             if has_mean(unit, layer, operands):
@@ -90,9 +106,9 @@ def charge_units(
 
 
 def has_mean(unit: Unit, layer: Layer, operands: Mapping[str, Operand]) -> bool:
-    """Whether steps have a mean without drawing operands: not those of mergers, nor of skip-ahead
-    where a density is not uniform."""
-    if unit.kind == "merge":
+    """Whether steps have a mean without drawing operands: not those of mergers, of other layers
+    than products of two matrices by rows, nor of skip-ahead where a density is not uniform."""
+    if unit.kind == "merge" or not is_pair(layer, unit.rank):
         return False
     pair = pair_of(layer, f"units.{unit.kind}", unit.rank)
     given = (operands[pair.leader], operands[pair.follower])

@@ -45,13 +45,21 @@ def is_intersection(how: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A mask and its ranks, one of them that along which its fibers are intersected."""
+    """A mask and its axes, one of them that along which its fibers are intersected.
+
+    ranks : names of the axes; subscripts : by which points read them; none: these names.
+    """
 
     name: str
     ranks: tuple[str, ...]
+    subscripts: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.name}[{','.join(self.ranks)}]"
+        return self.read(self.name)
+
+    def read(self, name: str) -> str:
+        """``name``, of the same axes, at a point."""
+        return f"{name}[{','.join(self.subscripts or self.ranks)}]"
 
     def at(self, name: str, rank: str, instead: str) -> str:
         """``name`` at the same ranks, one of them replaced."""
@@ -98,17 +106,19 @@ def intersection(
         return f"{word}[{rank}//{bits[1]}] |= 1\n{places} {factors}"
     if how not in SCANS:
         raise ArchError(f"intersect: expected {', '.join(INTERSECT)}, found {how!r}")
-    lines, live, last = [], [], []
+    lines, live, last, scans = [], [], [], []
     for access in (left, right):
-        live.append(access.at(f"{target}Live{access.name}", rank, rank))
-        lines.append(f"{live[-1]} |= {access.at(access.name, rank, spare)}*({rank} <= {spare})")
-        last.append(access.at(f"{target}Last{access.name}", rank, rank))
+        names = f"{target}Live{access.name}", f"{target}Last{access.name}"
+        begun, scan = (access.at(name, rank, rank) for name in names)
+        entry = access.at(access.name, rank, spare)
+        lines.append(f"{begun} |= {entry}*({rank} <= {spare})")
+        scans.append(f"{scan} max= ({spare} + 1)*{entry}*({spare} < {rank})")
+        live.append(access.read(names[0]))
+        last.append(access.read(names[1]))
     both = f"{left}*{right}"
     if how == "two-finger":
         return "\n".join([*lines, f"{places} {left}*{live[1]} + {live[0]}*{right} - {both}"])
-    for access, before in zip((left, right), last, strict=True):
-        entry = access.at(access.name, rank, spare)
-        lines.append(f"{before} max= ({spare} + 1)*{entry}*({spare} < {rank})")
+    lines += scans
     begins = [f"({last[1]} >= {last[0]})", f"({last[0]} >= {last[1]})"]
     runs = [f"{left}*{live[1]}*{begins[0]}", f"{live[0]}*{right}*{begins[1]}"]
     alone = [f"{both}*{begin}" for begin in begins]

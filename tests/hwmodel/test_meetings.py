@@ -1,0 +1,178 @@
+"""Steps where fibers of two operands meet, against fingers that go through each pair of them."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import pytest
+from cases import Case, cases
+from fiber_judges import intersected
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+import zeroskip as zs
+from zeroskip.einsum_spec import make_spec
+from zeroskip.errors import ArchError
+from zeroskip.hwmodel import Charge, Mapping, arch, charge, meetings
+
+HOW = ("leader-follower", "two-finger", "skip-ahead", "bitmask(1)", "bitmask(3)")
+ALONG = {
+    "matrix vector": "k",
+    "dot product": "k",
+    "conv": "c",
+    "conv 1-D": "c",
+    "pointwise": "c",
+    "transposed": "c",
+    "fully connected": "w",
+    "upsampling": "c",
+}
+"""Layers, and the rank along which their fibers meet."""
+
+
+def described(how: str, rank: str | None = None) -> dict[str, Any]:
+    unit = {"how": how, "rate": 3} | ({} if rank is None else {"rank": rank})
+    return {
+        "name": "meeting",
+        "array": {"pe": 2},
+        "energy": "eyeriss-relative",
+        "levels": {"DRAM": {}, "GLB": {}, "PE": {}},
+        "sparse": ["skip I,F"],
+        "formats": {name: {"DRAM": "C", "GLB": "C"} for name in "IF"},
+        "units": {"intersect": unit},
+    }
+
+
+def charged(case: Case, how: str, rank: str) -> Charge:
+    order = [r for r in case.sizes if r != rank] + [rank]
+    spec = make_spec(case.text, sizes=case.sizes, pad=case.pads or None)
+    mapping = Mapping(order, space={}, sync="none")
+    return charge(spec, arch(described(how, rank)), case.arrays, mapping)
+
+
+def walked(case: Case, how: str, rank: str, order: list[str]) -> int:
+    """At every point of the other ranks, both fibers, and how long it takes to go through them."""
+    (term,) = case.terms
+    term = sorted(term, key=lambda one: order.index(one[0]))
+    sides = [case.access(name, subscripts, set()) for name, subscripts in term]
+    ranks = [r for r in case.sizes if r != rank] + [rank]
+    every = np.array(list(np.ndindex(*(case.sizes[r] for r in ranks)))).reshape(-1, len(ranks))
+    steps = 0
+    for _, points in groupby(every.tolist(), lambda at: at[:-1]):
+        fibers: list[list[int]] = [[], []]
+        there = [True, True]
+        for point in points:
+            at = dict(zip(ranks, point, strict=True))
+            for i, side in enumerate(sides):
+                place = side.place(at)
+                there[i] = there[i] and side.inside(place)
+                fibers[i] += [at[rank]] * (place in side.stored)
+        if all(there):
+            steps += intersected(how, fibers[0], fibers[1], case.sizes[rank])
+    return steps
+
+
+def check(case: Case, how: str, rank: str, found: Charge) -> None:
+    unit, order = found.units["intersect"], [o.tensor for o in found.layer.work[0].operands]
+    wanted = walked(case, how, rank, order)
+    assert (unit.steps, unit.cycles) == (wanted, -(-wanted // 3))
+
+
+@pytest.mark.parametrize("name", ALONG)
+@settings(max_examples=8)
+@given(data=st.data(), how=st.sampled_from(HOW))
+def test_steps_of_all_fibers_that_meet(name: str, data: st.DataObject, how: str) -> None:
+    case = data.draw(cases((name,)))
+    check(case, how, ALONG[name], charged(case, how, ALONG[name]))
+
+
+intersection = meetings.intersection
+MUTANTS: dict[str, Any] = {
+    "another unit": lambda how, *rest: intersection(
+        "skip-ahead" if how == "two-finger" else "two-finger", *rest
+    ),
+    "none ends": lambda how, left, right, *rest: f"steps += {left} + {right} - {left}*{right}",
+    "matches alone": lambda how, left, right, *rest: f"steps += {left}*{right}",
+}
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_other_steps_are_found_out(mutant: str) -> None:
+    caught = []
+
+    @settings(max_examples=60, phases=(Phase.generate,))
+    @given(data=st.data(), how=st.sampled_from(["two-finger", "skip-ahead"]))
+    def against_the_judge(data: st.DataObject, how: str) -> None:
+        case = data.draw(cases(("pointwise", "conv 1-D")))
+        if caught:
+            return
+        right = charged(case, how, "c")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(meetings, "intersection", MUTANTS[mutant])
+            wrong = charged(case, how, "c")
+        if wrong.units["intersect"].steps != right.units["intersect"].steps:
+            with pytest.raises(AssertionError):
+                check(case, how, "c", wrong)
+            caught.append(1)
+
+    against_the_judge()
+    assert caught
+
+
+def test_channels_of_two_windows() -> None:
+    """O[m,q] = I[c,q+s]*F[m,c,s], 4 channels; I has 0 and 2 at w = 0, nothing at w = 1, 3 at w = 2.
+    F has 0, 1, 2 at s = 0 and 2 at s = 1.  Two fingers, pair by pair (q, s):
+
+        (0, 0)  02 and 012   0 both, 1 alone, 2 both   3
+        (0, 1)  none         0
+        (1, 0)  none         0
+        (1, 1)  3 and 2      2 alone, then F ends      1
+    """
+    image, weights = np.zeros((4, 3), int), np.zeros((1, 4, 2), int)
+    image[[0, 2], 0] = image[3, 2] = 1
+    weights[0, [0, 1, 2], 0] = weights[0, 2, 1] = 1
+    mapping = Mapping("m q s c", space={}, sync="none")
+    found = charge(
+        make_spec("O[m,q] = I[c,q+s]*F[m,c,s]"),
+        arch(described("two-finger")),
+        {"I": image, "F": weights},
+        mapping,
+    )
+    assert found.units["intersect"].steps == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "shapes", "order", "rank", "said"),
+    [
+        ("O[m] = I[m,k]*F[k]*G[k]", {"I": (2, 3), "F": (3,), "G": (3,)}, "m k", None,
+         "units.intersect: expected a product of two operands, whose fibers meet, found O[m] = "),
+        ("O[m,q] = I[q+s]*F[m,s]", {"I": (4,), "F": (2, 2)}, "m q s", None,
+         "units.intersect: expected a rank that is summed over and an axis by itself of F and I"),
+        ("O[m,q] = I[c,q+s]*F[m,c,s]", {"I": (2, 4), "F": (2, 2, 2)}, "m q s c", "s",
+         "units.intersect: expected a rank, s, that is summed over and an axis by itself of F"),
+        ("O[m,q] = I[c,q+s]*F[m,c,s]", {"I": (2, 4), "F": (2, 2, 2)}, "m q c s", None,
+         "units.intersect: fibers along c meet where it is the innermost loop, and s is inside it"),
+    ],
+)  # fmt: skip
+def test_fibers_that_do_not_meet_are_refused(
+    text: str, shapes: dict[str, tuple[int, ...]], order: str, rank: str | None, said: str
+) -> None:
+    given_ = {name: np.ones(shape) for name, shape in shapes.items()}
+    mapping = Mapping(order, space={}, sync="none")
+    with pytest.raises(ArchError) as error:
+        charge(make_spec(text), arch(described("two-finger", rank)), given_, mapping)
+    assert str(error.value).startswith(said)
+
+
+def test_drawn_operands_have_means_of_draws() -> None:
+    mapping = Mapping("m q s c", space={}, sync="none")
+    given_ = {"I": zs.Density((6, 5), 0.4), "F": zs.Density((3, 6, 2), 0.5)}
+    text, design = "O[m,q] = I[c,q+s]*F[m,c,s]", arch(described("two-finger"))
+    found = zs.charge(text, design, **given_, mapping=mapping)
+    unit = found.units["intersect"]
+    assert found.tags["cycles"] == "approximate"
+    assert unit.drawn_by is not None
+    assert unit.steps == pytest.approx(
+        np.mean([c.units["intersect"].steps for c in unit.drawn_by.charges])
+    )
