@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 
 from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.form import Form
 from zeroskip.einsum_spec.walk import free
+from zeroskip.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,6 @@ operand, and what lies outside the operand is 0.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from operator import index
 from typing import Any
 
@@ -42,6 +41,7 @@ from zeroskip.einsum_spec.targets import check_target_extents
 from zeroskip.einsum_spec.tree import Access, Affine, Atom, Floor, Monomial, Var
 from zeroskip.einsum_spec.walk import bounds, constants, free, gathers, single, variables
 from zeroskip.errors import EinsumError
+from zeroskip.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

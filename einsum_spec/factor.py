@@ -22,13 +22,14 @@ are rounded in another order.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import combinations
 from math import prod
 
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.tree import Access, Affine, Floor, Gather, Monomial, Var
 from zeroskip.einsum_spec.walk import by_data, constants, free, gathers, single, variables
+from zeroskip.records import dataclass
 
 GUESSED_EXTENT = 8
 GUESSED_TILES = 4

@@ -15,10 +15,10 @@ them, as lines of their own; the compiler sees forms without any.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from zeroskip.einsum_spec.tree import Access, Expr, Literal, Mul, Neg, Reduce, Scalar
 from zeroskip.einsum_spec.walk import accesses, free, reads_of, scalars
+from zeroskip.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
 #: Pointwise functions: name -> (fewest, most) arguments; None: no upper limit.
 FUNCTIONS: dict[str, tuple[int, int | None]] = {
     "relu": (1, 1),
@@ -46,6 +44,8 @@ REDUCTION_OF_ASSIGNMENT: dict[str, str] = {op: name for name, op in REDUCTIONS.i
 
 def nearest(name: str, known: list[str]) -> str:
     """The known names closest to ``name`` in spelling, for an error; else all of them."""
+    from difflib import get_close_matches
+
     close = get_close_matches(name[:64], set(known), n=3, cutoff=0.6)
     if close:
         return "did you mean " + " or ".join(close) + "?"

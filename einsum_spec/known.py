@@ -6,7 +6,6 @@ Each extent has its source, so that two that contradict each other can both be n
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain, count
 
 from zeroskip.einsum_spec.deparse import deparse
@@ -17,6 +16,7 @@ from zeroskip.einsum_spec.subscripts import rename
 from zeroskip.einsum_spec.tree import Access, Affine, Floor, Span
 from zeroskip.einsum_spec.walk import constants, variables
 from zeroskip.errors import EinsumError
+from zeroskip.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,14 @@ becomes an `Affine` (`Names.affine`) or is refused for not being one.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import prod
 
 from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.tokens import MAX_INTEGER
 from zeroskip.einsum_spec.tree import Access, Affine, Floor, Gather, Monomial, Span, Var
 from zeroskip.errors import EinsumError
+from zeroskip.records import dataclass
 
 MAX_MONOMIALS = 64
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from operator import index
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from zeroskip.einsum_spec.subscript_string import translate
 from zeroskip.einsum_spec.tree import Access, Program, Reduce, Scalar
 from zeroskip.einsum_spec.walk import constants, expressions, reads_of, subscripts
 from zeroskip.errors import EinsumError
+from zeroskip.records import dataclass
 
 if TYPE_CHECKING:
     import sympy

@@ -11,12 +11,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from string import ascii_letters, ascii_uppercase
 from typing import NoReturn
 
 from zeroskip.errors import EinsumError
+from zeroskip.records import dataclass
 
 ELLIPSIS = "..."
 MOST_OPERANDS = len(ascii_uppercase) - 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fractions import Fraction
 from math import gcd
 
 from zeroskip.einsum_spec.deparse import deparse
@@ -109,6 +108,8 @@ def _independent(parts: list[Affine]) -> bool:
     names = dict.fromkeys(name for part in parts for name in variables(part))
     if len(names) > len(parts):
         return False
+    from fractions import Fraction  # few targets come here
+
     rows = []
     for part in parts:
         factors = dict.fromkeys(names, Fraction(0))

@@ -13,8 +13,10 @@ text a node stood, for errors only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from zeroskip.records import dataclass
 
 Span = tuple[int, int]
 

@@ -15,7 +15,6 @@ writes exactly these fields and no others.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -34,6 +33,7 @@ from zeroskip.formats.levels import (
     Structured,
     Uncompressed,
 )
+from zeroskip.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 from typing import TYPE_CHECKING, Any, cast
@@ -17,6 +16,7 @@ from zeroskip.formats.density_structures import axis_of, full_band, levels_of
 from zeroskip.formats.level_data import Array, check_room
 from zeroskip.formats.tensor import Tensor, check_shape
 from zeroskip.formats.values import read_dtype
+from zeroskip.records import dataclass
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike

@@ -14,7 +14,6 @@ which for all models is a sum over blocks (`parts`): with a(x) for what place x 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from math import inf, log1p, prod
@@ -22,6 +21,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from zeroskip.records import dataclass
 
 Bits = NDArray[np.bool_]
 Reals = NDArray[np.float64]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -123,7 +122,7 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], None]) -> None:
     place = Path(os.path.realpath(path))  # a link goes on pointing at its file
     if place.exists() and not place.is_file():
         raise TensorError("there is something that is no regular file")
-    beside = place.with_name(f".{place.name[:80]}.{secrets.token_hex(8)}.tmp")
+    beside = place.with_name(f".{place.name[:80]}.{os.urandom(8).hex()}.tmp")
     try:
         with open(beside, "xb") as file:
             write(file)

@@ -15,7 +15,7 @@ without axes takes the next axis in order.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
 from zeroskip.errors import FormatError
@@ -23,6 +23,7 @@ from zeroskip.formats.levels import LevelFormat, Singleton
 from zeroskip.formats.named import name_of, named_ranks
 from zeroskip.formats.notation import parse
 from zeroskip.formats.ranks import Axis, Part, StorageRank, axis_of, check_ranks
+from zeroskip.records import dataclass
 
 
 class _Hashed:

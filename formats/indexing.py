@@ -7,7 +7,6 @@ together) and of truths.  Coordinates that the index picks are renumbered; nothi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -19,6 +18,7 @@ from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import Array, Indices
 from zeroskip.formats.reshaping import in_format, renamed
 from zeroskip.formats.tensor import Tensor
+from zeroskip.records import dataclass
 
 Part = int | slice | None | Array
 """One index: an array has integers, and picks from one axis."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -16,6 +15,7 @@ from zeroskip.formats.format import Format
 from zeroskip.formats.levels import Compressed, LevelFormat, RunLength, Singleton, Structured
 from zeroskip.formats.memory import lately_available
 from zeroskip.formats.splits import part_shape
+from zeroskip.records import dataclass
 
 Array = NDArray[Any]
 Indices = NDArray[np.int64]

@@ -30,10 +30,10 @@ fills below it.  "Zero" in this file is the tensor's fill, whatever that is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from zeroskip.errors import FormatError
+from zeroskip.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

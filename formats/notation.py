@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
 
@@ -20,6 +19,7 @@ from zeroskip.formats.levels import (
 )
 from zeroskip.formats.named import BLOCKS, NAMED, RUN_LENGTH, canonical
 from zeroskip.formats.ranks import Axis, Part, StorageRank, check_ranks, refuse
+from zeroskip.records import dataclass
 
 MAX_TEXT = 2000
 """Characters of a format; a tensor of 64 axes needs far fewer."""

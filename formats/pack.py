@@ -10,7 +10,6 @@ in 16 bits its own).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import Array, LevelData, mask_words
 from zeroskip.formats.levels import Bitmask
 from zeroskip.formats.tensor import Tensor
+from zeroskip.records import dataclass
 
 Bits = Any
 """One-dimensional uint8 array of zeros and ones."""

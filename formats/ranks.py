@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from zeroskip.errors import FormatError, underline
 from zeroskip.formats.levels import Compressed, LevelFormat, Singleton
+from zeroskip.records import dataclass
 
 Span = tuple[int, int]
 

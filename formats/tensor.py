@@ -13,7 +13,6 @@ from zeroskip.checks import is_listed
 from zeroskip.errors import TensorError
 from zeroskip.formats.arrange import arrange, entries_of, flattened
 from zeroskip.formats.arraylike import ArrayLike
-from zeroskip.formats.bits import Storage, storage_of
 from zeroskip.formats.build import build, full_levels
 from zeroskip.formats.codecs import encoded
 from zeroskip.formats.expand import axis_coordinates, densify, expand
@@ -28,6 +27,7 @@ from zeroskip.formats.values import cast, check_dtype, native, read_dtype
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
+    from zeroskip.formats.bits import Storage
     from zeroskip.formats.pack import Packed
 
 
@@ -223,6 +223,8 @@ class Tensor(ArrayLike):
     def storage(self, value_bits: int | None = None, *, pointer_bits: int | None = None) -> Storage:
         """Bits that the format costs in hardware, with values of ``value_bits`` (those of the
         dtype by default) and fiber pointers of ``pointer_bits`` (the narrowest by default)."""
+        from zeroskip.formats.bits import storage_of
+
         return storage_of(
             self.shape, self.format, self.levels, self.dtype, value_bits, pointer_bits
         )

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from zeroskip.errors import TensorError
 from zeroskip.formats.convert import as_array, tensor
-from zeroskip.formats.density import Density
 from zeroskip.formats.level_data import check_room
 from zeroskip.formats.levels import Singleton, Structured
 from zeroskip.formats.ranks import Part, axis_of
@@ -33,11 +32,14 @@ def resolve(name: str, given: object) -> Operand:
     """
     if isinstance(given, Tensor):
         return given if _sparse(given) else given.toarray()
-    if isinstance(given, Density):
-        raise TensorError(
-            f"{name} is a Density, which has no values to compute with\n"
-            f"Pass {name}=density.sample(np.random.default_rng(0))."
-        )
+    if type(given) is not np.ndarray:
+        from zeroskip.formats.density import Density  # and its models
+
+        if isinstance(given, Density):
+            raise TensorError(
+                f"{name} is a Density, which has no values to compute with\n"
+                f"Pass {name}=density.sample(np.random.default_rng(0))."
+            )
     try:
         given = _read(given)
         check_dtype(given.dtype)

@@ -31,7 +31,6 @@ from zeroskip.native.sampled import axes_in, turning
 from zeroskip.native.schedules import kernel_of, settled
 from zeroskip.native.scheme import Key
 from zeroskip.native.tile import TilePlan
-from zeroskip.native.tuning import tuned
 
 MOST_SHAPES = 32
 """Combinations of fresh shapes whose kernels are kept filled, scratch included; oldest go first."""
@@ -269,6 +268,8 @@ class Bound:
         if form.reduction in ("|", "&", "*", "max", "min"):
             return None
         if self.tune and not order:
+            from zeroskip.native.tuning import tuned
+
             fixed = tuned(line, self.held, lambda one: _run(self._filled(one, operands)))
             line = replace(line, fixed=fixed)
         return self._filled(line, operands)

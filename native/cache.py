@@ -24,15 +24,13 @@ import contextlib
 import errno
 import hashlib
 import os
-import shutil
 import stat
-import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from zeroskip.errors import CacheError, CompilerError
+from zeroskip.records import dataclass
 
 # Part of every key: raise it when the meaning of a cached object changes.
 RUNTIME_VERSION = "1"
@@ -159,6 +157,9 @@ class Cache:
 
     def build(self, key: str, c_text: str, compiler: Callable[[Path, Path], None]) -> CachedObject:
         """Compile ``c_text`` and publish it under ``key``, whatever was there before."""
+        import shutil
+        import tempfile
+
         source = self.source_path(key)
         try:
             place = Path(tempfile.mkdtemp(prefix="build-", dir=self.directory))
@@ -235,6 +236,8 @@ class Cache:
             if time.time() - about.st_mtime <= STALE_SECONDS:
                 continue
             if stat.S_ISDIR(about.st_mode):
+                import shutil
+
                 shutil.rmtree(place, ignore_errors=True)
             else:
                 with contextlib.suppress(OSError):
@@ -288,6 +291,8 @@ def touch(path: Path) -> None:
 
 
 def _is_full(directory: Path) -> bool:
+    import shutil
+
     try:
         return shutil.disk_usage(directory).free < 2**16
     except OSError:

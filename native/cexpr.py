@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from zeroskip.native.values import (
     Value,
     Whole,
 )
+from zeroskip.records import dataclass
 
 C_TYPES = {
     "float64": "double",

@@ -13,8 +13,10 @@ numbers in place of statements: each operand as deep as its bound ranks allow, t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import log2, prod
+
+from zeroskip.records import dataclass
 
 EACH = 32
 """Visits that storing one entry anew takes as long as."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from zeroskip.einsum_spec.tree import Access, Affine, Compare
 from zeroskip.einsum_spec.walk import single, variables
 from zeroskip.native.integers import ZERO, Const, Expr, mul
 from zeroskip.native.nest import Stmt
 from zeroskip.native.operand import LevelSignature, Signature
+from zeroskip.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import Any, Protocol
 
 from zeroskip.native.cexpr import ValueContext
 from zeroskip.native.nest import Kernel, Poll, Row
+from zeroskip.records import dataclass
 
 
 class Listing(Protocol):

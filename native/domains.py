@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from zeroskip.native.integers import Expr
+from zeroskip.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

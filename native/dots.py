@@ -11,7 +11,7 @@ operand alone (`dotted`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from zeroskip.einsum_spec.form import Form
@@ -24,6 +24,7 @@ from zeroskip.native.nest import Loop, Stmt
 from zeroskip.native.operand import Signature
 from zeroskip.native.scheme import Scheme
 from zeroskip.native.sums import Sums
+from zeroskip.records import dataclass
 
 COMPUTED = ("float32", "float64", "int32", "int64", "uint64")
 """Types of arithmetic for which there are vectors."""

@@ -10,7 +10,6 @@ range, all lie along it.  Any may stay at one place for the whole loop.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from zeroskip.formats.values import HALVES
@@ -18,6 +17,7 @@ from zeroskip.native.domains import Range, Stored
 from zeroskip.native.integers import Expr, Name, Op, Pick, add
 from zeroskip.native.nest import Loop, Reduce
 from zeroskip.native.values import Elem, Number, Parameter, Prod, Value, Whole
+from zeroskip.records import dataclass
 
 WIDENED = frozenset(
     {(half, "float32") for half in HALVES}

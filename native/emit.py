@@ -8,11 +8,11 @@ from zeroskip.formats.values import HALVES
 from zeroskip.native.cexpr import C_TYPES, ValueContext
 from zeroskip.native.cwriter import CWriter
 from zeroskip.native.emit_stmts import write
+from zeroskip.native.load import SYMBOL
 from zeroskip.native.nest import Kernel
 from zeroskip.native.parallel import with_barriers
 from zeroskip.native.polling import with_polls
 
-SYMBOL = "zs_kernel"
 PARTS = re.compile(r"\bzs_(?:load|store)_part\(")
 POINTWISE = re.compile(r"\bzs_(?:max|min|relu|abs|sign|sigmoid|gelu|swish)_[a-z]+\d+\(")
 

@@ -15,7 +15,7 @@ Nothing is looked up at a place: a row costs as much as it has products, however
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from zeroskip.native.cexpr import C_TYPES, integer, value
@@ -24,6 +24,7 @@ from zeroskip.native.domains import Merge, Range, Stored
 from zeroskip.native.integers import ONE, add
 from zeroskip.native.nest import Acc, Bind, Gathered, Guard, Locate, Loop, Poll, Touch
 from zeroskip.native.values import Held, Value
+from zeroskip.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ import numpy as np
 from zeroskip.errors import CompilerError
 from zeroskip.formats.provided import IMPORTED_NS
 from zeroskip.native import filed, settings, toolchain
+from zeroskip.records import dataclass
 
 if TYPE_CHECKING:
     from zeroskip.native.lower import Lowered

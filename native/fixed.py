@@ -7,12 +7,13 @@ made, and what a line cannot take when the line is scheduled (`schedules.schedul
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 from zeroskip.einsum_spec.spec import Spec
 from zeroskip.errors import KernelError
 from zeroskip.native.order import Order, Orders, orders_by_result
 from zeroskip.native.settings import MAX_THREADS
+from zeroskip.records import dataclass
 
 KINDS = ("plain", "tiled", "lanes", "dots")
 MOST_ROWS, MOST_VECTORS, WIDTHS = 4, 8, (16, 32, 64)

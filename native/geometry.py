@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -14,6 +13,7 @@ from zeroskip.einsum_spec.walk import free
 from zeroskip.native.arguments import Array
 from zeroskip.native.tile import TilePlan
 from zeroskip.native.tile_shape import TileShape, tiles_of
+from zeroskip.records import dataclass
 
 STRIP_BYTES = 2**18
 """Of a strip of the line in machine code: its sums, which stay in the second-level cache from block

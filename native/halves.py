@@ -7,7 +7,6 @@ sum of float16 that is rounded between them would be infinite from 65,520 on.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from zeroskip.formats.tensor import Tensor
 from zeroskip.formats.values import HALVES, cast
 from zeroskip.native.arguments import Array, Operand
 from zeroskip.native.dtypes import form_types
+from zeroskip.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

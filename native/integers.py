@@ -8,8 +8,9 @@ An address is an expression: a linear form over loop variables.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from zeroskip.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

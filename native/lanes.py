@@ -12,7 +12,7 @@ it innermost; the sums have it innermost, in rows padded to whole vectors.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 
 from zeroskip.einsum_spec.extents import Extents
@@ -39,6 +39,7 @@ from zeroskip.native.scratch import aligned_zeros
 from zeroskip.native.sums import Sums
 from zeroskip.native.tile_shape import tiles_of
 from zeroskip.native.values import Elem, Held, Number
+from zeroskip.records import dataclass
 
 MOST_VECTORS = 8
 """Vectors of sums that a tile of lanes holds in registers; those of its loads need others."""

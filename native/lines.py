@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ from zeroskip.native.order import Order, discordant
 from zeroskip.native.passes import every_visit, scanned, seen
 from zeroskip.native.recent import Recent
 from zeroskip.native.scheme import Key
+from zeroskip.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

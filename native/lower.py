@@ -6,7 +6,6 @@ Three shapes of kernel, all from `descend`: direct and scatter (`sums`), and joi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.walk import by_data
@@ -19,6 +18,7 @@ from zeroskip.native.operand import Signature
 from zeroskip.native.parallel import own_ranks, shared
 from zeroskip.native.scheme import Key, Scheme
 from zeroskip.native.sums import Sums
+from zeroskip.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

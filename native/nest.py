@@ -26,13 +26,13 @@ Every node means the same in `interpret` (Python) and `emit` (C).  Those of tile
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 from zeroskip.native.domains import Level, Merge, Range, Stored, Together
 from zeroskip.native.integers import Cond, Expr
 from zeroskip.native.nest_tiles import Share, Stage, Tiles, Unrolled
 from zeroskip.native.values import Elem, Held, Value
+from zeroskip.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

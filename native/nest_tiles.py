@@ -5,10 +5,10 @@ Part of the loop nest of `nest`, which has the grammar.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zeroskip.native.integers import ZERO, Expr
+from zeroskip.records import dataclass
 
 if TYPE_CHECKING:
     from zeroskip.native.nest import Stmt

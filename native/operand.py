@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import dropwhile
 
 from zeroskip.formats.levels import LevelFormat, Uncompressed
 from zeroskip.formats.ranks import Part
+from zeroskip.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

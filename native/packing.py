@@ -8,7 +8,6 @@ subscript, or a rank is far longer than its entries, is each entry computed on i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from zeroskip.native.arguments import Array, Operand
 from zeroskip.native.geometry import Geometry
 from zeroskip.native.tile import TilePlan
 from zeroskip.native.tile_shape import TileShape
+from zeroskip.records import dataclass
 
 LONG_TABLE = 4
 """Coordinates of a rank for each entry, above which tables cost more than they save."""

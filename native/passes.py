@@ -15,7 +15,6 @@ nothing is stored takes one pass over every point.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from math import isinf, isnan
 
 import numpy as np
@@ -27,6 +26,7 @@ from zeroskip.native.absence import folded
 from zeroskip.native.dtypes import identity
 from zeroskip.native.forms import is_joint, plain_target, product_of, right_side
 from zeroskip.native.operand import Signature
+from zeroskip.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,12 +15,12 @@ from zeroskip.formats.tensor import Tensor
 from zeroskip.native import filed_kernels, load
 from zeroskip.native.arguments import Array, Operand, densify, values
 from zeroskip.native.effort import effort
-from zeroskip.native.emit import SYMBOL, emit
 from zeroskip.native.filed_kernels import Layout, layout_of
 from zeroskip.native.lower import Lowered
 from zeroskip.native.pool import team
 from zeroskip.native.recent import Recent
 from zeroskip.native.scheme import Key
+from zeroskip.records import dataclass
 
 MOST_RANKS = 32
 """Ranks of one kernel: gcc takes a second for 30 loops in each other, a minute for 60."""
@@ -79,6 +78,8 @@ def remember(key: Key, dtype: np.dtype[Any], build: Callable[[], Lowered]) -> Pr
         if filed is not None:
             made = Prepared(build, filed.c_text, dtype, filed.layout)
         else:
+            from zeroskip.native.emit import emit  # of no use where kernels are on disk
+
             made = Prepared(build(), "", dtype)
             check_limits(made.lowered)
             made.c_text = emit(made.lowered.kernel)
@@ -230,7 +231,7 @@ def compiled(prepared: Prepared) -> load.Kernel | None:
     """The kernel in C, or None, said once, where there is no compiler."""
     global _warned
     try:
-        return load.load(prepared.c_text, SYMBOL)
+        return load.load(prepared.c_text, load.SYMBOL)
     except CompilerError as cause:
         if "pip install zeroskip[cc]" not in str(cause):
             raise

@@ -1,16 +1,20 @@
-"""Runs a compiler: in a session of its own, with a time limit, and nothing left behind."""
+"""Runs a compiler: in a session of its own, with a time limit, and nothing left behind.
+
+A process that finds its kernels on disk runs none, and does not import what that takes.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import shlex
-import signal
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zeroskip.errors import CompilerError
+
+if TYPE_CHECKING:
+    import subprocess
 
 
 def run(command: Sequence[str], place: Path, timeout_s: float) -> tuple[int, str, str]:
@@ -19,6 +23,8 @@ def run(command: Sequence[str], place: Path, timeout_s: float) -> tuple[int, str
     Temporary files go to ``place``.  A command that passes ``timeout_s`` is ended with every
     process that it started, and reported as CompilerError, as is one that cannot be started.
     """
+    import subprocess
+
     environment = {**os.environ, "LC_ALL": "C", "TMPDIR": str(place)}
     environment.setdefault("ZIG_LOCAL_CACHE_DIR", str(place / "zig"))
     try:
@@ -39,6 +45,8 @@ def run(command: Sequence[str], place: Path, timeout_s: float) -> tuple[int, str
         try:
             out, told = process.communicate(timeout=timeout_s)
         except subprocess.TimeoutExpired as cause:
+            import shlex
+
             _end(process)
             raise CompilerError(
                 f"the C compiler did not finish within {timeout_s:g} s and was ended\n"
@@ -54,6 +62,8 @@ def run(command: Sequence[str], place: Path, timeout_s: float) -> tuple[int, str
 def _end(process: subprocess.Popen[str]) -> None:
     """Kill ``process`` and the rest of its session, which has the process's number."""
     if hasattr(os, "killpg"):
+        import signal
+
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from zeroskip.native.arguments import Array, Operand, values
 from zeroskip.native.load import Invocation, KernelFailure, Through
 from zeroskip.native.prepared import Prepared, Slots, array_of, explained
 from zeroskip.native.scheme import Key
+from zeroskip.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

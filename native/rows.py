@@ -7,7 +7,7 @@ order are rearranged.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 
 from zeroskip.einsum_spec.form import Form
@@ -23,6 +23,7 @@ from zeroskip.native.conversions import compressed
 from zeroskip.native.forms import plain_target
 from zeroskip.native.operand import Signature
 from zeroskip.native.passes import every_visit, seen
+from zeroskip.records import dataclass
 
 SMALL_RESULT = 2**16
 """Places of a result that are one row, whatever the order of the operands."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.form import Form
@@ -17,6 +17,7 @@ from zeroskip.native.names import Names
 from zeroskip.native.nest import Buffer
 from zeroskip.native.operand import Signature
 from zeroskip.native.values import Elem, Parameter, Value, Whole
+from zeroskip.records import dataclass
 
 Key = tuple[object, ...]
 

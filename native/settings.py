@@ -17,12 +17,13 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from zeroskip.errors import ZeroskipError
 from zeroskip.native.recent import Recent
+from zeroskip.records import dataclass
 
 MAX_THREADS = 1024
 DEFAULT_CACHE_BYTES = 512 * 2**20

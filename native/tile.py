@@ -24,7 +24,6 @@ is gone through before the next row is taken up (a *block*, which the first-leve
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.tree import Access, Affine, Var
@@ -55,6 +54,7 @@ from zeroskip.native.scheme import Scheme
 from zeroskip.native.sums import Sums
 from zeroskip.native.tile_shape import TileShape
 from zeroskip.native.values import Absent, Elem, Held, Number, Prod
+from zeroskip.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

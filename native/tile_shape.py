@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import sqrt
+
+from zeroskip.records import dataclass
 
 WIDE = 64
 """Bytes of a vector where there are 32 registers for them; below that there are 16."""

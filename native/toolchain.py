@@ -16,18 +16,16 @@ import json
 import os
 import platform
 import re
-import shlex
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from zeroskip.errors import CacheError, CompilerError
 from zeroskip.native import settings
 from zeroskip.native.cache import key_of, own_directory
 from zeroskip.native.process import run
+from zeroskip.records import dataclass
 
 COMMON_FLAGS = (
     "-std=gnu11",
@@ -117,6 +115,8 @@ class Toolchain:
         # fmt: on
         status, _, told = run(command, target.parent, settings.current().compile_timeout_s)
         if status != 0 or not target.exists():
+            import shlex
+
             raise CompilerError(
                 f"the C compiler refused a kernel (status {status})\n"
                 f"  {shlex.join(command)}\n{_first_lines(told)}\n"
@@ -175,6 +175,8 @@ def _candidates(now: settings.Settings) -> Iterator[tuple[str, list[str]]]:
 
 
 def _words(text: str) -> list[str]:
+    import shlex
+
     try:
         return shlex.split(text)
     except ValueError:  # an open quotation mark
@@ -200,10 +202,25 @@ def _resolved(words: Sequence[str]) -> tuple[str, ...] | None:
     A program in a relative directory of the PATH is not taken: it would depend on where
     this process stands.
     """
-    path = shutil.which(words[0]) if words else None
+    path = _which(words[0]) if words else None
     if path is None or not os.path.isabs(path):
         return None
     return (path, *words[1:])
+
+
+def _which(program: str) -> str | None:
+    """As `shutil.which`, which imports a dozen modules to unpack archives."""
+    if sys.platform == "win32":
+        from shutil import which  # knows what may follow a program's name
+
+        return which(program)
+    named = os.path.dirname(program) != ""
+    folders = [""] if named else os.environ.get("PATH", os.defpath).split(os.pathsep)
+    for folder in folders:
+        path = os.path.join(folder, program)
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    return None
 
 
 # ---- asking a compiler about itself -----------------------------------------------------
@@ -265,6 +282,8 @@ def _cpu() -> str:
 
 def _ask(command: tuple[str, ...], timeout_s: float) -> Toolchain:
     """Run the compiler for its version and macros; CompilerError where it does not answer."""
+    import tempfile
+
     is_zig = command[1:2] == ("cc",) or "ziglang" in command
     told = ""
     for native in (*((flag,) for flag in NATIVE["zig" if is_zig else ""]), ()):
@@ -277,6 +296,8 @@ def _ask(command: tuple[str, ...], timeout_s: float) -> Toolchain:
         if status == 0 and "__STDC_VERSION__" in macros:
             break
     else:
+        import shlex
+
         raise CompilerError(
             f"{shlex.join(command)} did not answer (status {status})\n{_first_lines(told)}"
         )
@@ -311,6 +332,8 @@ def _recall(memory: Path, command: tuple[str, ...]) -> Toolchain | None:
 
 
 def _remember(memory: Path, known: Toolchain) -> None:
+    import tempfile
+
     try:
         fd, place = tempfile.mkstemp(prefix="toolchain-", suffix=".tmp", dir=memory.parent)
         with open(fd, "w", encoding="utf-8") as file:

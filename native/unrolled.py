@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -43,6 +42,7 @@ from zeroskip.native.scheme import Scheme
 from zeroskip.native.sums import Sums
 from zeroskip.native.tile import TilePlan, crop_rows, lanes_on_line
 from zeroskip.native.tile_shape import TileShape
+from zeroskip.records import dataclass
 
 FEWEST_VECTORS = 3
 """Vectors of a line from which code is run often enough for each time that it is fetched."""

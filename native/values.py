@@ -7,9 +7,8 @@ value  := Elem | Held | Number | Parameter | Whole    what is read
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from zeroskip.native.integers import Expr
+from zeroskip.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

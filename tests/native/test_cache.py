@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -200,7 +201,7 @@ def test_a_disk_that_refuses_is_named_with_the_reason(kernels, monkeypatch, fail
     def refuse(*_, **__):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(cache.tempfile if failing == "mkdtemp" else os, failing, refuse)
+    monkeypatch.setattr(tempfile if failing == "mkdtemp" else os, failing, refuse)
     with pytest.raises(CacheError) as caught:
         kernels.get(KEY, "int x;\n", FakeCompiler())
     assert str(caught.value) == (
