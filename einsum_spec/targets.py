@@ -108,15 +108,13 @@ def _independent(parts: list[Affine]) -> bool:
     names = dict.fromkeys(name for part in parts for name in variables(part))
     if len(names) > len(parts):
         return False
-    from fractions import Fraction  # few targets come here
-
     rows = []
     for part in parts:
-        factors = dict.fromkeys(names, Fraction(0))
+        factors = dict.fromkeys(names, 0)
         for monomial, atom in part.terms:
             if not isinstance(atom, Var) or monomial.names:
                 return False
-            factors[atom.name] = Fraction(monomial.value)
+            factors[atom.name] = monomial.value
         rows.append(list(factors.values()))
     for column in range(len(names)):
         pivot = next((r for r in rows[column:] if r[column]), None)
@@ -125,8 +123,8 @@ def _independent(parts: list[Affine]) -> bool:
         rows.remove(pivot)
         rows.insert(column, pivot)
         for row in rows[column + 1 :]:
-            scale = row[column] / pivot[column]
-            row[:] = [x - scale * y for x, y in zip(row, pivot, strict=True)]
+            own, its = row[column], pivot[column]  # cross-multiplied, all stay whole
+            row[:] = [x * its - y * own for x, y in zip(row, pivot, strict=True)]
     return True
 
 

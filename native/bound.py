@@ -177,7 +177,11 @@ class Bound:
             kinds.append((array.shape, array.dtype))
         key = (now, self._order, True, *(part for kind in kinds for part in kind))
         idle = self._idle.get(key)
-        return short(now, kinds, idle) if idle else None
+        if not idle:
+            return None
+        with contextlib.suppress(IndexError):  # another thread has just taken the last
+            return short(now, (idle[0].shape, idle[0].dtype), kinds, idle)
+        return None
 
     def _run(
         self,

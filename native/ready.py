@@ -89,48 +89,61 @@ Short = Callable[[tuple[object, ...]], Array | None]
 
 def short(
     now: settings.Settings,
+    result: tuple[tuple[int, ...], np.dtype[Any]],
     kinds: Sequence[tuple[tuple[int, ...], np.dtype[Any]]],
     idle: list[Ready],
 ) -> Short:
     """What serves calls under these settings, of arrays of these shapes and types, in as few steps
     as there are: it is all that a call of little work takes.
 
+    result : shape and type of what they give.
     idle : filled kernels, from which each call takes one and gives it back.  An array whose type
         only equals the one it was filled for is not taken.
     """
-    ndarray, empty = np.ndarray, np.empty
+    ndarray, empty, current, taken = np.ndarray, np.empty, settings.current, idle.pop
+    given_back, (shape, dtype) = idle.append, result
 
     def one(arrays: tuple[object, ...]) -> Array | None:
         (x,) = arrays
-        if type(x) is ndarray and x.dtype is dtype and x.shape == shape:
-            return served(x)
-        return None
-
-    def several(arrays: tuple[object, ...]) -> Array | None:
-        for x, (shape, dtype) in zip(arrays, kinds, strict=True):
-            if type(x) is not ndarray or x.dtype is not dtype or x.shape != shape:
-                return None
-        return served(*arrays)
-
-    def served(*arrays: object) -> Array | None:
-        if settings.current() is not now:
+        if type(x) is not ndarray or x.dtype is not its_dtype or x.shape != its_shape:
+            return None
+        if current() is not now:
             return None
         try:
-            ready = idle.pop()
+            ready = taken()
         except IndexError:  # other threads have them all
             return None
-        again, done = ready.again, False
-        result = empty(ready.shape, ready.dtype)
+        target = empty(shape, dtype)
         try:
-            if again is not None:
-                done = again(*arrays, result)
+            again = ready.again
+            done = again is not None and again(x, target)
         except KernelFailure as cause:
-            idle.append(ready)
+            given_back(ready)
             raise ready.explained(cause) from cause
-        idle.append(ready)
-        return result if done else None
+        given_back(ready)
+        return target if done else None
+
+    def several(arrays: tuple[object, ...]) -> Array | None:
+        for x, (its_shape, its_dtype) in zip(arrays, kinds, strict=True):
+            if type(x) is not ndarray or x.dtype is not its_dtype or x.shape != its_shape:
+                return None
+        if current() is not now:
+            return None
+        try:
+            ready = taken()
+        except IndexError:
+            return None
+        target = empty(shape, dtype)
+        try:
+            again = ready.again
+            done = again is not None and again(*arrays, target)
+        except KernelFailure as cause:
+            given_back(ready)
+            raise ready.explained(cause) from cause
+        given_back(ready)
+        return target if done else None
 
     if len(kinds) != 1:
         return several
-    ((shape, dtype),) = kinds  # a loop over one takes as long as all the rest
+    ((its_shape, its_dtype),) = kinds  # a loop over one takes as long as all the rest
     return one

@@ -323,7 +323,7 @@ assert layer.bind(W=W)(X).sum() == 12
 print("loaded:", *sys.modules)
 """
 
-SLOW = {"cffi", "numpy.ma", "pycparser", "scipy", "sympy", "zipfile"}
+SLOW = {"cffi", "fractions", "numpy.ma", "pycparser", "scipy", "sympy", "zipfile"}
 """What takes longer to import than a kernel from disk to run."""
 
 COLD = {"shutil", "subprocess", "tempfile", "zeroskip.native.emit", "zeroskip.native.tuning"}

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from zeroskip.einsum_spec.counts import Ops
     from zeroskip.einsum_spec.padding import PadLike
 
+BACKEND = "c"
+NOTHING: tuple[str, ...] = ()
+"""Of calls as they mostly are, which go the shortest way: told by identity, which takes least."""
+
 
 class Layer:
     """A layer: what to compute, without the numbers.
@@ -242,23 +246,15 @@ class BoundLayer:
         *operands: object,
         out: Any = None,
         format: Any = None,
-        backend: str = "c",
-        skip: str | Collection[str] = (),
+        backend: str = BACKEND,
+        skip: str | Collection[str] = NOTHING,
         convert: bool = True,
         order: Any = None,
         **named: object,
     ) -> Any:
         """As `Layer.__call__`, with the remaining operands."""
-        if (
-            out is None
-            and format is None
-            and isinstance(backend, str)
-            and backend == "c"
-            and isinstance(skip, tuple)
-            and not skip
-            and convert is True
-            and order is None
-        ):
+        usual = out is None and format is None and order is None and convert is True
+        if usual and backend is BACKEND and skip is NOTHING:
             whole = not named and len(operands) == len(self.operands)
             placed = operands if whole else in_turn(self.operands, operands, named)
             found = None if placed is None else self._at_once(placed)
