@@ -6,7 +6,6 @@ What encodes faster is handed in (`provided`); NumPy answers for all others, wit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -19,6 +18,7 @@ from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import Array, LevelData, check_room, freeze
 from zeroskip.formats.levels import Bitmask, Compressed, Uncompressed
 from zeroskip.formats.provided import codecs
+from zeroskip.records import dataclass
 
 MIN_SIZE = 2**13
 """Arrays of fewer elements are encoded and decoded in NumPy."""

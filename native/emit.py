@@ -8,7 +8,7 @@ from zeroskip.formats.values import HALVES
 from zeroskip.native.cexpr import C_TYPES, ValueContext
 from zeroskip.native.cwriter import CWriter
 from zeroskip.native.emit_stmts import write
-from zeroskip.native.load import SYMBOL
+from zeroskip.native.names import SYMBOL
 from zeroskip.native.nest import Kernel
 from zeroskip.native.parallel import with_barriers
 from zeroskip.native.polling import with_polls

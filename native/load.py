@@ -38,8 +38,6 @@ INCLUDE = re.compile(r'^#include "(zs_\w+\.h)"$', re.MULTILINE)
 # Loading is tried again where another process replaced or removed the object meanwhile.
 ATTEMPTS = 5
 
-SYMBOL = "zs_kernel"  # the name of every kernel's function
-
 # Kernels of one process, some 100 kB each with their texts; one that is in use stays loaded.
 MOST_KERNELS = 1024
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+SYMBOL = "zs_kernel"
+"""The function of every kernel."""
+
 _WORDS = """
 auto break case char const continue default do double else enum extern float for goto if inline
 int long register restrict return short signed sizeof static struct switch typedef union unsigned

@@ -17,6 +17,7 @@ from zeroskip.native.arguments import Array, Operand, densify, values
 from zeroskip.native.effort import effort
 from zeroskip.native.filed_kernels import Layout, layout_of
 from zeroskip.native.lower import Lowered
+from zeroskip.native.names import SYMBOL
 from zeroskip.native.pool import team
 from zeroskip.native.recent import Recent
 from zeroskip.native.scheme import Key
@@ -231,7 +232,7 @@ def compiled(prepared: Prepared) -> load.Kernel | None:
     """The kernel in C, or None, said once, where there is no compiler."""
     global _warned
     try:
-        return load.load(prepared.c_text, load.SYMBOL)
+        return load.load(prepared.c_text, SYMBOL)
     except CompilerError as cause:
         if "pip install zeroskip[cc]" not in str(cause):
             raise

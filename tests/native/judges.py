@@ -23,6 +23,7 @@ from zeroskip.native import engine, lines, load, schedules, settings
 from zeroskip.native.arguments import resolve, shapes
 from zeroskip.native.emit import emit
 from zeroskip.native.interpret import interpret
+from zeroskip.native.names import SYMBOL
 from zeroskip.native.prepared import Prepared, Slots, invocation
 from zeroskip.native.reference import evaluate
 
@@ -138,7 +139,7 @@ def batch(texts: Sequence[str]) -> str:
     parts = [f'#include "zs_{name}.h"' for name in headers]
     for k, text in enumerate(texts):
         text = re.sub(r'^#include "zs_\w+\.h"\n', "", text, flags=re.MULTILINE)
-        own = [load.SYMBOL, "zs_vec", "LANES", *PART_NAMES, *UNROLLED_NAMES, *re.findall(OWN, text)]
+        own = [SYMBOL, "zs_vec", "LANES", *PART_NAMES, *UNROLLED_NAMES, *re.findall(OWN, text)]
         renamed = re.sub(rf"\b({'|'.join(own)})\b", rf"\1_{k}", text)
         defines = r"^ZS_DEFINE_(?:PARTS|UNROLLED)\(.*$"
         parts.append(re.sub(defines, partial(_parts, k), renamed, flags=re.M))
@@ -155,13 +156,13 @@ def _parts(k: int, found: re.Match[str]) -> str:
 def prime(texts: Iterable[str]) -> None:
     """Compile kernels together, and have the loader know each of them."""
     now = settings.current()
-    keys = {t: (t, load.SYMBOL, (), now.compiler, now.cache_dir) for t in dict.fromkeys(texts)}
+    keys = {t: (t, SYMBOL, (), now.compiler, now.cache_dir) for t in dict.fromkeys(texts)}
     left = [t for t, key in keys.items() if key not in load._loaded]
     for start in range(0, len(left), BATCH):
         some = left[start : start + BATCH]
         together = batch(some)
         for k, text in enumerate(some):
-            load._loaded[keys[text]] = load.load(together, f"{load.SYMBOL}_{k}")
+            load._loaded[keys[text]] = load.load(together, f"{SYMBOL}_{k}")
 
 
 # ---- data -------------------------------------------------------------------------------
