@@ -188,6 +188,7 @@ ZS_FOLDED int64_t zs_scatter_row(char *to, const void *crd, const void *values, 
         uint64_t c[4], out = 0;
         _Pragma("GCC unroll 4") for (int k = 0; k < 4; k++) {
             c[k] = zs_item(crd, crd_width, p + k);
+            __asm__("" : "+r"(c[k])); /* no vector of them, which would go through memory */
             out |= c[k] >= extent;
         }
         if (out)
