@@ -139,9 +139,10 @@ def _fills(
         term, turns = of_fill.get(id(fill)), fill.turns
         if fill.outer is None:
             way = (fill.parent, fill.level, fill.operand.tensor)
-            if fill.whole and way not in come:  # else nobody needs it, or it came for another term
+            called = fill.whole * prod(total(counts, name) for name in fill.called)
+            if called and way not in come:  # else nobody needs it, or it came for another term
                 _whole(fill, counts, term, wholes(way), bits)
-            if fill.whole:
+            if called:
                 come.add(way)
         elif turns is None or term is None:
             entries = [_total(held, counts) for held in (fill.outer, fill.inner)]

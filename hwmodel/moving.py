@@ -124,14 +124,18 @@ def _fill(
     needs += inside
     turns: Turns | None = None
     if timed:
-        if needs:
+        across = set(w.schedule.across)
+        if needs != [*inside] or any(not across.issuperset(need.keys) for need in needs):
+            why = "a bracket holds" if inside else "another operand has something"
+            where = " where loops in time tell it" if inside else ""
             raise ArchError(
-                f"overlap: tiles of {operand.tensor} come to {stay.level} only where "
-                f"{'a bracket holds' if inside else 'another operand has something'}, which is not "
-                "counted by epoch\nLeave out overlap, or let the feature skip in the PE."
+                f"overlap: tiles of {operand.tensor} come to {stay.level} only where {why}, which "
+                f"is not counted by epoch{where}\nLeave out overlap, or let the feature skip in "
+                "the PE."
             )
         streamed = parted(operand, streamed)
-        turns = turns_of(w, way, streamed, apart)
+        turns = turns_of(w, way, streamed, () if needs else apart)
+        turns = replace(turns, arrive=()) if needs else turns  # loads count PEs that call for it
     again = iterations([*way.again, *apart], extents)
     arrivals = iterations([*way.again, *taken], extents)
     if needs:
@@ -170,9 +174,8 @@ def _fill(
                 if turns is not None:
                     keys = [*way.own, *streamed, *way.inside]
                     held = w.held(f"held{level}", operand, mask, keys)
-                    brought = [("+", [access(held, w.variables(keys))])]
-                    if moving is not None:
-                        brought.append(("-", [kept]))
+                    pes = (taken if room else apart) if needs else ()
+                    brought = comings(pes, access(held, w.variables(keys)), kept)
                     loads = w.sum(f"loads{level}", w.variables(turns.keys), brought)
             elif turns is not None and streamed:
                 loads = w.held(f"part{name}", operand, mask, streamed)

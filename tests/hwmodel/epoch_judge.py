@@ -76,6 +76,8 @@ def _work(
 ) -> None:
     busy: dict[int, dict[Any, int]] = defaultdict(lambda: defaultdict(int))
     for epoch, at in epochs:
+        if not nest.open(term, at):
+            continue
         places = [access.place(at) for access in term]
         reads = [(a, p) for a, p in zip(term, places, strict=True) if a.absorbs]
         zero = {a.tensor for a, p in reads if not a.values.get(p)}
@@ -177,13 +179,16 @@ def _come(
     for epoch, at in epochs:
         key = nest.when(fresh, at), nest.when(parts, at)
         first[key] = min(first.get(key, epoch), epoch)
+    called = _called(nest, term, access, level)
     for _, at in epochs:
         place = access.place(at)
-        if access.inside(place):
+        if access.inside(place) and tuple(at.values()) in called:
             when = first[nest.when(fresh, at), nest.when(parts, at)]
             tiles[nest.when(fresh, at), nest.pe(at, above)][place] = when
     whole = not above and not any(loop.name in has for loop in fresh)
     if whole and not access.gathered:
+        if not tiles:
+            return
         way = (outer[0], level, access.tensor)
         if way not in come:
             every = {place: when for tile in tiles.values() for place, when in tile.items()}
@@ -212,6 +217,21 @@ def _come(
                 entry, spot = machine.bits_of(access.tensor, outer[0])
                 held = access.held(place, outer[0])
                 log.read(phase, outer[0], epoch, held * access.width, held * entry + spot)
+
+
+def _called(nest: Nest, term: list[Access], access: Access, level: str) -> set[Place]:
+    """Points whose tile comes, there and further out: any point of it is one to be done."""
+    left = nest.points(term)
+    if nest.bracketed(term):
+        for name, position in nest.stays[access.tensor][1:]:
+            fresh, _ = nest.fresh(position, nest.ranks(term), access.names(), name)
+            dims = set(nest.instances[name])
+            tiles = [(nest.when(fresh, at), nest.pe(at, dims)) for at in left]
+            wanted = {tile for tile, at in zip(tiles, left, strict=True) if nest.open(term, at)}
+            left = [at for tile, at in zip(tiles, left, strict=True) if tile in wanted]
+            if name == level:
+                break
+    return {tuple(at.values()) for at in left}
 
 
 def _shared(
