@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from zeroskip.hwmodel.arch import Arch
-from zeroskip.hwmodel.layer import Layer
+from zeroskip.hwmodel.layer import Layer, WorkTerm
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.nest import Loop
-from zeroskip.hwmodel.overfull import Held, place_of, refuse
-from zeroskip.hwmodel.plan import Accounting, Drain, Encoded, Flow, Housed, Turns, total
+from zeroskip.hwmodel.overfull import Held, place_at, place_of, refusal
+from zeroskip.hwmodel.plan import Accounting, Drain, Encoded, Flow, Housed, TermPlan, Turns, total
+from zeroskip.hwmodel.together import most_together
 from zeroskip.hwmodel.traffic import Counts, flows_of
 
 
@@ -22,6 +26,8 @@ class Part:
     renewed : loops of whose iterations the next one finds nothing of it there.
     home : whether it is there from the start, or at the end.
     words : where it passes and is not kept, those under way; nothing else is there.
+    number : of the operand; places : what counts its places where these have bits; widths : bits
+        of an entry, and of a place.
     """
 
     tensor: str
@@ -31,20 +37,55 @@ class Part:
     renewed: tuple[Loop, ...] = ()
     home: bool = False
     words: int = 0
+    number: int = -1
+    places: Flow | None = None
+    widths: tuple[int, int] = (0, 0)
 
-    def held(self, counts: Counts, extents: Mapping[str, int]) -> Held:
+    @property
+    def access(self) -> tuple[int, str]:
+        return self.number, self.tensor
+
+    @property
+    def keys(self) -> tuple[Loop, ...]:
+        """Loops that name a tile; none where the same is there at any time."""
+        return () if self.words else self.counted.keys
+
+    def of_tiles(self, counts: Counts) -> NDArray[np.int64]:
+        """Bits of every tile, times those that are there at a time."""
+        if not self.keys:
+            return np.array(self.bits, np.int64)
+        found = counts[self.counted.tile] * np.int64(self.widths[0])
+        if self.places is not None:
+            found = found + counts[self.places.tile] * np.int64(self.widths[1])
+        return found * np.int64(self.times)
+
+    def at(self, tiles: NDArray[np.int64], at: Mapping[str, int]) -> int:
+        """Bits of the tile at an iteration."""
+        index = tuple(at[loop.name] for loop in self.keys)
+        there = all(i < n for i, n in zip(index, tiles.shape, strict=True))
+        return int(tiles[index]) if there else 0
+
+    def held(
+        self, counts: Counts, extents: Mapping[str, int], at: Mapping[str, int] | None
+    ) -> Held:
+        """The tile at an iteration; without one the largest."""
         if self.words:
             return Held(self.tensor, "", 1, self.bits, self.words)
-        where = place_of(counts[self.counted.tile], self.counted.keys, extents)
-        return Held(self.tensor, where, self.times, self.bits)
+        if at is None:
+            where = place_of(counts[self.counted.tile], self.keys, extents)
+            return Held(self.tensor, where, self.times, self.bits)
+        tiles = self.of_tiles(counts)
+        where = place_at([at[loop.name] for loop in self.keys], self.keys, extents)
+        return Held(self.tensor, where, self.times, self.at(tiles, at))
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
     """Bits that must fit a level at a time, and its capacity (None: unlimited).
 
-    tiles : of what is exact and does not fit, the largest of each tensor, which add up to the
-        bits; the largest first.
+    tiles : of what is exact and does not fit, those that are there when most is needed, which add
+        up to the bits; the largest first.
+    at_once : whether that is what one time needs; else the largest tiles are added up.
     result_bits : of the bits those of the result.
     terms : of each term: bits of the tile of each operand, by its number and tensor; the largest
         term is what is needed, beside the result's.
@@ -58,6 +99,7 @@ class Capacity:
     result_bits: Any = 0
     terms: tuple[Mapping[tuple[int, str], Any], ...] = ()
     parts: tuple[Part, ...] = field(default=(), repr=False, compare=False)
+    at_once: bool = field(default=False, repr=False, compare=False)
 
     @property
     def overflow_bits(self) -> int:
@@ -85,9 +127,10 @@ def capacities(
 ) -> tuple[Capacity, ...]:
     """What one instance of each level must hold.
 
-    Of every operand its largest tile (an upper bound, since these need not be of one time); of
-    the result, its largest tile in the innermost level and where parts come back to it.  Of what
-    passes, the words under way.
+    The most that tiles of all tensors take at one time: of every operand its tile; of the result
+    in the innermost level and where parts come back to it.  Of what passes, the words under way.
+    Where a tile comes while another is used, two of it.  Of means, and of more than
+    `zeroskip.hwmodel.together.MOST_CELLS` times, the sum of the largest, an upper bound.
 
     Raises
     ------
@@ -95,60 +138,105 @@ def capacities(
         Naming the tiles of a level whose overflow the mapping refuses.
     """
     names = [level.name for level in arch.levels[1:]]
+    by_term = [_of_term(arch, plan, counts, names) for plan in accounting.terms]
+    beside, results = _of_result(arch, accounting, counts, schedule, layer, names)
+    found = []
+    for level in arch.levels[1:]:
+        name = level.name
+        every = [
+            _together([*parts[name], *beside[name]], layer.extents.ranks, plan.term, counts)
+            for parts, plan in zip(by_term, accounting.terms, strict=True)
+        ]
+        needed, parts, at = max(every, key=lambda one: one[0])
+        room = Capacity(name, needed, level.capacity_bits, result_bits=results[name])
+        terms = [{part.access: part.bits for part in parts[name]} for parts in by_term]
+        room = replace(room, terms=tuple(terms), parts=tuple(parts), at_once=at is not None)
+        if room.overflow_bits and isinstance(needed, int):
+            tiles = [part.held(counts, layer.extents.ranks, at) for part in parts]
+            largest = sorted(tiles, key=lambda tile: -tile.bits)
+            room = replace(room, tiles=tuple(tile for tile in largest if tile.bits))
+        if room.overflow_bits and schedule.mapping.overflow.get(name) == "refuse":
+            assert room.capacity_bits is not None
+            bits = room.needed_bits, room.capacity_bits, room.overflow_bits
+            raise refusal(name, *bits, room.tiles, at_once=room.at_once)
+        found.append(room)
+    return tuple(found)
+
+
+def _of_term(
+    arch: Arch, plan: TermPlan, counts: Counts, names: Sequence[str]
+) -> dict[str, list[Part]]:
+    """Tiles of the operands of a term, by level."""
+    found: dict[str, list[Part]] = {name: [] for name in names}
+    for number, fill in ((i, fill) for i, fills in enumerate(plan.fills) for fill in fills):
+        held = fill.inner
+        if not held.entries.most and not fill.words:
+            continue  # the same tiles, from another level
+        width = fill.operand.bits(arch.value_bits)
+        bits = bits_at_most(held, counts, width, fill.words)
+        times = _twice(arch, fill.turns)
+        tensor = fill.operand.tensor
+        made = Part(tensor, held.entries, times, times * bits, fill.renewed, words=fill.words)
+        widths = width + held.stored.entry_bits, held.stored.place_bits
+        found[fill.level].append(replace(made, number=number, places=held.places, widths=widths))
+    return found
+
+
+def _of_result(
+    arch: Arch,
+    accounting: Accounting,
+    counts: Counts,
+    schedule: Schedule,
+    layer: Layer,
+    names: Sequence[str],
+) -> tuple[dict[str, list[Part]], dict[str, Any]]:
+    """Beside every term, by level: tiles of the result, and what is at home; bits of the result's
+    largest."""
     parts: dict[str, list[Part]] = {name: [] for name in names}
-    terms: dict[str, list[Mapping[tuple[int, str], Any]]] = {name: [] for name in names}
-    results = dict.fromkeys(names, 0)
-    for plan in accounting.terms:
-        tiles: dict[str, list[Part]] = {name: [] for name in names}
-        needs: dict[str, dict[tuple[int, str], Any]] = {name: {} for name in names}
-        for number, fill in ((i, fill) for i, fills in enumerate(plan.fills) for fill in fills):
-            held = fill.inner
-            if not held.entries.most and not fill.words:
-                continue  # the same tiles, from another level
-            width = fill.operand.bits(arch.value_bits)
-            bits = bits_at_most(held, counts, width, fill.words)
-            times = _twice(arch, fill.turns)
-            tensor = fill.operand.tensor
-            needs[fill.level][number, tensor] = times * bits
-            part = Part(tensor, held.entries, times, times * bits, fill.renewed, words=fill.words)
-            tiles[fill.level].append(part)
-        for name in names:
-            terms[name].append(needs[name])
-        parts = {name: max(parts[name], tiles[name], key=_bits) for name in names}
-    inner = True
-    flows = flows_of(accounting, counts)
+    results: dict[str, Any] = dict.fromkeys(names, 0)
+    target = layer.target.tensor
+    inner, flows = True, flows_of(accounting, counts)
     for flow in flows:
         if inner:
             drain, times = flow.drain, _twice(arch, flow.drain.turns)
             bits = times * total(counts, drain.most) * arch.accumulator_bits
-            parts[drain.level].append(Part(layer.target.tensor, drain, times, bits, drain.renewed))
+            widths = arch.accumulator_bits, 0
+            parts[drain.level].append(
+                Part(target, drain, times, bits, drain.renewed, widths=widths)
+            )
             results[drain.level] = bits
         inner = flow.again > 0
         width = arch.accumulator_bits if flow.partial else arch.value_bits
         for name, words in flow.drain.passes:
-            bits = words * width
-            parts[name].append(Part(layer.target.tensor, flow.drain, 1, bits, words=words))
+            parts[name].append(Part(target, flow.drain, 1, words * width, words=words))
     for name, made in accounting.homes.items():
-        parted = bool(flows) and name == layer.target.tensor and flows[-1].partial > 0
+        parted = bool(flows) and name == target and flows[-1].partial > 0
         value_bits = layer.first(name).bits(arch.value_bits)
         value_bits = arch.accumulator_bits if parted else value_bits
         bits = bits_at_most(made, counts, value_bits)
         home = schedule.stays[name][0].level
-        parts[home].append(Part(name, made.entries, 1, bits, home=True))
-    found = []
-    for level in arch.levels[1:]:
-        room = Capacity(level.name, _bits(parts[level.name]), level.capacity_bits)
-        room = replace(room, result_bits=results[level.name], terms=tuple(terms[level.name]))
-        room = replace(room, parts=tuple(parts[level.name]))
-        if room.overflow_bits and isinstance(room.needed_bits, int):
-            found_tiles = [part.held(counts, layer.extents.ranks) for part in parts[level.name]]
-            largest = sorted(found_tiles, key=lambda tile: -tile.bits)
-            room = replace(room, tiles=tuple(tile for tile in largest if tile.bits))
-        if room.overflow_bits and schedule.mapping.overflow.get(level.name) == "refuse":
-            assert room.capacity_bits is not None
-            refuse(room.level, room.needed_bits, room.capacity_bits, room.overflow_bits, room.tiles)
-        found.append(room)
-    return tuple(found)
+        one = Part(name, made.entries, 1, bits, home=True)
+        widths = value_bits + made.stored.entry_bits, made.stored.place_bits
+        parts[home].append(replace(one, places=made.places, widths=widths))
+    return parts, results
+
+
+def _together(
+    parts: Sequence[Part], extents: Mapping[str, int], term: WorkTerm, counts: Counts
+) -> tuple[Any, Sequence[Part], dict[str, int] | None]:
+    """The most bits of these at one time, and when that is; of means, and where nobody looks, the
+    sum of the largest and None."""
+    every = sum(part.bits for part in parts)
+    if not isinstance(every, int) or not term.points:
+        return every, parts, None
+    tiles = [part.of_tiles(counts) for part in parts]
+    at = most_together(
+        [(tile, part.keys) for part, tile in zip(parts, tiles, strict=True)], extents, term.ranks
+    )
+    if at is None:
+        return every, parts, None
+    needed = sum(part.at(tile, at) for part, tile in zip(parts, tiles, strict=True))
+    return needed, parts, at
 
 
 def bits_at_most(held: Encoded | Housed, counts: Counts, value_bits: int, words: int = 0) -> Any:
@@ -159,10 +247,6 @@ def bits_at_most(held: Encoded | Housed, counts: Counts, value_bits: int, words:
     if held.places is not None:
         bits += total(counts, held.places.most) * held.stored.place_bits
     return bits
-
-
-def _bits(parts: Sequence[Part]) -> Any:
-    return sum(part.bits for part in parts)
 
 
 def _twice(arch: Arch, turns: Turns | None) -> int:

@@ -91,6 +91,11 @@ def place_of(held: NDArray[Any], keys: Sequence[Loop], extents: Mapping[str, int
     if not keys or not held.size:
         return ""
     at = [int(i) for i in np.unravel_index(int(held.argmax()), held.shape)]
+    return place_at(at, keys, extents)
+
+
+def place_at(at: Sequence[int], keys: Sequence[Loop], extents: Mapping[str, int]) -> str:
+    """The places of the tile at these iterations of its loops."""
     found = []
     for rank in dict.fromkeys(loop.numbered or loop.told_by[0] for loop in keys):
         named = [loop.numbered or loop.told_by[0] for loop in keys]
@@ -124,10 +129,16 @@ def check_overflow(overflow: Iterable[str], levels: Sequence[str], arch: str) ->
             )
 
 
-def refuse(
-    level: str, needed_bits: Any, capacity_bits: int, over_bits: Any, tiles: Iterable[Held]
-) -> None:
-    """Raise the error of tiles that do not fit."""
+def refusal(
+    level: str,
+    needed_bits: Any,
+    capacity_bits: int,
+    over_bits: Any,
+    tiles: Iterable[Held],
+    *,
+    at_once: bool,
+) -> ArchError:
+    """The error of tiles that do not fit.  at_once : whether they are there at one time."""
     largest = list(tiles)
     named = ", ".join(map(str, largest))
     sums = (
@@ -135,10 +146,10 @@ def refuse(
         "is an upper bound.\n"
     )
     what = f"{named}: {needed_bits:,} bits" if named else f"{needed_bits:,} bits on average"
-    raise ArchError(
+    return ArchError(
         f"overflow at {level}: {what}, and {level} holds {capacity_bits:,}: "
         f"{over_bits:,} bits too few\n"
-        f"{sums if len(largest) > 1 else ''}"
+        f"{sums if len(largest) > 1 and not at_once else ''}"
         f"Cut ranks into smaller blocks (split), keep fewer tensors in {level} (keep), or let "
         f'overflow {level} be "report": figures are a lower bound then.'
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import pairwise, product
+from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -16,7 +16,8 @@ from epoch_log import Machine
 from hypothesis import strategies as st
 from mapped_cases import Mapped, designs, tile_features
 from mapped_nest import Design, Nest, Place
-from simulator import at_home, simulate
+from room_judge import needed
+from simulator import simulate
 
 from zeroskip.einsum_spec import make_spec
 from zeroskip.hwmodel import Charge, Mapping, arch, charge
@@ -175,11 +176,9 @@ def check(charged: Charge, design: Design, formats: dict[str, dict[str, str]], n
     every_term += [(f"+{number}", term) for number, term in enumerate(nest.additions())]
     levels = [level.name for level in charged.arch.levels]
     moved: Counter[tuple[str, str, str]] = Counter()
-    room = dict.fromkeys(levels, 0)
     result_reads = 0
     added = 0
     for number, term in every_term:
-        needed = dict.fromkeys(levels, 0)
         for i, access in enumerate(term):
             tensor = access.tensor
             stays = [level for level, _ in nest.stays[tensor]]
@@ -190,9 +189,6 @@ def check(charged: Charge, design: Design, formats: dict[str, dict[str, str]], n
             moved[stays[-1], tensor, "reads"] += found[f"{number}.{i}.reads"]
             for outer, inner, key in ways(stays, f"{number}.{i}", found):
                 entry, place = bits_of(formats, tensor, inner)
-                if "<" not in key:
-                    needed[inner] += found[f"{key}.most"] * (access.width + entry)
-                    needed[inner] += place * found[f"{key}.most.places"]
                 if f"{key}.whole" in found:
                     times = found[f"{key}.whole"]
                     before = moved[inner, tensor, "times"]
@@ -207,8 +203,6 @@ def check(charged: Charge, design: Design, formats: dict[str, dict[str, str]], n
                 moved[outer, tensor, "read metadata"] += outer_place * found[f"{key}.read.places"]
                 moved[inner, tensor, "write metadata"] += entry * found[f"{key}.arrived"]
                 moved[inner, tensor, "write metadata"] += place * found[f"{key}.arrived.places"]
-        if number[0] != "+":  # what is added takes no room
-            room = {level: max(room[level], needed[level]) for level in levels}
         result_reads += found[f"{number}.-1.reads"]
     accesses = {access.tensor: access for term in nest.terms for access in term}
     for tensor, access in accesses.items():
@@ -228,23 +222,24 @@ def check(charged: Charge, design: Design, formats: dict[str, dict[str, str]], n
                 assert at.read_metadata_bits == moved[level, tensor, "read metadata"]
     assert charged.additions == added
     check_result(charged, nest, found, result_reads + added)
-    for level, bits in result_room(nest, found).items():
-        room[level] += bits
-    for tensor, access in accesses.items():
-        home, position = nest.stays[tensor][0]
-        entry, place = bits_of(formats, tensor, home)
-        every = set(product(*map(range, access.shape)))
-        held = {at for at in every if access.held(at, home)}
-        room[home] += (access.width + entry) * at_home(nest, access.subscripts, position, held)
-        room[home] += place * at_home(nest, access.subscripts, position, every)
-    home, position = nest.stays["O"][0]
-    every = set(product(*map(range, charged.shapes["O"])))
+    check_rooms(charged, formats, nest, found)
+
+
+def check_rooms(
+    charged: Charge, formats: dict[str, dict[str, str]], nest: Nest, found: Counter[str]
+) -> None:
+    """What each level must hold at a time."""
     kept = [level for level, _ in nest.keeping("O")]
-    outer, inner = home, kept[1] if len(kept) > 1 else home
-    parted = outer != inner and found[f"{inner}.drained"] > found[f"{inner}.outside"]
-    room[home] += (32 if parted else 16) * at_home(nest, nest.target, position, every)
-    needed = {c.level: c.needed_bits for c in charged.capacity}
-    assert needed == {level: room[level] for level in levels[1:]}
+    parted = len(kept) > 1 and found[f"{kept[1]}.drained"] > found[f"{kept[1]}.outside"]
+    held = result_room(nest, found)
+    for room in charged.capacity:
+        passed = ("O", room.level) in nest.words
+        fixed = held[room.level] if passed else 0
+        result = 32 if room.level in held and not passed else 0
+        widths, shape = partial(bits_of, formats), charged.shapes["O"]
+        home = 32 if parted else 16
+        most = needed(nest, room.level, widths, shape, result, home, fixed)
+        assert room.needed_bits == most, room.level
 
 
 def ways(stays: list[str], access: str, found: Counter[str]) -> list[tuple[str, str, str]]:

@@ -120,19 +120,6 @@ def simulate(nest: Nest, design: Design) -> dict[str, Any]:
     return {"counts": found, "of_pe": of_pe}
 
 
-def at_home(nest: Nest, subscripts: list[str], position: int, places: set[Place]) -> int:
-    """The most of some places of a tensor that are in one tile of it, of the loops outside.
-
-    subscripts : those of any access of it: such a loop goes over an axis by itself.
-    """
-    loops = nest.outside(position, list(nest.extents))
-    tiles = Counter(
-        tuple(x.at({x.rank: place[subscripts.index(x.rank)]}, nest.extents) for x in loops)
-        for place in places
-    )
-    return max(tiles.values(), default=0)
-
-
 def _operations(
     nest: Nest,
     design: Design,

@@ -16,7 +16,7 @@ from mapped_cases import mappings
 from zeroskip.einsum_spec import make_spec
 from zeroskip.errors import ArchError
 from zeroskip.formats.density import Density
-from zeroskip.hwmodel import Charge, Mapping, arch, charge
+from zeroskip.hwmodel import Charge, Mapping, arch, charge, together
 from zeroskip.hwmodel.nest import Loop
 from zeroskip.hwmodel.overfull import place_of
 
@@ -54,11 +54,32 @@ def test_what_does_not_fit_is_refused_where_the_mapping_says_so() -> None:
     assert product({"PE": "refuse"}, 4).overflow  # another level
 
 
-def test_tiles_of_several_tensors_need_not_be_there_at_one_time() -> None:
+def test_only_tiles_of_one_time_have_to_fit() -> None:
+    """Rows of 5 entries of 16 + 3 bits: A's full row is 0, B's 3; 95 bits at a time, of 190.  Where
+    B's is 0, too, both are there at m = 0."""
+    spec = make_spec("Z[m] = A[m,k]*B[m,k]")
+    packed = {name: {"DRAM": "CSR", "GLB": "CSR", "PE": "CSR"} for name in "AB"}
+    levels = {"DRAM": {}, "GLB": {"capacity_bits": 100}, "PE": {}}
+    design = arch(one_pe(levels=levels, formats=packed))
+    given = {"overflow": {"GLB": "refuse"}, "keep": {"GLB": "A,B"}, "space": {}, "sync": "m"}
+    mapped = Mapping("m @GLB(A,B) k", **given)
+    first, last = np.zeros((4, 5)), np.zeros((4, 5))
+    first[0] = last[3] = 1
+    apart = charge(spec, design, {"A": first, "B": last}, mapped)
+    assert apart.capacity[0].needed_bits == 95
+    with pytest.raises(ArchError) as caught:
+        charge(spec, design, {"A": first, "B": first}, mapped)
+    told = "overflow at GLB: A tile m=0:1 (95 bits), B tile m=0:1 (95 bits): 190 bits, and GLB"
+    assert str(caught.value).startswith(told)
+    assert "These are the largest" not in str(caught.value)
+
+
+def test_where_nobody_looks_the_largest_are_added_up(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = make_spec("Z[m] = A[m,k]*B[k]")
     held = {"A": np.ones((4, 5)), "B": np.ones(5)}
     mapped = Mapping("m k", space={}, sync="m", overflow={"GLB": "refuse"}, keep={"GLB": "A,B"})
     levels = {"DRAM": {}, "GLB": {"capacity_bits": 100}, "PE": {}}
+    monkeypatch.setattr(together, "MOST_CELLS", 1)
     with pytest.raises(ArchError, match=r"160 bits, and GLB holds 100.*\nThese are the largest"):
         charge(spec, arch(one_pe(levels=levels)), held, mapped)
 

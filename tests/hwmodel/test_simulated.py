@@ -31,6 +31,7 @@ from zeroskip.hwmodel import Mapping, arch, charge
 JUDGES = (
     "mapped_nest",
     "simulator",
+    "room_judge",
     "spill_judge",
     "epoch_judge",
     "epoch_log",
