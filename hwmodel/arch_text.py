@@ -58,6 +58,8 @@ def describe(arch: Arch) -> str:
         if level.metadata != level.data:
             lines.append(f"    metadata: {_cost(level.metadata)}")
         lines.append(f"    {_moves(arch, level, plain)}")
+        if level.pointer_bits is not None:
+            lines.append(f"    fiber pointers: of {level.pointer_bits} bits, beside each tile")
         if level.lines is not None:
             lines.append(
                 f"    lines: of {level.lines.read_bits} bits read, "

@@ -14,9 +14,9 @@ from zeroskip.hwmodel.layer import Layer, WorkTerm
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.nest import Loop
 from zeroskip.hwmodel.overfull import Held, place_at, place_of, refusal
-from zeroskip.hwmodel.plan import Accounting, Drain, Encoded, Flow, Housed, TermPlan, Turns, total
+from zeroskip.hwmodel.plan import Accounting, Drain, Encoded, Flow, TermPlan, Turns, total
 from zeroskip.hwmodel.together import most_together
-from zeroskip.hwmodel.traffic import Counts, flows_of
+from zeroskip.hwmodel.traffic import Counts, flows_of, narrow
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,7 @@ class Part:
     renewed : loops of whose iterations the next one finds nothing of it there.
     home : whether it is there from the start, or at the end.
     words : where it passes and is not kept, those under way; nothing else is there.
-    number : of the operand; places : what counts its places where these have bits; widths : bits
-        of an entry, and of a place.
+    number : of the operand; encoded : what counts its bits; width : bits of a value, or of a sum.
     """
 
     tensor: str
@@ -38,8 +37,8 @@ class Part:
     home: bool = False
     words: int = 0
     number: int = -1
-    places: Flow | None = None
-    widths: tuple[int, int] = (0, 0)
+    encoded: Encoded | None = None
+    width: int = 0
 
     @property
     def access(self) -> tuple[int, str]:
@@ -54,10 +53,12 @@ class Part:
         """Bits of every tile, times those that are there at a time."""
         if not self.keys:
             return np.array(self.bits, np.int64)
-        found = counts[self.counted.tile] * np.int64(self.widths[0])
-        if self.places is not None:
-            found = found + counts[self.places.tile] * np.int64(self.widths[1])
-        return found * np.int64(self.times)
+        if self.encoded is None:
+            found: Any = counts[self.counted.tile] * np.int64(self.width)
+        else:
+            found = bits_of_tiles(self.encoded, counts, self.width)
+            assert found is not None, "only of what is exact tiles are told"
+        return np.asarray(found * np.int64(self.times))
 
     def at(self, tiles: NDArray[np.int64], at: Mapping[str, int]) -> int:
         """Bits of the tile at an iteration."""
@@ -172,13 +173,13 @@ def _of_term(
         held = fill.inner
         if not held.entries.most and not fill.words:
             continue  # the same tiles, from another level
+        _check_pointers(held, counts, fill.operand.tensor, fill.level)
         width = fill.operand.bits(arch.value_bits)
         bits = bits_at_most(held, counts, width, fill.words)
         times = _twice(arch, fill.turns)
         tensor = fill.operand.tensor
         made = Part(tensor, held.entries, times, times * bits, fill.renewed, words=fill.words)
-        widths = width + held.stored.entry_bits, held.stored.place_bits
-        found[fill.level].append(replace(made, number=number, places=held.places, widths=widths))
+        found[fill.level].append(replace(made, number=number, encoded=held, width=width))
     return found
 
 
@@ -200,9 +201,8 @@ def _of_result(
         if inner:
             drain, times = flow.drain, _twice(arch, flow.drain.turns)
             bits = times * total(counts, drain.most) * arch.accumulator_bits
-            widths = arch.accumulator_bits, 0
             parts[drain.level].append(
-                Part(target, drain, times, bits, drain.renewed, widths=widths)
+                Part(target, drain, times, bits, drain.renewed, width=arch.accumulator_bits)
             )
             results[drain.level] = bits
         inner = flow.again > 0
@@ -215,9 +215,9 @@ def _of_result(
         value_bits = arch.accumulator_bits if parted else value_bits
         bits = bits_at_most(made, counts, value_bits)
         home = schedule.stays[name][0].level
+        _check_pointers(made, counts, name, home)
         one = Part(name, made.entries, 1, bits, home=True)
-        widths = value_bits + made.stored.entry_bits, made.stored.place_bits
-        parts[home].append(replace(one, places=made.places, widths=widths))
+        parts[home].append(replace(one, encoded=made, width=value_bits))
     return parts, results
 
 
@@ -239,14 +239,31 @@ def _together(
     return needed, parts, at
 
 
-def bits_at_most(held: Encoded | Housed, counts: Counts, value_bits: int, words: int = 0) -> Any:
+def bits_at_most(held: Encoded, counts: Counts, value_bits: int, words: int = 0) -> Any:
     """Bits of the largest tile, values of so many bits and metadata; or of so many words."""
     if words:
         return words * (value_bits + held.stored.entry_bits + held.stored.place_bits)
-    bits = total(counts, held.entries.most) * (value_bits + held.stored.entry_bits)
-    if held.places is not None:
-        bits += total(counts, held.places.most) * held.stored.place_bits
-    return bits
+    tiles = bits_of_tiles(held, counts, value_bits)
+    if tiles is not None:
+        return int(tiles.max(initial=0))
+    metadata = held.metadata(lambda flow: total(counts, flow.most))
+    return total(counts, held.entries.most) * value_bits + metadata
+
+
+def bits_of_tiles(held: Encoded, counts: Counts, value_bits: int) -> NDArray[np.int64] | None:
+    """Bits of each tile; None of means, of which the largest of each field counts."""
+    cells = [counts[flow.tile] for flow in held.flows]
+    if any(cell.dtype.kind not in "iu" for cell in cells):
+        return None
+    metadata = held.metadata(lambda flow: counts[flow.tile])
+    return np.asarray(counts[held.entries.tile] * value_bits + metadata)
+
+
+def _check_pointers(held: Encoded, counts: Counts, tensor: str, level: str) -> None:
+    """Refuse pointers that do not reach all entries of the largest tile."""
+    bits, most = held.stored.pointer_bits, total(counts, held.entries.most)
+    if bits is not None and isinstance(most, int | float) and int(most).bit_length() > bits:
+        raise narrow(tensor, level, bits, int(most))
 
 
 def _twice(arch: Arch, turns: Turns | None) -> int:

@@ -13,7 +13,7 @@ pointers and all; what is added once comes before the first epoch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -29,7 +29,7 @@ from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.moves import Moves, Traffic, reads, writes
 from zeroskip.hwmodel.nest import Loop, places
 from zeroskip.hwmodel.pipeline import Epochs, timed
-from zeroskip.hwmodel.plan import Accounting, Drain, Encoded, Fill, TermPlan, Turns, total
+from zeroskip.hwmodel.plan import Accounting, Drain, Encoded, Fill, Flow, TermPlan, Turns, total
 from zeroskip.hwmodel.traffic import Counts, addition_moves, flows_of, operation_moves
 
 Wholes = Callable[[tuple[str, str, str]], tuple[Moves, Moves]]
@@ -108,7 +108,8 @@ def epochs_of(
         if steps is None:
             steps = compute_cycles_by_step(arch, term.plan, counts)
         compute[term.start : term.start + len(term.rows)] = term.pick(steps, term.loops)
-    _fills(layer, arch, accounting, counts, terms, wholes, bits)
+    innermost = {tensor: stays[-1].level for tensor, stays in schedule.stays.items()}
+    _fills(layer, arch, accounting, counts, terms, wholes, innermost, bits)
     _operations(layer, arch, schedule, accounting, counts, terms, bits)
     _drains(layer, arch, accounting, counts, terms, stored, bits)
     if not means:
@@ -131,12 +132,14 @@ def _fills(
     counts: Counts,
     terms: Sequence[_Term],
     wholes: Wholes,
+    innermost: Mapping[str, str],
     bits: EpochBits,
 ) -> None:
     of_fill = {id(fill): term for term in terms for fills in term.plan.fills for fill in fills}
     come: set[tuple[str, str, str]] = set()
     for fill in accounting.fills:
         term, turns = of_fill.get(id(fill)), fill.turns
+        width = fill.operand.bits(arch.value_bits)
         if fill.outer is None:
             way = (fill.parent, fill.level, fill.operand.tensor)
             called = fill.whole * prod(total(counts, name) for name in fill.called)
@@ -145,20 +148,30 @@ def _fills(
             if called:
                 come.add(way)
         elif turns is None or term is None:
-            entries = [_total(held, counts) for held in (fill.outer, fill.inner)]
-            read, written = _moves(arch, fill, *entries)
-            bits.add("load", fill.parent, read, 0)
-            bits.add("load", fill.level, _times(written, fill.arrivals, max(fill.reads, 1)), 0)
+            outer, inner = (
+                _brought(held, lambda flow: total(counts, flow.fetched))
+                for held in (fill.outer, fill.inner)
+            )
+            bits.add("load", fill.parent, reads(*outer.bits(width)), 0)
+            over = fill.arrivals, max(fill.reads, 1)
+            bits.add("load", fill.level, _times(writes(*inner.bits(width)), *over), 0)
+            if fill.level == innermost[fill.operand.tensor]:
+                bits.add("load", fill.level, _times(reads(0, 0, inner.of_fibers), *over), 0)
         else:
             first = term.turning(turns, last=False)
-            entries = [_loaded(term, turns, x, counts, first) for x in (fill.outer, fill.inner)]
-            read, written = _moves(arch, fill, *entries)
+            outer, inner = (
+                _loaded(term, turns, x, counts, first) for x in (fill.outer, fill.inner)
+            )
             reading = term.often(layer, turns.again, [*turns.inner, *turns.read], first)
             arriving = term.often(layer, turns.again, [*turns.inner, *turns.arrive], first)
             beside = turns.within and arch.overlap == "double"
             phase: Phase = "work" if beside else "load"
-            bits.add(phase, fill.parent, _times(read, reading), first + term.start)
-            bits.add(phase, fill.level, _times(written, arriving), first + term.start)
+            at = first + term.start
+            bits.add(phase, fill.parent, _times(reads(*outer.bits(width)), reading), at)
+            bits.add(phase, fill.level, _times(writes(*inner.bits(width)), arriving), at)
+            if fill.level == innermost[fill.operand.tensor]:
+                walked = reads(0, 0, inner.of_fibers)
+                bits.add("work", fill.level, _times(walked, arriving), at)
 
 
 def _whole(
@@ -174,29 +187,26 @@ def _whole(
         bits.share("load", level, moves, entries, at)
 
 
-def _loaded(term: _Term, turns: Turns, held: Encoded, counts: Counts, at: Rows) -> tuple[Any, Any]:
-    """Entries, and places, of a tile at these epochs."""
-    entries = term.pick(counts[held.entries.loads], turns.keys, at)
-    if held.places is None:
-        return entries, 0
-    return entries, term.pick(counts[held.places.loads], turns.keys, at)
+@dataclass(frozen=True, slots=True)
+class _Brought:
+    """Entries that come, and their metadata; of these, bits of fibers."""
+
+    entries: Any
+    metadata: Any
+    of_fibers: Any
+
+    def bits(self, width: int) -> tuple[Any, Any, Any]:
+        """width : of a value."""
+        return self.entries, self.entries * width, self.metadata
 
 
-def _total(held: Encoded, counts: Counts) -> tuple[Any, Any]:
-    spots = 0 if held.places is None else total(counts, held.places.fetched)
-    return total(counts, held.entries.fetched), spots
+def _brought(held: Encoded, counted: Callable[[Flow], Any]) -> _Brought:
+    return _Brought(counted(held.entries), held.metadata(counted), held.of_fibers(counted))
 
 
-def _moves(
-    arch: Arch, fill: Fill, outer: tuple[Any, Any], inner: tuple[Any, Any]
-) -> tuple[Moves, Moves]:
-    """Reads of the level outside, writes of the level: (entries, places) in the format of each."""
-    assert fill.outer is not None
-    bits = []
-    for held, (entries, spots) in ((fill.outer, outer), (fill.inner, inner)):
-        metadata = entries * held.stored.entry_bits + spots * held.stored.place_bits
-        bits.append((entries, entries * fill.operand.bits(arch.value_bits), metadata))
-    return reads(*bits[0]), writes(*bits[1])
+def _loaded(term: _Term, turns: Turns, held: Encoded, counts: Counts, at: Rows) -> _Brought:
+    """Of a tile at these epochs."""
+    return _brought(held, lambda flow: term.pick(counts[flow.loads], turns.keys, at))
 
 
 def _times(moves: Moves, times: Any, over: int = 1) -> Moves:

@@ -73,15 +73,13 @@ class Estimate:
             for fill in self.cascade.fills
             for held in (fill.inner, fill.outer)
             if held is not None
-            for flow in (held.entries, held.places)
-            if flow is not None
+            for flow in held.flows
         ]
         moved |= {flow.fetched for flow in flows if flow.fetched}
         most = {flow.most for flow in flows if flow.most}
         for home in self.cascade.homes.values():
-            held = {home.entries} | ({home.places} if home.places is not None else set())
-            moved |= {flow.fetched for flow in held}
-            most |= {flow.most for flow in held}
+            moved |= {flow.fetched for flow in home.flows}
+            most |= {flow.most for flow in home.flows}
         compressed = "approximate" if isinstance(self.outcome, Expected) else ""
         limits = self.units or any(level.has_limit for level in self.arch.levels)
         compute = self._worst({p.turns or p.cycles for p in terms})

@@ -29,6 +29,8 @@ class Level:
     data, metadata : the action that a bit costs, by kind; None where no table gives one.
     halo : ``new``: of a tile that a window reaches only what is newly needed comes; ``whole``: all.
     multicast : whether one read serves all instances inside that need the same entry.
+    pointer_bits : width of the fiber pointers that it holds beside tiles; None where pointers stay
+        with the controller, except those of a tensor that comes whole, as narrow as they can be.
     lines, cache : see `zeroskip.hwmodel.lines`; None where bits are counted one by one, and where
         a level keeps what the mapping says.
     stream : tensors and roles that pass it and are not kept, unless the mapping says otherwise.
@@ -50,6 +52,7 @@ class Level:
     metadata_read_bits_per_cycle: float | None = None
     metadata_write_bits_per_cycle: float | None = None
     stream: tuple[Stream, ...] = ()
+    pointer_bits: int | None = None
 
     @property
     def has_limit(self) -> bool:
@@ -108,9 +111,10 @@ def read_levels(
         kept = *_lines_and_cache(entry, place), *_halo_and_multicast(entry, place, last)
         ports = [_port(entry, f"metadata_{way}_bits_per_cycle") for way in ("read", "write")]
         passing = _stream(entry, place)
+        pointers = _pointers(entry)
         entry.close()
         bits_and_costs = capacity, reads, writes, data, metadata
-        apart = ports[0], ports[1], passing
+        apart = ports[0], ports[1], passing, pointers
         levels.append(Level(key, place, instances, *bits_and_costs, where, *kept, *apart))
         defaulted += entry.defaulted
     cached = any(level.cache for level in levels)
@@ -140,6 +144,16 @@ def _instances(
         around = "*".join(outer[-1].instances)
         entry.fail("instances", f"expected at least {around}, those of {outer[-1].name}", text)
     return tuple(dim for dim in dims if dim in wanted)
+
+
+def _pointers(entry: Reader) -> int | None:
+    """The width of fiber pointers; None where nobody says."""
+    entry.asked.add("pointer_bits")
+    if entry.data.get("pointer_bits") is None:
+        return None
+    if entry.data.get("lines") is not None or entry.data.get("cache") is not None:
+        entry.fail("pointer_bits", "expected none beside lines or a cache, which have their own")
+    return entry.whole("pointer_bits", expected="bits of a fiber pointer")
 
 
 def _port(entry: Reader, key: str) -> float | None:

@@ -16,6 +16,8 @@ from itertools import pairwise, takewhile
 
 from zeroskip.einsum_spec.walk import single
 from zeroskip.errors import ArchError
+from zeroskip.hwmodel.fiber_lines import fibers
+from zeroskip.hwmodel.fields import Field
 from zeroskip.hwmodel.halos import moves_over_itself
 from zeroskip.hwmodel.layer import Operand, WorkTerm
 from zeroskip.hwmodel.leading import Need, anew, any_of, need_inside, needs_of, times
@@ -113,8 +115,19 @@ def _fill(
     moving = None if stay.refilled else way.moving
     if not moves_over_itself(operand, moving, way.keys, extents):
         moving = None
-    if moving is not None:
-        streamed = []  # what stays has to be there as long as the tile is
+    whole = way.whole(stay) and not parts and not operand.gathered
+    ways = [rule.stored[x.level] for x in (stay, outer) if x.level in rule.stored]
+    by_fiber = not whole and any(stored.by_fiber for stored in ways)
+    if by_fiber and (stay.words or outer.words or operand.gathered):
+        raise ArchError(
+            f"{operand.tensor} in {stay.level}: of a stream, and of what an index tensor names, "
+            "several compressed levels, or fiber pointers, are not counted as yet\n"
+            "Give it one compressed level without pointer_bits."
+        )
+    if by_fiber:
+        _check_fibers(operand, stay, moving, source)
+    if moving is not None or by_fiber:
+        streamed = []  # what stays has to be there as long as the tile is; fibers are not cut
     levels = [s.level for s in every]
     needs = [
         need
@@ -142,7 +155,6 @@ def _fill(
         again = arrivals = 1  # then either is counted by itself
     innermost = stay.level == w.schedule.stays[operand.tensor][-1].level
     label = operand.tensor + suffix
-    whole = way.whole(stay) and not parts and not operand.gathered
 
     def comings(loops: Sequence[Loop], held: str, kept: str) -> list[tuple[str, list[str]]]:
         """Terms of a sum over all tiles that come, of their entries; kept: those that stay."""
@@ -157,13 +169,19 @@ def _fill(
         return terms
 
     def encoded(stored: Stored, *, room: bool) -> Encoded:
-        def flow(kind: str, name: str) -> Flow:
-            mask, fetched, most, loads = w.mask(kind, operand), "", "", ""
+        def flow(field: Field, name: str) -> Flow:
+            mask, fetched, most, loads = w.mask(field.kind, operand), "", "", ""
             tiles: tuple[str, tuple[Loop, ...]] = "", ()
+
+            def count(wanted: str, loops: Sequence[Loop], masks: Sequence[str]) -> str:
+                if field.axes is not None:
+                    return fibers(w, wanted, operand, field, loops)
+                return w.held(wanted, operand, mask, loops, parts=masks)
+
             level = name if innermost else f"{name}_{stay.level}"
             level = level if source.first else f"{level}_from_{outer.level}"
             if not whole:
-                held = w.held(f"held{level}", operand, mask, way.keys, parts=parts)
+                held = count(f"held{level}", way.keys, parts)
                 kept = ""
                 if moving is not None:
                     kept = w.held(f"kept{level}", operand, mask, way.keys, moving, parts=parts)
@@ -173,24 +191,24 @@ def _fill(
                 fetched = w.sum(f"fetched{level}", (), comings(loops, tile, kept))
                 if turns is not None:
                     keys = [*way.own, *streamed, *way.inside]
-                    held = w.held(f"held{level}", operand, mask, keys)
+                    held = count(f"held{level}", keys, ())
                     pes = (taken if room else apart) if needs else ()
                     brought = comings(pes, access(held, w.variables(keys)), kept)
                     loads = w.sum(f"loads{level}", w.variables(turns.keys), brought)
             elif turns is not None and streamed:
-                loads = w.held(f"part{name}", operand, mask, streamed)
+                loads = count(f"part{name}", streamed, ())
             if room and source.first and not stay.words:
                 keys = [*way.own, *streamed, *way.inside]
                 names = ("held", "most") if innermost else ("part", "tile")
-                held = w.held(f"{names[0]}{name}", operand, mask, keys, parts=source.staying)
+                held = count(f"{names[0]}{name}", keys, source.staying)
                 tile = access(held, w.variables(keys))
                 most = w.once(f"{names[1]}{name}", "max=", [tile]) if keys else held
                 tiles = held, tuple(keys)
             return Flow(fetched, most, loads, *tiles)
 
-        entries = flow(stored.kind, label)
-        spots = flow("in", f"{label}_places") if stored.place_bits else None
-        return Encoded(stored, entries, spots)
+        entries = flow(Field(None, stored.kind, 0), label)
+        beside = [(field, flow(field, f"{label}_{field.name}")) for field in stored.fields]
+        return Encoded(stored, entries, tuple(beside))
 
     return Fill(
         operand=operand,
@@ -218,6 +236,25 @@ def way_through(stays: Sequence[Stay]) -> str:
         how = f" through {stay.level} (a stream, {words})" if stay.words else f" to {stay.level}"
         found += how
     return found
+
+
+def _check_fibers(operand: Operand, stay: Stay, moving: Loop | None, source: Way) -> None:
+    """Refuse tiles of which a part comes, where their metadata go by fibers: that part has fibers
+    of its own, some of which are there already."""
+    name = f"{operand.tensor} in {stay.level}"
+    if moving is not None:
+        raise ArchError(
+            f"{name}: its tiles reach over each other along {moving.name}, and of several "
+            "compressed levels, or fiber pointers, what newly comes is not counted as yet\n"
+            f"Give {stay.level} halo: whole, one compressed level without pointer_bits, or move "
+            f"@{stay.level}({operand.tensor}) outside {moving.name}."
+        )
+    if source.parts or source.staying:
+        raise ArchError(
+            f"{name}: its tiles spill, and of several compressed levels, or fiber pointers, what "
+            "passes is not counted as yet\nGive it one compressed level without pointer_bits, or "
+            'let overflow be "report", "refuse" or "split".'
+        )
 
 
 def _streamed(w: Writer, term: WorkTerm, operand: Operand, stay: Stay) -> list[Loop]:

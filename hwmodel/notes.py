@@ -350,7 +350,10 @@ def missing_of(layer: Layer, arch: Arch, schedule: Schedule) -> tuple[str, ...]:
     if is_compressed(layer, arch, schedule):
         energy = "" if arch.energy.action("compress") else " and energy"
         missing.append(f"time{energy} of compressing results")
-    missing.append("fiber pointers between buffer and PEs, and in the room that they take there")
+    bare = [level.name for level in arch.levels[1:] if level.pointer_bits is None]
+    if bare:
+        where = ", ".join(bare)
+        missing.append(f"fiber pointers beside tiles, and in their room, in {where} (pointer_bits)")
     missing += [f"area of {name}" for name in missing_area(arch.areas)]
     missing.append("control, clock, leakage" + ("" if arch.area_mm2 is not None else ", area"))
     return tuple(missing)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zeroskip.hwmodel.fields import Field
 from zeroskip.hwmodel.layer import Operand, WorkTerm
 from zeroskip.hwmodel.nest import Loop
 from zeroskip.hwmodel.policy import OperandPolicy, Policy
@@ -96,34 +97,40 @@ class Flow:
 
     @property
     def names(self) -> set[str]:
-        return {name for name in (self.fetched, self.most, self.loads) if name}
+        return {name for name in (self.fetched, self.most, self.loads, self.tile) if name}
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """An operand as one level holds it: its format, its entries, and its positions where the
-    format has a bit for each."""
+    """A tensor as one level holds it: its format, its entries, and what it has beside them: of
+    each field of the format, what counts it.
 
-    stored: Stored
-    entries: Flow
-    places: Flow | None
-
-    @property
-    def names(self) -> set[str]:
-        return self.entries.names | (self.places.names if self.places is not None else set())
-
-
-@dataclass(frozen=True, slots=True)
-class Housed:
-    """A tensor as its home on chip holds it, whole or tile by tile: its format there, its entries,
-    and its positions where the format has a bit for each.
-
-    The ``fetched`` of either counts all tiles.
+    At a home on chip the ``fetched`` of each counts all tiles.
     """
 
     stored: Stored
     entries: Flow
-    places: Flow | None
+    beside: tuple[tuple[Field, Flow], ...] = ()
+
+    @property
+    def flows(self) -> tuple[Flow, ...]:
+        return (self.entries, *(flow for _, flow in self.beside))
+
+    @property
+    def names(self) -> set[str]:
+        return set[str]().union(*(flow.names for flow in self.flows))
+
+    def metadata(self, counted: Callable[[Flow], Any]) -> Any:
+        """Bits beside values, from what counts the entries and the rest."""
+        bits = counted(self.entries) * self.stored.entry_bits
+        for part, flow in self.beside:
+            bits = bits + counted(flow) * part.bits
+        return bits
+
+    def of_fibers(self, counted: Callable[[Flow], Any]) -> Any:
+        """Of these, the bits that no look-up of an entry reads: of fibers and of tiles."""
+        parts = [(part, flow) for part, flow in self.beside if part.axes is not None]
+        return sum(counted(flow) * part.bits for part, flow in parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +264,7 @@ class Accounting:
     terms: tuple[TermPlan, ...]
     additions: tuple[tuple[Fill, ...], ...]
     drains: tuple[Drain, ...]
-    homes: dict[str, Housed]
+    homes: dict[str, Encoded]
     policy: Policy
     shapes: dict[str, tuple[int, ...]]
     scans: str
@@ -281,8 +288,8 @@ class Accounting:
     def largest_tiles(self) -> set[str]:
         """Names of the counts of the largest tiles of operands, which no other line reads."""
         sides = [held for fill in self.fills for held in (fill.inner, fill.outer) if held]
-        every: list[Encoded | Housed] = [*sides, *self.homes.values()]
-        flows = [flow for held in every for flow in (held.entries, held.places) if flow]
+        every: list[Encoded] = [*sides, *self.homes.values()]
+        flows = [flow for held in every for flow in held.flows]
         return {flow.most for flow in flows if flow.most}
 
     @property

@@ -8,16 +8,9 @@ from functools import lru_cache
 from zeroskip.einsum_spec.walk import single
 from zeroskip.errors import ArchError, FormatError
 from zeroskip.formats.format import Format
-from zeroskip.formats.level_data import coordinate_bits, storage_extents
-from zeroskip.formats.levels import (
-    Bitmask,
-    Compressed,
-    RunLength,
-    Singleton,
-    Structured,
-    Uncompressed,
-)
+from zeroskip.formats.levels import Uncompressed
 from zeroskip.hwmodel.arch import Arch
+from zeroskip.hwmodel.fields import Field, encoded_in
 from zeroskip.hwmodel.layer import Layer, Operand, WorkTerm
 from zeroskip.hwmodel.mapping import Schedule
 
@@ -26,16 +19,25 @@ from zeroskip.hwmodel.mapping import Schedule
 class Stored:
     """How an operand lies in a level, tile by tile, as it moves.
 
-    entry_bits : coordinates of one stored entry.
-    place_bits : bits of every position, stored or not.
+    entry_bits, place_bits : what a look-up of an entry reads beside its value: its innermost
+        coordinates, or the bit of its position.
     kind : the mask of what is held: ``in`` every place, ``st`` the entries of the format,
         ``nz`` these too, where none of them is zero.
+    fields : all that a tile has beside ``entry_bits`` of each entry.
+    pointer_bits : width of its fiber pointers; None where it has none there.
     """
 
     format: Format
     entry_bits: int
     place_bits: int
     kind: str
+    fields: tuple[Field, ...] = ()
+    pointer_bits: int | None = None
+
+    @property
+    def by_fiber(self) -> bool:
+        """Whether a tile has metadata of its fibers, that do not go by its entries or places."""
+        return any(field.axes is not None for field in self.fields)
 
 
 def stored_by_level(
@@ -69,7 +71,8 @@ def stored_result(layer: Layer, schedule: Schedule, arch: Arch) -> Stored:
 def _stored(
     layer: Layer, schedule: Schedule, arch: Arch, operand: Operand, where: str, has_zeros: bool
 ) -> Stored:
-    """An operand in a level.  Fiber pointers stay with the controller and do not move."""
+    """An operand in a level.  Fiber pointers stay with the controller and do not move, unless
+    the level says how wide they are there."""
     tensor, role = operand.tensor, layer.roles[operand.tensor]
     shape = layer.extents.shapes[tensor]
     bound = bound_format(arch.format(tensor, role, where), operand, schedule)
@@ -79,35 +82,14 @@ def _stored(
 def _encoded(
     tensor: str, bound: Format, shape: tuple[int, ...], arch: Arch, where: str, *, has_zeros: bool
 ) -> Stored:
-    levels = bound.levels
-    if any(isinstance(level, RunLength) for level in levels):
-        raise ArchError(
-            f"{arch.name}: {tensor} is run-length coded in {where}, where entries are "
-            f"picked out one by one\nUse C or B there; RLE is for {arch.off_chip.name}."
-        )
-    if bound.split or any(isinstance(level, Structured) for level in levels):
-        raise ArchError(
-            f"{arch.name}: {tensor} is {bound.label} in {where}; split axes and groups "
-            "G:H are not modelled there yet\nUse C or B."
-        )
-    last = next((i for i, x in enumerate(levels) if not isinstance(x, Uncompressed)), len(levels))
-    inner = levels[last:]
-    if len(inner) > 1 and not all(isinstance(level, Singleton) for level in inner[1:]):
-        raise ArchError(
-            f"{arch.name}: {tensor} is {bound.label} in {where}; there one level at "
-            "most may be compressed, the innermost, or COO\nUse U, C, B, CSR or COO."
-        )
-    if not inner:
+    if all(isinstance(level, Uncompressed) for level in bound.levels) and not bound.split:
         return Stored(bound, 0, 0, "in")
+    pointer_bits = arch.level(where).pointer_bits
     kind = "st" if has_zeros else "nz"
-    if isinstance(inner[0], Bitmask):
-        return Stored(bound, 0, 1, kind)
-    bits = 0
-    for positions, level in zip(storage_extents(shape, bound)[last:], inner, strict=True):
-        assert isinstance(level, Compressed | Singleton)
-        given = level.coordinate_bits
-        bits += coordinate_bits(positions) if given is None else given
-    return Stored(bound, bits, 0, kind)
+    what = f"{arch.name}: {tensor} is {bound.label} in {where}"
+    entry, place, fields = encoded_in(bound, shape, kind, pointer_bits, what, arch.off_chip.name)
+    pointed = any(field.pointers for field in fields)
+    return Stored(bound, entry, place, kind, fields, pointer_bits if pointed else None)
 
 
 def bound_format(text: str, operand: Operand, schedule: Schedule) -> Format:
@@ -160,6 +142,7 @@ def _bound_along(
     """stepped : of each axis."""
     wanted, ndim = Format(text), len(stepped)
     alone = wanted.name is None and not wanted.axes and len(wanted.ranks) == 1
+    alone = alone and len(wanted.ranks[0].axes) == 1  # of several, all are written
     if not alone or wanted.split or ndim == 1:
         try:
             return wanted.bind(ndim)

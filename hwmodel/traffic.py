@@ -11,14 +11,14 @@ units      read operands, and read and write accumulators, at every operation, i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from zeroskip.errors import ArchError
 from zeroskip.formats.bits import Storage, layout
 from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import storage_extents
@@ -56,21 +56,26 @@ def traffic_of(
         before = found.get((level, tensor))
         found[level, tensor] = moves if before is None else before + moves
 
+    innermost = {tensor: stays[-1].level for tensor, stays in schedule.stays.items()}
     for fill in accounting.fills:
         tensor = fill.operand.tensor
         if fill.outer is None:
             continue
+        if fill.parent == arch.off_chip.name and fill.outer.stored.pointer_bits is not None:
+            _storage(layer, arch, schedule, operands[tensor], tensor, arch.off_chip)  # they reach
         width = fill.operand.bits(arch.value_bits)
         moved = _entries(fill.outer, counts, width)
         add(fill.parent, tensor, reads(moved.entries, moved.data, moved.metadata))
         arrived = _entries(fill.inner, counts, width).spread(fill)
         for level in (fill.level, *_networks(arch, fill.parent, fill.level)):
             add(level, tensor, writes(arrived.entries, arrived.data, arrived.metadata))
+        if fill.level == innermost[tensor]:
+            walked = fill.inner.of_fibers(lambda flow: total(counts, flow.fetched))
+            add(fill.level, tensor, reads(0, 0, _Moved(0, 0, walked).spread(fill).metadata))
     for (parent, level, tensor), times in times_whole(accounting, counts).items():
         read, written = whole_moves(layer, arch, schedule, operands, (parent, level, tensor))
         add(parent, tensor, times * read)
         add(level, tensor, times * written)
-    innermost = {tensor: stays[-1].level for tensor, stays in schedule.stays.items()}
     for plan in accounting.terms:
         points = {name: total(counts, name) for _, name in plan.reads}
         for tensor, moves in operation_moves(plan, points, arch, layer.target.tensor):
@@ -124,17 +129,16 @@ class _Moved:
 
     def spread(self, fill: Fill) -> _Moved:
         """What arrives where this is read."""
+        times, over = fill.arrivals, max(fill.reads, 1)
         whole = self.entries, self.data, self.metadata
-        more = Fraction(fill.arrivals, max(fill.reads, 1))
-        times = more.numerator if more.denominator == 1 else more.numerator / more.denominator
-        return _Moved(*(number * times for number in whole))
+        return _Moved(
+            *(x * times // over if isinstance(x, int) else x * times / over for x in whole)
+        )
 
 
 def _entries(held: Encoded, counts: Counts, value_bits: int) -> _Moved:
     entries = total(counts, held.entries.fetched)
-    metadata = entries * held.stored.entry_bits
-    if held.places is not None:
-        metadata += total(counts, held.places.fetched) * held.stored.place_bits
+    metadata = held.metadata(lambda flow: total(counts, flow.fetched))
     return _Moved(entries, entries * value_bits, metadata)
 
 
@@ -287,9 +291,7 @@ def _arriving(
     if home is None or not home.entries.keys:
         return written_of(outside)
     entries = total(counts, home.entries.fetched)
-    metadata = entries * home.stored.entry_bits
-    if home.places is not None:
-        metadata += total(counts, home.places.fetched) * home.stored.place_bits
+    metadata = home.metadata(lambda flow: total(counts, flow.fetched))
     return writes(entries, entries * arch.value_bits, metadata)
 
 
@@ -303,10 +305,35 @@ def _storage(
 ) -> Storage:
     text = arch.format(tensor, layer.roles[tensor], level.name)
     bound = bound_format(text, layer.first(tensor), schedule)
-    width = layer.first(tensor).bits(arch.value_bits)
+    return _stored(operand, bound, layer.first(tensor).bits(arch.value_bits), level, tensor)
+
+
+def _stored(operand: Operand, bound: Format, width: int, level: Level, tensor: str) -> Storage:
+    """A tensor in a level, whose pointers are as wide as it says."""
     if isinstance(operand, Expected):
-        return operand.storage(bound, width)
-    return storage_bits(operand, bound, width)
+        found = operand.storage(bound, width)
+    else:
+        found = storage_bits(operand, bound, width)
+    return found if level.pointer_bits is None else _pointed(found, level, tensor)
+
+
+def _pointed(stored: Storage, level: Level, tensor: str) -> Storage:
+    """The same with the pointers of a level.  Raises `ArchError` where they are too narrow."""
+    bits, levels = level.pointer_bits, []
+    assert bits is not None
+    for one in stored.levels:
+        if one.pointers and isinstance(one.entries, int) and one.entries.bit_length() > bits:
+            raise narrow(tensor, level.name, bits, one.entries)
+        levels.append(replace(one, pointer_bits=bits) if one.pointer_bits else one)
+    return replace(stored, levels=tuple(levels))
+
+
+def narrow(tensor: str, level: str, pointer_bits: int, entries: int) -> ArchError:
+    """What is said of pointers that do not reach all entries."""
+    return ArchError(
+        f"levels.{level}.pointer_bits: {tensor} has {entries:,} entries there at a time, whose "
+        f"pointers need {entries.bit_length()} bits; expected so many or more, found {pointer_bits}"
+    )
 
 
 def storage_bits(operand: Operand, bound: Format, value_bits: int) -> Storage:
@@ -354,6 +381,5 @@ def _runs(mask: NDArray[np.bool_], positions: int, run_bits: int) -> int:
 def result_storage(layer: Layer, arch: Arch, schedule: Schedule, result: Operand) -> Storage:
     """The result in its format at home."""
     bound = result_format(format_of_result(layer, arch, schedule), layer)
-    if isinstance(result, Expected):
-        return result.storage(bound, arch.value_bits)
-    return storage_bits(result, bound, arch.value_bits)
+    name = layer.target.tensor
+    return _stored(result, bound, arch.value_bits, arch.level(schedule.stays[name][0].level), name)

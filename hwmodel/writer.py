@@ -6,7 +6,7 @@ heldI[c,p1,j] += nzI[n,c,h,w]*winI_h[p1,h]*winI_w[j,w]    entries of each tile
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from zeroskip.einsum_spec.deparse import deparse
@@ -19,6 +19,20 @@ from zeroskip.hwmodel.layer import Layer, Operand, WorkTerm
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.nest import Loop, iterations
 from zeroskip.hwmodel.plan import Mask
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """The places of a tile.
+
+    places : the variable of each axis; factors : masks of which of them a tile reaches; named :
+    variables of the loops that these masks have as axes; plain : ranks that are axes by themselves.
+    """
+
+    places: tuple[str, ...]
+    factors: tuple[str, ...] = ()
+    named: Mapping[str, str] = field(default_factory=dict)
+    plain: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -163,6 +177,21 @@ class Writer:
         staying: Loop | None,
         op: str,
     ) -> str:
+        box = self.box(operand, loops, staying, all_places=not masks)
+        left = [box.named.get(loop.name) or self.at(loop) for loop in loops]
+        taken = {rank for loop in loops for rank in loop.ranks}
+        scalars, factors = [], list(box.factors)
+        if masks:
+            factors = [*(access(mask, box.places) for mask in masks), *factors]
+        else:
+            scalars = [self.extent(rank) for rank in box.plain if rank not in taken]
+        made = self.line(wanted, left, op, [*scalars, *factors])
+        return self.shaped(made, loops, [loop for loop in loops if loop.name not in box.named])
+
+    def box(
+        self, operand: Operand, loops: Sequence[Loop], staying: Loop | None, *, all_places: bool
+    ) -> Box:
+        """all_places: whether nothing else tells which places there are."""
         subscripts: dict[int, str] = {}
         named: dict[str, str] = {}
         factors: list[str] = []
@@ -178,23 +207,15 @@ class Writer:
                 continue
             window, letters = self.window(operand, axes, outside)
             subscripts |= letters
-            if masks and not outside and self.reaches_all(operand, axes):
+            if not all_places and not outside and self.reaches_all(operand, axes):
                 continue
             if staying in outside:
                 factors.append(self.staying(operand, axes, outside, staying))
             else:
                 factors.append(window())
             named |= {loop.name: self.loops[loop.name] for loop in outside}
-        left = [named.get(loop.name) or self.at(loop) for loop in loops]
-        taken = {rank for loop in loops for rank in loop.ranks}
-        scalars = []
-        if masks:
-            places = [subscripts[axis] for axis in range(len(operand.subscripts))]
-            factors = [*(access(mask, places) for mask in masks), *factors]
-        else:
-            scalars = [self.extent(rank) for rank in plain if rank not in taken]
-        made = self.line(wanted, left, op, [*scalars, *factors])
-        return self.shaped(made, loops, [loop for loop in loops if loop.name not in named])
+        places = tuple(subscripts[axis] for axis in range(len(operand.subscripts)))
+        return Box(places, tuple(factors), named, tuple(plain))
 
     def window(
         self, operand: Operand, axes: Sequence[int], loops: Sequence[Loop]

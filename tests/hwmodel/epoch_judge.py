@@ -87,8 +87,8 @@ def _work(
                 others = {a.tensor for a in term if not access.names_place_of(a)}
                 if access.index and not absent & design.skip & others:
                     level = nest.stays[access.tensor][-1][0]
-                    entry, place = machine.bits_of(access.tensor, level)
-                    log.read("work", level, epoch, access.width, entry or place)
+                    look_up = nest.tree(access.tensor, level).look_up
+                    log.read("work", level, epoch, access.width, look_up)
             continue
         busy[epoch][nest.pe(at)] += 1
         closed = [targets for targets, conditions in design.gate if zero & conditions]
@@ -97,8 +97,9 @@ def _work(
             others = {a.tensor for a in term if not access.names_place_of(a)}
             gates = [targets for targets, by in design.gate if zero & by & others]
             if not any(access.tensor in targets for targets in gates):
-                entry, place = machine.bits_of(access.tensor, level)
-                log.read("work", level, epoch, access.width, entry or place)
+                log.read(
+                    "work", level, epoch, access.width, nest.tree(access.tensor, level).look_up
+                )
         if not any(nest.result in targets for targets in closed):
             level = nest.stays[nest.result][-1][0]
             log.read("work", level, epoch, machine.wide)
@@ -170,7 +171,14 @@ def _come(
         places & touched.get(before(key), set()) for key, places in touched.items()
     )
     parts: list[Loop] = []
-    if not stays and not halo and not access.gathered:
+    cut = above or any(loop.name in has for loop in fresh)
+    trees = nest.tree(access.tensor, level), nest.tree(access.tensor, outer[0])
+    if (
+        not stays
+        and not halo
+        and not access.gathered
+        and not (cut and any(tree.by_fiber for tree in trees))
+    ):
         for loop in nest.in_time(nest.loops[position : nest.sync], nest.ranks(term)):
             if not access.alone(loop.rank):
                 break
@@ -202,21 +210,27 @@ def _come(
             _shared(weights, written, lambda e, d, m: log.write("load", level, e, d, m))
         come.add(way)
         return
-    served = set()
+    served, read = set(), set()
     for key, tile in tiles.items():
         when, here = key
         there = tiles.get(before(key), {}) if halo else {}
         group = nest.readers(here, has, outer[0])
+        begins, fibers = min(tile.values()), nest.fibers(access, level, set(tile))
+        log.write(phase, level, begins, 0, fibers)
+        if level == nest.stays[access.tensor][-1][0]:  # they are walked once
+            log.read("work", level, begins, 0, fibers)
+        if (when, group) not in read:
+            read.add((when, group))
+            log.read(phase, outer[0], begins, 0, nest.fibers(access, outer[0], set(tile)))
         for place in tile.keys() - there.keys():
             epoch = tile[place]
-            entry, spot = machine.bits_of(access.tensor, level)
-            held = access.held(place, level)
-            log.write(phase, level, epoch, held * access.width, held * entry + spot)
+            held, tree = access.held(place, level), trees[0]
+            log.write(phase, level, epoch, held * access.width, held * tree.entry + tree.spot)
             if (when, group, place) not in served:
                 served.add((when, group, place))
-                entry, spot = machine.bits_of(access.tensor, outer[0])
-                held = access.held(place, outer[0])
-                log.read(phase, outer[0], epoch, held * access.width, held * entry + spot)
+                held, tree = access.held(place, outer[0]), trees[1]
+                metadata = held * tree.entry + tree.spot
+                log.read(phase, outer[0], epoch, held * access.width, metadata)
 
 
 def _called(nest: Nest, term: list[Access], access: Access, level: str) -> set[Place]:
@@ -264,8 +278,8 @@ def _add(
     for access in term:
         own = access.names()
         level = nest.stays[access.tensor][-1][0]
-        entry, spot = machine.bits_of(access.tensor, level)
-        log.read("load", level, 0, done * access.width, done * (entry or spot))
+        look_up = nest.tree(access.tensor, level).look_up
+        log.read("load", level, 0, done * access.width, done * look_up)
         for (outer, _), (inner, _) in pairwise(nest.stays[access.tensor]):
             above = set(nest.instances[inner])
             if not above and not access.gathered:
@@ -275,20 +289,24 @@ def _add(
                     log.write("load", inner, 0, *written)
                 come.add((outer, inner, access.tensor))
                 continue
-            arrived, served = set(), set()
+            arrived: dict[Any, set[Place]] = defaultdict(set)
+            served: dict[Any, set[Place]] = defaultdict(set)
             _, has = nest.fresh(0, nest.ranks(term), own, inner)
             for at in points:
                 place = access.place(at)
                 if not access.inside(place):
                     continue
                 here = nest.pe(at, above)
-                arrived.add((here, place))
-                served.add((nest.readers(here, has, outer), place))
+                arrived[here].add(place)
+                served[nest.readers(here, has, outer)].add(place)
             for found, at_level, put in ((served, outer, log.read), (arrived, inner, log.write)):
-                entry, spot = machine.bits_of(access.tensor, at_level)
-                for _, place in found:
-                    held = access.held(place, at_level)
-                    put("load", at_level, 0, held * access.width, held * entry + spot)
+                for places in found.values():
+                    held = sum(access.held(place, at_level) for place in places)
+                    metadata = nest.bits(access, at_level, places)
+                    put("load", at_level, 0, held * access.width, metadata)
+            if inner == level:
+                for places in arrived.values():
+                    log.read("load", inner, 0, 0, nest.fibers(access, inner, places))
 
 
 def _leave(

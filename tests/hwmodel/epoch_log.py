@@ -21,7 +21,6 @@ class Machine:
     rates : level -> bits a cycle of reads, writes, reads and writes of metadata; None: unlimited,
         or with the data.
     number : instances of each level.
-    bits_of : (tensor, level) -> bits of an entry's coordinates, and of a place.
     whole : (level outside, level, tensor) -> (data, metadata) of all of it, read and written.
     stored : (data, metadata) of the result off chip; size : its places.
     """
@@ -29,7 +28,6 @@ class Machine:
     double: bool
     rates: dict[str, tuple[float | None, float | None, float | None, float | None]]
     number: dict[str, int]
-    bits_of: Callable[[str, str], tuple[int, int]]
     whole: Callable[[str, str, str], tuple[tuple[int, int], tuple[int, int]]]
     stored: tuple[int, int]
     size: int

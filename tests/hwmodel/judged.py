@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,6 +19,7 @@ from mapped_cases import Mapped, designs, tile_features
 from mapped_nest import Design, Nest, Place
 from room_judge import needed
 from simulator import simulate
+from tree_judge import Tree, tree_of
 
 from zeroskip.einsum_spec import make_spec
 from zeroskip.hwmodel import Charge, Mapping, arch, charge
@@ -51,7 +53,13 @@ class Drawn:
         nest = self.case.nest(*shape, dense_of(self.formats), mapped.levels)
         nest.stay_in = self.stays
         nest.words = self.mapped.words
+        nest.trees = self.trees()
         return nest
+
+    def trees(self) -> dict[tuple[str, str], Tree]:
+        """The formats in words of the judge."""
+        shapes = {name: array.shape for name, array in self.case.arrays.items()}
+        return trees_of(self.described["levels"], self.formats, shapes)
 
     @property
     def tells_parts(self) -> bool:
@@ -73,7 +81,7 @@ class Drawn:
         nest = self.nest()
         nest.overlap = charged.arch.overlap
         if charged.epochs is not None:
-            machine = machine_of(charged, self.formats, self.case.arrays)
+            machine = machine_of(charged, self.case.arrays)
             of_each, interval = times(nest, self.design, machine)
             assert charged.epochs.cycles.tolist() == of_each
             assert charged.epochs.interval == interval
@@ -161,6 +169,8 @@ def run(case: Case, described: dict[str, Any], mapping: Mapping | None) -> Charg
 
 def check(charged: Charge, design: Design, formats: dict[str, dict[str, str]], nest: Nest) -> None:
     """Every count of a charge against the simulation."""
+    if not nest.trees:
+        nest.trees = trees_of({x.name: {} for x in charged.arch.levels}, formats, charged.shapes)
     simulated = simulate(nest, design)
     found, of_pe = simulated["counts"], simulated["of_pe"]
     for name in ("dense", *CLASSES):
@@ -176,6 +186,7 @@ def check(charged: Charge, design: Design, formats: dict[str, dict[str, str]], n
     every_term += [(f"+{number}", term) for number, term in enumerate(nest.additions())]
     levels = [level.name for level in charged.arch.levels]
     moved: Counter[tuple[str, str, str]] = Counter()
+    looked_up: Counter[str] = Counter()
     result_reads = 0
     added = 0
     for number, term in every_term:
@@ -185,10 +196,9 @@ def check(charged: Charge, design: Design, formats: dict[str, dict[str, str]], n
             if number[0] == "+":
                 points = sum(nest.open(term, at) for at in nest.points(term))
                 added += points * (not access.index)
-                moved[stays[-1], tensor, "reads"] += points
-            moved[stays[-1], tensor, "reads"] += found[f"{number}.{i}.reads"]
+                looked_up[tensor] += points
+            looked_up[tensor] += found[f"{number}.{i}.reads"]
             for outer, inner, key in ways(stays, f"{number}.{i}", found):
-                entry, place = bits_of(formats, tensor, inner)
                 if f"{key}.whole" in found:
                     times = found[f"{key}.whole"]
                     before = moved[inner, tensor, "times"]
@@ -198,13 +208,17 @@ def check(charged: Charge, design: Design, formats: dict[str, dict[str, str]], n
                     continue
                 moved[outer, tensor, "reads"] += found[f"{key}.read"]
                 moved[inner, tensor, "writes"] += found[f"{key}.arrived"]
-                outer_entry, outer_place = bits_of(formats, tensor, outer)
-                moved[outer, tensor, "read metadata"] += outer_entry * found[f"{key}.read"]
-                moved[outer, tensor, "read metadata"] += outer_place * found[f"{key}.read.places"]
-                moved[inner, tensor, "write metadata"] += entry * found[f"{key}.arrived"]
-                moved[inner, tensor, "write metadata"] += place * found[f"{key}.arrived.places"]
+                moved[outer, tensor, "read metadata"] += found[f"{key}.read.bits"]
+                moved[inner, tensor, "write metadata"] += found[f"{key}.arrived.bits"]
+                if inner == stays[-1]:
+                    moved[inner, tensor, "read metadata"] += found[f"{key}.arrived.fibers"]
         result_reads += found[f"{number}.-1.reads"]
     accesses = {access.tensor: access for term in nest.terms for access in term}
+    for tensor, times in looked_up.items():
+        innermost = nest.stays[tensor][-1][0]
+        moved[innermost, tensor, "reads"] += times
+        tree = nest.tree(tensor, innermost)
+        moved[innermost, tensor, "read metadata"] += times * tree.look_up
     for tensor, access in accesses.items():
         brought = {level: moved[level, tensor, "times"] for level in levels}
         for level in levels:
@@ -217,17 +231,14 @@ def check(charged: Charge, design: Design, formats: dict[str, dict[str, str]], n
             )
             if not brought[level]:
                 assert at.write_metadata_bits == moved[level, tensor, "write metadata"]
-            innermost = level == nest.stays[tensor][-1][0]
-            if not times and not innermost:
+            if not times:
                 assert at.read_metadata_bits == moved[level, tensor, "read metadata"]
     assert charged.additions == added
     check_result(charged, nest, found, result_reads + added)
-    check_rooms(charged, formats, nest, found)
+    check_rooms(charged, nest, found)
 
 
-def check_rooms(
-    charged: Charge, formats: dict[str, dict[str, str]], nest: Nest, found: Counter[str]
-) -> None:
+def check_rooms(charged: Charge, nest: Nest, found: Counter[str]) -> None:
     """What each level must hold at a time."""
     kept = [level for level, _ in nest.keeping("O")]
     parted = len(kept) > 1 and found[f"{kept[1]}.drained"] > found[f"{kept[1]}.outside"]
@@ -236,9 +247,9 @@ def check_rooms(
         passed = ("O", room.level) in nest.words
         fixed = held[room.level] if passed else 0
         result = 32 if room.level in held and not passed else 0
-        widths, shape = partial(bits_of, formats), charged.shapes["O"]
+        shape = charged.shapes["O"]
         home = 32 if parted else 16
-        most = needed(nest, room.level, widths, shape, result, home, fixed)
+        most = needed(nest, room.level, shape, result, home, fixed)
         assert room.needed_bits == most, room.level
 
 
@@ -291,7 +302,18 @@ def result_room(nest: Nest, found: Counter[str]) -> Counter[str]:
     return room
 
 
-def machine_of(charged: Charge, formats: dict[str, dict[str, str]], operands: Any) -> Machine:
+def trees_of(
+    levels: dict[str, dict[str, Any]], formats: dict[str, dict[str, str]], shapes: dict[str, Any]
+) -> dict[tuple[str, str], Tree]:
+    """Of each tensor in each level; of the shapes the number of axes counts."""
+    return {
+        (tensor, level): tree_of(text, len(shapes[tensor]), levels[level].get("pointer_bits", 0))
+        for tensor, by in formats.items()
+        for level, text in by.items()
+    }
+
+
+def machine_of(charged: Charge, operands: Any) -> Machine:
     design = charged.arch
     known = {n: Operand(x.shape, x) for n, x in known_operands(operands).items()}
     moved = partial(whole_moves, charged.layer, design, charged.schedule, known)
@@ -316,7 +338,6 @@ def machine_of(charged: Charge, formats: dict[str, dict[str, str]], operands: An
             for level in design.levels
         },
         {level.name: design.number(level) for level in design.levels},
-        partial(bits_of, formats),
         whole,
         (size * 16, 0),
         size,
@@ -367,4 +388,8 @@ def drawn_formats(
 
 
 def dense_of(formats: dict[str, dict[str, str]]) -> dict[str, set[str]]:
-    return {t: {level for level, text in by.items() if text == "U"} for t, by in formats.items()}
+    packed = re.compile("[BC]")
+    return {
+        t: {level for level, text in by.items() if not packed.search(text)}
+        for t, by in formats.items()
+    }

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import product, takewhile
 
+from tree_judge import Tree
+
 Point = dict[str, int]
 Place = tuple[int, ...]
 Here = tuple[tuple[str, int], ...]
@@ -174,6 +176,7 @@ class Nest:
     within : of each term, conditions on index variables outside which nothing is done.
     counters : of each term, index variables that it is multiplied with.
     words : tensor, level -> words under way, of those among ``stays`` that pass and are not kept.
+    trees : (tensor, level) -> the format there.
     """
 
     extents: dict[str, int]
@@ -191,6 +194,7 @@ class Nest:
     within: list[list[str]] = field(default_factory=list)
     counters: list[int] = field(default_factory=list)
     words: dict[tuple[str, str], int] = field(default_factory=dict)
+    trees: dict[tuple[str, str], Tree] = field(default_factory=dict)
 
     def keeping(self, tensor: str) -> list[tuple[str, int]]:
         """The levels that keep a tensor, without those that it passes."""
@@ -204,6 +208,19 @@ class Nest:
                 break
             found = [*found, other] if (tensor, other) in self.words else []
         return found[::-1]
+
+    def tree(self, tensor: str, level: str) -> Tree:
+        return self.trees.get((tensor, level), Tree())
+
+    def fibers(self, access: Access, level: str, places: set[Place]) -> int:
+        """Bits of a tile in a level, beside those of each entry and each place."""
+        stored = {place for place in places if access.held(place, level)}
+        return self.tree(access.tensor, level).fibers(places, stored)
+
+    def bits(self, access: Access, level: str, places: set[Place]) -> int:
+        """Metadata of a tile in a level."""
+        tree, held = self.tree(access.tensor, level), sum(access.held(p, level) for p in places)
+        return held * tree.entry + len(places) * tree.spot + self.fibers(access, level, places)
 
     def number(self, term: list[Access]) -> int:
         return next(i for i, one in enumerate(self.terms) if one is term)
@@ -314,6 +331,11 @@ class Nest:
             streamed.append(loop)
         if access.gathered or len(fresh) < len(self.outside(position, ranks)):
             streamed = []  # each part is used once more at the loops over which the tile stays
+        names = [name for name, _ in self.stays[access.tensor]]
+        around = names[names.index(level) - 1] if level in names[1:] else level
+        cut = self.instances[level] or any(loop.name in has for loop in fresh)
+        if cut and any(self.tree(access.tensor, x).by_fiber for x in (level, around)):
+            streamed = []  # fibers are not cut
         if self.overlap is not None:  # a part comes in an epoch of its own
             streamed = list(takewhile(lambda loop: access.alone(loop.rank), streamed))
         if fresh and level not in self.refilled:

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from itertools import product
 from typing import Any
 
 from mapped_nest import Access, Nest, Place, Point
-
-Widths = Callable[[str, str], tuple[int, int]]
-"""Bits of an entry's metadata, and of a place, by tensor and level."""
 
 
 class Tile:
@@ -29,9 +27,7 @@ class Tile:
         return self.times * max(self.bits.values(), default=0)
 
 
-def needed(
-    nest: Nest, level: str, widths: Widths, shape: Place, result: int, home: int, fixed: int
-) -> int:
+def needed(nest: Nest, level: str, shape: Place, result: int, home: int, fixed: int) -> int:
     """The most bits in one instance of a level at a time.
 
     shape : of the result.
@@ -42,15 +38,16 @@ def needed(
     most = 0
     for number, term in enumerate(nest.work()):
         tiles = [
-            _operand(nest, number, i, level, widths)
+            _operand(nest, number, i, level)
             for i, access in enumerate(term)
             if level in dict(nest.keeping(access.tensor)[1:])
         ]
         if result:
             tiles.append(_result(nest, term, level, result))
-        tiles += _homes(nest, term, level, widths, home, shape)
+        tiles += _homes(nest, term, level, home, shape)
         words = sum(
-            nest.words[access.tensor, level] * (access.width + sum(widths(access.tensor, level)))
+            nest.words[access.tensor, level]
+            * (access.width + nest.tree(access.tensor, level).look_up)
             for access in term
             if (access.tensor, level) in nest.words
         )
@@ -63,7 +60,7 @@ def needed(
     return most
 
 
-def _operand(nest: Nest, number: int, i: int, level: str, widths: Widths) -> Tile:
+def _operand(nest: Nest, number: int, i: int, level: str) -> Tile:
     term = nest.work()[number]
     access = term[i]
     position = dict(nest.stays[access.tensor])[level]
@@ -82,13 +79,17 @@ def _operand(nest: Nest, number: int, i: int, level: str, widths: Widths) -> Til
         if access.inside(place) and nest.stays_in(number, i, level, place):
             there[name(at)].add(place)
     for key, places in there.items():
-        found.bits[key] = bits_of(access, places, level, widths)
+        found.bits[key] = bits_of(nest, access, places, level)
     return found
 
 
-def bits_of(access: Access, places: set[Place], level: str, widths: Widths) -> int:
-    entry, place = widths(access.tensor, level)
-    return sum((access.width + entry) * access.held(at, level) + place for at in places)
+def bits_of(nest: Nest, access: Access, places: set[Place], level: str) -> int:
+    values = access.width * sum(access.held(at, level) for at in places)
+    return values + nest.bits(access, level, places)
+
+
+def _cost(nest: Nest, access: Access, level: str, places: set[Place]) -> int:
+    return bits_of(nest, access, places, level)
 
 
 def _result(nest: Nest, term: list[Access], level: str, bits: int) -> Tile:
@@ -115,20 +116,19 @@ def _result(nest: Nest, term: list[Access], level: str, bits: int) -> Tile:
     return found
 
 
-def _homes(
-    nest: Nest, term: list[Access], level: str, widths: Widths, home: int, shape: Place
-) -> list[Tile]:
+def _homes(nest: Nest, term: list[Access], level: str, home: int, shape: Place) -> list[Tile]:
     """What the level has from the start, or at the end, whole or by tiles."""
     found = []
     for access in {a.tensor: a for one in nest.terms for a in one}.values():
         if nest.stays[access.tensor][0][0] == level:
             places = list(product(*map(range, access.shape)))
-            bits = [bits_of(access, {place}, level, widths) for place in places]
-            found.append(_at_home(nest, term, access.tensor, access.subscripts, places, bits))
+            cost = partial(_cost, nest, access, level)
+            found.append(_at_home(nest, term, access.tensor, access.subscripts, places, cost))
     if nest.stays[nest.result][0][0] == level:
         places = list(product(*map(range, shape)))
-        bits = [home] * len(places)
-        found.append(_at_home(nest, term, nest.result, nest.target, places, bits))
+        found.append(
+            _at_home(nest, term, nest.result, nest.target, places, lambda tile: home * len(tile))
+        )
     return found
 
 
@@ -138,19 +138,19 @@ def _at_home(
     tensor: str,
     subscripts: list[str],
     places: list[Place],
-    bits: list[int],
+    cost: Callable[[set[Place]], int],
 ) -> Tile:
     """By the loops that the term has; of the others the largest tile."""
     loops = nest.outside(nest.stays[tensor][0][1], list(nest.extents))
     mine = [x for x in loops if set(x.ranks) <= set(nest.ranks(term))]
-    every: dict[Any, int] = defaultdict(int)
-    for place, each in zip(places, bits, strict=True):
-        at = dict(zip(subscripts, place, strict=True))
+    every: dict[Any, set[Place]] = defaultdict(set)
+    for place in places:
+        at = {s: place[subscripts.index(s)] for s in subscripts}
         every[
             tuple(x.at(at, nest.extents) for x in mine),
             tuple(x.at(at, nest.extents) for x in loops),
-        ] += each
+        ].add(place)
     found = Tile(lambda at: tuple(x.at(at, nest.extents) for x in mine))
-    for (key, _), each in every.items():
-        found.bits[key] = max(found.bits[key], each)
+    for (key, _), tile in every.items():
+        found.bits[key] = max(found.bits[key], cost(tile))
     return found

@@ -189,8 +189,9 @@ def _fills(
     """What one level reads for the next to be filled, what arrives there, and the room for it.
 
     Counted in the format of either: ``read`` in that of the level outside, the rest in that of
-    the level filled; ``.places`` are positions, stored or not.  Of a tile only that comes which
-    was not in the tile of the iteration before, of the innermost loop at which it changes.  A
+    the level filled; ``.bits`` are metadata, and ``most`` bits of the largest tile.  Of a tile
+    only that comes which was not in the tile of the iteration before, of the
+    innermost loop at which it changes.  A
     tile does not come where a lead has shut it at this level or further out.  Of a level whose
     tiles spill, what passes it comes from further out, by a route of its own.
     """
@@ -224,15 +225,21 @@ def _fills(
         place = access.place(at)
         if access.inside(place) and nest.stays_in(route.number, route.i, level, place):
             room[nest.when(kept, at), nest.pe(at, above)].add(place)
-    for name, chosen in (("", lambda p, at: access.held(p, at)), (".places", lambda p, at: True)):
-        for level_read, what, sets in (
-            (first, "read", served),
-            (level, "arrived", arrived),
-        ):
-            number = sum(chosen(p, level_read) for places in sets.values() for p in places)
-            found[f"{key_of}.{what}{name}"] = number
-        sizes = [sum(chosen(p, level) for p in places) for places in room.values()]
-        found[f"{key_of}.most{name}"] = twice * max(sizes, default=0)
+    for at_level, what, sets in ((first, "read", served), (level, "arrived", arrived)):
+        number = sum(access.held(p, at_level) for places in sets.values() for p in places)
+        found[f"{key_of}.{what}"] = number
+        bits = sum(nest.bits(access, at_level, places) for places in sets.values())
+        found[f"{key_of}.{what}.bits"] = bits
+        fibers = sum(nest.fibers(access, at_level, places) for places in sets.values())
+        found[f"{key_of}.{what}.fibers"] = fibers
+    found[f"{key_of}.most"] = twice * max(
+        (
+            access.width * sum(access.held(p, level) for p in places)
+            + nest.bits(access, level, places)
+            for places in room.values()
+        ),
+        default=0,
+    )
     whole = not above and not any(loop.name in has for loop in fresh) and not access.gathered
     if whole and not route.spills(nest, level):
         times = len(

@@ -148,7 +148,7 @@ def test_skipping_without_metadata_is_refused() -> None:
 
 def test_run_length_coding_in_the_buffer_is_refused() -> None:
     design = one_pe(formats={"A": {"DRAM": "RLE(5)"}})
-    assert "one PE: A is run-length coded in GLB, where entries are picked out one by one" in (
+    assert "in GLB, run-length coded, where entries are picked out one by one" in (
         refused(ArchError, MATMUL, design, MATRICES)
     )
 
@@ -156,7 +156,7 @@ def test_run_length_coding_in_the_buffer_is_refused() -> None:
 @pytest.mark.parametrize(
     ("formats", "message"),
     [
-        ({"A": {"GLB": "CSF"}}, "A is DCSR in GLB; there one level at most may be compressed"),
+        ({"A": {"GLB": "0:C 1:U"}}, "there a U level under a compressed one is not modelled yet"),
         ({"A": {"GLB": "BSR(2,2)"}}, "A is BSR(2,2) in GLB; split axes and groups G:H are not"),
         ({"O": {"GLB": "C"}}, "Z (role O) has format C in GLB; results are compressed on their"),
     ],

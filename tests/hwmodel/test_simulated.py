@@ -29,6 +29,7 @@ from zeroskip.errors import ArchError
 from zeroskip.hwmodel import Mapping, arch, charge
 
 JUDGES = (
+    "tree_judge",
     "mapped_nest",
     "simulator",
     "room_judge",

@@ -140,10 +140,7 @@ def stays_of(made: Drawn, capacities: dict[str, int]) -> dict[tuple[int, int, st
             by_term[number] = {}
             for i, access in enumerate(term):
                 if level in dict(nest.stays[access.tensor]):
-                    entry, place = bits(access.tensor, level)
-                    most = found[f"{number}.{i}.{level}.most"] * (16 + entry)
-                    most += found[f"{number}.{i}.{level}.most.places"] * place
-                    by_term[number][i] = most
+                    by_term[number][i] = found[f"{number}.{i}.{level}.most"]
     stays = {}
     for level, capacity in capacities.items():
         most = max(sum(of_term.values()) for of_term in needs[level].values())

@@ -1,0 +1,76 @@
+"""Lines that count what tiles have of the fields of a format: fibers and tiles themselves.
+
+someA[k//4,m] |= stA[m,k]           is there anything in row m of this tile?
+heldA[m//2,k1] += someA[k1,m]       so many rows of each tile have something
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from zeroskip.einsum_spec.walk import single
+from zeroskip.hwmodel.fields import Field
+from zeroskip.hwmodel.layer import Operand
+from zeroskip.hwmodel.nest import Loop
+from zeroskip.hwmodel.writer import Box, Writer, access
+
+
+def fibers(w: Writer, wanted: str, operand: Operand, field: Field, loops: Sequence[Loop]) -> str:
+    """``wanted[loops] += what the tile of an operand has of a field``, written once."""
+    bare = replace(field, bits=0, pointers=False)
+    key = f"{w.scope} {operand.tensor} {operand.subscripts} {bare} {loops}"
+    if key not in w.tiles:
+        box = w.box(operand, loops, None, all_places=False)
+        w.tiles[key] = fibers_of(w, wanted, operand, field, loops, box)
+    return w.tiles[key]
+
+
+def fibers_of(
+    w: Writer, wanted: str, operand: Operand, field: Field, loops: Sequence[Loop], box: Box
+) -> str:
+    """The same of places that are told by a box."""
+    if field.axes is None or len(field.axes) == len(box.places):  # place by place
+        left = [box.named.get(loop.name) or w.at(loop) for loop in loops]
+        factors = _there(w, operand, field, loops, box)
+        made = w.line(wanted, left, "+=", factors)
+        return w.shaped(made, loops, [x for x in loops if x.name not in box.named])
+    some, own = _some(w, operand, field, loops, box)
+    if not field.axes:
+        return some
+    along = [box.places[axis] for axis in field.axes]
+    left = [w.loops[x.name] if x in own else w.at(x) for x in loops]
+    made = w.line(wanted, left, "+=", [access(some, [*w.variables(own), *along])])
+    return w.shaped(made, loops, loops)
+
+
+def _there(w: Writer, operand: Operand, field: Field, loops: Sequence[Loop], box: Box) -> list[str]:
+    """Factors that say of a place whether a tile has it, in a fiber that is there."""
+    factors = [access(w.mask(field.kind, operand), box.places), *box.factors]
+    if field.under is not None:
+        some, around = _some(w, operand, field.under, loops, box)
+        assert field.under.axes is not None
+        at = [box.named.get(x.name) or w.at(x) for x in around]
+        factors.append(access(some, [*at, *(box.places[a] for a in field.under.axes)]))
+    return factors
+
+
+def _some(
+    w: Writer, operand: Operand, field: Field, loops: Sequence[Loop], box: Box
+) -> tuple[str, list[Loop]]:
+    """Whether a tile has anything at each place along the axes of a field: of all loops but
+    those that these places tell, which are returned."""
+    assert field.axes is not None
+    ranks = {single(operand.subscripts[axis]) for axis in field.axes} - {None}
+    told = {str(rank) for rank in ranks}
+    own = [x for x in loops if x.name in box.named or not {*x.ranks, *x.told_by} <= told]
+    factors = _there(w, operand, field, loops, box)
+    left = [box.named.get(x.name) or w.at(x) for x in own]
+    along = [box.places[axis] for axis in field.axes]
+    key = f"{w.scope} {left} {along} |= {factors}"
+    if key not in w.tiles:
+        made = w.line(f"some{operand.tensor}", [*left, *along], "|=", factors)
+        reach = [operand.lengths[axis] for axis in field.axes]
+        counted = [x for x in own if x.name not in box.named]
+        w.tiles[key] = w.shaped(made, own, counted, reach)
+    return w.tiles[key], own
