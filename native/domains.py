@@ -69,6 +69,9 @@ class Together:
     stores the column.  ``columns`` holds where those of each pattern of each block start, and the
     end; ``first`` the first entry of each block.  The loop's variable is a column's coordinate; for
     each row that stores it ``row`` is the row's number and ``pos`` that of the entry.
+
+    Where ``chains`` is more than 1 there is one row, and its entries go round so many sums, none of
+    which waits for the one before: ``row`` is then the number of the sum.
     """
 
     columns: str
@@ -78,3 +81,4 @@ class Together:
     rows: int
     row: str
     pos: str
+    chains: int = 1

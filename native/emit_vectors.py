@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from zeroskip.native.cexpr import C_TYPES, integer, mentions, value
 from zeroskip.native.cwriter import CWriter
@@ -107,7 +107,7 @@ def accumulators(node: Acc, out: CWriter) -> None:
                 start = "(zs_vec){}"
             out.line(f"{node.name}{which}[v] = {start};")
         out.body(node.body)
-        with _members(node, out):
+        with nullcontext() if node.once else _members(node, out):
             out.body(node.flush)
     ctx.tiled.discard(node.name)
 
@@ -136,6 +136,9 @@ def together(node: Loop, over: Together, out: CWriter) -> None:
     if over.rows == 1:
         e, of = over.pos, over.columns
         first, end = integer(over.block), integer(add(over.block, ONE))
+        if over.chains > 1:
+            _chains(node, over, out)
+            return
         with (
             out.block(f"for (int64_t {e} = {of}[{first}]; {e} < {of}[{end}]; {e}++)"),
             out.constant(node.var, f"{over.coordinates}[{e}]"),
@@ -167,6 +170,27 @@ def together(node: Loop, over: Together, out: CWriter) -> None:
                     out.block(f"if ({pattern} >> {row} & 1)"),
                 ):
                     out.line(f"const int64_t {over.pos} = {e}++;")
+                    out.body(node.body)
+
+
+def _chains(node: Loop, over: Together, out: CWriter) -> None:
+    """The entries of a row, several at a time, each added to a sum of its own; then the rest."""
+    e, of, chains = over.pos, over.columns, over.chains
+    at, end = out.local("at_"), out.local("end")
+    with out.scope():
+        first = integer(over.block)
+        out.line(f"int64_t {at} = {of}[{first}];")
+        out.line(f"const int64_t {end} = {of}[{integer(add(over.block, ONE))}];")
+        out.line("/* so many sums, none of which waits for another */")
+        for step in (chains, 1):
+            with out.block(f"for (; {at} + {step} <= {end}; {at} += {step})"):
+                out.line(f"#pragma GCC unroll {step}")
+                with (
+                    out.block(f"for (int64_t {over.row} = 0; {over.row} < {step}; {over.row}++)"),
+                    out.constant(e, f"{at} + {over.row}"),
+                    out.constant(node.var, f"{over.coordinates}[{e}]"),
+                    _addresses(node, over, out),
+                ):
                     out.body(node.body)
 
 

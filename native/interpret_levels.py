@@ -15,10 +15,11 @@ def together(over: Together, m: Machine) -> Iterator[tuple[int, int, int]]:
     entry = int(m.arrays[over.first][block])
     starts = m.arrays[over.columns][block * patterns : (block + 1) * patterns + 1]
     for pattern in range(1, patterns + 1):
-        for coordinate in m.arrays[over.coordinates][starts[pattern - 1] : starts[pattern]]:
+        columns = m.arrays[over.coordinates][starts[pattern - 1] : starts[pattern]]
+        for at, coordinate in enumerate(columns):
             for row in range(over.rows):
                 if pattern >> row & 1:
-                    yield int(coordinate), row, entry
+                    yield int(coordinate), row + at % over.chains, entry
                     entry += 1
 
 

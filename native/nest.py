@@ -139,6 +139,7 @@ class Acc:
 
     members : how many accumulators there are; init and flush are done for each, its number bound
         to ``member``.
+    once : the flush is done once, and reads them all.
     """
 
     name: str
@@ -148,6 +149,7 @@ class Acc:
     flush: tuple[Stmt, ...]
     member: str = ""
     members: int = 1
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -217,7 +217,7 @@ def _(node: Acc, kernel: Kernel) -> Iterator[str]:
         yield from _lines(stmt, kernel)
     for stmt in node.flush:
         for line in _lines(stmt, kernel):
-            yield line + of
+            yield line + ("" if node.once else of)
 
 
 @_lines.register

@@ -53,7 +53,7 @@ from zeroskip.native.operand import Signature
 from zeroskip.native.scheme import Scheme
 from zeroskip.native.sums import Sums
 from zeroskip.native.tile_shape import TileShape
-from zeroskip.native.values import Absent, Elem, Held, Number, Prod
+from zeroskip.native.values import Absent, Elem, Held, Number, Prod, Sum, Value
 from zeroskip.records import dataclass
 
 
@@ -225,10 +225,13 @@ def lower_tile(
         shape.rows,
         member,
         e,
+        shape.chains,
     )
     packed = scheme.buffer(("packed",), f"{entries}_packed", dtype)
-    which = Name(member) if shape.rows > 1 else None
-    of_row = add(mul(Name(row), Const(shape.rows)), which or ZERO)
+    which = Name(member) if shape.rows * shape.chains > 1 else None
+    of_row = Name(row)
+    if shape.rows > 1:
+        of_row = add(mul(of_row, Const(shape.rows)), Name(member))
     direct = direct and scheme.stored == dtype
     sum_of_rows = sums.result
     if not direct:
@@ -241,8 +244,15 @@ def lower_tile(
         return Elem(sum_of_rows, add(mul(of, pitch), first, Name(lane)), there)
 
     there_is = (Cond("<", of_row, number("rows")),) if shape.rows > 1 else ()
-    store: Stmt = Reduce(place(of_row), "=", Held(acc, which))
     before = place(least(of_row, sub(number("rows"), ONE)) if there_is else of_row)
+    start: Value = Number(0)
+    if shape.block:
+        start = Absent(sub(Name(block), ONE), before, Number(0))
+    held: Value = Held(acc, which)
+    if shape.chains > 1:
+        chains = (Held(acc, Const(k)) for k in range(shape.chains))
+        held, start = Sum((*((start,) if shape.block else ()), *chains)), Number(0)
+    store: Stmt = Reduce(place(of_row), "=", held)
     if direct and there_is:  # the last rows may be fewer
         store = Guard(there_is, (store,))
     factors = Elem(packed, Name(e)), Elem(source, add(*at), read)
@@ -250,11 +260,12 @@ def lower_tile(
     work = Acc(
         acc,
         dtype,
-        Absent(sub(Name(block), ONE), before, Number(0)) if shape.block else Number(0),
+        start,
         (Loop(offset, rows_together, (update,)),),
         (store,),
-        member if shape.rows > 1 else "",
-        shape.rows,
+        member if which else "",
+        shape.rows * shape.chains,
+        once=shape.chains > 1,
     )
     crop: tuple[Stmt, ...] = ()
     if not direct or plan.late or plan.form.post is not None:

@@ -44,6 +44,13 @@ class TileShape:
         return (*cut, self.panel, self.unrolled, self.masked)
 
     @property
+    def chains(self) -> int:
+        """Sums that the entries of a single row go round, so that few vectors of sums do not wait
+        for themselves."""
+        single = self.rows == 1 and not self.unrolled
+        return max(CHAINS // self.most, 1) if single else 1
+
+    @property
     def most(self) -> int:
         return max(self.vectors)
 
@@ -157,6 +164,9 @@ PLACES = 512
 """Most places of a block in machine code: 32 KiB of one vector each, of windows far less.  Up to
 8 % faster than half as many at densities from .05 to .2 on one machine (Zen 4, 32 KiB of
 first-level cache); no command of the repository finds it again."""
+
+CHAINS = 4
+"""Sums that are added to in turn: a multiply-add takes 4 cycles, and one or two begin in each."""
 
 MOST = 8
 """Vectors of a tile of single rows: up to 8 accumulators hide the latency of a multiply-add (4
