@@ -229,7 +229,7 @@ def lower_tile(
     )
     packed = scheme.buffer(("packed",), f"{entries}_packed", dtype)
     which = Name(member) if shape.rows * shape.chains > 1 else None
-    of_row = Name(row)
+    of_row: Expr = Name(row)
     if shape.rows > 1:
         of_row = add(mul(of_row, Const(shape.rows)), Name(member))
     direct = direct and scheme.stored == dtype
@@ -248,11 +248,11 @@ def lower_tile(
     start: Value = Number(0)
     if shape.block:
         start = Absent(sub(Name(block), ONE), before, Number(0))
-    held: Value = Held(acc, which)
+    total: Value = Held(acc, which)
     if shape.chains > 1:
         chains = (Held(acc, Const(k)) for k in range(shape.chains))
-        held, start = Sum((*((start,) if shape.block else ()), *chains)), Number(0)
-    store: Stmt = Reduce(place(of_row), "=", held)
+        total, start = Sum((*((start,) if shape.block else ()), *chains)), Number(0)
+    store: Stmt = Reduce(place(of_row), "=", total)
     if direct and there_is:  # the last rows may be fewer
         store = Guard(there_is, (store,))
     factors = Elem(packed, Name(e)), Elem(source, add(*at), read)
