@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zeroskip.hwmodel.arch import Arch
+from zeroskip.hwmodel.boxes import access
 from zeroskip.hwmodel.brackets import ranks_of
 from zeroskip.hwmodel.housing import housed
 from zeroskip.hwmodel.layer import Layer, WorkTerm
@@ -31,7 +32,7 @@ from zeroskip.hwmodel.occupancy import numbered
 from zeroskip.hwmodel.plan import Accounting, TermPlan
 from zeroskip.hwmodel.policy import OperandPolicy, Policy
 from zeroskip.hwmodel.spilling import spilled
-from zeroskip.hwmodel.writer import Writer, access
+from zeroskip.hwmodel.writer import Writer
 
 
 def write_accounting(

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from zeroskip.einsum_spec.walk import single
+from zeroskip.hwmodel.boxes import Box, access
 from zeroskip.hwmodel.fields import Field
 from zeroskip.hwmodel.layer import Operand
 from zeroskip.hwmodel.nest import Loop
-from zeroskip.hwmodel.writer import Box, Writer, access
+from zeroskip.hwmodel.writer import Writer
 
 
 def fibers(w: Writer, wanted: str, operand: Operand, field: Field, loops: Sequence[Loop]) -> str:

@@ -15,11 +15,11 @@ from math import prod
 import numpy as np
 
 from zeroskip.einsum_spec.walk import single, variables
+from zeroskip.hwmodel.boxes import groups
 from zeroskip.hwmodel.indices import names_places
 from zeroskip.hwmodel.layer import Operand
 from zeroskip.hwmodel.nest import Loop
 from zeroskip.hwmodel.subscript_values import values_of
-from zeroskip.hwmodel.writer import groups
 
 MOST_ENUMERATED = 2**20
 """Points of a window that are tried one by one.  A larger one is counted as one that may reach over

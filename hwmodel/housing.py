@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from zeroskip.einsum_spec.walk import single
 from zeroskip.hwmodel.arch import Arch
+from zeroskip.hwmodel.boxes import Box, access
 from zeroskip.hwmodel.fiber_lines import fibers_of
 from zeroskip.hwmodel.fields import Field
 from zeroskip.hwmodel.homes import accesses
@@ -15,7 +16,7 @@ from zeroskip.hwmodel.layer import Operand
 from zeroskip.hwmodel.plan import Encoded, Flow
 from zeroskip.hwmodel.policy import Policy
 from zeroskip.hwmodel.stored import Stored, stored_result
-from zeroskip.hwmodel.writer import Box, Writer, access
+from zeroskip.hwmodel.writer import Writer
 
 
 def housed(w: Writer, policy: Policy, arch: Arch) -> dict[str, Encoded]:

@@ -15,11 +15,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from zeroskip.hwmodel.boxes import access
 from zeroskip.hwmodel.brackets import ranks_of
 from zeroskip.hwmodel.layer import Operand, WorkTerm
 from zeroskip.hwmodel.nest import Loop, had
 from zeroskip.hwmodel.policy import OperandPolicy
-from zeroskip.hwmodel.writer import Writer, access
+from zeroskip.hwmodel.writer import Writer
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from itertools import pairwise, takewhile
 
 from zeroskip.einsum_spec.walk import single
 from zeroskip.errors import ArchError
+from zeroskip.hwmodel.boxes import access
 from zeroskip.hwmodel.fiber_lines import fibers
 from zeroskip.hwmodel.fields import Field
 from zeroskip.hwmodel.halos import moves_over_itself
@@ -27,7 +28,7 @@ from zeroskip.hwmodel.plan import Drain, Encoded, Fill, Flow, Turns
 from zeroskip.hwmodel.policy import OperandPolicy
 from zeroskip.hwmodel.stored import Stored
 from zeroskip.hwmodel.turns import parted, turns_of
-from zeroskip.hwmodel.writer import Writer, access
+from zeroskip.hwmodel.writer import Writer
 
 
 @dataclass(frozen=True, slots=True)

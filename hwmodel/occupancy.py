@@ -25,6 +25,7 @@ from zeroskip.errors import ArchError, TensorError
 from zeroskip.formats.density_models import Blocks
 from zeroskip.formats.tensor import Tensor
 from zeroskip.hwmodel.arch import Arch
+from zeroskip.hwmodel.boxes import access
 from zeroskip.hwmodel.evaluate import MOST_SCATTERED, Operand
 from zeroskip.hwmodel.expected_operand import Expected
 from zeroskip.hwmodel.layer import Layer
@@ -32,7 +33,7 @@ from zeroskip.hwmodel.layer import Operand as Access
 from zeroskip.hwmodel.nest import Loop, Numbering
 from zeroskip.hwmodel.plan import Mask
 from zeroskip.hwmodel.splits import Split, check_splits, contexts, flattened, items_of, places_of
-from zeroskip.hwmodel.writer import Writer, access
+from zeroskip.hwmodel.writer import Writer
 
 
 def numberings_of(

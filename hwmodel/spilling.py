@@ -27,6 +27,7 @@ from zeroskip.errors import ArchError, TensorError
 from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
 from zeroskip.hwmodel.arch import Arch
+from zeroskip.hwmodel.boxes import access, groups
 from zeroskip.hwmodel.capacity import Capacity
 from zeroskip.hwmodel.evaluate import MOST_SCATTERED, Operand
 from zeroskip.hwmodel.expected_operand import Expected
@@ -36,7 +37,7 @@ from zeroskip.hwmodel.nest import Loop
 from zeroskip.hwmodel.overfull import Spill
 from zeroskip.hwmodel.plan import Accounting, Fill, Mask
 from zeroskip.hwmodel.subscript_values import places_of
-from zeroskip.hwmodel.writer import Writer, access, groups
+from zeroskip.hwmodel.writer import Writer
 
 Bits = NDArray[np.bool_]
 

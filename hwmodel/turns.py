@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from itertools import takewhile
 
 from zeroskip.einsum_spec.walk import single
+from zeroskip.hwmodel.boxes import groups
 from zeroskip.hwmodel.layer import Operand
 from zeroskip.hwmodel.nest import Loop, Residency, iterations
 from zeroskip.hwmodel.plan import Turns
-from zeroskip.hwmodel.writer import Writer, groups
+from zeroskip.hwmodel.writer import Writer
 
 
 def parted(operand: Operand, loops: Sequence[Loop]) -> list[Loop]:

@@ -6,33 +6,20 @@ heldI[c,p1,j] += nzI[n,c,h,w]*winI_h[p1,h]*winI_w[j,w]    entries of each tile
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.subscripts import rename
 from zeroskip.einsum_spec.tree import Affine, Var
 from zeroskip.einsum_spec.walk import single, variables
+from zeroskip.hwmodel.boxes import Box, access, groups
 from zeroskip.hwmodel.brackets import ranks_of
 from zeroskip.hwmodel.indices import names_places
 from zeroskip.hwmodel.layer import Layer, Operand, WorkTerm
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.nest import Loop, iterations
 from zeroskip.hwmodel.plan import Mask
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """The places of a tile.
-
-    places : the variable of each axis; factors : masks of which of them a tile reaches; named :
-    variables of the loops that these masks have as axes; plain : ranks that are axes by themselves.
-    """
-
-    places: tuple[str, ...]
-    factors: tuple[str, ...] = ()
-    named: Mapping[str, str] = field(default_factory=dict)
-    plain: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -392,21 +379,3 @@ class Writer:
 
     def access(self, name: str, subscripts: Iterable[Affine]) -> str:
         return access(name, [self.subscript(s) for s in subscripts])
-
-
-def access(name: str, subscripts: Sequence[str]) -> str:
-    return f"{name}[{','.join(subscripts)}]" if subscripts else name
-
-
-def groups(subscripts: Sequence[Affine], loops: Sequence[Loop]) -> list[list[int]]:
-    """Axes that share a variable or a loop, together; the others alone."""
-    found: list[tuple[set[str], list[int]]] = []
-    for axis, subscript in enumerate(subscripts):
-        names, axes = set(variables(subscript)), [axis]
-        names |= {rank for loop in loops if loop.of(names) for rank in loop.ranks}
-        for group in [g for g in found if g[0] & names]:
-            found.remove(group)
-            names |= group[0]
-            axes += group[1]
-        found.append((names, sorted(axes)))
-    return sorted(axes for _, axes in found)

@@ -18,8 +18,9 @@ from zeroskip.formats.fills import is_nan
 from zeroskip.formats.level_data import LevelData, check_room, index_dtype, mask_words
 from zeroskip.formats.levels import Bitmask, LevelFormat
 from zeroskip.formats.values import as_bits, is_float
-from zeroskip.native.load import KernelFailure, header, load
+from zeroskip.native.load import KernelFailure, load
 from zeroskip.native.scratch import aligned_empty
+from zeroskip.native.texts import header
 
 LONG_BYTES = 2**26
 """Arrays from this size on can be left by Ctrl-C."""

@@ -12,7 +12,7 @@ from functools import cache, partial
 from typing import Any
 
 from zeroskip.errors import CompilerError
-from zeroskip.native import load, settings
+from zeroskip.native import load, settings, texts
 from zeroskip.native.abi import ffi
 
 RUN = "int32_t (*)(int64_t parts, int32_t (*function)(zs_args *), zs_args *args)"
@@ -38,7 +38,7 @@ def runner() -> tuple[Any, str]:
     """``zs_pool_run``; or None, and what the compiler said."""
     keep = os.RTLD_NOW | os.RTLD_NODELETE if hasattr(os, "RTLD_NODELETE") else 0
     try:
-        _, _, opened = load.library(load.whole_text(load.header("zs_pool.c")), FLAGS, keep)
+        _, _, opened = load.library(texts.whole_text(texts.header("zs_pool.c")), FLAGS, keep)
     except CompilerError as cause:
         return None, str(cause)
     return opened.load_function(ffi.typeof(RUN), "zs_pool_run"), ""

@@ -12,7 +12,7 @@ from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.form import Form
 from zeroskip.errors import CompilerError, KernelError
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native import filed_kernels, load
+from zeroskip.native import filed_kernels, load, texts
 from zeroskip.native.arguments import Array, Operand, densify, values
 from zeroskip.native.effort import effort
 from zeroskip.native.filed_kernels import Layout, layout_of
@@ -91,7 +91,7 @@ def remember(key: Key, dtype: np.dtype[Any], build: Callable[[], Lowered]) -> Pr
 
 def check_limits(lowered: Lowered) -> None:
     """Refuse a kernel that the argument struct, or the compiler's patience, has no room for."""
-    kernel, most = lowered.kernel, load.constants()
+    kernel, most = lowered.kernel, texts.constants()
     kinds = [kind for _, kind in kernel.parameters]
     for count, limit, what in (
         (sum(key[0] == "extent" for key in lowered.dims), MOST_RANKS, "ranks"),

@@ -12,7 +12,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from zeroskip.errors import CompilerError
-from zeroskip.native.load import Kernel, load, text_of
+from zeroskip.native.load import Kernel, load
+from zeroskip.native.texts import text_of
 
 
 def run(

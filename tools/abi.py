@@ -12,7 +12,7 @@ from pathlib import Path
 import cffi
 from layout import ROOT
 
-from zeroskip.native.load import shared_part
+from zeroskip.native.texts import shared_part
 
 HEAD = '''"""The argument struct of c/zs_kernel.h as cffi knows it; written by tools/abi.py.
 

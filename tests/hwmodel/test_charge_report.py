@@ -170,7 +170,7 @@ def test_formats_on_chip_that_are_not_modelled_are_refused(
 def test_a_feature_must_name_a_tensor_or_a_role() -> None:
     assert refused(ArchError, MATMUL, one_pe("gate B on X"), MATRICES) == (
         'one PE: "gate B on X @MAC" names X, which is neither a tensor of this layer (A, B, Z) nor '
-        "a role (I, F, O, bias)"
+        "a role (I, F, O, bias, index)"
     )
     assert "goes by the result: it is not there yet" in (
         refused(ArchError, MATMUL, one_pe("gate B on O"), MATRICES)
@@ -180,7 +180,7 @@ def test_a_feature_must_name_a_tensor_or_a_role() -> None:
 def test_a_format_must_name_a_tensor_or_a_role() -> None:
     assert refused(ArchError, MATMUL, one_pe(formats={"W": {"DRAM": "C"}}), MATRICES) == (
         "one PE: formats names W, which is neither a tensor of this layer (A, B, Z) nor a role "
-        "(I, F, O, bias)"
+        "(I, F, O, bias, index)"
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from zeroskip.native import settings, toolchain
 from zeroskip.native.cache import Cache
-from zeroskip.native.load import whole_text
+from zeroskip.native.texts import whole_text
 
 needs_cc = pytest.mark.skipif(shutil.which("cc") is None, reason="no cc on the PATH")
 

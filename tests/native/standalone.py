@@ -18,8 +18,8 @@ from judges import batch
 from numpy.typing import NDArray
 
 from zeroskip.native import toolchain
-from zeroskip.native.load import header, whole_text
 from zeroskip.native.prepared import Prepared, Slots
+from zeroskip.native.texts import header, whole_text
 
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 FLAGS = (*SANITIZERS, "-fno-wrapv", "-g", "-O1", "-fno-omit-frame-pointer")

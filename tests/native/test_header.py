@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from zeroskip.native import load
-from zeroskip.native.load import header
+from zeroskip.native import texts
+from zeroskip.native.texts import header
 
 PROGRAM = Path(__file__).with_name("zs_header_test.c")
 COMPILER = shutil.which("cc")
-HELPERS = set(re.findall(r"^ZS_INLINE [\w *]+?\b(zs_\w+)\(", load.header(), re.MULTILINE))
+HELPERS = set(re.findall(r"^ZS_INLINE [\w *]+?\b(zs_\w+)\(", header(), re.MULTILINE))
 HELPERS |= {"zs_locate_", "zs_lower_bound_"}
 WARNINGS = ["-std=gnu11", "-Wall", "-Wextra", "-Werror"]
 
@@ -42,7 +42,7 @@ def test_no_helper_is_left_out():
 
 def test_every_helper_is_called():
     """By the emitter, or by another helper: it stands somewhere beside its definition."""
-    room = Path(load.__file__).parent
+    room = Path(texts.__file__).parent
     text = "".join(path.read_text() for path in room.glob("*.py"))
     text += re.sub(r"/\*.*?\*/", "", header(), flags=re.DOTALL)
     assert {name for name in HELPERS if len(re.findall(rf"\b{name}", text)) < 2} == set()

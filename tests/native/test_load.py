@@ -12,7 +12,8 @@ from zeroskip.native import load as loading
 from zeroskip.native import settings, toolchain
 from zeroskip.native.abi import ffi
 from zeroskip.native.cache import Cache, CachedObject
-from zeroskip.native.load import constants, header, load, whole_text
+from zeroskip.native.load import load
+from zeroskip.native.texts import constants, header, shared_part, whole_text
 
 # Waits, for a bounded number of steps, until somebody else writes to buf[0].
 WAIT = """#include "zs_kernel.h"
@@ -136,7 +137,7 @@ def test_what_cffi_knows_of_the_struct_is_what_the_header_says():
     import cffi
 
     parsed = cffi.FFI()
-    parsed.cdef(loading.shared_part())
+    parsed.cdef(shared_part())
 
     def fields(of):
         named = of.typeof("zs_args").fields

@@ -8,7 +8,7 @@ import pytest
 from standalone import FLAGS, RACES, compile_c, run, sanitizes
 from test_parallel import CASES, kernel_of
 
-from zeroskip.native.load import header
+from zeroskip.native.texts import header
 
 pytestmark = pytest.mark.sanitize
 

@@ -14,7 +14,7 @@ from standalone import FLAGS, MAIN, compile_c, sanitizes
 from zeroskip.errors import CompilerError, KernelError
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import routines
-from zeroskip.native.load import header, whole_text
+from zeroskip.native.texts import header, whole_text
 
 ROOM = "zeroskip.hwmodel"
 

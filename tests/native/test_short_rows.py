@@ -7,7 +7,7 @@ from judges import line_of
 
 import zeroskip as zs
 from zeroskip.einsum_spec.spec import make_spec
-from zeroskip.native import assemble, load, results, settings
+from zeroskip.native import assemble, results, settings, texts
 
 RNG = np.random.default_rng(34)
 FEW = 512  # ZS_LIST
@@ -15,7 +15,7 @@ PRODUCT = "C[i,k] = A[i,j]*B[j,k]"
 
 
 def test_the_limit_is_that_of_the_header():
-    assert f"#define ZS_LIST {FEW}\n" in load.header("zs_lists.h")
+    assert f"#define ZS_LIST {FEW}\n" in texts.header("zs_lists.h")
 
 
 def rows(lengths, extent, rng=RNG):

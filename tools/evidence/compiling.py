@@ -13,7 +13,7 @@ import numpy as np
 from claim import ROOT, Claim
 
 from zeroskip.native import toolchain
-from zeroskip.native.load import whole_text
+from zeroskip.native.texts import whole_text
 
 COUNT, SEED, MOST_S = 400, 7_000_000, 1.0
 
