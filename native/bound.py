@@ -15,7 +15,7 @@ from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import settings
 from zeroskip.native.alike import all_finite, with_values
-from zeroskip.native.arguments import Array, Operand, resolve, shapes
+from zeroskip.native.arguments import Array, Operand, densify, resolve, shapes
 from zeroskip.native.arguments import values as values_of
 from zeroskip.native.engine import Formats, evaluate
 from zeroskip.native.fixed import OPEN, Schedules, fixed_by_result
@@ -30,6 +30,7 @@ from zeroskip.native.results import alike_in, alike_kernel, rearranged, target_f
 from zeroskip.native.sampled import axes_in, turning
 from zeroskip.native.schedules import kernel_of, settled
 from zeroskip.native.scheme import Key
+from zeroskip.native.spread import made_dense
 from zeroskip.native.tile import TilePlan
 
 MOST_SHAPES = 32
@@ -85,6 +86,7 @@ class Bound:
         self._reduces = spec.forms[-1].reduction is not None  # and then starts from ``out``
         self._idle: Recent[tuple[object, ...], list[Ready] | None] = Recent(MOST_SHAPES)
         self._short: Short | None = None
+        self._dense: Recent[tuple[object, ...], str | None] = Recent(MOST_SHAPES)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Bound, (self.spec, self.held, self.schedule, self.tune)
@@ -108,6 +110,8 @@ class Bound:
                 return made
         if format is None and backend == "c" and not skip and known.keys() == {*self.rest}:
             taken_order = self._order_of(order)
+            if convert and self.held and not taken_order:
+                known = self._spread(known)
             key = self._key(known, taken_order, convert)
             ready = self._taken(key, known, taken_order, convert)
             if ready is not None:
@@ -130,6 +134,21 @@ class Bound:
             kept=self._kept,
         )
         return results[self.spec.results[-1]]
+
+    def _spread(self, known: dict[str, Operand]) -> dict[str, Operand]:
+        """The fresh operands, one made dense where that is better than to skip its zeros."""
+        if self._fixed != OPEN or all(isinstance(x, np.ndarray) for x in known.values()):
+            return known
+        if len(self.spec.forms) != 1:
+            return known
+        key = self._key(known, (), True)
+        if key not in self._dense:
+            operands = {**self.held, **known}
+            extents = self.spec.extents(shapes(operands))
+            found = made_dense(self.spec.forms[0], operands, extents, self.held)
+            self._dense.keep(key, found)
+        name = self._dense.get(key)
+        return known if name is None else {**known, name: densify(known[name])}
 
     def _stored(
         self, known: Mapping[str, Operand], format: str | Format, order: Orders, convert: bool

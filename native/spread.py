@@ -1,0 +1,57 @@
+"""Fresh sparse operands that a call makes dense first, as skipping their zeros costs more.
+
+Where two sparse operands meet in windows, a walk over both takes some nanoseconds for each product,
+and far more to come to it; a bound operand alone, packed, takes some hundredths of one for each
+place of the other, zeros too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import numpy as np
+
+from zeroskip.einsum_spec.extents import Extents
+from zeroskip.einsum_spec.form import Form
+from zeroskip.formats.tensor import Tensor
+from zeroskip.native.alike import all_finite
+from zeroskip.native.arguments import Operand
+from zeroskip.native.lines import line_of
+from zeroskip.native.schedules import schedule_of
+from zeroskip.native.tile import TilePlan
+
+WALKED, WALKED_IN_WINDOWS = 2**-8, 2**-14
+"""Density up to which both operands are walked.  A product of matrices takes some 3 ns for each
+product of entries that meet, in the order of loops that costs least, and a packed operand 0.02 for
+each place.  In windows the order of loops is what operands store, and coming to a product takes far
+more: with both walked, the row ``conv-both`` of the benchmarks lost by 2.6 to 100 times from a
+density of .01 on, and a layer of 512 channels by 20 to 70 times at .003."""
+
+ROOM = 2**28
+"""Bytes that an operand may take when it is dense."""
+
+
+def made_dense(
+    form: Form, operands: Mapping[str, Operand], extents: Extents, bound: Collection[str]
+) -> str | None:
+    """The operand that is better made dense, by name: the one fresh one of a line that is sparse,
+    if a sparse operand that is bound is then packed, and whatever that stores is finite, so that
+    what it meets at a zero adds nothing."""
+    sparse = [n for n, x in operands.items() if n not in bound and isinstance(x, Tensor)]
+    if len(sparse) != 1:
+        return None
+    (name,) = sparse
+    fresh = operands[name]
+    assert isinstance(fresh, Tensor)
+    if fresh.fill != 0 or fresh.size * fresh.dtype.itemsize > ROOM:
+        return None
+    dense = np.broadcast_to(np.zeros((), fresh.dtype), fresh.shape)
+    line = line_of(form, {**operands, name: dense}, extents)
+    plan = schedule_of(line, bound)
+    if not isinstance(plan, TilePlan) or plan.lane_access.tensor != name:
+        return None
+    if fresh.stored <= (WALKED if plan.panels else WALKED_IN_WINDOWS) * fresh.size:
+        return None
+    entries = operands[plan.entries.tensor]
+    packed = plan.entries.tensor in bound and isinstance(entries, Tensor)
+    return name if packed and all_finite(entries) else None
