@@ -263,6 +263,8 @@ def _why(row: dict[str, Any]) -> str:
         return f"both sparse, walked entry by entry without vectors ({_densities(row)})"
     if row["schedule"] == "lanes":
         return f"sparse I, {row['I_density']:.0%} dense: an entry costs more than a dense product"
+    if ", I " in row["kernel"]:
+        return f"both sparse, I made dense at every call ({_densities(row)})"
     if "bound" not in row["kernel"]:
         return "sparse F packed at every call; bind what stays"
     return f"sparse F, {row['F_density']:.0%} dense: too small or too dense for its zeros to pay"
