@@ -110,7 +110,7 @@ class Bound:
                 return made
         if format is None and backend == "c" and not skip and known.keys() == {*self.rest}:
             taken_order = self._order_of(order)
-            if convert and self.held and not taken_order:
+            if convert and not taken_order:
                 known = self._spread(known)
             key = self._key(known, taken_order, convert)
             ready = self._taken(key, known, taken_order, convert)
@@ -148,7 +148,9 @@ class Bound:
             found = made_dense(self.spec.forms[0], operands, extents, self.held)
             self._dense.keep(key, found)
         name = self._dense.get(key)
-        return known if name is None else {**known, name: densify(known[name])}
+        if name is None or not all(all_finite(x) for n, x in known.items() if n != name):
+            return known
+        return {**known, name: densify(known[name])}
 
     def _stored(
         self, known: Mapping[str, Operand], format: str | Format, order: Orders, convert: bool

@@ -1,8 +1,8 @@
 """Fresh sparse operands that a call makes dense first, as skipping their zeros costs more.
 
 Where two sparse operands meet in windows, a walk over both takes some nanoseconds for each product,
-and far more to come to it; a bound operand alone, packed, takes some hundredths of one for each
-place of the other, zeros too.
+and far more to come to it; one of them alone, packed, takes some hundredths of one for each place
+of the other, zeros too.  Of matrices the walk is good; there only one that is bound is packed.
 """
 
 from __future__ import annotations
@@ -34,24 +34,36 @@ ROOM = 2**28
 def made_dense(
     form: Form, operands: Mapping[str, Operand], extents: Extents, bound: Collection[str]
 ) -> str | None:
-    """The operand that is better made dense, by name: the one fresh one of a line that is sparse,
-    if a sparse operand that is bound is then packed, and whatever that stores is finite, so that
-    what it meets at a zero adds nothing."""
-    sparse = [n for n, x in operands.items() if n not in bound and isinstance(x, Tensor)]
-    if len(sparse) != 1:
+    """The operand that is better made dense, by name: a fresh sparse one, if the other one that is
+    sparse is then packed, and whatever that stores is finite, so that what it meets at a zero adds
+    nothing.  None where there is no such pair."""
+    sparse = [name for name, x in operands.items() if isinstance(x, Tensor)]
+    if len(sparse) != 2:
         return None
-    (name,) = sparse
+    for name, entries in (sparse, sparse[::-1]):
+        if name not in bound and _packs(form, operands, extents, bound, name, entries):
+            return name if all_finite(operands[entries]) else None
+    return None
+
+
+def _packs(
+    form: Form,
+    operands: Mapping[str, Operand],
+    extents: Extents,
+    bound: Collection[str],
+    name: str,
+    entries: str,
+) -> bool:
+    """Whether one operand's entries are packed once the other is dense, and that pays."""
     fresh = operands[name]
     assert isinstance(fresh, Tensor)
     if fresh.fill != 0 or fresh.size * fresh.dtype.itemsize > ROOM:
-        return None
+        return False
     dense = np.broadcast_to(np.zeros((), fresh.dtype), fresh.shape)
     line = line_of(form, {**operands, name: dense}, extents)
     plan = schedule_of(line, bound)
-    if not isinstance(plan, TilePlan) or plan.lane_access.tensor != name:
-        return None
-    if fresh.stored <= (WALKED if plan.panels else WALKED_IN_WINDOWS) * fresh.size:
-        return None
-    entries = operands[plan.entries.tensor]
-    packed = plan.entries.tensor in bound and isinstance(entries, Tensor)
-    return name if packed and all_finite(entries) else None
+    if not isinstance(plan, TilePlan) or plan.entries.tensor != entries:
+        return False
+    if plan.panels and entries not in bound:
+        return False
+    return fresh.stored > (WALKED if plan.panels else WALKED_IN_WINDOWS) * fresh.size
