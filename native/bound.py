@@ -86,7 +86,8 @@ class Bound:
         self._reduces = spec.forms[-1].reduction is not None  # and then starts from ``out``
         self._idle: Recent[tuple[object, ...], list[Ready] | None] = Recent(MOST_SHAPES)
         self._short: Short | None = None
-        self._dense: Recent[tuple[object, ...], str | None] = Recent(MOST_SHAPES)
+        self._dense: Recent[tuple[object, ...], tuple[str, str] | None] = Recent(MOST_SHAPES)
+        self._are_finite: dict[str, bool] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Bound, (self.spec, self.held, self.schedule, self.tune)
@@ -147,10 +148,18 @@ class Bound:
             extents = self.spec.extents(shapes(operands))
             found = made_dense(self.spec.forms[0], operands, extents, self.held)
             self._dense.keep(key, found)
-        name = self._dense.get(key)
-        if name is None or not all(all_finite(x) for n, x in known.items() if n != name):
+        found = self._dense.get(key)
+        if found is None or not self._finite(found[1], known):
             return known
-        return {**known, name: densify(known[name])}
+        return {**known, found[0]: densify(known[found[0]])}
+
+    def _finite(self, name: str, known: Mapping[str, Operand]) -> bool:
+        """Whether all that an operand stores is finite; of one that is bound, looked at once."""
+        if name in known:
+            return all_finite(known[name])
+        if name not in self._are_finite:
+            self._are_finite[name] = all_finite(self.held[name])
+        return self._are_finite[name]
 
     def _stored(
         self, known: Mapping[str, Operand], format: str | Format, order: Orders, convert: bool
@@ -170,7 +179,10 @@ class Bound:
             return None
         held = known[ready.like] if ready.like in known else self.held[ready.like]
         values = np.empty(values_of(held).shape, ready.dtype)
-        return with_values(held, self._run(ready, key, known, values), ready.fill)
+        values = self._run(ready, key, known, values)
+        if all_finite(held) and not all_finite(values):
+            return None  # a sum may have grown too large before it was multiplied
+        return with_values(held, values, ready.fill)
 
     def _order_of(self, order: Orders) -> Order:
         """The order of the loops of the last line, where one is given."""
@@ -320,7 +332,8 @@ class Bound:
         chosen, like, fill = found
         values = np.empty(values_of(line.used[like]).size, line.stored)
         line = rearranged(line, chosen)
-        prepared, filled = alike_kernel(line, chosen, like, values)
+        once = all_finite(line.used[like])
+        prepared, filled = alike_kernel(line, chosen, like, values, once=once)
         ready = self._ready(line, prepared, filled, operands)
         if ready is None:
             return None

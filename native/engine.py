@@ -26,6 +26,7 @@ from zeroskip.native.order import Order, Orders
 from zeroskip.native.prepared import BACKENDS
 from zeroskip.native.results import dense_result, sparse_result
 from zeroskip.native.skipping import check_skips, names_of
+from zeroskip.native.spread import spread
 
 
 def evaluate(
@@ -154,6 +155,8 @@ def run_form(
     kept: Kept | None = None,
 ) -> Array | Tensor:
     """The result of one line."""
+    if backend == "c" and format is None and convert and not skip and not order and fixed == OPEN:
+        operands = spread(form, operands, extents)
     line = line_of(
         form,
         operands,

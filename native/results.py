@@ -126,7 +126,11 @@ def sparse_result(
         if like := alike(line, chosen, format):
             values = np.empty(_values(line.used[like]).size, line.stored)
             held = line.used[like]
-            run(*alike_kernel(rearranged(line, chosen), chosen, like, values), backend)
+            line = rearranged(line, chosen)
+            once = all_finite(held)
+            run(*alike_kernel(line, chosen, like, values, once=once), backend)
+            if once and not all_finite(values):
+                run(*alike_kernel(line, chosen, like, values, once=False), backend)
             return with_values(held, values, fill)
         return _assembled(line, chosen, format, backend, fill)
     by_points = backend == "numpy" or not _of_products(line)
@@ -220,14 +224,18 @@ def alike_in(line: Line, format: Format | str) -> tuple[rows.Assembly, str, Any]
 
 
 def alike_kernel(
-    line: Line, chosen: rows.Assembly, like: str, values: Array
+    line: Line, chosen: rows.Assembly, like: str, values: Array, *, once: bool
 ) -> tuple[Prepared, Slots]:
     """The kernel that writes the values of the result of a `rearranged` line, which lie as those of
-    the operand ``like`` do, its slots filled."""
+    the operand ``like`` do, its slots filled.
+
+    once : whether ``like`` multiplies sums, and not each of their products; all that it stores is
+        then finite.  Where a value of the result is not, it may be the sum alone that has grown too
+        large, and the kernel that multiplies each product has the answer.
+    """
     only_plain(
         line, f"the entries of {line.name} are found beside those of {like}, by a plain walk."
     )
-    once = all_finite(line.used[like])
     key = ("alike", like, once, chosen.outer, vector_bytes(), *line.key)
     what = line.form, line.signatures, line.dtype.name
     prepared = remember(key, line.dtype, partial(lower_alike, *what, chosen, like, once))

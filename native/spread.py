@@ -13,9 +13,10 @@ import numpy as np
 
 from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.form import Form
+from zeroskip.einsum_spec.walk import single
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.alike import all_finite
-from zeroskip.native.arguments import Operand
+from zeroskip.native.arguments import Operand, densify
 from zeroskip.native.lines import line_of
 from zeroskip.native.schedules import schedule_of
 from zeroskip.native.tile import TilePlan
@@ -31,18 +32,32 @@ ROOM = 2**28
 """Bytes that an operand may take when it is dense."""
 
 
+def spread(
+    form: Form, operands: Mapping[str, Operand], extents: Extents, bound: Collection[str] = ()
+) -> dict[str, Operand]:
+    """The operands, one of them made dense where `made_dense` says so."""
+    found = made_dense(form, operands, extents, bound)
+    if found is None or not all_finite(operands[found[1]]):
+        return dict(operands)
+    return {**operands, found[0]: densify(operands[found[0]])}
+
+
 def made_dense(
     form: Form, operands: Mapping[str, Operand], extents: Extents, bound: Collection[str]
-) -> str | None:
+) -> tuple[str, str] | None:
     """The operand that is better made dense, by name: a fresh sparse one, if the other one that is
-    sparse is then packed, and whatever that stores is finite, so that what it meets at a zero adds
-    nothing.  None where there is no such pair."""
-    sparse = [name for name, x in operands.items() if isinstance(x, Tensor)]
-    if len(sparse) != 2:
+    sparse is then packed; and that other one.  None where there is no such pair.
+
+    It must not be done where what is packed is not finite, as that would meet zeros.
+    """
+    read = dict.fromkeys(access.tensor for access in form.reads)
+    sparse = [name for name in read if isinstance(operands.get(name), Tensor)]
+    windows = any(single(part) is None for access in form.reads for part in access.subscripts)
+    if len(sparse) != 2 or not (windows or bound):
         return None
     for name, entries in (sparse, sparse[::-1]):
         if name not in bound and _packs(form, operands, extents, bound, name, entries):
-            return name if all_finite(operands[entries]) else None
+            return name, entries
     return None
 
 

@@ -102,7 +102,9 @@ def test_a_finite_sample_is_multiplied_once_and_an_infinite_one_with_each_produc
         chosen, name, _ = results.alike_in(line, "CSR")
         line = results.rearranged(line, chosen)
         values = np.empty(line.used["M"].stored)
-        prepared, _ = results.alike_kernel(line, chosen, name, values)
+        finite = alike.all_finite(line.used[name])
+        assert finite == once
+        prepared, _ = results.alike_kernel(line, chosen, name, values, once=finite)
         assert ("S_vals[pM_j] = acc * M_vals[pM_j]" in prepared.c_text) == once
 
 
@@ -166,3 +168,15 @@ def test_threads_give_the_same():
         with native_settings.using(threads=threads):
             made.append(zs.einsum(SAMPLED, M=zs.tensor(M, "CSR"), A=A, B=B, format="CSR"))
     assert np.array_equal(made[0].values, made[1].values)
+
+
+@pytest.mark.parametrize("backend", ["c", "interpreter"])
+def test_a_sum_that_is_too_large_before_it_is_multiplied(backend):
+    """2e19 * 1e19 twice is beyond float32, and 1e-20 of it is not: products are multiplied each."""
+    layer = zs.layer("S[i,j] = A[i,k]*B[k,j]*M[i,j]")
+    a, b = np.full((3, 2), 2e19, "f4"), np.full((2, 3), 1e19, "f4")
+    m = Tensor.from_dense(np.diag([1e-20, 1, 1]).astype("f4"), "CSR")
+    want = np.array([4e18, np.inf, np.inf], "f4")
+    for _ in range(3):
+        assert np.allclose(layer(A=a, B=b, M=m, format="CSR", backend=backend).values, want)
+        assert np.allclose(layer.bind(A=a)(B=b, M=m, format="CSR").values, want)

@@ -16,7 +16,8 @@ from zeroskip.explanation.choosing import expected_format, why_auto, why_order
 from zeroskip.formats.auto import is_auto
 from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native.arguments import Operand, densify, shapes, values
+from zeroskip.native.alike import all_finite
+from zeroskip.native.arguments import Operand, shapes, values
 from zeroskip.native.dots import DotPlan
 from zeroskip.native.emit import emit
 from zeroskip.native.engine import Formats, formats_by_result
@@ -37,7 +38,7 @@ from zeroskip.native.results import (
 from zeroskip.native.rows import Assembly
 from zeroskip.native.schedules import Plan, kernel_of, settled, taken, why_plain
 from zeroskip.native.settings import MAX_THREADS
-from zeroskip.native.spread import made_dense
+from zeroskip.native.spread import spread
 from zeroskip.native.tile import TilePlan
 from zeroskip.native.tuning import recalled
 
@@ -90,11 +91,10 @@ def choose(
         wanted = formats.get(form.target.tensor)
         fixed, asked = orders.get(form.target.tensor, ()), given.get(form.target.tensor, OPEN)
         read = wide.operands(known) if wide else known
-        spread = None
-        if packed and wanted is None and not fixed and asked == OPEN:
-            spread = made_dense(form, read, extents, packed)
-        if spread is not None:
-            read = {**read, spread: densify(read[spread])}
+        came = read
+        if wanted is None and not fixed and asked == OPEN:
+            read = spread(form, read, extents, packed)
+        made_dense = [name for name in came if read[name] is not came[name]]
         line = line_of(form, read, extents, blocks=wanted is None, order=fixed, fixed=asked)
         measured = recalled(line, packed) if tune and schedule is None and not fixed else None
         if measured is not None:
@@ -119,8 +119,8 @@ def choose(
                 why += f" {line.name} is computed densely and compressed."
                 why += _stored_as(line, wanted, sized)
         why += _conversions(line) + _kept_wide(wide)
-        if spread is not None:
-            why += f" {spread} is made dense first, at every call: its zeros cost more to skip."
+        for name in made_dense:
+            why += f" {name} is made dense first, at every call: its zeros cost more to skip."
         filled = replace(taken(line, plan, packed), threads=min(slots.parts, MAX_THREADS))
         source = "given" if asked != OPEN or fixed else "tuned" if measured else "default"
         found.append(Chosen(line, prepared, slots, name, why, filled, source))
@@ -151,8 +151,9 @@ def _in_rows(
         return line, *rows_kernel(line, assembly), _why_rows(line, assembly)
     like = found[1]
     made = np.empty(values(line.used[like]).size, line.stored)
+    once = all_finite(line.used[like])
     why = f"{line.name} stores what {like} does: each value is written where {like} has its own."
-    return line, *alike_kernel(line, assembly, like, made), why
+    return line, *alike_kernel(line, assembly, like, made, once=once), why
 
 
 def _why_rows(line: Line, assembly: Assembly) -> str:
