@@ -29,7 +29,7 @@ from zeroskip.native.emit_parts import counted
 from zeroskip.native.emit_rows import apart, gathered, is_apart, touch
 from zeroskip.native.emit_short import Tally, is_run, run, tally
 from zeroskip.native.emit_vectors import accumulators, lanes, tiles, together, vector_loop
-from zeroskip.native.integers import ONE, ZERO, Const, Expr, Name, add
+from zeroskip.native.integers import ONE, ZERO, Const, Expr, Name, add, mul
 from zeroskip.native.nest import (
     Acc,
     Alone,
@@ -222,6 +222,11 @@ def _(node: Unrolled, out: CWriter) -> None:
             f"{integer(node.vector)}, {_from(node.result, node.into)}, {integer(node.pitch)}, "
             f"{integer(node.line)}, {integer(node.resumed)} > 0);"
         )
+        if out.count_work:
+            start = mul(node.program, node.groups)
+            own = [integer(at) for at in (add(start, node.groups), start)]
+            entries = f"{node.first}[{own[0]}] - {node.first}[{own[1]}]"
+            out.line(f"work += ({entries}) * {integer(node.line, 2)};")
 
 
 def _from(array: str, at: Expr) -> str:

@@ -92,7 +92,7 @@ def choose(
         fixed, asked = orders.get(form.target.tensor, ()), given.get(form.target.tensor, OPEN)
         read = wide.operands(known) if wide else known
         came = read
-        if wanted is None and not fixed and asked == OPEN:
+        if sized and wanted is None and not fixed and asked == OPEN:
             read = spread(form, read, extents, packed)
         made_dense = [name for name in came if read[name] is not came[name]]
         line = line_of(form, read, extents, blocks=wanted is None, order=fixed, fixed=asked)
@@ -119,8 +119,8 @@ def choose(
                 why += f" {line.name} is computed densely and compressed."
                 why += _stored_as(line, wanted, sized)
         why += _conversions(line) + _kept_wide(wide)
-        for name in made_dense:
-            why += f" {name} is made dense first, at every call: its zeros cost more to skip."
+        for one in made_dense:
+            why += f" {one} is made dense first, at every call: its zeros cost more to skip."
         filled = replace(taken(line, plan, packed), threads=min(slots.parts, MAX_THREADS))
         source = "given" if asked != OPEN or fixed else "tuned" if measured else "default"
         found.append(Chosen(line, prepared, slots, name, why, filled, source))
