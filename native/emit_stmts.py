@@ -225,8 +225,8 @@ def _(node: Unrolled, out: CWriter) -> None:
         if out.count_work:
             start = mul(node.program, node.groups)
             own = [integer(at) for at in (add(start, node.groups), start)]
-            entries = f"{node.first}[{own[0]}] - {node.first}[{own[1]}]"
-            out.line(f"work += ({entries}) * {integer(node.line, 2)};")
+            count = f"{node.first}[{own[0]}] - {node.first}[{own[1]}]"
+            out.line(f"work += ({count}) * {integer(node.line, 2)};")
 
 
 def _from(array: str, at: Expr) -> str:

@@ -94,11 +94,13 @@ def masks_of(plan: TilePlan, extents: Extents, line: int, lanes: int) -> Array:
     assert plan.window is not None
     own = extents.pads[plan.lane_access.tensor][plan.window][0]
     vectors = -(-line // lanes)
-    column = np.arange(vectors * lanes).reshape(vectors, 1, lanes) % max(row, 1)
-    at = column + np.asarray(shifts, np.int64).reshape(1, -1, 1) - own
-    bits = ((at >= 0) & (at < row)) << np.arange(lanes)
+    column = np.arange(vectors * lanes) % max(row, 1)
     found = np.zeros((vectors, MASKS), np.uint16)
-    found[:, : len(shifts)] = bits.sum(-1)
+    for k, shift in enumerate(shifts):
+        at = column + (shift - own)
+        kept = ((at >= 0) & (at < row)).reshape(vectors, lanes)
+        bits = np.packbits(kept, axis=-1, bitorder="little").astype(np.uint16)
+        found[:, k] = bits[:, 0] if lanes == 8 else bits[:, 0] | bits[:, 1] << 8
     return found.reshape(-1)
 
 

@@ -41,6 +41,14 @@ class _Config(ModuleType):
         else:
             raise AttributeError(f"zeroskip.config has no setting {name!r}: {_expected()}")
 
+    def __delattr__(self, name: str) -> None:
+        if name in Settings.__dataclass_fields__:
+            raise AttributeError(
+                f"zeroskip.config.{name} cannot be deleted: reload() goes back to the environment, "
+                "and using() changes a setting for a while"
+            )
+        super().__delattr__(name)
+
     def __dir__(self) -> list[str]:
         return sorted([*super().__dir__(), *Settings.__dataclass_fields__])
 

@@ -29,6 +29,7 @@ else:
         def made(cls):
             cls.__doc__ = cls.__doc__ or cls.__name__
             cls = dataclasses.dataclass(init=False, repr=False, eq=False, slots=slots)(cls)
+            _check(cls)
             own = {}
             if init:
                 own["__init__"] = _init(cls)
@@ -49,6 +50,19 @@ else:
 
 
 __all__ = ["dataclass"]
+
+
+def _check(cls: Any) -> None:
+    """Refuse a field that asks for what is not made here."""
+    for field in dataclasses.fields(cls):
+        unset = not field.init and not _required(field)
+        if unset or field.hash is not None or field.kw_only:
+            what = "a default without init" if unset else "hash or kw_only"
+            raise TypeError(
+                f"{cls.__qualname__}.{field.name}: expected a field without {what}; "
+                "use dataclasses.dataclass"
+            )
+
 
 # ---- __init__ -----------------------------------------------------------------------------
 

@@ -34,3 +34,8 @@ def test_settings_are_attributes():
     with pytest.raises(AttributeError, match="has no 'treads'"):
         _ = config.treads
     assert {"threads", "set"} <= set(dir(config))
+
+
+def test_a_setting_cannot_be_deleted():
+    with pytest.raises(AttributeError, match=r"threads cannot be deleted: reload\(\) goes back"):
+        del config.threads
