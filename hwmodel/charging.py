@@ -194,9 +194,10 @@ def _charge(
     layer, schedule, policy, cascade = plan.layer, plan.schedule, plan.policy, plan.cascade
     sampled = None
     if expecting and by_places(arch, layer, operands):
+        reporting = schedule.mapping.reporting()  # a draw's tiles fit or not: the mapping stays
         sampled = Sampled(
             tuple(
-                _charge(spec, arch, real, mapping, _everything, None, zero, known)
+                _charge(spec, arch, real, reporting, _everything, None, zero, known)
                 for real in draws_of(operands)
             )
         )

@@ -199,3 +199,21 @@ def test_real_operands_stay_and_draws_are_few_where_they_are_large(
     monkeypatch.setattr(sampled, "MOST_PLACES", 399)
     with pytest.raises(TensorError, match="means over draws of 399 places at most, found 400"):
         draws_of({"A": drawn})
+
+
+@pytest.mark.parametrize("way", ["split", "refuse"])
+def test_draws_have_the_mapping_of_their_mean(way: str) -> None:
+    """Of the draws some have a tile of A that does not fit where the mean does."""
+    levels = {"DRAM": {"lines": {"read_bits": 32}}, "GLB": {"capacity_bits": 181}, "PE": {}}
+    packed = {name: {"DRAM": "0:U 1:C"} for name in "AB"}
+    arch = design(levels=levels, array={"pe": 2}, sparse=[], formats=packed, value_bits=8)
+    drawn = {"A": zs.Density((6, 16), 0.4), "B": zs.Density((16, 6), 0.4)}
+    order, given = ("m1 @GLB(A) k m0 n", {"m": 2}, {}), {"sync": "none", "keep": {"GLB": "A"}}
+    mapped = zs.Mapping(*order, **given, overflow={"GLB": way})
+    found = zs.charge(PRODUCT, arch, **drawn, mapping=mapped)
+    assert not found.overflow
+    assert found.estimate is not None
+    assert found.estimate.sampled is not None
+    every = found.estimate.sampled.charges
+    assert any(charge.overflow for charge in every)
+    assert {charge.mapping.order for charge in every} == {found.mapping.order} == {mapped.order}
