@@ -130,6 +130,7 @@ def capacities(
 
     The most that tiles of all tensors take at one time: of every operand its tile; of the result
     in the innermost level and where parts come back to it.  Of what passes, the words under way.
+    Of operands in a cache nothing: what it has no room for, it fetches again.
     Where a tile comes while another is used, two of it.  Of means, and of more than
     `zeroskip.hwmodel.together.MOST_CELLS` times, the sum of the largest, an upper bound.
 
@@ -167,11 +168,12 @@ def capacities(
 def _of_term(
     arch: Arch, plan: TermPlan, counts: Counts, names: Sequence[str]
 ) -> dict[str, list[Part]]:
-    """Tiles of the operands of a term, by level."""
+    """Tiles of the operands of a term, by level that is no cache."""
     found: dict[str, list[Part]] = {name: [] for name in names}
+    cached = {level.name for level in arch.levels if level.cache is not None}
     for number, fill in ((i, fill) for i, fills in enumerate(plan.fills) for fill in fills):
         held = fill.inner
-        if not held.entries.most and not fill.words:
+        if fill.level in cached or (not held.entries.most and not fill.words):
             continue  # the same tiles, from another level
         _check_pointers(held, counts, fill.operand.tensor, fill.level)
         width = fill.operand.bits(arch.value_bits)

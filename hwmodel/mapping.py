@@ -233,7 +233,7 @@ def complete(
     """
     given = mapping or Mapping()
     check_splits(given.split, layer)
-    check_overflow(given.overflow, [level.name for level in arch.levels], arch.name)
+    check_overflow(given.overflow, arch.levels, arch.name)
     check_homes(given.home, layer, arch)
     if given.home and "split" in given.overflow.values():
         raise ArchError(

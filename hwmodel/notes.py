@@ -48,7 +48,8 @@ def _of_moves(arch: Arch, schedule: Schedule) -> Iterator[str]:
         for stays in kept
         if len(stays) > 1 and not stays[1].position
     }
-    if len(once) == 1 and all(s[1:2] and not s[1].position for s in kept):
+    cached = arch.buffer.cache is not None and arch.buffer.name in once
+    if len(once) == 1 and not cached and all(s[1:2] and not s[1].position for s in kept):
         yield (
             f"{off_chip}: each operand is read once and the result written once; true while the "
             f"working set fits {next(iter(once))}"

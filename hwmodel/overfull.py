@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.errors import ArchError
+from zeroskip.hwmodel.levels import Level
 from zeroskip.hwmodel.nest import Loop
 
 WAYS = ("report", "refuse", "spill", "split")
@@ -118,14 +119,20 @@ def _runs(places: list[int]) -> str:
     return "+".join([*runs, "..."] if len(bounds) > _MOST_RUNS else runs)
 
 
-def check_overflow(overflow: Iterable[str], levels: Sequence[str], arch: str) -> None:
-    """Refuse a level that is not there."""
-    for level in overflow:
-        if level not in levels[1:]:
-            names = ", ".join(levels[1:])
+def check_overflow(overflow: Mapping[str, str], levels: Sequence[Level], arch: str) -> None:
+    """Refuse a level that is not there, and a cache: what does not fit it, it fetches again."""
+    filled = {level.name: level for level in levels[1:]}
+    for name, way in overflow.items():
+        if name not in filled:
             raise ArchError(
-                f"overflow {level}: expected a level of {arch} that is filled ({names}), "
-                f"found {level}"
+                f"overflow {name}: expected a level of {arch} that is filled "
+                f"({', '.join(filled)}), found {name}"
+            )
+        policy = filled[name].cache
+        if policy is not None and way != "report":
+            raise ArchError(
+                f"overflow {name}: {way}: {name} of {arch} is a cache, whose policy ({policy}) "
+                f"says what stays; what it fetches again is counted\nLeave overflow {name} out."
             )
 
 

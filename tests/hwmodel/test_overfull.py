@@ -177,3 +177,32 @@ def parsed(where: str) -> dict[str, set[int]]:
         bounds = re.findall(r"(\d+):(\d+)", runs)
         found[rank] = {place for a, b in bounds for place in range(int(a), int(b))}
     return found
+
+
+def through_a_cache(**overflow: str) -> Charge:
+    """A product by rows: rows 0 and 1 of B are asked for by every row of A."""
+    levels = {"DRAM": {}, "GLB": {"cache": "lru", "capacity_bits": 200}, "PE": {}}
+    formats = {name: {"DRAM": "0:U 1:C", "PE": "0:U 1:C"} for name in "AB"}
+    design = one_pe(levels=levels, formats=formats, sparse=["skip A,B"])
+    mapped = Mapping("m k n", {}, {}, sync="none", overflow=overflow)
+    spec = make_spec("Z[m,n] = A[m,k]*B[k,n]")
+    return charge(spec, arch(design), {"A": np.ones((8, 2)), "B": np.ones((2, 10))}, mapped)
+
+
+def test_a_cache_fetches_what_it_has_no_room_for() -> None:
+    """A row of B, 10 entries of 16 + 4 bits, just fits: 0 and 1 push each other out, 8 times."""
+    charged = through_a_cache()
+    assert charged.at("DRAM", "B").reads == 8 * 2 * 10
+    assert (through_a_cache(GLB="report").overflow, charged.overflow) == ((), ())
+    assert [room.needed_bits for room in charged.capacity if room.level == "GLB"] == [0]
+    assert not any("is read once" in text for text in charged.assumptions)
+
+
+@pytest.mark.parametrize("way", ["refuse", "split", "spill"])
+def test_overflow_of_a_cache_is_refused(way: str) -> None:
+    with pytest.raises(ArchError) as caught:
+        through_a_cache(GLB=way)
+    assert str(caught.value) == (
+        f"overflow GLB: {way}: GLB of one PE is a cache, whose policy (lru) says what stays; what "
+        "it fetches again is counted\nLeave overflow GLB out."
+    )
