@@ -45,7 +45,8 @@ COMMON_FLAGS = (
 
 OWN_FLAGS = {
     # gcc vectorises copies of unknown length only when told to; clang does so anyway.
-    "gcc": ("-ftree-vectorize", "-fvect-cost-model=dynamic"),
+    # -pipe: its passes run beside each other, and write no file between them.
+    "gcc": ("-ftree-vectorize", "-fvect-cost-model=dynamic", "-pipe"),
     # zig adds checks of its own to C that is not optimised for release.
     "zig": ("-fno-sanitize=undefined",),
 }
