@@ -230,9 +230,15 @@ def check(charged: Charge, design: Design, formats: dict[str, dict[str, str]], n
                 level,
             )
             if not brought[level]:
-                assert at.write_metadata_bits == moved[level, tensor, "write metadata"]
+                assert at.write_metadata_bits == moved[level, tensor, "write metadata"], (
+                    tensor,
+                    level,
+                )
             if not times:
-                assert at.read_metadata_bits == moved[level, tensor, "read metadata"]
+                assert at.read_metadata_bits == moved[level, tensor, "read metadata"], (
+                    tensor,
+                    level,
+                )
     assert charged.additions == added
     check_result(charged, nest, found, result_reads + added)
     check_rooms(charged, nest, found)

@@ -274,12 +274,12 @@ def _through(
         for (when, here), places in served.items():
             queued[when, nest.queued(here, has, passed, further)] |= places
         words = nest.words[access.tensor, passed]
-        for name, kept in (("", access.held), (".places", lambda place, at: True)):
-            taken = [place for places in served.values() for place in places]
-            read = [place for places in queued.values() for place in places]
-            found[f"{key}.arrived{name}"] = sum(kept(place, passed) for place in taken)
-            found[f"{key}.read{name}"] = sum(kept(place, further) for place in read)
-            found[f"{key}.most{name}"] = words
+        for level_at, what, sets in ((passed, "arrived", served), (further, "read", queued)):
+            came = [place for places in sets.values() for place in places]
+            found[f"{key}.{what}"] = sum(access.held(place, level_at) for place in came)
+            bits = sum(nest.bits(access, level_at, places) for places in sets.values())
+            found[f"{key}.{what}.bits"] = bits
+        found[f"{key}.most"] = words
         served = queued
 
 

@@ -78,7 +78,7 @@ def with_line(accounting: Accounting, number: int, line: str) -> Accounting:
 
 
 def figures(charged: Charge) -> list[object]:
-    """All that a charge says in numbers."""
+    """All that a charge says in numbers; of a room its need, not the parts that bound it."""
     return [
         charged.ops,
         charged.work_per_pe.tolist(),
@@ -87,7 +87,7 @@ def figures(charged: Charge) -> list[object]:
         charged.worked,
         charged.traffic,
         charged.energy,
-        charged.capacity,
+        [(room.level, room.needed_bits) for room in charged.capacity],
         None if charged.epochs is None else charged.epochs.cycles.tolist(),
     ]
 
@@ -141,6 +141,8 @@ def test_a_changed_figure_is_found_out(names: dict[str, str], data: st.DataObjec
         assume(False)
     lines = right.cascade.text.splitlines()
     number = data.draw(st.sampled_from([n for n, line in enumerate(lines) if line[0] != "#"]))
+    # The room of two tiles at a time is an upper bound, which test_together judges.
+    assume(not (timed and lines[number].startswith("most")))
     line = data.draw(st.sampled_from(list(mutants(lines[number]))))
 
     def changed(accounting: Accounting, operands: Mapping[str, Operand]) -> Counts:
