@@ -265,7 +265,7 @@ def _check_pointers(held: Encoded, counts: Counts, tensor: str, level: str) -> N
     """Refuse pointers that do not reach all entries of the largest tile."""
     bits, most = held.stored.pointer_bits, total(counts, held.entries.most)
     if bits is not None and isinstance(most, int | float) and int(most).bit_length() > bits:
-        raise narrow(tensor, level, bits, int(most))
+        raise narrow(tensor, level, bits, most, more=", or cut the tile")
 
 
 def _twice(arch: Arch, turns: Turns | None) -> int:

@@ -170,7 +170,8 @@ def _charge(
     if not room:
         rooms = Later(partial(_rooms, arch, cascade, masks, schedule, layer))
     ways = schedule.mapping.overflow
-    if ways or not expecting:
+    pointed = room and any(level.pointer_bits is not None for level in arch.levels[1:])
+    if ways or not expecting or pointed:  # what may be refused is looked at before the rest
         rooms = Later.known(rooms.value)
     cut = cut_of(layer, arch, schedule, rooms.value) if ways else None
     if cut is not None:

@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
+import numpy as np
+
 from zeroskip.formats.density import Density
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.cartesian import CartesianCharge
+from zeroskip.hwmodel.closed import is_static
 from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.expected_operand import Derived, Expected
 from zeroskip.hwmodel.geometry import Geometry
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.lined import is_lined
 from zeroskip.hwmodel.mapping import Schedule
-from zeroskip.hwmodel.plan import Accounting
+from zeroskip.hwmodel.plan import Accounting, Drain, Flow
 from zeroskip.hwmodel.sampled import Sampled, said_of
 from zeroskip.hwmodel.traffic import Counts
 from zeroskip.hwmodel.unit_charges import UnitCharge
@@ -99,8 +102,34 @@ class Estimate:
             "energy_pj": self._worst(operations | moved, traffic, "approximate" if stepped else ""),
             "work_per_pe": self._worst({p.of_pe for p in terms}),
             "traffic": traffic,
-            "capacity": self._worst(most, uncounted),
+            "capacity": self._worst(most, uncounted, "approximate" if self._added_up else ""),
         }
+
+    @property
+    def _added_up(self) -> bool:
+        """Whether some room is a sum of largest tiles that need not be there at one time, or the
+        largest of means of several terms."""
+        by_level: dict[str, list[Flow | Drain]] = {level.name: [] for level in self.arch.levels}
+        for fill in self.cascade.fills:
+            by_level[fill.level] += () if fill.words else fill.inner.flows
+        for name, home in self.cascade.homes.items():
+            by_level[self.schedule.stays[name][0].level] += home.flows
+        for drain in self.cascade.drains[:1]:
+            by_level[drain.level].append(drain)
+        lines, several = self.geometry.lines, len(self.cascade.terms) > 1
+        for held in by_level.values():
+            counted = [flow for flow in held if flow.most]
+            drawn = any(not is_static(lines.get(flow.most)) for flow in counted)
+            if drawn and (several or sum(map(self._varies, counted)) > 1):
+                return True
+        return False
+
+    def _varies(self, held: Flow | Drain) -> bool:
+        """Whether tiles may differ in size."""
+        line = self.geometry.closed(held.tile) if held.tile in self.geometry.lines else None
+        if line is None or not is_static(line):
+            return any(loop.count > 1 for loop in held.keys)
+        return any(np.ptp(sizes) > 0 for sizes in line.terms.values() if sizes.size)
 
     def _worst(self, names: set[str], *more: str) -> str:
         found = {self.geometry.tags.get(name, "exact in expectation") for name in names} | {*more}
@@ -142,6 +171,11 @@ class Estimate:
             )
         if any(tag == "bound" for tag in self.geometry.tags.values()):
             found.append("some maxima are the largest of means: their own mean is no less")
+        if self._added_up:
+            found.append(
+                "room: largest tiles on average are added up, which need not be there at one time: "
+                "an upper bound; of several terms the largest mean"
+            )
         if self.sampled is not None:
             units = [name for name, unit in self.units.items() if unit.drawn_by is not None]
             found += said_of(self.sampled, self.arch, units)

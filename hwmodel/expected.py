@@ -18,6 +18,7 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any
 
+from zeroskip.errors import EinsumError
 from zeroskip.formats.density import Density
 from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.expected_lines import Compiler
@@ -42,6 +43,7 @@ def geometry_of(
     EinsumError
         For a line that has no expectation here, naming it.
     """
+    _check_formats(accounting, operands)
     numbers = numbers_of(accounting)
     text = "\n".join(part for part in (accounting.text, accounting.turns) if part)
     if not room:
@@ -59,6 +61,24 @@ def geometry_of(
 
 
 _of_plans: Recent[Any, tuple[Accounting, Geometry]] = Recent(256)
+
+
+def _check_formats(accounting: Accounting, operands: Mapping[str, Operand]) -> None:
+    """Refuse bitmasks that are in a tile where a fiber outside has an entry, with more inside."""
+    for fill in accounting.fills:
+        name, number = fill.operand.tensor, len(fill.operand.subscripts)
+        if not isinstance(operands.get(name), Expected):
+            continue
+        for level, held in ((fill.level, fill.inner), (fill.parent, fill.outer)):
+            fields = () if held is None else [field for field, _ in held.beside]
+            if any(x.under is not None and len(x.axes or ()) < number for x in fields):
+                assert held is not None
+                raise EinsumError(
+                    f"{name} is {held.stored.format.label} in {level}: bits of a B level under a "
+                    "compressed one have no expectation here, unless it is the innermost\n"
+                    f"Use C there, or draw an array from the density, {name}.sample(rng), and "
+                    "charge that."
+                )
 
 
 def geometry_of_lines(

@@ -61,7 +61,8 @@ def encoded_in(
     position; and what a tile has beside the former.
 
     kind : the mask of the entries; pointer_bits : None where pointers are not kept there.
-    what : the tensor, its format and the level, for errors.
+    what : the tensor, its format and the level, for errors; off_chip : the level off chip, empty
+        where this is it.
 
     Raises
     ------
@@ -104,6 +105,11 @@ def encoded_in(
     return entry, 0, tuple(found)
 
 
+def has_pointers(bound: Format) -> bool:
+    """Whether fibers of a level begin where a pointer says."""
+    return any(isinstance(level, Compressed) for level in bound.levels[1:])
+
+
 def _coordinate(level: object, extent: int) -> int:
     """Bits of a coordinate of C or S."""
     assert isinstance(level, Compressed | Singleton)
@@ -114,6 +120,11 @@ def _coordinate(level: object, extent: int) -> int:
 def _check(bound: Format, what: str, off_chip: str) -> None:
     levels = bound.levels
     if any(isinstance(level, RunLength) for level in levels):
+        if not off_chip:
+            raise ArchError(
+                f"{what}, run-length coded, and comes in tiles, or at places that are named, which "
+                "are picked out one by one\nUse C or B there."
+            )
         raise ArchError(
             f"{what}, run-length coded, where entries are picked out one by one\n"
             f"Use C or B there; RLE is for {off_chip}."

@@ -74,7 +74,10 @@ def check_homes(homes: Dict[str, Home], layer: Layer, arch: Arch) -> None:
             listed = ", ".join(shared) or "none"
             raise ArchError(f"{where}: expected a level on chip that all PEs share: {listed}")
         if arch.off_chip.lines is not None or any(x.cache is not None for x in arch.levels):
-            raise ArchError(f"{where}: {arch.name} has lines or a cache, which keep what they keep")
+            raise ArchError(
+                f"{where}: {arch.name} has lines or a cache, which keep what they keep\n"
+                "Leave out home (keep, of a cascade), or lines and cache."
+            )
         if arch.overlap is not None:
             raise ArchError(f"{where}: what stays is not counted by epoch\nLeave out overlap.")
 

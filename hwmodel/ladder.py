@@ -12,7 +12,7 @@ the slices that are full in one are full (or empty) in the other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,7 @@ def ladder_table(charges: Sequence[Totals]) -> Table:
         Where every charge is expected: none has data to compare with.
     """
     rows: list[tuple[Any, ...]] = []
+    refusals: list[str] = []
     real = [c for c in charges if all(line.estimate is None for line in _lines(c))]
     for charge in real or charges:
         for line in _lines(charge):
@@ -52,7 +53,9 @@ def ladder_table(charges: Sequence[Totals]) -> Table:
                     f"ladder of {line.text}: this charge is expected, and has no data\n"
                     "Charge the real operands; their densities are measured."
                 )
-            rows += _rows(line)
+            estimates = _estimates(line)
+            rows += _rows(line, estimates)
+            refusals += _refusals(line, estimates)
     columns = [Column("line"), Column("on"), Column("figure"), Column("uniform", format="by size")]
     columns += [Column("error", format=".1%"), Column("rank"), Column("profile", format="by size")]
     columns += [Column("its error", format=".1%"), Column("exact", format="by size")]
@@ -60,7 +63,7 @@ def ladder_table(charges: Sequence[Totals]) -> Table:
         "profile: operands by how full each slice along the rank is; the rank that helps most, "
         "named where it leaves at most half of the uniform error"
     ]
-    return Table("from densities to data", columns, rows, notes)
+    return Table("from densities to data", columns, rows, [*notes, *dict.fromkeys(refusals)])
 
 
 def causes_of(charges: Sequence[Totals]) -> list[str]:
@@ -88,7 +91,8 @@ def causes_of(charges: Sequence[Totals]) -> list[str]:
                 f"looked for ({why}); compare(..., ladder=True) does"
             )
             continue
-        found += [text for row in _rows(exact) if (text := _said(exact, row))]
+        rows = _rows(exact, _estimates(exact))
+        found += [text for row in rows if (text := _said(exact, row))]
     return found
 
 
@@ -119,9 +123,25 @@ def _lines(charge: Totals) -> list[Charge]:
     return [charge] if lines is None else list(lines.values())  # type: ignore[list-item]
 
 
-def _rows(exact: Charge) -> Iterator[tuple[Any, ...]]:
-    uniform = _estimated(exact, {})
-    profiles = {rank: _estimated(exact, axes) for rank, axes in _ranks(exact).items()}
+def _estimates(exact: Charge) -> dict[str, Charge | str]:
+    """By density alone, under "", and by each rank; in place of one that is refused, why."""
+    every = {"": {}, **_ranks(exact)}
+    return {rank: _estimated(exact, axes) for rank, axes in every.items()}
+
+
+def _refusals(exact: Charge, estimates: Mapping[str, Charge | str]) -> Iterator[str]:
+    """Why columns are empty; of one reason for all, once."""
+    uniform = estimates[""]
+    for rank, why in estimates.items():
+        if isinstance(why, str) and (not rank or why != uniform):
+            of = f"profile along {rank}" if rank else "densities"
+            yield f"{exact.text} on {exact.arch.name}: no estimate from {of}: {why}"
+
+
+def _rows(exact: Charge, estimates: Mapping[str, Charge | str]) -> Iterator[tuple[Any, ...]]:
+    made = {rank: None if isinstance(c, str) else c for rank, c in estimates.items()}
+    uniform = made[""]
+    profiles = {rank: charge for rank, charge in made.items() if rank}
     for figure, of in _FIGURES.items():
         true = of(exact)
         head = exact.text, exact.arch.name, figure
@@ -167,9 +187,9 @@ def _ranks(exact: Charge) -> dict[str, dict[str, tuple[int, ...]]]:
     return {rank: axes for rank, axes in alone.items() if axes}
 
 
-def _estimated(exact: Charge, axes: dict[str, tuple[int, ...]]) -> Charge | None:
-    """The charge of densities, or of profiles along some axes; None where it has none."""
+def _estimated(exact: Charge, axes: dict[str, tuple[int, ...]]) -> Charge | str:
+    """The charge of densities, or of profiles along some axes; where it has none, why."""
     try:
         return exact.measured(axes)
-    except (EinsumError, TensorError):
-        return None
+    except (ArchError, EinsumError, TensorError) as refused:
+        return str(refused)

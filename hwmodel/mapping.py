@@ -173,7 +173,9 @@ def _check_kinds(
             raise ArchError(f'{name}: expected names, such as "rows", found {value!r}')
     for level, way in overflow.items() if isinstance(overflow, Dict) else ():
         if way not in WAYS:
-            raise ArchError(f"overflow {level}: expected report, refuse or spill, found {way!r}")
+            raise ArchError(
+                f"overflow {level}: expected refuse, split, spill or report, found {way!r}"
+            )
     if sync is not None and not isinstance(sync, str):
         raise ArchError(f'sync: expected the name of a loop or "none", found {sync!r}')
 

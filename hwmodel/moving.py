@@ -142,10 +142,15 @@ def _fill(
         if needs != [*inside] or any(not across.issuperset(need.keys) for need in needs):
             why = "a bracket holds" if inside else "another operand has something"
             where = " where loops in time tell it" if inside else ""
+            instead = (
+                f"overlap or the bracket, or keep {operand.tensor} in {stay.level} over the loops "
+                "that tell it"
+                if inside
+                else "overlap, or let the feature skip in the PE"
+            )
             raise ArchError(
                 f"overlap: tiles of {operand.tensor} come to {stay.level} only where {why}, which "
-                f"is not counted by epoch{where}\nLeave out overlap, or let the feature skip in "
-                "the PE."
+                f"is not counted by epoch{where}\nLeave out {instead}."
             )
         streamed = parted(operand, streamed)
         turns = turns_of(w, way, streamed, () if needs else apart)

@@ -18,7 +18,7 @@ from zeroskip.hwmodel.conversion import Conversion
 from zeroskip.hwmodel.features import Feature
 from zeroskip.hwmodel.layer import Layer, Operand
 from zeroskip.hwmodel.mapping import Schedule
-from zeroskip.hwmodel.stored import bound_format, is_compressed
+from zeroskip.hwmodel.stored import bound_format, is_compressed, levels_without_pointers
 
 COUNTED = ("no", "one", "two", "three", "four", "five", "six")
 
@@ -351,7 +351,7 @@ def missing_of(layer: Layer, arch: Arch, schedule: Schedule) -> tuple[str, ...]:
     if is_compressed(layer, arch, schedule):
         energy = "" if arch.energy.action("compress") else " and energy"
         missing.append(f"time{energy} of compressing results")
-    bare = [level.name for level in arch.levels[1:] if level.pointer_bits is None]
+    bare = levels_without_pointers(layer, arch, schedule)
     if bare:
         where = ", ".join(bare)
         missing.append(f"fiber pointers beside tiles, and in their room, in {where} (pointer_bits)")

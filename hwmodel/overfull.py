@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.levels import Level
 from zeroskip.hwmodel.nest import Loop
+from zeroskip.table import by_size
 
 WAYS = ("report", "refuse", "spill", "split")
 _MOST_RUNS = 3
@@ -152,11 +153,15 @@ def refusal(
         "These are the largest tiles of each tensor, which need not be there at one time: the need "
         "is an upper bound.\n"
     )
-    what = f"{named}: {needed_bits:,} bits" if named else f"{needed_bits:,} bits on average"
+    if not named:
+        sums = "These are the largest tiles on average, added up: an upper bound.\n"
+    told = not named or (len(largest) > 1 and not at_once)
+    what = f"{named}: " if named else ""
+    average = "" if named else " on average"
     return ArchError(
-        f"overflow at {level}: {what}, and {level} holds {capacity_bits:,}: "
-        f"{over_bits:,} bits too few\n"
-        f"{sums if len(largest) > 1 and not at_once else ''}"
+        f"overflow at {level}: {what}{by_size(needed_bits)} bits{average}, and {level} holds "
+        f"{capacity_bits:,}: {by_size(over_bits)} bits too few\n"
+        f"{sums if told else ''}"
         f"Cut ranks into smaller blocks (split), keep fewer tensors in {level} (keep), or let "
         f'overflow {level} be "report": figures are a lower bound then.'
     )

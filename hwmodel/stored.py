@@ -10,7 +10,7 @@ from zeroskip.errors import ArchError, FormatError
 from zeroskip.formats.format import Format
 from zeroskip.formats.levels import Uncompressed
 from zeroskip.hwmodel.arch import Arch
-from zeroskip.hwmodel.fields import Field, encoded_in
+from zeroskip.hwmodel.fields import Field, encoded_in, has_pointers
 from zeroskip.hwmodel.layer import Layer, Operand, WorkTerm
 from zeroskip.hwmodel.mapping import Schedule
 
@@ -87,9 +87,25 @@ def _encoded(
     pointer_bits = arch.level(where).pointer_bits
     kind = "st" if has_zeros else "nz"
     what = f"{arch.name}: {tensor} is {bound.label} in {where}"
-    entry, place, fields = encoded_in(bound, shape, kind, pointer_bits, what, arch.off_chip.name)
+    off_chip = "" if where == arch.off_chip.name else arch.off_chip.name
+    entry, place, fields = encoded_in(bound, shape, kind, pointer_bits, what, off_chip)
     pointed = any(field.pointers for field in fields)
     return Stored(bound, entry, place, kind, fields, pointer_bits if pointed else None)
+
+
+def levels_without_pointers(layer: Layer, arch: Arch, schedule: Schedule) -> list[str]:
+    """Levels on chip whose tiles have fibers that pointers name, which nobody gives a width."""
+    pointed: set[str] = set()
+    for term in (*layer.work, *layer.additions):
+        for operand in term.operands:
+            for level in (stay.level for stay in schedule.stays[operand.tensor]):
+                text = arch.format(operand.tensor, layer.roles[operand.tensor], level)
+                if has_pointers(bound_format(text, operand, schedule)):
+                    pointed.add(level)
+    if has_pointers(result_format(format_of_result(layer, arch, schedule), layer)):
+        pointed.add(schedule.stays[layer.target.tensor][0].level)
+    inner = [x.name for x in arch.levels[1:] if x.pointer_bits is None and x.cache is None]
+    return [name for name in inner if name in pointed]
 
 
 def bound_format(text: str, operand: Operand, schedule: Schedule) -> Format:

@@ -33,6 +33,7 @@ from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.moves import NETWORK, Moves, Traffic, reads, writes
 from zeroskip.hwmodel.plan import Accounting, Drain, Encoded, Fill, TermPlan, total
 from zeroskip.hwmodel.stored import bound_format, format_of_result, result_format
+from zeroskip.table import by_size
 
 Counts = Mapping[str, NDArray[np.int64]]
 
@@ -328,11 +329,15 @@ def _pointed(stored: Storage, level: Level, tensor: str) -> Storage:
     return replace(stored, levels=tuple(levels))
 
 
-def narrow(tensor: str, level: str, pointer_bits: int, entries: int) -> ArchError:
-    """What is said of pointers that do not reach all entries."""
+def narrow(
+    tensor: str, level: str, pointer_bits: int, entries: float, *, more: str = ""
+) -> ArchError:
+    """What is said of pointers that do not reach all entries; of a mean, that it is one."""
+    average = "" if isinstance(entries, int) else " on average"
     return ArchError(
-        f"levels.{level}.pointer_bits: {tensor} has {entries:,} entries there at a time, whose "
-        f"pointers need {entries.bit_length()} bits; expected so many or more, found {pointer_bits}"
+        f"levels.{level}.pointer_bits: {tensor} has {by_size(entries)} entries there at a "
+        f"time{average}, whose pointers need {int(entries).bit_length()} bits; expected so many or "
+        f"more, found {pointer_bits}\nWiden pointer_bits{more}."
     )
 
 

@@ -99,3 +99,48 @@ def test_each_tag_is_that_of_some_figure() -> None:
         charge = zs.charge(LINE, zs.arch(DESIGNS[design]), A=uniform(2)[0], B=uniform(1)[0])
         found |= set(charge.tags.values())
     assert found == {"exact in expectation", "bound", "approximate"}
+
+
+ONE_PE = {**LED, "array": {"pe": 1}, "value_bits": 8, "accumulator_bits": 16}
+CUT = zs.Mapping("k1 @GLB(A,B) m n k0", {"k": 1}, {}, sync="none")
+
+
+def room_of(formats: dict[str, Any], mapped: zs.Mapping, **given: Any) -> Any:
+    return zs.charge(LINE, zs.arch({**ONE_PE, "formats": formats}), **given, mapping=mapped)
+
+
+def test_largest_tiles_that_need_not_meet_are_an_upper_bound() -> None:
+    """A has one entry, in the column k of one tile, and B one: 8 + 1 bits each, on average added up
+    18.  In half of the 16 placements they meet in a tile, 18 bits; else one tile needs 9."""
+    packed = {name: {"DRAM": "CSR", "GLB": "CSR"} for name in "AB"}
+    drawn, ways = uniform(1)
+    expected = room_of(packed, CUT, A=drawn, B=drawn)
+    every = [room_of(packed, CUT, A=a, B=b).capacity[0].needed_bits for a in ways for b in ways]
+    assert expected.capacity[0].needed_bits == pytest.approx(18)
+    assert np.mean(every) == 13.5
+    assert expected.tags["capacity"] == "approximate"
+    (note,) = (text for text in expected.assumptions if text.startswith("room: "))
+    assert note.endswith("an upper bound; of several terms the largest mean")
+
+
+def test_fields_of_one_tensor_that_need_not_meet_are_an_upper_bound() -> None:
+    """Entries of two rows at a time and coordinates of rows that have one: of A alone, of which
+    tiles are cut.  The tile with most entries need not be that with most rows."""
+    packed = {"A": {"DRAM": "0:C 1:C", "GLB": "0:C 1:C"}}
+    mapped = zs.Mapping("m1 @GLB(A) m0 k", {"m": 2}, {}, sync="none", keep={"GLB": "A"})
+    a = zs.Density((4, 4), 0.5)
+    design = zs.arch({**ONE_PE, "formats": packed})
+    expected = zs.charge("Z[m] = A[m,k]*B[k]", design, A=a, B=np.ones(4), mapping=mapped)
+    assert expected.tags["capacity"] == "approximate"
+
+
+def test_one_tile_that_varies_beside_others_that_do_not_is_no_bound() -> None:
+    """B's tiles are alike: whichever is beside A's largest, the sum is what that time needs."""
+    packed = {"A": {"DRAM": "CSR", "GLB": "CSR"}}
+    drawn, ways = uniform(2)
+    ones = np.ones(SHAPE)
+    expected = room_of(packed, CUT, A=drawn, B=ones)
+    every = [room_of(packed, CUT, A=a, B=ones).capacity[0].needed_bits for a in ways]
+    assert not any(text.startswith("room: ") for text in expected.assumptions)
+    if expected.tags["capacity"] == "exact in expectation":
+        assert expected.capacity[0].needed_bits == pytest.approx(np.mean(every))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from itertools import combinations
 from typing import Any
@@ -16,7 +17,7 @@ from mapped_cases import mappings
 from test_mutants import figures, mutants, with_line
 
 import zeroskip as zs
-from zeroskip.errors import ArchError, ZeroskipError
+from zeroskip.errors import ArchError, EinsumError, ZeroskipError
 from zeroskip.hwmodel import Charge, charging
 from zeroskip.hwmodel.evaluate import Operand, counts
 from zeroskip.hwmodel.plan import Accounting
@@ -219,3 +220,57 @@ def test_refused() -> None:
             F=np.ones(3),
             mapping=windows,
         )
+
+
+def test_narrow_pointers_of_a_mean_are_refused_by_the_charge() -> None:
+    """5 of 6 places are stored: of the 2 x 2 of the first tile 3 or 4, 3.33 on average."""
+    described = design({"DRAM": "0:C 1:C"}, GLB={"pointer_bits": 1})
+    with pytest.raises(ArchError) as caught:
+        zs.charge(LINE, described, F=zs.Density((3, 2), 5 / 6), I=np.ones(2), mapping=MAPPED)
+    assert re.fullmatch(
+        r"levels\.GLB\.pointer_bits: F has 3\.\d\d entries there at a time on average, whose "
+        r"pointers need 2 bits; expected so many or more, found 1\n"
+        r"Widen pointer_bits, or cut the tile\.",
+        str(caught.value),
+    )
+
+
+@pytest.mark.parametrize("format", ["0:C 1:B 2:C", "0:B 1:B 2:B"])
+def test_means_of_bitmasks_inside_are_refused_by_format(format: str) -> None:
+    described = zs.arch(
+        {
+            "name": "inside",
+            "array": {"pe": 1},
+            "energy": "eyeriss-relative",
+            "levels": {"DRAM": {}, "GLB": {}, "PE": {}},
+            "formats": {"A": {"DRAM": format, "GLB": format}},
+        }
+    )
+    given = {"A": zs.Density((4, 4, 4), 0.25), "B": np.ones((4, 4))}
+    mapped = zs.Mapping("m1 @GLB(A) m0 k l", {"m": 2}, {}, sync="none")
+    told = f"A is {' '.join(part[2:] for part in format.split())} in (GLB|PE): bits of a B level"
+    with pytest.raises(EinsumError, match=told):
+        zs.charge("Z[m] = A[m,k,l]*B[k,l]", described, **given, mapping=mapped)
+
+
+def test_what_is_run_length_coded_off_chip_and_picked_out_is_told_what_to_use() -> None:
+    given = {"W": np.eye(8), "X": np.array([1, 2])}
+    with pytest.raises(ArchError) as caught:
+        zs.charge("O[n,d] = W[X[n],d]", "eyeriss-v2", **given)
+    assert str(caught.value) == (
+        "eyeriss-v2: W is RLE(4) in DRAM, run-length coded, and comes in tiles, or at places that "
+        "are named, which are picked out one by one\nUse C or B there."
+    )
+
+
+def test_pointers_are_left_out_only_where_there_are_some() -> None:
+    def left_out(arch: Any) -> list[str]:
+        charge = zs.charge("Z[m,n] = A[m,k]*B[k,n]", arch, A=np.eye(4), B=np.eye(4))
+        return [text for text in charge.missing if "fiber pointers" in text]
+
+    told = "fiber pointers beside tiles, and in their room, in {} (pointer_bits)"
+    assert left_out("dense") == []  # nothing is compressed
+    assert left_out("gamma") == [told.format("PE")]  # its buffer is a cache
+    described = design({"DRAM": "0:C 1:C"}, GLB={"pointer_bits": 9}, PE={})
+    charge = zs.charge(LINE, described, F=F, I=np.ones(3), mapping=MAPPED)
+    assert told.format("PE") in charge.missing

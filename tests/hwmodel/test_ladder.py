@@ -1,5 +1,7 @@
 """The ladder from densities to data: errors, and the rank that they are from."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -141,3 +143,21 @@ def test_what_is_measured_leaves_out_largest_tiles_until_they_are_asked_for(desi
     assert brief.tags["cycles"] == whole.tags["cycles"]
     missing = whole.cascade.largest_tiles
     assert brief.tags["capacity"] == ("approximate" if missing else whole.tags["capacity"])
+
+
+def test_what_has_no_estimate_says_why():
+    charge = zs.charge("O[n,d] = W[X[n],d]", "dense", W=np.eye(8), X=np.array([1, 2, 0, 2]))
+    table = zs.compare(charge, ladder=True)
+    assert {row["uniform"] for row in table} == {None}
+    told = "O[n,d] = W[X[n],d] on dense: no estimate from densities: X names places of another"
+    assert sum(note.startswith(told) for note in table.notes) == 1
+
+
+def test_what_an_architecture_refuses_of_densities_is_a_note():
+    def refused(axes):
+        raise ArchError(f"refused {len(axes)}")
+
+    exact = replace(zs.charge(LINE, "dense", A=np.eye(4), B=np.eye(4)), measured=refused)
+    notes = zs.compare(exact, ladder=True).notes
+    assert f"{exact.text} on dense: no estimate from densities: refused 0" in notes
+    assert f"{exact.text} on dense: no estimate from profile along k: refused 2" in notes

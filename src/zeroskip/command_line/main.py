@@ -204,7 +204,7 @@ def _charging_options(made: _Parser) -> None:
     several(
         "--stream", "GLB=I", "what passes a level and is not kept there; GLB='I 64' by 64 words"
     )
-    several("--overflow", "GLB=refuse", "tiles that do not fit: refuse, spill or report")
+    several("--overflow", "GLB=refuse", "tiles that do not fit: refuse, split, spill or report")
     several("--role", "A=F", "I or F: what features and formats go by")
     several(
         "--mapping",

@@ -186,7 +186,7 @@ def read_mappings(args: Namespace, made: Layer) -> list[Mapping | CascadeMapping
     split = read_splits(args.split)
     space = read_names(args.space, "a rank and its dimension", text)
     keep = read_names(args.keep, "a level and what it keeps", text)
-    overflow = read_names(args.overflow, "a level and refuse, spill or report", text)
+    overflow = read_names(args.overflow, "a level and refuse, split, spill or report", text)
     roles = read_names(args.role, "an operand and its role", text)
     order = args.order or ""
     stream = read_names(args.stream, "a level and what passes it", text)

@@ -155,7 +155,7 @@ def test_charge_with_tiles_that_do_not_fit(files, capsys):
     assert told(capsys)[1].startswith("ArchError: overflow at GLB: A tile j=0:1 (")
     (files / "map.yaml").write_text("order: j i\noverflow: {GLB: drop}\n")
     assert main([*words, "--mapping", "map.yaml"]) == 1
-    told_ways = "expected report, refuse or spill, found 'drop'"
+    told_ways = "expected refuse, split, spill or report, found 'drop'"
     wanted = f"ArchError: map.yaml, line 2: overflow GLB: {told_ways}"
     assert told(capsys)[1].startswith(wanted)
     assert main([*words, "--overflow", "GLB=spill"]) == 0
