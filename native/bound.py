@@ -15,7 +15,7 @@ from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import settings
 from zeroskip.native.alike import all_finite, with_values
-from zeroskip.native.arguments import Array, Operand, densify, resolve, shapes
+from zeroskip.native.arguments import Array, Operand, resolve, shapes
 from zeroskip.native.arguments import values as values_of
 from zeroskip.native.engine import Formats, evaluate
 from zeroskip.native.fixed import OPEN, Schedules, fixed_by_result
@@ -30,7 +30,7 @@ from zeroskip.native.results import alike_in, alike_kernel, rearranged, target_f
 from zeroskip.native.sampled import axes_in, turning
 from zeroskip.native.schedules import kernel_of, settled
 from zeroskip.native.scheme import Key
-from zeroskip.native.spread import made_dense
+from zeroskip.native.spread import Spreads
 from zeroskip.native.tile import TilePlan
 
 MOST_SHAPES = 32
@@ -86,8 +86,7 @@ class Bound:
         self._reduces = spec.forms[-1].reduction is not None  # and then starts from ``out``
         self._idle: Recent[tuple[object, ...], list[Ready] | None] = Recent(MOST_SHAPES)
         self._short: Short | None = None
-        self._dense: Recent[tuple[object, ...], tuple[str, str] | None] = Recent(MOST_SHAPES)
-        self._are_finite: dict[str, bool] = {}
+        self._spreads = Spreads(spec, self.held, MOST_SHAPES)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Bound, (self.spec, self.held, self.schedule, self.tune)
@@ -138,28 +137,10 @@ class Bound:
 
     def _spread(self, known: dict[str, Operand]) -> dict[str, Operand]:
         """The fresh operands, one made dense where that is better than to skip its zeros."""
-        if self._fixed != OPEN or all(isinstance(x, np.ndarray) for x in known.values()):
+        dense = all(isinstance(x, np.ndarray) for x in known.values())
+        if dense or self._fixed != OPEN or len(self.spec.forms) != 1:
             return known
-        if len(self.spec.forms) != 1:
-            return known
-        key = self._key(known, (), True)
-        if key not in self._dense:
-            operands = {**self.held, **known}
-            extents = self.spec.extents(shapes(operands))
-            found = made_dense(self.spec.forms[0], operands, extents, self.held)
-            self._dense.keep(key, found)
-        found = self._dense.get(key)
-        if found is None or not self._finite(found[1], known):
-            return known
-        return {**known, found[0]: densify(known[found[0]])}
-
-    def _finite(self, name: str, known: Mapping[str, Operand]) -> bool:
-        """Whether all that an operand stores is finite; of one that is bound, looked at once."""
-        if name in known:
-            return all_finite(known[name])
-        if name not in self._are_finite:
-            self._are_finite[name] = all_finite(self.held[name])
-        return self._are_finite[name]
+        return self._spreads.of(self._key(known, (), True), known)
 
     def _stored(
         self, known: Mapping[str, Operand], format: str | Format, order: Orders, convert: bool

@@ -7,17 +7,19 @@ of the other, zeros too.  Of matrices the walk is good; there only one that is b
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Mapping
 
 import numpy as np
 
 from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.form import Form
+from zeroskip.einsum_spec.spec import Spec
 from zeroskip.einsum_spec.walk import single
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.alike import all_finite
-from zeroskip.native.arguments import Operand, densify
+from zeroskip.native.arguments import Operand, densify, shapes
 from zeroskip.native.lines import line_of
+from zeroskip.native.recent import Recent
 from zeroskip.native.schedules import schedule_of
 from zeroskip.native.tile import TilePlan
 
@@ -40,6 +42,39 @@ def spread(
     if found is None or not all_finite(operands[found[1]]):
         return dict(operands)
     return {**operands, found[0]: densify(operands[found[0]])}
+
+
+class Spreads:
+    """What `spread` does for a spec of one line some of whose operands are ``held``, remembered by
+    kinds of calls, of which ``most`` are kept."""
+
+    def __init__(self, spec: Spec, held: Mapping[str, Operand], most: int) -> None:
+        self.spec, self.held = spec, held
+        self._found: Recent[Hashable, tuple[str, str] | None] = Recent(most)
+        self._finite: dict[str, bool] = {}
+
+    def of(self, key: Hashable, fresh: dict[str, Operand]) -> dict[str, Operand]:
+        """The fresh operands, one of them made dense where that is better.
+
+        key : calls of equal keys have operands of which the same is made dense, if any.
+        """
+        if key not in self._found:
+            operands = {**self.held, **fresh}
+            extents = self.spec.extents(shapes(operands))
+            found = made_dense(self.spec.forms[0], operands, extents, self.held)
+            self._found.keep(key, found)
+        found = self._found.get(key)
+        if found is None or not self._is_finite(found[1], fresh):
+            return fresh
+        return {**fresh, found[0]: densify(fresh[found[0]])}
+
+    def _is_finite(self, name: str, fresh: Mapping[str, Operand]) -> bool:
+        """Whether all that an operand stores is finite; of one that is held, looked at once."""
+        if name in fresh:
+            return all_finite(fresh[name])
+        if name not in self._finite:
+            self._finite[name] = all_finite(self.held[name])
+        return self._finite[name]
 
 
 def made_dense(

@@ -222,23 +222,14 @@ def check(charged: Charge, design: Design, formats: dict[str, dict[str, str]], n
     for tensor, access in accesses.items():
         brought = {level: moved[level, tensor, "times"] for level in levels}
         for level in levels:
-            at, all_of_it = charged.at(level, tensor), access.entries(level)
+            at, all_of_it, of = charged.at(level, tensor), access.entries(level), (tensor, level)
             times = moved[level, tensor, "whole"]
-            assert at.reads == moved[level, tensor, "reads"] + times * all_of_it, (tensor, level)
-            assert at.writes == (moved[level, tensor, "writes"] + brought[level] * all_of_it), (
-                tensor,
-                level,
-            )
+            assert at.reads == moved[level, tensor, "reads"] + times * all_of_it, of
+            assert at.writes == moved[level, tensor, "writes"] + brought[level] * all_of_it, of
             if not brought[level]:
-                assert at.write_metadata_bits == moved[level, tensor, "write metadata"], (
-                    tensor,
-                    level,
-                )
+                assert at.write_metadata_bits == moved[level, tensor, "write metadata"], of
             if not times:
-                assert at.read_metadata_bits == moved[level, tensor, "read metadata"], (
-                    tensor,
-                    level,
-                )
+                assert at.read_metadata_bits == moved[level, tensor, "read metadata"], of
     assert charged.additions == added
     check_result(charged, nest, found, result_reads + added)
     check_rooms(charged, nest, found)
