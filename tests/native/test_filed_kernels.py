@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import zeroskip as zs
-from zeroskip.native import filed_kernels, prepared, schedules, settings, toolchain
+from zeroskip.native import emit, filed_kernels, prepared, schedules, settings, toolchain
 from zeroskip.native.filed_kernels import Filed, Layout
 
 LINES = {
@@ -67,7 +67,7 @@ def test_a_kernel_from_disk_gives_what_the_one_that_was_lowered_gives(
     first = result()
     assert len(list(folder.glob("kernel-*.bin"))) >= 1
     forget(monkeypatch)
-    monkeypatch.setattr(prepared, "emit", refuse)
+    monkeypatch.setattr(emit, "emit", refuse)
     for lowering in ("lower", "lanes", "tile"):
         monkeypatch.setattr(schedules, lowering, Refusing(getattr(schedules, lowering)))
     assert np.array_equal(result(), first)
