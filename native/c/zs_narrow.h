@@ -3,7 +3,7 @@
  *
  * Values are spread while they are narrow, two or four times as many to a vector as of their sums,
  * and widened, exactly, where they are multiplied.  Names end in the types of the values and of
- * what they are multiplied with; sums are what zs_dots.h calls zs_float32x64 and zs_int32x64.
+ * what they are multiplied with; sums are what zs_sums.h calls zs_float32x64 and zs_int32x64.
  */
 #ifndef ZS_NARROW_H
 #define ZS_NARROW_H
