@@ -24,11 +24,12 @@ from zeroskip.native.schedules import schedule_of
 from zeroskip.native.tile import TilePlan
 
 WALKED, WALKED_IN_WINDOWS = 2**-8, 2**-14
-"""Density up to which both operands are walked.  A product of matrices takes some 3 ns for each
-product of entries that meet, in the order of loops that costs least, and a packed operand 0.02 for
-each place.  In windows the order of loops is what operands store, and coming to a product takes far
-more: with both walked, the row ``conv-both`` of the benchmarks lost by 2.6 to 100 times from a
-density of .01 on, and a layer of 512 channels by 20 to 70 times at .003."""
+"""Density up to which both operands are walked.  A walk of two matrices takes some nanoseconds for
+each product of entries that meet, in the order of loops that costs least, and a packed operand some
+hundredths of one for each place.  In windows the order of loops is what operands store, and coming
+to a product takes far more: the row ``conv-both`` of the benchmarks has both beside each other from
+a density of .01 on.  Below that they were compared on one machine (Zen 4); no command of the
+repository finds it again."""
 
 ROOM = 2**28
 """Bytes that an operand may take when it is dense."""
