@@ -9,7 +9,8 @@
 
 Nothing is counted, nothing is put in order, and threads may share the rows.  Where all that M holds
 is finite, its value is multiplied with the sum and not with each product; an infinite one is not,
-for products of both signs make NaN of it.
+for products of both signs make NaN of it.  Where a value of the result is then not finite, the sum
+alone may have grown too large, and each product is multiplied after all.
 """
 
 from __future__ import annotations

@@ -109,8 +109,9 @@ ZS_INLINE void zs_sort_row(int64_t *restrict at, int64_t n, const uint8_t *restr
 /*
  * zs_is_swept() - whether row 'outer' is walked without a list of its places and swept.
  *
- * That is so where the row before was full, as zs_is_full() with 'most', and 'room' has place for a whole one, so that no more
- * is known of a row than of those before it: the result is the same either way.
+ * That is so where the row before was full, as zs_is_full() with 'most', and 'room' has place for a
+ * whole one, so that no more is known of a row than of those before it: the result is the same
+ * either way.
  */
 ZS_INLINE int zs_is_swept(const int64_t *ends, int64_t outer, int64_t extent, int64_t room,
                           int64_t most)

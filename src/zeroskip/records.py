@@ -1,7 +1,7 @@
-"""`dataclass` for the small classes that trees are made of, at a tenth of what one costs to define.
+"""`dataclass` for the small classes that trees are made of, for less than one costs to define.
 
 A first layer imports more than a hundred of them, and ``dataclasses`` compiles six functions for
-each: that was most of what importing took.  Here fields, slots and patterns come from it, and
+each.  Here fields, slots and patterns come from it, and
 nothing is compiled for a class: most functions are the same for all, and ``__init__`` is one code
 for each number of fields, in which the names of its arguments are put.
 """
