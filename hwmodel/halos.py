@@ -19,7 +19,7 @@ from zeroskip.hwmodel.boxes import groups
 from zeroskip.hwmodel.indices import names_places
 from zeroskip.hwmodel.layer import Operand
 from zeroskip.hwmodel.nest import Loop
-from zeroskip.hwmodel.subscript_values import values_of
+from zeroskip.hwmodel.subscript_values import points_of, values_of
 
 MOST_ENUMERATED = 2**20
 """Points of a window that are tried one by one.  A larger one is counted as one that may reach over
@@ -48,8 +48,7 @@ def moves_over_itself(
     ranks = sorted(held.union(*(loop.ranks for loop in mine)))
     if prod(extents[rank] for rank in ranks) > MOST_ENUMERATED:
         return True
-    grid = np.meshgrid(*(np.arange(extents[rank]) for rank in ranks), indexing="ij")
-    at = {rank: values.ravel() for rank, values in zip(ranks, grid, strict=True)}
+    at = points_of(ranks, extents)
     others = [loop.at(at) for loop in mine if loop != moving]
     places = [values_of(operand.subscripts[axis], at) for axis in axes]
     turn = moving.at(at)

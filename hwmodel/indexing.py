@@ -15,7 +15,7 @@ from zeroskip.hwmodel.expected_operand import Expected
 from zeroskip.hwmodel.indices import names_places
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.layer import Operand as Access
-from zeroskip.hwmodel.subscript_values import values_of
+from zeroskip.hwmodel.subscript_values import points_of, values_of
 
 
 def check_places(layer: Layer, operands: Mapping[str, Operand]) -> None:
@@ -60,9 +60,7 @@ def _check_axis(one: Access, axis: int, layer: Layer, operands: Mapping[str, Ope
     number = int(np.prod([extents[rank] for rank in ranks], dtype=np.float64))
     hint = f"Charge a part of the layer, with shorter {' and '.join(ranks)}."
     check_room(number, 32, f"the places of {', '.join(ranks)}", hint)
-    grid = np.meshgrid(*(np.arange(extents[rank]) for rank in ranks), indexing="ij")
-    at = {rank: places.ravel() for rank, places in zip(ranks, grid, strict=True)}
-    at = at or {"": np.zeros(1, np.int64)}
+    at = points_of(ranks, extents)
     tables = {name: x.places for name, x in operands.items() if name in _indices(layer)}
     found = values_of(subscript, at, {}, tables)
     if found.size and not 0 <= found.min() <= found.max() < length:

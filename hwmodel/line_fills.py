@@ -31,7 +31,7 @@ from zeroskip.hwmodel.relations import (
     codes,
     touches,
 )
-from zeroskip.hwmodel.streams import Nested, check_axes, entry_rows, nested
+from zeroskip.hwmodel.traces import Nested, check_axes, entry_rows, nested
 from zeroskip.hwmodel.traffic import Counts, times_whole
 
 

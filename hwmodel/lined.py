@@ -21,7 +21,7 @@ from zeroskip.hwmodel.plan import Accounting
 from zeroskip.hwmodel.policy import Policy
 from zeroskip.hwmodel.relations import Whole, codes
 from zeroskip.hwmodel.stored import bound_format, result_format
-from zeroskip.hwmodel.streams import Nested, nested, stream_of
+from zeroskip.hwmodel.traces import Nested, nested, trace_of
 from zeroskip.hwmodel.traffic import Counts
 
 
@@ -189,11 +189,11 @@ def _trace(
     fibers, times = [], []
     for number, operand in enumerate(nest.term.operands):
         if operand.tensor == tensor:
-            stream = stream_of(nest, number, bound, operands)
-            asked = layout.asked(stream.fibers, led=stream.led)
-            fibers.append(stream.fibers[asked])
+            trace = trace_of(nest, number, bound, operands)
+            asked = layout.asked(trace.fibers, led=trace.led)
+            fibers.append(trace.fibers[asked])
             numbers = np.full((len(fibers[-1]), 1), number)
-            times.append(np.concatenate([stream.times[asked], numbers], axis=1))
+            times.append(np.concatenate([trace.times[asked], numbers], axis=1))
     return np.concatenate(fibers), np.concatenate(times)
 
 

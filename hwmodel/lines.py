@@ -7,7 +7,7 @@ pointers, one a fiber, lie packed.  A fiber that is not stored has no pointer; o
 read, each line of pointers is read once.  ``write_bits: 1`` packs what is written.
 
 Behind a cache (``cache: lru | optimal | bypass`` at the level inside) operands are read fiber by
-fiber, each time that one is not there, in the order of the loops (`zeroskip.hwmodel.streams`).
+fiber, each time that one is not there, in the order of the loops (`zeroskip.hwmodel.traces`).
 """
 
 from __future__ import annotations

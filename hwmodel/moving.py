@@ -66,11 +66,11 @@ def fills_of(
         stay = stays[depth]
         if not tiled and not stay.each:
             stay = replace(stay, position=0)
-        streamed = _streamed(w, term, operand, stay) if tiled else []
+        used_up = _used_up(w, term, operand, stay) if tiled else []
         timed = w.timed and tiled
         inside = need_inside(w, term, operand, stay.level) if tiled or stay.each else ()
         for way in _ways(w, stays[: depth + 1], number):
-            every = w, term, operand, rule, suffix, way, stay, streamed, inside
+            every = w, term, operand, rule, suffix, way, stay, used_up, inside
             found.append(_fill(*every, timed=timed))
     return tuple(found)
 
@@ -101,7 +101,7 @@ def _fill(
     suffix: str,
     source: Way,
     stay: Stay,
-    streamed: Sequence[Loop],
+    used_up: Sequence[Loop],
     inside: Sequence[Need],
     *,
     timed: bool,
@@ -128,7 +128,7 @@ def _fill(
     if by_fiber:
         _check_fibers(operand, stay, moving, source)
     if moving is not None or by_fiber:
-        streamed = []  # what stays has to be there as long as the tile is; fibers are not cut
+        used_up = []  # what stays has to be there as long as the tile is; fibers are not cut
     levels = [s.level for s in every]
     needs = [
         need
@@ -152,8 +152,8 @@ def _fill(
                 f"overlap: tiles of {operand.tensor} come to {stay.level} only where {why}, which "
                 f"is not counted by epoch{where}\nLeave out {instead}."
             )
-        streamed = parted(operand, streamed)
-        turns = turns_of(w, way, streamed, () if needs else apart)
+        used_up = parted(operand, used_up)
+        turns = turns_of(w, way, used_up, () if needs else apart)
         turns = replace(turns, arrive=()) if needs else turns  # loads count PEs that call for it
     again = iterations([*way.again, *apart], extents)
     arrivals = iterations([*way.again, *taken], extents)
@@ -196,15 +196,15 @@ def _fill(
                 tile = access(held, w.variables(way.keys))
                 fetched = w.sum(f"fetched{level}", (), comings(loops, tile, kept))
                 if turns is not None:
-                    keys = [*way.own, *streamed, *way.inside]
+                    keys = [*way.own, *used_up, *way.inside]
                     held = count(f"held{level}", keys, ())
                     pes = (taken if room else apart) if needs else ()
                     brought = comings(pes, access(held, w.variables(keys)), kept)
                     loads = w.sum(f"loads{level}", w.variables(turns.keys), brought)
-            elif turns is not None and streamed:
-                loads = count(f"part{name}", streamed, ())
+            elif turns is not None and used_up:
+                loads = count(f"part{name}", used_up, ())
             if room and source.first and not stay.words:
-                keys = [*way.own, *streamed, *way.inside]
+                keys = [*way.own, *used_up, *way.inside]
                 names = ("held", "most") if innermost else ("part", "tile")
                 held = count(f"{names[0]}{name}", keys, source.staying)
                 tile = access(held, w.variables(keys))
@@ -229,7 +229,7 @@ def _fill(
         arrivals=arrivals,
         points=term.points,
         turns=turns,
-        renewed=tuple(loop for loop in (*way.own, *way.again, *streamed) if loop != moving),
+        renewed=tuple(loop for loop in (*way.own, *way.again, *used_up) if loop != moving),
         words=stay.words,
     )
 
@@ -263,7 +263,7 @@ def _check_fibers(operand: Operand, stay: Stay, moving: Loop | None, source: Way
         )
 
 
-def _streamed(w: Writer, term: WorkTerm, operand: Operand, stay: Stay) -> list[Loop]:
+def _used_up(w: Writer, term: WorkTerm, operand: Operand, stay: Stay) -> list[Loop]:
     """Loops directly inside the mark, down to the sync, that the operand has: of what they go
     over, each part is used in one iteration only, and needs room in that alone.  None where the
     tile stays while a loop outside the mark goes on: each part is used once more then; nor of one

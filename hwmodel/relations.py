@@ -20,7 +20,7 @@ from zeroskip.einsum_spec.tree import Affine
 from zeroskip.einsum_spec.walk import variables
 from zeroskip.formats.level_data import check_room
 from zeroskip.hwmodel.nest import Loop
-from zeroskip.hwmodel.subscript_values import values_of
+from zeroskip.hwmodel.subscript_values import points_of, values_of
 
 Whole = NDArray[np.int64]
 MOST_CODES = 2**62
@@ -131,10 +131,8 @@ def touches(
 
     size, low : places of the axis, and of the padding before it.
     """
-    ranks = sorted(variables(subscript))
-    points = np.meshgrid(*(np.arange(extents[rank]) for rank in ranks), indexing="ij")
-    at = {rank: values.ravel() for rank, values in zip(ranks, points, strict=True)}
-    place = values_of(subscript, at or {"": np.zeros(1, np.int64)}) - low
+    at = points_of(variables(subscript), extents)
+    place = values_of(subscript, at) - low
     rows = {axis(number): place} | {c: c.of(at[c.rank]) for c in columns if c.rank in at}
     return distinct(chosen(rows, (place >= 0) & (place < size)))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -13,15 +13,20 @@ from zeroskip.einsum_spec.tree import Affine, Floor, Gather, Var
 from zeroskip.einsum_spec.walk import variables
 
 
+def points_of(ranks: Iterable[str], extents: Mapping[str, int]) -> dict[str, NDArray[np.int64]]:
+    """Every combination of places of some ranks, an array for each rank, in row-major order of the
+    ranks by name; of no ranks the one point that there is, under a name that none has."""
+    named = sorted(set(ranks))
+    grid = np.meshgrid(*(np.arange(extents[rank]) for rank in named), indexing="ij")
+    found = {rank: values.ravel() for rank, values in zip(named, grid, strict=True)}
+    return found or {"": np.zeros(1, np.int64)}
+
+
 def places_of(
     subscripts: Sequence[Affine], extents: Mapping[str, int]
 ) -> tuple[NDArray[np.int64], ...]:
     """The places along some axes that the points of a layer touch, an array for each axis."""
-    ranks = sorted({name for subscript in subscripts for name in variables(subscript)})
-    grid = np.meshgrid(*(np.arange(extents[rank]) for rank in ranks), indexing="ij")
-    at = {rank: values.ravel() for rank, values in zip(ranks, grid, strict=True)}
-    if not at:
-        at = {"": np.zeros(1, np.int64)}
+    at = points_of((name for subscript in subscripts for name in variables(subscript)), extents)
     return tuple(values_of(subscript, at) for subscript in subscripts)
 
 

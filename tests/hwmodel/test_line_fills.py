@@ -11,8 +11,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from judged import Drawn, design_arch
 from mapped_cases import designs, mappings
-from stream_judge import Lying, by_tiles
-from test_streams import PRODUCTS, lying
+from test_traces import PRODUCTS, lying
+from trace_judge import Lying, by_tiles
 
 from zeroskip.einsum_spec import make_spec
 from zeroskip.errors import ArchError

@@ -37,7 +37,7 @@ JUDGES = (
     "epoch_judge",
     "epoch_log",
     "fiber_judges",
-    "stream_judge",
+    "trace_judge",
     "fused_judge",
 )
 pytestmark = pytest.mark.usefixtures("without_compiling")

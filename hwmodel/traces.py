@@ -46,7 +46,7 @@ from zeroskip.hwmodel.relations import (
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class Trace:
     """fibers : of each access, numbered as the format stores them.
 
     times : iteration of each loop of the nest, -1 inside the access; a row each, in order.
@@ -109,7 +109,7 @@ def loops_outside(nest: Nested, operand: Read, bound: Format) -> tuple[Loop, ...
     return nest.loops[:depth]
 
 
-def stream_of(nest: Nested, number: int, bound: Format, operands: Mapping[str, Operand]) -> Stream:
+def trace_of(nest: Nested, number: int, bound: Format, operands: Mapping[str, Operand]) -> Trace:
     """The accesses of operand ``number`` of a term, that lies in the format ``bound``.
 
     Raises
@@ -122,7 +122,7 @@ def stream_of(nest: Nested, number: int, bound: Format, operands: Mapping[str, O
     operand = nest.term.operands[number]
     check_axes(operand)
     if not nest.term.points:
-        return Stream(np.zeros(0, np.int64), np.zeros((0, len(nest.loops)), np.int64), led=False)
+        return Trace(np.zeros(0, np.int64), np.zeros((0, len(nest.loops)), np.int64), led=False)
     outside = loops_outside(nest, operand, bound)
     columns = columns_of(outside, nest.loops)
     told = {column.rank for column in columns}
@@ -150,7 +150,7 @@ def stream_of(nest: Nested, number: int, bound: Format, operands: Mapping[str, O
         fibers = fibers * nest.shapes[operand.tensor][a] + rows[axis(a)]
     own = {v for a in keys for v in variables(operand.subscripts[a])}
     order = np.argsort(codes(list(times.T)) if len(nest.loops) else fibers * 0, kind="stable")
-    return Stream(fibers[order], times[order], any(other.variables & own for other in others))
+    return Trace(fibers[order], times[order], any(other.variables & own for other in others))
 
 
 def _called(

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from judged import design_arch
 from mapped_cases import ARRAYS, blocks_of, default_stays, designs
 from mapped_nest import Design, Loop, Nest
-from stream_judge import Lying, through_cache
+from trace_judge import Lying, through_cache
 
 from zeroskip.einsum_spec import make_spec
-from zeroskip.hwmodel import Charge, Mapping, arch, caches, charge, lined, streams
+from zeroskip.hwmodel import Charge, Mapping, arch, caches, charge, lined, traces
 from zeroskip.hwmodel.lines import Layout
 
 pytestmark = pytest.mark.usefixtures("without_compiling")
@@ -165,23 +165,23 @@ def strip_what_it_lacks(nest: Any, operand: Any, bound: Any) -> Any:
     return tuple(left)
 
 
-stream_of = streams.stream_of
+trace_of = traces.trace_of
 
 
 def innermost_first(nest: Any, number: int, bound: Any, operands: Any) -> Any:
-    found = stream_of(nest, number, bound, operands)
+    found = trace_of(nest, number, bound, operands)
     return replace(found, times=found.times[:, ::-1])
 
 
 def led_by(says: bool) -> Any:
     def made(nest: Any, number: int, bound: Any, operands: Any) -> Any:
-        return replace(stream_of(nest, number, bound, operands), led=says)
+        return replace(trace_of(nest, number, bound, operands), led=says)
 
     return made
 
 
 def by_its_own(nest: Any, others: Any, operands: Any, columns: Any) -> Any:
-    return {streams.START: np.zeros(1, np.int64)}
+    return {traces.START: np.zeros(1, np.int64)}
 
 
 bits_of_layout = Layout.bits
@@ -206,12 +206,12 @@ def from_everyone(layer: Any, arch: Any, schedule: Any, policy: Any, *rest: Any)
 
 lined_through = lined._through_cache
 MUTANTS: dict[str, tuple[Any, str, Any]] = {
-    "every loop is an access": (streams, "loops_outside", strip_nothing),
-    "no loop goes along": (streams, "loops_outside", strip_what_it_lacks),
-    "innermost comes first": (lined, "stream_of", innermost_first),
-    "who is asked for is told": (lined, "stream_of", led_by(True)),
-    "nobody tells": (lined, "stream_of", led_by(False)),
-    "others call for nothing": (streams, "_called", by_its_own),
+    "every loop is an access": (traces, "loops_outside", strip_nothing),
+    "no loop goes along": (traces, "loops_outside", strip_what_it_lacks),
+    "innermost comes first": (lined, "trace_of", innermost_first),
+    "who is asked for is told": (lined, "trace_of", led_by(True)),
+    "nobody tells": (lined, "trace_of", led_by(False)),
+    "others call for nothing": (traces, "_called", by_its_own),
     "all others call": (lined, "_through_cache", from_everyone),
     "coordinates need no room": (lined.Layout, "bits", without_coordinates),
     "another policy": (lined, "misses", as_lru),
