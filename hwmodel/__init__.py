@@ -30,6 +30,7 @@ from zeroskip.hwmodel.metrics_tables import compare_metrics
 from zeroskip.hwmodel.report import compare
 from zeroskip.hwmodel.roofline import roofline_table
 from zeroskip.hwmodel.viability import Needs, viability
+from zeroskip.hwmodel.whole_accesses import expected_cycles
 
 __all__ = [
     "Accuracy",
@@ -49,6 +50,7 @@ __all__ = [
     "compare_metrics",
     "cost_of_scale",
     "energy_table",
+    "expected_cycles",
     "expected_storage",
     "eyexam",
     "flexibility",

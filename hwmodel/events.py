@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 FEW = 64
-"""Places up to which a formula has a factor for each; of more, factorials are Stirling's."""
+"""Places up to which a chance has a factor for each; of more, factorials are gamma functions, and
+in a formula Stirling's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,11 @@ class Event:
         return sympy.exp(float(logs[0] - logs[1]) - left)
 
     def _missed(self, nonzeros: Any) -> Any:
-        """That all of the tile is empty: C(N - t, z) / C(N, z), also between whole numbers."""
+        """That all of the tile is empty: C(N - t, z) / C(N, z), also between whole numbers; of few
+        places the product, which rounds less."""
+        if self.places <= FEW:
+            each = [1 - nonzeros / (self.live - place) for place in range(self.places)]
+            return np.prod(np.maximum(each, 0.0), axis=0)
         from scipy.special import gammaln
 
         left = self.live - self.places - np.minimum(nonzeros, self.live - self.places)

@@ -65,7 +65,7 @@ def expected_storage(
     if rounding == "sparseloop":
         if entries and not isinstance(bound.levels[-1], Uncompressed):
             entries[-1] += density.density * density.size - density.model.share * density.size
-            stored = ceil(_steady(entries[-1]))
+            stored = ceil(steady(entries[-1]))
             whole = _fibers_up(entries)
         else:
             whole = _fibers_up(entries)
@@ -86,13 +86,13 @@ def _fibers_up(entries: Sequence[float]) -> list[int]:
     """Entries of each level where every fiber has the next whole number of the mean."""
     found, fibers, mean = [], 1, 1.0
     for number in entries:
-        fibers *= ceil(_steady(number / mean)) if mean else 0
+        fibers *= ceil(steady(number / mean)) if mean else 0
         mean = number
         found.append(fibers)
     return found
 
 
-def _steady(number: float) -> float:
+def steady(number: float) -> float:
     """Without the last bits, so that a whole number of a long sum is not rounded up."""
     return float(f"{number:.12g}")
 

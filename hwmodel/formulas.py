@@ -79,7 +79,7 @@ def masks_of(estimate: Estimate, symbols: dict[str, Any]) -> dict[str, Any]:
     counted = target in estimate.cascade.homes and isinstance(estimate.outcome, Expected)
     if not counted or target in symbols:
         return symbols
-    return {**symbols, target: share_of_result(estimate)}
+    return {**symbols, target: share_of_result(estimate, symbols)}
 
 
 def drawn_by(estimate: Estimate, symbols: dict[str, Any]) -> dict[str, Operand]:
@@ -285,15 +285,16 @@ def formula_of_lines(figure: str, lines: Mapping[str, Charge]) -> Any:
             found += sympy.sympify(number)
             continue
         found += formula_of(line.estimate, figure).subs(shares)
-        shares[sympy.Symbol(f"d_{name}")] = share_of_result(line.estimate).subs(shares)
+        share = share_of_result(line.estimate, symbols_of(line.estimate))
+        shares[sympy.Symbol(f"d_{name}")] = share.subs(shares)
     if not shares:
         raise without_formula(figure)
     return found
 
 
-def share_of_result(estimate: Estimate) -> Any:
-    """The density of the result in those of the operands."""
-    drawn = drawn_by(estimate, symbols_of(estimate))
+def share_of_result(estimate: Estimate, shares: dict[str, Any]) -> Any:
+    """The density of the result in those of the operands, symbols or numbers."""
+    drawn = drawn_by(estimate, shares)
     like = Density(estimate.layer.extents.shapes[estimate.layer.target.tensor], 1.0)
     return structural(estimate.layer, drawn, like=like).share
 

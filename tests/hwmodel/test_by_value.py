@@ -3,6 +3,8 @@ sparsity; each is in the test as it is printed there."""
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 import zeroskip as zs
 from zeroskip.errors import FormatError, TensorError
 from zeroskip.formats.format import Format
-from zeroskip.hwmodel import expected_storage
+from zeroskip.hwmodel import expected_cycles, expected_storage
 
 SHAPE = (8, 8)
 
@@ -168,55 +170,68 @@ def test_eight_are_predicted_whatever_they_are(a, b, real):
 # ---- Sparseloop's format study: 128^3, coordinates and skipping -------------------------------
 
 STUDY = {
-    192: (192 / 16384, 34_056),
-    328: (0.02, 58_124),
-    655: (0.04, 116_247),
-    1311: (0.08, 232_490),
-    1664: (1664 / 16384, 295_152),
-    3264: (3264 / 16384, 578_952),
-    6528: (6528 / 16384, 1_157_904),
-    13120: (13120 / 16384, 3_698_200),
+    Fraction(3, 256): 34_056,
+    Fraction(2, 100): 58_124,
+    Fraction(4, 100): 116_247,
+    Fraction(8, 100): 232_490,
+    Fraction(26, 256): 295_152,
+    Fraction(51, 256): 578_952,
+    Fraction(102, 256): 1_157_904,
+    Fraction(205, 256): 3_698_200,
 }
-"""Entries of a matrix -> the density in Sparseloop's file, and its cycles."""
+"""The density in Sparseloop's file, and its cycles; .01, .1, .2, .4 and .8 are whole 256ths."""
+
+FORMATS = dict.fromkeys(("DRAM", "GLB", "Reg"), "C(14)")
 
 
-@pytest.mark.parametrize("entries", STUDY)
-def test_cycles_of_the_format_study_by_expectation(entries):
-    """The PE reads 22 bits an entry, 8 a cycle; A's buffer moves 128 reads and a fill, 16 a cycle.
-
-    Where the density is that of a matrix, the mean is the published figure.  Elsewhere that of the
-    charge is of whole entries, and the mean at the density itself, 327.68 entries, lacks what is
-    rounded up: up to 3 cycles.
-    """
-    density, published = STUDY[entries]
-    held = {"DRAM": "C(14)", "GLB": "C(14)"}
+def study(density, formats=FORMATS, sparse=("skip A on B @Reg", "skip A,B")):
+    """A comes 128 times and B once, two words of 8 bits a cycle; into the register A where B has an
+    entry, a word a cycle."""
     machine = {
         "array": {"pe": 1},
         "value_bits": 8,
         "energy": "eyeriss-relative",
-        "levels": {"DRAM": {}, "GLB": {}, "PE": {}},
-        "sparse": ["skip A,B"],
-        "formats": {"A": held, "B": held},
+        "levels": {
+            "DRAM": {"read_bits_per_cycle": 16},
+            "GLB": {"read_bits_per_cycle": 8},
+            "Reg": {},
+        },
+        "sparse": list(sparse),
+        "formats": {"A": formats, "B": formats},
     }
-    steps = zs.Mapping("n m @PE(A) k", space={}, sync="n")
-    drawn = zs.Density((128, 128), density)
-    assert drawn.nnz == entries
-    found = zs.charge(
-        "Z[m,n] = A[m,k]*B[k,n]",
-        machine,
-        A=drawn,
-        B=drawn,
-        Z=zs.Density((128, 128), 1.0),
-        mapping=steps,
-    )
-    cycles = max(found.at("GLB", "A").bits / 16, found.at("PE", "A").read_bits / 8)
-    share = entries / 16384
-    assert cycles == pytest.approx(2.75 * max(129 * entries / 2, 128**3 * share**2), rel=1e-12)
+    order = "n k @GLB(A) @Reg(B) m @Reg(A)"
+    mapping = zs.Mapping(order, space={}, sync="n", keep={"GLB": "A"})
+    drawn = zs.Density((128, 128), float(density))
+    return zs.charge("Z[m,n] = A[m,k]*B[k,n]", machine, A=drawn, B=drawn, mapping=mapping)
+
+
+@pytest.mark.parametrize("density", STUDY, ids=str)
+def test_cycles_of_the_format_study_by_expectation(density):
+    """The mean is the published figure where the density is that of a matrix, and whole accesses
+    have it everywhere: entries rounded up, their coordinates in whole words, cut."""
+    charged, published = study(density), STUDY[density]
+    rounded = expected_cycles(charged, rounding="sparseloop")
+    assert max(rounded.values()) == published
+
+    def words(entries):
+        return ceil(entries) + 14 * ceil(entries) // 8
+
+    read = -(-(words(128**3 * density) + words(128**2 * density)) // 2)
+    assert (rounded["DRAM"], rounded["GLB"]) == (read, words(128**3 * density**2))
+    entries = round(128**2 * density)
+    share = entries / 128**2
+    mean = 2.75 * max(129 * entries / 2, 128**3 * share**2)
+    assert charged.cycles == pytest.approx(mean, rel=1e-12)
     if share == density:
-        assert cycles == pytest.approx(published, rel=1e-12)
-        return
-    assert 40 < abs(cycles - published) < 70
-    at_label = cycles * density / share  # reads and fills bound, which are linear
-    assert 1 < published - at_label < 3
-    words = np.ceil(128 * 16384 * density) + np.ceil(16384 * density)
-    assert abs(np.ceil(words * 22 / 16) - published) <= 1
+        assert charged.cycles == pytest.approx(published, rel=1e-12)
+    else:
+        assert 40 < abs(charged.cycles - published) < 70
+
+
+@pytest.mark.parametrize("density", STUDY, ids=str)
+def test_cycles_of_bitmasks_and_gating_by_expectation(density):
+    """Every point takes its cycle, and Z is written after them, at whatever density."""
+    masks = dict.fromkeys(FORMATS, "B")
+    gating = study(density, masks, ("gate A,Z on B @MAC", "gate B,Z on A @MAC"))
+    rounded = expected_cycles(gating, rounding="sparseloop")
+    assert rounded["compute"] + gating.at("DRAM", "Z").writes == 2_113_536
