@@ -19,6 +19,7 @@ Each chance is hypergeometric (`log_missed`): steps are *exact in expectation*.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ from zeroskip.errors import TensorError
 from zeroskip.formats.density import Density
 from zeroskip.formats.density_models import Blocks
 from zeroskip.hwmodel.evaluate import Operand
+from zeroskip.hwmodel.events import Event
 from zeroskip.hwmodel.expected_operand import Expected
 from zeroskip.hwmodel.regions import Regions, log_missed_of
 
@@ -56,6 +58,28 @@ def two_finger(one: Operand, other: Operand) -> Reals:
     there, behind = right.times @ right.there, right.times @ right.behind
     steps = left.there @ behind + left.behind @ there - left.there @ there
     return np.repeat(steps, left.times)
+
+
+def two_finger_in(one: Expected, other: Expected) -> Any:
+    """Mean steps of all fibers of two uniform operands in their shares, numbers or symbols.
+
+    With z of N places drawn, that t places are all empty is C(N - t, z) / C(N, z), whose sum over
+    t = 1 .. K is a closed one: ((N - z) - (N - K - z) C(N - K, z) / C(N, z)) / (z + 1).
+    """
+    rows, places = one.shape
+    columns = other.shape[1]
+    if not places or not one.density.size or not other.density.size:
+        return 0
+    empty = [_empty_behind(x, places) for x in (one, other)]
+    steps = one.share * (places - empty[1]) + other.share * (places - empty[0])
+    return rows * columns * (steps - places * one.share * other.share)
+
+
+def _empty_behind(operand: Expected, places: int) -> Any:
+    """The chances that the last t places of a fiber are empty, summed over t of 1 .. ``places``."""
+    size, held = operand.density.size, operand.share * operand.density.size
+    missed = 1 - Event("", size, size, places).chance(operand.share)
+    return ((size - held) - (size - places - held) * missed) / (held + 1)
 
 
 def chances_of(operand: Operand, along: int) -> Chances:

@@ -25,14 +25,17 @@ from zeroskip.hwmodel.estimate import Estimate
 from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.expected_operand import Expected, Sized
 from zeroskip.hwmodel.expected_results import structural
+from zeroskip.hwmodel.expected_scans import is_uniform, two_finger_in
 from zeroskip.hwmodel.extents import Counted
 from zeroskip.hwmodel.geometry import Geometry
 from zeroskip.hwmodel.layer import WorkTerm
 from zeroskip.hwmodel.lined import is_lined
 from zeroskip.hwmodel.moves import Traffic
+from zeroskip.hwmodel.pairs import pair_of
 from zeroskip.hwmodel.plan import total
 from zeroskip.hwmodel.stored import is_compressed
 from zeroskip.hwmodel.traffic import result_storage, traffic_of
+from zeroskip.hwmodel.unit_charges import UnitCharge
 
 if TYPE_CHECKING:
     from zeroskip.hwmodel.charge import Charge
@@ -248,17 +251,33 @@ def traffic_in(estimate: Estimate, symbols: dict[str, Any], counts: dict[str, An
 
 
 def steps_in(estimate: Estimate, symbols: dict[str, Any]) -> dict[str, Any]:
-    """Steps of units.  Raises `ArchError` for those that are no polynomial in the densities."""
+    """Steps of units.  Raises `ArchError` for those that are no formula in the densities."""
+    found: dict[str, Any] = {}
     for name, unit in estimate.units.items():
-        if unit.drawn and unit.geometry is None:
-            raise ArchError(
-                f"no closed formula of the steps of {name}, {unit.unit.how}, in the densities\n"
-                "Charge each density, or use zs.sweep."
-            )
-    return {
-        name: total(counts_of(unit.geometry, symbols), "steps") if unit.geometry else unit.steps
-        for name, unit in estimate.units.items()
-    }
+        if unit.geometry is not None:
+            found[name] = total(counts_of(unit.geometry, symbols), "steps")
+        else:
+            found[name] = _scanned(estimate, unit, symbols) if unit.drawn else unit.steps
+    return found
+
+
+def _scanned(estimate: Estimate, unit: UnitCharge, symbols: dict[str, Any]) -> Any:
+    """Of two fingers, where every place of each operand is as likely as any other."""
+    why = "are the mean of draws"
+    if unit.drawn_by is None:
+        why = "are sums over pairs of places"
+        pair = pair_of(estimate.layer, f"units.{unit.unit.kind}", unit.unit.rank)
+        drawn = drawn_by(estimate, symbols)
+        one, other = drawn[pair.leader], drawn[pair.follower]
+        if unit.unit.how == "two-finger":
+            why = "are closed of uniform densities alone"
+            if isinstance(one, Expected) and isinstance(other, Expected):
+                if is_uniform(one) and is_uniform(other):
+                    return two_finger_in(one, other)
+    raise ArchError(
+        f"no closed formula of the steps of {unit.unit.kind}, {unit.unit.how}, in the densities: "
+        f"they {why}\nCharge each density, or use zs.sweep."
+    )
 
 
 def counts_of(geometry: Geometry, symbols: Mapping[str, Any]) -> dict[str, Any]:

@@ -115,6 +115,25 @@ def test_lines_of_a_cascade_add_up():
     assert at(charge.formula("cycles"), **given) == wanted
 
 
+def scanned(how: str) -> dict[str, Any]:
+    return {"units": {"intersect": {"how": how, "rate": 0.5, "rank": "k"}}}
+
+
+@pytest.mark.parametrize(("places", "sure"), [(1, 1e-9), (7, 1e-9), (64, 1e-9), (90, 1e-3)])
+def test_two_fingers_have_a_formula_of_uniform_operands(places: int, sure: float):
+    """Its steps are those of the charge, place by place; here they bound the layer."""
+    rng, shapes = np.random.default_rng(places), {"A": (3, places), "B": (places, 2)}
+    many = [{n: zs.Density(s, rng.uniform()) for n, s in shapes.items()} for _ in range(4)]
+    many += [{n: zs.Density(s, full) for n, s in shapes.items()} for full in (0.0, 1.0)]
+    charges = [zs.charge(PRODUCT, design(**scanned("two-finger")), **given) for given in many]
+    formula, function = charges[0].formula("cycles"), charges[0].function("cycles")
+    for given, charge in zip(many, charges, strict=True):
+        wanted = pytest.approx(charge.units["intersect"].cycles, rel=sure, abs=1e-9)
+        assert charge.cycles == charge.units["intersect"].cycles
+        assert at(formula, **given) == wanted
+        assert function(**{f"d_{t}": d.nnz / d.size for t, d in given.items()}) == wanted
+
+
 def test_what_has_no_formula_says_why():
     given = {"A": zs.Density((8, 8), 0.5), "B": zs.Density((8, 8), 0.25)}
     refused = {
@@ -125,11 +144,18 @@ def test_what_has_no_formula_says_why():
         charge = zs.charge(PRODUCT, design(**more), **given)
         with pytest.raises(ArchError, match=why):
             charge.formula("cycles")
-    scanned = {"units": {"intersect": {"how": "two-finger", "rate": 1, "rank": "k"}}}
-    charge = zs.charge(PRODUCT, design(**scanned), **given)
-    assert charge.formula("compute_cycles") is not None
-    with pytest.raises(ArchError, match="no closed formula of the steps of intersect, two-finger"):
-        charge.formula("cycles")
+    banded = {**given, "A": zs.Density((8, 8), 0.2, structure="banded", width=2)}
+    real = {**given, "A": np.eye(8)}
+    for how, operands, why in (
+        ("skip-ahead", given, "skip-ahead, in the densities: they are sums over pairs of places"),
+        ("two-finger", banded, "two-finger, in the densities: they are closed of uniform dens"),
+        ("two-finger", real, "two-finger, in the densities: they are closed of uniform densities"),
+        ("skip-ahead", banded, "skip-ahead, in the densities: they are the mean of draws"),
+    ):
+        charge = zs.charge(PRODUCT, design(**scanned(how)), **operands)
+        assert charge.formula("compute_cycles") is not None
+        with pytest.raises(ArchError, match=why):
+            charge.formula("cycles")
     with pytest.raises(
         ArchError, match="lanes, and their cycles at many densities are in no closed"
     ):
