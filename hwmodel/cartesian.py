@@ -25,7 +25,7 @@ from zeroskip.errors import ArchError
 from zeroskip.hwmodel.banks import bank_cycles, cells_of
 from zeroskip.hwmodel.evaluate import Operand, sized
 from zeroskip.hwmodel.expected import geometry_of_lines
-from zeroskip.hwmodel.expected_lanes import slowest_of, turns_of, vectors_of
+from zeroskip.hwmodel.expected_lanes import Vectors, slowest_of, turns_of, vectors_of
 from zeroskip.hwmodel.expected_operand import Expected
 from zeroskip.hwmodel.geometry import Geometry
 from zeroskip.hwmodel.lanes import Lanes
@@ -57,6 +57,7 @@ class CartesianCharge:
     slowest : of each step, the turns of the PE with most of them; cycles : their sum.
     geometry : lines of the products as means, where an operand is drawn; figures are means then,
         and whole numbers else.
+    vectors : of both operands then, unless products wait for banks.
     """
 
     products: int
@@ -68,6 +69,12 @@ class CartesianCharge:
     cycles: float
     accounting: str
     geometry: Geometry | None = None
+    vectors: tuple[Vectors, ...] = ()
+
+    @property
+    def one_pe(self) -> bool:
+        """Whether one PE has all of each step, so that none waits for another."""
+        return self.turns.size <= self.slowest.size
 
     @property
     def idle_lanes(self) -> int:
@@ -214,8 +221,10 @@ def _expected(
     """Means of drawn operands."""
     assert arch.lanes is not None
     writer = lines.writer
-    cells = zip(lines.held, lines.names, operands.values(), lines.widths, strict=True)
-    vectors = [vectors_of(line, names, x, writer.sizes, n) for line, names, x, n in cells]
+    cells = zip(lines.held, lines.names, operands.items(), lines.widths, strict=True)
+    vectors = tuple(
+        vectors_of(line, name, names, x, writer.sizes, n) for line, names, (name, x), n in cells
+    )
     geometry = geometry_of_lines(lines.counted, writer.sizes, lines.masks, operands)
     shares = {name: x.share for name, x in operands.items() if isinstance(x, Expected)}
     products: Any = geometry.counts(shares).total("products")
@@ -233,6 +242,7 @@ def _expected(
         cycles=float(slowest.sum()),
         accounting=lines.text,
         geometry=geometry,
+        vectors=() if arch.lanes.banks is not None else vectors,
     )
 
 

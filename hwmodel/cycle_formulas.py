@@ -2,7 +2,8 @@
 `Charge` are the most of numbers.
 
     compute     sum over steps of the busiest PE's points: closed where a step is one PE's, or where
-                no density matters to it; the mean of a maximum over PEs is no polynomial
+                no density matters to it; the mean of a maximum over PEs is no polynomial.  With
+                lanes turns, whose vectors round up: a sum over the entries that a cell may hold
     units       steps over their rate
     levels      bits of each port over its bandwidth
 """
@@ -18,6 +19,7 @@ from zeroskip.hwmodel.closed import Closed
 from zeroskip.hwmodel.conversion import conversions_of
 from zeroskip.hwmodel.costs import cycles_of_a_point
 from zeroskip.hwmodel.estimate import Estimate
+from zeroskip.hwmodel.expected_lanes import turns_in
 from zeroskip.hwmodel.moves import Moves, Traffic, by_level
 from zeroskip.hwmodel.plan import TermPlan
 
@@ -32,7 +34,8 @@ def check_time(estimate: Estimate, what: str, lacks: str) -> None:
     Raises
     ------
     ArchError
-        For a design that overlaps epochs, and for one with lanes or queues.
+        For a design that overlaps epochs, and for one with queues, banks, or lanes on PEs that
+        wait for each other.
     """
     arch = estimate.arch
     if arch.overlap is not None:
@@ -40,8 +43,15 @@ def check_time(estimate: Estimate, what: str, lacks: str) -> None:
             f"{what}: this design overlaps epochs, and their time at many densities is in "
             f"{lacks}\nCharge each density, or use zs.sweep."
         )
-    if estimate.vectors is not None or arch.queue is not None:
-        has = "lanes" if estimate.vectors is not None else "queues"
+    vectors = estimate.vectors
+    has = ""
+    if arch.queue is not None:
+        has = "queues"
+    elif vectors is not None and not vectors.vectors:
+        has = "banks that products wait for"
+    elif vectors is not None and not vectors.one_pe:
+        has = "lanes on PEs that wait for each other"
+    if has:
         raise ArchError(
             f"{what}: {arch.name} has {has}, and their cycles at many densities are in "
             f"{lacks}\nCharge each density, or use zs.sweep."
@@ -51,17 +61,21 @@ def check_time(estimate: Estimate, what: str, lacks: str) -> None:
 def has_closed_compute(estimate: Estimate) -> bool:
     """Whether compute cycles are a polynomial in the densities."""
     lines, terms = estimate.geometry.lines, estimate.cascade.terms
-    return all(isinstance(lines[_counted(plan)[0]], Closed) for plan in terms)
+    return estimate.vectors is not None or all(
+        isinstance(lines[_counted(plan)[0]], Closed) for plan in terms
+    )
 
 
-def compute_in(estimate: Estimate, counts: Mapping[str, Any]) -> Any:
-    """Compute cycles of closed counts.
+def compute_in(estimate: Estimate, shares: Mapping[str, Any], counts: Mapping[str, Any]) -> Any:
+    """Compute cycles of closed counts, at these shares of what is drawn.
 
     Raises
     ------
     ArchError
         Where the busiest PE of a step is another one from draw to draw.
     """
+    if estimate.vectors is not None:
+        return turns_in(estimate.vectors.vectors, shares)
     found: Any = 0
     for plan in estimate.cascade.terms:
         name, each = _counted(plan)

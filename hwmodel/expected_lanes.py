@@ -15,17 +15,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from math import prod
+from math import comb, prod
 from string import ascii_lowercase
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.einsum_spec.deparse import deparse
+from zeroskip.errors import ArchError
 from zeroskip.formats.density import Density
 from zeroskip.hwmodel.distributions import mean_of_most
 from zeroskip.hwmodel.evaluate import Operand, structure
 from zeroskip.hwmodel.expected_operand import Expected
+from zeroskip.hwmodel.expected_scans import is_uniform
 from zeroskip.hwmodel.order_statistics import mean_of_maximum
 from zeroskip.hwmodel.regions import Grouped, Regions, counts_of, grouped
 from zeroskip.hwmodel.subscript_values import values_of
@@ -76,11 +79,14 @@ class Vectors:
 
     chances : of each kind of cell, how many entries it holds.
     width : entries of a vector.
+    drawn : of a tensor that is drawn, its name, places, and those of them in each kind of cell;
+        without these where some are more likely than others.
     """
 
     cells: Cells
     chances: Sequence[Reals]
     width: int
+    drawn: Drawn | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -103,20 +109,41 @@ class Vectors:
         return np.asarray(np.array(means, np.float64)[rows.where])
 
 
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A tensor that is drawn.
+
+    size : of its places; held : those of each kind of cell, where all are as likely as each other.
+    """
+
+    tensor: str
+    size: int
+    held: tuple[int, ...] | None
+
+
 def vectors_of(
-    line: str, names: Sequence[str], operand: Operand, sizes: Mapping[str, int], width: int
+    line: str,
+    tensor: str,
+    names: Sequence[str],
+    operand: Operand,
+    sizes: Mapping[str, int],
+    width: int,
 ) -> Vectors:
     """Of a line ``heldI[c//4,2*h//H] += stI[n,c,h,w]`` that counts the entries of cells.
 
-    names : of the axes of cells, ``c1`` and ``i``.  sizes : extents of its letters.
+    tensor, names : whose they are; of the axes of cells, ``c1`` and ``i``.  sizes : extents of its
+    letters.
     """
     given = line, tuple(sizes.items()), operand.shape
     if isinstance(operand, Expected):
         by_group, cells = _grouped(*given, tuple(names), operand.density.pattern)
-        return Vectors(cells, counts_of(operand.density, by_group), width)
+        even = is_uniform(operand)
+        held = tuple(sum(by_group.signs[k][1] * n for k, n in kind) for kind in by_group.kinds)
+        drawn = Drawn(tensor, operand.density.size, held if even else None)
+        return Vectors(cells, counts_of(operand.density, by_group), width, drawn)
     regions = _regions(*given)
-    held = np.bincount(regions.cell[operand.stored.reshape(-1)], minlength=prod(regions.shape))
-    counts, which = np.unique(held, return_inverse=True)
+    counted = np.bincount(regions.cell[operand.stored.reshape(-1)], minlength=prod(regions.shape))
+    counts, which = np.unique(counted, return_inverse=True)
     fixed = [np.concatenate([np.zeros(n), [1.0]]) for n in counts.tolist()]
     kinds = which.reshape(regions.shape).astype(np.int64)
     return Vectors(Cells(tuple(names), kinds), fixed, width)
@@ -153,6 +180,65 @@ def turns_of(vectors: Sequence[Vectors], places: Sequence[str]) -> Reals:
     """Mean turns by these axes."""
     one, other = vectors
     return _product(one.moment(1), one.names, other.moment(1), other.names, places)
+
+
+MOST_PLACES = 64
+"""Places of a cell up to which a formula has a term for each number of entries."""
+
+
+def turns_in(vectors: Sequence[Vectors], shares: Mapping[str, Any]) -> Any:
+    """Mean turns of all cells together in the shares of what is drawn, symbols or numbers.
+
+    Raises
+    ------
+    ArchError
+        For a tensor that is not uniform, and for cells of more than `MOST_PLACES` places.
+    """
+    one, other = vectors
+    first, second = (_means_in(v, shares) for v in vectors)
+    found: Any = 0
+    for k, mean in enumerate(first):
+        for n, beside in enumerate(second):
+            cells = [(v.cells.kinds == kind) * 1.0 for v, kind in ((one, k), (other, n))]
+            met = float(_product(cells[0], one.names, cells[1], other.names, ()))
+            found = found + met * mean * beside
+    return found
+
+
+def _means_in(vectors: Vectors, shares: Mapping[str, Any]) -> list[Any]:
+    """Mean vectors of each kind of cell."""
+    drawn = vectors.drawn
+    if drawn is None:
+        whole = [-(-np.arange(len(chances)) // vectors.width) for chances in vectors.chances]
+        return [float(c @ v) for c, v in zip(vectors.chances, whole, strict=True)]
+    if drawn.held is None:
+        raise ArchError(
+            f"no closed formula of the vectors of {drawn.tensor} in the densities: some of its "
+            "places are more likely than others\nCharge each density, or use zs.sweep."
+        )
+    most = max(drawn.held, default=0)
+    if most > MOST_PLACES:
+        raise ArchError(
+            f"no closed formula of the vectors of {drawn.tensor} in the densities: its cells have "
+            f"up to {most:,} places, and a formula has terms of at most {MOST_PLACES}\n"
+            "Charge each density, or use zs.sweep."
+        )
+    each = shares[drawn.tensor]
+    return [_rounded_up(drawn.size, each, places, vectors.width) for places in drawn.held]
+
+
+def _rounded_up(size: int, share: Any, places: int, width: int) -> Any:
+    """Mean vectors of a cell: over its numbers of entries, the chance of each times what it comes
+    to; C(t, n) C(N - t, z - n) / C(N, z) as falling products of z and N - z."""
+    held = share * size
+    found: Any = 0
+    for n in range(1, places + 1):
+        ways = [held - i for i in range(n)] + [size - held - i for i in range(places - n)]
+        chance: Any = comb(places, n)
+        for number, factor in enumerate(ways):
+            chance = chance * (factor / (size - number))
+        found = found + -(-n // width) * chance
+    return found
 
 
 def slowest_of(vectors: Sequence[Vectors], steps: Sequence[str], places: Sequence[str]) -> Reals:

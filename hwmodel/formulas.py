@@ -211,7 +211,7 @@ def _cycles(
 ) -> Any:
     """The most of compute, units and levels, or compute alone."""
     check_time(estimate, f"formula({figure!r})", "no closed formula")
-    compute = compute_in(estimate, counts)
+    compute = compute_in(estimate, symbols, counts)
     if figure == "compute_cycles":
         return compute
     traffic = traffic_in(estimate, symbols, counts)
@@ -271,9 +271,9 @@ def _scanned(estimate: Estimate, unit: UnitCharge, symbols: dict[str, Any]) -> A
         one, other = drawn[pair.leader], drawn[pair.follower]
         if unit.unit.how == "two-finger":
             why = "are closed of uniform densities alone"
-            if isinstance(one, Expected) and isinstance(other, Expected):
-                if is_uniform(one) and is_uniform(other):
-                    return two_finger_in(one, other)
+            both = isinstance(one, Expected) and isinstance(other, Expected)
+            if both and is_uniform(one) and is_uniform(other):
+                return two_finger_in(one, other)
     raise ArchError(
         f"no closed formula of the steps of {unit.unit.kind}, {unit.unit.how}, in the densities: "
         f"they {why}\nCharge each density, or use zs.sweep."

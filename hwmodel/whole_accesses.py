@@ -71,6 +71,8 @@ def expected_cycles(charge: Charge, *, rounding: Rounding = "mean") -> dict[str,
     asked = f"expected_cycles(rounding={rounding!r})"
     check_time(estimate, asked, "no numbers of accesses")
     check_tiles(estimate, asked)
+    if estimate.vectors is not None:
+        raise ArchError(f"{asked}: {estimate.arch.name} has lanes, which Sparseloop does not")
     return _of_whole(estimate)
 
 

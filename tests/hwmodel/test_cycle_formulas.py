@@ -157,6 +157,6 @@ def test_what_has_no_formula_says_why():
         with pytest.raises(ArchError, match=why):
             charge.formula("cycles")
     with pytest.raises(
-        ArchError, match="lanes, and their cycles at many densities are in no closed"
+        ArchError, match="lanes on PEs that wait for each other, and their cycles at many densi"
     ):
         zs.charge(PRODUCT, "scnn-lanes", **given).formula("cycles")

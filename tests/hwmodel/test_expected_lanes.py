@@ -111,11 +111,59 @@ def test_products_off_the_output_are_in_the_formula() -> None:
     at = {f"d_{n}": d.model.share for n, d in given.items()}
     assert float(charge.formula("energy_pj").subs(at)) == pytest.approx(charge.energy_pj, rel=1e-6)
     with pytest.raises(
-        ArchError, match=r"function\('cycles'\): vectors has lanes, and their cycles"
+        ArchError, match=r"function\('cycles'\): vectors has lanes on PEs that wait for each other"
     ):
         charge.function("cycles")
     with pytest.raises(ArchError, match="its lanes of this charge hold for these extents"):
         charge.formula("energy_pj", extents=True)
+
+
+ONE_PE = [
+    ("Z[m,n] = I[m,k]*F[k,n]", {"I": (5, 3), "F": (3, 7)}, zs.Mapping("k m n", {}, {}, sync="k")),
+    (CONV, {"I": (1, 2, 5, 4), "F": (3, 2, 3, 3)}, zs.Mapping(space={}, sync="none")),
+    (
+        CONV,
+        {"I": (1, 2, 5, 4), "F": (5, 2, 3, 3)},
+        zs.Mapping("m1 c n m0 r s p q", {"m": 2}, {}, sync="m1"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "shapes", "mapping"), ONE_PE, ids=["product", "CONV", "blocks"])
+def test_cycles_of_one_pe_have_a_formula_with_their_round_ups(
+    text: str, shapes: dict[str, Any], mapping: zs.Mapping
+) -> None:
+    rng, arch = np.random.default_rng(len(text)), design(array={"pe": 1})
+    many = [{n: zs.Density(s, rng.uniform()) for n, s in shapes.items()} for _ in range(3)]
+    many += [{n: zs.Density(s, d) for n, s in shapes.items()} for d in (0.0, 1.0)]
+    charges = [zs.charge(text, arch, **given, mapping=mapping) for given in many]
+    formula, function = charges[0].formula("cycles"), charges[0].function("cycles")
+    for given, charge in zip(many, charges, strict=True):
+        at = {f"d_{n}": d.nnz / d.size for n, d in given.items()}
+        wanted = pytest.approx(charge.cycles, rel=1e-9, abs=1e-9)
+        assert float(formula.subs(at)) == wanted
+        assert function(**at) == wanted
+    given = {**many[0], "F": (rng.random(shapes["F"]) < 0.4) * 1.0}
+    half = zs.charge(text, arch, **given, mapping=mapping)
+    at = {"d_I": given["I"].nnz / given["I"].size}
+    assert float(half.formula("cycles").subs(at)) == pytest.approx(half.cycles, rel=1e-9)
+
+
+def test_lanes_without_a_formula_say_why() -> None:
+    text, given = "Z[m,n] = I[m,k]*F[k,n]", {"I": zs.Density((80, 4), 0.3)}
+    given["F"] = zs.Density((4, 80), 0.3)
+    mapping = zs.Mapping("k m n", {}, {}, sync="k")
+    charge = zs.charge(text, design(array={"pe": 1}), **given, mapping=mapping)
+    with pytest.raises(ArchError, match="vectors of I in the densities: its cells have up to 80 p"):
+        charge.formula("cycles")
+    given = {"I": zs.Density((4, 8), structure="2:4"), "F": zs.Density((8, 4), 0.3)}
+    charge = zs.charge(text, design(array={"pe": 1}), **given, mapping=mapping)
+    with pytest.raises(ArchError, match="some of its places are more likely than others"):
+        charge.formula("cycles")
+    banked = design(array={"pe": 1}, lanes={"I": 2, "F": 3, "banks": 4})
+    charge = zs.charge(text, banked, **given, mapping=mapping)
+    with pytest.raises(ArchError, match="vectors has banks that products wait for, and their"):
+        charge.formula("cycles")
 
 
 @pytest.mark.parametrize("overlap", ["none", "double"])
