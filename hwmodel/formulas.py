@@ -228,7 +228,7 @@ def _compressed(estimate: Estimate) -> Any:
     return prod(axes, start=1)
 
 
-def traffic_in(estimate: Estimate, symbols: dict[str, Any], counts: dict[str, Any]) -> Traffic:
+def traffic_in(estimate: Estimate, symbols: dict[str, Any], counts: Mapping[str, Any]) -> Traffic:
     """What moves, transposes among it."""
     layer, arch, outcome = estimate.layer, estimate.arch, estimate.outcome
     if is_lined(arch):
@@ -271,8 +271,8 @@ def _scanned(estimate: Estimate, unit: UnitCharge, symbols: dict[str, Any]) -> A
         one, other = drawn[pair.leader], drawn[pair.follower]
         if unit.unit.how == "two-finger":
             why = "are closed of uniform densities alone"
-            both = isinstance(one, Expected) and isinstance(other, Expected)
-            if both and is_uniform(one) and is_uniform(other):
+            alike = is_uniform(one) and is_uniform(other)
+            if isinstance(one, Expected) and isinstance(other, Expected) and alike:
                 return two_finger_in(one, other)
     raise ArchError(
         f"no closed formula of the steps of {unit.unit.kind}, {unit.unit.how}, in the densities: "
