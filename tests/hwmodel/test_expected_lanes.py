@@ -150,11 +150,11 @@ def test_cycles_of_one_pe_have_a_formula_with_their_round_ups(
 
 
 def test_lanes_without_a_formula_say_why() -> None:
-    text, given = "Z[m,n] = I[m,k]*F[k,n]", {"I": zs.Density((80, 4), 0.3)}
+    text, given = "Z[m,n] = I[m,k]*F[k,n]", {"I": zs.Density((8, 4), 0.3)}
     given["F"] = zs.Density((4, 80), 0.3)
     mapping = zs.Mapping("k m n", {}, {}, sync="k")
     charge = zs.charge(text, design(array={"pe": 1}), **given, mapping=mapping)
-    with pytest.raises(ArchError, match="vectors of I in the densities: its cells have up to 80 p"):
+    with pytest.raises(ArchError, match="vectors of F in the densities: its cells have up to 80 p"):
         charge.formula("cycles")
     given = {"I": zs.Density((4, 8), structure="2:4"), "F": zs.Density((8, 4), 0.3)}
     charge = zs.charge(text, design(array={"pe": 1}), **given, mapping=mapping)
