@@ -8,8 +8,13 @@
  * another runs all of its kernel itself, which gives the same result.
  *
  * Whoever waits looks for a while and then sleeps, so that an idle pool takes nothing from the
- * threads of BLAS or of torch beside it: for SPIN_NS, and a worker for KEEN_NS where the last call
- * came as soon as that after the one before.  A forked child has none of the workers: it starts anew.
+ * threads of BLAS or of torch beside it: for SPIN_NS; a worker for KEEN_NS where the last call
+ * came as soon as that after the one before, and as long a caller whose own part is done, since the
+ * others are about to be.  A forked child has none of the workers: it starts anew.
+ *
+ * Where something else runs on a worker's processor, it may wake milliseconds late.  A part is its
+ * worker's only once it has begun it: a caller that is done first, and has met no barrier, runs the
+ * parts that nobody has begun itself, so that a call takes no longer than on one thread.
  *
  * A system may wake a worker on the processor that its caller runs on, which then waits for all of
  * the worker's part before it begins its own.  A worker that finds itself there goes elsewhere.
@@ -54,8 +59,8 @@ static void move(zs_number *number, int64_t to)
 {
     pthread_mutex_lock(&number->lock);
     __atomic_store_n(&number->value, to, __ATOMIC_RELEASE);
-    pthread_cond_broadcast(&number->moved);
     pthread_mutex_unlock(&number->lock);
+    pthread_cond_broadcast(&number->moved); /* of whoever wakes, none finds the lock taken */
 }
 
 static int64_t now_ns(void)
@@ -106,6 +111,7 @@ typedef struct zs_team {
     fenv_t mode;            /* rounding and denormals, as the caller has set them */
     pthread_t caller;
     int cpu;                /* where the caller was when it began; -1 where nobody knows */
+    int met;                /* whether part 0 has come to a barrier; the caller's own */
     pthread_mutex_t lock;   /* of the five below */
     int64_t running;        /* parts that have not returned */
     int64_t waiting;        /* of these, how many have come to the barrier */
@@ -130,6 +136,8 @@ static int32_t meet(zs_args *args)
 {
     zs_team *team = args->team;
     const int64_t passed = value_of(&team->passed);
+    if (args->part == 0)
+        team->met = 1;
     pthread_mutex_lock(&team->lock);
     if (++team->waiting == team->running) {
         open_barrier(team);
@@ -155,7 +163,8 @@ static void leave(zs_team *team, int32_t error)
         move(&team->ended, value_of(&team->ended) + 1);
 }
 
-static void run_part(zs_team *team, int64_t part)
+/* run_part() - what the part has returned. */
+static int32_t run_part(zs_team *team, int64_t part)
 {
     zs_args own = {
         .version = team->lead->version,
@@ -171,6 +180,7 @@ static void run_part(zs_team *team, int64_t part)
     const int32_t error = own.error != ZS_OK ? own.error : status;
     team->outcome[part] = (zs_outcome){error, own.where, own.work};
     leave(team, error);
+    return error;
 }
 
 /*
@@ -201,7 +211,21 @@ static int32_t gather(zs_team *team)
 typedef struct zs_worker {
     int64_t part;       /* of every call that it takes part in: 1, 2, ... */
     zs_number calls;    /* calls that it was given */
+    int64_t begun;      /* calls whose part has been begun, by it or by the caller */
 } zs_worker;
+
+/*
+ * begin() - whether the part of a worker's call number 'call', counted from 0, is to be run by whoever
+ * asks, the worker or the caller: of the two one is told so, once.
+ *
+ * A call does not end before its part has been begun, so that what a worker knows of a call it may
+ * read after this, and not before.
+ */
+static int begin(zs_worker *worker, int64_t call)
+{
+    return __atomic_compare_exchange_n(&worker->begun, &call, call + 1, 0, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_ACQUIRE);
+}
 
 static zs_team the_team = {
     .lock = PTHREAD_MUTEX_INITIALIZER, .passed = ZS_NUMBER, .ended = ZS_NUMBER,
@@ -246,6 +270,8 @@ static void *work(void *given)
         const int64_t since = now_ns();
         wait_past(&self->calls, done, spin_ns);
         spin_ns = now_ns() - since < KEEN_NS ? KEEN_NS : SPIN_NS;
+        if (!begin(self, done))
+            continue;
         if (the_team.cpu >= 0 && the_team.cpu == this_cpu())
             make_way(the_team.caller, the_team.cpu);
         fesetenv(&the_team.mode);
@@ -324,11 +350,15 @@ int32_t zs_pool_run(int64_t parts, zs_function function, zs_args *args)
     fegetenv(&team->mode);
     team->caller = pthread_self();
     team->cpu = this_cpu();
+    team->met = 0;
     const int64_t ended = value_of(&team->ended);
     for (int64_t part = 1; part < parts; part++)
         move(&workers[part]->calls, value_of(&workers[part]->calls) + 1);
-    run_part(team, 0);
-    wait_past(&team->ended, ended, SPIN_NS);
+    const int32_t failed = run_part(team, 0);
+    for (int64_t part = 1; part < parts && !failed && !team->met; part++)
+        if (begin(workers[part], value_of(&workers[part]->calls) - 1))
+            run_part(team, part);
+    wait_past(&team->ended, ended, KEEN_NS);
     const int32_t error = gather(team);
     __atomic_store_n(&taken, 0, __ATOMIC_RELEASE);
     return error;

@@ -60,6 +60,17 @@ static int32_t phases(zs_args *args)
     return fails ? zs_fail(args, ZS_ERANGE, args->part) : ZS_OK;
 }
 
+/* No barrier: parts that no worker has begun are run by the caller. */
+static int32_t apart(zs_args *args)
+{
+    int64_t *runs = args->buf[0];
+    if (zs_check_version(args) != ZS_OK)
+        return args->error;
+    runs[args->part]++;
+    args->work = 1;
+    return args->part == args->dim[0] ? zs_fail(args, ZS_ERANGE, args->part) : ZS_OK;
+}
+
 static int32_t endless(zs_args *args)
 {
     if (zs_check_version(args) != ZS_OK)
@@ -100,6 +111,31 @@ static void *call_often(void *given)
     return NULL;
 }
 
+static void test_every_part_is_run_once(void)
+{
+    for (int64_t round = 0; round < 20 * ROUNDS; round++) {
+        const int64_t parts = 1 + round % 8, failing = round % 3 == 0 ? round % parts : -1;
+        int64_t runs[8] = {0};
+        zs_args args = {.version = ZS_ARGS_VERSION, .where = -1, .buf = {runs}, .dim = {failing}};
+        CHECK(zs_pool_run(parts, apart, &args), failing >= 0 ? ZS_ERANGE : ZS_OK);
+        CHECK(args.where, failing);
+        for (int64_t part = 0; part < 8; part++)
+            CHECK(runs[part], part < parts);
+        if (parts > 1)
+            CHECK(args.work, parts);
+    }
+}
+
+static void test_a_part_is_begun_by_one(void)
+{
+    zs_worker worker = {.part = 1, .calls = ZS_NUMBER};
+    CHECK(begin(&worker, 0), 1);
+    CHECK(begin(&worker, 0), 0); /* the other comes late, */
+    CHECK(begin(&worker, 1), 1);
+    CHECK(begin(&worker, 0), 0); /* or a call later */
+    CHECK(worker.begun, 2);
+}
+
 static void *stop_soon(void *given)
 {
     zs_args *args = given;
@@ -132,6 +168,8 @@ int main(void)
 {
     call_often(NULL);
     CHECK(n_workers, 7);
+    test_every_part_is_run_once();
+    test_a_part_is_begun_by_one();
     test_stop();
     test_callers();
 #ifdef FORKS /* the thread sanitizer starts no threads in a child */
