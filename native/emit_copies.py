@@ -53,7 +53,8 @@ def stage(node: Stage, out: CWriter) -> None:
     with loops:
         at, to = Elem(node.source, add(*source)), Elem(node.target, add(*target))
         if node.there is not None:
-            load = f"zs_load_part({at.array} + {integer(at.index)}, {integer(node.there)})"
+            there = sub(node.there, source[-1])
+            load = f"zs_load_part({at.array} + {integer(at.index)}, {integer(there)})"
             out.line(f"*(zs_vec *)({to.array} + {integer(to.index)}) = {load};")
             return
         out.line(f"{to.array}[{integer(to.index)}] = {value(at, out.values)};")

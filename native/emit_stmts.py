@@ -202,10 +202,11 @@ def _(node: Share, out: CWriter) -> None:
             f"{integer(node.programs)});"
         )
         out.line(f"const int64_t {node.lo} = {share}.lo, {node.hi} = {share}.hi;")
+        for name, cut in ((node.first, f"{share}.part"), (node.end, f"{share}.part + 1")):
+            programs = integer(node.programs)
+            out.line(f"const int64_t {name} = zs_cut({cut}, {share}.parts, 0, {programs});")
         with out.constant(node.part, part) if node.part else nullcontext():
-            out.part = f"{share}.part", f"{share}.parts"
             out.body(node.body)
-            out.part = part, parts
 
 
 @write.register
@@ -217,7 +218,8 @@ def _(node: Unrolled, out: CWriter) -> None:
         all_programs = out.local("programs_")
         out.line(f"const zs_unrolled {all_programs} = {{{', '.join((*held, *sizes))}}};")
         out.line(
-            f"zs_run_unrolled(&{all_programs}, {integer(node.program)}, {integer(node.rows)}, "
+            f"zs_run_unrolled(&{all_programs}, {integer(node.program)}, {integer(node.after)}, "
+            f"{integer(node.rows)}, "
             f"{node.packed}, {_from(node.source, node.at)}, {integer(node.step)}, "
             f"{integer(node.vector)}, {_from(node.result, node.into)}, {integer(node.pitch)}, "
             f"{integer(node.line)}, {integer(node.resumed)} > 0);"

@@ -22,6 +22,12 @@ to block, and until they are copied into the result; or the lanes of a block of 
 FEWEST_TILES = 16
 """Vectors of a strip, for each of which the code of all programs is fetched once."""
 
+OWN_BYTES = 2**19
+"""Of a staged line that every part of a call copies for itself: as much as stays in its
+second-level cache beside sums.  Memory that another core has written comes from its cache, which
+takes longer than to copy all of it; found by timing on one machine (Granite Rapids), and no command
+of the repository finds it again."""
+
 MASKS = 5
 """Shifts of a line whose lanes are masked (ZS_MASKS): registers that masks of rows leave free."""
 
@@ -40,6 +46,7 @@ class Geometry:
     starts : places where the columns of one pattern of some rows, in one block, start.
     row : how far the rows of a line whose lanes are masked lie apart; 0 where none are.
     direct : whether the line of a row is that of the result, as it lies.
+    own : whether each part of a call has a staged copy of its own, ``staged_size`` apart.
     """
 
     numbers: dict[str, int]
@@ -52,6 +59,7 @@ class Geometry:
     starts: int
     row: int
     direct: bool
+    own: bool
 
     @property
     def offset_dtype(self) -> str:
@@ -180,12 +188,16 @@ def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) 
             "strip_tiles": strip,
             "sums_size": row_blocks * shape.rows * row_pitch,
         }
+    staged = places * plane + SLACK
+    own = shape.unrolled and not plan.panels and staged * itemsize <= OWN_BYTES
+    if own:
+        numbers["staged_size"] = staged = -(-staged // lanes) * lanes
     for axis in plan.axes:
         row[axis.axis] //= unit if axis.rank is None else 1
     return Geometry(
         numbers,
         tuple((row[k], phase.get(k, 0)) for k in range(len(plan.axes))),
-        places * plane + SLACK,
+        staged,
         numbers["panel_size"],
         row_blocks * shape.rows * row_pitch + SLACK,
         numbers["blocks"],
@@ -193,6 +205,7 @@ def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) 
         row_blocks * numbers["blocks"] * _starts_of(shape),
         lengths[plan.window] if shape.masked and plan.window is not None else 0,
         _is_direct(plan, extents, line),
+        own,
     )
 
 

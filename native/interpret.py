@@ -211,7 +211,9 @@ def _(node: Stage, m: Machine) -> None:
         ):
             at += i * source_stride
             to += (i + lo) % stride * phase_stride + (i + lo) // stride * row_stride
-        if node.there is None or index[-1] < m.integer(node.there):
+        row = index[-2:] if node.there is not None else ()
+        past = sum(i * axis[3] for i, axis in zip(row, axes[-2:], strict=False))
+        if node.there is None or past < m.integer(node.there):
             target[to] = source[at]
         else:
             target[to] = 0
@@ -237,16 +239,18 @@ which they do (ZS_FEWEST_SHARED)."""
 @execute.register
 def _(node: Share, m: Machine) -> None:
     """As ``zs_divide_line``."""
-    tiles, outside = m.integer(node.tiles), (m.part, m.parts)
-    many = m.integer(node.programs) // FEWEST_SHARED >= m.parts
+    tiles, programs, outside = *map(m.integer, (node.tiles, node.programs)), (m.part, m.parts)
+    many = programs // FEWEST_SHARED >= m.parts
     groups = 1 if many else min(max(tiles // FEWEST_SHARED, 1), m.parts)
     held, part, parts = m.share(0, groups, True)
     m.ints[node.part] = m.part
     m.ints[node.lo] = tiles * held.start // groups
     m.ints[node.hi] = tiles * held.stop // groups
     m.part, m.parts = part, parts
-    _run(node.body, m)
+    own = m.share(0, programs, False)[0]
     m.part, m.parts = outside
+    m.ints[node.first], m.ints[node.end] = own.start, own.stop
+    _run(node.body, m)
 
 
 @execute.register

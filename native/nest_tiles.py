@@ -38,7 +38,8 @@ class Stage:
     where a part of the tensor is copied, one after another into one place, it does not count.
     start, into : first element of the source and of the target; a start other than 0 is a part's.
     par : threads share its outermost axes.
-    there : lanes that the source has, where the last axis is one vector; the others become 0.
+    there : elements that the source has from ``start`` on for each index of the axes before the
+        last two, which are vectors that lie in a row, and their lanes; others become 0.
     """
 
     target: str
@@ -77,13 +78,15 @@ class Share:
     """The body goes through tiles [lo, hi) of a line, which are those of one part of the call.
 
     Where there are many programs for each part, or too few tiles, parts come to the same tiles and
-    share the programs inside.
+    share the programs [first, end) inside.
 
-    lo, hi, part : names of what the body reads, and of the number of the part.
+    lo, hi, first, end, part : names of what the body reads, and of the number of the part.
     """
 
     lo: str
     hi: str
+    first: str
+    end: str
     part: str
     tiles: Expr
     programs: Expr
@@ -96,8 +99,10 @@ class Unrolled:
     """One program of a bound operand against every vector of a line: for each row of the program
     and each lane, the sum of its entries' values times what lies at their offsets.
 
-    program : its number among those of all blocks.  rows : how many there are from its first row
-        on; it has no more than ``groups`` times ``members``.
+    program, after : its number among those of all blocks, and that of the one which is run after
+        it, whose code is fetched meanwhile.
+    rows : how many there are from its first row on; it has no more than ``groups`` times
+        ``members``.
     code, starts : the programs as machine code, empty where entries are to be walked.
     first : where the entries of each group start; member, offset, packed : of each entry its row
         in the group, the place of its lane 0 from ``source`` on, and its value.
@@ -111,6 +116,7 @@ class Unrolled:
     """
 
     program: Expr
+    after: Expr
     rows: Expr
     groups: Expr
     members: Expr

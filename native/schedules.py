@@ -297,6 +297,7 @@ def tiled(
     made = geometry(plan, line.extents, shape, line.dtype.itemsize)
     staged = 0 if plan.in_place else made.staged_elements
     threads = settings.current().threads
+    staged *= threads if made.own else 1
     rows = 0 if made.direct and line.stored == line.dtype else made.row_elements
     rows *= threads if shape.unrolled else 1
     panels = made.panel_elements * threads
@@ -312,8 +313,8 @@ def tiled(
     }
     what = plan, line.signatures, line.dtype.name
     if shape.unrolled:
-        key: Key = ("unrolled", shape.kernel, made.direct, *line.key)
-        build = partial(unrolled.lower_unrolled, *what, shape, made.direct)
+        key: Key = ("unrolled", shape.kernel, made.direct, made.own, *line.key)
+        build = partial(unrolled.lower_unrolled, *what, shape, made.direct, made.own)
         prepared = remember(key, line.dtype, build)
         arrays |= programs.kept(line, plan, made, shape)
         if shape.masked:

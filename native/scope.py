@@ -31,7 +31,7 @@ def free_names(body: tuple[object, ...], bound: set[str]) -> tuple[set[str], lis
         if isinstance(node, Tiles):
             defined.update((node.var, node.width, node.part))
         if isinstance(node, Share):
-            defined.update((node.lo, node.hi, node.part))
+            defined.update((node.lo, node.hi, node.first, node.end, node.part))
         if isinstance(node, Acc):
             defined.add(node.member)
         if isinstance(node, Elem | Fill | Fetch):

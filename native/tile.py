@@ -289,7 +289,7 @@ def lower_tile(
 
 def lanes_on_line(
     plan: TilePlan, scheme: Scheme, masked: bool = False
-) -> tuple[str, tuple[Stmt, ...]]:
+) -> tuple[str, tuple[Stage, ...]]:
     """The array in which the lanes lie on one line, and the copy that puts them there.
 
     masked : whether rows follow each other without a halo.

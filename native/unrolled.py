@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -26,9 +27,11 @@ from zeroskip.native.integers import (
     Const,
     Expr,
     Name,
+    Pick,
     add,
     ceildiv,
     least,
+    mod,
     mul,
     sub,
 )
@@ -207,11 +210,17 @@ def _pages(size: int) -> Array:
 
 
 def lower_unrolled(
-    plan: TilePlan, signatures: Mapping[str, Signature], dtype: str, shape: TileShape, direct: bool
+    plan: TilePlan,
+    signatures: Mapping[str, Signature],
+    dtype: str,
+    shape: TileShape,
+    direct: bool,
+    own: bool,
 ) -> Lowered:
     """Loop nest of programs against the line; its integers come from `geometry`.
 
     direct : whether the rows of lanes are those of the result, as it lies.
+    own : whether each part of a call stages the line for itself.
     """
     scheme = Scheme(plan.form, signatures, dtype)
     sums, fresh, number = Sums(scheme), scheme.names.fresh, scheme.number
@@ -219,21 +228,23 @@ def lower_unrolled(
     entries = plan.entries.tensor
     block, program, member = (fresh(n) for n in ("block", "program", "member"))
     lo, hi, part, strip = (fresh(n) for n in ("lo", "hi", "part", "strip"))
+    own_first, own_end = fresh("first"), fresh("end")
     lanes = Const(shape.vector_bytes // np.dtype(dtype).itemsize)
     span, line = number("block_span"), number("line")
     past: Expr = mul(Name(block), span) if shape.block else ZERO
     first = add(Name(lo), mul(Name(strip), number("strip_tiles")))
     tiles = least(number("strip_tiles"), sub(Name(hi), first))
     x, width = mul(first, lanes), mul(tiles, lanes)
-    at: Expr = add(past, x)
+    own = own and bool(staging)
+    copy = mul(Name(part), number("staged_size")) if own else ZERO
+    at: Expr = add(copy, past, x)
     step: Expr = lanes
     panel: tuple[Stmt, ...] = ()
     if plan.panels:
         held = scheme.buffer(("panel",), f"{plan.lane_access.tensor}_panel", dtype, written=True)
-        own = mul(Name(part), number("panel_size"))
-        copied = _panel(plan, held, source, scheme, past, x, own, Name(fresh("tile")), lanes)
-        panel = (Loop(copied[0], Range(ZERO, tiles), (copied[1],)),)
-        source, at, step = held, own, mul(span, lanes)
+        into = mul(Name(part), number("panel_size"))
+        panel = _panel(plan, held, source, scheme, past, x, into, tiles, lanes)
+        source, at, step = held, into, mul(span, lanes)
     direct = direct and scheme.stored == dtype
     result, pitch, row_0 = sums.result, line, x
     if not direct:
@@ -241,9 +252,16 @@ def lower_unrolled(
         pitch, row_0 = number("row_pitch"), mul(Name(part), number("sums_size"))
     first_row = mul(Name(program), number("program_rows"))
     rows = sub(number("rows"), first_row)
+    turn: Expr = ZERO
+    next_turn: Expr = ZERO
+    if shape.block:
+        turn = mul(Name(block), number("row_blocks"))
+        next_turn = mul(mod(add(Name(block), ONE), number("blocks")), number("row_blocks"))
+    more = Cond("<", add(Name(program), ONE), Name(own_end))
     body: tuple[Stmt, ...] = (
         Unrolled(
-            add(mul(Name(block), number("row_blocks")) if shape.block else ZERO, Name(program)),
+            add(turn, Name(program)),
+            Pick((more,), add(turn, Name(program), ONE), add(next_turn, Name(own_first))),
             rows,
             number("groups"),
             number("members"),
@@ -280,14 +298,18 @@ def lower_unrolled(
         body = (*body, cropped)
     nest: tuple[Stmt, ...] = (
         *panel,
-        Loop(program, Range(ZERO, number("row_blocks")), body, par=True),
+        Loop(program, Range(Name(own_first), Name(own_end)), body),
     )
     if shape.block:
         nest = (Loop(block, Range(ZERO, number("blocks")), nest),)
     strips = ceildiv(sub(Name(hi), Name(lo)), number("strip_tiles"))
     nest = (Loop(strip, Range(ZERO, strips), nest),)
-    own_part = part if plan.panels or not direct else ""
-    share = Share(lo, hi, own_part, number("line_tiles"), number("row_blocks"), nest)
+    if own:
+        each = (replace(one, par=False, into=copy) for one in staging)
+        staging, nest = (), (*each, *nest)
+    own_part = part if own or plan.panels or not direct else ""
+    programs = number("line_tiles"), number("row_blocks")
+    share = Share(lo, hi, own_first, own_end, own_part, *programs, nest)
     return finish(scheme, sums.title(), (*staging, share), shape.vector_bytes)
 
 
@@ -298,19 +320,24 @@ def _panel(
     scheme: Scheme,
     past: Expr,
     x: Expr,
-    own: Expr,
-    tile: Name,
+    into: Expr,
+    tiles: Expr,
     lanes: Expr,
-) -> tuple[str, Stage]:
-    """The lanes of a tile of a block, those of each place together, in the panel of the part: by
-    whole vectors, but one by one where they become another type on the way."""
+) -> tuple[Stmt, ...]:
+    """The lanes of some tiles of a block, tile by tile those of each place together, in the panel
+    of the part: read in the order in which they lie, by whole vectors; but tile by tile, and lanes
+    one by one, where they become another type on the way."""
     number = scheme.number
     span, line = number("block_span"), number("line")
-    lane = add(x, mul(tile, lanes))
     places = StageAxis(least(span, sub(number("places"), past)), ZERO, 1, line, ZERO, lanes)
-    start, into = add(mul(past, line), lane), add(own, mul(mul(tile, span), lanes))
-    there = sub(line, lane)
-    whole = not plan.in_place or scheme.signatures[plan.lane_access.tensor].dtype == scheme.dtype
-    vector = StageAxis(lanes if whole else least(lanes, there), ZERO, 1, ONE, ZERO, ONE)
-    axes = (places, vector)
-    return tile.name, Stage(panel, source, axes, start, into, there=there if whole else None)
+    start, there = add(mul(past, line), x), sub(line, x)
+    if not plan.in_place or scheme.signatures[plan.lane_access.tensor].dtype == scheme.dtype:
+        row = StageAxis(tiles, ZERO, 1, lanes, ZERO, mul(span, lanes))
+        vector = StageAxis(lanes, ZERO, 1, ONE, ZERO, ONE)
+        return (Stage(panel, source, (places, row, vector), start, into, there=there),)
+    tile = Name(scheme.names.fresh("tile"))
+    first = mul(tile, lanes)
+    lane = StageAxis(least(lanes, sub(there, first)), ZERO, 1, ONE, ZERO, ONE)
+    to = add(into, mul(tile, span, lanes))
+    copied = Stage(panel, source, (places, lane), add(start, first), to)
+    return (Loop(tile.name, Range(ZERO, tiles), (copied,)),)

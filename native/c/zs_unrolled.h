@@ -63,7 +63,8 @@ ZS_INLINE void zs_fetch_code(const zs_unrolled *all, int64_t program, int64_t t,
  *
  * One program against every vector of a line of 'line' lanes, of which vector t lies at
  * source + t * step; the program has 'rows' rows, from result on, 'pitch' elements apart.
- * Code that starts nowhere (its end is 0) is not there: the entries are then walked.
+ * Code that starts nowhere (its end is 0) is not there: the entries are then walked.  The code of
+ * program 'after', which is run next, is fetched meanwhile.
  * vector: number of the first vector in the line that masks are of.
  */
 #define ZS_DEFINE_UNROLLED(TYPE)                                                            \
@@ -93,9 +94,9 @@ ZS_INLINE void zs_fetch_code(const zs_unrolled *all, int64_t program, int64_t t,
         }                                                                                   \
     }                                                                                       \
     ZS_INLINE void zs_run_unrolled(                                                         \
-        const zs_unrolled *all, int64_t program, int64_t rows, const TYPE *values,          \
-        const TYPE *source, int64_t step, int64_t vector, TYPE *result, int64_t pitch,      \
-        int64_t line, int resumed)                                                          \
+        const zs_unrolled *all, int64_t program, int64_t after, int64_t rows,               \
+        const TYPE *values, const TYPE *source, int64_t step, int64_t vector, TYPE *result, \
+        int64_t pitch, int64_t line, int resumed)                                           \
     {                                                                                       \
         const int64_t n = (line + LANES - 1) / LANES;                                       \
         const int coded = all->starts[program + 1] != 0;                                    \
@@ -105,7 +106,7 @@ ZS_INLINE void zs_fetch_code(const zs_unrolled *all, int64_t program, int64_t t,
             const uint32_t stored = there < LANES ? (1u << there) - 1 : (uint32_t)-1;       \
             const uint16_t *masks = all->masks ? all->masks + (vector + t) * ZS_MASKS : 0;  \
             if (coded) {                                                                    \
-                zs_fetch_code(all, program + 1, t, n);                                      \
+                zs_fetch_code(all, after, t, n);                                            \
                 run(source + t * step, values + all->first[program * all->groups],          \
                     result + t * LANES, pitch * (int64_t)sizeof(TYPE), stored,              \
                     resumed ? stored : 0, masks);                                           \

@@ -1,6 +1,9 @@
 """Entries as machine code: right on every shape, equal to the walk, or refused."""
 
+import itertools
+import random
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,10 +18,11 @@ from zeroskip.errors import KernelError
 from zeroskip.explanation.inspecting import choose
 from zeroskip.formats.tensor import Tensor
 from zeroskip.formats.values import HALVES
-from zeroskip.native import effort, geometry, tile, unrolled
+from zeroskip.native import effort, engine, geometry, schedules, tile, unrolled
 from zeroskip.native.fixed import Schedule
 from zeroskip.native.geometry import MASKS
-from zeroskip.native.interpret import FEWEST_SHARED
+from zeroskip.native.interpret import FEWEST_SHARED, interpret
+from zeroskip.native.prepared import run
 from zeroskip.native.texts import header
 from zeroskip.native.tile_shape import INSTRUCTIONS, MEMBERS, unrolled_shape
 
@@ -298,6 +302,51 @@ def test_threads_share_the_programs_where_there_are_many_and_else_the_line(rows,
     a, b = (random_array(RNG, s, "float32", 1.0) for s in [(rows, 90), (90, 200)])
     with zs.config.using(threads=threads):
         assert np.array_equal(PRODUCT.bind(A=a, schedule=UNROLLED)(b), a @ b)
+
+
+SHARED = [
+    ("C[i,j] = A[i,k]*B[k,j]", {"A": (260, 30), "B": (30, 83)}, "A", None),
+    ("C[i,j] = A[i,k]*B[k,j]", {"A": (29, 30), "B": (30, 200)}, "A", None),
+    ("O[m,p,q] = I[c,p+r,q+s]*F[m,c,r,s]", {"F": (260, 2, 3, 3), "I": (2, 4, 9)}, "F", 1),
+    (
+        "O[n,m,p,q] = relu(D[m] + I[n,c,2*p+r,q+s]*F[m,c,r,s])",
+        {"F": (40, 2, 3, 3), "I": (2, 2, 9, 9), "D": (40,)},
+        "F",
+        {"I": {2: (1, 1), 3: (1, 1)}},
+    ),
+]
+
+
+@codes
+@pytest.mark.parametrize("own", [0, geometry.OWN_BYTES])
+@pytest.mark.parametrize(("text", "shapes", "coded", "pad"), SHARED)
+def test_parts_of_any_number_in_any_order_give_the_same_bits(
+    monkeypatch, text, shapes, coded, pad, own
+):
+    """Each with a staged line of its own, or one for all; in C and in the interpreter."""
+    monkeypatch.setattr(effort, "PART", 1)
+    monkeypatch.setattr(geometry, "OWN_BYTES", own)
+    arrays = {name: random_array(RNG, shape, "float32", 0.6) for name, shape in shapes.items()}
+    operands = {**arrays, coded: Tensor.from_dense(arrays[coded], "CSR")}
+    spec = make_spec(text, pad=pad)
+    want = engine.evaluate(spec, operands, backend="numpy")[spec.results[-1]]
+    for threads in (1, 2, 3, 7):
+        with zs.config.using(threads=threads):
+            line = replace(line_of(spec, operands), fixed=replace(UNROLLED, block=5))
+            plan = tile.plan(line.form, line.signatures, line.dtype.name)
+            assert plan is not None
+            shape = schedules.shape_in(line, plan, (coded,))
+            targets = [np.full(line.shape, 7, np.float32) for _ in range(2)]
+            prepared, filled = schedules.tiled(line, plan, targets[0], shape)
+            assert filled.parts == threads
+            assert ("ZS_BARRIER" in prepared.c_text) == (own == 0 and text[0] == "O")
+            run(prepared, filled, "c")
+            _, apart = schedules.tiled(line, plan, targets[1], shape)
+        rng = random.Random(threads)
+        orders = (rng.sample(range(threads), threads) for _ in itertools.count())
+        interpret(prepared.lowered.kernel, apart.buffers, apart.dims, apart.parameters, orders)
+        assert np.array_equal(targets[0], want)
+        assert np.array_equal(targets[1], want)
 
 
 @codes

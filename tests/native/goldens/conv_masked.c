@@ -44,38 +44,36 @@ int32_t zs_kernel(zs_args *args)
     const int64_t block_span = args->dim[12];
     const int64_t line = args->dim[13];
     const int64_t strip_tiles = args->dim[14];
-    const int64_t program_rows = args->dim[15];
-    const int64_t rows = args->dim[16];
-    const int64_t row_blocks = args->dim[17];
-    const int64_t groups = args->dim[18];
-    const int64_t members = args->dim[19];
-    const int64_t blocks = args->dim[20];
-    const int64_t line_tiles = args->dim[21];
+    const int64_t staged_size = args->dim[15];
+    const int64_t program_rows = args->dim[16];
+    const int64_t rows = args->dim[17];
+    const int64_t row_blocks = args->dim[18];
+    const int64_t blocks = args->dim[19];
+    const int64_t groups = args->dim[20];
+    const int64_t members = args->dim[21];
+    const int64_t line_tiles = args->dim[22];
 
+    const zs_share share = zs_divide_line(args->part, args->parts, line_tiles, row_blocks);
+    const int64_t lo = share.lo, hi = share.hi;
+    const int64_t first = zs_cut(share.part, share.parts, 0, row_blocks);
+    const int64_t end = zs_cut(share.part + 1, share.parts, 0, row_blocks);
+    const int64_t part = args->part;
     /* I_staged: I_vals laid out for vectors; what it does not reach is 0 */
-    {
-        const zs_share i0_share = zs_divide(args->part, args->parts, 0, source_extent0);
-        for (int64_t i0 = i0_share.lo; i0 < i0_share.hi; i0++) {
-            ZS_SHARED(i1, i0_share.part, i0_share.parts, 0, source_extent1) {
-                const int64_t i2_end = source_extent2 * source_extent3;
-                for (int64_t i2 = 0; i2 < i2_end; i2 += LANES) {
-                    zs_store_part(I_staged + i0 * row_stride0 + i1 * row_stride1 + i2 + I_pad2 * source_extent3 + I_pad3, i2_end - i2, zs_load_part(I_vals + i0 * source_stride0 + i1 * source_stride1 + i2, i2_end - i2));
-                }
+    for (int64_t i0 = 0; i0 < source_extent0; i0++) {
+        for (int64_t i1 = 0; i1 < source_extent1; i1++) {
+            const int64_t i2_end = source_extent2 * source_extent3;
+            for (int64_t i2 = 0; i2 < i2_end; i2 += LANES) {
+                zs_store_part(I_staged + part * staged_size + i0 * row_stride0 + i1 * row_stride1 + i2 + I_pad2 * source_extent3 + I_pad3, i2_end - i2, zs_load_part(I_vals + i0 * source_stride0 + i1 * source_stride1 + i2, i2_end - i2));
             }
         }
     }
-    ZS_BARRIER(args);
-    {
-        const zs_share share = zs_divide_line(args->part, args->parts, line_tiles, row_blocks);
-        const int64_t lo = share.lo, hi = share.hi;
-        for (int64_t strip = 0; strip < zs_ceil_div(hi - lo, strip_tiles); strip++) {
+    for (int64_t strip = 0; strip < zs_ceil_div(hi - lo, strip_tiles); strip++) {
+        ZS_POLL(args);
+        for (int64_t block = 0; block < blocks; block++) {
             ZS_POLL(args);
-            for (int64_t block = 0; block < blocks; block++) {
-                ZS_POLL(args);
-                ZS_SHARED(program, share.part, share.parts, 0, row_blocks) {
-                    const zs_unrolled programs_ = {F_code, F_starts, F_first, F_member, F_offset, F_shift, masks, groups, members};
-                    zs_run_unrolled(&programs_, block * row_blocks + program, rows - program * program_rows, F_packed, I_staged + block * block_span + 16 * (lo + strip * strip_tiles), 16, lo + strip * strip_tiles, O_vals + program * program_rows * line + 16 * (lo + strip * strip_tiles), line, zs_min(line - 16 * (lo + strip * strip_tiles), 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles)), block > 0);
-                }
+            for (int64_t program = first; program < end; program++) {
+                const zs_unrolled programs_ = {F_code, F_starts, F_first, F_member, F_offset, F_shift, masks, groups, members};
+                zs_run_unrolled(&programs_, block * row_blocks + program, (program + 1 < end ? block * row_blocks + program + 1 : ((block + 1) % blocks) * row_blocks + first), rows - program * program_rows, F_packed, I_staged + part * staged_size + block * block_span + 16 * (lo + strip * strip_tiles), 16, lo + strip * strip_tiles, O_vals + program * program_rows * line + 16 * (lo + strip * strip_tiles), line, zs_min(line - 16 * (lo + strip * strip_tiles), 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles)), block > 0);
             }
         }
     }

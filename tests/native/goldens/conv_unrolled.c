@@ -47,62 +47,59 @@ int32_t zs_kernel(zs_args *args)
     const int64_t I_pad3 = args->dim[12];
     const int64_t block_span = args->dim[13];
     const int64_t strip_tiles = args->dim[15];
-    const int64_t row_pitch = args->dim[16];
-    const int64_t sums_size = args->dim[17];
-    const int64_t program_rows = args->dim[18];
-    const int64_t rows = args->dim[19];
-    const int64_t row_blocks = args->dim[20];
-    const int64_t groups = args->dim[21];
-    const int64_t members = args->dim[22];
-    const int64_t N = args->dim[23];
-    const int64_t M = args->dim[24];
-    const int64_t P = args->dim[25];
-    const int64_t Q = args->dim[26];
-    const int64_t pitch_n = args->dim[27];
-    const int64_t pitch_p = args->dim[28];
-    const int64_t blocks = args->dim[29];
-    const int64_t line_tiles = args->dim[30];
+    const int64_t staged_size = args->dim[16];
+    const int64_t row_pitch = args->dim[17];
+    const int64_t sums_size = args->dim[18];
+    const int64_t program_rows = args->dim[19];
+    const int64_t rows = args->dim[20];
+    const int64_t row_blocks = args->dim[21];
+    const int64_t blocks = args->dim[22];
+    const int64_t groups = args->dim[23];
+    const int64_t members = args->dim[24];
+    const int64_t N = args->dim[25];
+    const int64_t M = args->dim[26];
+    const int64_t P = args->dim[27];
+    const int64_t Q = args->dim[28];
+    const int64_t pitch_n = args->dim[29];
+    const int64_t pitch_p = args->dim[30];
+    const int64_t line_tiles = args->dim[31];
 
+    const zs_share share = zs_divide_line(args->part, args->parts, line_tiles, row_blocks);
+    const int64_t lo = share.lo, hi = share.hi;
+    const int64_t first = zs_cut(share.part, share.parts, 0, row_blocks);
+    const int64_t end = zs_cut(share.part + 1, share.parts, 0, row_blocks);
+    const int64_t part = args->part;
     /* I_staged: I_vals laid out for vectors; what it does not reach is 0 */
-    {
-        const zs_share i0_share = zs_divide(args->part, args->parts, 0, source_extent0);
-        for (int64_t i0 = i0_share.lo; i0 < i0_share.hi; i0++) {
-            ZS_SHARED(i1, i0_share.part, i0_share.parts, 0, source_extent1) {
-                for (int64_t i2 = 0; i2 < source_extent2; i2++) {
-                    const int64_t i3_end = source_extent3;
-                    for (int64_t i3 = 0; i3 < i3_end; i3 += LANES) {
-                        zs_store_part(I_staged + i0 * row_stride0 + i1 * row_stride1 + ((i2 + I_pad2) % 2) * phase_stride2 + ((i2 + I_pad2) / 2) * row_stride2 + i3 + I_pad3, i3_end - i3, zs_load_part(I_vals + i0 * source_stride0 + i1 * source_stride1 + i2 * source_stride2 + i3, i3_end - i3));
-                    }
+    for (int64_t i0 = 0; i0 < source_extent0; i0++) {
+        for (int64_t i1 = 0; i1 < source_extent1; i1++) {
+            for (int64_t i2 = 0; i2 < source_extent2; i2++) {
+                const int64_t i3_end = source_extent3;
+                for (int64_t i3 = 0; i3 < i3_end; i3 += LANES) {
+                    zs_store_part(I_staged + part * staged_size + i0 * row_stride0 + i1 * row_stride1 + ((i2 + I_pad2) % 2) * phase_stride2 + ((i2 + I_pad2) / 2) * row_stride2 + i3 + I_pad3, i3_end - i3, zs_load_part(I_vals + i0 * source_stride0 + i1 * source_stride1 + i2 * source_stride2 + i3, i3_end - i3));
                 }
             }
         }
     }
-    ZS_BARRIER(args);
-    {
-        const zs_share share = zs_divide_line(args->part, args->parts, line_tiles, row_blocks);
-        const int64_t lo = share.lo, hi = share.hi;
-        const int64_t part = args->part;
-        for (int64_t strip = 0; strip < zs_ceil_div(hi - lo, strip_tiles); strip++) {
+    for (int64_t strip = 0; strip < zs_ceil_div(hi - lo, strip_tiles); strip++) {
+        ZS_POLL(args);
+        for (int64_t block = 0; block < blocks; block++) {
             ZS_POLL(args);
-            for (int64_t block = 0; block < blocks; block++) {
+            for (int64_t program = first; program < end; program++) {
                 ZS_POLL(args);
-                ZS_SHARED(program, share.part, share.parts, 0, row_blocks) {
-                    ZS_POLL(args);
-                    {
-                        const zs_unrolled programs_ = {F_code, F_starts, F_first, F_member, F_offset, 0, 0, groups, members};
-                        zs_run_unrolled(&programs_, block * row_blocks + program, rows - program * program_rows, F_packed, I_staged + block * block_span + 16 * (lo + strip * strip_tiles), 16, lo + strip * strip_tiles, row_sums + program * program_rows * row_pitch + part * sums_size, row_pitch, 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles), block > 0);
-                    }
-                    if (block == blocks - 1) {
-                        for (int64_t member = 0; member < zs_min(program_rows, rows - program * program_rows); member++) {
+                {
+                    const zs_unrolled programs_ = {F_code, F_starts, F_first, F_member, F_offset, 0, 0, groups, members};
+                    zs_run_unrolled(&programs_, block * row_blocks + program, (program + 1 < end ? block * row_blocks + program + 1 : ((block + 1) % blocks) * row_blocks + first), rows - program * program_rows, F_packed, I_staged + part * staged_size + block * block_span + 16 * (lo + strip * strip_tiles), 16, lo + strip * strip_tiles, row_sums + program * program_rows * row_pitch + part * sums_size, row_pitch, 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles), block > 0);
+                }
+                if (block == blocks - 1) {
+                    for (int64_t member = 0; member < zs_min(program_rows, rows - program * program_rows); member++) {
+                        ZS_POLL(args);
+                        const int64_t m = program * program_rows + member;
+                        for (int64_t n = zs_max(0, 16 * (lo + strip * strip_tiles)) / pitch_n; n < zs_min(N, zs_ceil_div(16 * (lo + strip * strip_tiles) + 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles), pitch_n)); n++) {
                             ZS_POLL(args);
-                            const int64_t m = program * program_rows + member;
-                            for (int64_t n = zs_max(0, 16 * (lo + strip * strip_tiles)) / pitch_n; n < zs_min(N, zs_ceil_div(16 * (lo + strip * strip_tiles) + 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles), pitch_n)); n++) {
-                                ZS_POLL(args);
-                                for (int64_t p = zs_max(0, 16 * (lo + strip * strip_tiles) - n * pitch_n) / pitch_p; p < zs_min(P, zs_ceil_div(16 * (lo + strip * strip_tiles) - n * pitch_n + 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles), pitch_p)); p++) {
-                                    const int64_t q_end = zs_min(Q, 16 * (lo + strip * strip_tiles) - n * pitch_n - p * pitch_p + 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles));
-                                    for (int64_t q = zs_max(0, 16 * (lo + strip * strip_tiles) - n * pitch_n - p * pitch_p); q < q_end; q += LANES) {
-                                        zs_store_part(O_vals + ((n * M + m) * P + p) * Q + q, q_end - q, zs_relu_part(zs_load_part(row_sums + part * sums_size + (program * program_rows + member) * row_pitch + n * pitch_n + p * pitch_p + q - 16 * (lo + strip * strip_tiles), q_end - q) + B_vals[m]));
-                                    }
+                            for (int64_t p = zs_max(0, 16 * (lo + strip * strip_tiles) - n * pitch_n) / pitch_p; p < zs_min(P, zs_ceil_div(16 * (lo + strip * strip_tiles) - n * pitch_n + 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles), pitch_p)); p++) {
+                                const int64_t q_end = zs_min(Q, 16 * (lo + strip * strip_tiles) - n * pitch_n - p * pitch_p + 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles));
+                                for (int64_t q = zs_max(0, 16 * (lo + strip * strip_tiles) - n * pitch_n - p * pitch_p); q < q_end; q += LANES) {
+                                    zs_store_part(O_vals + ((n * M + m) * P + p) * Q + q, q_end - q, zs_relu_part(zs_load_part(row_sums + part * sums_size + (program * program_rows + member) * row_pitch + n * pitch_n + p * pitch_p + q - 16 * (lo + strip * strip_tiles), q_end - q) + B_vals[m]));
                                 }
                             }
                         }
