@@ -178,7 +178,7 @@ def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) 
         "block_span": per_block * plane // unit,
     }
     if plan.panels and shape.panel:
-        held = strip * per_block if shape.unrolled else places
+        held = strip * (per_block + 1) if shape.unrolled else places
         numbers["panel_size"] = held * shape.most * lanes
     if shape.unrolled:
         numbers |= {

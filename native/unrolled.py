@@ -244,7 +244,7 @@ def lower_unrolled(
         held = scheme.buffer(("panel",), f"{plan.lane_access.tensor}_panel", dtype, written=True)
         into = mul(Name(part), number("panel_size"))
         panel = _panel(plan, held, source, scheme, past, x, into, tiles, lanes)
-        source, at, step = held, into, mul(span, lanes)
+        source, at, step = held, into, mul(add(span, ONE), lanes)
     direct = direct and scheme.stored == dtype
     result, pitch, row_0 = sums.result, line, x
     if not direct:
@@ -326,18 +326,20 @@ def _panel(
 ) -> tuple[Stmt, ...]:
     """The lanes of some tiles of a block, tile by tile those of each place together, in the panel
     of the part: read in the order in which they lie, by whole vectors; but tile by tile, and lanes
-    one by one, where they become another type on the way."""
+    one by one, where they become another type on the way.  Tiles are a place more than a block
+    apart, so that what is written does not meet in a few sets of the cache."""
     number = scheme.number
     span, line = number("block_span"), number("line")
+    apart = add(span, ONE)
     places = StageAxis(least(span, sub(number("places"), past)), ZERO, 1, line, ZERO, lanes)
     start, there = add(mul(past, line), x), sub(line, x)
     if not plan.in_place or scheme.signatures[plan.lane_access.tensor].dtype == scheme.dtype:
-        row = StageAxis(tiles, ZERO, 1, lanes, ZERO, mul(span, lanes))
+        row = StageAxis(tiles, ZERO, 1, lanes, ZERO, mul(apart, lanes))
         vector = StageAxis(lanes, ZERO, 1, ONE, ZERO, ONE)
         return (Stage(panel, source, (places, row, vector), start, into, there=there),)
     tile = Name(scheme.names.fresh("tile"))
     first = mul(tile, lanes)
     lane = StageAxis(least(lanes, sub(there, first)), ZERO, 1, ONE, ZERO, ONE)
-    to = add(into, mul(tile, span, lanes))
+    to = add(into, mul(tile, apart, lanes))
     copied = Stage(panel, source, (places, lane), add(start, first), to)
     return (Loop(tile.name, Range(ZERO, tiles), (copied,)),)

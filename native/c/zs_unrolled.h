@@ -65,7 +65,8 @@ ZS_INLINE void zs_fetch_code(const zs_unrolled *all, int64_t program, int64_t t,
  * source + t * step; the program has 'rows' rows, from result on, 'pitch' elements apart.
  * Code that starts nowhere (its end is 0) is not there: the entries are then walked.  The code of
  * program 'after', which is run next, is fetched meanwhile.
- * vector: number of the first vector in the line that masks are of.
+ * vector: number of the first vector in the line that masks are of.  Where nothing is resumed,
+ * rows may be far: those of the next vector are asked for while one is computed.
  */
 #define ZS_DEFINE_UNROLLED(TYPE)                                                            \
     static __attribute__((noinline, unused)) void zs_walk_unrolled(                         \
@@ -100,6 +101,8 @@ ZS_INLINE void zs_fetch_code(const zs_unrolled *all, int64_t program, int64_t t,
     {                                                                                       \
         const int64_t n = (line + LANES - 1) / LANES;                                       \
         const int coded = all->starts[program + 1] != 0;                                    \
+        const int64_t most = all->groups * all->members;                                    \
+        const int64_t written = resumed ? 0 : rows < most ? rows : most;                    \
         zs_program *run = (zs_program *)(uintptr_t)(all->code + all->starts[program]);      \
         for (int64_t t = 0; t < n; t++) {                                                   \
             const int64_t there = line - t * LANES;                                         \
@@ -107,6 +110,8 @@ ZS_INLINE void zs_fetch_code(const zs_unrolled *all, int64_t program, int64_t t,
             const uint16_t *masks = all->masks ? all->masks + (vector + t) * ZS_MASKS : 0;  \
             if (coded) {                                                                    \
                 zs_fetch_code(all, after, t, n);                                            \
+                for (int64_t i = 0; i < written && t + 1 < n; i++)                          \
+                    __builtin_prefetch(result + (t + 1) * LANES + i * pitch, 1, 3);         \
                 run(source + t * step, values + all->first[program * all->groups],          \
                     result + t * LANES, pitch * (int64_t)sizeof(TYPE), stored,              \
                     resumed ? stored : 0, masks);                                           \
