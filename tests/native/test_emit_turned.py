@@ -47,7 +47,10 @@ def test_what_is_no_part_of_a_square_goes_element_by_element():
     """A bias that lies across the lines of the result is read by its own places."""
     rng = np.random.default_rng(3)
     text = "O[n,m,p,q] = sum[c](I[n,c,p,q] * F[m,c]) + B[q,m]"
-    image, filters = rng.random((1, 5, 4, 18)) * (rng.random((1, 5, 4, 18)) < 0.4), rng.random((20, 5))
+    image, filters = (
+        rng.random((1, 5, 4, 18)) * (rng.random((1, 5, 4, 18)) < 0.4),
+        rng.random((20, 5)),
+    )
     bias = rng.random((18, 20))
     want = np.einsum("ncpq,mc->nmpq", image, filters) + bias.T[None, :, None, :]
     bound = zs.layer(text).bind(F=filters, B=bias, schedule=zs.Schedule(kind="lanes"))
