@@ -8,22 +8,31 @@
     products += heldI*heldF                     also those that no output place takes
 
 Entries meet where all ranks agree that both operands hold as they are (c) and the step is one; any
-two of these are multiplied, those at borders and between strides for nothing.
+two of these are multiplied, those at borders and between strides for nothing.  Brackets keep away
+what meets in no point within them: all of a step in a PE, or of a place of the ranks that both
+hold; of others everything is multiplied, what is outside for nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from zeroskip.einsum_spec.deparse import deparse
+from zeroskip.einsum_spec.tree import Affine
 from zeroskip.einsum_spec.walk import single, variables
 from zeroskip.errors import ArchError
+from zeroskip.formats.level_data import check_room
 from zeroskip.hwmodel.banks import bank_cycles, cells_of
-from zeroskip.hwmodel.evaluate import Operand, sized
+from zeroskip.hwmodel.brackets import inside_of, ranks_of
+from zeroskip.hwmodel.evaluate import Bits, Operand, sized
+from zeroskip.hwmodel.expanded import expanded, expanded_operands
 from zeroskip.hwmodel.expected import geometry_of_lines
 from zeroskip.hwmodel.expected_lanes import Vectors, slowest_of, turns_of, vectors_of
 from zeroskip.hwmodel.expected_operand import Expected
@@ -33,6 +42,7 @@ from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.layer import Operand as Access
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.plan import Mask
+from zeroskip.hwmodel.subscript_values import points_of, values_of
 from zeroskip.native.engine import evaluate
 from zeroskip.native.recent import Recent
 
@@ -121,19 +131,31 @@ def charge_cartesian(
     """
     if arch.lanes is None:
         return None
+    wide = expanded(layer)
     key = id(arch), id(layer), id(schedule)
     known = _of_plans.get(key)  # it holds all three, so that their ids stay theirs
     if known is None:
-        made = _written(arch, arch.lanes, layer, schedule, rules)
+        pairs = zip(layer.work[0].operands, rules, strict=True)
+        factors = [rule for operand, rule in pairs if not operand.is_index]
+        made = _written(arch, arch.lanes, wide, schedule, factors)
         known = _of_plans.keep(key, (arch, layer, schedule, made))
     lines = known[3]
     writer, text = lines.writer, lines.text
     steps, widths = writer.steps, lines.widths
     if any(isinstance(operands[a.tensor], Expected) for a in writer.accesses):
+        if wide is not layer or lines.open is not None:
+            raise ArchError(
+                f"lanes: of densities, vectors of {layer.form_text} are not counted: which of them "
+                "meet goes by brackets or by an index tensor\n"
+                "Draw arrays, density.sample(rng), and charge these."
+            )
         drawn = {a.tensor: operands[a.tensor] for a in writer.accesses}
         return _expected(arch, lines, drawn, executed)
+    if wide is not layer:
+        operands, layer = expanded_operands(layer, operands, wide), wide
     spec = sized(text, tuple(writer.sizes.items()))
     masks = {f"st{a.tensor}": operands[a.tensor].stored for a in writer.accesses}
+    masks |= {} if lines.open is None else {_OPEN: lines.open}
     found = {name: np.maximum(value, 0) for name, value in evaluate(spec, masks).items()}
     products, spent = int(found["products"]), found["turns"].astype(np.int64)
     slots, waiting = int(spent.sum()) * arch.lanes.multipliers, 0
@@ -164,6 +186,7 @@ class _Lines:
         axes; widths : entries of a vector.
     text : all lines; counted : those of them that are closed where an operand is drawn.
     masks : that these read.
+    open : cells that have a point within brackets, where there are any.
     """
 
     writer: _Cells
@@ -173,8 +196,10 @@ class _Lines:
     text: str
     counted: str
     masks: dict[str, Mask]
+    open: Bits | None = None
 
 
+_OPEN = "open"
 _of_plans: Recent[Any, tuple[Arch, Layer, Schedule, _Lines]] = Recent(128)
 
 
@@ -202,8 +227,21 @@ def _written(
         turns.append(f"lanes{name}{_listed(names)}")
         shape = layer.extents.shapes[name]
         masks[f"st{name}"] = Mask("st", name, shape, ((0, 0),) * len(shape))
+    meeting, there = list(held), None
+    within = layer.work[0].within
+    if within:
+        if lanes.banks is not None:
+            raise ArchError(
+                "lanes.banks: which of the products of vectors are within "
+                f"{'*'.join(map(deparse, within))} is not told to banks as yet\n"
+                "Leave banks out of lanes, or charge the line without the bracket."
+            )
+        every = list(dict.fromkeys(name for names in cells for name in names))
+        there = writer.open(every)
+        meeting.append(f"{_OPEN}{_listed(every)}")
+        turns.append(meeting[-1])
     steps, places = writer.steps, [*writer.steps, *writer.tiles.values()]
-    products = f"products += {'*'.join(held)}"
+    products = f"products += {'*'.join(meeting)}"
     lines = [line for both in zip(counted, rounded, strict=True) for line in both]
     lines += [
         products,
@@ -212,7 +250,8 @@ def _written(
         f"cycles += slowest{_listed(steps)}",
     ]
     closed = "\n".join([*counted, products])
-    return _Lines(writer, tuple(counted), tuple(cells), widths, "\n".join(lines), closed, masks)
+    text = "\n".join(lines)
+    return _Lines(writer, tuple(counted), tuple(cells), widths, text, closed, masks, there)
 
 
 def _expected(
@@ -316,6 +355,7 @@ class _Cells:
         self.grouped = [*self.blocks, *(rank for rank in common if rank not in self.blocks)]
         self.kept = layer.target.variables
         self.sizes: dict[str, int] = {}
+        self.told: list[tuple[str, Affine, int, int, Fraction]] = []
 
     @property
     def steps(self) -> list[str]:
@@ -334,13 +374,15 @@ class _Cells:
         for axis, subscript in enumerate(access.subscripts):
             rank = single(subscript)
             letter = next(self.spare) if rank is None else self.names[rank]
-            shape = self.layer.extents.shapes[access.tensor]
-            self.sizes[letter] = shape[axis]
+            size, low = self.layer.extents.shapes[access.tensor][axis], access.pads[axis][0]
+            self.sizes[letter] = size
+            self.told.append(("", subscript, low, size, Fraction(1)))
             places.append(letter)
             for inner in variables(subscript):
                 if inner in self.grouped and inner == rank:
                     block = self.blocks.get(inner, 1)
                     cell[inner] = letter if block == 1 else f"{letter}//{block}"
+                    self.told.append((self.block(inner), subscript, low, size, Fraction(1, block)))
                 elif inner in self.blocks:
                     raise ArchError(
                         f"lanes: {access.tensor} has {inner} in a window, and {inner} is a step\n"
@@ -351,5 +393,34 @@ class _Cells:
                     if inner in tile:
                         raise ArchError(f"lanes: {access.tensor} has {inner} in two axes")
                     tile[inner] = f"{self.counts[inner]}*{letter}//{letter.upper()}"
+                    share = Fraction(self.counts[inner], max(size, 1))
+                    self.told.append((self.tiles[inner], subscript, low, size, share))
         names = [*map(self.block, cell), *(self.tiles[rank] for rank in tile)]
         return [*cell.values(), *tile.values()], places, names
+
+    def open(self, names: Sequence[str]) -> Bits:
+        """Cells, by these names, in which entries of both operands meet at a point within the
+        brackets of the term."""
+        (term,), extents = self.layer.work, self.layer.extents.ranks
+        compared = ranks_of(term.within)
+        ranks = {name for _, subscript, *_ in self.told for name in variables(subscript)}
+        ranks |= set(compared)
+        points = prod(extents[rank] for rank in ranks)
+        hint = f"Charge a part of the layer, with shorter {' and '.join(sorted(ranks))}."
+        check_room(points, 48, "the points at which vectors meet", hint)
+        at = points_of(ranks, extents)
+        inside = inside_of(term.within, extents)[tuple(at[rank] for rank in compared)]
+        there = np.broadcast_to(inside, (points,))
+        cell: dict[str, Whole] = {}
+        lengths: dict[str, int] = {}
+        for name, subscript, low, size, share in self.told:
+            place = values_of(subscript, at) - low
+            there = there & (place >= 0) & (place < size)
+            if name:
+                number = place * share.numerator // share.denominator
+                there = there & (cell.setdefault(name, number) == number)
+                last = (size - 1) * share.numerator // share.denominator
+                lengths[name] = max(lengths.get(name, 0), last + 1)
+        found = np.zeros([lengths[name] for name in names], np.bool_)
+        found[tuple(cell[name][there] for name in names)] = there.any()
+        return found

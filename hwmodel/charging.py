@@ -5,7 +5,7 @@ layer, arch, mapping ──► accounting Einsums ──► counts ──► cyc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -44,7 +44,7 @@ from zeroskip.hwmodel.given import (
     resolved,
     single,
 )
-from zeroskip.hwmodel.indexing import check_places, without_zeros
+from zeroskip.hwmodel.indexing import check_places, indices_of, without_zeros
 from zeroskip.hwmodel.later import Later
 from zeroskip.hwmodel.layer import Layer, LayerSpec
 from zeroskip.hwmodel.lined import check_lines, is_lined, lined_moves, lined_traffic
@@ -52,6 +52,7 @@ from zeroskip.hwmodel.nest import Numbering
 from zeroskip.hwmodel.notes import assumptions_of
 from zeroskip.hwmodel.plan import Accounting, total
 from zeroskip.hwmodel.planned import Planned, planned
+from zeroskip.hwmodel.policy import skipped_by
 from zeroskip.hwmodel.queues import queued_cycles_of
 from zeroskip.hwmodel.reached import structural_result
 from zeroskip.hwmodel.rings import zero_of
@@ -235,7 +236,7 @@ def _charge(
     else:
         cycles_of = compute_cycles_of if arch.queue is None else queued_cycles_of
         compute = sum(cycles_of(arch, plan, counts) for plan in cascade.terms)
-    units = charge_units(arch, layer, schedule, operands, sampled)
+    units = charge_units(arch, layer, schedule, operands, skipped_by(policy), sampled)
     steps = {name: unit.steps for name, unit in units.items()}
     steps["compress"] = 0 if plain else prod(shape)
     busy, worked = cycles_of_points(cascade, counts)
@@ -269,7 +270,15 @@ def _charge(
         rooms=rooms,
         assuming=Later(partial(_assumed, plan, arch, conversions, estimate)),
         missing=plan.missing,
-        measured=partial(_measured, spec, arch, operands, schedule.mapping.reporting(), zero),
+        measured=partial(
+            _measured,
+            spec,
+            arch,
+            operands,
+            schedule.mapping.reporting(),
+            zero,
+            frozenset(indices_of(layer)),
+        ),
         dense=partial(
             _without_sparsity,
             spec,
@@ -311,12 +320,15 @@ def _measured(
     operands: Mapping[str, Operand],
     mapping: maps.Mapping,
     zero: float,
+    real: Collection[str],
     axes: Mapping[str, tuple[int, ...]],
 ) -> Charge:
     """The expected charge of what is measured of real operands: profiles along some of their axes,
-    of others the density."""
-    drawn: dict[str, Operand] = {}
+    of others the density; what names places (``real``) is left as it is."""
+    drawn = {name: operand for name, operand in operands.items() if name in real}
     for name, operand in operands.items():
+        if name in real:
+            continue
         held = operand.nonzero
         if name in axes:
             density = Density.profile(held, axes[name])

@@ -44,7 +44,7 @@ def geometry_of(
         For a line that has no expectation here, naming it.
     """
     _check_formats(accounting, operands)
-    numbers = numbers_of(accounting)
+    numbers = numbers_of(accounting, operands)
     text = "\n".join(part for part in (accounting.text, accounting.turns) if part)
     if not room:
         text = without(text, accounting.largest_tiles)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.walk import variables
@@ -40,14 +41,7 @@ def check_places(layer: Layer, operands: Mapping[str, Operand]) -> None:
         kind = getattr(held.value, "dtype", np.dtype(np.int64))
         if not np.issubdtype(kind, np.integer):
             raise TensorError(f"{tensor} names places, which are integers, and holds {kind}")
-    drawn = [name for name, held in operands.items() if isinstance(held, Expected)]
-    for one in dict.fromkeys(every):
-        if one.gathered and drawn:
-            raise TensorError(
-                f"{one.tensor} is read at places that an index tensor names, and {drawn[0]} is a "
-                "Density: such a layer is charged of real operands only\n"
-                "Draw an array, density.sample(rng), and charge that."
-            )
+    for one in dict.fromkeys([*every, layer.target]):
         for axis, subscript in enumerate(one.subscripts):
             if names_places(subscript):
                 _check_axis(one, axis, layer, operands)
@@ -61,8 +55,7 @@ def _check_axis(one: Access, axis: int, layer: Layer, operands: Mapping[str, Ope
     hint = f"Charge a part of the layer, with shorter {' and '.join(ranks)}."
     check_room(number, 32, f"the places of {', '.join(ranks)}", hint)
     at = points_of(ranks, extents)
-    tables = {name: x.places for name, x in operands.items() if name in _indices(layer)}
-    found = values_of(subscript, at, {}, tables)
+    found = values_of(subscript, at, {}, tables_of(layer, operands))
     if found.size and not 0 <= found.min() <= found.max() < length:
         wrong = int(found[(found < 0) | (found >= length)][0])
         raise EinsumError(
@@ -72,14 +65,20 @@ def _check_axis(one: Access, axis: int, layer: Layer, operands: Mapping[str, Ope
         )
 
 
-def _indices(layer: Layer) -> set[str]:
+def tables_of(layer: Layer, operands: Mapping[str, Operand]) -> dict[str, NDArray[np.int64]]:
+    """What the index tensors of a layer hold, by name."""
+    return {name: operands[name].places for name in sorted(indices_of(layer))}
+
+
+def indices_of(layer: Layer) -> set[str]:
+    """Operands that name places of others."""
     every = (o for term in (*layer.work, *layer.additions) for o in term.operands)
     return {operand.tensor for operand in every if operand.is_index}
 
 
 def without_zeros(layer: Layer, operands: Mapping[str, Operand]) -> dict[str, Operand]:
     """Operands of these shapes that hold a value everywhere; what names places names the same."""
-    kept = _indices(layer)
+    kept = indices_of(layer)
     return {
         name: held if name in kept else Operand(held.shape, None) for name, held in operands.items()
     }

@@ -1,4 +1,4 @@
-"""Index tensors: operands that name places of others, ``O[n,d] = A[X[n],d]``.
+"""Index tensors: operands that name places of others, ``O[n,d] = A[X[n],d]``, or of the result.
 
     effectual += nzA[indexX[n],d]                      an index tensor in the accounting: indexX
     winA_a[n//4,indexX[n]] |= 1                        rows of A that a tile of 4 words reaches
@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.form import Form
 from zeroskip.einsum_spec.tree import Access, Affine, Floor, Gather
-from zeroskip.einsum_spec.walk import by_data, gathers
+from zeroskip.einsum_spec.walk import gathers
 from zeroskip.errors import EinsumError
 from zeroskip.formats.level_data import coordinate_bits
 from zeroskip.hwmodel.absorbing import accesses_of
@@ -32,14 +32,8 @@ def names_places(subscript: Affine) -> bool:
 
 def check_indices(form: Form) -> None:
     """Refuse what the accounting has no line for: a wrong count would be a silent one."""
-    if by_data(form.target):
-        raise EinsumError(
-            f"{form.target.tensor} is written at places that an index tensor names, and the "
-            "hardware model charges for those that are read so",
-            hint="Charge the layer whose result lies in the order of its ranks.",
-        )
     values = {access.tensor for term in form.terms for access in accesses_of(term)}
-    for index in (gather for access in form.reads for gather in _of(access)):
+    for index in (gather for access in (*form.reads, form.target) for gather in _of(access)):
         if index.access.tensor in values:
             raise EinsumError(
                 f"{index.access.tensor} is read as a value and names places of another operand; "
@@ -57,7 +51,7 @@ def index_widths(form: Form, extents: Extents) -> dict[str, int]:
     """Bits of an entry of each index tensor: a coordinate of the longest axis that it names, at
     least one."""
     found: dict[str, int] = {}
-    for access in form.reads:
+    for access in (*form.reads, form.target):
         shape = extents.shapes[access.tensor]
         for places, subscript in zip(shape, access.subscripts, strict=True):
             for gather in _outermost(subscript):

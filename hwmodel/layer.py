@@ -230,7 +230,7 @@ def _term(
             absorbs=access in zeros,
             width=widths.get(access.tensor),
         )
-        for access in (*index_reads(read), *read)
+        for access in (*index_reads((*read, form.target)), *read)
     )
     points = prod(extents.ranks[r] for r in ranks)
     within, loose = brackets_of(term, values) if additive else ((), ())

@@ -10,28 +10,38 @@ once, those of the fibers that any tile touches.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import NDArray
 
 from zeroskip.formats.format import Format
 from zeroskip.formats.levels import Compressed
+from zeroskip.hwmodel.brackets import ranks_of
 from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.halos import moves_over_itself
-from zeroskip.hwmodel.layer import Layer
+from zeroskip.hwmodel.layer import Layer, WorkTerm
 from zeroskip.hwmodel.lines import Layout, Lined
 from zeroskip.hwmodel.mapping import Schedule
-from zeroskip.hwmodel.nest import Loop
+from zeroskip.hwmodel.nest import Loop, Residency, had
+from zeroskip.hwmodel.passing import read_apart
 from zeroskip.hwmodel.plan import Accounting, Fill
 from zeroskip.hwmodel.relations import (
     ENTRY,
+    START,
     Column,
     Rows,
     Whole,
     axis,
     chosen,
     codes,
-    touches,
+    distinct,
+    grid,
+    joined,
+    length,
 )
-from zeroskip.hwmodel.traces import Nested, check_axes, entry_rows, nested
+from zeroskip.hwmodel.traces import Nested, check_axes, entry_rows, nested, open_rows, touched
 from zeroskip.hwmodel.traffic import Counts, times_whole
 
 
@@ -40,7 +50,7 @@ def lined_fills(
     schedule: Schedule,
     accounting: Accounting,
     counts: Counts,
-    operand: Operand,
+    operands: Mapping[str, Operand],
     tensor: str,
     layout: Layout,
     bound: Format,
@@ -58,13 +68,11 @@ def lined_fills(
         if (parent, name) == (home, tensor):
             once = layout.once()
             found += Lined(*(times * n for n in (once.entries, once.data_bits, once.metadata_bits)))
-    nest = nested(
-        layer.work[0], schedule.loops, layer.extents.ranks, layer.extents.shapes, frozenset()
-    )
+    nest = nested(layer, schedule.loops, operands)
     for fill in accounting.fills:
         mine = fill.operand.tensor == tensor and fill.parent == home
         if mine and fill.outer is not None and fill.points:
-            found += _tiles(nest, schedule, fill, operand, layout, bound)
+            found += _tiles(nest, schedule, fill, operands[tensor], layout, bound)
     return found
 
 
@@ -78,32 +86,87 @@ def _tiles(
     packed = isinstance(bound.levels[-1], Compressed)
     shape = held.shape
     coordinates = held.coordinates if packed else tuple(np.indices(shape).reshape(len(shape), -1))
-    rows = entry_rows(nest, operand, coordinates, [Column(x.rank, x) for x in way.keys])
+    keys = [Column(x.rank, x) for x in way.keys]
+    rows = entry_rows(nest, operand, coordinates, keys)
     moving = None if stay.refilled else way.moving
-    if moves_over_itself(operand, moving, way.keys, nest.extents):
-        assert moving is not None
-        rows = _new(rows, way.keys, moving)
+    if not moves_over_itself(operand, moving, way.keys, nest.extents):
+        moving = None
+    outer = schedule.stays[operand.tensor][0]
+    calls = _calls(nest.term, way, read_apart(outer, stay, way.beside), moving, nest.extents)
+    if moving is not None:
+        new = _new(rows, keys, moving)
+        again = joined(chosen(rows, ~new), calls.anew)
+        rows = joined(chosen(rows, new), calls.every)
+        rows = {column: np.concatenate([rows[column], again[column]]) for column in rows}
+    else:
+        rows = joined(rows, calls.every)
     fiber, place = _places(coordinates, shape, bound)
     if packed:
         order = np.argsort(codes([fiber, place]), kind="stable")
         place[order] = np.arange(len(order)) - layout.fibers.positions[fiber[order]]
     fiber, place = fiber[rows[ENTRY]], place[rows[ENTRY]]
-    tile = codes([*(rows[Column(x.rank, x)] for x in way.keys), fiber])
+    tile = codes([*(rows[column] for column in rows if column.loop is not None), fiber])
     order = np.argsort(codes([tile, place]), kind="stable")
     tile, place = tile[order], place[order]
     data = layout.touched(tile, place, layout.value_bits)
     metadata = layout.touched(tile, place, layout.coordinate_bits)
-    heads = layout.heads(_reached(nest, fill, layout, bound))
+    heads = layout.heads(_reached(nest, fill, layout, bound, keys, calls))
     return Lined(len(order) * fill.reads, data * fill.reads, metadata * fill.reads + heads)
 
 
-def _new(rows: Rows, keys: tuple[Loop, ...], moving: Loop) -> Rows:
-    """Without entries that the tile of the iteration before had."""
-    others = [rows[Column(x.rank, x)] for x in keys if x != moving] + [rows[ENTRY]]
+@dataclass(frozen=True, slots=True)
+class _Calls:
+    """Iterations at which a tile comes, where a term has brackets: those with a point inside.
+
+    anew : those of them at which the iteration before had none, and nothing of it is there.
+    """
+
+    every: Rows
+    anew: Rows
+
+
+def _calls(
+    term: WorkTerm,
+    way: Residency,
+    apart: Sequence[Loop],
+    moving: Loop | None,
+    extents: Mapping[str, int],
+) -> _Calls:
+    """By the loops that name the tile, and those at which it comes again; of a term without
+    brackets one row for all of them.
+
+    apart : loops across PEs that the tensor lacks, at each of which it is read by itself; of others
+        one read serves all iterations.
+    """
+    if not term.within:
+        always = {START: np.zeros(1, np.int64)}
+        return _Calls(always, chosen(always, np.zeros(1, np.bool_)))
+    told = had([*way.own, *way.again, *way.inside, *way.beside], set(ranks_of(term.within)))
+    found = open_rows(term, [Column(x.rank, x) for x in told], extents)
+    anew = chosen(found, np.zeros(length(found), np.bool_))
+    if moving in told:
+        assert moving is not None
+        anew = chosen(found, _new(found, [Column(x.rank, x) for x in told], moving))
+    again = [*way.again, *apart]
+    served = [Column(x.rank, x) for x in way.beside if x not in again]
+
+    def read(rows: Rows) -> Rows:
+        rows = distinct({c: values for c, values in rows.items() if c not in served})
+        for rank in dict.fromkeys(x.rank for x in again if x not in told):
+            rows = joined(rows, grid([Column(rank, x) for x in again if x.rank == rank], extents))
+        return rows
+
+    return _Calls(read(found), read(anew))
+
+
+def _new(rows: Rows, keys: Sequence[Column], moving: Loop) -> NDArray[np.bool_]:
+    """Rows that the iteration before had not."""
+    others = [rows[c] for c in keys if c.loop != moving]
+    others += [rows[ENTRY]] if ENTRY in rows else []
     turn = rows[Column(moving.rank, moving)]
     both = [np.concatenate([values, values]) for values in others]
     code = codes([*both, np.concatenate([turn, turn + 1])])
-    return chosen(rows, ~np.isin(code[: len(turn)], code[len(turn) :]))
+    return ~np.isin(code[: len(turn)], code[len(turn) :])
 
 
 def _places(
@@ -121,16 +184,24 @@ def _places(
     return number(tuple(a for axes in outer for a in axes)), number(inner)
 
 
-def _reached(nest: Nested, fill: Fill, layout: Layout, bound: Format) -> Whole:
-    """Fibers that points touch, in order; of those that are listed, what is in the list."""
-    operand, shape = fill.operand, nest.shapes[fill.operand.tensor]
-    for a in bound.order[-1]:
-        low = operand.pads[a][0]
-        if not len(touches(operand.subscripts[a], a, shape[a], low, (), nest.extents)[axis(a)]):
-            return np.zeros(0, np.int64)
-    found = np.zeros(1, np.int64)
-    for a in (a for axes in bound.order[:-1] for a in axes):
-        low = operand.pads[a][0]
-        along = touches(operand.subscripts[a], a, shape[a], low, (), nest.extents)[axis(a)]
-        found = (found[:, None] * shape[a] + along).ravel()
+def _reached(
+    nest: Nested,
+    fill: Fill,
+    layout: Layout,
+    bound: Format,
+    keys: Sequence[Column],
+    calls: _Calls,
+) -> Whole:
+    """Fibers that tiles which come touch, in order; of those that are listed, what is in the
+    list."""
+    *outer, inner = bound.order
+    axes = [a for each in outer for a in each]
+    told = keys if nest.term.within else ()
+    nothing = {START: np.zeros(1, np.int64)}
+    rows = touched(nest, fill.operand, (*axes, *inner), told, nothing, frozenset(axes))
+    rows = joined(rows, calls.every)
+    found = np.zeros(length(rows), np.int64)
+    for a in axes:
+        found = found * nest.shapes[fill.operand.tensor][a] + rows[axis(a)]
+    found = np.unique(found)
     return found[layout.asked(found, led=False)]

@@ -18,7 +18,7 @@ from zeroskip.hwmodel.lines import Layout, Lined, Lines, layout_of
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.moves import Moves, Traffic, reads, writes
 from zeroskip.hwmodel.plan import Accounting
-from zeroskip.hwmodel.policy import Policy
+from zeroskip.hwmodel.policy import Policy, skipped_by
 from zeroskip.hwmodel.relations import Whole, codes
 from zeroskip.hwmodel.stored import bound_format, result_format
 from zeroskip.hwmodel.traces import Nested, nested, trace_of
@@ -117,7 +117,7 @@ def lined_traffic(
             found[buffer.name, tensor] = _read_side(before) + _written(moved[tensor])
         else:
             bound = _bound(layer, arch, schedule, tensor)
-            known = operands[tensor], tensor, layout, bound
+            known = operands, tensor, layout, bound
             moved[tensor] = lined_fills(layer, schedule, accounting, counts, *known)
             assert moved[tensor].entries == traffic[off_chip.name, tensor].reads
         found[off_chip.name, tensor] = _read(moved[tensor])
@@ -147,10 +147,7 @@ def _through_cache(
     """
     if not cached:
         return {}
-    (term,), (rules,) = layer.work, policy.terms
-    known = frozenset(i for i, rule in enumerate(rules) if rule.skipped_by)
-    extents = layer.extents
-    nest = nested(term, schedule.loops, extents.ranks, extents.shapes, known)
+    nest = nested(layer, schedule.loops, operands, skipped_by(policy))
     traces = {t: _trace(nest, arch, schedule, layouts[t], t, layer, operands) for t in cached}
     found, shared = {}, []
     for tensor, (fibers, _) in traces.items():
@@ -240,5 +237,5 @@ def _layout(
         bound = result_format(arch.format(tensor, "O", level.name), layer)
     else:
         bound = _bound(layer, arch, schedule, tensor)
-    lines = level.lines or Lines(1, 1, 32)
-    return layout_of(held, tensor, bound, lines, arch.value_bits, writing=writing)
+    lines, bits = level.lines or Lines(1, 1, 32), layer.first(tensor).bits(arch.value_bits)
+    return layout_of(held, tensor, bound, lines, bits, writing=writing)

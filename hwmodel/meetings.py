@@ -1,43 +1,54 @@
-"""Dot products of any layer: where fibers of two operands meet, and steps to find what both hold.
+"""Dot products of any layer: where fibers of its operands meet, and steps to find what all hold.
 
     O[n,m,p,q] = I[n,c,p+r,q+s]*F[m,c,r,s]     along c: I[n,:,h,w] meets F[m,:,r,s] at each
                                                (n, m, p, q, r, s)
+    O[m,n] = A[m,k]*B[n,k]*C[k]                A[m,:] meets B[n,:], and what both hold C
 
-The rank is an axis by itself of both, summed over, and the innermost loop.  A fiber in the padding
-is not there, and takes no step.
+The rank is an axis by itself of all that have it, summed over, and the innermost loop.  Of three
+fibers or more a unit finds what the first two hold, in the order in which the charge prints them,
+then what of that the next one holds: it takes two lists at a time.  A fiber in the padding is not
+there, and then no unit takes a step for those that it would meet; nor where an operand without the
+rank, by which the design skips, stores nothing.  Brackets cut fibers as they cut loops.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 
-from zeroskip.einsum_spec.deparse import deparse
-from zeroskip.einsum_spec.subscripts import rename
 from zeroskip.einsum_spec.walk import single, variables
 from zeroskip.errors import ArchError
-from zeroskip.hwmodel.evaluate import MOST_SCATTERED, Operand, sized
+from zeroskip.hwmodel.at_points import AtPoints, listed
+from zeroskip.hwmodel.brackets import ranks_of
+from zeroskip.hwmodel.evaluate import MOST_SCATTERED, Operand
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.layer import Operand as Read
 from zeroskip.hwmodel.mapping import Schedule
-from zeroskip.hwmodel.plan import Mask
 from zeroskip.hwmodel.relations import Whole
 from zeroskip.hwmodel.unit_section import Unit
-from zeroskip.hwmodel.units import SCANS, Access, intersection
-from zeroskip.native.engine import evaluate
+from zeroskip.hwmodel.units import Access, intersection
 
 
 @dataclass(frozen=True, slots=True)
 class Meeting:
-    """Two operands of a layer whose fibers meet along a rank; the first leads."""
+    """Operands of a layer whose fibers meet along a rank, by number; the first leads."""
 
     layer: Layer
-    left: Read
-    right: Read
+    sides: tuple[int, ...]
     rank: str
+
+    @property
+    def others(self) -> tuple[int, ...]:
+        """Operands without the rank."""
+        return tuple(i for i in range(len(self.reads)) if i not in self.sides)
+
+    @property
+    def reads(self) -> tuple[Read, ...]:
+        """Every operand."""
+        return self.layer.work[0].operands
 
 
 def meeting_of(layer: Layer, schedule: Schedule, rank: str | None) -> Meeting:
@@ -48,30 +59,42 @@ def meeting_of(layer: Layer, schedule: Schedule, rank: str | None) -> Meeting:
     Raises
     ------
     ArchError
-        For a layer that is no single product of two operands with such a rank, and for a mapping
-        of which another loop is inside that of the rank, or the rank goes across PEs.
+        For a layer that is no single product with such a rank, and for a mapping of which another
+        loop is inside that of the rank, or the rank goes across PEs.
     """
     operands = layer.work[0].operands
-    two = len(layer.work) == 1 and not layer.additions and len(operands) == 2
-    if not two or layer.work[0].within or not all(o.absorbs for o in operands):
+    one = len(layer.work) == 1 and not layer.additions and len(operands) > 1
+    if not one or not all(o.absorbs for o in operands):
         raise ArchError(
-            "units.intersect: expected a product of two operands, whose fibers meet, found "
-            f"{layer.form_text}: of more of them, of functions and of terms that are added no unit "
-            "says in which order it finds what all hold\nWrite it as several lines, each a product "
-            "of two operands, or leave intersect out of the architecture."
+            "units.intersect: expected a product of operands whose fibers meet, found "
+            f"{layer.form_text}: of functions and of terms that are added no unit says in which "
+            "order it finds what all hold\nWrite it as several lines, each a product, or leave "
+            "intersect out of the architecture."
         )
-    left, right = operands
-    fit = [r for r in layer.reductions if _alone(left, r) and _alone(right, r)]
+    fit = [r for r in layer.reductions if _meet(operands, r)]
     chosen = rank if rank is not None else next(iter(fit), None)
     if chosen is None or chosen not in fit:
-        listed, wanted = ", ".join(fit) or "none", "" if rank is None else f", {rank},"
+        such, wanted = ", ".join(fit) or "none", "" if rank is None else f", {rank},"
+        names = " and ".join(o.tensor for o in operands)
         raise ArchError(
             f"units.intersect: expected a rank{wanted} that is summed over and an axis by itself "
-            f"of {left.tensor} and {right.tensor}, in {layer.form_text}; such are: {listed}\n"
+            f"of {names}, in {layer.form_text}; such are: {such}\n"
             "Name one by units.intersect.rank, or leave intersect out."
         )
     _check_loops(schedule, chosen)
-    return Meeting(layer, left, right, chosen)
+    return met_along(layer, chosen)
+
+
+def met_along(layer: Layer, rank: str) -> Meeting:
+    """Of the operands that have a rank."""
+    every = enumerate(layer.work[0].operands)
+    return Meeting(layer, tuple(i for i, one in every if rank in one.variables), rank)
+
+
+def _meet(operands: Collection[Read], rank: str) -> bool:
+    """Whether fibers of two operands or more are along a rank, and nothing else of it is there."""
+    there = [one for one in operands if rank in one.variables]
+    return len(there) > 1 and all(_alone(one, rank) for one in there)
 
 
 def _alone(operand: Read, rank: str) -> bool:
@@ -98,48 +121,119 @@ def _check_loops(schedule: Schedule, rank: str) -> None:
 
 
 def steps_of_meeting(
-    unit: Unit, meeting: Meeting, operands: Mapping[str, Operand]
+    unit: Unit,
+    meeting: Meeting,
+    operands: Mapping[str, Operand],
+    known: Collection[int] = (),
 ) -> tuple[Whole, str]:
     """Steps of a unit over all fibers that meet, and the lines that count them.
+
+    known : operands that the design skips by.
 
     Raises
     ------
     ArchError
         For operands of more than `MOST_SCATTERED` places: a scan has a value for each.
     """
-    layer, rank = meeting.layer, meeting.rank
-    sides = (meeting.left, meeting.right)
-    for side in sides:
-        if prod(side.lengths) > MOST_SCATTERED:
-            raise ArchError(
-                f"units.intersect: counts at most {MOST_SCATTERED:,} places of an operand, found "
-                f"{side.tensor} of shape {operands[side.tensor].shape}\nCharge a part of the layer."
-            )
-    names = {r: f"v{i}" if r != rank else "k" for i, r in enumerate(layer.ranks)}
-    sizes = {names[r]: layer.extent(r) for r in layer.ranks}
-    given, stored, inside = {}, [], []
-    for letter, side in zip("xy", sides, strict=True):
-        axes = [single(s) == rank for s in side.subscripts]
-        own = tuple("k" if along else f"{letter}{a}" for a, along in enumerate(axes))
-        sizes |= {name: n for name, n in zip(own, side.lengths, strict=True) if name != "k"}
-        read = tuple(deparse(rename(s, names.__getitem__, str)) for s in side.subscripts)
-        stored.append(Access(f"st{letter}", own, read))
-        first = ("0" if along else text for along, text in zip(axes, read, strict=True))
-        inside.append(f"in{letter}[{','.join(first)}]")
-        for kind in ("st", "in"):
-            mask = Mask(kind, side.tensor, side.lengths, side.pads)
-            given[f"{kind}{letter}"] = operands[side.tensor].mask(mask)
-    if unit.how in SCANS:
-        text = intersection(unit.how, stored[0], stored[1], "k", "steps", [])
-    elif unit.how == "leader-follower":
-        text = f"steps += {stored[0]}*{inside[1]}"
-    else:
-        word = f"stepsWord[k//{unit.how[len('bitmask(') : -1]}] |= 1"
-        text = f"{word}\nsteps += stepsWord[j]*{'*'.join(inside)}"
+    layer = meeting.layer
+    at = AtPoints(layer, operands, along=meeting.rank)
+    lines, stages = _Lines(meeting, at, [i for i in meeting.others if i in known]), []
+    left, sides = lines.access(meeting.sides[0]), meeting.sides
+    for n, number in enumerate(sides[1:], 1):
+        right, target = lines.access(number), "steps" if n == 1 else f"steps{n}"
+        stages.append(target)
+        lines.count(unit.how, left, right, target, sides[: n + 1])
+        if number != sides[-1]:
+            left = lines.met(left, right, sides[: n + 1])
+    text = "\n".join(lines.text)
     if not all(layer.extents.ranks.values()):
         return np.zeros(1, np.int64), text
-    spec = sized(text, tuple(sizes.items()))
-    masks = {name: mask for name, mask in given.items() if name in spec.operands}
-    found = np.asarray(evaluate(spec, masks)["steps"], np.int64)
-    again = [r for r in layer.work[0].ranks if r not in sides[0].variables | sides[1].variables]
-    return found.reshape(1) * prod(layer.extent(r) for r in again), text
+    found = at.evaluated(text)
+    steps = sum(np.asarray(found[name], np.int64) for name in stages)
+    again = [rank for rank in layer.work[0].ranks if rank not in lines.held]
+    return np.asarray(steps).reshape(1) * prod(layer.extent(r) for r in again), text
+
+
+class _Lines:
+    """Lines of accounting for fibers that meet.
+
+    known : operands without the rank, where nothing meets unless they store something.
+    """
+
+    def __init__(self, meeting: Meeting, at: AtPoints, known: Collection[int]) -> None:
+        self.at, self.reads, self.rank = at, meeting.reads, meeting.rank
+        self.sides, self.text = meeting.sides, list[str]()
+        within = meeting.layer.work[0].within
+        cut = [one for one in within if self.rank in ranks_of([one])]
+        self.cut = ranks_of(cut)
+        self.inside = at.inside(cut) if cut else ""
+        aside = [one for one in within if one not in cut]
+        self.always = [at.inside(aside)] if aside else []
+        self.always += [at.stored(i) for i in known]
+        told = [self.reads[i].variables for i in (*self.sides, *known)]
+        self.held = set[str]().union(*told, self.cut, ranks_of(aside))
+
+    def access(self, number: int) -> Access:
+        """The fibers of an operand; where brackets cut them, those of each point outside."""
+        read, at = self.reads[number], self.at
+        self._check(f"an operand, found {read.tensor}", read.lengths)
+        places = at.subscripts(read.subscripts)
+        if self.cut:
+            return self._made(f"at{number}", {*read.variables, *self.cut}, at.stored(number))
+        own = []
+        for axis, (subscript, length) in enumerate(zip(read.subscripts, read.lengths, strict=True)):
+            along = single(subscript) == self.rank
+            own.append("k" if along else f"{'abcdef'[number]}{axis}")
+            at.sizes |= {} if along else {own[-1]: length}
+        return Access(at.mask(number), tuple(own), places)
+
+    def met(self, left: Access, right: Access, sides: Collection[int]) -> Access:
+        """What both hold, as fibers of each point outside."""
+        told = set[str]().union(*(self.reads[i].variables for i in sides), self.cut)
+        return self._made(f"met{len(sides) - 1}", told, f"{left}*{right}", cut=False)
+
+    def count(
+        self, how: str, left: Access, right: Access, target: str, sides: Collection[int]
+    ) -> None:
+        """The steps of two at a time; sides : what is in them."""
+        led, word = how == "leader-follower", how.startswith("bitmask")
+        there = [i for i in self.sides if word or i not in sides or (led and i == max(sides))]
+        factors = [*(self._there(i) for i in there), *self.always]
+        if led:
+            self.text.append(f"{target} += {'*'.join([str(left), *factors])}")
+        elif word:
+            width = how[len("bitmask(") : -1]
+            ranks = [self.at.names[r] for r in self.cut if r != self.rank]
+            if not any(line.startswith("stepsWord") for line in self.text):
+                places = listed([*ranks, f"k//{width}"])
+                self.text.append(f"stepsWord{places} |= {self.inside or 1}")
+            each = f"stepsWord{listed([*ranks, 'j'])}"
+            self.text.append(f"{target} += {'*'.join([each, *factors])}")
+        else:
+            self.text.append(intersection(how, left, right, "k", target, [], factors))
+
+    def _made(self, name: str, told: Collection[str], what: str, *, cut: bool = True) -> Access:
+        layer = self.at.layer
+        ranks = [r for r in layer.ranks if r in told and r != self.rank]
+        lengths = [layer.extent(rank) for rank in (*ranks, self.rank)]
+        self._check("points at which fibers meet, found", lengths)
+        access = Access(name, (*(self.at.names[r] for r in ranks), "k"))
+        inside = f"*{self.inside}" if cut else ""
+        self.text.append(f"{access} |= {what}{inside}")
+        return access
+
+    def _there(self, number: int) -> str:
+        """Whether a fiber is not in the padding."""
+        read = self.reads[number]
+        places = self.at.subscripts(read.subscripts)
+        along = [single(s) == self.rank for s in read.subscripts]
+        first = ["0" if is_along else text for is_along, text in zip(along, places, strict=True)]
+        return f"{self.at.mask(number, 'in')}{listed(first)}"
+
+    def _check(self, what: str, lengths: Collection[int]) -> None:
+        if prod(lengths) > MOST_SCATTERED:
+            shape = " x ".join(map(str, lengths))
+            raise ArchError(
+                f"units.intersect: counts at most {MOST_SCATTERED:,} places of {what} of {shape}\n"
+                "Charge a part of the layer."
+            )

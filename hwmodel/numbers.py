@@ -1,6 +1,7 @@
 """Numbers of places by which the tiles of an accounting are told, as its expected lines need them.
 
     busy[numberA[m,k]//64,i] += nzA[m,k]*nzB[k,n]       an index tensor: numberA
+    effectual += nzW[indexX[n],d]                       and one of the layer, which is a real one
 
 They are the same at every density of operands that are no leader.  Where the leader is drawn they
 are those of entries that lie evenly (`zeroskip.hwmodel.occupancy`): each of its tiles then holds as
@@ -20,7 +21,7 @@ from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.spec import Spec
 from zeroskip.einsum_spec.tree import Affine
 from zeroskip.einsum_spec.walk import by_data, gathers
-from zeroskip.hwmodel.evaluate import structure
+from zeroskip.hwmodel.evaluate import Operand, structure
 from zeroskip.hwmodel.plan import Accounting
 
 
@@ -69,15 +70,17 @@ NONE = Numbers()
 """Of an accounting whose tiles coordinates tell."""
 
 
-def numbers_of(accounting: Accounting) -> Numbers:
-    """Of an accounting; none where no split goes by numbers."""
-    if not accounting.given:
+def numbers_of(accounting: Accounting, operands: Mapping[str, Operand]) -> Numbers:
+    """Of an accounting; none where no split goes by numbers, and no operand names places."""
+    if not accounting.given and not accounting.indices:
         return NONE
+    given = dict(accounting.given)
+    given |= {name: operands[tensor].places for name, tensor in accounting.indices.items()}
     extents: dict[str, int] = {}
     for line in (line for line in accounting.text.splitlines() if not line.startswith("#")):
         for form in structure(line).written.forms:
             shape: Any = accounting.shapes.get(form.target.tensor, ())
             axes = zip(form.target.subscripts, shape, strict=False)
             extents |= {deparse(subscript): n for subscript, n in axes}
-    held = [(n, a.shape, np.asarray(a, np.int64).tobytes()) for n, a in accounting.given.items()]
+    held = [(n, a.shape, np.asarray(a, np.int64).tobytes()) for n, a in given.items()]
     return Numbers(tuple(held), tuple(extents.items()), tuple(accounting.leaders.items()))

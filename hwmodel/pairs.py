@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from zeroskip.einsum_spec.tree import Compare
 from zeroskip.einsum_spec.walk import single
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.evaluate import Operand
@@ -20,13 +21,17 @@ from zeroskip.hwmodel.layer import Layer
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Names of the two operands and of the ranks; the fibers of both by ``group`` and ``rank``."""
+    """Names of the two operands and of the ranks; the fibers of both by ``group`` and ``rank``.
+
+    within : brackets outside which there is no point.
+    """
 
     leader: str
     follower: str
     group: str
     rank: str
     into: str
+    within: tuple[Compare, ...] = ()
 
 
 def pair_of(layer: Layer, why: str, rank: str | None = None) -> Pair:
@@ -51,7 +56,8 @@ def pair_of(layer: Layer, why: str, rank: str | None = None) -> Pair:
         if fits and plain and [one[0], other[1]] == target and one[1] == other[0] not in target:
             group, along, into = map(str, (*one, other[1]))
             if rank in (None, along):
-                return Pair(leader.tensor, follower.tensor, group, along, into)
+                within = layer.work[0].within
+                return Pair(leader.tensor, follower.tensor, group, along, into, within)
     along = "" if rank is None else f" along {rank}"
     raise ArchError(
         f"{why}: expected a product of two matrices{along} such as Z[m,n] = A[m,k]*B[k,n], by "

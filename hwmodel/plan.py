@@ -290,7 +290,7 @@ class Accounting:
         sides = [held for fill in self.fills for held in (fill.inner, fill.outer) if held]
         every: list[Encoded] = [*sides, *self.homes.values()]
         flows = [flow for held in every for flow in held.flows]
-        return {flow.most for flow in flows if flow.most}
+        return {flow.most for flow in flows if flow.most and flow.most != flow.tile}
 
     @property
     def idle(self) -> set[str]:

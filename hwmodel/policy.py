@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.arch import ROLES, Arch
 from zeroskip.hwmodel.features import Feature
@@ -62,6 +61,11 @@ class Policy:
     additions: tuple[tuple[OperandPolicy, ...], ...]
 
 
+def skipped_by(policy: Policy) -> frozenset[int]:
+    """Numbers of the operands of the first product that a design skips by."""
+    return frozenset(i for i, rule in enumerate(policy.terms[0]) if rule.skipped_by)
+
+
 def policy_of(
     layer: Layer, schedule: Schedule, arch: Arch, explicit_zeros: Iterable[str] = ()
 ) -> Policy:
@@ -79,8 +83,6 @@ def policy_of(
     _check_names(layer, arch)
     _check_results(layer, arch, schedule)
     _check_levels(arch)
-    _check_brackets(layer, arch)
-    _check_indices(layer, arch)
     features = arch.features if layer.additive else ()
     rules = [_rules(term, layer, schedule, arch, features, zeros) for term in layer.work]
     extra = [_rules(term, layer, schedule, arch, (), zeros) for term in layer.additions]
@@ -148,28 +150,6 @@ def _check_levels(arch: Arch) -> None:
                     f'{arch.name}: "{feature}" acts on what fills {feature.level}, which is not '
                     f"charged beside {part} as yet\nLet it act @PE or @MAC, or leave {part} out."
                 )
-
-
-def _check_brackets(layer: Layer, arch: Arch) -> None:
-    """The same of terms that go over a part of their points."""
-    for term in (*layer.work, *layer.additions):
-        for part in _walkers(arch) if term.within else ():
-            raise ArchError(
-                f"{arch.name} has {part}: whole fibers go there, and the points outside "
-                f"{'*'.join(map(deparse, term.within))} are not counted beside that as yet\n"
-                f"Charge a design without {part}, or the line without the bracket: of all points."
-            )
-
-
-def _check_indices(layer: Layer, arch: Arch) -> None:
-    """The same of operands whose places are named."""
-    for operand in (o for term in (*layer.work, *layer.additions) for o in term.operands):
-        for part in _walkers(arch) if operand.gathered else ():
-            raise ArchError(
-                f"{arch.name} has {part}: whole fibers go there, and {operand.tensor} is read at "
-                "places that an index tensor names, which is not counted beside that as yet\n"
-                f"Charge a design without {part}, or the layer for the operand that was gathered."
-            )
 
 
 def _results(layer: Layer) -> set[str]:
@@ -286,12 +266,6 @@ def _leads(
                 )
         stored = held[leader][level]
         tensor = operands[leader].tensor
-        if operands[leader].gathered:
-            raise ArchError(
-                f'{arch.name}: "{feature}" goes by tiles of {tensor}, and which places are in one '
-                "an index tensor says that has to be read before, which is not counted as yet\n"
-                f"Let the feature act @PE or @MAC, or leave {tensor} out of its leaders."
-            )
         if stored.kind == "in":
             raise ArchError(
                 f'{arch.name}: "{feature}" goes by {tensor}, which {level} holds in format '

@@ -126,13 +126,14 @@ def touches(
     low: int,
     columns: Iterable[Column],
     extents: Mapping[str, int],
+    tables: Mapping[str, Whole],
 ) -> Rows:
     """Places of an axis that are in the tensor, with the iterations that touch each.
 
-    size, low : places of the axis, and of the padding before it.
+    size, low : places of the axis, and of the padding before it; tables : what index tensors hold.
     """
     at = points_of(variables(subscript), extents)
-    place = values_of(subscript, at) - low
+    place = values_of(subscript, at, {}, tables) - low
     rows = {axis(number): place} | {c: c.of(at[c.rank]) for c in columns if c.rank in at}
     return distinct(chosen(rows, (place >= 0) & (place < size)))
 

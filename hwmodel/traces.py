@@ -10,7 +10,8 @@ one access; the loops outside tell which, and when.  Loops across PEs count as i
 
 An access is made where the iteration touches a place of the operand, and where every other one
 that the design skips by has an entry under the loops outside: of one that has none of these loops
-nothing is known yet.
+nothing is known yet.  Of a term that goes over a part of its points, by brackets, it is made where
+the iteration has any of them.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ import numpy as np
 from zeroskip.einsum_spec.walk import single, variables
 from zeroskip.errors import ArchError
 from zeroskip.formats.format import Format
+from zeroskip.hwmodel.brackets import inside_of, ranks_of
 from zeroskip.hwmodel.evaluate import Operand
+from zeroskip.hwmodel.indexing import tables_of
+from zeroskip.hwmodel.layer import Layer, WorkTerm
 from zeroskip.hwmodel.layer import Operand as Read
-from zeroskip.hwmodel.layer import WorkTerm
 from zeroskip.hwmodel.nest import Loop
 from zeroskip.hwmodel.relations import (
     ENTRY,
@@ -63,25 +66,29 @@ class Nested:
     """A term of a layer and its loops, outermost first, all as if in time.
 
     known : numbers of the operands that the design skips by.
+    tables : what index tensors hold.
     """
 
     term: WorkTerm
     loops: tuple[Loop, ...]
     extents: Mapping[str, int]
     shapes: Mapping[str, tuple[int, ...]]
-    known: frozenset[int]
+    tables: Mapping[str, Whole]
+    known: frozenset[int] = frozenset()
 
 
 def nested(
-    term: WorkTerm,
+    layer: Layer,
     loops: Sequence[Loop],
-    extents: Mapping[str, int],
-    shapes: Mapping[str, tuple[int, ...]],
-    known: frozenset[int],
+    operands: Mapping[str, Operand],
+    known: frozenset[int] = frozenset(),
 ) -> Nested:
+    """The one product of a layer, under these loops."""
+    (term,) = layer.work
     timed = [replace(loop, dims=(), tiles=0) for loop in loops if loop.of(term.ranks)]
     there = tuple(loop for loop in timed if not loop.single)
-    return Nested(term, there, extents, shapes, known)
+    tables = tables_of(layer, operands)
+    return Nested(term, there, layer.extents.ranks, layer.extents.shapes, tables, known)
 
 
 def check_axes(operand: Read) -> None:
@@ -134,7 +141,7 @@ def trace_of(nest: Nested, number: int, bound: Format, operands: Mapping[str, Op
     rows = _called(nest, others, operands, columns)
     *outer, inner = bound.order
     keys = [a for axes in outer for a in axes]
-    rows = _touched(nest, operand, (*keys, *inner), columns, rows, frozenset(keys))
+    rows = touched(nest, operand, (*keys, *inner), columns, rows, frozenset(keys))
     for rank in dict.fromkeys(column.rank for column in columns):
         mine = [column for column in columns if column.rank == rank]
         if not all(column in rows for column in mine):
@@ -159,8 +166,9 @@ def _called(
     operands: Mapping[str, Operand],
     columns: Sequence[Column],
 ) -> Rows:
-    """Iterations at which each of these has an entry; one row of nothing where there are none."""
-    rows: Rows = {}
+    """Iterations that have a point within the brackets, and at which each of these operands has an
+    entry; one row of nothing where there are none."""
+    rows = open_rows(nest.term, columns, nest.extents) if nest.term.within else {}
     for other in others:
         check_axes(other)
         found = entry_rows(nest, other, operands[other.tensor].coordinates, columns)
@@ -170,6 +178,16 @@ def _called(
             found = distinct(found)
         rows = joined(rows, found) if rows else found
     return rows or {START: np.zeros(1, np.int64)}
+
+
+def open_rows(term: WorkTerm, columns: Sequence[Column], extents: Mapping[str, int]) -> Rows:
+    """Iterations that have a point within the brackets of a term, as far as these tell them."""
+    ranks = ranks_of(term.within)
+    places = np.nonzero(np.atleast_1d(inside_of(term.within, extents)))
+    at = dict(zip(ranks, places, strict=False))  # of no ranks there is the one point
+    mine = [column for column in columns if column.rank in ranks]
+    every = {column: column.of(at[column.rank]) for column in mine}
+    return distinct({START: np.zeros(len(places[0]), np.int64)} | every)
 
 
 def entry_rows(
@@ -182,10 +200,10 @@ def entry_rows(
     rows = {axis(a): places for a, places in enumerate(coordinates)}
     rows[ENTRY] = np.arange(len(coordinates[0]))
     every = range(len(operand.subscripts))
-    return _touched(nest, operand, every, columns, rows, frozenset(every))
+    return touched(nest, operand, every, columns, rows, frozenset(every))
 
 
-def _touched(
+def touched(
     nest: Nested,
     operand: Read,
     axes: Sequence[int],
@@ -213,7 +231,7 @@ def _touched(
             inside = (place >= 0) & (place < shape[a])
             rows = chosen(rows | {axis(a): place}, inside)
             continue
-        found = touches(subscript, a, shape[a], low, mine, nest.extents)
+        found = touches(subscript, a, shape[a], low, mine, nest.extents, nest.tables)
         if a not in kept:
             anywhere = np.zeros(length(found), np.int64)  # which place does not matter
             found = distinct({START: anywhere} | {column: found[column] for column in mine})

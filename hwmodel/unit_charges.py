@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,14 +13,18 @@ from numpy.typing import NDArray
 
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.arch import Arch
-from zeroskip.hwmodel.evaluate import MOST_SCATTERED, Operand, sized
+from zeroskip.hwmodel.at_points import listed
+from zeroskip.hwmodel.brackets import inside_of, ranks_of
+from zeroskip.hwmodel.evaluate import MOST_SCATTERED, Bits, Operand, sized
+from zeroskip.hwmodel.expanded import expanded, expanded_operands
 from zeroskip.hwmodel.expected import geometry_of_lines
 from zeroskip.hwmodel.expected_operand import Expected
 from zeroskip.hwmodel.expected_scans import is_uniform, skip_ahead, two_finger
+from zeroskip.hwmodel.fibers import Fibers, fibers_of
 from zeroskip.hwmodel.geometry import Geometry
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.mapping import Schedule
-from zeroskip.hwmodel.meetings import meeting_of, steps_of_meeting
+from zeroskip.hwmodel.meetings import meeting_of, met_along, steps_of_meeting
 from zeroskip.hwmodel.pairs import Pair, fibers_of_pair, is_pair, pair_of
 from zeroskip.hwmodel.plan import Mask
 from zeroskip.hwmodel.unit_section import Unit
@@ -69,10 +74,12 @@ def charge_units(
     layer: Layer,
     schedule: Schedule,
     operands: Mapping[str, Operand],
+    known: Collection[int] = (),
     sampled: Sampled | None = None,
 ) -> dict[str, UnitCharge]:
     """Of every unit of an architecture.
 
+    known : operands that the design skips by, in the one product.
     sampled : charges of drawn operands, for units that have no other mean.
 
     Raises
@@ -82,17 +89,29 @@ def charge_units(
         product of two matrices by rows.
     """
     found: dict[str, UnitCharge] = {}
+    drawn = any(isinstance(x, Expected) for x in operands.values())
+    if arch.units:
+        wide = expanded(layer)
+        if wide is not layer:
+            numbers = [i for i, o in enumerate(layer.work[0].operands) if not o.is_index]
+            known = [n for n, i in enumerate(numbers) if i in known]
+            operands = operands if drawn else expanded_operands(layer, operands, wide)
+            layer = wide
     for unit in arch.units:
         if unit.kind == "intersect" and not is_pair(layer, unit.rank):
             meeting = meeting_of(layer, schedule, unit.rank)
-            if any(isinstance(x, Expected) for x in operands.values()):
+            if drawn:
                 assert sampled is not None
                 found[unit.kind] = _sampled(unit, sampled)
                 continue
-            steps, text = steps_of_meeting(unit, meeting, operands)
+            steps, text = steps_of_meeting(unit, meeting, operands, known)
             found[unit.kind] = UnitCharge(unit, int(steps.sum()), steps, text)
             continue
         pair = pair_of(layer, f"units.{unit.kind}", unit.rank)
+        if pair.within and not drawn:
+            by_row, text = _bracketed(unit, pair, layer, operands)
+            found[unit.kind] = UnitCharge(unit, int(by_row.sum()), by_row, text)
+            continue
         if any(isinstance(operands[n], Expected) for n in (pair.leader, pair.follower)):
             if has_mean(unit, layer, operands):
                 found[unit.kind] = _expected(unit, pair, operands)
@@ -107,10 +126,13 @@ def charge_units(
 
 def has_mean(unit: Unit, layer: Layer, operands: Mapping[str, Operand]) -> bool:
     """Whether steps have a mean without drawing operands: not those of mergers, of other layers
-    than products of two matrices by rows, nor of skip-ahead where a density is not uniform."""
+    than products of two matrices by rows, all of their points, nor of skip-ahead where a density is
+    not uniform."""
     if unit.kind == "merge" or not is_pair(layer, unit.rank):
         return False
     pair = pair_of(layer, f"units.{unit.kind}", unit.rank)
+    if pair.within:
+        return False
     given = (operands[pair.leader], operands[pair.follower])
     return unit.how not in SCANS or (
         pair.leader != pair.follower
@@ -179,27 +201,88 @@ def _merged(unit: Unit, pair: Pair, operands: Mapping[str, Operand]) -> tuple[Wh
     if unit.how == "list":
         text = "# zs_merge_steps (zs_mergers.c): each row of the result, of its fibers' heads"
         return merge_list(*fibers_of_pair(pair, operands)), text
+    return _merged_in_passes(unit, pair, operands)
+
+
+def _merged_in_passes(
+    unit: Unit,
+    pair: Pair,
+    operands: Mapping[str, Operand],
+    inside: str = "1",
+    masks: Mapping[str, Bits] = MappingProxyType({}),
+    told: Sequence[str] = (),
+) -> tuple[Whole, str]:
+    """By a tree.  inside : whether a point is there, by these masks; told : what tells it beside
+    the ranks of the follower."""
     one, other = f"stL[{pair.group},{pair.rank}]", f"stF[{pair.rank},{pair.into}]"
+    factor = "" if inside == "1" else f"*{inside}"
+    live = f"live{listed([*told, pair.rank])}"
     lines = [
-        f"live[{pair.rank}] |= {other}",
-        f"fibers[{pair.group}] += {one}*live[{pair.rank}]",
-        f"entries[{pair.group}] += {one}*{other}",
+        f"{live} |= {other}{factor}",
+        f"fibers[{pair.group}] += {one}*{live}",
+        f"entries[{pair.group}] += {one}*{other}{factor}",
     ]
     radix = unit.radix or 2
-    counts = _all(lines, pair, operands)
+    counts = _all(lines, pair, operands, masks)
     text = "\n".join([*lines, f"# passes over up to {radix} fibers: each, its fibers + entries"])
     return merge_tree(counts["fibers"], counts["entries"], radix), text
+
+
+def _bracketed(
+    unit: Unit, pair: Pair, layer: Layer, operands: Mapping[str, Operand]
+) -> tuple[Whole, str]:
+    """Of a product by rows that goes over a part of its points."""
+    if unit.kind == "intersect" and unit.how != "leader-follower":
+        return steps_of_meeting(unit, met_along(layer, pair.rank), operands)
+    ranks = ranks_of(pair.within)
+    inside = inside_of(pair.within, layer.extents.ranks)
+    if unit.how == "list":
+        text = "# zs_merge_steps (zs_mergers.c): each row of the result, of its fibers' heads"
+        return merge_list(*_fibers_within(pair, operands, ranks, inside)), text
+    masks = {"inside": inside}
+    there = f"inside{listed(ranks)}"
+    if unit.kind == "intersect":
+        told = [rank for rank in (pair.group, pair.rank) if rank in ranks]
+        lines = [
+            f"open{listed(told)} |= {there}",
+            f"steps[{pair.group}] += stL[{pair.group},{pair.rank}]*open{listed(told)}",
+        ]
+        return _all(lines, pair, operands, masks)["steps"], "\n".join(lines)
+    return _merged_in_passes(
+        unit, pair, operands, there, masks, [r for r in ranks if r == pair.group]
+    )
+
+
+def _fibers_within(
+    pair: Pair, operands: Mapping[str, Operand], ranks: tuple[str, ...], inside: Bits
+) -> tuple[Fibers, Fibers]:
+    """The fibers of the follower, one for each entry of the leader, as far as points go."""
+    leader, follower = fibers_of_pair(pair, operands)
+    along, number = leader.coordinates, follower.entries[leader.coordinates]
+    entry = np.repeat(np.arange(len(along)), number)
+    first = np.repeat(follower.positions[along] - np.cumsum(number) + number, number)
+    into = follower.coordinates[first + np.arange(len(entry))]
+    row = np.repeat(np.arange(len(leader)), leader.entries)[entry]
+    at = {pair.group: row, pair.rank: along[entry], pair.into: into}
+    kept = np.broadcast_to(inside[tuple(at[rank] for rank in ranks)], entry.shape)
+    merged = fibers_of(entry[kept], into[kept], len(along), follower.extent)
+    return Fibers(leader.positions, np.arange(len(along)), len(along)), merged
 
 
 def _evaluated(text: str, pair: Pair, operands: Mapping[str, Operand]) -> Whole:
     return _all([text], pair, operands)["steps"]
 
 
-def _all(lines: list[str], pair: Pair, operands: Mapping[str, Operand]) -> dict[str, Whole]:
+def _all(
+    lines: list[str],
+    pair: Pair,
+    operands: Mapping[str, Operand],
+    more: Mapping[str, Bits] = MappingProxyType({}),
+) -> dict[str, Whole]:
     """Lines over the masks of the pair, factored as the accounting is."""
     one, other = operands[pair.leader], operands[pair.follower]
     spec = sized("\n".join(lines), tuple(_sizes(pair, operands).items()))
-    masks = {"stL": one.held(), "stF": other.held()}
+    masks: dict[str, Any] = {"stL": one.held(), "stF": other.held(), **more}
     found = evaluate(spec, {name: masks[name] for name in spec.operands if name in masks})
     return {name: np.maximum(np.asarray(value), 0) for name, value in found.items()}
 

@@ -67,7 +67,13 @@ class Access:
 
 
 def intersection(
-    how: str, left: Access, right: Access, rank: str, target: str, over: Sequence[str]
+    how: str,
+    left: Access,
+    right: Access,
+    rank: str,
+    target: str,
+    over: Sequence[str],
+    factors: Sequence[str] = (),
 ) -> str:
     """Lines of accounting: ``target[over] += steps`` of every pair of fibers along ``rank``.
 
@@ -76,6 +82,7 @@ def intersection(
     how : one of `INTERSECT`; of leader-follower, ``left`` leads
     left, right : masks of what is stored; a rank that both have pairs their fibers
     over : ranks of the result; over the others, pairs are added up
+    factors : of each pair, such as whether it meets
 
     Raises
     ------
@@ -97,13 +104,13 @@ def intersection(
     places = f"{target}[{','.join(over)}] +=" if over else f"{target} +="
     if how == "leader-follower":
         again = [r.upper() for r in others if r not in (*left.ranks, *over)]
-        return f"{places} {'*'.join([*again, str(left)])}"
+        return f"{places} {'*'.join([*again, str(left), *factors])}"
     bits = _BITMASK.fullmatch(how)
     if bits is not None:
         pairs = [r.upper() for r in others if r not in over]
         word = f"{target}Word"
-        factors = "*".join([*pairs, f"{word}[{spare}]"])
-        return f"{word}[{rank}//{bits[1]}] |= 1\n{places} {factors}"
+        each = "*".join([*pairs, f"{word}[{spare}]", *factors])
+        return f"{word}[{rank}//{bits[1]}] |= 1\n{places} {each}"
     if how not in SCANS:
         raise ArchError(f"intersect: expected {', '.join(INTERSECT)}, found {how!r}")
     lines, live, last, scans = [], [], [], []
@@ -115,14 +122,15 @@ def intersection(
         scans.append(f"{scan} max= ({spare} + 1)*{entry}*({spare} < {rank})")
         live.append(access.read(names[0]))
         last.append(access.read(names[1]))
-    both = f"{left}*{right}"
+    both = "*".join([str(left), str(right), *factors])
+    alone = ["*".join(x) for x in ((str(left), live[1], *factors), (live[0], str(right), *factors))]
     if how == "two-finger":
-        return "\n".join([*lines, f"{places} {left}*{live[1]} + {live[0]}*{right} - {both}"])
+        return "\n".join([*lines, f"{places} {alone[0]} + {alone[1]} - {both}"])
     lines += scans
     begins = [f"({last[1]} >= {last[0]})", f"({last[0]} >= {last[1]})"]
-    runs = [f"{left}*{live[1]}*{begins[0]}", f"{live[0]}*{right}*{begins[1]}"]
-    alone = [f"{both}*{begin}" for begin in begins]
-    lines.append(f"{places} {both} + {runs[0]} - {alone[0]} + {runs[1]} - {alone[1]}")
+    runs = [f"{run}*{begin}" for run, begin in zip(alone, begins, strict=True)]
+    met = [f"{both}*{begin}" for begin in begins]
+    lines.append(f"{places} {both} + {runs[0]} - {met[0]} + {runs[1]} - {met[1]}")
     return "\n".join(lines)
 
 

@@ -51,6 +51,12 @@ NETS = {
     "by place": "O[m,n] = I[m,k]*F[k,n]*k",
     "place inside": "O[m] = sum[k](F[m,k]*where(k < m, I[k], 0))",
 }
+FIBERS = {
+    "three along one": "O[m,n] = I[m,k]*F[n,k]*G[k]",
+    "three, two windows": "O[m,q] = I[c,{u}*q+s]*F[m,c,s]*G[c,q+{d}*s]",
+    "band of three": "O[m] = F[m,k]*I[k]*G[k]*(k <= m + {u})*(m < k + {d})",
+}
+"""Layers of which three fibers meet."""
 GATHERED = {
     "embedding": "O[n,d] = F[X[n],d]",
     "embedding, scaled": "O[n,d] = F[X[n],d]*I[n]",
@@ -67,6 +73,16 @@ GATHERED = {
 """Layers that read places from index tensors, X and Y; these stand first, inner ones before others.
 They are not among those that any test draws: of what goes by a part of the features they are
 refused."""
+SCATTERED = {
+    "sums by name": "O[X[n],d] += I[n,d]*F[d]",
+    "added by name": "O[X[n],d] += I[n,d]",
+    "product by name": "O[X[m],n] += I[m,k]*F[k,n]",
+    "window by name": "O[{u}*X[n]+r,d] += I[n,d]*F[r]",
+    "both by name": "O[X[n],d] += F[Y[n],d]*I[n]",
+    "to and from": "O[X[n],d] += F[X[n],d]*I[n]",
+    "part by name": "O[m,X[k]] += I[m,k]*F[k]",
+}
+"""Results at places that an index tensor names."""
 """The operands of a product stand in the order in which the text has those that are multiplied,
 then those in functions and quotients."""
 PLAIN = {
@@ -86,7 +102,7 @@ WITHIN = {
     "names within",
 }
 """Layers whose products go over a part of their points."""
-PADDED = {"conv", "conv with bias", "conv 1-D", "depthwise"}
+PADDED = {"conv", "conv with bias", "conv 1-D", "depthwise", "three, two windows"}
 MAX_POINTS = 2000
 
 
@@ -105,11 +121,17 @@ class Case:
     within: list[list[str]]
     counters: list[int]
     tables: dict[str, dict[int | tuple[int, ...], int]]
+    shape: tuple[int, ...] = ()
 
     @property
     def indices(self) -> set[str]:
         """Operands that name places of others."""
         return set(self.tables)
+
+    @property
+    def factors(self) -> list[str]:
+        """Operands that are multiplied."""
+        return [name for name in self.arrays if name not in self.tables]
 
     @property
     def gathered(self) -> set[str]:
@@ -142,7 +164,13 @@ class Case:
             singly=singly,
             within=self.within,
             counters=self.counters,
+            tables=self.tables,
         )
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """Extents of ranks, and the shape of a result that data tells the places of."""
+        return self.sizes | ({"O": self.shape} if self.shape else {})
 
     def access(self, tensor: str, subscripts: list[str], dense: set[str]) -> Access:
         shape = self.arrays[tensor].shape
@@ -157,10 +185,10 @@ class Case:
         """Bits of a value; of a place, to tell those of the longest axis that it names apart."""
         if tensor not in self.tables:
             return 16
+        every = [one for term in self.terms for one in term] + [("O", self.target)]
         named = [
-            self.arrays[name].shape[axis]
-            for term in self.terms
-            for name, subscripts in term
+            self.shape[axis] if name == "O" else self.arrays[name].shape[axis]
+            for name, subscripts in every
             for axis, text in enumerate(subscripts)
             if re.match(rf"[^A-Z]*{tensor}\[", text)
         ]
@@ -212,10 +240,13 @@ def cases(
     """empty : ranks of which one has no places, if any are named; else one layer in ten has some
     such rank."""
     name = draw(st.sampled_from(names))
-    text = (NETS | GATHERED)[name].format(u=draw(st.integers(1, 3)), d=draw(st.integers(1, 2)))
+    text = (NETS | FIBERS | GATHERED | SCATTERED)[name].format(
+        u=draw(st.integers(1, 3)), d=draw(st.integers(1, 2))
+    )
     left, right = re.split(r" \+?= ", text)
     target = subscripts_of(left)[1]
-    read = [accesses_of(term) for term in _apart(right, "+")]
+    named = accesses_of(left)[:-1]
+    read = [_indices_first(named, accesses_of(term)) for term in _apart(right, "+")]
     terms = [[subscripts_of(access) for access in term] for term in read]
     ranks = list(dict.fromkeys(re.findall(r"[a-z]\b", " ".join([left, *chain(*read)]))))
     sizes = {rank: draw(st.integers(1, 3 if rank in "nrsl" else 8)) for rank in ranks}
@@ -244,7 +275,7 @@ def cases(
                 high = draw(st.integers(0, max(min(2, reach - 1 - low), 0)))
                 pads.setdefault(tensor, {})[axis] = (low, high)
             shape.append(reach - low - high)
-        if tensor in "XY" and name in GATHERED:
+        if tensor in "XY" and name in GATHERED | SCATTERED:
             array = rng.integers(0, draw(st.integers(1, 6)), shape)
             tables[tensor] = {c if len(c) > 1 else c[0]: int(v) for c, v in np.ndenumerate(array)}
             arrays[tensor] = array
@@ -266,7 +297,18 @@ def cases(
     every = _apart(right, "+")
     within = [re.findall(r"\*\((\w [^()]*[<>!=]=? [^()]*)\)", term) for term in every]
     counters = [int(term.endswith("*k")) for term in every]
-    return Case(name, text, sizes, pads, arrays, terms, target, stored, within, counters, tables)
+    shape = ()
+    if name in SCATTERED:
+        more = [draw(st.integers(0, 2)) if "[" in one else 0 for one in target]
+        shape = tuple(_reach(one, sizes, tables) + n for one, n in zip(target, more, strict=True))
+    told = name, text, sizes, pads, arrays, terms, target, stored, within, counters, tables
+    return Case(*told, shape)
+
+
+def _indices_first(named: list[str], accesses: list[str]) -> list[str]:
+    """Accesses of a term, those behind the places of the result among what names places."""
+    inner = [one for one in accesses if one[0] in "XY"]
+    return list(dict.fromkeys([*inner, *named, *accesses]))
 
 
 def _reach(

@@ -321,7 +321,6 @@ def _leave(
 ) -> int:
     """held : bits of a part in the level; those outside it are returned."""
     (parent, _), (level, position) = outer, inner
-    codes = [compile(text, "", "eval") for text in nest.target]
     own = nest.target_ranks()
     tiles: dict[Any, set[Place]] = defaultdict(set)
     span: dict[Any, tuple[int, int]] = {}
@@ -332,7 +331,7 @@ def _leave(
         fresh, _, _, inside = _fresh(nest, position, level, term, own)
         pieces, within = pieces or bool(fresh), within or (inside and busy)
         key = nest.when(fresh, at), nest.pe(at, set(nest.instances[level]))
-        tiles[key].add(tuple(eval(code, {}, at) for code in codes))
+        tiles[key].add(nest.written(at))
         low, high = span.get(key[0], (epoch, epoch))
         span[key[0]] = min(low, epoch), max(high, epoch)
         around[key] = nest.pe(at, set(nest.instances[parent]))

@@ -96,7 +96,7 @@ def drawn(
 
     led : skips and gates of fills that it has; tiles : whether others are drawn too.
     """
-    design = data.draw(designs([name for name in case.arrays if name not in case.indices]))
+    design = data.draw(designs(case.factors))
     texts = data.draw(tile_features(case, mapped.kept, design)) if tiles else []
     for kind, level, targets, conditions in led:
         design.tiles.append((kind, level, targets, conditions))
@@ -163,7 +163,7 @@ def with_time(data: st.DataObject, made: Drawn) -> Drawn:
 
 
 def run(case: Case, described: dict[str, Any], mapping: Mapping | None) -> Charge:
-    spec = make_spec(case.text, sizes=case.sizes, pad=case.pads or None)
+    spec = make_spec(case.text, sizes=case.known, pad=case.pads or None)
     return charge(spec, arch(described), case.arrays, mapping)
 
 

@@ -295,7 +295,7 @@ def tile_features(
         sides = [{one, other}] * 2 if both else [{one}, {other}]
         told = [named(side, case) for side in sides]
         kept = {x for x in kept if all(x in dict(stays[t]) for side in told for t in side)}
-        if not kept or told[1] & (case.indices | case.gathered):
+        if not kept or told[1] & case.indices:
             continue
         level = draw(st.sampled_from(sorted(kept)))
         design.tiles.append((kind, level, *told))

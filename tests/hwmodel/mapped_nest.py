@@ -177,6 +177,7 @@ class Nest:
     counters : of each term, index variables that it is multiplied with.
     words : tensor, level -> words under way, of those among ``stays`` that pass and are not kept.
     trees : (tensor, level) -> the format there.
+    tables : what index tensors hold that say where the result is.
     """
 
     extents: dict[str, int]
@@ -195,6 +196,7 @@ class Nest:
     counters: list[int] = field(default_factory=list)
     words: dict[tuple[str, str], int] = field(default_factory=dict)
     trees: dict[tuple[str, str], Tree] = field(default_factory=dict)
+    tables: dict[str, dict[int | Place, int]] = field(default_factory=dict)
 
     def keeping(self, tensor: str) -> list[tuple[str, int]]:
         """The levels that keep a tensor, without those that it passes."""
@@ -253,7 +255,12 @@ class Nest:
         return [rank for rank in self.extents if rank in used]
 
     def target_ranks(self) -> set[str]:
-        return {name for text in self.target for name in compile(text, "", "eval").co_names}
+        names = {name for text in self.target for name in compile(text, "", "eval").co_names}
+        return names - set(self.tables)
+
+    def written(self, at: Point) -> Place:
+        """The place of the result that a point adds to."""
+        return tuple(eval(text, dict(self.tables), dict(at)) for text in self.target)
 
     def points(self, term: list[Access]) -> list[Point]:
         ranks = self.ranks(term)
@@ -271,9 +278,8 @@ class Nest:
         """The same without the sums that another point has made before: nothing is added to one,
         and so it leaves once."""
         made: dict[Place, Point] = {}
-        codes = [compile(text, "", "eval") for text in self.target]
         for at in self.sums(self.work()[0]):
-            made.setdefault(tuple(eval(code, {}, at) for code in codes), at)
+            made.setdefault(self.written(at), at)
         return list(made.values())
 
     def pe(self, at: Point, dims: set[str] | None = None) -> Here:

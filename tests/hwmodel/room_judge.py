@@ -98,7 +98,6 @@ def _result(nest: Nest, term: list[Access], level: str, bits: int) -> Tile:
     loops = [nest.fresh(position, nest.ranks(t), nest.target_ranks(), level)[0] for t in work]
     fresh = loops[next(i for i, one in enumerate(work) if one is term)]
     above = set(nest.instances[level])
-    codes = [compile(text, "", "eval") for text in nest.target]
     idle = not any(nest.points(t) for t in work)
     twice = max(
         nest.at_a_time(one, [], nest.sums(t) if idle else nest.points(t))
@@ -111,7 +110,7 @@ def _result(nest: Nest, term: list[Access], level: str, bits: int) -> Tile:
     found = Tile(name, twice)
     there: dict[Any, set[Place]] = defaultdict(set)
     for at in nest.sums(term) if idle else nest.points(term):
-        there[name(at)].add(tuple(eval(code, {}, at) for code in codes))
+        there[name(at)].add(nest.written(at))
     found.bits.update({key: bits * len(places) for key, places in there.items()})
     return found
 

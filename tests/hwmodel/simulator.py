@@ -314,7 +314,6 @@ def _drains(
 ) -> None:
     """Entries of the result that leave a level, that are in it, and that are outside it."""
     level, position = inner
-    codes = [compile(text, "", "eval") for text in nest.target]
     own = nest.target_ranks()
     work = nest.work()
     loops = [nest.fresh(position, nest.ranks(term), own, level)[0] for term in work]
@@ -326,7 +325,7 @@ def _drains(
     initial = nest.initial() if idle else []
     for number, term in enumerate(work):
         for at in nest.sums(term) if idle else nest.points(term):
-            place = tuple(eval(code, {}, at) for code in codes)
+            place = nest.written(at)
             here = nest.pe(at, set(nest.instances[level]))
             when = (number, nest.when(loops[number], at)) if any(loops) else ()
             room[when, here].add(place)

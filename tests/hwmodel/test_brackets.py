@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fiber_judges import intersected, merged_by_list, merged_in_passes
 from numpy.typing import NDArray
 
 from zeroskip.einsum_spec import make_spec
@@ -140,10 +141,118 @@ def test_a_bracket_under_a_maximum_is_a_number() -> None:
     assert (chosen.ops["effectual"], chosen.multiplications["effectual"]) == (16, 0)
 
 
-@pytest.mark.parametrize("design", ["gamma", "scnn-lanes"])
-def test_what_walks_whole_fibers_is_refused(design: str) -> None:
-    with pytest.raises(ArchError, match=r"the points outside \(p <= m\) are not counted"):
-        made("S[m,p] = Q[m,k]*K[k,p]*(p <= m)", design, Q=np.ones((3, 3)), K=np.ones((3, 3)))
+def test_banks_are_refused() -> None:
+    with pytest.raises(ArchError, match=r"lanes.banks: which of the products .* within \(p <= m\)"):
+        made(
+            "S[m,p] = I[m,k]*F[k,p]*(p <= m)",
+            two_levels(
+                multipliers=4,
+                lanes={"I": 2, "F": 2, "banks": 3},
+                sparse=["skip I,F"],
+                formats={x: {"DRAM": "C"} for x in "IF"},
+            ),
+            I=np.ones((3, 3)),
+            F=np.ones((3, 3)),
+        )
+
+
+def test_a_product_by_rows_within_brackets() -> None:
+    """On gamma, entry (m, k) of Q leads to row k of K wherever a point of it is within."""
+    q, k = sparse(6, 5), sparse(5, 6)
+    for bracket, holds in (
+        ("(p <= m)", lambda m, c, p: p <= m),
+        ("(c <= m)", lambda m, c, p: c <= m),
+        ("(c < p)", lambda m, c, p: c < p),
+        ("(c + p < m + 4)", lambda m, c, p: c + p < m + 4),
+    ):
+        text = f"S[m,p] = Q[m,c]*K[c,p]*{bracket}"
+        fibers = [
+            [[p for p in range(6) if k[c, p] and holds(m, c, p)] for c in np.flatnonzero(q[m])]
+            for m in range(6)
+        ]
+        called = [
+            [(m, c) for c in np.flatnonzero(q[m]) if any(holds(m, c, p) for p in range(6))]
+            for m in range(6)
+        ]
+        charged = made(text, walker("list"), Q=q, K=k)
+        assert charged.units["merge"].steps == sum(map(merged_by_list, fibers))
+        assert charged.units["intersect"].by_row.tolist() == [len(row) for row in called]
+        assert charged.at("DRAM", "K").reads == sum(
+            np.count_nonzero(k[c]) for c in {c for row in called for _, c in row}
+        )
+        reached = [len({p for fiber in row for p in fiber}) for row in fibers]
+        assert charged.at("DRAM", "S").writes == sum(reached)
+        charged = made(text, walker("tree", "two-finger"), Q=q, K=k)
+        assert charged.units["merge"].steps == sum(merged_in_passes(row, 64) for row in fibers)
+        steps = 0
+        for m, p in product(range(6), range(6)):
+            within = [c for c in range(5) if holds(m, c, p)]
+            sides = [[c for c in within if q[m, c]], [c for c in within if k[c, p]]]
+            steps += intersected("two-finger", *sides, 5)
+        assert charged.units["intersect"].steps == steps
+
+
+def walker(merge: str, how: str = "leader-follower") -> dict[str, Any]:
+    """Rows of Q lead rows of K, and are merged."""
+    merging = {"how": merge} | ({"radix": 64} if merge == "tree" else {})
+    return {
+        "name": "walker",
+        "array": {"pe": 2},
+        "value_bits": 8,
+        "sync": "none",
+        "energy": "eyeriss-relative",
+        "levels": {
+            "DRAM": {"lines": {"read_bits": 16}},
+            "GLB": {"cache": "lru", "capacity_bits": 10**6},
+            "PE": {},
+        },
+        "units": {"intersect": {"how": how}, "merge": merging},
+        "sparse": ["skip Q,K"],
+        "formats": {x: {"DRAM": "a:U b:C", "GLB": "CSR"} for x in "QK"}
+        | {"O": {"DRAM": "a:U b:C", "GLB": "U"}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("O[m,n] = I[m,k]*F[k,n]*(n <= m)", lambda m, n, k: n <= m),
+        ("O[m,n] = I[m,k]*F[k,n]*(k < n)", lambda m, n, k: k < n),
+        ("O[m,n] = I[m,k]*F[k,n]*(m + n == 2*k)", lambda m, n, k: m + n == 2 * k),
+        ("O[m,n] = I[m,k]*F[k,n]*(k > 9)", lambda m, n, k: k > 9),
+    ],
+)
+@pytest.mark.parametrize("block", [1, 2])
+def test_vectors_that_meet_at_no_point_are_not_formed(text: str, holds: Any, block: int) -> None:
+    """Steps of one place of k or two, rows on 2 PEs and columns on 2."""
+    one, other = sparse(7, 5), sparse(5, 6)
+    design = two_levels(
+        array={"rows": 2, "cols": 2},
+        multipliers=6,
+        lanes={"I": 2, "F": 3},
+        sparse=["skip I,F"],
+        formats={x: {"DRAM": "C"} for x in "IF"},
+    )
+    order, split = ("k m n", {}) if block == 1 else ("k1 k0 m n", {"k": block})
+    spaces = {"m": "rows", "n": "cols"}
+    mapping = Mapping(order, split, spaces, sync=order.split()[0])
+    vectors = made(text, design, mapping, I=one, F=other).cartesian
+    assert vectors is not None
+    turns = np.zeros(vectors.turns.shape, int)
+    products = executed = 0
+    for step, i, j in product(range(-(-5 // block)), range(2), range(2)):
+        depth = [k for k in range(5) if k // block == step]
+        rows = [m for m in range(7) if 2 * m // 7 == i]
+        columns = [n for n in range(6) if 2 * n // 6 == j]
+        if not any(holds(*at) for at in product(rows, columns, depth)):
+            continue
+        left = [(m, k) for m, k in product(rows, depth) if one[m, k]]
+        right = [(n, k) for n, k in product(columns, depth) if other[k, n]]
+        products += len(left) * len(right)
+        executed += sum(k == c and holds(m, n, k) for (m, k), (n, c) in product(left, right))
+        turns[step, i, j] += -(-len(left) // 2) * -(-len(right) // 3)
+    assert vectors.turns.tolist() == turns.tolist()
+    assert (vectors.products, vectors.off_output) == (products, products - executed)
 
 
 def test_epochs_beside_brackets() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from zeroskip.einsum_spec import make_spec
 from zeroskip.errors import ArchError, EinsumError, TensorError, ZeroskipError
 from zeroskip.formats.density import Density
-from zeroskip.hwmodel import Charge, Mapping, arch, charge
+from zeroskip.hwmodel import Charge, Mapping, arch, charge, compare
 
 pytestmark = pytest.mark.usefixtures("without_compiling")
 
@@ -23,8 +24,8 @@ PAIRS = Mapping("n1 @GLB n0 d", {"n": [2]}, {}, sync="none")
 """Two words at a time; below, rows 0 2 | 0 0 | 2 1."""
 
 
-def made(text: str, mapping: Mapping | None = None, more: Any = None, **given: Any) -> Charge:
-    design = {
+def small(more: Any = None) -> dict[str, Any]:
+    return {
         "name": "small",
         "array": {"pe": 1},
         "value_bits": 8,
@@ -33,7 +34,10 @@ def made(text: str, mapping: Mapping | None = None, more: Any = None, **given: A
         "levels": {"DRAM": {}, "GLB": {}, "PE": {}},
         **(more or {}),
     }
-    return charge(make_spec(text), arch(design), given, mapping)
+
+
+def made(text: str, mapping: Mapping | None = None, more: Any = None, **given: Any) -> Charge:
+    return charge(make_spec(text), arch(small(more)), given, mapping)
 
 
 def test_rows_that_nobody_names_never_come() -> None:
@@ -101,7 +105,6 @@ def test_an_index_tensor_may_be_compressed() -> None:
         ({"X": np.array([0, 4])}, "X[n] names place 4 of axis 0 of W, which has places 0 to 3"),
         ({"X": np.array([0, -1])}, "X[n] names place -1 of axis 0 of W"),
         ({"X": np.array([0.0, 1.0])}, "X names places, which are integers, and holds float64"),
-        ({"X": np.array([0, 1]), "W": Density((4, 3), 0.5)}, "of real operands only"),
         ({"X": Density((2,), 0.5)}, "X names places of another operand and is a Density"),
     ],
 )
@@ -111,20 +114,114 @@ def test_what_names_no_place_is_refused(given: dict[str, Any], said: str) -> Non
     assert isinstance(refused.value, EinsumError | TensorError)
 
 
-def test_leaders_that_are_read_where_another_says_are_refused() -> None:
+def test_tiles_go_by_rows_that_are_named() -> None:
+    """Of 0 2 | 0 0 | 2 1 the last pair alone has a row that holds something: g comes for it."""
     more = {"formats": {"W": {"DRAM": "B"}}, "sparse": ["skip g on W @GLB"]}
-    with pytest.raises(ArchError, match="goes by tiles of W, and which places are in one"):
-        made(SCALED, None, more, W=TABLE, X=WORDS, g=np.ones(6))
+    table = TABLE * np.array([[0], [1], [0], [1]])
+    charged = made(SCALED, PAIRS, more, W=table, X=WORDS, g=np.ones(6))
+    assert charged.at("GLB", "g").writes == 2
+    assert charged.ops["never_fetched"] == 4 * 3
+    drawn = made(SCALED, PAIRS, more, W=Density((4, 3), 0.25), X=WORDS, g=np.ones(6))
+    none = [comb(12 - 3 * rows, 3) / comb(12, 3) for rows in (2, 1, 2)]
+    assert drawn.at("GLB", "g").writes == pytest.approx(sum(2 * (1 - x) for x in none))
+
+
+def test_results_at_places_that_are_named() -> None:
+    """Words 0 2 | 0 0 | 2 1 as places of the result: all 4 rows of 3 leave once, the last without
+    a sum.  By tiles 2 + 1 + 2 rows leave GLB, 3 of them for the first time, so that 2 come back."""
+    text = "O[X[n],d] += I[n,d]*g[n]"
+    given: dict[str, Any] = {"I": np.ones((6, 3)), "X": WORDS, "g": np.ones(6)}
+    spec = make_spec(text, sizes={"O": (4, 3)})
+    design = arch(small())
+    whole = charge(spec, design, given, None)
+    assert whole.at("DRAM", "O").writes == 12
+    tiled = charge(spec, design, given, PAIRS)
+    assert (tiled.at("DRAM", "O").writes, tiled.at("DRAM", "O").reads) == (12 + 6, 6)
+    assert tiled.at("PE", "X").reads == tiled.ops["effectual"] == 18
+    assert tiled.at("DRAM", "X").data_bits == 6 * 2
+    drawn = charge(spec, design, {**given, "I": Density((6, 3), 0.5)}, PAIRS)
+    assert drawn.ops["effectual"] == 9
+    assert drawn.at("DRAM", "O").writes == 18
+    with pytest.raises(EinsumError, match="names place 4 of axis 0 of O, which has places 0 to 3"):
+        charge(spec, design, {**given, "X": WORDS + 2}, None)
 
 
 @pytest.mark.parametrize("design", ["gamma", "scnn-lanes"])
-def test_what_walks_whole_fibers_is_refused(design: str) -> None:
-    with pytest.raises(ArchError, match="W is read at places that an index tensor names"):
-        charge(
-            make_spec("O[n,d] = W[X[n],k]*F[k,d]"),
-            arch(design),
-            {"W": TABLE, "X": WORDS, "F": np.ones((3, 2))},
-        )
+def test_units_and_vectors_take_rows_as_they_are_named(design: str) -> None:
+    """As if the rows had been gathered before: each as often as it is named."""
+    factors = (np.arange(6).reshape(3, 2) % 3).astype(float)
+    named = charge(
+        make_spec("O[n,d] = W[X[n],k]*F[k,d]"),
+        arch(design),
+        {"W": TABLE, "X": WORDS, "F": factors},
+        Mapping(roles={"W": "I", "F": "F"}),
+    )
+    plain = charge(
+        make_spec("O[n,d] = W[n,k]*F[k,d]"),
+        arch(design),
+        {"W": TABLE[WORDS], "F": factors},
+        Mapping(roles={"W": "I", "F": "F"}),
+    )
+    for name, unit in plain.units.items():
+        assert unit.steps == named.units[name].steps > 0
+    if plain.cartesian is not None:
+        assert named.cartesian is not None
+        assert named.cartesian.turns.tolist() == plain.cartesian.turns.tolist()
+        assert named.cartesian.products == plain.cartesian.products > 0
+    assert named.ops == plain.ops
+
+
+def test_vectors_of_densities_that_are_named_are_refused() -> None:
+    given = {"W": Density((4, 3), 0.5), "X": WORDS, "F": np.ones((3, 2))}
+    with pytest.raises(ArchError, match=r"lanes: of densities, vectors of .* are not counted"):
+        charge(make_spec("O[n,d] = W[X[n],k]*F[k,d]"), arch("scnn-lanes"), given)
+
+
+SKIPPING: dict[str, Any] = {
+    "sparse": ["skip W,g"],
+    "formats": {"W": {"DRAM": "C(5)"}, "g": {"DRAM": "B"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("mapping", "more"), [(None, {}), (PAIRS, {}), (None, SKIPPING), (PAIRS, SKIPPING)]
+)
+def test_means_of_densities_are_those_of_draws(mapping: Mapping | None, more: Any) -> None:
+    """Figures that are linear in what is drawn; a name is a place, whatever lies there."""
+    table, factors, draws = Density((4, 3), 0.5), Density((6,), 0.5), 200
+    expected = made(SCALED, mapping, more, W=table, X=WORDS, g=factors)
+    rng = np.random.default_rng(3)
+    found = [
+        made(SCALED, mapping, more, W=table.sample(rng), X=WORDS, g=factors.sample(rng))
+        for _ in range(draws)
+    ]
+    tags = expected.tags
+    assert tags["ops"] == tags["traffic"] == tags["energy_pj"] == "exact in expectation"
+    assert str(expected.formula("effectual")) == "18*d_W*d_g"
+
+    def figures(one: Charge) -> list[float]:
+        moves = [m.bits for _, m in sorted(one.traffic.items())]
+        return [*one.ops.values(), *moves, one.energy_pj, one.multiplications["effectual"]]
+
+    every = np.array([figures(one) for one in found])
+    error = every.std(axis=0) / draws**0.5
+    assert (np.abs(every.mean(axis=0) - figures(expected)) <= 4.5 * error + 1e-6).all()
+    assert expected.at("DRAM", "X").reads == 6
+
+
+def test_rows_of_densities_that_nobody_names_never_come() -> None:
+    """Of 4 rows 3 are named, each of 3 places of which half hold something; tiles bring 4 rows."""
+    more = {"formats": {"W": {"DRAM": "C(5)"}}}
+    given: dict[str, Any] = {"W": Density((4, 3), 0.5), "X": WORDS, "g": np.ones(6)}
+    assert made(SCALED, None, more, **given).at("DRAM", "W").reads == 4.5
+    assert made(SCALED, PAIRS, more, **given).at("DRAM", "W").reads == 6
+
+
+def test_data_measured_as_densities_are_named_by_the_same() -> None:
+    real = made(SCALED, W=TABLE, X=WORDS, g=np.array([1, 0, 1, 1, 0, 1]))
+    rows = compare(real, ladder=True)
+    uniform = 18 * (9 / 12) * (4 / 6)
+    assert next(row for row in rows if row["figure"] == "effectual")["uniform"] == uniform
 
 
 def test_names_in_the_text_do_not_meet() -> None:

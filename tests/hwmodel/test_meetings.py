@@ -27,6 +27,16 @@ ALONG = {
     "transposed": "c",
     "fully connected": "w",
     "upsampling": "c",
+    "three along one": "k",
+    "three, two windows": "c",
+    "three operands": "k",
+    "four operands": "k",
+    "causal scores": "k",
+    "band": "k",
+    "band of three": "k",
+    "window within": "c",
+    "name of a name": "k",
+    "names within": "k",
 }
 """Layers, and the rank along which their fibers meet."""
 
@@ -52,24 +62,39 @@ def charged(case: Case, how: str, rank: str) -> Charge:
 
 
 def walked(case: Case, how: str, rank: str, order: list[str]) -> int:
-    """At every point of the other ranks, both fibers, and how long it takes to go through them."""
+    """At every point of the other ranks, the fibers one after the other, and how long it takes to
+    go through what the first ones hold and the next."""
     (term,) = case.terms
-    term = sorted(term, key=lambda one: order.index(one[0]))
-    sides = [case.access(name, subscripts, set()) for name, subscripts in term]
+    order = [name for name in order if name not in case.indices]
+    term = sorted((one for one in term if one[0] in order), key=lambda one: order.index(one[0]))
+    every = [case.access(name, subscripts, set()) for name, subscripts in term]
+    sides = [one for one in every if rank in one.names()]
+    others = [one for one in every if one not in sides]
     ranks = [r for r in case.sizes if r != rank] + [rank]
-    every = np.array(list(np.ndindex(*(case.sizes[r] for r in ranks)))).reshape(-1, len(ranks))
+    points = np.array(list(np.ndindex(*(case.sizes[r] for r in ranks)))).reshape(-1, len(ranks))
     steps = 0
-    for _, points in groupby(every.tolist(), lambda at: at[:-1]):
-        fibers: list[list[int]] = [[], []]
-        there = [True, True]
-        for point in points:
+    for _, group in groupby(points.tolist(), lambda at: at[:-1]):
+        fibers: list[list[int]] = [[] for _ in sides]
+        there = [True] * len(sides)
+        words = set()
+        for point in group:
             at = dict(zip(ranks, point, strict=True))
+            if not all(eval(text, {}, at) for text in case.within[0]):
+                continue
+            if not all(one.place(at) in one.stored for one in others):
+                continue
+            words.add(at[rank] // int(how[8:-1]) if how.startswith("bitmask") else 0)
             for i, side in enumerate(sides):
                 place = side.place(at)
                 there[i] = there[i] and side.inside(place)
                 fibers[i] += [at[rank]] * (place in side.stored)
-        if all(there):
-            steps += intersected(how, fibers[0], fibers[1], case.sizes[rank])
+        if not all(there):
+            continue
+        left = fibers[0]
+        for right in fibers[1:]:
+            bits = how.startswith("bitmask")
+            steps += len(words) if bits else intersected(how, left, right, case.sizes[rank])
+            left = sorted({*left} & {*right})
     return steps
 
 
@@ -145,8 +170,8 @@ def test_channels_of_two_windows() -> None:
 @pytest.mark.parametrize(
     ("text", "shapes", "order", "rank", "said"),
     [
-        ("O[m] = I[m,k]*F[k]*G[k]", {"I": (2, 3), "F": (3,), "G": (3,)}, "m k", None,
-         "units.intersect: expected a product of two operands, whose fibers meet, found O[m] = "),
+        ("O[m] = sum[k](relu(I[m,k] - G[k])*F[k])", {"I": (2, 3), "F": 3, "G": 3}, "m k", None,
+         "units.intersect: expected a product of operands whose fibers meet, found O[m] = "),
         ("O[m,q] = I[q+s]*F[m,s]", {"I": (4,), "F": (2, 2)}, "m q s", None,
          "units.intersect: expected a rank that is summed over and an axis by itself of F and I"),
         ("O[m,q] = I[c,q+s]*F[m,c,s]", {"I": (2, 4), "F": (2, 2, 2)}, "m q s c", "s",

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import pytest
-from cases import GATHERED, NETS, WITHIN, cases
+from cases import GATHERED, NETS, SCATTERED, WITHIN, cases
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from judged import drawn, with_time
@@ -121,7 +121,7 @@ def test_a_changed_figure_of_what_spills_is_found_out(data: st.DataObject) -> No
         made.check(wrong)
 
 
-@pytest.mark.parametrize("names", [NETS, GATHERED], ids=["by rank", "by name"])
+@pytest.mark.parametrize("names", [NETS, GATHERED | SCATTERED], ids=["by rank", "by name"])
 @settings(max_examples=60)
 @given(data=st.data())
 def test_a_changed_figure_is_found_out(names: dict[str, str], data: st.DataObject) -> None:

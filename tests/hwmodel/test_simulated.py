@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cases import GATHERED, NETS, cases
+from cases import GATHERED, NETS, SCATTERED, cases
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from judged import check, dense_of, design_arch, drawn, drawn_formats, run
@@ -43,12 +43,12 @@ JUDGES = (
 pytestmark = pytest.mark.usefixtures("without_compiling")
 
 
-@pytest.mark.parametrize("name", [*NETS, *GATHERED])
+@pytest.mark.parametrize("name", [*NETS, *GATHERED, *SCATTERED])
 @settings(max_examples=4)
 @given(data=st.data())
 def test_default_mapping(name: str, data: st.DataObject) -> None:
     case = data.draw(cases((name,)))
-    design = data.draw(designs([name for name in case.arrays if name not in case.indices]))
+    design = data.draw(designs(case.factors))
     levels = data.draw(hierarchies())
     array = dict(zip(("d0", "d1"), data.draw(st.sampled_from(ARRAYS)), strict=True))
     if any(level.get("instances") == "d0" for level in levels.values()):
@@ -69,7 +69,7 @@ def test_default_mapping(name: str, data: st.DataObject) -> None:
     check(charged, design, formats, nest)
 
 
-@pytest.mark.parametrize("name", [*NETS, *GATHERED])
+@pytest.mark.parametrize("name", [*NETS, *GATHERED, *SCATTERED])
 @settings(max_examples=4)
 @given(data=st.data())
 def test_any_mapping(name: str, data: st.DataObject) -> None:
@@ -78,7 +78,7 @@ def test_any_mapping(name: str, data: st.DataObject) -> None:
     made.check(made.charge())
 
 
-@pytest.mark.parametrize("name", [*NETS, *GATHERED])
+@pytest.mark.parametrize("name", [*NETS, *GATHERED, *SCATTERED])
 @settings(max_examples=4)
 @given(data=st.data())
 def test_tensors_whose_home_is_on_chip(name: str, data: st.DataObject) -> None:
@@ -98,7 +98,7 @@ def test_tensors_whose_home_is_on_chip(name: str, data: st.DataObject) -> None:
                 assert charged.at(level, tensor).bits == 0, (level, tensor)
 
 
-@pytest.mark.parametrize("name", [*NETS, *GATHERED])
+@pytest.mark.parametrize("name", [*NETS, *GATHERED, *SCATTERED])
 @settings(max_examples=6)
 @given(data=st.data())
 def test_tensors_that_pass_levels(name: str, data: st.DataObject) -> None:
@@ -129,7 +129,7 @@ def test_windows_that_are_led(data: st.DataObject) -> None:
     made.check(made.charge())
 
 
-@pytest.mark.parametrize("name", [*NETS, *GATHERED])
+@pytest.mark.parametrize("name", [*NETS, *GATHERED, *SCATTERED])
 @settings(max_examples=4)
 @given(data=st.data())
 def test_tiles_by_numbers_of_places(name: str, data: st.DataObject) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import Case, cases
+from cases import GATHERED, Case, cases
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from judged import design_arch
@@ -16,7 +16,7 @@ from mapped_nest import Design, Loop, Nest
 from trace_judge import Lying, through_cache
 
 from zeroskip.einsum_spec import make_spec
-from zeroskip.hwmodel import Charge, Mapping, arch, caches, charge, lined, traces
+from zeroskip.hwmodel import Charge, Mapping, arch, caches, charge, lined, relations, traces
 from zeroskip.hwmodel.lines import Layout
 
 pytestmark = pytest.mark.usefixtures("without_compiling")
@@ -40,6 +40,17 @@ PRODUCTS = (
     "chain",
     "relu inside",
 )
+PARTIAL = (
+    "causal scores",
+    "causal values",
+    "causal sums",
+    "band",
+    "window within",
+    "nothing of the diagonal",
+)
+"""Of a part of their points."""
+NAMED = tuple(name for name in GATHERED if name != "bias by name")
+"""Of places that data names, and where bracketed, too."""
 
 
 def lying(data: st.DataObject, case: Case, tensor: str, *, lists: bool = True) -> tuple[Lying, str]:
@@ -57,7 +68,7 @@ def lying(data: st.DataObject, case: Case, tensor: str, *, lists: bool = True) -
     last = "C(20)" if packed else "U"
     ranks.append(f"{'*'.join(names[a] for a in order[ndim - inner :])}:{last}")
     text = f"[{','.join(names[:ndim])}] {' '.join(ranks)}"
-    return Lying(list(order), inner, packed, listed, 12, 20, 16), text
+    return Lying(list(order), inner, packed, listed, 12, 20, case.width(tensor)), text
 
 
 def mapped(data: st.DataObject, case: Case, array: dict[str, int]) -> tuple[Mapping, list[Loop]]:
@@ -104,8 +115,8 @@ class Drawn:
 def drawn(data: st.DataObject, case: Case) -> Drawn:
     array = dict(zip(("d0", "d1"), data.draw(st.sampled_from(ARRAYS)), strict=True))
     mapping, loops = mapped(data, case, array)
-    design = data.draw(designs(list(case.arrays)))
-    told = {tensor: lying(data, case, tensor) for tensor in case.arrays}
+    design = data.draw(designs(case.factors))
+    told = {t: lying(data, case, t, lists=t not in case.gathered) for t in case.arrays}
     formats = {t: {"DRAM": text, "GLB": "C(13)", "RF": "C(13)"} for t, (_, text) in told.items()}
     policy = data.draw(st.sampled_from(["lru", "optimal", "bypass"]))
     lines = {
@@ -145,7 +156,7 @@ def check(made: Drawn, found: Charge) -> None:
     assert found.at("DRAM", "O") == plain.at("DRAM", "O")
 
 
-@pytest.mark.parametrize("name", PRODUCTS)
+@pytest.mark.parametrize("name", [*PRODUCTS, *PARTIAL, *NAMED])
 @settings(max_examples=10)
 @given(data=st.data())
 def test_a_cache_in_any_nest(name: str, data: st.DataObject) -> None:
@@ -204,6 +215,20 @@ def from_everyone(layer: Any, arch: Any, schedule: Any, policy: Any, *rest: Any)
     return lined_through(layer, arch, schedule, replace(policy, terms=(rules,)), *rest)
 
 
+inside_of = traces.inside_of
+
+
+def all_points(*given: Any) -> Any:
+    return np.ones_like(inside_of(*given))
+
+
+values_of = relations.values_of
+
+
+def the_first(subscript: Any, at: Any, constants: Any, tables: Any) -> Any:
+    return values_of(subscript, at, constants, {name: x * 0 for name, x in tables.items()})
+
+
 lined_through = lined._through_cache
 MUTANTS: dict[str, tuple[Any, str, Any]] = {
     "every loop is an access": (traces, "loops_outside", strip_nothing),
@@ -214,6 +239,8 @@ MUTANTS: dict[str, tuple[Any, str, Any]] = {
     "others call for nothing": (traces, "_called", by_its_own),
     "all others call": (lined, "_through_cache", from_everyone),
     "coordinates need no room": (lined.Layout, "bits", without_coordinates),
+    "a bracket keeps nothing away": (traces, "inside_of", all_points),
+    "every name is the first": (relations, "values_of", the_first),
     "another policy": (lined, "misses", as_lru),
 }
 
@@ -227,7 +254,7 @@ def test_another_rule_is_found_out(mutant: str) -> None:
     @settings(max_examples=150, phases=(Phase.generate,))
     @given(data=st.data())
     def against_the_judge(data: st.DataObject) -> None:
-        made = drawn(data, data.draw(cases(("matrix product", "conv 1-D", "matrix vector"))))
+        made = drawn(data, data.draw(cases(("matrix product", "conv 1-D", "band", "rows by name"))))
         if caught:
             return
         right = made.charge()

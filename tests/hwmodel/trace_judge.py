@@ -93,7 +93,8 @@ def trace(
         points = list(group)
         touched = {access.place(at) for at in points}
         keys = {lying.key(place) for place in touched if access.inside(place)}
-        if not keys or not all(any(o.place(at) in o.stored for at in points) for o in others):
+        called = all(any(o.place(at) in o.stored for at in points) for o in others)
+        if not keys or not called or not any(nest.open(term, at) for at in points):
             continue
         (key,) = keys
         found.append((time + (-1,) * (len(loops) - depth) + (number,), key))
@@ -151,9 +152,9 @@ def by_tiles(nest: Nest, number: int, lying: Lying, lines: dict[str, Any]) -> Co
     found: Counter[str] = Counter()
     above = set(nest.instances[level])
     fresh, has = nest.fresh(position, nest.ranks(term), access.names(), level)
-    whole = not above and not any(loop.name in has for loop in fresh)
+    whole = not above and not access.gathered and not any(loop.name in has for loop in fresh)
     if whole:
-        times = len({nest.when(fresh, at) for at in nest.points(term)})
+        times = len({nest.when(fresh, at) for at in nest.points(term) if nest.open(term, at)})
         found["whole"] = times
         for entries in map(len, held.values()):
             found["entries"] += times * entries
@@ -162,13 +163,16 @@ def by_tiles(nest: Nest, number: int, lying: Lying, lines: dict[str, Any]) -> Co
         keys = {key for key, places in held.items() if places or not lying.listed}
         found["metadata"] += times * heads(lying, held, keys, lines, lines["pointer_bits"])
         return found
-    tiles: dict[Any, set[Place]] = {}
-    touched: set[Place] = set()
+    every: dict[Any, set[Place]] = {}
+    came = set()
     for at in nest.points(term):
-        place = access.place(at)
+        place, tile = access.place(at), (nest.when(fresh, at), nest.pe(at, above))
         if access.inside(place):
-            tiles.setdefault((nest.when(fresh, at), nest.pe(at, above)), set()).add(place)
-            touched.add(lying.key(place))
+            every.setdefault(tile, set()).add(place)
+        if nest.open(term, at):
+            came.add(tile)
+    tiles = {tile: places for tile, places in every.items() if tile in came}
+    touched = {lying.key(place) for places in tiles.values() for place in places}
     served: dict[Any, set[Place]] = {}
     for (when, here), places in tiles.items():
         moves = fresh and level not in nest.refilled
