@@ -12,6 +12,7 @@ from dataclasses import replace
 from math import prod
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zeroskip.einsum_spec.tree import Affine, Monomial, Var
 from zeroskip.einsum_spec.walk import variables
@@ -96,7 +97,7 @@ def _read(one: Read, layer: Layer) -> Read:
 def _stored(one: Read, layer: Layer, operands: Mapping[str, Operand]) -> Bits:
     """What is stored at each place of it."""
     held, tables = operands[one.tensor].stored, tables_of(layer, operands)
-    axes: list[tuple[tuple[int, ...], np.ndarray]] = []
+    axes: list[tuple[tuple[int, ...], NDArray[np.int64]]] = []
     for axis, subscript in enumerate(one.subscripts):
         if not names_places(subscript):
             axes.append(((held.shape[axis],), np.arange(held.shape[axis])))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from zeroskip.einsum_spec import make_spec
 from zeroskip.errors import ArchError
 from zeroskip.formats.density import Density
-from zeroskip.hwmodel import Charge, Mapping, arch, charge
+from zeroskip.hwmodel import Charge, Mapping, arch, cartesian, charge
 from zeroskip.hwmodel.brackets import inside_of, ranks_of
 from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.expected_results import structural
@@ -224,6 +224,28 @@ def walker(merge: str, how: str = "leader-follower") -> dict[str, Any]:
 )
 @pytest.mark.parametrize("block", [1, 2])
 def test_vectors_that_meet_at_no_point_are_not_formed(text: str, holds: Any, block: int) -> None:
+    check_vectors(text, holds, block)
+
+
+open_cells = cartesian._Cells.open
+
+
+@pytest.mark.parametrize(
+    "mutant",
+    [
+        lambda *given: np.ones_like(open_cells(*given)),
+        lambda *given: open_cells(*given)[::-1],
+        lambda *given: np.broadcast_to(open_cells(*given).any(0), open_cells(*given).shape),
+    ],
+    ids=["all", "steps turned", "any step"],
+)
+def test_other_vectors_are_found_out(mutant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cartesian._Cells, "open", mutant)
+    with pytest.raises(AssertionError):
+        check_vectors("O[m,n] = I[m,k]*F[k,n]*(m + n == 2*k)", lambda m, n, k: m + n == 2 * k, 1)
+
+
+def check_vectors(text: str, holds: Any, block: int) -> None:
     """Steps of one place of k or two, rows on 2 PEs and columns on 2."""
     one, other = sparse(7, 5), sparse(5, 6)
     design = two_levels(

@@ -45,7 +45,7 @@ def charged(made: Drawn, lines: dict[str, Any] | None) -> Charge:
     levels = made.described["levels"]
     if lines is not None:
         levels = levels | {"DRAM": levels["DRAM"] | {"lines": lines}}
-    spec = make_spec(made.case.text, sizes=made.case.sizes, pad=made.case.pads or None)
+    spec = make_spec(made.case.text, sizes=made.case.known, pad=made.case.pads or None)
     design = arch(made.described | {"levels": levels})
     return charge(spec, design, made.case.arrays, made.mapped.mapping)
 

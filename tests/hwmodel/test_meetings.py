@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 import zeroskip as zs
 from zeroskip.einsum_spec import make_spec
 from zeroskip.errors import ArchError
-from zeroskip.hwmodel import Charge, Mapping, arch, charge, meetings
+from zeroskip.hwmodel import Charge, Mapping, arch, at_points, charge, meetings
+from zeroskip.hwmodel.brackets import inside_of
 
 HOW = ("leader-follower", "two-finger", "skip-ahead", "bitmask(1)", "bitmask(3)")
 ALONG = {
@@ -56,7 +57,7 @@ def described(how: str, rank: str | None = None) -> dict[str, Any]:
 
 def charged(case: Case, how: str, rank: str) -> Charge:
     order = [r for r in case.sizes if r != rank] + [rank]
-    spec = make_spec(case.text, sizes=case.sizes, pad=case.pads or None)
+    spec = make_spec(case.text, sizes=case.known, pad=case.pads or None)
     mapping = Mapping(order, space={}, sync="none")
     return charge(spec, arch(described(how, rank)), case.arrays, mapping)
 
@@ -113,12 +114,39 @@ def test_steps_of_all_fibers_that_meet(name: str, data: st.DataObject, how: str)
 
 
 intersection = meetings.intersection
-MUTANTS: dict[str, Any] = {
-    "another unit": lambda how, *rest: intersection(
-        "skip-ahead" if how == "two-finger" else "two-finger", *rest
+
+
+def another_unit(how: str, *rest: Any) -> str:
+    return intersection("skip-ahead" if how == "two-finger" else "two-finger", *rest)
+
+
+def none_ends(how: str, left: Any, right: Any, rank: str, target: str, *rest: Any) -> str:
+    return f"{target} += {left} + {right} - {left}*{right}"
+
+
+def matches_alone(how: str, left: Any, right: Any, rank: str, target: str, *rest: Any) -> str:
+    return f"{target} += {left}*{right}"
+
+
+def all_points(within: Any, extents: Any) -> Any:
+    return np.ones_like(inside_of(within, extents))
+
+
+MUTANTS: dict[str, tuple[Any, str, Any, str]] = {
+    "another unit": (meetings, "intersection", another_unit, "pointwise"),
+    "none ends": (meetings, "intersection", none_ends, "conv 1-D"),
+    "matches alone": (meetings, "intersection", matches_alone, "pointwise"),
+    "the first meets the third": (
+        meetings._Lines,
+        "met",
+        lambda _, left, *__: left,
+        "band of three",
     ),
-    "none ends": lambda how, left, right, *rest: f"steps += {left} + {right} - {left}*{right}",
-    "matches alone": lambda how, left, right, *rest: f"steps += {left}*{right}",
+    "the second meets it": (meetings._Lines, "met", lambda *x: x[2], "three along one"),
+    "brackets cut nothing": (at_points, "inside_of", all_points, "band"),
+    "brackets keep nothing away": (at_points, "inside_of", all_points, "causal scores"),
+    "padding is a fiber": (meetings._Lines, "_there", lambda *_: "1", "three, two windows"),
+    "others let all meet": (meetings.AtPoints, "stored", lambda *_: "1", "four operands"),
 }
 
 
@@ -126,19 +154,21 @@ MUTANTS: dict[str, Any] = {
 def test_other_steps_are_found_out(mutant: str) -> None:
     caught = []
 
+    where, name, instead, layer = MUTANTS[mutant]
+
     @settings(max_examples=60, phases=(Phase.generate,))
     @given(data=st.data(), how=st.sampled_from(["two-finger", "skip-ahead"]))
     def against_the_judge(data: st.DataObject, how: str) -> None:
-        case = data.draw(cases(("pointwise", "conv 1-D")))
+        case = data.draw(cases((layer,)))
         if caught:
             return
-        right = charged(case, how, "c")
+        right = charged(case, how, ALONG[layer])
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(meetings, "intersection", MUTANTS[mutant])
-            wrong = charged(case, how, "c")
+            patch.setattr(where, name, instead)
+            wrong = charged(case, how, ALONG[layer])
         if wrong.units["intersect"].steps != right.units["intersect"].steps:
             with pytest.raises(AssertionError):
-                check(case, how, "c", wrong)
+                check(case, how, ALONG[layer], wrong)
             caught.append(1)
 
     against_the_judge()

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import GATHERED, Case, cases
+from cases import GATHERED, SCATTERED, Case, cases
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from judged import design_arch
@@ -49,8 +49,8 @@ PARTIAL = (
     "nothing of the diagonal",
 )
 """Of a part of their points."""
-NAMED = tuple(name for name in GATHERED if name != "bias by name")
-"""Of places that data names, and where bracketed, too."""
+NAMED = tuple(name for name in GATHERED | SCATTERED if name != "bias by name")
+"""Of places that data names."""
 
 
 def lying(data: st.DataObject, case: Case, tensor: str, *, lists: bool = True) -> tuple[Lying, str]:
@@ -105,7 +105,7 @@ class Drawn:
 
     def charge(self, *, plain: bool = False) -> Charge:
         """plain : by single bits, and all that the mapping keeps is kept."""
-        spec = make_spec(self.case.text, sizes=self.case.sizes, pad=self.case.pads or None)
+        spec = make_spec(self.case.text, sizes=self.case.known, pad=self.case.pads or None)
         levels = self.described["levels"] | ({} if plain else self.special)
         return charge(
             spec, arch(self.described | {"levels": levels}), self.case.arrays, self.mapping
