@@ -32,7 +32,7 @@ def assumptions_of(
         *_of_tiles(schedule),
         *_of_conversions(layer, arch, conversions),
         *_of_time(layer, arch, schedule),
-        *_of_units(arch),
+        *_of_units(layer, arch),
         *_of_zeros(layer, arch),
         *_of_terms(layer),
         *_of_formats(layer, arch, schedule),
@@ -124,7 +124,7 @@ def _of_time(layer: Layer, arch: Arch, schedule: Schedule) -> Iterator[str]:
         yield f"{arch.local.name}: its bandwidth is shared evenly: the mean PE, not the busiest"
 
 
-def _of_units(arch: Arch) -> Iterator[str]:
+def _of_units(layer: Layer, arch: Arch) -> Iterator[str]:
     lines, cache = arch.off_chip.lines, arch.buffer.cache
     if lines is not None:
         yield (
@@ -149,8 +149,21 @@ def _of_units(arch: Arch) -> Iterator[str]:
             "one place of the ranks that both operands have as they are; an input is in the PE "
             "of its place in the plane, and a product that reaches no output takes a lane too"
         )
+    factors = [operand for operand in layer.work[0].operands if not operand.is_index]
     for unit in arch.units:
         yield f"{unit.kind}: its steps are shared evenly by all units, and overlap with the rest"
+        if unit.kind == "intersect" and len(factors) > 2:
+            yield (
+                "intersect: a unit takes two fibers at a time; of more that meet, those of the "
+                f"first two of {', '.join(o.tensor for o in factors)} that have the rank, then "
+                "what both hold and the next"
+            )
+    named = [operand.tensor for operand in factors if operand.gathered]
+    if named and (arch.units or arch.lanes is not None):
+        yield (
+            f"{', '.join(dict.fromkeys(named))}: units and vectors take a place that is named as "
+            "often as it is named"
+        )
 
 
 def _of_zeros(layer: Layer, arch: Arch) -> Iterator[str]:

@@ -103,6 +103,8 @@ def check(case: Case, how: str, rank: str, found: Charge) -> None:
     unit, order = found.units["intersect"], [o.tensor for o in found.layer.work[0].operands]
     wanted = walked(case, how, rank, order)
     assert (unit.steps, unit.cycles) == (wanted, -(-wanted // 3))
+    at_a_time = any("takes two fibers at a time" in text for text in found.assumptions)
+    assert at_a_time == (len(set(order) - case.indices) > 2)
 
 
 @pytest.mark.parametrize("name", ALONG)
