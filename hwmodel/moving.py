@@ -119,10 +119,10 @@ def _fill(
     whole = way.whole(stay) and not parts and not operand.gathered
     ways = [rule.stored[x.level] for x in (stay, outer) if x.level in rule.stored]
     by_fiber = not whole and any(stored.by_fiber for stored in ways)
-    if by_fiber and (stay.words or outer.words or operand.gathered):
+    if by_fiber and (stay.words or outer.words):
         raise ArchError(
-            f"{operand.tensor} in {stay.level}: of a stream, and of what an index tensor names, "
-            "several compressed levels, or fiber pointers, are not counted as yet\n"
+            f"{operand.tensor} in {stay.level}: of a stream, several compressed levels, or fiber "
+            "pointers, are not counted as yet\n"
             "Give it one compressed level without pointer_bits."
         )
     if by_fiber:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import NETS, WITHIN, cases
+from cases import GATHERED, NETS, SCATTERED, WITHIN, cases
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from judged import Drawn, drawn, with_time
@@ -69,7 +69,7 @@ def charged_or_refused(made: Drawn) -> Charge:
         raise
 
 
-@pytest.mark.parametrize("name", list(NETS))
+@pytest.mark.parametrize("name", [*NETS, *GATHERED, *SCATTERED])
 @settings(max_examples=4)
 @given(data=st.data())
 def test_any_formats(name: str, data: st.DataObject) -> None:
