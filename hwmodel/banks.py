@@ -13,9 +13,11 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.tree import Var
 from zeroskip.einsum_spec.walk import single, variables
 from zeroskip.errors import ArchError
+from zeroskip.hwmodel.brackets import inside_of, ranks_of
 from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.layer import Operand as Access
@@ -81,8 +83,9 @@ def bank_cycles(
     Raises
     ------
     ArchError
-        For a result that has a window, for windows in both operands or in more than two axes, and
-        for one that is no ``U*p + r`` of a rank of the result and one of the other operand.
+        For a result that has a window, for brackets that compare other ranks than its own, for
+        windows in both operands or in more than two axes, and for one that is no ``U*p + r`` of a
+        rank of the result and one of the other operand.
     """
     if len(entries[0].windows) < len(entries[1].windows):
         return bank_cycles(layer, entries[::-1], keys, sizes, widths[::-1], banks)
@@ -101,6 +104,7 @@ def bank_cycles(
             base[holder] = base[holder] + entries[holder].ranks[rank] * stride
         elif rank not in [w[0] for w in windows]:
             raise _refused(layer)
+    inside = _inside(layer)
     places = [[w[2] for w in windows], [w[3] for w in windows]]
     buffers: list[Whole] = []
     number = np.indices(sizes).reshape(len(sizes), -1) if sizes else np.zeros((0, 1), np.int64)
@@ -121,12 +125,13 @@ def bank_cycles(
         cells.append(of_pair)
     pairs = number.shape[1]
     cycles, landed = np.zeros(pairs, np.int64), np.zeros(pairs, np.int64)
-    buffers += [*cells, cycles, landed, np.zeros(banks + prod(widths), np.int64)]
+    buffers += [*cells, cycles, landed, np.zeros(banks + prod(widths), np.int64), inside]
     given = [np.ascontiguousarray(b, np.int64) for b in buffers]
     dims = [pairs, *widths, banks, windows[0][1], windows[1][1]]
     for name, *_ in windows:
         dims.append(layer.extents.ranks[name] if name else 1)
     dims += [strides.get(name, 0) for name, *_ in windows]
+    dims.append(int(bool(layer.work[0].within)))
     if not routines.run("zeroskip.hwmodel", "zs_banks.c", "zs_bank_cycles", given, dims):
         _twin(given, dims)
     return given[10].reshape(sizes)
@@ -149,6 +154,26 @@ def _strides(layer: Layer) -> dict[str, int]:
         found[name] = stride
         stride *= layer.extents.ranks[name]
     return found
+
+
+def _inside(layer: Layer) -> Whole:
+    """Whether each place of the result is within the brackets; nothing where there are none."""
+    within, names = layer.work[0].within, list(map(single, layer.target.subscripts))
+    compared = ranks_of(within)
+    if not within:
+        return np.zeros(1, np.int64)
+    if not set(compared) <= set(names):
+        raise ArchError(
+            "lanes.banks: which products are outside "
+            f"{'*'.join(map(deparse, within))} goes by more than their place in the result\n"
+            "Leave banks out of lanes, or charge the line without the bracket."
+        )
+    box = inside_of(within, layer.extents.ranks)
+    extents = {str(name): layer.extents.ranks[str(name)] for name in names}
+    order = [compared.index(str(name)) for name in names if name in compared]
+    shape = [n if name in compared else 1 for name, n in extents.items()]
+    places = box.transpose(order).reshape(shape)
+    return np.broadcast_to(places, tuple(extents.values())).astype(np.int64).ravel()
 
 
 def _window(
@@ -180,8 +205,8 @@ def _refused(layer: Layer) -> ArchError:
 
 def _twin(buffers: Sequence[Whole], dims: Sequence[int]) -> None:
     """zs_bank_cycles in Python."""
-    pos_a, y, x, base_a, pos_b, r, s, base_b, cell_a, cell_b, cycles, landed, _ = buffers
-    _, width_a, width_b, banks, step_p, step_q, rows, columns, row, column = dims
+    pos_a, y, x, base_a, pos_b, r, s, base_b, cell_a, cell_b, cycles, landed, _, inside = buffers
+    _, width_a, width_b, banks, step_p, step_q, rows, columns, row, column, masked = dims
     for pair, (i, j) in enumerate(zip(cell_a, cell_b, strict=True)):
         for a0 in range(pos_a[i], pos_a[i + 1], width_a):
             for b0 in range(pos_b[j], pos_b[j + 1], width_b):
@@ -191,5 +216,7 @@ def _twin(buffers: Sequence[Whole], dims: Sequence[int]) -> None:
                 on = (p >= 0) & (q >= 0) & (p % step_p == 0) & (q % step_q == 0)
                 on &= (p < step_p * rows) & (q < step_q * columns)
                 place = base_a[a] + base_b[b] + p // step_p * row + q // step_q * column
+                if masked:
+                    on[on] &= inside[place[on]] > 0
                 cycles[pair] += max(1, np.bincount(place[on] % banks).max(initial=0))
                 landed[pair] += on.sum()

@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.tree import Affine
 from zeroskip.einsum_spec.walk import single, variables
 from zeroskip.errors import ArchError
@@ -230,12 +229,6 @@ def _written(
     meeting, there = list(held), None
     within = layer.work[0].within
     if within:
-        if lanes.banks is not None:
-            raise ArchError(
-                "lanes.banks: which of the products of vectors are within "
-                f"{'*'.join(map(deparse, within))} is not told to banks as yet\n"
-                "Leave banks out of lanes, or charge the line without the bracket."
-            )
         every = list(dict.fromkeys(name for names in cells for name in names))
         there = writer.open(every)
         meeting.append(f"{_OPEN}{_listed(every)}")
@@ -302,6 +295,10 @@ def _conflicting(
         for access in writer.accesses
     ]
     cycles = bank_cycles(layer, entries, keys, sizes, widths, banks)
+    if layer.work[0].within:
+        named = [*map(writer.block, writer.grouped), *writer.tiles.values()]
+        met = writer.open(named)
+        cycles = cycles * np.pad(met, [(0, n - m) for n, m in zip(sizes, met.shape, strict=True)])
     common = tuple(range(len(writer.blocks), len(writer.grouped)))
     return np.asarray(cycles.sum(axis=common), np.int64)
 

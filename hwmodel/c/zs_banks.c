@@ -4,18 +4,19 @@
  * In a cycle, 'width_a' entries of one cell of A meet 'width_b' of one cell of B, and each product
  * goes to the place that their coordinates give, in bank (place mod banks).  A bank takes one
  * product a cycle, so that the cycle lasts as long as the bank with most products needs, 1 at
- * least.  Products off the output go nowhere.
+ * least.  Products off the output go nowhere, nor do those whose place is not 'inside'.
  *
  * An entry of A at (y, x) and one of B at (r, s) reach row (y - r) / step_p and column
  * (x - s) / step_q of the output, where these are whole and in [0, P) and [0, Q).
  *
  *   dim: pairs, width_a, width_b, banks, step_p, step_q, P, Q, places from row to row, and from
- *        column to column
+ *        column to column, whether some places are not inside
  *   buf: 0 pos, 1 y, 2 x, 3 base of A       cell i has the entries pos[i] .. pos[i + 1);
  *        4 pos, 5 r, 6 s, 7 base of B       the bases add up to the place of row 0, column 0
  *        8 cell of A, 9 cell of B           of each pair of cells
  *       10 cycles[pairs], 11 landed[pairs]  written; landed: products on the output
  *       12 scratch, int64: banks + width_a * width_b
+ *       13 inside                          of each place, 0 or 1; read where some are not
  */
 #include "zs_kernel.h"
 
@@ -40,6 +41,7 @@ int32_t zs_bank_cycles(zs_args *args)
     const int64_t *sb = args->buf[6], *base_b = args->buf[7];
     const int64_t *cell_a = args->buf[8], *cell_b = args->buf[9];
     int64_t *cycles = args->buf[10], *landed = args->buf[11], *load = args->buf[12];
+    const int64_t *inside = args->dim[10] ? args->buf[13] : NULL;
     int64_t *used = load + banks;
     const int64_t mask = (banks & (banks - 1)) == 0 ? banks - 1 : 0;
     for (int64_t k = 0; k < banks; k++)
@@ -61,6 +63,8 @@ int32_t zs_bank_cycles(zs_args *args)
                         if (p < 0 || q < 0)
                             continue;
                         const int64_t place = base_a[a] + base_b[b] + p * row + q * column;
+                        if (inside != NULL && inside[place] == 0)
+                            continue;
                         const int64_t bank = mask ? place & mask : place % banks;
                         const int64_t now = ++load[bank];
                         longest = now > longest ? now : longest;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import product
 from typing import Any
 
@@ -142,9 +143,9 @@ def test_a_bracket_under_a_maximum_is_a_number() -> None:
 
 
 def test_banks_are_refused() -> None:
-    with pytest.raises(ArchError, match=r"lanes.banks: which of the products .* within \(p <= m\)"):
+    with pytest.raises(ArchError, match=r"which products are outside \(k <= m\) goes by more"):
         made(
-            "S[m,p] = I[m,k]*F[k,p]*(p <= m)",
+            "S[m,p] = I[m,k]*F[k,p]*(k <= m)",
             two_levels(
                 multipliers=4,
                 lanes={"I": 2, "F": 2, "banks": 3},
@@ -259,6 +260,11 @@ def check_vectors(text: str, holds: Any, block: int) -> None:
     spaces = {"m": "rows", "n": "cols"}
     mapping = Mapping(order, split, spaces, sync=order.split()[0])
     vectors = made(text, design, mapping, I=one, F=other).cartesian
+    design["lanes"] |= {"banks": 5}
+    waits = np.zeros(np.shape(vectors.turns if vectors else 0), int)
+    banked = None
+    if "k" not in text.rpartition("(")[2]:
+        banked = made(text, design, mapping, I=one, F=other).cartesian
     assert vectors is not None
     turns = np.zeros(vectors.turns.shape, int)
     products = executed = 0
@@ -269,10 +275,16 @@ def check_vectors(text: str, holds: Any, block: int) -> None:
         if not any(holds(*at) for at in product(rows, columns, depth)):
             continue
         left = [(m, k) for m, k in product(rows, depth) if one[m, k]]
-        right = [(n, k) for n, k in product(columns, depth) if other[k, n]]
+        right = [(n, k) for k, n in product(depth, columns) if other[k, n]]
         products += len(left) * len(right)
         executed += sum(k == c and holds(m, n, k) for (m, k), (n, c) in product(left, right))
         turns[step, i, j] += -(-len(left) // 2) * -(-len(right) // 3)
+        for a, b in product(range(0, len(left), 2), range(0, len(right), 3)):
+            met = product(left[a : a + 2], right[b : b + 3])
+            loads = Counter((6 * m + n) % 5 for (m, _), (n, _) in met if holds(m, n, 0))
+            waits[step, i, j] += max(loads.values(), default=1)
+    if banked is not None:
+        assert banked.turns.tolist() == waits.tolist()
     assert vectors.turns.tolist() == turns.tolist()
     assert (vectors.products, vectors.off_output) == (products, products - executed)
 

@@ -67,10 +67,11 @@ def calls() -> list[tuple[str, str, list[np.ndarray], list[int]]]:
         fields = [rng.integers(0, 7, n) for _ in range(3)]
         pos = np.array([0, n // 3, n])
         cells, pairs = np.array([0, 1, 1]), np.zeros(3, np.int64)
-        for banks in (4, 5):
-            scratch = np.zeros(banks + 6, np.int64)
+        for banks, masked in ((4, 0), (5, 0), (5, 1)):
+            scratch, inside = np.zeros(banks + 6, np.int64), rng.integers(0, 2, 32)
             cartesian = [pos, *fields, pos, *fields, cells, cells[::-1], pairs, pairs, scratch]
-            dims = [3, 2, 3, banks, 1, 2, 5, 4, 4, 1]
+            cartesian.append(inside[: 32 if masked else 1])
+            dims = [3, 2, 3, banks, 1, 2, 5, 4, 4, 1, masked]
             made.append(("zs_banks.c", "zs_bank_cycles", cartesian, dims))
     return made
 
