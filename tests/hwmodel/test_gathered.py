@@ -171,6 +171,17 @@ def test_units_and_vectors_take_rows_as_they_are_named(design: str) -> None:
     assert named.ops == plain.ops
 
 
+def test_one_that_is_read_twice_is_no_two_fibers() -> None:
+    spec = make_spec("O[n,m] = W[X[n],k]*W[m,k]")
+    design = {**small(), "units": {"intersect": {"how": "two-finger"}}}
+    with pytest.raises(ArchError) as refused:
+        charge(spec, arch(design), {"W": TABLE, "X": WORDS}, Mapping("n m k", space={}))
+    assert str(refused.value) == (
+        "W is read twice, once where an index tensor says, and units and lanes are charged for it "
+        "as it is read\nHand over the same array by two names."
+    )
+
+
 def test_vectors_of_densities_that_are_named_are_refused() -> None:
     given = {"W": Density((4, 3), 0.5), "X": WORDS, "F": np.ones((3, 2))}
     with pytest.raises(ArchError, match=r"lanes: of densities, vectors of .* are not counted"):

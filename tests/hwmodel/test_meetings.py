@@ -37,6 +37,7 @@ ALONG = {
     "band of three": "k",
     "window within": "c",
     "name of a name": "k",
+    "bag": "k",
     "names within": "k",
 }
 """Layers, and the rank along which their fibers meet."""
