@@ -4,7 +4,7 @@
 
 A place is not zero where any product is effectual.  Operands that have no rank of the sum are met
 once, the others at every point of it; points are taken as independent of each other, and every
-place as likely as any other.
+place as likely as any other.  Where data tells the places, so many sums go to each as are named.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ from typing import Any
 import numpy as np
 
 from zeroskip.formats.density import Density
+from zeroskip.formats.level_data import check_room
 from zeroskip.hwmodel.absorbing import FULL
 from zeroskip.hwmodel.brackets import inside_of, ranks_of
 from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.expected_operand import Expected
+from zeroskip.hwmodel.indexing import tables_of
 from zeroskip.hwmodel.layer import Layer, WorkTerm
+from zeroskip.hwmodel.subscript_values import points_of, values_of
 
 
 def structural(
@@ -43,7 +46,9 @@ def structural(
     """
     missed: Any = 1
     for term in (*layer.work, *layer.additions):
-        missed = missed * (1 - _reached(term, layer, operands))
+        once = 1 - _reached(term, layer, operands)
+        named = _named(layer, operands)
+        missed = missed * (sum(once**n * part for n, part in named) if named else once)
     there = missed * 0 + 1 if layer.form.post in FULL else 1 - missed
     if layer.form.post == "relu":
         there = there / 2
@@ -80,6 +85,24 @@ def _reached(term: WorkTerm, layer: Layer, operands: Mapping[str, Operand]) -> A
         for inside, number in zip(many.tolist(), places.tolist(), strict=True)
     ]
     return once * sum(chances) / int(places.sum())
+
+
+def _named(layer: Layer, operands: Mapping[str, Operand]) -> list[tuple[int, float]]:
+    """How many sums are named to go to a place of the result, and the part of the places of which
+    so many are; none where no data tells them."""
+    target = layer.target
+    if not target.gathered:
+        return []
+    extents, tables = layer.extents, tables_of(layer, operands)
+    shape = extents.shapes[target.tensor]
+    points = prod(extents.ranks[rank] for rank in target.variables)
+    hint = "Charge a part of the layer."
+    check_room(points, 16 * len(shape), f"the places of {target.tensor} that are named", hint)
+    at = points_of(target.variables, extents.ranks)
+    axes = [values_of(subscript, at, {}, tables) for subscript in target.subscripts]
+    place = np.ravel_multi_index(axes, shape) if prod(shape) else np.zeros(0, np.int64)
+    sums, places = np.unique(np.bincount(place, minlength=prod(shape)), return_counts=True)
+    return list(zip(sums.tolist(), (places / max(prod(shape), 1)).tolist(), strict=True))
 
 
 def _share(operand: Operand) -> float:

@@ -13,6 +13,10 @@ from zeroskip.einsum_spec import make_spec
 from zeroskip.errors import ArchError, EinsumError, TensorError, ZeroskipError
 from zeroskip.formats.density import Density
 from zeroskip.hwmodel import Charge, Mapping, arch, charge, compare
+from zeroskip.hwmodel.evaluate import Operand
+from zeroskip.hwmodel.expected_operand import Expected
+from zeroskip.hwmodel.expected_results import structural
+from zeroskip.hwmodel.layer import layer_of
 
 pytestmark = pytest.mark.usefixtures("without_compiling")
 
@@ -142,6 +146,11 @@ def test_results_at_places_that_are_named() -> None:
     drawn = charge(spec, design, {**given, "I": Density((6, 3), 0.5)}, PAIRS)
     assert drawn.ops["effectual"] == 9
     assert drawn.at("DRAM", "O").writes == 18
+    layer = layer_of(spec, {name: np.shape(x) for name, x in given.items()})
+    full = {name: Operand(np.shape(x), x) for name, x in given.items()}
+    half = {**full, "I": Expected(Density((6, 3), 0.5))}
+    assert structural(layer, full).share == 3 / 4  # of rows 0 to 3 words name 3, 1, 2 and 0 times
+    assert structural(layer, half).share == (1 - 1 / 8 + 1 / 2 + 1 - 1 / 4) / 4
     with pytest.raises(EinsumError, match="names place 4 of axis 0 of O, which has places 0 to 3"):
         charge(spec, design, {**given, "X": WORDS + 2}, None)
 
