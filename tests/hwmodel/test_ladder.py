@@ -146,10 +146,11 @@ def test_what_is_measured_leaves_out_largest_tiles_until_they_are_asked_for(desi
 
 
 def test_what_has_no_estimate_says_why():
-    charge = zs.charge("O[n,d] = W[X[n],d]", "dense", W=np.eye(8), X=np.array([1, 2, 0, 2]))
+    given = {"I": np.eye(8), "X": np.array([1, 2, 0, 2]), "F": np.eye(8)}
+    charge = zs.charge("O[n,d] = I[X[n],k]*F[k,d]", "scnn-lanes", **given)
     table = zs.compare(charge, ladder=True)
     assert {row["uniform"] for row in table} == {None}
-    told = "O[n,d] = W[X[n],d] on dense: no estimate from densities: X names places of another"
+    told = f"{charge.text} on scnn-lanes: no estimate from densities: lanes: of densities, vectors"
     assert sum(note.startswith(told) for note in table.notes) == 1
 
 
