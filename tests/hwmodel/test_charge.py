@@ -219,14 +219,9 @@ def test_slices_of_one_position_are_one_fiber() -> None:
     assert c.at("GLB", "I").read_metadata_bits == 3 * 4
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("S[X[n],j] += A[n,j]*C[n,j]", "S is written at places that an index tensor names"),
-        ("S[n,j] = A[X[n],j]*X[n]", "X is read as a value and names places of another operand"),
-    ],
-)
-def test_what_the_accounting_has_no_line_for_is_refused(text, said):
+@pytest.mark.parametrize("text", ["S[n,j] = A[X[n],j]*X[n]", "S[X[n],j] += A[n,j]*X[n]"])
+def test_what_the_accounting_has_no_line_for_is_refused(text):
+    said = "X is read as a value and names places of another operand"
     operands = {"A": np.eye(3), "C": np.eye(3), "X": np.zeros(3, np.int64)}
     spec = make_spec(text, sizes={"S": (3, 3)})
     with pytest.raises(EinsumError, match=re.escape(said)):

@@ -174,7 +174,7 @@ def test_formulas_and_tables_would_be_of_one_density() -> None:
 
 def test_an_accounting_by_coordinates_has_no_numbers() -> None:
     charge = zs.charge(PRODUCT, design("skip I,F"), **PAIR)
-    assert numbers_of(charge.cascade) is NONE
+    assert numbers_of(charge.cascade, {}) is NONE
     text, mapping, given = LEADERS["across"]
     numbered = numbers_of(zs.charge(text, design("skip I,F"), **given, mapping=mapping).cascade)
     assert numbered.names == {"numberA"}
