@@ -176,7 +176,8 @@ def test_an_accounting_by_coordinates_has_no_numbers() -> None:
     charge = zs.charge(PRODUCT, design("skip I,F"), **PAIR)
     assert numbers_of(charge.cascade, {}) is NONE
     text, mapping, given = LEADERS["across"]
-    numbered = numbers_of(zs.charge(text, design("skip I,F"), **given, mapping=mapping).cascade)
+    charge = zs.charge(text, design("skip I,F"), **given, mapping=mapping)
+    numbered = numbers_of(charge.cascade, {})
     assert numbered.names == {"numberA"}
     assert dict(numbered.leaders) == {"numberA": "A"}
 
