@@ -54,6 +54,14 @@ def describe(arch: Arch) -> str:
         ]
         if apart:
             lines.append(f"    metadata on ports of its own: {', '.join(apart)} bits/cycle")
+        coders = (level.decode_bits_per_cycle, level.encode_bits_per_cycle)
+        coded = [
+            f"{way} {rate:,.10g}"
+            for way, rate in zip(("decodes", "encodes"), coders, strict=True)
+            if rate is not None
+        ]
+        if coded:
+            lines.append(f"    what changes its format: {', '.join(coded)} bits/cycle")
         lines.append(f"    data: {_cost(level.data)}")
         if level.metadata != level.data:
             lines.append(f"    metadata: {_cost(level.metadata)}")

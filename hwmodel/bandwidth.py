@@ -1,5 +1,5 @@
-"""Cycles that levels need to move bits: reads beside writes, and metadata on ports of their own
-where a level has these."""
+"""Cycles that levels need to move bits: reads beside writes, metadata on ports of their own, and
+what changes its format through a decoder or an encoder, where a level has these."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def bandwidth_cycles_of(arch: Arch, traffic: Traffic) -> dict[str, float]:
     return found
 
 
-KINDS = ("read data", "read metadata", "write data", "write metadata")
-"""What goes over a port."""
+KINDS = ("read data", "read metadata", "write data", "write metadata", "decoded", "encoded")
+"""What goes over a port; the last two also over one of the others."""
 
 
 def kinds_of(moved: Moves) -> dict[str, int]:
@@ -38,12 +38,14 @@ def kinds_of(moved: Moves) -> dict[str, int]:
         "read metadata": moved.read_metadata_bits,
         "write data": moved.write_data_bits,
         "write metadata": moved.write_metadata_bits,
+        "decoded": moved.decoded_bits,
+        "encoded": moved.encoded_bits,
     }
 
 
 def ports_of(level: Level, bits: Mapping[str, Any]) -> list[tuple[Any, float]]:
     """Bits that go over each port of a level that has a limit, and its bits a cycle: metadata go
-    with the data, unless they have a port of their own."""
+    with the data, unless they have a port of their own; units that decode and encode are ports."""
     found: list[tuple[Any, float]] = []
     for way, rate, apart in (
         ("read", level.read_bits_per_cycle, level.metadata_read_bits_per_cycle),
@@ -56,6 +58,12 @@ def ports_of(level: Level, bits: Mapping[str, Any]) -> list[tuple[Any, float]]:
             data = data + metadata
         if rate is not None:
             found.append((data, rate))
+    for kind, rate in (
+        ("decoded", level.decode_bits_per_cycle),
+        ("encoded", level.encode_bits_per_cycle),
+    ):
+        if rate is not None:
+            found.append((bits[kind], rate))
     return found
 
 

@@ -61,10 +61,10 @@ from zeroskip.hwmodel.spilling import spills_of
 from zeroskip.hwmodel.stored import is_compressed
 from zeroskip.hwmodel.traffic import (
     Counts,
+    finished,
     result_storage,
     traffic_of,
     whole_moves,
-    written_of,
 )
 from zeroskip.hwmodel.unit_charges import charge_units
 
@@ -224,7 +224,7 @@ def _charge(
     if arch.overlap is not None:
         wholes = partial(whole_moves, layer, arch, schedule, operands)
         slowest = None if cartesian is None else cartesian.slowest
-        given = counts, traffic, wholes, written_of(stored), slowest
+        given = counts, traffic, wholes, finished(stored), slowest
         epochs = epochs_of(layer, arch, schedule, cascade, *given)
     compute: float
     multiplied = dict(multiplications)

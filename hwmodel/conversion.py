@@ -7,7 +7,8 @@ sort from the least significant axis up, each a counting sort, linear in entries
 
     counting     reads the metadata of the source, and counts for all sorts at once
     first sort   reads the source, metadata and values
-    last sort    writes the target, metadata and values
+    last sort    writes the target, metadata and values; what is read of the source is decoded, what
+                 is written of the target encoded
     between two  all entries, written and read with every coordinate (COO)
 
 One sort moves its axis to the front and leaves the order of the others, so that as many are needed
@@ -159,9 +160,10 @@ def conversion(
     ways = [source, *[_listed(shape, entries, source.value_bits)] * (len(sorts) - 1), target]
     stages = [reads(0, 0, source.metadata_bits)]
     for held, wanted in itertools.pairwise(ways):
+        out, back = held is source, wanted is target
         stages.append(
-            reads(held.stored, held.data_bits, held.metadata_bits)
-            + writes(wanted.stored, wanted.data_bits, wanted.metadata_bits)
+            reads(held.stored, held.data_bits, held.metadata_bits, decoded=out)
+            + writes(wanted.stored, wanted.data_bits, wanted.metadata_bits, encoded=back)
         )
     level, total = arch.off_chip, sum(stages, Moves())
     times = [bandwidth_cycles_of(arch, {(level.name, tensor): stage}) for stage in stages]

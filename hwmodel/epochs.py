@@ -152,9 +152,10 @@ def _fills(
                 _brought(held, lambda flow: total(counts, flow.fetched))
                 for held in (fill.outer, fill.inner)
             )
-            bits.add("load", fill.parent, reads(*outer.bits(width)), 0)
+            bits.add("load", fill.parent, reads(*outer.bits(width), decoded=fill.decoded), 0)
             over = fill.arrivals, max(fill.reads, 1)
-            bits.add("load", fill.level, _times(writes(*inner.bits(width)), *over), 0)
+            arrived = writes(*inner.bits(width), encoded=fill.encoded)
+            bits.add("load", fill.level, _times(arrived, *over), 0)
             if fill.level == innermost[fill.operand.tensor]:
                 bits.add("load", fill.level, _times(reads(0, 0, inner.of_fibers), *over), 0)
         else:
@@ -167,8 +168,10 @@ def _fills(
             beside = turns.within and arch.overlap == "double"
             phase: Phase = "work" if beside else "load"
             at = first + term.start
-            bits.add(phase, fill.parent, _times(reads(*outer.bits(width)), reading), at)
-            bits.add(phase, fill.level, _times(writes(*inner.bits(width)), arriving), at)
+            read = reads(*outer.bits(width), decoded=fill.decoded)
+            arrived = writes(*inner.bits(width), encoded=fill.encoded)
+            bits.add(phase, fill.parent, _times(read, reading), at)
+            bits.add(phase, fill.level, _times(arrived, arriving), at)
             if fill.level == innermost[fill.operand.tensor]:
                 walked = reads(0, 0, inner.of_fibers)
                 bits.add("work", fill.level, _times(walked, arriving), at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from zeroskip.errors import ArchError
@@ -15,6 +15,7 @@ from zeroskip.hwmodel.streamed import Stream, read_streams
 
 Place = Literal["off_chip", "buffer", "local"]
 Halo = Literal["new", "whole"]
+PACKED = "a number of bits of what is compressed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Level:
     read_bits_per_cycle, write_bits_per_cycle : of each instance; None for unlimited.
     metadata_read_bits_per_cycle, metadata_write_bits_per_cycle : of ports for metadata alone; None
         where metadata go with the data.
+    decode_bits_per_cycle, encode_bits_per_cycle : compressed bits that each instance takes out of
+        its format, and puts into it; None where that takes no time.
     data, metadata : the action that a bit costs, by kind; None where no table gives one.
     halo : ``new``: of a tile that a window reaches only what is newly needed comes; ``whole``: all.
     multicast : whether one read serves all instances inside that need the same entry.
@@ -53,6 +56,8 @@ class Level:
     metadata_write_bits_per_cycle: float | None = None
     stream: tuple[Stream, ...] = ()
     pointer_bits: int | None = None
+    decode_bits_per_cycle: float | None = None
+    encode_bits_per_cycle: float | None = None
 
     @property
     def has_limit(self) -> bool:
@@ -62,6 +67,8 @@ class Level:
             self.write_bits_per_cycle,
             self.metadata_read_bits_per_cycle,
             self.metadata_write_bits_per_cycle,
+            self.decode_bits_per_cycle,
+            self.encode_bits_per_cycle,
         )
         return any(ports)
 
@@ -109,13 +116,17 @@ def read_levels(
         metadata = _action(entry, "metadata_energy", table, place, capacity) or data
         where = entry.text("source", "")
         kept = *_lines_and_cache(entry, place), *_halo_and_multicast(entry, place, last)
-        ports = [_port(entry, f"metadata_{way}_bits_per_cycle") for way in ("read", "write")]
+        alone = "a number of bits, of a port for metadata alone"
+        ports = [_port(entry, f"metadata_{way}_bits_per_cycle", alone) for way in ("read", "write")]
+        coders = [_port(entry, f"{way}_bits_per_cycle", PACKED) for way in ("decode", "encode")]
         passing = _stream(entry, place)
         pointers = _pointers(entry)
         entry.close()
         bits_and_costs = capacity, reads, writes, data, metadata
         apart = ports[0], ports[1], passing, pointers
-        levels.append(Level(key, place, instances, *bits_and_costs, where, *kept, *apart))
+        made = Level(key, place, instances, *bits_and_costs, where, *kept, *apart)
+        decode, encode = coders
+        levels.append(replace(made, decode_bits_per_cycle=decode, encode_bits_per_cycle=encode))
         defaulted += entry.defaulted
     cached = any(level.cache for level in levels)
     if cached and [level.place for level in levels] != ["off_chip", "buffer", "local"]:
@@ -156,12 +167,12 @@ def _pointers(entry: Reader) -> int | None:
     return entry.whole("pointer_bits", expected="bits of a fiber pointer")
 
 
-def _port(entry: Reader, key: str) -> float | None:
-    """The bandwidth of a port that metadata have to themselves; None without one."""
+def _port(entry: Reader, key: str, expected: str) -> float | None:
+    """The bandwidth of a port that a level need not have; None without one."""
     entry.asked.add(key)
     if entry.data.get(key) is None:
         return None
-    return entry.number(key, expected="a number of bits, of a port for metadata alone")
+    return entry.number(key, expected=expected)
 
 
 def _stream(entry: Reader, place: Place) -> tuple[Stream, ...]:

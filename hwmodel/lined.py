@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -115,19 +116,22 @@ def lined_traffic(
         if tensor in cached:
             before = traffic.get((buffer.name, tensor), Moves())
             found[buffer.name, tensor] = _read_side(before) + _written(moved[tensor])
+            found[off_chip.name, tensor] = _read(moved[tensor])
         else:
             bound = _bound(layer, arch, schedule, tensor)
             known = operands, tensor, layout, bound
             moved[tensor] = lined_fills(layer, schedule, accounting, counts, *known)
-            assert moved[tensor].entries == traffic[off_chip.name, tensor].reads
-        found[off_chip.name, tensor] = _read(moved[tensor])
+            by_bits = traffic[off_chip.name, tensor]
+            assert moved[tensor].entries == by_bits.reads
+            decoded = by_bits.decoded_bits > 0
+            found[off_chip.name, tensor] = _read(moved[tensor], decoded=decoded)
     if result is not None:
         target = layer.target.tensor
         layout = _layout(layer, arch, schedule, target, result, writing=True)
         leaves = layout.once()
         by_bits = traffic[off_chip.name, target]
         _check_once(off_chip, target, by_bits.reads + by_bits.writes, leaves)
-        found[off_chip.name, target] = _written(leaves)
+        found[off_chip.name, target] = _written(leaves, encoded=by_bits.encoded_bits > 0)
     return found
 
 
@@ -205,17 +209,19 @@ def _check_once(off_chip: Level, tensor: str, entries: int, once: Lined) -> None
         )
 
 
-def _read(moved: Lined) -> Moves:
-    return reads(moved.entries, moved.data_bits, moved.metadata_bits)
+def _read(moved: Lined, *, decoded: bool = False) -> Moves:
+    """A cache holds fibers as they lie off chip: nothing between the two is decoded."""
+    return reads(moved.entries, moved.data_bits, moved.metadata_bits, decoded=decoded)
 
 
-def _written(moved: Lined) -> Moves:
-    return writes(moved.entries, moved.data_bits, moved.metadata_bits)
+def _written(moved: Lined, *, encoded: bool = False) -> Moves:
+    return writes(moved.entries, moved.data_bits, moved.metadata_bits, encoded=encoded)
 
 
 def _read_side(moves: Moves) -> Moves:
     """What is read of a level, by single bits."""
-    return reads(moves.reads, moves.read_data_bits, moves.read_metadata_bits)
+    found = reads(moves.reads, moves.read_data_bits, moves.read_metadata_bits)
+    return replace(found, decoded_bits=moves.decoded_bits)
 
 
 def _bound(layer: Layer, arch: Arch, schedule: Schedule, tensor: str) -> Format:

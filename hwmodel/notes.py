@@ -18,7 +18,12 @@ from zeroskip.hwmodel.conversion import Conversion
 from zeroskip.hwmodel.features import Feature
 from zeroskip.hwmodel.layer import Layer, Operand
 from zeroskip.hwmodel.mapping import Schedule
-from zeroskip.hwmodel.stored import bound_format, is_compressed, levels_without_pointers
+from zeroskip.hwmodel.stored import (
+    bound_format,
+    coders_of,
+    is_compressed,
+    levels_without_pointers,
+)
 
 COUNTED = ("no", "one", "two", "three", "four", "five", "six")
 
@@ -32,6 +37,7 @@ def assumptions_of(
         *_of_tiles(schedule),
         *_of_conversions(layer, arch, conversions),
         *_of_time(layer, arch, schedule),
+        *_of_coders(layer, arch, schedule),
         *_of_units(layer, arch),
         *_of_zeros(layer, arch),
         *_of_terms(layer),
@@ -122,6 +128,26 @@ def _of_time(layer: Layer, arch: Arch, schedule: Schedule) -> Iterator[str]:
         yield f"the {arch.multipliers} multipliers of a PE share its work evenly within a step"
     if arch.local.has_limit:
         yield f"{arch.local.name}: its bandwidth is shared evenly: the mean PE, not the busiest"
+
+
+def _of_coders(layer: Layer, arch: Arch, schedule: Schedule) -> Iterator[str]:
+    """Where formats change, and whether that takes time."""
+    free = []
+    for (name, way), tensors in coders_of(layer, arch, schedule).items():
+        level = arch.level(name)
+        rate = level.decode_bits_per_cycle if way == "decode" else level.encode_bits_per_cycle
+        if rate is None:
+            free.append(f"{name} {way}s {', '.join(dict.fromkeys(tensors))}")
+            continue
+        yield (
+            f"{name} {way}s {', '.join(dict.fromkeys(tensors))}: all of their bits, values and "
+            f"metadata, at {rate:,.10g} a cycle, beside what its ports move"
+        )
+    if free:
+        yield (
+            f"formats change in no time: {'; '.join(free)} (decode_bits_per_cycle, "
+            "encode_bits_per_cycle)"
+        )
 
 
 def _of_units(layer: Layer, arch: Arch) -> Iterator[str]:
@@ -362,8 +388,10 @@ def missing_of(layer: Layer, arch: Arch, schedule: Schedule) -> tuple[str, ...]:
     if layer.form.post is not None:
         missing.append(f"{layer.form.post} of each result")
     if is_compressed(layer, arch, schedule):
-        energy = "" if arch.energy.action("compress") else " and energy"
-        missing.append(f"time{energy} of compressing results")
+        home = arch.level(schedule.stays[layer.target.tensor][0].level)
+        lacking = ["time"] if home.encode_bits_per_cycle is None else []
+        lacking += [] if arch.energy.action("compress") else ["energy"]
+        missing += [f"{' and '.join(lacking)} of compressing results"] if lacking else []
     bare = levels_without_pointers(layer, arch, schedule)
     if bare:
         where = ", ".join(bare)

@@ -15,7 +15,7 @@ from zeroskip.hwmodel.fields import Field
 from zeroskip.hwmodel.layer import Operand, WorkTerm
 from zeroskip.hwmodel.nest import Loop
 from zeroskip.hwmodel.policy import OperandPolicy, Policy
-from zeroskip.hwmodel.stored import Stored
+from zeroskip.hwmodel.stored import Stored, recoded
 
 
 class Totalled(Mapping[str, NDArray[Any]]):
@@ -163,6 +163,18 @@ class Fill:
     turns: Turns | None = None
     renewed: tuple[Loop, ...] = ()
     words: int = 0
+
+    @property
+    def decoded(self) -> bool:
+        """Whether what is read outside is decoded there."""
+        held = self.outer
+        return held is not None and recoded(held.stored.format, self.inner.stored.format)
+
+    @property
+    def encoded(self) -> bool:
+        """Whether what arrives is encoded."""
+        held = self.outer
+        return held is not None and recoded(self.inner.stored.format, held.stored.format)
 
     @property
     def names(self) -> set[str]:

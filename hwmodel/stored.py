@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 
 from zeroskip.einsum_spec.walk import single
 from zeroskip.errors import ArchError, FormatError
@@ -58,6 +59,34 @@ def stored_by_level(
         tiled |= (operand.tensor, stay.level) in spills or operand.gathered
     levels = [stay.level for stay in (stays if tiled else stays[1:])]
     return {level: _stored(layer, schedule, arch, operand, level, has_zeros) for level in levels}
+
+
+def recoded(held: Format, other: Format) -> bool:
+    """Whether what lies in one format and goes to, or comes from, another one is decoded, or
+    encoded, where it lies: it is compressed there, and otherwise in the other."""
+    plain = all(isinstance(level, Uncompressed) for level in held.levels)
+    return not plain and held != other
+
+
+def coders_of(layer: Layer, arch: Arch, schedule: Schedule) -> dict[tuple[str, str], list[str]]:
+    """(level, ``decode`` or ``encode``) -> tensors of which it does so, where the format changes
+    between two levels; a cache holds what lies off chip as it is."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for tensor in layer.tensors:
+        role, operand = layer.roles[tensor], layer.first(tensor)
+        levels = [stay.level for stay in schedule.stays[tensor]]
+        held = {x: bound_format(arch.format(tensor, role, x), operand, schedule) for x in levels}
+        for outer, inner in pairwise(levels):
+            if arch.level(inner).cache is not None:
+                held[inner] = held[outer]
+            if recoded(held[outer], held[inner]):
+                found.setdefault((outer, "decode"), []).append(tensor)
+            if recoded(held[inner], held[outer]):
+                found.setdefault((inner, "encode"), []).append(tensor)
+    if is_compressed(layer, arch, schedule):
+        target = layer.target.tensor
+        found.setdefault((schedule.stays[target][0].level, "encode"), []).append(target)
+    return found
 
 
 def stored_result(layer: Layer, schedule: Schedule, arch: Arch) -> Stored:

@@ -32,10 +32,11 @@ from zeroskip.hwmodel.levels import Level
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.moves import NETWORK, Moves, Traffic, reads, writes
 from zeroskip.hwmodel.plan import Accounting, Drain, Encoded, Fill, TermPlan, total
-from zeroskip.hwmodel.stored import bound_format, format_of_result, result_format
+from zeroskip.hwmodel.stored import bound_format, format_of_result, recoded, result_format
 from zeroskip.table import by_size
 
 Counts = Mapping[str, NDArray[np.int64]]
+PLAIN = Format("dense")
 
 
 def traffic_of(
@@ -66,10 +67,13 @@ def traffic_of(
             _storage(layer, arch, schedule, operands[tensor], tensor, arch.off_chip)  # they reach
         width = fill.operand.bits(arch.value_bits)
         moved = _entries(fill.outer, counts, width)
-        add(fill.parent, tensor, reads(moved.entries, moved.data, moved.metadata))
+        read = reads(moved.entries, moved.data, moved.metadata, decoded=fill.decoded)
+        add(fill.parent, tensor, read)
         arrived = _entries(fill.inner, counts, width).spread(fill)
-        for level in (fill.level, *_networks(arch, fill.parent, fill.level)):
-            add(level, tensor, writes(arrived.entries, arrived.data, arrived.metadata))
+        came = arrived.entries, arrived.data, arrived.metadata
+        add(fill.level, tensor, writes(*came, encoded=fill.encoded))
+        for network in _networks(arch, fill.parent, fill.level):
+            add(network, tensor, writes(*came))
         if fill.level == innermost[tensor]:
             walked = fill.inner.of_fibers(lambda flow: total(counts, flow.fetched))
             add(fill.level, tensor, reads(0, 0, _Moved(0, 0, walked).spread(fill).metadata))
@@ -117,7 +121,10 @@ def whole_moves(
     parent, level, tensor = way
     outside = _storage(layer, arch, schedule, operands[tensor], tensor, arch.level(parent))
     inside = _storage(layer, arch, schedule, operands[tensor], tensor, arch.level(level))
-    return _read(outside), written_of(inside)
+    return (
+        _read(outside, decoded=recoded(outside.format, inside.format)),
+        written_of(inside, encoded=recoded(inside.format, outside.format)),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +156,12 @@ def _networks(arch: Arch, one: str, other: str) -> tuple[str, ...]:
     return (NETWORK,) if apart else ()
 
 
-def _read(storage: Storage) -> Moves:
-    return reads(storage.stored, storage.data_bits, storage.metadata_bits)
+def _read(storage: Storage, *, decoded: bool) -> Moves:
+    return reads(storage.stored, storage.data_bits, storage.metadata_bits, decoded=decoded)
 
 
-def written_of(storage: Storage) -> Moves:
-    return writes(storage.stored, storage.data_bits, storage.metadata_bits)
+def written_of(storage: Storage, *, encoded: bool) -> Moves:
+    return writes(storage.stored, storage.data_bits, storage.metadata_bits, encoded=encoded)
 
 
 def operation_moves(
@@ -287,13 +294,20 @@ def _results(
 def _arriving(
     layer: Layer, arch: Arch, accounting: Accounting, counts: Counts, outside: Storage
 ) -> Moves:
-    """The finished result on its way to its home: whole, fiber pointers and all, or in tiles."""
+    """The finished result on its way to its home: whole, fiber pointers and all, or in tiles.
+    Levels inside hold sums one by one, so that a home that is compressed encodes them."""
     home = accounting.homes.get(layer.target.tensor)
     if home is None or not home.entries.keys:
-        return written_of(outside)
+        return finished(outside)
     entries = total(counts, home.entries.fetched)
     metadata = home.metadata(lambda flow: total(counts, flow.fetched))
-    return writes(entries, entries * arch.value_bits, metadata)
+    bits = entries * arch.value_bits, metadata
+    return writes(entries, *bits, encoded=recoded(home.stored.format, PLAIN))
+
+
+def finished(result: Storage) -> Moves:
+    """A result that is written at home, all of it."""
+    return written_of(result, encoded=recoded(result.format, PLAIN))
 
 
 def _storage(

@@ -129,6 +129,8 @@ def _in_words(moves: Moves, word_bits: int) -> Moves:
         _words(moves.read_metadata_bits, word_bits),
         _up(moves.write_data_bits),
         _words(moves.write_metadata_bits, word_bits),
+        _up(moves.decoded_bits),
+        _up(moves.encoded_bits),
     )
 
 

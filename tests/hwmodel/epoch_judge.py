@@ -28,6 +28,8 @@ def times(nest: Nest, design: Design, machine: Machine) -> tuple[list[int], int]
         for run in range(many):
             for (phase, level, epoch), moved in log.bits.items():
                 more.bits[phase, level, epoch + run * number] = moved
+            for (phase, level, epoch), coded in log.coded.items():
+                more.coded[phase, level, epoch + run * number] = coded
             for epoch, done in log.compute.items():
                 more.compute[epoch + run * number] = done
         runs.append(sum(columns(machine, more, many * number)))
@@ -173,6 +175,8 @@ def _come(
     parts: list[Loop] = []
     cut = above or any(loop.name in has for loop in fresh)
     trees = nest.tree(access.tensor, level), nest.tree(access.tensor, outer[0])
+    encodes = nest.coded(access.tensor, level, outer[0])
+    decodes = nest.coded(access.tensor, outer[0], level)
     if (
         not stays
         and not halo
@@ -208,6 +212,8 @@ def _come(
             read, written = machine.whole(*way)
             _shared(weights, read, lambda e, d, m: log.read("load", outer[0], e, d, m))
             _shared(weights, written, lambda e, d, m: log.write("load", level, e, d, m))
+            coded = sum(read) * decodes, sum(written) * encodes
+            _shared(weights, coded, lambda e, d, m: log.code("load", (outer[0], level), e, d, m))
         come.add(way)
         return
     served, read = set(), set()
@@ -216,21 +222,22 @@ def _come(
         there = tiles.get(before(key), {}) if halo else {}
         group = nest.readers(here, has, outer[0])
         begins, fibers = min(tile.values()), nest.fibers(access, level, set(tile))
-        log.write(phase, level, begins, 0, fibers)
+        log.write(phase, level, begins, 0, fibers, encodes)
         if level == nest.stays[access.tensor][-1][0]:  # they are walked once
             log.read("work", level, begins, 0, fibers)
         if (when, group) not in read:
             read.add((when, group))
-            log.read(phase, outer[0], begins, 0, nest.fibers(access, outer[0], set(tile)))
+            log.read(phase, outer[0], begins, 0, nest.fibers(access, outer[0], set(tile)), decodes)
         for place in tile.keys() - there.keys():
             epoch = tile[place]
             held, tree = access.held(place, level), trees[0]
-            log.write(phase, level, epoch, held * access.width, held * tree.entry + tree.spot)
+            metadata = held * tree.entry + tree.spot
+            log.write(phase, level, epoch, held * access.width, metadata, encodes)
             if (when, group, place) not in served:
                 served.add((when, group, place))
                 held, tree = access.held(place, outer[0]), trees[1]
                 metadata = held * tree.entry + tree.spot
-                log.read(phase, outer[0], epoch, held * access.width, metadata)
+                log.read(phase, outer[0], epoch, held * access.width, metadata, decodes)
 
 
 def _called(nest: Nest, term: list[Access], access: Access, level: str) -> set[Place]:
@@ -282,11 +289,15 @@ def _add(
         log.read("load", level, 0, done * access.width, done * look_up)
         for (outer, _), (inner, _) in pairwise(nest.stays[access.tensor]):
             above = set(nest.instances[inner])
+            encodes = nest.coded(access.tensor, inner, outer)
+            decodes = nest.coded(access.tensor, outer, inner)
             if not above and not access.gathered:
                 if (outer, inner, access.tensor) not in come:
                     read, written = machine.whole(outer, inner, access.tensor)
                     log.read("load", outer, 0, *read)
                     log.write("load", inner, 0, *written)
+                    coded = sum(read) * decodes, sum(written) * encodes
+                    log.code("load", (outer, inner), 0, *coded)
                 come.add((outer, inner, access.tensor))
                 continue
             arrived: dict[Any, set[Place]] = defaultdict(set)
@@ -299,11 +310,14 @@ def _add(
                 here = nest.pe(at, above)
                 arrived[here].add(place)
                 served[nest.readers(here, has, outer)].add(place)
-            for found, at_level, put in ((served, outer, log.read), (arrived, inner, log.write)):
+            for found, at_level, put, codes in (
+                (served, outer, log.read, decodes),
+                (arrived, inner, log.write, encodes),
+            ):
                 for places in found.values():
                     held = sum(access.held(place, at_level) for place in places)
                     metadata = nest.bits(access, at_level, places)
-                    put("load", at_level, 0, held * access.width, metadata)
+                    put("load", at_level, 0, held * access.width, metadata, codes)
             if inner == level:
                 for places in arrived.values():
                     log.read("load", inner, 0, 0, nest.fibers(access, inner, places))

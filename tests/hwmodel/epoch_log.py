@@ -20,6 +20,7 @@ class Machine:
 
     rates : level -> bits a cycle of reads, writes, reads and writes of metadata; None: unlimited,
         or with the data.
+    coders : level -> compressed bits a cycle that are decoded, and encoded; None: unlimited.
     number : instances of each level.
     whole : (level outside, level, tensor) -> (data, metadata) of all of it, read and written.
     stored : (data, metadata) of the result off chip; size : its places.
@@ -34,6 +35,7 @@ class Machine:
     local: str
     value: int = 16
     wide: int = 32
+    coders: dict[str, tuple[float | None, float | None]] = field(default_factory=dict)
 
 
 @dataclass
@@ -44,14 +46,31 @@ class Log:
         default_factory=lambda: defaultdict(lambda: [0, 0, 0, 0])
     )
     compute: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    coded: dict[tuple[str, str, int], list[int]] = field(
+        default_factory=lambda: defaultdict(lambda: [0, 0])
+    )
+    """Of the bits read those that are decoded, of those written those that are encoded."""
 
-    def read(self, phase: str, level: str, epoch: int, data: int, metadata: int = 0) -> None:
+    def read(
+        self, phase: str, level: str, epoch: int, data: int, metadata: int = 0, coded: bool = False
+    ) -> None:
         self.bits[phase, level, epoch][0] += data
         self.bits[phase, level, epoch][2] += metadata
+        self.coded[phase, level, epoch][0] += (data + metadata) * coded
 
-    def write(self, phase: str, level: str, epoch: int, data: int, metadata: int = 0) -> None:
+    def write(
+        self, phase: str, level: str, epoch: int, data: int, metadata: int = 0, coded: bool = False
+    ) -> None:
         self.bits[phase, level, epoch][1] += data
         self.bits[phase, level, epoch][3] += metadata
+        self.coded[phase, level, epoch][1] += (data + metadata) * coded
+
+    def code(
+        self, phase: str, way: tuple[str, str], epoch: int, decoded: int, encoded: int
+    ) -> None:
+        """Of a tensor that comes whole, what the first level decodes, and the other encodes."""
+        self.coded[phase, way[0], epoch][0] += decoded
+        self.coded[phase, way[1], epoch][1] += encoded
 
 
 def columns(machine: Machine, log: Log, number: int) -> list[int]:
@@ -73,6 +92,12 @@ def _slowest(machine: Machine, log: Log, phases: list[tuple[str, int]]) -> int:
     for level, rates in machine.rates.items():
         moved = [log.bits.get((phase, level, epoch), [0, 0, 0, 0]) for phase, epoch in phases]
         read, write, read_metadata, write_metadata = map(sum, zip(*moved, strict=True))
+        coded = [log.coded.get((phase, level, epoch), [0, 0]) for phase, epoch in phases]
+        for bits, coder in zip(
+            map(sum, zip(*coded, strict=True)), machine.coders.get(level, ()), strict=False
+        ):
+            if coder is not None:
+                most = max(most, ceil(Fraction(bits) / Fraction(coder) / machine.number[level]))
         for data, metadata, rate, apart in (
             (read, read_metadata, rates[0], rates[2]),
             (write, write_metadata, rates[1], rates[3]),

@@ -73,7 +73,7 @@ class Drawn:
         """Every figure of its charge against the simulations, those of epochs if it has some."""
         nest = self.nest()
         nest.overlap = charged.arch.overlap
-        check(charged, self.design, self.formats, nest)
+        check(charged, self.design, self.formats, nest, self.case.arrays)
         self.check_epochs(charged)
 
     def check_epochs(self, charged: Charge) -> None:
@@ -150,13 +150,10 @@ def with_time(data: st.DataObject, made: Drawn) -> Drawn:
     """The same on a design whose loads and work overlap in one way or the other, and whose ports
     have bandwidths."""
     made.described["overlap"] = data.draw(st.sampled_from(["none", "double"]))
+    ways = ("read", "write", "metadata_read", "metadata_write", "decode", "encode")
     made.described["levels"] = {
         level: entry
-        | {
-            f"{way}_bits_per_cycle": rate
-            for way in ("read", "write", "metadata_read", "metadata_write")
-            if (rate := data.draw(RATES)) is not None
-        }
+        | {f"{way}_bits_per_cycle": rate for way in ways if (rate := data.draw(RATES)) is not None}
         for level, entry in made.described["levels"].items()
     }
     return made
@@ -167,7 +164,13 @@ def run(case: Case, described: dict[str, Any], mapping: Mapping | None) -> Charg
     return charge(spec, arch(described), case.arrays, mapping)
 
 
-def check(charged: Charge, design: Design, formats: dict[str, dict[str, str]], nest: Nest) -> None:
+def check(
+    charged: Charge,
+    design: Design,
+    formats: dict[str, dict[str, str]],
+    nest: Nest,
+    arrays: Any,
+) -> None:
     """Every count of a charge against the simulation."""
     if not nest.trees:
         nest.trees = trees_of({x.name: {} for x in charged.arch.levels}, formats, charged.shapes)
@@ -186,6 +189,8 @@ def check(charged: Charge, design: Design, formats: dict[str, dict[str, str]], n
     every_term += [(f"+{number}", term) for number, term in enumerate(nest.additions())]
     levels = [level.name for level in charged.arch.levels]
     moved: Counter[tuple[str, str, str]] = Counter()
+    coded: Counter[tuple[str, str, str]] = Counter()
+    all_of: dict[tuple[str, str, str], int] = {}
     looked_up: Counter[str] = Counter()
     result_reads = 0
     added = 0
@@ -205,7 +210,11 @@ def check(charged: Charge, design: Design, formats: dict[str, dict[str, str]], n
                     once = times == 1 and before in (0, 1)
                     moved[inner, tensor, "times"] = 1 if once else before + times
                     moved[outer, tensor, "whole"] = moved[inner, tensor, "times"]
+                    all_of[outer, inner, tensor] = moved[inner, tensor, "times"]
                     continue
+                for level, other, what in ((outer, inner, "read"), (inner, outer, "arrived")):
+                    bits = found[f"{key}.{what}"] * access.width + found[f"{key}.{what}.bits"]
+                    coded[level, tensor, what] += bits * nest.coded(tensor, level, other)
                 moved[outer, tensor, "reads"] += found[f"{key}.read"]
                 moved[inner, tensor, "writes"] += found[f"{key}.arrived"]
                 moved[outer, tensor, "read metadata"] += found[f"{key}.read.bits"]
@@ -214,6 +223,11 @@ def check(charged: Charge, design: Design, formats: dict[str, dict[str, str]], n
                     moved[inner, tensor, "read metadata"] += found[f"{key}.arrived.fibers"]
         result_reads += found[f"{number}.-1.reads"]
     accesses = {access.tensor: access for term in nest.terms for access in term}
+    machine = machine_of(charged, arrays)
+    for (outer, inner, tensor), times in all_of.items():
+        read, written = machine.whole(outer, inner, tensor)
+        coded[outer, tensor, "read"] += times * sum(read) * nest.coded(tensor, outer, inner)
+        coded[inner, tensor, "arrived"] += times * sum(written) * nest.coded(tensor, inner, outer)
     for tensor, times in looked_up.items():
         innermost = nest.stays[tensor][-1][0]
         moved[innermost, tensor, "reads"] += times
@@ -223,6 +237,8 @@ def check(charged: Charge, design: Design, formats: dict[str, dict[str, str]], n
         brought = {level: moved[level, tensor, "times"] for level in levels}
         for level in levels:
             at, all_of_it, of = charged.at(level, tensor), access.entries(level), (tensor, level)
+            assert at.decoded_bits == coded[level, tensor, "read"], of
+            assert at.encoded_bits == coded[level, tensor, "arrived"], of
             times = moved[level, tensor, "whole"]
             assert at.reads == moved[level, tensor, "reads"] + times * all_of_it, of
             assert at.writes == moved[level, tensor, "writes"] + brought[level] * all_of_it, of
@@ -283,6 +299,7 @@ def check_result(charged: Charge, nest: Nest, found: Counter[str], operations: i
     for level, _ in nest.stays["O"]:
         at = charged.at(level, "O")
         assert (at.reads, at.writes) == (expected[level, "reads"], expected[level, "writes"]), level
+        assert at.decoded_bits == at.encoded_bits == 0, level  # it is uncompressed everywhere
 
 
 def result_room(nest: Nest, found: Counter[str]) -> Counter[str]:
@@ -339,6 +356,10 @@ def machine_of(charged: Charge, operands: Any) -> Machine:
         (size * 16, 0),
         size,
         design.local.name,
+        coders={
+            level.name: (level.decode_bits_per_cycle, level.encode_bits_per_cycle)
+            for level in design.levels
+        },
     )
 
 

@@ -214,6 +214,11 @@ class Nest:
     def tree(self, tensor: str, level: str) -> Tree:
         return self.trees.get((tensor, level), Tree())
 
+    def coded(self, tensor: str, level: str, other: str) -> bool:
+        """Whether what goes between two levels leaves its format, or enters it, in the first."""
+        mine, theirs = self.tree(tensor, level).ranks, self.tree(tensor, other).ranks
+        return any(letter != "U" for _, letter, _ in mine) and mine != theirs
+
     def fibers(self, access: Access, level: str, places: set[Place]) -> int:
         """Bits of a tile in a level, beside those of each entry and each place."""
         stored = {place for place in places if access.held(place, level)}

@@ -145,4 +145,4 @@ def test_any_mapping(name: str, data: st.DataObject) -> None:
     steps = 0 if sync == "none" else [loop.name for loop in loops].index(str(sync)) + 1
     instances, levels = plain.mapped.instances, plain.mapped.levels
     nest = case.nest(loops, steps, stays, instances, dense_of(plain.formats), levels)
-    check(charged, plain.design, plain.formats, nest)
+    check(charged, plain.design, plain.formats, nest, plain.case.arrays)

@@ -66,7 +66,7 @@ def test_default_mapping(name: str, data: st.DataObject) -> None:
     instances = {level.name: level.instances for level in charged.arch.levels}
     stays = default_stays(case, levels, sync)
     nest = case.nest(loops, sync, stays, instances, dense_of(formats), levels)
-    check(charged, design, formats, nest)
+    check(charged, design, formats, nest, case.arrays)
 
 
 @pytest.mark.parametrize("name", [*NETS, *GATHERED, *SCATTERED])
