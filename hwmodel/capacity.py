@@ -14,7 +14,7 @@ from zeroskip.hwmodel.layer import Layer, WorkTerm
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.nest import Loop
 from zeroskip.hwmodel.overfull import Held, place_at, place_of, refusal
-from zeroskip.hwmodel.plan import Accounting, Drain, Encoded, Flow, TermPlan, Turns, total
+from zeroskip.hwmodel.plan import Accounting, Drain, Encoded, Fill, Flow, Turns, total
 from zeroskip.hwmodel.together import most_together
 from zeroskip.hwmodel.traffic import Counts, flows_of, narrow
 
@@ -27,6 +27,7 @@ class Part:
     home : whether it is there from the start, or at the end.
     words : where it passes and is not kept, those under way; nothing else is there.
     number : of the operand; encoded : what counts its bits; width : bits of a value, or of a sum.
+    first : loops across PEs, of which the first iteration alone has any of it.
     """
 
     tensor: str
@@ -39,6 +40,7 @@ class Part:
     number: int = -1
     encoded: Encoded | None = None
     width: int = 0
+    first: tuple[Loop, ...] = ()
 
     @property
     def access(self) -> tuple[int, str]:
@@ -47,18 +49,19 @@ class Part:
     @property
     def keys(self) -> tuple[Loop, ...]:
         """Loops that name a tile; none where the same is there at any time."""
-        return () if self.words else self.counted.keys
+        return (*(() if self.words else self.counted.keys), *self.first)
 
     def of_tiles(self, counts: Counts) -> NDArray[np.int64]:
         """Bits of every tile, times those that are there at a time."""
-        if not self.keys:
-            return np.array(self.bits, np.int64)
-        if self.encoded is None:
-            found: Any = counts[self.counted.tile] * np.int64(self.width)
+        if self.words or not self.counted.keys:
+            found: Any = np.array(self.bits, np.int64)
+        elif self.encoded is None:
+            found = counts[self.counted.tile] * np.int64(self.width * self.times)
         else:
             found = bits_of_tiles(self.encoded, counts, self.width)
             assert found is not None, "only of what is exact tiles are told"
-        return np.asarray(found * np.int64(self.times))
+            found = found * np.int64(self.times)
+        return np.asarray(found).reshape((*found.shape, *(1 for _ in self.first)))
 
     def at(self, tiles: NDArray[np.int64], at: Mapping[str, int]) -> int:
         """Bits of the tile at an iteration."""
@@ -72,11 +75,12 @@ class Part:
         """The tile at an iteration; without one the largest."""
         if self.words:
             return Held(self.tensor, "", 1, self.bits, self.words)
+        named = self.counted.keys
         if at is None:
-            where = place_of(counts[self.counted.tile], self.keys, extents)
+            where = place_of(counts[self.counted.tile], named, extents)
             return Held(self.tensor, where, self.times, self.bits)
         tiles = self.of_tiles(counts)
-        where = place_at([at[loop.name] for loop in self.keys], self.keys, extents)
+        where = place_at([at[loop.name] for loop in named], named, extents)
         return Held(self.tensor, where, self.times, self.at(tiles, at))
 
 
@@ -87,7 +91,7 @@ class Capacity:
     tiles : of what is exact and does not fit, those that are there when most is needed, which add
         up to the bits; the largest first.
     at_once : whether that is what one time needs; else the largest tiles are added up.
-    result_bits : of the bits those of the result.
+    result_bits : of the bits those of the result; added_bits : those of what is added once.
     terms : of each term: bits of the tile of each operand, by its number and tensor; the largest
         term is what is needed, beside the result's.
     parts : of each tensor what is needed, its bits in one; not shown, nor compared.
@@ -98,6 +102,7 @@ class Capacity:
     capacity_bits: int | None
     tiles: tuple[Held, ...] = ()
     result_bits: Any = 0
+    added_bits: Any = 0
     terms: tuple[Mapping[tuple[int, str], Any], ...] = ()
     parts: tuple[Part, ...] = field(default=(), repr=False, compare=False)
     at_once: bool = field(default=False, repr=False, compare=False)
@@ -129,7 +134,8 @@ def capacities(
     """What one instance of each level must hold.
 
     The most that tiles of all tensors take at one time: of every operand its tile; of the result
-    in the innermost level and where parts come back to it.  Of what passes, the words under way.
+    in the innermost level and where parts come back to it; of what is added once all of it, beside
+    every tile.  Of what passes, the words under way.
     Of operands in a cache nothing: what it has no room for, it fetches again.
     Where a tile comes while another is used, two of it.  Of means, and of more than
     `zeroskip.hwmodel.together.MOST_CELLS` times, the sum of the largest, an upper bound.
@@ -140,19 +146,24 @@ def capacities(
         Naming the tiles of a level whose overflow the mapping refuses.
     """
     names = [level.name for level in arch.levels[1:]]
-    by_term = [_of_term(arch, plan, counts, names) for plan in accounting.terms]
+    by_term = [_of_fills(arch, plan.fills, counts, names) for plan in accounting.terms]
     beside, results = _of_result(arch, accounting, counts, schedule, layer, names)
+    added = _of_additions(arch, accounting, counts, schedule, layer, names)
     found = []
     for level in arch.levels[1:]:
         name = level.name
         every = [
-            _together([*parts[name], *beside[name]], layer.extents.ranks, plan.term, counts)
+            _together(
+                [*parts[name], *beside[name], *added[name]], layer.extents.ranks, plan.term, counts
+            )
             for parts, plan in zip(by_term, accounting.terms, strict=True)
         ]
         needed, parts, at = max(every, key=lambda one: one[0])
         room = Capacity(name, needed, level.capacity_bits, result_bits=results[name])
         terms = [{part.access: part.bits for part in parts[name]} for parts in by_term]
-        room = replace(room, terms=tuple(terms), parts=tuple(parts), at_once=at is not None)
+        once = sum(part.bits for part in added[name])
+        room = replace(room, terms=tuple(terms), parts=tuple(parts), added_bits=once)
+        room = replace(room, at_once=at is not None)
         if room.overflow_bits and isinstance(needed, int):
             tiles = [part.held(counts, layer.extents.ranks, at) for part in parts]
             largest = sorted(tiles, key=lambda tile: -tile.bits)
@@ -165,13 +176,16 @@ def capacities(
     return tuple(found)
 
 
-def _of_term(
-    arch: Arch, plan: TermPlan, counts: Counts, names: Sequence[str]
+def _of_fills(
+    arch: Arch, fills_of: Sequence[Sequence[Fill]], counts: Counts, names: Sequence[str]
 ) -> dict[str, list[Part]]:
-    """Tiles of the operands of a term, by level that is no cache."""
+    """Tiles of operands, by level that is no cache.
+
+    fills_of : the fills of each.
+    """
     found: dict[str, list[Part]] = {name: [] for name in names}
     cached = {level.name for level in arch.levels if level.cache is not None}
-    for number, fill in ((i, fill) for i, fills in enumerate(plan.fills) for fill in fills):
+    for number, fill in ((i, fill) for i, fills in enumerate(fills_of) for fill in fills):
         held = fill.inner
         if fill.level in cached or (not held.entries.most and not fill.words):
             continue  # the same tiles, from another level
@@ -183,6 +197,26 @@ def _of_term(
         made = Part(tensor, held.entries, times, times * bits, fill.renewed, words=fill.words)
         found[fill.level].append(replace(made, number=number, encoded=held, width=width))
     return found
+
+
+def _of_additions(
+    arch: Arch,
+    accounting: Accounting,
+    counts: Counts,
+    schedule: Schedule,
+    layer: Layer,
+    names: Sequence[str],
+) -> dict[str, list[Part]]:
+    """What is added once, by level: all that an instance gets is there from before the first
+    iteration on.  Along loops across PEs that its term lacks the first instance gets it."""
+    parts: dict[str, list[Part]] = {name: [] for name in names}
+    terms = [term for term in layer.additions for _ in term.operands]
+    for term, fills in zip(terms, accounting.additions, strict=True):
+        for name, made in _of_fills(arch, [fills] if term.points else [], counts, names).items():
+            has = set(arch.level(name).instances)
+            first = [x for x in schedule.across if set(x.dims) <= has and not x.of(term.ranks)]
+            parts[name] += [replace(part, number=-1, first=tuple(first)) for part in made]
+    return parts
 
 
 def _of_result(

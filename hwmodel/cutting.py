@@ -41,8 +41,9 @@ def cut_of(
         if ways.get(room.level) != "split" or not room.overflow_bits:
             continue
         for part in sorted(room.parts, key=lambda part: -part.bits):
-            if part.words:
-                continue
+            once = part.number < 0 and part.tensor != layer.target.tensor
+            if part.words or once:
+                continue  # what passes, and what is added once, has no tiles
             loop = _loop_of(layer, schedule, room.level, part.tensor)
             if loop is not None:
                 return _halved(layer, arch, schedule, room.level, part.tensor, loop)

@@ -68,7 +68,7 @@ def spills_of(
             continue
         _check(arch, layer, operands, room)
         assert room.capacity_bits is not None
-        left = room.capacity_bits - room.result_bits
+        left = room.capacity_bits - room.result_bits - room.added_bits
         for term, plan in enumerate(accounting.terms):
             fills = [
                 (number, fill)
@@ -124,9 +124,13 @@ def _check(arch: Arch, layer: Layer, operands: Mapping[str, Operand], room: Capa
             f'{room.level} be "report".'
         )
     assert room.capacity_bits is not None
-    if room.result_bits > room.capacity_bits:
+    stays = room.result_bits + room.added_bits
+    if stays > room.capacity_bits:
+        what = f"{layer.target.tensor} alone takes"
+        if room.added_bits:
+            what = f"{layer.target.tensor} and what is added to it take"
         raise ArchError(
-            f"{where}: {layer.target.tensor} alone takes {room.result_bits:,} bits, and "
+            f"{where}: {what} {stays:,} bits, and "
             f"{room.level} holds {room.capacity_bits:,}: sums that are not done do not spill\n"
             f"Cut ranks of {layer.target.tensor} into smaller blocks (split)."
         )

@@ -46,10 +46,13 @@ def most_together(
     for rank in dict.fromkeys(loop.rank for loop in loops.values()):
         mine = [loop for loop in loops.values() if loop.rank == rank]
         if len(mine) > 1 and any(loop.of(set(ranks)) for loop in mine):
+            occurring = places(mine, extents, ranks)
+            for loop, last in zip(mine, occurring.max(axis=0, initial=0).tolist(), strict=True):
+                sizes[loop.name] = max(sizes[loop.name], last + 1)
             if prod(sizes[loop.name] for loop in mine) > MOST_CELLS:
                 return None
             occur = np.full([sizes[loop.name] for loop in mine], _NEVER)
-            occur[tuple(places(mine, extents, ranks).T)] = 0
+            occur[tuple(occurring.T)] = 0
             factors.append((tuple(loop.name for loop in mine), occur))
     gone: list[tuple[str, tuple[str, ...], Bits]] = []
     while sizes:

@@ -45,10 +45,16 @@ def needed(nest: Nest, level: str, shape: Place, result: int, home: int, fixed: 
         if result:
             tiles.append(_result(nest, term, level, result))
         tiles += _homes(nest, term, level, home, shape)
+        adding = [(one, access) for one in nest.additions() for access in one]
+        tiles += [
+            _added(nest, term, one, access, level)
+            for one, access in adding
+            if level in dict(nest.keeping(access.tensor)[1:])
+        ]
         words = sum(
             nest.words[access.tensor, level]
             * (access.width + nest.tree(access.tensor, level).look_up)
-            for access in term
+            for access in [*term, *(access for one, access in adding if nest.points(one))]
             if (access.tensor, level) in nest.words
         )
         points = nest.points(term)
@@ -80,6 +86,28 @@ def _operand(nest: Nest, number: int, i: int, level: str) -> Tile:
             there[name(at)].add(place)
     for key, places in there.items():
         found.bits[key] = bits_of(nest, access, places, level)
+    return found
+
+
+def _added(nest: Nest, term: list[Access], one: list[Access], access: Access, level: str) -> Tile:
+    """What is added once is in each instance at all times, all that any of its points there need;
+    of loops across PEs that the term which runs does not have, the most along them."""
+    above = set(nest.instances[level])
+    ranks = set(nest.ranks(term))
+    mine = [loop.name for loop in nest.loops if set(loop.ranks) <= ranks]
+    there: dict[Any, set[Place]] = defaultdict(set)
+    for at in nest.points(one):
+        place = access.place(at)
+        if access.inside(place):
+            there[nest.pe(at, above)].add(place)
+
+    def name(at: Point) -> Any:
+        return tuple((loop, pe) for loop, pe in nest.pe(at, above) if loop in mine)
+
+    found = Tile(name)
+    for here, places in there.items():
+        key = tuple((loop, pe) for loop, pe in here if loop in mine)
+        found.bits[key] = max(found.bits[key], bits_of(nest, access, places, level))
     return found
 
 

@@ -142,6 +142,10 @@ def stays_of(made: Drawn, capacities: dict[str, int]) -> dict[tuple[int, int, st
                 if level in dict(nest.stays[access.tensor]):
                     by_term[number][i] = found[f"{number}.{i}.{level}.most"]
     stays = {}
+    for number, term in enumerate(nest.additions()):
+        for i, access in enumerate(term):
+            for level, _ in nest.keeping(access.tensor)[1:]:
+                result[level] += found[f"+{number}.{i}.{level}.most"]  # it stays beside the result
     for level, capacity in capacities.items():
         most = max(sum(of_term.values()) for of_term in needs[level].values())
         if result[level] + most <= capacity:
@@ -172,7 +176,7 @@ def spilling(data: st.DataObject, made: Drawn) -> Drawn:
     """The same with levels that are too small."""
     capacities = {}
     for room in made.charge().capacity[:-1]:
-        least = max(room.result_bits, 1)
+        least = max(room.result_bits + room.added_bits, 1)
         if room.needed_bits > least:
             capacities[room.level] = data.draw(st.integers(least, room.needed_bits - 1))
     assume(capacities)
