@@ -173,7 +173,7 @@ def test_a_sum_of_nothing_leaves_the_bias() -> None:
         assert c.at("GLB", "B").reads == 2
         assert c.at("PE", "B").writes == 2 * 4
         assert c.at("PE", "O").writes == c.at("GLB", "O").writes == c.at("DRAM", "O").writes == 8
-        assert [room.needed_bits for room in c.capacity] == [0, 2 * 32]
+        assert [room.needed_bits for room in c.capacity] == [2 * 16, 2 * 32 + 2 * 16]
 
 
 def test_without_points_nothing_moves() -> None:
