@@ -23,9 +23,10 @@ from zeroskip.records import dataclass
 MIN_SIZE = 2**13
 """Arrays of fewer elements are encoded and decoded in NumPy."""
 
-LINE_BYTES = 64
-"""Of a cache line: an array with fewer values than lines is made of zeros all at once, and its
-values are put in; one with more row by row, so that a line is still near when values come to it."""
+PAGE_BYTES = 4096
+"""Of a page of memory: an array with fewer values than pages is made of zeros all at once, and its
+values are put in, so that pages without one are never touched; one with more row by row, so that
+what is filled is still near when values come to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def decoded(
     check_room(size, held.itemsize, "the dense array")
     last = levels[-1]
     few = not typed and isinstance(last.spec, Compressed)
-    few = few and len(values) * LINE_BYTES < size * held.itemsize
+    few = few and len(values) * PAGE_BYTES < size * held.itemsize
     flat = np.zeros(size, held) if few else np.empty(size, held)
     if not found.decode(last, values, flat, typed, few):
         return None

@@ -80,13 +80,13 @@ class Tensor(ArrayLike):
         check_room(array.size, array.itemsize, "the dense array")  # may be a view of one value
         array = native(array)
         fill = read_fill(fill, array.dtype)
+        if (quick := encoded(array, bound, fill)) is not None:
+            return cls(array.shape, bound, *quick, fill)
         if all(level.full for level in bound.levels):
             flat = flattened(array, bound, fill)
             if np.may_share_memory(flat, array):
                 flat = flat.copy()
             return cls(array.shape, bound, full_levels(array.shape, bound), freeze(flat), fill)
-        if (quick := encoded(array, bound, fill)) is not None:
-            return cls(array.shape, bound, *quick, fill)
         coords, values = entries_of(array, bound, fill)
         return cls(array.shape, bound, *build(coords, values, array.shape, bound, fill), fill)
 

@@ -74,7 +74,9 @@ def native(array: Array) -> Array:
     if array.dtype == np.bool_ and array.size:
         numbers = array.view(np.uint8)
         return array if numbers.max() <= 1 else numbers != 0
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
+    if array.dtype.isnative:
+        return array
+    return array.astype(array.dtype.newbyteorder("="))
 
 
 def cast(values: Array, dtype: np.dtype[Any]) -> Array:

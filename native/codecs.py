@@ -46,9 +46,8 @@ def encode(
     if is_nan(fill):
         return None
     bits, width = as_bits(flat), flat.itemsize
-    care = 2 ** (8 * width) - 1
-    if is_float(flat.dtype) and not fill:
-        care >>= 1
+    signless = not fill and is_float(flat.dtype)
+    care = 2 ** (8 * width - 1) - 1 if signless else -1
     if isinstance(spec, Bitmask):
         count = fibers * mask_words(extent)
         check_room(2 * count, 8, "words and rank of the bitmask")
@@ -65,15 +64,19 @@ def encode(
         symbol, entries, crd_width = "zs_encode_lists", [crd_dtype], crd_dtype.itemsize
         index = [arrays["pos"]]
     state, room = np.zeros(3, np.int64), min(len(flat), FIRST_ROOM) + WORD
-    total, grown = 0, [np.empty(0, dtype) for dtype in (flat.dtype, *entries)]
+    total, filling = 0, _bits_of(fill)
+    grown: list[Array] = []
     while True:
         check_room(room, width + crd_width, "values and coordinates")
-        grown = [_longer(array, total, room) for array in grown]
-        dims = [fibers, extent, width, room, _signed(care), _signed(_bits_of(fill)), crd_width]
+        if grown:
+            grown = [_longer(array, total, room) for array in grown]
+        else:
+            grown = [np.empty(room, dtype) for dtype in (flat.dtype, *entries)]
+        dims = [fibers, extent, width, room, care, filling, crd_width]
         held = [bits, state, *map(as_bits, grown), *index]
         if not _call(symbol, held, dims, flat.nbytes >= LONG_BYTES):
             return None
-        row, at, total = map(int, state)
+        row, at, total = state.tolist()
         if row == fibers:
             break
         done = row * extent + at  # what is left is taken to be as full as that
@@ -101,11 +104,11 @@ def decode(level: LevelData, values: Array, flat: Array, fill: Any, filled: bool
     if isinstance(level.spec, Bitmask):
         if len(arrays["words"]) != level.fibers * mask_words(level.extent):
             return False
-        dims += [total, _signed(_bits_of(fill))]
+        dims += [total, _bits_of(fill)]
         return _call("zs_spread", [arrays["words"], *held], dims, long)
     if len(arrays["pos"]) != level.fibers + 1 or len(arrays["crd"]) != total:
         return False
-    dims += [arrays["crd"].itemsize, total, _signed(_bits_of(fill)), filled]
+    dims += [arrays["crd"].itemsize, total, _bits_of(fill), filled]
     return _call("zs_scatter", [arrays["pos"], arrays["crd"], *held], dims, long)
 
 
@@ -158,10 +161,10 @@ def _longer(array: Array, kept: int, length: int) -> Array:
 
 
 def _bits_of(value: Any) -> int:
-    return int.from_bytes(value.tobytes(), "little" if np.little_endian else "big")
-
-
-def _signed(bits: int) -> int:
+    """Those of a fill, as what a kernel takes for its extents: of 64, the first is the sign."""
+    if not value:
+        return 0
+    bits = int.from_bytes(value.tobytes(), "little" if np.little_endian else "big")
     return bits - 2**64 if bits >= 2**63 else bits
 
 
@@ -173,7 +176,7 @@ def _call(
     file: str = "zs_codecs.c",
 ) -> bool:
     try:
-        load(header(file), symbol).prepare(buffers, dims).call(long=long)
+        load(header(file), symbol).once(buffers, dims, long=long)
     except (CompilerError, CacheError, KernelFailure):
         return False
     return True

@@ -65,10 +65,11 @@ class Kernel:
     key : what it is cached under.
     c_text : the whole text that was compiled.
 
-    May be used from several threads at once: it holds no arguments.
+    May be used from several threads at once: of what it holds for arguments, each call takes one
+    that no other has.
     """
 
-    __slots__ = ("_library", "c_text", "entry", "key", "symbol")
+    __slots__ = ("_idle", "_library", "c_text", "entry", "key", "symbol")
 
     def __init__(self, symbol: str, key: str, c_text: str, library: Any) -> None:
         self.symbol = symbol
@@ -76,6 +77,7 @@ class Kernel:
         self.c_text = c_text
         self.entry: Callable[[Any], int] = library.load_function(KERNEL, symbol)
         self._library = library  # closed when nothing refers to it any more
+        self._idle: list[Invocation] = []
 
     def prepare(
         self,
@@ -93,6 +95,26 @@ class Kernel:
         if wholes:
             call.set_wholes(wholes)
         return call
+
+    def once(
+        self, buffers: Sequence[np.ndarray[Any, Any]], dims: Sequence[int], *, long: bool = False
+    ) -> None:
+        """Run it on these arrays and extents alone, in a struct that is kept for the next time,
+        when there are as many of them.
+
+        long : as for `Invocation.call`.
+
+        Raises KernelError as `Invocation.set_buffers` and `Invocation.call`.
+        """
+        if not long:
+            try:
+                call = self._idle.pop()
+            except IndexError:  # the first one, or others are in calls of other threads
+                call = Invocation(self)
+            if call.refilled(buffers, dims):
+                self._idle.append(call)
+                return
+        self.prepare(buffers, dims).call(long=long)
 
     def __repr__(self) -> str:
         return f"<Kernel {self.symbol} {self.key[:12]}>"
@@ -186,6 +208,23 @@ class Invocation:
             return several
         first, second = slots  # a loop over two takes as long as all the rest
         return pair
+
+    def refilled(self, buffers: Sequence[np.ndarray[Any, Any]], dims: Sequence[int]) -> bool:
+        """Point the first slots at these arrays, set the first extents, and run the kernel.
+
+        It returns False, before it runs, where `set_buffers` or `set_dims` would refuse what it is
+        given, or as they take care of bfloat16; and raises as `call`.  No array is kept.
+        """
+        args, buf, point = self._args, self._buf, self._from_buffer
+        try:
+            for slot, array in enumerate(buffers):
+                buf[slot] = point(array)
+            args.dim[0 : len(dims)] = dims
+        except (TypeError, ValueError, BufferError, OverflowError, IndexError):
+            return False
+        if self._entry(args):
+            raise self._failed()
+        return True
 
     def forget(self, slots: Sequence[int]) -> None:
         """Let go of the arrays of these slots, which are pointed at anew before the next call."""

@@ -117,6 +117,33 @@ int32_t zs_encode_lists(zs_args *args)
     }
 }
 
+/* zs_fill_row() - 'n' items that are all the fill. */
+ZS_FOLDED void zs_fill_row(char *to, int width, int64_t n, uint64_t fill)
+{
+    int64_t i = 0;
+    if (fill == 0) {
+        __builtin_memset(to, 0, (size_t)(n * width));
+        return;
+    }
+    for (; i + ZS_WORD <= n; i += ZS_WORD)
+        zs_word_spread(to + i * width, to, width, 0, fill);
+    for (; i < n; i++)
+        zs_put(to, width, i, fill);
+}
+
+/*
+ * A mask with fewer bits a word is put into rows that are filled: vectors that lie across two lines
+ * of the cache, as an array may, take a fifth longer than a row that is filled at once.
+ */
+#define ZS_FEW 2
+
+/* zs_put_word() - the next items of 'from' where bits are set; nothing else is touched. */
+ZS_FOLDED void zs_put_word(char *to, const char *from, int width, uint64_t word)
+{
+    for (int64_t p = 0; word; word &= word - 1)
+        zs_put(to, width, __builtin_ctzll(word), zs_item(from, width, p++));
+}
+
 ZS_FOLDED int32_t zs_spread_of(zs_args *args, int width)
 {
     const uint64_t *words = args->buf[0];
@@ -124,9 +151,12 @@ ZS_FOLDED int32_t zs_spread_of(zs_args *args, int width)
     char *x = args->buf[2];
     const int64_t rows = args->dim[0], extent = args->dim[1], total = args->dim[3];
     const uint64_t fill = (uint64_t)args->dim[4];
+    const int few = total < ZS_FEW * rows * ((extent + ZS_WORD - 1) / ZS_WORD);
     int64_t at = 0, p = 0;
     for (int64_t row = 0; row < rows; row++) {
         ZS_POLL(args);
+        if (few)
+            zs_fill_row(x + row * extent * width, width, extent, fill);
         for (int64_t c = 0; c < extent; c += ZS_WORD, at++) {
             const uint64_t word = words[at];
             const int64_t n = extent - c < ZS_WORD ? extent - c : ZS_WORD;
@@ -134,7 +164,9 @@ ZS_FOLDED int32_t zs_spread_of(zs_args *args, int width)
             char *to = x + (row * extent + c) * width;
             if (count > total - p || (n < ZS_WORD && word >> n))
                 return zs_fail(args, ZS_ERANGE, at);
-            if (n == ZS_WORD)
+            if (few)
+                zs_put_word(to, values + p * width, width, word);
+            else if (n == ZS_WORD)
                 zs_word_spread(to, values + p * width, width, word, fill);
             else
                 zs_spread_word(to, values + p * width, width, n, word, fill);
@@ -160,20 +192,6 @@ int32_t zs_spread(zs_args *args)
     case 4: return zs_spread_of(args, 4);
     default: return zs_spread_of(args, 8);
     }
-}
-
-/* zs_fill_row() - 'n' items that are all the fill. */
-ZS_FOLDED void zs_fill_row(char *to, int width, int64_t n, uint64_t fill)
-{
-    int64_t i = 0;
-    if (fill == 0) {
-        __builtin_memset(to, 0, (size_t)(n * width));
-        return;
-    }
-    for (; i + ZS_WORD <= n; i += ZS_WORD)
-        zs_word_spread(to + i * width, to, width, 0, fill);
-    for (; i < n; i++)
-        zs_put(to, width, i, fill);
 }
 
 /*

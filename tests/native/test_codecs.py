@@ -215,9 +215,9 @@ def test_a_coordinate_outside_is_refused_wherever_it_stands(at):
 
 @pytest.mark.parametrize(("stored", "filled"), [(124, True), (125, False)])
 def test_few_values_are_put_into_zeros(stored, filled, monkeypatch):
-    """125 lines of 16 float32: zeros are asked for at once where there are fewer values."""
-    array = np.zeros((20, 100), np.float32)
-    array.reshape(-1)[:: 2000 // stored][:stored] = 2
+    """125 pages of 1024 float32: zeros are asked for at once where there are fewer values."""
+    array = np.zeros((1280, 100), np.float32)
+    array.reshape(-1)[:: 128000 // stored][:stored] = 2
     told = []
     decode = codecs.decode
     monkeypatch.setattr(

@@ -224,6 +224,48 @@ def test_each_thread_may_have_arguments_of_its_own(scale):
     assert [set(y) for y in results] == [{3.0 * i} for i in range(8)]
 
 
+@needs_cc
+def test_a_call_by_itself_leaves_its_struct_to_the_next(scale):
+    for y in (np.ones(3), np.ones(5)):
+        scale.once([np.zeros(len(y)), y], [len(y), 0])
+        assert not y.any()
+        assert len(scale._idle) == 1
+    with pytest.raises(KernelError, match="failed: error 77"):
+        scale.once([np.zeros(3), np.ones(3)], [3, 77])
+    assert scale._idle == []
+    y = np.ones(3)
+    scale.once([np.zeros(3), y], [3, 0])
+    assert not y.any()
+
+
+@needs_cc
+def test_what_a_call_by_itself_refuses(scale):
+    x = np.zeros(3)
+    with pytest.raises(KernelError, match=r"buffer 1: expected a C-contiguous array, found shape"):
+        scale.once([x, np.zeros(6)[::2]], [3, 0])
+    with pytest.raises(KernelError, match="buffer 0: expected an ndarray, found list"):
+        scale.once([[1.0], x], [1, 0])
+    with pytest.raises(KernelError, match=r"dim\[1\] = 9223372036854775808: "):
+        scale.once([x, x], [3, 2**63])
+    with pytest.raises(KernelError, match=r"dim\[0:65\] passes the argument struct"):
+        scale.once([x, x], [0] * 65)
+
+
+@needs_cc
+def test_calls_of_two_threads_have_a_struct_each():
+    kernel, flags = load(WAIT, "await"), [np.zeros(2, np.int64) for _ in range(2)]
+    threads = [threading.Thread(target=kernel.once, args=([flag], [0])) for flag in flags]
+    for thread in threads:
+        thread.start()
+    while not all(flag[1] for flag in flags) and any(thread.is_alive() for thread in threads):
+        pass
+    for flag in flags:
+        flag[0] = 1
+    for thread in threads:
+        thread.join()
+    assert len(kernel._idle) == 2
+
+
 # ---- the text ---------------------------------------------------------------------------
 
 
