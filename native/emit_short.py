@@ -33,7 +33,8 @@ class Ways:
 
     start : what sums start from.  kept : name of how many entries there are so far.
     append : writes what becomes of a place (a name in C) and its sum.
-    copied : the routine that copies places and values; None where these are not stored as they are.
+    copied : the routine that copies places and values up to a place with several; None where these
+        are not stored as they are.
     """
 
     start: str
@@ -172,7 +173,8 @@ def run(node: Loop, over: Stored, out: CWriter) -> None:
 
 
 def short(node: Gathered, ways: Ways, out: CWriter) -> None:
-    """A row of few products: sorted, and copied where no place has two of them, else added up."""
+    """A row of few products: sorted, and copied up to a place that has several of them, which are
+    added up; and on from there."""
     row, dtype = node.row, out.values.dtype
     keys, values, n, shift = map(out.local, ("keys", "listed", "n_list", "shift"))
     listed = Listed(keys, values, n, shift, row.op, ways.start)
@@ -185,20 +187,24 @@ def short(node: Gathered, ways: Ways, out: CWriter) -> None:
     out.body(node.body)
     out.listed = None
     out.line(f"zs_sort_keys({keys}, {n});")
-    if ways.copied is None:
-        head = ""
-    else:
-        enough = f"{ways.kept} + {n} + ZS_LIST_PAST <= {integer(row.room)}"
-        where = f"{row.inners} + {ways.kept}, {row.out} + {ways.kept}"
-        out.line(f"if ({enough} &&")
-        with out.block(f"    {ways.copied}({keys}, {n}, {shift}, {values}, {where}))"):
-            out.line(f"{ways.kept} += {n};")
-        head = "else"
     stored = f"{values}[{keys}[{k}] & (((uint32_t)1 << {shift}) - 1)]"
-    with (
-        out.block(head) if head else out.scope(),
-        out.block(f"for (int64_t {k} = 0; {k} < {n};)"),
-    ):
+    if ways.copied is not None:
+        own, pause, again_at = map(out.local, ("own", "pause", "next"))
+        out.line(f"int64_t {pause} = 0, {again_at} = 0;")
+    with out.block(f"for (int64_t {k} = 0; {k} < {n};)"):
+        if ways.copied is not None:
+            kept, left = ways.kept, f"{n} - {k}"
+            enough = f"{kept} + {left} + ZS_LIST_PAST <= {integer(row.room)}"
+            where = f"{row.inners} + {kept}, {row.out} + {kept}"
+            with out.block(f"if ({k} >= {again_at} && {enough})"):
+                out.line(f"const int64_t {own} = {ways.copied}(")
+                out.line(f"    {keys} + {k}, {left}, {shift}, {values}, {where});")
+                out.line(f"{kept} += {own};")
+                out.line(f"{k} += {own};")
+                with out.block(f"if ({k} == {n})"):
+                    out.line("break;")
+                out.line(f"{pause} = {own} < ZS_LIST_RUN ? 2 * {pause} + ZS_LIST_RUN : 0;")
+                out.line(f"{again_at} = {k} + {pause};")
         out.line(f"const int64_t {at} = {keys}[{k}] >> {shift};")
         out.line(f"{C_TYPES[dtype]} {total} = {stored};")
         again = f"{k} < {n} && {keys}[{k}] >> {shift} == {at}"

@@ -26,6 +26,9 @@
 #endif
 /* Keys and values past the last that may be written; what they hold means nothing. */
 #define ZS_LIST_PAST 16
+/* Fewer products before a place with several are not worth their copying, which pauses then: for so
+   many, for three times and seven times as many where it goes on like that. */
+#define ZS_LIST_RUN 4
 
 /* A value that is only copied. */
 typedef uint32_t zs_list_4 __attribute__((may_alias));
@@ -151,14 +154,14 @@ ZS_INLINE void zs_sort_keys(uint32_t *keys, int64_t n)
 
 /*
  * zs_list_copiedBYTES_PLACE() - the places of 'n' sorted keys and the values that are listed for
- * them, where no two keys have the same place; else 0, and what was written does not count.
+ * them, up to the first of several keys with the same place; how many these are.
  *
  * What lies ZS_LIST_PAST behind the n-th may be written.  'keys' come from zs_sort_keys().
  */
 #define ZS_DEFINE_LIST_COPIED(BYTES, VALUE, PLACE, CPLACE)                                  \
-    ZS_INLINE int zs_list_copied##BYTES##_##PLACE(const uint32_t *keys, int64_t n, int shift, \
-                                                  const void *listed, CPLACE *restrict places, \
-                                                  void *restrict values)                    \
+    ZS_INLINE int64_t zs_list_copied##BYTES##_##PLACE(                                      \
+        const uint32_t *keys, int64_t n, int shift, const void *listed,                     \
+        CPLACE *restrict places, void *restrict values)                                     \
     {                                                                                       \
         typedef CPLACE zs_places_at __attribute__((vector_size(16 * sizeof(CPLACE)),        \
                                                    aligned(sizeof(CPLACE)), may_alias));    \
@@ -169,13 +172,13 @@ ZS_INLINE void zs_sort_keys(uint32_t *keys, int64_t n)
             const zs_keys place = key >> shift;                                             \
             uint16_t same;                                                                  \
             __asm__("vpcmpeqd %1, %2, %0" : "=Yk"(same) : "v"(place), "v"(next >> shift));  \
-            const int64_t left = n - 1 - k;                                                 \
-            if (__builtin_expect((same & zs_bits_below(zs_min(left, 16))) != 0, 0))         \
-                return 0;                                                                   \
+            const uint64_t shared = same & zs_bits_below(zs_min(n - 1 - k, 16));            \
             *(zs_places_at *)(places + k) = __builtin_convertvector(place, zs_places_at);   \
             zs_list_pick##BYTES((VALUE *)values + k, listed, key & number);                 \
+            if (__builtin_expect(shared != 0, 0))                                           \
+                return k + zs_ctz(shared);                                                  \
         }                                                                                   \
-        return 1;                                                                           \
+        return n;                                                                           \
     }
 /* zs_list_pick4(), zs_list_pick8() - write the sixteen values of those numbers. */
 ZS_INLINE void zs_list_pick4(void *to, const void *from, zs_keys number)
@@ -207,18 +210,18 @@ ZS_INLINE void zs_sort_keys(uint32_t *keys, int64_t n)
     }
 }
 #define ZS_DEFINE_LIST_COPIED(BYTES, VALUE, PLACE, CPLACE)                                  \
-    ZS_INLINE int zs_list_copied##BYTES##_##PLACE(const uint32_t *keys, int64_t n, int shift, \
-                                                  const void *listed, CPLACE *restrict places, \
-                                                  void *restrict values)                    \
+    ZS_INLINE int64_t zs_list_copied##BYTES##_##PLACE(                                      \
+        const uint32_t *keys, int64_t n, int shift, const void *listed,                     \
+        CPLACE *restrict places, void *restrict values)                                     \
     {                                                                                       \
         for (int64_t k = 0; k < n; k++) {                                                   \
-            if (k > 0 && keys[k - 1] >> shift == keys[k] >> shift)                          \
-                return 0;                                                                   \
+            if (k + 1 < n && keys[k] >> shift == keys[k + 1] >> shift)                      \
+                return k;                                                                   \
             places[k] = (CPLACE)(keys[k] >> shift);                                         \
             const uint32_t number = keys[k] & (((uint32_t)1 << shift) - 1);                 \
             ((VALUE *)values)[k] = ((const VALUE *)listed)[number];                         \
         }                                                                                   \
-        return 1;                                                                           \
+        return n;                                                                           \
     }
 #endif
 

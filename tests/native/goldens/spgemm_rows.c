@@ -75,24 +75,30 @@ int32_t zs_kernel(zs_args *args)
                 }
             }
             zs_sort_keys(keys, n_list);
-            if (n_out + n_list + ZS_LIST_PAST <= room &&
-                zs_list_copied4_uint16(keys, n_list, shift, listed, C_places + n_out, C_vals + n_out)) {
-                n_out += n_list;
-            }
-            else {
-                for (int64_t k_ = 0; k_ < n_list;) {
-                    const int64_t at = keys[k_] >> shift;
-                    float sum = listed[keys[k_] & (((uint32_t)1 << shift) - 1)];
-                    for (k_++; k_ < n_list && keys[k_] >> shift == at; k_++) {
-                        sum += listed[keys[k_] & (((uint32_t)1 << shift) - 1)];
+            int64_t pause = 0, next = 0;
+            for (int64_t k_ = 0; k_ < n_list;) {
+                if (k_ >= next && n_out + n_list - k_ + ZS_LIST_PAST <= room) {
+                    const int64_t own = zs_list_copied4_uint16(
+                        keys + k_, n_list - k_, shift, listed, C_places + n_out, C_vals + n_out);
+                    n_out += own;
+                    k_ += own;
+                    if (k_ == n_list) {
+                        break;
                     }
-                    const float stored_ = sum;
-                    if (n_out < room) {
-                        C_places[n_out] = at;
-                        C_vals[n_out] = stored_;
-                    }
-                    n_out++;
+                    pause = own < ZS_LIST_RUN ? 2 * pause + ZS_LIST_RUN : 0;
+                    next = k_ + pause;
                 }
+                const int64_t at = keys[k_] >> shift;
+                float sum = listed[keys[k_] & (((uint32_t)1 << shift) - 1)];
+                for (k_++; k_ < n_list && keys[k_] >> shift == at; k_++) {
+                    sum += listed[keys[k_] & (((uint32_t)1 << shift) - 1)];
+                }
+                const float stored_ = sum;
+                if (n_out < room) {
+                    C_places[n_out] = at;
+                    C_vals[n_out] = stored_;
+                }
+                n_out++;
             }
         }
         else {

@@ -104,24 +104,30 @@ int32_t zs_kernel(zs_args *args)
                 }
             }
             zs_sort_keys(keys, n_list);
-            if (n_out + n_list + ZS_LIST_PAST <= room &&
-                zs_list_copied4_uint16(keys, n_list, shift, listed, O_places + n_out, O_vals + n_out)) {
-                n_out += n_list;
-            }
-            else {
-                for (int64_t k = 0; k < n_list;) {
-                    const int64_t at = keys[k] >> shift;
-                    float sum = listed[keys[k] & (((uint32_t)1 << shift) - 1)];
-                    for (k++; k < n_list && keys[k] >> shift == at; k++) {
-                        sum += listed[keys[k] & (((uint32_t)1 << shift) - 1)];
+            int64_t pause = 0, next = 0;
+            for (int64_t k = 0; k < n_list;) {
+                if (k >= next && n_out + n_list - k + ZS_LIST_PAST <= room) {
+                    const int64_t own = zs_list_copied4_uint16(
+                        keys + k, n_list - k, shift, listed, O_places + n_out, O_vals + n_out);
+                    n_out += own;
+                    k += own;
+                    if (k == n_list) {
+                        break;
                     }
-                    const float stored_ = sum;
-                    if (n_out < room) {
-                        O_places[n_out] = at;
-                        O_vals[n_out] = stored_;
-                    }
-                    n_out++;
+                    pause = own < ZS_LIST_RUN ? 2 * pause + ZS_LIST_RUN : 0;
+                    next = k + pause;
                 }
+                const int64_t at = keys[k] >> shift;
+                float sum = listed[keys[k] & (((uint32_t)1 << shift) - 1)];
+                for (k++; k < n_list && keys[k] >> shift == at; k++) {
+                    sum += listed[keys[k] & (((uint32_t)1 << shift) - 1)];
+                }
+                const float stored_ = sum;
+                if (n_out < room) {
+                    O_places[n_out] = at;
+                    O_vals[n_out] = stored_;
+                }
+                n_out++;
             }
         }
         else {
