@@ -175,6 +175,11 @@ def _of_units(layer: Layer, arch: Arch) -> Iterator[str]:
             "one place of the ranks that both operands have as they are; an input is in the PE "
             "of its place in the plane, and a product that reaches no output takes a lane too"
         )
+    if any(unit.kind == "merge" for unit in arch.units):
+        yield (
+            "merge: parts of a fiber of the result along the innermost loop are merged at once, "
+            "all of them and whole, whatever blocks ranks are cut into"
+        )
     factors = [operand for operand in layer.work[0].operands if not operand.is_index]
     for unit in arch.units:
         yield f"{unit.kind}: its steps are shared evenly by all units, and overlap with the rest"

@@ -25,6 +25,7 @@ from zeroskip.hwmodel.geometry import Geometry
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.meetings import meeting_of, met_along, steps_of_meeting
+from zeroskip.hwmodel.merging import merging_of, steps_of_merging
 from zeroskip.hwmodel.pairs import Pair, fibers_of_pair, is_pair, pair_of
 from zeroskip.hwmodel.plan import Mask
 from zeroskip.hwmodel.unit_section import Unit
@@ -40,7 +41,8 @@ Counts = NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class UnitCharge:
-    """Steps of a unit: all, and those of each row of a product by rows; means of drawn operands.
+    """Steps of a unit: all, and those of each row of a product by rows, or of each fiber of the
+    result that is merged; means of drawn operands.
 
     cycles : steps over the rate of all units together, rounded up: shared evenly among them.  A
         mean is not rounded: that of what is rounded up is less than one cycle more.
@@ -85,8 +87,8 @@ def charge_units(
     Raises
     ------
     ArchError
-        For a layer whose fibers do not meet where the unit is; of mergers, for one that is no
-        product of two matrices by rows.
+        For a layer whose fibers do not meet where the unit is; of mergers, for one whose partial
+        results are no fibers.
     """
     found: dict[str, UnitCharge] = {}
     drawn = any(isinstance(x, Expected) for x in operands.values())
@@ -98,7 +100,17 @@ def charge_units(
             operands = operands if drawn else expanded_operands(layer, operands, wide)
             layer = wide
     for unit in arch.units:
-        if unit.kind == "intersect" and not is_pair(layer, unit.rank):
+        paired = is_pair(layer, unit.rank)
+        if unit.kind == "merge" and not (paired and layer.work[0].within):
+            merging = merging_of(layer, schedule, unit.rank)
+            if drawn:
+                assert sampled is not None
+                found[unit.kind] = _sampled(unit, sampled)
+                continue
+            steps, text = steps_of_merging(unit, merging, operands)
+            found[unit.kind] = UnitCharge(unit, int(steps.sum()), steps, text)
+            continue
+        if not paired:
             meeting = meeting_of(layer, schedule, unit.rank)
             if drawn:
                 assert sampled is not None
@@ -119,7 +131,7 @@ def charge_units(
                 assert sampled is not None
                 found[unit.kind] = _sampled(unit, sampled)
             continue
-        by_row, text = (_intersected if unit.kind == "intersect" else _merged)(unit, pair, operands)
+        by_row, text = _intersected(unit, pair, operands)
         found[unit.kind] = UnitCharge(unit, int(by_row.sum()), by_row, text)
     return found
 
@@ -196,31 +208,22 @@ def _check_size(pair: Pair, operands: Mapping[str, Operand]) -> None:
         )
 
 
-def _merged(unit: Unit, pair: Pair, operands: Mapping[str, Operand]) -> tuple[Whole, str]:
-    """Partial results of each row of the leader, one fiber for each entry."""
-    if unit.how == "list":
-        text = "# zs_merge_steps (zs_mergers.c): each row of the result, of its fibers' heads"
-        return merge_list(*fibers_of_pair(pair, operands)), text
-    return _merged_in_passes(unit, pair, operands)
-
-
 def _merged_in_passes(
     unit: Unit,
     pair: Pair,
     operands: Mapping[str, Operand],
-    inside: str = "1",
-    masks: Mapping[str, Bits] = MappingProxyType({}),
-    told: Sequence[str] = (),
+    inside: str,
+    masks: Mapping[str, Bits],
+    told: Sequence[str],
 ) -> tuple[Whole, str]:
     """By a tree.  inside : whether a point is there, by these masks; told : what tells it beside
     the ranks of the follower."""
     one, other = f"stL[{pair.group},{pair.rank}]", f"stF[{pair.rank},{pair.into}]"
-    factor = "" if inside == "1" else f"*{inside}"
     live = f"live{listed([*told, pair.rank])}"
     lines = [
-        f"{live} |= {other}{factor}",
+        f"{live} |= {other}*{inside}",
         f"fibers[{pair.group}] += {one}*{live}",
-        f"entries[{pair.group}] += {one}*{other}{factor}",
+        f"entries[{pair.group}] += {one}*{other}*{inside}",
     ]
     radix = unit.radix or 2
     counts = _all(lines, pair, operands, masks)

@@ -4,8 +4,8 @@
       intersect: {how: skip-ahead, rate: 1}
       merge: {how: tree, radix: 64, rate: 32, source: ...}
 
-A unit works on one reduction rank of a product of two matrices: ``rank`` names it; the first
-reduction rank of the layer where it does not.
+A unit that intersects works on one reduction rank: ``rank`` names it; the first that fits where
+it does not.  One that merges takes what the innermost loop makes (`zeroskip.hwmodel.merging`).
 """
 
 from __future__ import annotations

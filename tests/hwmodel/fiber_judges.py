@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from collections.abc import Callable
+from itertools import combinations, product
 
 Fiber = list[int]
 
@@ -115,3 +116,34 @@ def merged_by_list(fibers: list[Fiber]) -> int:
         heads.remove((least, i))
         steps += enter(i)
     return steps
+
+
+def in_pieces(
+    order: list[tuple[str, int, int]],
+    sizes: dict[str, int],
+    group: list[str],
+    fiber: Callable[[dict[str, int]], Fiber | None],
+) -> dict[tuple[int, ...], list[Fiber]]:
+    """Partial results of a nest, by the fiber of the result that they are parts of, as they come.
+
+    order : loops outside the innermost: of which rank, the block of an iteration, and the block
+        around it, 0 for none.
+    fiber : what comes at a place of all these ranks; None for nothing.
+    """
+    ranks = list(dict.fromkeys(rank for rank, _, _ in order))
+
+    def when(at: dict[str, int]) -> list[int]:
+        return [
+            (at[rank] % around if around else at[rank]) // block for rank, block, around in order
+        ]
+
+    every = [
+        dict(zip(ranks, places, strict=True))
+        for places in product(*(range(sizes[rank]) for rank in ranks))
+    ]
+    found: dict[tuple[int, ...], list[Fiber]] = {}
+    for at in sorted(every, key=when):
+        made = fiber(at)
+        if made is not None:
+            found.setdefault(tuple(at[rank] for rank in group), []).append(made)
+    return found

@@ -168,23 +168,6 @@ def test_units_stand_in_what_is_printed_and_in_the_accounting() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("Z[m,n] = A[m,k]*B[k,n] + A[m,n]", "found Z[m,n] = "),
-        ("Z[m,n] = A[k,m]*B[k,n]", "found Z[m,n] = sum[k](A[k,m]*B[k,n])"),
-        ("Z[m,n] = A[m,n]*B[k,m]", "found Z[m,n] = "),
-    ],
-)
-def test_other_layers_are_not_merged(text: str, said: str) -> None:
-    levels = {"DRAM": {}, "GLB": {}, "PE": {}}
-    merging = design(levels=levels, units={"merge": {"how": "list"}})
-    with pytest.raises(ArchError) as error:
-        charge(make_spec(text), arch(merging), {"A": np.eye(3), "B": np.eye(3)}, None)
-    assert "expected a product of two matrices such as Z[m,n] = A[m,k]*B[k,n]" in str(error.value)
-    assert said in str(error.value)
-
-
-@pytest.mark.parametrize(
     ("changes", "said"),
     [
         (
