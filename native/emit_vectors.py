@@ -9,11 +9,18 @@ from contextlib import contextmanager, nullcontext
 from zeroskip.native.cexpr import C_TYPES, integer, mentions, value
 from zeroskip.native.cwriter import CWriter
 from zeroskip.native.domains import Range, Together
-from zeroskip.native.integers import ONE, Const, Expr, Op, add, mul, without
+from zeroskip.native.integers import ONE, Const, Expr, Name, Op, add, mul, without
 from zeroskip.native.nest import Acc, Loop, Reduce
 from zeroskip.native.nest_tiles import Tiles
 from zeroskip.native.scope import free_names
 from zeroskip.native.values import Elem, Prod
+
+AHEAD = 1024
+"""Entries ahead of those at work that are asked for, 4 KiB of float32: where they come from beyond
+the second-level cache, each page of memory is waited for anew otherwise.  Products of 4096 x 4096
+entries and 3x3 windows of 512 channels, at densities from .3 to .8, took 10 to 25 % less on one
+machine (Granite Rapids), and twice as many ahead the same; no command of the repository finds it
+again."""
 
 
 def vector_loop(node: Loop, out: CWriter) -> None:
@@ -163,6 +170,7 @@ def together(node: Loop, over: Together, out: CWriter) -> None:
                 out.constant(node.var, f"{over.coordinates}[{column}]"),
                 _addresses(node, over, out),
             ):
+                _bring_near(node, over.pos, pattern, e, out)
                 out.line(f"#pragma GCC unroll {over.rows}")
                 row = over.row
                 with (
@@ -171,6 +179,17 @@ def together(node: Loop, over: Together, out: CWriter) -> None:
                 ):
                     out.line(f"const int64_t {over.pos} = {e}++;")
                     out.body(node.body)
+
+
+def _bring_near(node: Loop, pos: str, pattern: str, at: str, out: CWriter) -> None:
+    """Have the memory fetch what entries further on hold: `AHEAD` of them from ``at`` on, where a
+    column has several, so that few are asked for twice."""
+    values = [s.value for s in node.body if isinstance(s, Reduce)]
+    factors = [f for v in values for f in (v.args if isinstance(v, Prod) else (v,))]
+    for factor in factors:
+        if isinstance(factor, Elem) and factor.index == Name(pos):
+            with out.block(f"if (({pattern} & ({pattern} - 1)) != 0)"):
+                out.line(f"__builtin_prefetch({factor.array} + {at} + {AHEAD});")
 
 
 def _chains(node: Loop, over: Together, out: CWriter) -> None:

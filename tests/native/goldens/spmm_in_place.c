@@ -46,6 +46,9 @@ static inline __attribute__((always_inline)) int32_t tile_x(
                     const int64_t offset = A_offset[column];
                     const float *at = B_vals + x + offset * line + block * block_span * line;
                     ZS_HOLD(at);
+                    if ((pattern & (pattern - 1)) != 0) {
+                        __builtin_prefetch(A_packed + e_ + 1024);
+                    }
                     #pragma GCC unroll 4
                     for (int64_t member = 0; member < 4; member++) {
                         if (pattern >> member & 1) {
