@@ -136,25 +136,11 @@ def _fill(
         if levels.index(need.level) <= levels.index(stay.into or stay.level)
     ]
     needs += inside
+    told = {loop.rank for need in needs for loop in need.keys}
     turns: Turns | None = None
     if timed:
-        across = set(w.schedule.across)
-        if needs != [*inside] or any(not across.issuperset(need.keys) for need in needs):
-            why = "a bracket holds" if inside else "another operand has something"
-            where = " where loops in time tell it" if inside else ""
-            instead = (
-                f"overlap or the bracket, or keep {operand.tensor} in {stay.level} over the loops "
-                "that tell it"
-                if inside
-                else "overlap, or let the feature skip in the PE"
-            )
-            raise ArchError(
-                f"overlap: tiles of {operand.tensor} come to {stay.level} only where {why}, which "
-                f"is not counted by epoch{where}\nLeave out {instead}."
-            )
         used_up = parted(operand, used_up)
-        turns = turns_of(w, way, used_up, () if needs else apart)
-        turns = replace(turns, arrive=()) if needs else turns  # loads count PEs that call for it
+        turns = turns_of(w, way, used_up, apart, taken, told)
     again = iterations([*way.again, *apart], extents)
     arrivals = iterations([*way.again, *taken], extents)
     if needs:
@@ -198,8 +184,9 @@ def _fill(
                 if turns is not None:
                     keys = [*way.own, *used_up, *way.inside]
                     held = count(f"held{level}", keys, ())
-                    pes = (taken if room else apart) if needs else ()
-                    brought = comings(pes, access(held, w.variables(keys)), kept)
+                    pes = taken if room else apart
+                    loops = [loop for loop in (*way.again, *pes) if loop.rank in told]
+                    brought = comings(loops, access(held, w.variables(keys)), kept)
                     loads = w.sum(f"loads{level}", w.variables(turns.keys), brought)
             elif turns is not None and used_up:
                 loads = count(f"part{name}", used_up, ())
@@ -367,7 +354,7 @@ def _leaving(w: Writer, stay: Stay, name: str) -> tuple[Turns, str]:
         )
     (term,) = w.layer.work
     way = w.schedule.residency(stay, target.variables, term.ranks)
-    turns = turns_of(w, way, (), way.beside)
+    turns = turns_of(w, way, (), way.beside, way.beside)
     held = w.held(f"held{name}", target, "", way.keys)
     tile = access(held, w.variables(way.keys))
     return turns, w.sum(f"leaves{name}", w.variables(turns.keys), [("+", [tile])])

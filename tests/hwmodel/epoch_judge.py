@@ -13,6 +13,7 @@ from typing import Any
 
 from epoch_log import Log, Machine, columns
 from mapped_nest import Access, Design, Loop, Nest, Place, Point, before
+from simulator import Lead, leads_of
 
 
 def times(nest: Nest, design: Design, machine: Machine) -> tuple[list[int], int]:
@@ -50,10 +51,13 @@ def _walked(nest: Nest, design: Design, machine: Machine) -> tuple[Log, int]:
         order = sorted({nest.when(steps, at) for at in nest.points(term)})
         epoch_of = {when: start + number for number, when in enumerate(order)}
         epochs = [(epoch_of[nest.when(steps, at)], at) for at in nest.points(term)]
-        _work(nest, design, machine, term, epochs, log)
-        for access in term:
+        leads = leads_of(nest, design, term)
+        _work(nest, design, machine, term, epochs, leads, log)
+        for i, access in enumerate(term):
+            own = [lead for lead in leads if lead.follower == i]
             for outer, inner in pairwise(nest.stays[access.tensor]):
-                _come(nest, machine, term, access, outer, inner, epochs, log, come, start)
+                called = _called(nest, term, own, inner[0])
+                _come(nest, machine, term, access, outer, inner, epochs, called, log, come, start)
         visits += [(epoch, at, term) for epoch, at in epochs]
         start += len(order)
     if not start:  # nothing to do: all of the result leaves after one epoch all the same
@@ -74,11 +78,16 @@ def _work(
     machine: Machine,
     term: list[Access],
     epochs: list[tuple[int, Point]],
+    leads: list[Lead],
     log: Log,
 ) -> None:
     busy: dict[int, dict[Any, int]] = defaultdict(lambda: defaultdict(int))
     for epoch, at in epochs:
         if not nest.open(term, at):
+            continue
+        closed_by = next((lead for lead in leads if lead.shut(at)), None)
+        if closed_by is not None:
+            busy[epoch][nest.pe(at)] += closed_by.gates
             continue
         places = [access.place(at) for access in term]
         reads = [(a, p) for a, p in zip(term, places, strict=True) if a.absorbs]
@@ -156,6 +165,7 @@ def _come(
     outer: tuple[str, int],
     inner: tuple[str, int],
     epochs: list[tuple[int, Point]],
+    called: set[Place],
     log: Log,
     come: set[tuple[str, str, str]],
     start: int,
@@ -184,14 +194,13 @@ def _come(
         and not (cut and any(tree.by_fiber for tree in trees))
     ):
         for loop in nest.in_time(nest.loops[position : nest.sync], nest.ranks(term)):
-            if not access.alone(loop.rank):
+            if not all(map(access.alone, loop.ranks)):
                 break
             parts.append(loop)
     first: dict[Any, int] = {}
     for epoch, at in epochs:
         key = nest.when(fresh, at), nest.when(parts, at)
         first[key] = min(first.get(key, epoch), epoch)
-    called = _called(nest, term, access, level)
     for _, at in epochs:
         place = access.place(at)
         if access.inside(place) and tuple(at.values()) in called:
@@ -240,19 +249,12 @@ def _come(
                 log.read(phase, outer[0], epoch, held * access.width, metadata, decodes)
 
 
-def _called(nest: Nest, term: list[Access], access: Access, level: str) -> set[Place]:
-    """Points whose tile comes, there and further out: any point of it is one to be done."""
-    left = nest.points(term)
-    if nest.bracketed(term):
-        for name, position in nest.stays[access.tensor][1:]:
-            fresh, _ = nest.fresh(position, nest.ranks(term), access.names(), name)
-            dims = set(nest.instances[name])
-            tiles = [(nest.when(fresh, at), nest.pe(at, dims)) for at in left]
-            wanted = {tile for tile, at in zip(tiles, left, strict=True) if nest.open(term, at)}
-            left = [at for tile, at in zip(tiles, left, strict=True) if tile in wanted]
-            if name == level:
-                break
-    return {tuple(at.values()) for at in left}
+def _called(nest: Nest, term: list[Access], leads: list[Lead], level: str) -> set[Place]:
+    """Points whose tile comes: no lead has shut it at this level or further out."""
+    levels = list(nest.instances)
+    shut = [lead for lead in leads if levels.index(lead.level) <= levels.index(level)]
+    points = [tuple(at.values()) for at in nest.points(term)]
+    return {at for at in points if not any(at in lead.closed for lead in shut)}
 
 
 def _shared(

@@ -348,7 +348,7 @@ class Nest:
         if cut and any(self.tree(access.tensor, x).by_fiber for x in (level, around)):
             streamed = []  # fibers are not cut
         if self.overlap is not None:  # a part comes in an epoch of its own
-            streamed = list(takewhile(lambda loop: access.alone(loop.rank), streamed))
+            streamed = list(takewhile(lambda x: all(map(access.alone, x.ranks)), streamed))
         if fresh and level not in self.refilled:
             touched: dict[tuple[Place, Here], set[Place]] = {}
             for at in self.points(term):

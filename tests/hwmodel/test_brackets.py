@@ -308,13 +308,13 @@ def test_epochs_beside_brackets() -> None:
     assert nothing.cycles == nothing.at("DRAM", "K").reads == 0
 
 
-def test_epochs_of_tiles_that_a_bracket_calls_for_one_by_one_are_refused() -> None:
+def test_epochs_of_tiles_that_a_bracket_calls_for_one_by_one() -> None:
+    """Of 3 x 3 blocks 6 have a point inside: 9 of their 12 on the diagonal.  A tile of K has 6
+    values, that come in a cycle each where there is one, and so has Q for each row of blocks."""
     ones = np.ones((6, 3))
-    mapping = Mapping("m1 p1 @GLB(K,Q) m0 p0 k", {"m": [2], "p": [2]}, {}, sync="none")
-    with pytest.raises(ArchError) as caught:
-        made(CAUSAL, two_levels(overlap="double"), mapping, Q=ones, K=ones)
-    assert str(caught.value) == (
-        "overlap: tiles of K come to PE only where a bracket holds, which is not counted by epoch "
-        "where loops in time tell it\nLeave out overlap or the bracket, or keep K in PE over the "
-        "loops that tell it."
-    )
+    mapping = Mapping("m1 p1 @GLB(K,Q) m0 p0 k", {"m": [2], "p": [2]}, {}, sync="p1")
+    levels = {"DRAM": {"read_bits_per_cycle": 8}, "GLB": {}, "PE": {}}
+    found = made(CAUSAL, two_levels(overlap="none", levels=levels), mapping, Q=ones, K=ones).epochs
+    assert found is not None
+    on, below = 6 + 9, 6 + 12
+    assert found.cycles.tolist() == [6 + on, 0, 0, 6 + below, on, 0, 6 + below, below, on]

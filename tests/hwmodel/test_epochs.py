@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import GATHERED, NETS, WITHIN, cases
+from cases import GATHERED, NETS, cases
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from judged import drawn, with_lanes, with_time
@@ -26,12 +26,12 @@ pytestmark = pytest.mark.usefixtures("without_compiling")
 @given(data=st.data())
 def test_any_mapping(name: str, data: st.DataObject) -> None:
     case = data.draw(cases((name,)))
-    made = with_time(data, drawn(data, case, data.draw(mappings(case)), tiles=False))
+    tiles = data.draw(st.booleans())
+    made = with_time(data, drawn(data, case, data.draw(mappings(case)), tiles=tiles))
     try:
         charged = made.charge()
     except ArchError as refused:
-        untold = not made.tells_parts and "piece by piece" in str(refused)
-        if not untold and (name not in WITHIN or "only where a bracket holds" not in str(refused)):
+        if made.tells_parts or "piece by piece" not in str(refused):
             raise
         return
     made.check(charged)
@@ -137,15 +137,33 @@ def test_results_of_two_products_piece_by_piece_are_refused() -> None:
         charge(spec, described, operands, mapping)
 
 
-def test_tiles_that_follow_a_leader_are_refused() -> None:
-    led = two_steps(overlap="none", sparse=["skip F on x @GLB"], formats={"x": {"GLB": "B"}})
-    operands = {"F": np.ones((4, 2)), "x": np.ones(2)}
-    with pytest.raises(ArchError) as caught:
-        charge(make_spec("y[m] = F[m,k]*x[k]"), arch(led), operands)
-    assert str(caught.value) == (
-        "overlap: tiles of F come to PE only where another operand has something, which is not "
-        "counted by epoch\nLeave out overlap, or let the feature skip in the PE."
-    )
+def test_tiles_that_a_leader_calls_for_by_hand() -> None:
+    """Of F nothing comes, and nothing is done, where x has nothing."""
+    led = {"sparse": ["skip F on x @GLB"], "formats": {"x": {"GLB": "B"}}}
+    mapping = Mapping("k @GLB(F,x) @PE(F,x) m", space={}, sync="k")
+    operands = {"F": np.ones((4, 3)), "x": np.array([1, 0, 1])}
+    found = {}
+    for overlap in ("none", "double"):
+        described = arch(two_steps(overlap=overlap, **led))
+        epochs = charge(make_spec("y[m] = F[m,k]*x[k]"), described, operands, mapping).epochs
+        assert epochs is not None
+        found[overlap] = epochs.cycles.tolist()
+    assert found["none"] == [5 + 4, 1, 5 + 4 + 4]
+    assert found["double"] == [5, 4, 5, 4, 4]
+
+
+@pytest.mark.parametrize("density", [1.0, 0.0])
+def test_led_tiles_of_densities_that_leave_no_choice(density: float) -> None:
+    led = {"sparse": ["skip F on x @GLB"], "formats": {"x": {"GLB": "B"}}}
+    mapping = Mapping("k1 @GLB(F,x) m @PE(F,x) k0", {"k": 2}, {}, sync="m")
+    described = arch(two_steps(overlap="double", **led))
+    spec = make_spec("y[m] = F[m,k]*x[k]")
+    real = {"F": np.ones((4, 5)), "x": np.full(5, density)}
+    drawn = {"F": Density((4, 5), 1.0), "x": Density((5,), density)}
+    known, guessed = (charge(spec, described, x, mapping).epochs for x in (real, drawn))
+    assert known is not None
+    assert guessed is not None
+    assert guessed.cycles.tolist() == pytest.approx(known.cycles.tolist())
 
 
 def test_descriptions_that_do_not_fit_are_refused() -> None:
