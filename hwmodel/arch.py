@@ -98,6 +98,11 @@ class Arch:
         return self.lanes is not None and self.lanes.banks is not None
 
     @property
+    def cache(self) -> Level | None:
+        """The level that is a cache, if any is."""
+        return next((level for level in self.levels if level.cache is not None), None)
+
+    @property
     def buffer(self) -> Level:
         """The innermost level outside the array."""
         return [level for level in self.levels if not level.instances][-1]

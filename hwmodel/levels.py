@@ -128,11 +128,10 @@ def read_levels(
         decode, encode = coders
         levels.append(replace(made, decode_bits_per_cycle=decode, encode_bits_per_cycle=encode))
         defaulted += entry.defaulted
-    cached = any(level.cache for level in levels)
-    if cached and [level.place for level in levels] != ["off_chip", "buffer", "local"]:
-        names = ", ".join(level.name for level in levels)
-        expected = "expected one level off chip, one shared buffer and one local store"
-        reader.fail("levels", f"{expected} where one is a cache; found {names}")
+    cached = [level.name for level in levels if level.cache]
+    if len(cached) > 1:
+        names = " and ".join(cached)
+        reader.fail("levels", f"expected one cache, asked by what is inside it; found {names}")
     return tuple(levels), defaulted
 
 
@@ -194,7 +193,7 @@ def _lines_and_cache(entry: Reader, place: str) -> tuple[Lines | None, Policy | 
     if lines is not None and place != "off_chip":
         entry.fail("lines", "expected no lines: only the level off chip has them as yet")
     if cache is not None and place != "buffer":
-        entry.fail("cache", "expected no cache: only the shared buffer is one as yet")
+        entry.fail("cache", "expected no cache: only a level that all PEs share is one as yet")
     return lines, cache
 
 

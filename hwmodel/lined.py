@@ -1,4 +1,9 @@
-"""Traffic off chip in whole lines, and through a cache of fibers, of any mapped product."""
+"""Traffic off chip in whole lines, and through a cache of fibers, of any mapped product.
+
+A cache stands in any level that all PEs share.  It is asked for what units come to where the next
+level inside is in the PEs, and else for the fibers of the tiles that this one is filled with; what
+is not there it reads from the next level outside, in the format of that one.
+"""
 
 from __future__ import annotations
 
@@ -12,22 +17,24 @@ from zeroskip.formats.format import Format
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.caches import misses
 from zeroskip.hwmodel.evaluate import Operand
+from zeroskip.hwmodel.halos import moves_over_itself
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.levels import Level
 from zeroskip.hwmodel.line_fills import lined_fills
 from zeroskip.hwmodel.lines import Layout, Lined, Lines, layout_of
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.moves import Moves, Traffic, reads, writes
+from zeroskip.hwmodel.nest import Loop
 from zeroskip.hwmodel.plan import Accounting
 from zeroskip.hwmodel.policy import Policy, skipped_by
 from zeroskip.hwmodel.relations import Whole, codes
 from zeroskip.hwmodel.stored import bound_format, result_format
-from zeroskip.hwmodel.traces import Nested, nested, trace_of
+from zeroskip.hwmodel.traces import Nested, nested, tiles_of, trace_of
 from zeroskip.hwmodel.traffic import Counts
 
 
 def is_lined(arch: Arch) -> bool:
-    return arch.off_chip.lines is not None or arch.buffer.cache is not None
+    return arch.off_chip.lines is not None or arch.cache is not None
 
 
 def lined_moves(
@@ -38,9 +45,19 @@ def lined_moves(
     compressed : whether the result is.
     """
     off_chip, cached = arch.off_chip, cached_tensors(layer, arch, schedule)
-    found = [(off_chip.name, t) for t in layer.tensors if t in cached or off_chip.lines]
-    found += [(arch.buffer.name, tensor) for tensor in cached]
-    return [*found, *([(off_chip.name, layer.target.tensor)] if compressed else [])]
+    found = [(off_chip.name, t) for t in layer.tensors if off_chip.lines]
+    for tensor in cached:
+        assert arch.cache is not None
+        found.append((arch.cache.name, tensor))
+        found.append((outside_of(arch.cache, schedule, tensor), tensor))
+    found += [(off_chip.name, layer.target.tensor)] if compressed else []
+    return list(dict.fromkeys(found))
+
+
+def outside_of(cache: Level, schedule: Schedule, tensor: str) -> str:
+    """The level that a cache reads a tensor from."""
+    names = [stay.level for stay in schedule.stays[tensor]]
+    return names[names.index(cache.name) - 1]
 
 
 def cached_tensors(layer: Layer, arch: Arch, schedule: Schedule) -> tuple[str, ...]:
@@ -51,16 +68,17 @@ def cached_tensors(layer: Layer, arch: Arch, schedule: Schedule) -> tuple[str, .
     ArchError
         For a mark that says from which loop on a cache keeps one: what it keeps goes by its policy.
     """
-    buffer, found = arch.buffer, []
-    for tensor in layer.tensors if buffer.cache is not None else ():
+    cache, found = arch.cache, []
+    for tensor in layer.tensors if cache is not None else ():
+        assert cache is not None
         for stay in schedule.stays[tensor]:
-            if stay.level == buffer.name and stay.position:
+            if stay.level == cache.name and stay.position:
                 raise ArchError(
-                    f"levels.{buffer.name}.cache: keeps what its policy says, {buffer.cache}, and "
+                    f"levels.{cache.name}.cache: keeps what its policy says, {cache.cache}, and "
                     f"a mark has it keep {tensor} from a loop on, in {schedule.mapping}\n"
-                    f"Leave {tensor} out of @{buffer.name}."
+                    f"Leave {tensor} out of @{cache.name}."
                 )
-            if stay.level == buffer.name:
+            if stay.level == cache.name:
                 found.append(tensor)
     return tuple(found)
 
@@ -68,12 +86,10 @@ def cached_tensors(layer: Layer, arch: Arch, schedule: Schedule) -> tuple[str, .
 def check_lines(layer: Layer, arch: Arch) -> None:
     """Refuse a line that is no single product: how fibers of several are walked is not told."""
     if len(layer.work) > 1 or layer.additions:
-        off_chip = arch.off_chip
-        where = (
-            f"levels.{off_chip.name}.lines"
-            if off_chip.lines
-            else f"levels.{arch.buffer.name}.cache"
-        )
+        off_chip, cache = arch.off_chip, arch.cache
+        where = f"levels.{off_chip.name}.lines"
+        if cache is not None and not off_chip.lines:
+            where = f"levels.{cache.name}.cache"
         raise ArchError(
             f"{where}: expected a single product, such as Z[m,n] = A[m,k]*B[k,n], found "
             f"{layer.form_text}: terms that are added go through memory one after the other, which "
@@ -103,31 +119,33 @@ def lined_traffic(
         off chip more than once by the mapping.
     """
     check_lines(layer, arch)
-    off_chip, buffer = arch.off_chip, arch.buffer
+    off_chip, cache = arch.off_chip, arch.cache
     cached = cached_tensors(layer, arch, schedule)
     found: Traffic = {}
+    sources = {} if cache is None else {t: outside_of(cache, schedule, t) for t in cached}
     layouts = {
-        tensor: _layout(layer, arch, schedule, tensor, operands[tensor])
-        for tensor in layer.tensors
-        if tensor in cached or off_chip.lines is not None
+        tensor: _layout(layer, arch, schedule, tensor, operands[tensor], arch.level(level))
+        for tensor, level in sources.items()
     }
-    moved = _through_cache(layer, arch, schedule, accounting.policy, operands, layouts, cached)
-    for tensor, layout in layouts.items():
-        if tensor in cached:
-            before = traffic.get((buffer.name, tensor), Moves())
-            found[buffer.name, tensor] = _read_side(before) + _written(moved[tensor])
-            found[off_chip.name, tensor] = _read(moved[tensor])
-        else:
-            bound = _bound(layer, arch, schedule, tensor)
+    moved = _through_cache(layer, arch, schedule, accounting.policy, operands, layouts, sources)
+    for tensor, level in sources.items():
+        assert cache is not None
+        before, further = (traffic.get((x, tensor), Moves()) for x in (cache.name, level))
+        found[cache.name, tensor] = _read_side(before) + _written(moved[tensor])
+        found[level, tensor] = _write_side(further) + _read(moved[tensor])
+    for tensor in layer.tensors if off_chip.lines is not None else ():
+        if sources.get(tensor) != off_chip.name:
+            bound = _bound(layer, arch, schedule, tensor, off_chip.name)
+            layout = _layout(layer, arch, schedule, tensor, operands[tensor], off_chip)
             known = operands, tensor, layout, bound
-            moved[tensor] = lined_fills(layer, schedule, accounting, counts, *known)
+            filled = lined_fills(layer, schedule, accounting, counts, *known)
             by_bits = traffic[off_chip.name, tensor]
-            assert moved[tensor].entries == by_bits.reads
+            assert filled.entries == by_bits.reads
             decoded = by_bits.decoded_bits > 0
-            found[off_chip.name, tensor] = _read(moved[tensor], decoded=decoded)
+            found[off_chip.name, tensor] = _read(filled, decoded=decoded)
     if result is not None:
         target = layer.target.tensor
-        layout = _layout(layer, arch, schedule, target, result, writing=True)
+        layout = _layout(layer, arch, schedule, target, result, off_chip, writing=True)
         leaves = layout.once()
         by_bits = traffic[off_chip.name, target]
         _check_once(off_chip, target, by_bits.reads + by_bits.writes, leaves)
@@ -142,17 +160,22 @@ def _through_cache(
     policy: Policy,
     operands: Mapping[str, Operand],
     layouts: Mapping[str, Layout],
-    cached: tuple[str, ...],
+    sources: Mapping[str, str],
 ) -> dict[str, Lined]:
-    """What is read off chip of the operands that a cache holds: fibers that are not there.
+    """What is read of the operands that a cache holds from the levels outside it (``sources``):
+    fibers that are not there.
 
     All go through it in the order of the nest; those of which each fiber is asked for once only
     pass by, and need no room.
     """
-    if not cached:
+    cache = arch.cache
+    if cache is None or not sources:
         return {}
     nest = nested(layer, schedule.loops, operands, skipped_by(policy))
-    traces = {t: _trace(nest, arch, schedule, layouts[t], t, layer, operands) for t in cached}
+    traces = {
+        t: _trace(nest, arch, schedule, layouts[t], t, layer, operands, source)
+        for t, source in sources.items()
+    }
     found, shared = {}, []
     for tensor, (fibers, _) in traces.items():
         if len(np.unique(fibers)) == len(fibers):
@@ -166,9 +189,9 @@ def _through_cache(
     times = np.concatenate([traces[t][1] for t in shared])
     order = np.argsort(codes(list(times.T)), kind="stable")
     sizes = np.concatenate([sum(layouts[tensor].bits()) for tensor in shared])
-    assert arch.buffer.cache is not None
+    assert cache.cache is not None
     missed = np.zeros(len(fibers), np.bool_)
-    missed[order] = misses(fibers[order], sizes, arch.buffer.capacity_bits, arch.buffer.cache)
+    missed[order] = misses(fibers[order], sizes, cache.capacity_bits, cache.cache)
     for tensor, low, high in zip(shared, first, first[1:], strict=False):
         mine = (fibers >= low) & (fibers < high)
         found[tensor] = layouts[tensor].read(fibers[mine & missed] - low, fibers[mine] - low)
@@ -183,19 +206,66 @@ def _trace(
     tensor: str,
     layer: Layer,
     operands: Mapping[str, Operand],
+    source: str,
 ) -> tuple[Whole, Whole]:
     """Fibers of a tensor that are asked for, of all its places in the product, and when: the
-    iteration of each loop, then the number of the operand."""
-    bound = _bound(layer, arch, schedule, tensor)
+    iteration of each loop, then the number of the operand.
+
+    source : the level that they come from.
+    """
+    bound = _bound(layer, arch, schedule, tensor, source)
     fibers, times = [], []
     for number, operand in enumerate(nest.term.operands):
         if operand.tensor == tensor:
-            trace = trace_of(nest, number, bound, operands)
+            keys = _tiles_inside(arch, schedule, nest, number)
+            if keys is None:
+                trace = trace_of(nest, number, bound, operands)
+            else:
+                trace = tiles_of(nest, number, bound, keys)
             asked = layout.asked(trace.fibers, led=trace.led)
             fibers.append(trace.fibers[asked])
             numbers = np.full((len(fibers[-1]), 1), number)
             times.append(np.concatenate([trace.times[asked], numbers], axis=1))
     return np.concatenate(fibers), np.concatenate(times)
+
+
+def _tiles_inside(arch: Arch, schedule: Schedule, nest: Nested, number: int) -> list[Loop] | None:
+    """The loops at whose iterations a level between a cache and the PEs is filled with a tile; None
+    where units come to the cache themselves.
+
+    Raises
+    ------
+    ArchError
+        For tiles that a window moves over, of which a part comes, brackets and index tensors.
+    """
+    operand, cache = nest.term.operands[number], arch.cache
+    assert cache is not None
+    stays = schedule.stays[operand.tensor]
+    names = [stay.level for stay in stays]
+    inside = [
+        stay for stay in stays[names.index(cache.name) + 1 :] if stay.level != arch.local.name
+    ]
+    if not inside:
+        return None
+    stay = inside[0]
+    if nest.term.within or operand.gathered:
+        what = "brackets leave points out" if nest.term.within else "an index tensor names places"
+        raise ArchError(
+            f"levels.{cache.name}.cache: {stay.level} keeps tiles of {operand.tensor}, and where "
+            f"{what} the fibers that these ask for are not listed as yet\n"
+            f"Let {stay.level} not keep {operand.tensor} (keep), or leave out the cache."
+        )
+    way = schedule.residency(stay, operand.variables, nest.term.ranks)
+    moving = None if stay.refilled else way.moving
+    if moves_over_itself(operand, moving, way.keys, nest.extents):
+        assert moving is not None
+        raise ArchError(
+            f"levels.{cache.name}.cache: tiles of {operand.tensor} in {stay.level} reach over each "
+            f"other along {moving.name}, and which fibers a part of one asks for is not listed as "
+            f"yet\nGive {stay.level} halo: whole, or let it not keep {operand.tensor} (keep)."
+        )
+    apart = () if cache.multicast else way.beside
+    return [*way.own, *way.again, *way.inside, *apart]
 
 
 def _check_once(off_chip: Level, tensor: str, entries: int, once: Lined) -> None:
@@ -224,8 +294,14 @@ def _read_side(moves: Moves) -> Moves:
     return replace(found, decoded_bits=moves.decoded_bits)
 
 
-def _bound(layer: Layer, arch: Arch, schedule: Schedule, tensor: str) -> Format:
-    text = arch.format(tensor, layer.roles[tensor], arch.off_chip.name)
+def _write_side(moves: Moves) -> Moves:
+    """What is written into a level, by single bits."""
+    found = writes(moves.writes, moves.write_data_bits, moves.write_metadata_bits)
+    return replace(found, encoded_bits=moves.encoded_bits)
+
+
+def _bound(layer: Layer, arch: Arch, schedule: Schedule, tensor: str, level: str) -> Format:
+    text = arch.format(tensor, layer.roles[tensor], level)
     return bound_format(text, layer.first(tensor), schedule)
 
 
@@ -235,13 +311,14 @@ def _layout(
     schedule: Schedule,
     tensor: str,
     held: Operand,
+    level: Level,
     *,
     writing: bool = False,
 ) -> Layout:
-    level = arch.off_chip
+    """level : in which it lies."""
     if writing:
         bound = result_format(arch.format(tensor, "O", level.name), layer)
     else:
-        bound = _bound(layer, arch, schedule, tensor)
+        bound = _bound(layer, arch, schedule, tensor, level.name)
     lines, bits = level.lines or Lines(1, 1, 32), layer.first(tensor).bits(arch.value_bits)
     return layout_of(held, tensor, bound, lines, bits, writing=writing)

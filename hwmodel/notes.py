@@ -54,7 +54,7 @@ def _of_moves(arch: Arch, schedule: Schedule) -> Iterator[str]:
         for stays in kept
         if len(stays) > 1 and not stays[1].position
     }
-    cached = arch.buffer.cache is not None and arch.buffer.name in once
+    cached = arch.cache is not None and arch.cache.name in once
     if len(once) == 1 and not cached and all(s[1:2] and not s[1].position for s in kept):
         yield (
             f"{off_chip}: each operand is read once and the result written once; true while the "
@@ -151,7 +151,7 @@ def _of_coders(layer: Layer, arch: Arch, schedule: Schedule) -> Iterator[str]:
 
 
 def _of_units(layer: Layer, arch: Arch) -> Iterator[str]:
-    lines, cache = arch.off_chip.lines, arch.buffer.cache
+    lines, cache = arch.off_chip.lines, arch.cache
     if lines is not None:
         yield (
             f"{arch.off_chip.name}: coordinates and values of each fiber begin on a line of their "
@@ -160,10 +160,17 @@ def _of_units(layer: Layer, arch: Arch) -> Iterator[str]:
         )
     if cache is not None:
         yield (
-            f"{arch.buffer.name}: a cache of whole fibers, asked for in the order of the loops, "
+            f"{cache.name}: a cache of whole fibers, asked for in the order of the loops, "
             "those across PEs as if in time, where operands that are skipped by have an entry "
             "under the loops outside; an operand of which no fiber is asked for twice passes by"
         )
+        inside = arch.levels[arch.levels.index(cache) + 1 : -1]
+        if inside:
+            names = ", ".join(level.name for level in inside)
+            yield (
+                f"{cache.name}: what {names} keeps asks for the fibers of each of its tiles as it "
+                "comes, in the order in which they are stored"
+            )
     if arch.queue is not None:
         yield (
             f"queue: a step is sent to all PEs, one a cycle, when each has fewer than {arch.queue} "

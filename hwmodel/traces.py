@@ -116,6 +116,26 @@ def loops_outside(nest: Nested, operand: Read, bound: Format) -> tuple[Loop, ...
     return nest.loops[:depth]
 
 
+def tiles_of(nest: Nested, number: int, bound: Format, keys: Sequence[Loop]) -> Trace:
+    """Of operand ``number`` the fibers of each tile, as it comes: at each iteration of these loops,
+    of those across the array for each PE, those that it touches.
+
+    Raises `ArchError` and `RoomError` as `trace_of` does.
+    """
+    check_axes(nest.term.operands[number])
+    if not nest.term.points:
+        return _none(nest)
+    names = [loop.name for loop in nest.loops]
+    outside = [loop for loop in keys if loop.name in names]
+    columns = [Column(loop.rank, loop) for loop in outside]
+    every = {START: np.zeros(1, np.int64)}
+    return _listed(nest, number, bound, outside, columns, every, led=False)
+
+
+def _none(nest: Nested) -> Trace:
+    return Trace(np.zeros(0, np.int64), np.zeros((0, len(nest.loops)), np.int64), led=False)
+
+
 def trace_of(nest: Nested, number: int, bound: Format, operands: Mapping[str, Operand]) -> Trace:
     """The accesses of operand ``number`` of a term, that lies in the format ``bound``.
 
@@ -129,7 +149,7 @@ def trace_of(nest: Nested, number: int, bound: Format, operands: Mapping[str, Op
     operand = nest.term.operands[number]
     check_axes(operand)
     if not nest.term.points:
-        return Trace(np.zeros(0, np.int64), np.zeros((0, len(nest.loops)), np.int64), led=False)
+        return _none(nest)
     outside = loops_outside(nest, operand, bound)
     columns = columns_of(outside, nest.loops)
     told = {column.rank for column in columns}
@@ -139,6 +159,27 @@ def trace_of(nest: Nested, number: int, bound: Format, operands: Mapping[str, Op
         if i != number and i in nest.known and other.variables & told
     ]
     rows = _called(nest, others, operands, columns)
+    *outer, _ = bound.order
+    own = {v for axes in outer for a in axes for v in variables(operand.subscripts[a])}
+    led = any(other.variables & own for other in others)
+    return _listed(nest, number, bound, outside, columns, rows, led=led)
+
+
+def _listed(
+    nest: Nested,
+    number: int,
+    bound: Format,
+    outside: Sequence[Loop],
+    columns: Sequence[Column],
+    rows: Rows,
+    *,
+    led: bool,
+) -> Trace:
+    """What iterations of some loops touch, in their order; at one of them, in that of storage.
+
+    columns : what tells the iteration; rows : at which something is called for.
+    """
+    operand, names = nest.term.operands[number], [loop.name for loop in nest.loops]
     *outer, inner = bound.order
     keys = [a for axes in outer for a in axes]
     rows = touched(nest, operand, (*keys, *inner), columns, rows, frozenset(keys))
@@ -147,17 +188,16 @@ def trace_of(nest: Nested, number: int, bound: Format, operands: Mapping[str, Op
         if not all(column in rows for column in mine):
             rows = joined(rows, grid(mine, nest.extents))
     times = np.full((length(rows), len(nest.loops)), -1, np.int64)
-    for i, loop in enumerate(outside):
+    for loop in outside:
         place = rows.get(Column(loop.rank))
-        times[:, i] = (
+        times[:, names.index(loop.name)] = (
             rows[Column(loop.rank, loop)] if place is None else loop.at({loop.rank: place})
         )
     fibers = np.zeros(len(times), np.int64)
     for a in keys:
         fibers = fibers * nest.shapes[operand.tensor][a] + rows[axis(a)]
-    own = {v for a in keys for v in variables(operand.subscripts[a])}
-    order = np.argsort(codes(list(times.T)) if len(nest.loops) else fibers * 0, kind="stable")
-    return Trace(fibers[order], times[order], any(other.variables & own for other in others))
+    order = np.argsort(codes([*times.T, fibers]), kind="stable")
+    return Trace(fibers[order], times[order], led)
 
 
 def _called(

@@ -101,6 +101,30 @@ def trace(
     return found, any(other.names() & outer for other in others)
 
 
+def of_tiles(nest: Nest, term: list[Access], number: int, lying: Lying, cache: str) -> Trace | None:
+    """The same where a level between the cache and the PEs is filled: each tile as it comes, its
+    fibers in order.  None where there is no such level."""
+    access, loops = term[number], in_time(nest, term)
+    names = [level for level, _ in nest.stays[access.tensor]]
+    between = nest.stays[access.tensor][names.index(cache) + 1 :]
+    between = [stay for stay in between if stay[0] != list(nest.instances)[-1]]
+    if not between:
+        return None
+    level, position = between[0]
+    above = set(nest.instances[level])
+    fresh, has = nest.fresh(position, nest.ranks(term), access.names(), level)
+    found: set[tuple[Place, Place]] = set()
+    for at in nest.points(term):
+        place = access.place(at)
+        if access.inside(place):
+            told = {loop.name: loop.at(at, nest.extents) for loop in fresh}
+            told |= dict(nest.readers(nest.pe(at, above), has, cache))
+            time = tuple(told.get(loop.name, -1) for loop in loops)
+            found.add(((*time, number), lying.key(place)))
+    fibers = list(lying.fibers(access))
+    return sorted(found, key=lambda one: (one[0], fibers.index(one[1])))
+
+
 def through_cache(
     nest: Nest,
     lyings: dict[str, Lying],
@@ -108,6 +132,7 @@ def through_cache(
     lines: dict[str, Any],
     capacity: int,
     policy: str,
+    cache: str = "GLB",
 ) -> dict[str, Counter[str]]:
     """What is read of each operand: entries, bits of data and of metadata.  All of the one term go
     through one cache, but for those of which no fiber is asked for twice."""
@@ -118,6 +143,8 @@ def through_cache(
     for i, access in enumerate(term):
         lying = lyings[access.tensor]
         made, led = trace(nest, term, i, lying, skips)
+        tiles = of_tiles(nest, term, i, lying, cache)
+        made, led = (made, led) if tiles is None else (tiles, False)
         if lying.listed and not led:
             made = [(time, key) for time, key in made if held[access.tensor][key]]
         asked[access.tensor] += made

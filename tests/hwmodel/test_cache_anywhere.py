@@ -1,0 +1,196 @@
+"""A cache between other levels, against a walk through all points of a nest, and by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from cases import Case, cases
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from judged import design_arch
+from mapped_cases import ARRAYS, default_stays, designs
+from mapped_nest import Design, Nest
+from test_traces import PRODUCTS, lying, mapped
+from trace_judge import Lying, through_cache
+
+import zeroskip as zs
+from zeroskip.einsum_spec import make_spec
+from zeroskip.errors import ArchError
+from zeroskip.hwmodel import Charge, Mapping, arch, charge, lined
+
+pytestmark = pytest.mark.usefixtures("without_compiling")
+
+ORDERS = (("L2", "GLB"), ("GLB", "L1"), ("L2", "GLB", "L1"), ("GLB", "ROW"))
+"""Levels between the one off chip and the PEs; GLB is the cache, ROW has an instance a row."""
+BITS = {"read_bits": 1, "pointer_bits": 32, "lists": "read"}
+
+
+class Drawn:
+    """A mapped layer on a design with a cache somewhere, and what the judge goes by."""
+
+    def __init__(self, data: st.DataObject, case: Case) -> None:
+        self.case = case
+        between = data.draw(st.sampled_from(ORDERS))
+        array = dict(zip(("d0", "d1"), data.draw(st.sampled_from(ARRAYS)), strict=True))
+        plain, loops = mapped(data, case, array)
+        self.design: Design = data.draw(designs(list(case.arrays)))
+        told = {tensor: lying(data, case, tensor) for tensor in case.arrays}
+        names = ("DRAM", *between, "RF")
+        self.outside = names[names.index("GLB") - 1]
+        outer = names[: names.index("GLB")]
+        formats = {
+            t: {name: text if name in outer else "C(13)" for name in names}
+            for t, (_, text) in told.items()
+        }
+        self.lyings: dict[str, Lying] = {tensor: one for tensor, (one, _) in told.items()}
+        levels: dict[str, Any] = {name: {} for name in names} | {"RF": {"instances": "d0*d1"}}
+        instances: dict[str, tuple[str, ...]] = dict.fromkeys(names, ())
+        instances["RF"] = ("d0", "d1")
+        for name in ("L1", "ROW"):
+            if name in between:
+                levels[name] = {"halo": "whole"}
+        if "ROW" in between:
+            levels["ROW"]["instances"] = "d0"
+            instances["ROW"] = ("d0",)
+        self.policy = data.draw(st.sampled_from(["lru", "optimal", "bypass"]))
+        self.capacity = data.draw(st.sampled_from([1, 40, 150, 400, 10**6]))
+        self.special = {"GLB": {"cache": self.policy, "capacity_bits": self.capacity}}
+        stays = default_stays(case, levels, 0)
+        inner = next((name for name in ("L1", "ROW") if name in between), None)
+        order = list(plain.order)
+        if inner is not None:
+            across = [number for number, loop in enumerate(loops) if loop.pes]
+            at = data.draw(st.integers(0, min(across, default=len(order))))
+            marked = ",".join(case.arrays)
+            order.insert(at, f"@{inner}({marked})")
+            for tensor in case.arrays:
+                stays[tensor] = [
+                    (name, at if name in (inner, "RF") else p) for name, p in stays[tensor]
+                ]
+            order.insert(at + 1, f"@RF({marked})")
+        self.mapping = replace(plain, order=tuple(order))
+        self.described = design_arch(self.design, [], formats, levels, array)
+        self.nest: Nest = case.nest(loops, 0, stays, instances, {}, levels)
+
+    def charge(self, *, plain: bool = False) -> Charge:
+        spec = make_spec(self.case.text, sizes=self.case.sizes, pad=self.case.pads or None)
+        levels = self.described["levels"] | ({} if plain else self.special)
+        described = arch(self.described | {"levels": levels})
+        return charge(spec, described, self.case.arrays, self.mapping)
+
+
+def check(made: Drawn, found: Charge) -> None:
+    plain, nest = made.charge(plain=True), made.nest
+    listed = [operand.tensor for operand in found.layer.work[0].operands]
+    nest.terms[0].sort(key=lambda access: listed.index(access.tensor))
+    given_ = nest, made.lyings, made.design.skip, BITS, made.capacity, made.policy
+    for tensor, moved in through_cache(*given_).items():
+        at, before = found.at(made.outside, tensor), plain.at(made.outside, tensor)
+        assert at.reads == moved["entries"], tensor
+        assert at.read_data_bits == moved["data"], tensor
+        assert at.read_metadata_bits == moved["metadata"], tensor
+        assert (at.writes, at.write_bits) == (before.writes, before.write_bits)
+        at, before = found.at("GLB", tensor), plain.at("GLB", tensor)
+        assert at.writes == moved["entries"]
+        assert (at.write_data_bits, at.write_metadata_bits) == (moved["data"], moved["metadata"])
+        assert (at.reads, at.read_bits) == (before.reads, before.read_bits)
+        for level in found.arch.levels:
+            if level.name not in ("GLB", made.outside):
+                assert found.at(level.name, tensor) == plain.at(level.name, tensor)
+    assert (found.ops, found.compute_cycles) == (plain.ops, plain.compute_cycles)
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+@settings(max_examples=6)
+@given(data=st.data())
+def test_a_cache_anywhere(name: str, data: st.DataObject) -> None:
+    made = Drawn(data, data.draw(cases((name,))))
+    check(made, made.charge())
+
+
+tiles_inside = lined._tiles_inside
+
+
+def fewer_loops(*given_: Any) -> Any:
+    found = tiles_inside(*given_)
+    return found if found is None else found[:-1]
+
+
+def by_units(*given_: Any) -> Any:
+    del given_
+
+
+MUTANTS = {"a loop fewer": fewer_loops, "units ask": by_units}
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_another_rule_is_found_out(mutant: str) -> None:
+    caught = []
+
+    @settings(max_examples=150, phases=(Phase.generate,))
+    @given(data=st.data())
+    def against_the_judge(data: st.DataObject) -> None:
+        made = Drawn(data, data.draw(cases(("matrix product", "matrix vector"))))
+        if caught:
+            return
+        right = made.charge()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(lined, "_tiles_inside", MUTANTS[mutant])
+            wrong = made.charge()
+        if wrong.traffic != right.traffic:
+            with pytest.raises(AssertionError):
+                check(made, wrong)
+            caught.append(1)
+
+    against_the_judge()
+    assert caught
+
+
+def rows(capacity: int, order: str, *names: str, **keep: Any) -> Charge:
+    """2 rows of A by 3 rows of B, each of two entries of 16 + 8 bits; all are there."""
+    levels: dict[str, Any] = {name: {} for name in ("DRAM", *names, "PE")}
+    levels["LLC"] = {"cache": "lru", "capacity_bits": capacity}
+    design = {
+        "name": "between",
+        "array": {"pe": 1},
+        "energy": "eyeriss-relative",
+        "levels": levels,
+        "sparse": ["skip A,B"],
+        "formats": {name: {"DRAM": "a:U b:C(8)"} for name in "AB"},
+    }
+    mapping = Mapping(order, space={}, sync="none", **keep)
+    text, given_ = "Z[m,n] = A[m,k]*B[k,n]", {"A": np.ones((2, 3)), "B": np.ones((3, 2))}
+    return zs.charge(text, design, mapping=mapping, **given_)
+
+
+def test_outside_a_cache_a_level_is_read_for_what_misses() -> None:
+    """Of B three rows of 48 bits for each m: all fit 150 bits, two of them 100."""
+    large, small = (rows(bits, "m k n", "L2", "LLC", keep={"LLC": "B"}) for bits in (150, 100))
+    assert [large.at(name, "B").reads for name in ("DRAM", "L2", "LLC")] == [6, 6, 6]
+    assert [small.at(name, "B").reads for name in ("DRAM", "L2", "LLC")] == [6, 12, 6]
+    assert (small.at("L2", "B").writes, small.at("LLC", "B").writes) == (6, 12)
+
+
+def test_inside_a_cache_tiles_ask_for_their_fibers() -> None:
+    """L1 has a row of B at a time, at each (m, k), or all of B once: then each row is asked for
+    once."""
+    each = rows(100, "m k @L1 @PE n", "LLC", "L1", keep={"LLC": "B"})
+    assert each.at("DRAM", "B").reads == each.at("LLC", "B").reads == 12
+    once = rows(100, "@L1 m k n", "LLC", "L1", keep={"LLC": "B"})
+    assert once.at("DRAM", "B").reads == once.at("L1", "B").writes == 6
+    said = "LLC: what L1 keeps asks for the fibers of each of its tiles as it comes"
+    assert any(text.startswith(said) for text in each.assumptions)
+
+
+def test_two_caches_and_tiles_that_move_over_themselves_are_refused() -> None:
+    levels: dict[str, Any] = {"DRAM": {}, "L2": {"cache": "lru"}, "L1": {"cache": "lru"}, "PE": {}}
+    design = {"array": {"pe": 1}, "energy": "eyeriss-relative", "levels": levels}
+    with pytest.raises(ArchError, match="expected one cache, asked by what is inside it; found L2"):
+        arch(design)
+    levels["L1"] = {}
+    moving = Mapping("p @L1 @PE r", space={}, sync="none")
+    with pytest.raises(ArchError, match="tiles of I in L1 reach over each other along p"):
+        zs.charge("O[p] = I[p+r]*F[r]", design, mapping=moving, I=np.ones(5), F=np.ones(2))
