@@ -91,13 +91,13 @@ def test_steps_cost_energy_in_the_formula_too() -> None:
     assert charge.cycles == max(charge.compute_cycles, charge.units["intersect"].cycles)
 
 
-def test_steps_of_scans_have_no_formula() -> None:
+def test_steps_of_skip_ahead_have_no_formula() -> None:
     given = {"A": zs.Density((12, 10), 0.3), "B": zs.Density((10, 8), 0.4)}
-    charge = zs.charge(LINE, design(intersect={"how": "two-finger", "rate": 2}), **given)
+    charge = zs.charge(LINE, design(intersect={"how": "skip-ahead", "rate": 2}), **given)
     unit = charge.units["intersect"]
     assert charge.energy["intersect"] == pytest.approx(2 * unit.steps)
     assert unit.cycles == unit.steps / 2
     assert unit.accounting.startswith("stepsLivestL[m,k] |= ")
-    with pytest.raises(ArchError, match="no closed formula of the steps of intersect, two-finger"):
+    with pytest.raises(ArchError, match="no closed formula of the steps of intersect, skip-ahead"):
         charge.formula("energy_pj")
     assert str(charge.formula("effectual")) == "960*d_A*d_B"
