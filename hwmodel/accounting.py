@@ -22,11 +22,12 @@ from collections.abc import Sequence
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.boxes import access
 from zeroskip.hwmodel.brackets import ranks_of
+from zeroskip.hwmodel.draining import drains_of
 from zeroskip.hwmodel.housing import housed
 from zeroskip.hwmodel.layer import Layer, WorkTerm
 from zeroskip.hwmodel.leading import Need, needs_of_term
 from zeroskip.hwmodel.mapping import Schedule
-from zeroskip.hwmodel.moving import drains_of, fills_of
+from zeroskip.hwmodel.moving import fills_of
 from zeroskip.hwmodel.nest import Loop
 from zeroskip.hwmodel.occupancy import numbered
 from zeroskip.hwmodel.plan import Accounting, TermPlan

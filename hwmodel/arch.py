@@ -23,6 +23,7 @@ from zeroskip.errors import ArchError, FormatError
 from zeroskip.formats.format import Format
 from zeroskip.hwmodel.arch_text import describe
 from zeroskip.hwmodel.area import Area, read_areas
+from zeroskip.hwmodel.beside import refusals
 from zeroskip.hwmodel.energy_sources import energy_table, named_table, read_table
 from zeroskip.hwmodel.energy_tables import UNITS, Action, EnergyTable
 from zeroskip.hwmodel.features import Feature, parse_feature
@@ -243,13 +244,11 @@ def _read(
     queue = None
     if "queue" in reader.data:
         queue = reader.whole("queue", expected="steps that wait in a queue of each PE")
-        if lanes is not None:
-            reader.fail("queue", "expected no queue beside lanes: their steps are in time alone")
-    overlap = _overlap(reader, levels)
+    overlap = _overlap(reader)
     formats = _formats(reader, levels)
     areas = _areas(reader, table, levels, dict(array), multipliers)
     reader.close()
-    return Arch(
+    made = Arch(
         name=name,
         about=about,
         clock_hz=clock,
@@ -270,6 +269,10 @@ def _read(
         source=source,
         defaults=(*reader.defaulted, *defaulted),
     )
+    for key, what in (("queue", "a queue"), ("overlap", "overlap")):
+        for part, why in refusals(what, made) if getattr(made, key) is not None else ():
+            reader.fail(key, f"expected no {key} beside {part}: {why}")
+    return made
 
 
 def _areas(
@@ -288,18 +291,12 @@ def _areas(
     return read_areas(reader, parts)
 
 
-def _overlap(reader: Reader, levels: Sequence[Level]) -> Literal["none", "double"] | None:
-    """Whether loads go ahead of work; nothing that is counted for the whole layer alone tells."""
+def _overlap(reader: Reader) -> Literal["none", "double"] | None:
+    """Whether loads go ahead of work."""
     reader.asked.add("overlap")
     if reader.data.get("overlap") is None:
         return None
     text = reader.text("overlap", expected="none or double")
-    beside = [key for key in ("units", "queue") if reader.data.get(key)]
-    beside += [key for key in ("lines", "cache") if any(getattr(x, key) for x in levels)]
-    if beside:
-        reader.fail(
-            "overlap", f"expected no overlap beside {beside[0]}, which nobody counts by epoch"
-        )
     if text not in ("none", "double"):
         reader.fail("overlap", "expected none or double", text)
     return "none" if text == "none" else "double"

@@ -43,6 +43,11 @@ def kinds_of(moved: Moves) -> dict[str, int]:
     }
 
 
+def moves_of(bits: Mapping[str, Any]) -> Moves:
+    """Moves of so many bits of each kind."""
+    return Moves(**{f"{kind.replace(' ', '_')}_bits": number for kind, number in bits.items()})
+
+
 def ports_of(level: Level, bits: Mapping[str, Any]) -> list[tuple[Any, float]]:
     """Bits that go over each port of a level that has a limit, and its bits a cycle: metadata go
     with the data, unless they have a port of their own; units that decode and encode are ports."""

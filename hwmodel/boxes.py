@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from zeroskip.einsum_spec.tree import Affine
-from zeroskip.einsum_spec.walk import variables
+from zeroskip.einsum_spec.walk import single, variables
 from zeroskip.hwmodel.nest import Loop
 
 
@@ -40,3 +40,21 @@ def groups(subscripts: Sequence[Affine], loops: Sequence[Loop]) -> list[list[int
             axes += group[1]
         found.append((names, sorted(axes)))
     return sorted(axes for _, axes in found)
+
+
+def telling(subscripts: Sequence[Affine], axes: Sequence[int], loops: Sequence[Loop]) -> list[Loop]:
+    """Of these loops those that tell the places of a tile along some axes."""
+    ranks = {v for axis in axes for v in variables(subscripts[axis])}
+    return [loop for loop in loops if loop.of(ranks)]
+
+
+def plain_ranks(
+    subscripts: Sequence[Affine], axes: Sequence[int], loops: Sequence[Loop]
+) -> list[str]:
+    """The rank of each of some axes, where these are ranks by themselves, and loops go over nothing
+    else, so that their tiles have no place in common; else nothing."""
+    names = [single(subscripts[axis]) for axis in axes]
+    ranks = [rank for rank in names if rank is not None]
+    told = {v for axis in axes for v in variables(subscripts[axis])}
+    apart = len(set(ranks)) == len(axes) and all(loop.within(told) for loop in loops)
+    return ranks if apart else []

@@ -192,7 +192,7 @@ def _of_fills(
         _check_pointers(held, counts, fill.operand.tensor, fill.level)
         width = fill.operand.bits(arch.value_bits)
         bits = bits_at_most(held, counts, width, fill.words)
-        times = _twice(arch, fill.turns)
+        times = 1 if fill.words else at_a_time(arch, fill.turns)
         tensor = fill.operand.tensor
         made = Part(tensor, held.entries, times, times * bits, fill.renewed, words=fill.words)
         found[fill.level].append(replace(made, number=number, encoded=held, width=width))
@@ -235,7 +235,8 @@ def _of_result(
     inner, flows = True, flows_of(accounting, counts)
     for flow in flows:
         if inner:
-            drain, times = flow.drain, _twice(arch, flow.drain.turns)
+            drain = flow.drain
+            times = at_a_time(arch, *(one.turns for one in drain.leaving if one is not None))
             bits = times * total(counts, drain.most) * arch.accumulator_bits
             parts[drain.level].append(
                 Part(target, drain, times, bits, drain.renewed, width=arch.accumulator_bits)
@@ -302,6 +303,7 @@ def _check_pointers(held: Encoded, counts: Counts, tensor: str, level: str) -> N
         raise narrow(tensor, level, bits, most, more=", or cut the tile")
 
 
-def _twice(arch: Arch, turns: Turns | None) -> int:
+def at_a_time(arch: Arch, *turns: Turns | None) -> int:
     """How many tiles are there at a time: two where the next comes while this one is used."""
-    return 2 if arch.overlap == "double" and turns is not None and turns.ahead else 1
+    ahead = any(one is not None and one.ahead for one in turns)
+    return 2 if arch.overlap == "double" and ahead else 1

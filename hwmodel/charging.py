@@ -61,7 +61,7 @@ from zeroskip.hwmodel.spilling import spills_of
 from zeroskip.hwmodel.stored import is_compressed
 from zeroskip.hwmodel.traffic import (
     Counts,
-    finished,
+    arriving_of,
     result_storage,
     traffic_of,
     whole_moves,
@@ -224,7 +224,8 @@ def _charge(
     if arch.overlap is not None:
         wholes = partial(whole_moves, layer, arch, schedule, operands)
         slowest = None if cartesian is None else cartesian.slowest
-        given = counts, traffic, wholes, finished(stored), slowest
+        arriving = arriving_of(arch, cascade, counts, layer, stored)
+        given = counts, traffic, wholes, arriving, slowest
         epochs = epochs_of(layer, arch, schedule, cascade, *given)
     compute: float
     multiplied = dict(multiplications)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from zeroskip.hwmodel.bandwidth import KINDS, kinds_of
+from zeroskip.hwmodel.bandwidth import KINDS, kinds_of, moves_of
 from zeroskip.hwmodel.moves import Moves
 
 Phase = Literal["load", "work", "drain"]
@@ -31,21 +31,21 @@ class EpochBits:
             if np.any(bits):
                 self.of(phase, level)[kind][at] += bits
 
-    def share(self, phase: Phase, level: str, moves: Moves, entries: Cells, at: Rows) -> None:
-        """Moves, whose bits are numbers, spread over these epochs by their entries: through each
-        epoch goes its share, rounded down; all at the last one where there are none."""
+    def shares(self, moves: Moves, entries: Cells) -> Moves:
+        """Moves, whose bits are numbers, in parts by their entries: through each part goes its
+        share, rounded down; all in the last one where there are none."""
         weights = entries.tolist() if entries.any() else [0] * (len(entries) - 1) + [1]
         every = sum(weights)
+        found: dict[str, Any] = {}
         for kind, number in kinds_of(moves).items():
-            if not number:
-                continue
             through: Any = 0
             gone: list[Any] = [0]
             for weight in weights:
                 through += weight
                 exact = isinstance(number, int) and isinstance(every, int)
                 gone.append(number * through // every if exact else number * through / every)
-            self.of(phase, level)[kind][at] += np.diff(np.array(gone, self.kind))
+            found[kind] = np.diff(np.array(gone, self.kind))
+        return moves_of(found)
 
     def of(self, phase: Phase, level: str) -> dict[str, Cells]:
         key = phase, level

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from zeroskip.hwmodel.arch import Arch
-from zeroskip.hwmodel.bandwidth import kinds_of
+from zeroskip.hwmodel.bandwidth import kinds_of, moves_of
 from zeroskip.hwmodel.costs import compute_cycles_by_step
 from zeroskip.hwmodel.epoch_bits import Cells, EpochBits, Phase, Rows
 from zeroskip.hwmodel.layer import Layer
@@ -29,7 +29,16 @@ from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.moves import Moves, Traffic, reads, writes
 from zeroskip.hwmodel.nest import Loop, places
 from zeroskip.hwmodel.pipeline import Epochs, timed
-from zeroskip.hwmodel.plan import Accounting, Drain, Encoded, Fill, Flow, TermPlan, Turns, total
+from zeroskip.hwmodel.plan import (
+    Accounting,
+    Encoded,
+    Fill,
+    Flow,
+    Leaving,
+    TermPlan,
+    Turns,
+    total,
+)
 from zeroskip.hwmodel.traffic import Counts, addition_moves, flows_of, operation_moves
 
 Wholes = Callable[[tuple[str, str, str]], tuple[Moves, Moves]]
@@ -187,7 +196,7 @@ def _whole(
         first = term.turning(fill.turns, last=False)
         at, entries = first + start, term.pick(counts[name], fill.turns.keys, first)
     for level, moves in zip((fill.parent, fill.level), moved, strict=True):
-        bits.share("load", level, moves, entries, at)
+        bits.add("load", level, bits.shares(moves, entries), at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +226,7 @@ def _times(moves: Moves, times: Any, over: int = 1) -> Moves:
     found = {kind: number * times for kind, number in kinds_of(moves).items()}
     if over > 1:
         found = {k: x // over if isinstance(x, int) else x / over for k, x in found.items()}
-    return Moves(**{f"{kind.replace(' ', '_')}_bits": x for kind, x in found.items()})
+    return moves_of(found)
 
 
 # ---- operations ---------------------------------------------------------------------------
@@ -249,12 +258,13 @@ def _operations(
 
 
 @dataclass(frozen=True, slots=True)
-class _Leaving:
-    """Entries of the result that go one way, by its comings and leavings.
+class _Left:
+    """Entries of the result that go one way in one term, by its comings and leavings.
 
     first, last : epochs at which a tile is there first and last.
     out : entries that leave; of these back : came back before; new : are not outside yet; final :
         do not come back.
+    within : whether that is during the work of epochs.
     """
 
     first: Rows
@@ -263,6 +273,7 @@ class _Leaving:
     back: Any
     new: Any
     final: Any
+    within: bool = False
 
 
 def _drains(
@@ -277,53 +288,82 @@ def _drains(
     """Tiles leave after their last epoch; what comes back does before the first."""
     size = prod(layer.extents.shapes[layer.target.tensor])
     held, wide = arch.accumulator_bits, arch.accumulator_bits
+    done = iter(terms)
+    term_of = [next(done) if plan.term.points else None for plan in accounting.terms]
     for flow in flows_of(accounting, counts):
         level, parent = flow.drain.level, flow.drain.parent
-        turns = flow.drain.turns if terms else None
-        if turns is None:
+        ways = [
+            _piecewise(layer, leaving, counts, term)
+            for leaving, term in zip(flow.drain.leaving, term_of, strict=False)
+            if leaving is not None and term is not None
+        ]
+        if not ways:
             end = np.array([bits.number - 1])
-            numbers = flow.drained, 0, flow.distinct, flow.distinct
-            way = _Leaving(end, end, *(np.array([number]) for number in numbers))
-        else:
-            way = _piecewise(layer, flow.drain, turns, counts, terms[0])
-        beside = turns is not None and turns.within and arch.overlap == "double"
-        load: Phase = "work" if beside else "load"
-        drain: Phase = "work" if beside else "drain"
+            out, new = np.array([flow.drained]), np.array([flow.distinct])
+            ways = [_Left(end, end, out=out, back=np.zeros_like(out), new=new, final=new)]
         width = wide if flow.partial else arch.value_bits
-        parts = way.out - way.final
-        bits.add(load, level, writes(0, way.back * wide), way.first)
-        bits.add(load, parent, reads(0, way.back * wide), way.first)
-        bits.add(drain, parent, reads(0, (way.out - way.new - way.back) * wide), way.last)
-        last = parent == arch.off_chip.name
-        if last and level != arch.local.name:
-            bits.add(drain, level, reads(0, parts * wide), way.last)
-            leaving = reads(0, size * arch.value_bits)
-            bits.share(drain, level, leaving, way.final, way.last)
-        else:
-            bits.add(drain, level, reads(0, way.out * held), way.last)
-        if last:
-            bits.share(drain, parent, stored, way.final, way.last)
-        bits.add(drain, parent, writes(0, (parts if last else way.out) * width), way.last)
+        last = flow.drain is accounting.drains[-1]
+        apart = last and level != arch.local.name
+        final = np.concatenate([way.final for way in ways])
+        ended = bits.shares(stored, final)
+        leaving = bits.shares(reads(0, size * arch.value_bits), final)
+        start = 0
+        for way in ways:
+            mine = slice(start, start + len(way.last))
+            start += len(way.last)
+            beside = way.within and arch.overlap == "double"
+            load: Phase = "work" if beside else "load"
+            drain: Phase = "work" if beside else "drain"
+            parts = way.out - way.final
+            bits.add(load, level, writes(0, way.back * wide), way.first)
+            bits.add(load, parent, reads(0, way.back * wide), way.first)
+            bits.add(drain, parent, reads(0, (way.out - way.new - way.back) * wide), way.last)
+            read = reads(0, parts * wide if apart else way.out * held)
+            bits.add(drain, level, read, way.last)
+            if apart:
+                bits.add(drain, level, _at(leaving, mine), way.last)
+            if last:
+                bits.add(drain, parent, _at(ended, mine), way.last)
+            bits.add(drain, parent, writes(0, (parts if last else way.out) * width), way.last)
+            for name, _ in flow.drain.passes:
+                for through in (writes, reads):
+                    bits.add(drain, name, through(0, way.out * width), way.last)
+                    bits.add(load, name, through(0, way.back * wide), way.first)
         held = width
 
 
-def _piecewise(layer: Layer, drain: Drain, turns: Turns, counts: Counts, term: _Term) -> _Leaving:
-    """Tiles that have no place in common, of a line of one product."""
+def _at(moves: Moves, mine: slice) -> Moves:
+    """Of moves whose bits are arrays, some places."""
+    every: Mapping[str, Any] = kinds_of(moves)
+    return moves_of({kind: cells[mine] for kind, cells in every.items()})
+
+
+def _piecewise(layer: Layer, leaving: Leaving, counts: Counts, term: _Term) -> _Left:
+    """What leaves by tiles: an entry is new at the first of its tiles, at the first iteration of
+    what each comes again at, and done at the last of these."""
+    turns = leaving.turns
     first, last = term.turning(turns, last=False), term.turning(turns, last=True)
-    tile = term.pick(counts[drain.leaves], turns.keys, first)
+
+    def counted(name: str) -> Cells:
+        return term.pick(counts[name], turns.keys, first)
+
+    tile = counted(leaving.out)
     out = tile * term.often(layer, turns.again, [*turns.inner, *turns.arrive], first)
     anew = ~term.rows[first][:, term.columns(turns.again)].any(axis=1)
     keys = term.rows[first][:, term.columns(turns.keys)]
     last_of = {tuple(key): number for number, key in enumerate(keys.tolist())}
     final = np.zeros_like(tile)
-    final[list(last_of.values())] = 1
-    return _Leaving(
+    if leaving.ends and leaving.done:
+        ends = list(last_of.values())
+        final[ends] = counted(leaving.done)[ends]
+    return _Left(
         first + term.start,
         last + term.start,
         out=out,
-        back=out - np.where(anew, tile * drain.copies, 0),
-        new=np.where(anew, tile * drain.outer_copies, 0),
-        final=final * tile * drain.outer_copies,
+        back=out - np.where(anew, counted(leaving.begun) * leaving.copies, 0),
+        new=np.where(anew, counted(leaving.new) * leaving.outer_copies, 0),
+        final=final,
+        within=turns.within,
     )
 
 

@@ -26,6 +26,7 @@ from zeroskip.einsum_spec.walk import single
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel import mapping as maps
 from zeroskip.hwmodel.arch import Arch
+from zeroskip.hwmodel.beside import check_beside
 from zeroskip.hwmodel.charge import Charge
 from zeroskip.hwmodel.homes import accesses
 from zeroskip.hwmodel.kept import needing
@@ -84,7 +85,7 @@ def check_block(block: Block, plans: Mapping[str, Plan], arch: Arch) -> None:
         Naming the block, the line, and the loop or the intermediate.
     """
     where = f"fuse {block}"
-    _check_arch(where, arch)
+    check_beside("fused lines", where, arch, "run them one after the other, without fuse")
     shared = {line: _shared(where, block, line, plans[line]) for line in block.lines}
     first = block.lines[0]
     for line in block.lines[1:]:
@@ -114,23 +115,6 @@ def check_tiles(block: Block, plans: Mapping[str, Plan]) -> None:
             if name in plans[reader][0].tensors:
                 for line in (name, reader):
                     _check_stays(f"fuse {block}", name, line, plans[line], len(block.loops))
-
-
-def _check_arch(where: str, arch: Arch) -> None:
-    parts = {
-        "overlap": arch.overlap is not None,
-        "a queue": arch.queue is not None,
-        "lanes": arch.lanes is not None,
-        "units": bool(arch.units),
-        "lines": arch.off_chip.lines is not None,
-        "a cache": any(level.cache is not None for level in arch.levels),
-    }
-    for part, there in parts.items():
-        if there:
-            raise ArchError(
-                f"{where}: {arch.name} has {part}, and lines that take turns are not charged "
-                "beside that\nRun them one after the other: leave them out of fuse."
-            )
 
 
 def _shared(where: str, block: Block, line: str, plan: Plan) -> list[Loop]:

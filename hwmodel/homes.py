@@ -18,6 +18,7 @@ from zeroskip.checks import brief
 from zeroskip.einsum_spec.walk import single
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.arch import Arch
+from zeroskip.hwmodel.beside import check_beside
 from zeroskip.hwmodel.layer import Layer, Operand
 from zeroskip.hwmodel.nest import Loop, Stay
 
@@ -73,13 +74,7 @@ def check_homes(homes: Dict[str, Home], layer: Layer, arch: Arch) -> None:
         if home.level not in shared:
             listed = ", ".join(shared) or "none"
             raise ArchError(f"{where}: expected a level on chip that all PEs share: {listed}")
-        if arch.off_chip.lines is not None or any(x.cache is not None for x in arch.levels):
-            raise ArchError(
-                f"{where}: {arch.name} has lines or a cache, which keep what they keep\n"
-                "Leave out home (keep, of a cascade), or lines and cache."
-            )
-        if arch.overlap is not None:
-            raise ArchError(f"{where}: what stays is not counted by epoch\nLeave out overlap.")
+        check_beside("a home on chip", where, arch, "home (keep, of a cascade)")
 
 
 def home_stay(name: str, home: Home, loops: Sequence[Loop], layer: Layer, arch: Arch) -> Stay:

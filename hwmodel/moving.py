@@ -1,4 +1,4 @@
-"""Lines that count what moves between levels: fills of operands, drains of results.
+"""Lines that count what moves between levels: fills of operands.
 
     heldI[c,i,j] += nzI[n,c,h,w]*winI_h[i,h]*winI_w[j,w]     the tile of each step in each PE
     fetchedI += heldI[c,i,j]                                   every fill
@@ -12,9 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise, takewhile
+from itertools import takewhile
 
-from zeroskip.einsum_spec.walk import single
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.boxes import access
 from zeroskip.hwmodel.fiber_lines import fibers
@@ -22,9 +21,9 @@ from zeroskip.hwmodel.fields import Field
 from zeroskip.hwmodel.halos import moves_over_itself
 from zeroskip.hwmodel.layer import Operand, WorkTerm
 from zeroskip.hwmodel.leading import Need, anew, any_of, need_inside, needs_of, times
-from zeroskip.hwmodel.nest import Loop, Stay, had, iterations, places
+from zeroskip.hwmodel.nest import Loop, Stay, iterations
 from zeroskip.hwmodel.passing import read_apart, taken_apart
-from zeroskip.hwmodel.plan import Drain, Encoded, Fill, Flow, Turns
+from zeroskip.hwmodel.plan import Encoded, Fill, Flow, Turns
 from zeroskip.hwmodel.policy import OperandPolicy
 from zeroskip.hwmodel.stored import Stored
 from zeroskip.hwmodel.turns import parted, turns_of
@@ -183,7 +182,7 @@ def _fill(
                 fetched = w.sum(f"fetched{level}", (), comings(loops, tile, kept))
                 if turns is not None:
                     keys = [*way.own, *used_up, *way.inside]
-                    held = count(f"held{level}", keys, ())
+                    held = count(f"held{level}", keys, parts)
                     pes = taken if room else apart
                     loops = [loop for loop in (*way.again, *pes) if loop.rank in told]
                     brought = comings(loops, access(held, w.variables(keys)), kept)
@@ -261,113 +260,3 @@ def _used_up(w: Writer, term: WorkTerm, operand: Operand, stay: Stay) -> list[Lo
     inside = [loop for loop in w.schedule.loops[stay.position :] if loop in steps]
     inside = [loop for loop in inside if loop.of(term.ranks) and not loop.single]
     return list(takewhile(lambda loop: loop.within(operand.variables), inside))
-
-
-# ---- the result -------------------------------------------------------------------------
-
-
-def drains_of(w: Writer) -> tuple[Drain, ...]:
-    """The lines of the result, and what they count; innermost level first."""
-    target = w.layer.target
-    every = w.schedule.stays[target.tensor]
-    w.comment(f"{target.tensor} from {way_through(every[::-1])}")
-    stays = [stay for stay in every if not stay.words]
-    found = []
-    for outer, stay in reversed(list(pairwise(stays))):
-        between = every[every.index(outer) + 1 : every.index(stay)]
-        innermost = stay is stays[-1]
-        name = target.tensor if innermost else f"{target.tensor}_{stay.level}"
-        way = w.schedule.residency(stay, target.variables, w.layer.ranks)
-        most, held = "", ""
-        if not way.whole(stay):
-            held = w.held(f"held{name}", target, "", way.keys)
-            most = w.once(f"most{name}", "max=", [access(held, w.variables(way.keys))])
-        resident = _resident(w, stay)
-        drained = _drained(w, stay, name)
-        distinct = _resident(w, outer)
-        turns, leaves = (None, "") if not (w.timed and drained) else _leaving(w, stay, name)
-        found.append(
-            Drain(
-                level=stay.level,
-                parent=outer.level,
-                most=most or resident,
-                resident=resident,
-                copies=_parts(w, stay),
-                drained=drained,
-                distinct=distinct,
-                outer_copies=_parts(w, outer),
-                turns=turns,
-                leaves=leaves,
-                tile=held or resident,
-                keys=way.keys if held else (),
-                renewed=(*way.own, *way.again),
-                passes=tuple((one.level, one.words) for one in reversed(between)),
-            )
-        )
-    return tuple(found)
-
-
-def _resident(w: Writer, stay: Stay) -> str:
-    """Distinct places of every instance along the result's own ranks."""
-    target = w.layer.target
-    across = had(w.schedule.across, target.variables)
-    inside = [loop for loop in w.schedule.across if set(loop.dims) <= set(stay.instances)]
-    inside = had(inside, target.variables)
-    plain = all(single(s) is not None for s in target.subscripts)
-    plain &= all(loop.within(target.variables) for loop in across)
-    if plain or not across:
-        inside = across  # no place is in two of them: the sum is the same
-    name = target.tensor
-    if inside:
-        held = w.held(f"held{name}", target, "", inside)
-        return w.once(f"written{name}", "+=", [access(held, w.variables(inside))])
-    return w.held(f"distinct{name}", target, "", ())
-
-
-def _drained(w: Writer, stay: Stay, name: str) -> tuple[str, ...]:
-    """Entries that leave, by term; none where every entry leaves once."""
-    target = w.layer.target
-    ways = [w.schedule.residency(stay, target.variables, t.ranks) for t in w.layer.work]
-    if not any(way.own or way.again for way in ways):
-        return ()
-    found = []
-    for number, way in enumerate(ways):
-        w.scope = f"result of {number}"
-        held = w.held(f"held{name}", target, "", way.keys)
-        factors = w.times([*way.again, *way.beside])
-        tile = access(held, w.variables(way.keys))
-        found.append(w.once(f"drained{name}", "+=", [*factors, tile]))
-    w.scope = "result"
-    return tuple(found)
-
-
-def _leaving(w: Writer, stay: Stay, name: str) -> tuple[Turns, str]:
-    """When tiles of the result leave, and the line of what one takes along."""
-    target = w.layer.target
-    plain = all(single(s) is not None for s in target.subscripts)
-    if len(w.layer.work) > 1 or not plain:
-        what = "several products" if plain else "subscripts that are no plain ranks"
-        raise ArchError(
-            f"overlap: {target.tensor} leaves {stay.level} piece by piece, and a line of {what} "
-            "does not tell in which epoch which of its parts comes back\n"
-            f"Keep {target.tensor} in {stay.level} from the start, or leave out overlap."
-        )
-    (term,) = w.layer.work
-    way = w.schedule.residency(stay, target.variables, term.ranks)
-    turns = turns_of(w, way, (), way.beside, way.beside)
-    held = w.held(f"held{name}", target, "", way.keys)
-    tile = access(held, w.variables(way.keys))
-    return turns, w.sum(f"leaves{name}", w.variables(turns.keys), [("+", [tile])])
-
-
-def _parts(w: Writer, stay: Stay) -> int:
-    """Instances that hold a part of one entry: those along the ranks that it is summed over.
-
-    A term without such a rank, or without any point, is done by the first PE along it.
-    """
-    loops = [loop for loop in w.schedule.across if set(loop.dims) <= set(stay.instances)]
-    own = had(loops, w.layer.target.variables)
-    loops = [loop for loop in loops if loop not in own]
-    extents = w.layer.extents.ranks
-    ranked = [term.ranks if term.points else () for term in w.layer.work]
-    return len({tuple(row) for ranks in ranked for row in places(loops, extents, ranks).tolist()})

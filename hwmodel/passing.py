@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.arch import ROLES, Arch
+from zeroskip.hwmodel.beside import check_beside
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.nest import Loop, Stay
 from zeroskip.hwmodel.streamed import Stream
@@ -89,17 +90,7 @@ def passing_of(
 
 
 def _check_beside(level: str, overflow: Dict[str, str], arch: Arch) -> None:
-    parts = {
-        "overlap": arch.overlap is not None,
-        "lines": arch.off_chip.lines is not None,
-        "a cache": any(one.cache is not None for one in arch.levels),
-    }
-    for name, there in parts.items():
-        if there:
-            raise ArchError(
-                f"stream {level}: {arch.name} has {name}, beside which what passes a level is not "
-                f"counted as yet\nLeave out {name}, or keep tensors in {level}."
-            )
+    check_beside("a stream", f"stream {level}", arch, f"keep tensors in {level}")
     spilt = next((name for name, way in overflow.items() if way == "spill"), None)
     if spilt is not None:
         raise ArchError(

@@ -218,6 +218,27 @@ class TermPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Leaving:
+    """Tiles of the result that leave a level, of one term, by the epochs that ``turns`` names.
+
+    out : what one takes along; begun : of it, what no tile before had in the same instance; new :
+        what none had in the same one of the level outside; done : what no later one has, empty
+        where that one is no home.
+    copies, outer_copies : instances that this term is the first to bring a part of an entry to.
+    ends : whether no term comes after it.
+    """
+
+    turns: Turns
+    out: str
+    begun: str
+    new: str
+    done: str
+    copies: int
+    outer_copies: int
+    ends: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Drain:
     """The result on its way from one level out to the next that keeps it.
 
@@ -225,8 +246,8 @@ class Drain:
     resident, copies : distinct entries of every instance; instances with parts of the same ones.
     drained : entries that leave, by term; empty where each stays until the end and leaves once.
     distinct, outer_copies : what ``resident`` and ``copies`` are at the level outside.
-    turns, leaves : when tiles leave, and what one of them takes along; None and empty where each
-        entry leaves once, at the end, and where nobody asks.
+    leaving : by term, when tiles leave and what they take along; None of a term without points
+        beside others, nothing where each entry leaves once, at the end, and where nobody asks.
     tile, keys : what each tile holds, of which ``most`` is the largest, and its axes.
     renewed : as of a fill: loops at whose iterations a tile leaves.
     passes : levels between the two that it passes, and words under way, innermost first.
@@ -240,8 +261,7 @@ class Drain:
     drained: tuple[str, ...]
     distinct: str
     outer_copies: int
-    turns: Turns | None = None
-    leaves: str = ""
+    leaving: tuple[Leaving | None, ...] = ()
     tile: str = ""
     keys: tuple[Loop, ...] = ()
     renewed: tuple[Loop, ...] = ()

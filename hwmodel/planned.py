@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from zeroskip.errors import ArchError
 from zeroskip.hwmodel import mapping as maps
 from zeroskip.hwmodel.accounting import write_accounting
 from zeroskip.hwmodel.arch import Arch
@@ -93,11 +92,6 @@ def _plan(
     schedule = replace(maps.complete(mapping, layer, arch, numberings), spills=spills)
     policy = policy_of(layer, schedule, arch, zeros)
     timed = arch.overlap is not None
-    if timed and any(loop.numbering is not None for loop in schedule.loops):
-        raise ArchError(
-            "overlap: a split of flattened ranks or by stored entries is not counted by epoch\n"
-            "Split ranks one by one, or leave out overlap."
-        )
     cascade = write_accounting(layer, schedule, policy, arch, effectual=effectual, timed=timed)
     assumptions = tuple(assumptions_of(layer, arch, schedule, ()))
     missing = tuple(missing_of(layer, arch, schedule))

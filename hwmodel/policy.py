@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.arch import ROLES, Arch
+from zeroskip.hwmodel.beside import check_beside
 from zeroskip.hwmodel.features import Feature
 from zeroskip.hwmodel.layer import Layer, Operand, WorkTerm
 from zeroskip.hwmodel.mapping import Schedule
@@ -130,26 +131,12 @@ def _check_results(layer: Layer, arch: Arch, schedule: Schedule) -> None:
             )
 
 
-def _walkers(arch: Arch) -> list[str]:
-    """What a design has that walks fibers whole."""
-    parts = {
-        "units": bool(arch.units),
-        "lanes": arch.lanes is not None,
-        "lines": arch.off_chip.lines is not None,
-        "a cache": any(level.cache is not None for level in arch.levels),
-    }
-    return [part for part, there in parts.items() if there]
-
-
 def _check_levels(arch: Arch) -> None:
     """Fills that go by a leader are charged of designs by bits, without what walks fibers."""
     for feature in arch.features:
-        for part in _walkers(arch):
-            if feature.level is not None:
-                raise ArchError(
-                    f'{arch.name}: "{feature}" acts on what fills {feature.level}, which is not '
-                    f"charged beside {part} as yet\nLet it act @PE or @MAC, or leave {part} out."
-                )
+        if feature.level is not None:
+            where = f'"{feature}" acts on what fills {feature.level}'
+            check_beside("tiles of a leader", where, arch, "let it act @PE or @MAC")
 
 
 def _results(layer: Layer) -> set[str]:

@@ -27,8 +27,9 @@ from zeroskip.errors import ArchError, TensorError
 from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
 from zeroskip.hwmodel.arch import Arch
+from zeroskip.hwmodel.beside import check_beside
 from zeroskip.hwmodel.boxes import access, groups
-from zeroskip.hwmodel.capacity import Capacity
+from zeroskip.hwmodel.capacity import Capacity, at_a_time
 from zeroskip.hwmodel.evaluate import MOST_SCATTERED, Operand
 from zeroskip.hwmodel.expected_operand import Expected
 from zeroskip.hwmodel.layer import Layer
@@ -79,7 +80,8 @@ def spills_of(
             needs = [room.terms[term][number, fill.operand.tensor] for number, fill in fills]
             for (number, fill), need, share in zip(fills, needs, shares(needs, left), strict=True):
                 if share < need:
-                    found.append(_spill(layer, arch, term, number, fill, operands, share))
+                    each = share // at_a_time(arch, fill.turns)
+                    found.append(_spill(layer, arch, term, number, fill, operands, each))
     return tuple(found)
 
 
@@ -96,18 +98,8 @@ def shares(needs: Sequence[int], room: int) -> list[int]:
 
 def _check(arch: Arch, layer: Layer, operands: Mapping[str, Operand], room: Capacity) -> None:
     where = f"overflow {room.level}: spill"
-    parts = {
-        "overlap": arch.overlap is not None,
-        "lines": arch.off_chip.lines is not None,
-        "a cache": any(level.cache is not None for level in arch.levels),
-    }
-    for name, there in parts.items():
-        if there:
-            raise ArchError(
-                f"{where}: {arch.name} has {name}, beside which what passes a level is not "
-                f'counted as yet\nLeave {name} out, or let overflow {room.level} be "refuse" or '
-                '"report".'
-            )
+    instead = f'let overflow {room.level} be "refuse" or "report"'
+    check_beside("tiles that spill", where, arch, instead)
     every = [o for term in (*layer.work, *layer.additions) for o in term.operands]
     for operand in every:
         if operand.gathered:

@@ -283,7 +283,7 @@ def _results(
             for way in (writes, reads):
                 found.append((name, way(gone, gone * width) + way(came, back)))
         if last:
-            found.append((parent, _arriving(layer, arch, accounting, counts, outside)))
+            found.append((parent, arriving_of(arch, accounting, counts, layer, outside)))
             out = flow.partial
         found.append((parent, writes(out, out * width)))
         found.append((parent, reads(flow.partial, flow.partial * arch.accumulator_bits)))
@@ -291,11 +291,14 @@ def _results(
     return found
 
 
-def _arriving(
-    layer: Layer, arch: Arch, accounting: Accounting, counts: Counts, outside: Storage
+def arriving_of(
+    arch: Arch, accounting: Accounting, counts: Counts, layer: Layer, outside: Storage
 ) -> Moves:
     """The finished result on its way to its home: whole, fiber pointers and all, or in tiles.
-    Levels inside hold sums one by one, so that a home that is compressed encodes them."""
+    Levels inside hold sums one by one, so that a home that is compressed encodes them.
+
+    outside : all of it in its format there.
+    """
     home = accounting.homes.get(layer.target.tensor)
     if home is None or not home.entries.keys:
         return finished(outside)

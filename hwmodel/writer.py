@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.subscripts import rename
 from zeroskip.einsum_spec.tree import Affine, Var
 from zeroskip.einsum_spec.walk import single, variables
-from zeroskip.hwmodel.boxes import Box, access, groups
+from zeroskip.hwmodel.boxes import Box, access, groups, plain_ranks, telling
 from zeroskip.hwmodel.brackets import ranks_of
 from zeroskip.hwmodel.indices import names_places
 from zeroskip.hwmodel.layer import Layer, Operand, WorkTerm
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.nest import Loop, iterations
 from zeroskip.hwmodel.plan import Mask
+
+End = Literal["", "first", "last"]
 
 
 @dataclass(slots=True)
@@ -138,6 +141,7 @@ class Writer:
         staying: Loop | None = None,
         op: str = "+=",
         parts: Sequence[str] = (),
+        end: End = "",
     ) -> str:
         """``wanted[loops] += entries of the operand that a tile holds``; or ``|=``: are there any?
 
@@ -145,14 +149,15 @@ class Writer:
         loops : those that name the tile; the operand may lack some.
         staying : a loop of these: only entries that the tile of its iteration before held, too.
         parts : masks beside that, of which all hold.
+        end : only places that this tile is the first, or the last, to have.
         """
         names = [loop.name for loop in loops]
         which = "" if staying is None else staying.name
         what = f"{operand.tensor} {operand.subscripts} {[mask, *parts]}"
-        key = f"{self.scope} {what} {names} {which} {op}"
+        key = f"{self.scope} {what} {names} {which} {op} {end}"
         if key not in self.tiles:
             masks = [mask, *parts] if mask else []
-            self.tiles[key] = self._held(wanted, operand, masks, loops, staying, op)
+            self.tiles[key] = self._held(wanted, operand, masks, loops, staying, op, end)
         return self.tiles[key]
 
     def _held(
@@ -163,8 +168,9 @@ class Writer:
         loops: Sequence[Loop],
         staying: Loop | None,
         op: str,
+        end: End,
     ) -> str:
-        box = self.box(operand, loops, staying, all_places=not masks)
+        box = self.box(operand, loops, staying, all_places=not masks, end=end)
         left = [box.named.get(loop.name) or self.at(loop) for loop in loops]
         taken = {rank for loop in loops for rank in loop.ranks}
         scalars, factors = [], list(box.factors)
@@ -176,7 +182,13 @@ class Writer:
         return self.shaped(made, loops, [loop for loop in loops if loop.name not in box.named])
 
     def box(
-        self, operand: Operand, loops: Sequence[Loop], staying: Loop | None, *, all_places: bool
+        self,
+        operand: Operand,
+        loops: Sequence[Loop],
+        staying: Loop | None,
+        *,
+        all_places: bool,
+        end: End = "",
     ) -> Box:
         """all_places: whether nothing else tells which places there are."""
         subscripts: dict[int, str] = {}
@@ -184,11 +196,9 @@ class Writer:
         factors: list[str] = []
         plain: list[str] = []
         for axes in groups(operand.subscripts, loops):
-            ranks = {v for axis in axes for v in variables(operand.subscripts[axis])}
-            outside = [loop for loop in loops if loop.of(ranks)]
-            alone = [single(operand.subscripts[axis]) for axis in axes]
-            if len(set(alone) - {None}) == len(axes) and all(x.within(ranks) for x in outside):
-                named_ranks = [rank for rank in alone if rank is not None]
+            outside = telling(operand.subscripts, axes, loops)
+            named_ranks = plain_ranks(operand.subscripts, axes, outside)
+            if named_ranks:
                 subscripts |= {a: self.ranks[r] for a, r in zip(axes, named_ranks, strict=True)}
                 plain += named_ranks
                 continue
@@ -198,6 +208,8 @@ class Writer:
                 continue
             if staying in outside:
                 factors.append(self.staying(operand, axes, outside, staying))
+            elif end and not all(loop.dims for loop in outside):
+                factors.append(self.ending(operand, axes, outside, end))
             else:
                 factors.append(window())
             named |= {loop.name: self.loops[loop.name] for loop in outside}
@@ -241,6 +253,36 @@ class Writer:
             left = [*here, *letters.values()]
             self.windows[key] = self.line(wanted, left, "|=", [now, earlier, turn])
         return access(self.windows[key], [*self.variables(loops), *letters.values()])
+
+    def ending(self, operand: Operand, axes: Sequence[int], loops: Sequence[Loop], end: End) -> str:
+        """A static mask: which places of a window no window before, or none after, has in the same
+        instance.  Iterations in time are numbered, downwards for the first."""
+        window, letters = self.window(operand, axes, loops)
+        now = window()
+        key = f"{now} {end}"
+        if key not in self.windows:
+            number, turns = "", 1
+            for loop in (loop for loop in loops if not loop.dims):
+                inner = number if number.isidentifier() else f"({number})"
+                before = f"{loop.count}*{inner} + " if number else ""
+                number = f"{before}{self.loops[loop.name]}"
+                turns *= loop.count
+            inner = number if number.isidentifier() else f"({number})"
+            number = f"({number} + 1)" if end == "last" else f"({turns} - {inner})"
+            name = f"{operand.tensor}_{''.join(letters.values())}"
+            beside = self.variables([loop for loop in loops if loop.dims])
+            places = [*beside, *letters.values()]
+            most = self.line(f"{end}{name}", places, "max=", [number, now])
+            left = [*self.variables(loops), *letters.values()]
+            same = f"({access(most, places)} == {number})"
+            self.windows[key] = self.line(f"at{end}{name}", left, "|=", [now, same])
+        return access(self.windows[key], [*self.variables(loops), *letters.values()])
+
+    def reach_over(self, operand: Operand, loops: Sequence[Loop]) -> bool:
+        """Whether tiles that these loops name may have places in common."""
+        read = operand.subscripts
+        told = [(axes, telling(read, axes, loops)) for axes in groups(read, loops)]
+        return any(outside and not plain_ranks(read, axes, outside) for axes, outside in told)
 
     def reaches_all(self, operand: Operand, axes: Sequence[int]) -> bool:
         """Whether an axis whose ranks no other axis holds is reached in every place."""

@@ -6,14 +6,16 @@ Like `simulator` it imports nothing of zeroskip, and is slow on purpose.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from math import prod
 from typing import Any
 
-from epoch_log import Log, Machine, columns
+from epoch_log import Log, Machine, columns, shared
+from leave_judge import fresh_of, leave
 from mapped_nest import Access, Design, Loop, Nest, Place, Point, before
-from simulator import Lead, leads_of
+from simulator import Lead, Route, leads_of
 
 
 def times(nest: Nest, design: Design, machine: Machine) -> tuple[list[int], int]:
@@ -43,21 +45,28 @@ def _walked(nest: Nest, design: Design, machine: Machine) -> tuple[Log, int]:
     start = 0
     come: set[tuple[str, str, str]] = set()
     visits: list[tuple[int, Point, list[Access]]] = []
-    for term in nest.work():
+    for number, term in enumerate(nest.work()):
         if not nest.points(term):
             continue
         ranks = nest.ranks(term)
         steps = nest.outside(nest.sync, ranks)
         order = sorted({nest.when(steps, at) for at in nest.points(term)})
-        epoch_of = {when: start + number for number, when in enumerate(order)}
+        epoch_of = {when: start + late for late, when in enumerate(order)}
         epochs = [(epoch_of[nest.when(steps, at)], at) for at in nest.points(term)]
         leads = leads_of(nest, design, term)
         _work(nest, design, machine, term, epochs, leads, log)
         for i, access in enumerate(term):
             own = [lead for lead in leads if lead.follower == i]
-            for outer, inner in pairwise(nest.stays[access.tensor]):
+            stays = nest.keeping(access.tensor)
+            for depth, inner in enumerate(stays[1:], 1):
+                route = Route(number, i, [level for level, _ in stays[:depth]])
                 called = _called(nest, term, own, inner[0])
-                _come(nest, machine, term, access, outer, inner, epochs, called, log, come, start)
+                every = nest, machine, term, access, inner, epochs, called, log, come, start
+                _come(*every, route)
+                while (number, i, route.outside[-1]) in nest.stay_in:
+                    route = route.further()
+                    _come(*every, route)
+            _to_units(nest, machine, term, access, epochs, _called(nest, term, own, ""), log)
         visits += [(epoch, at, term) for epoch, at in epochs]
         start += len(order)
     if not start:  # nothing to do: all of the result leaves after one epoch all the same
@@ -67,8 +76,8 @@ def _walked(nest: Nest, design: Design, machine: Machine) -> tuple[Log, int]:
         if nest.points(term):  # else nobody needs its operand
             _add(nest, machine, term, log, come)
     held = machine.wide
-    for outer, inner in reversed(list(pairwise(nest.stays[nest.result]))):
-        held = _leave(nest, machine, outer, inner, visits, start - 1, held, log)
+    for outer, inner in reversed(list(pairwise(nest.keeping(nest.result)))):
+        held = leave(nest, machine, outer, inner, visits, start - 1, held, log)
     return log, start
 
 
@@ -145,34 +154,22 @@ def _vectors(
     return {epoch: max(pes.values()) for epoch, pes in turns.items()}
 
 
-def _fresh(
-    nest: Nest, position: int, level: str, term: list[Access], own: set[str]
-) -> tuple[Any, set[str], bool, bool]:
-    """Loops at whose iterations a tile comes anew, those that tell it, whether there are others
-    directly outside the mark, and whether it comes within an epoch."""
-    ranks = nest.ranks(term)
-    fresh, has = nest.fresh(position, ranks, own, level)
-    steps = nest.outside(nest.sync, ranks)
-    inside = any(all(loop is not step for step in steps) for loop in fresh)
-    return fresh, has, len(fresh) < len(nest.outside(position, ranks)), inside
-
-
 def _come(
     nest: Nest,
     machine: Machine,
     term: list[Access],
     access: Access,
-    outer: tuple[str, int],
     inner: tuple[str, int],
     epochs: list[tuple[int, Point]],
     called: set[Place],
     log: Log,
     come: set[tuple[str, str, str]],
     start: int,
+    route: Route,
 ) -> None:
-    level, position = inner
+    (level, position), outer = inner, route.outside[-1]
     own, above = access.names(), set(nest.instances[level])
-    fresh, has, stays, within = _fresh(nest, position, level, term, own)
+    fresh, has, stays, within = fresh_of(nest, position, level, term, own)
     phase = "work" if within and machine.double else "load"
     tiles: dict[Any, dict[Place, int]] = defaultdict(dict)
     touched: dict[Any, set[Place]] = defaultdict(set)
@@ -184,9 +181,7 @@ def _come(
     )
     parts: list[Loop] = []
     cut = above or any(loop.name in has for loop in fresh)
-    trees = nest.tree(access.tensor, level), nest.tree(access.tensor, outer[0])
-    encodes = nest.coded(access.tensor, level, outer[0])
-    decodes = nest.coded(access.tensor, outer[0], level)
+    trees = nest.tree(access.tensor, level), nest.tree(access.tensor, outer)
     if (
         not stays
         and not halo
@@ -203,76 +198,132 @@ def _come(
         first[key] = min(first.get(key, epoch), epoch)
     for _, at in epochs:
         place = access.place(at)
-        if access.inside(place) and tuple(at.values()) in called:
+        taken = access.inside(place) and route.takes(nest, level, place)
+        if taken and tuple(at.values()) in called:
             when = first[nest.when(fresh, at), nest.when(parts, at)]
             tiles[nest.when(fresh, at), nest.pe(at, above)][place] = when
     whole = not above and not any(loop.name in has for loop in fresh)
-    if whole and not access.gathered:
+    way = [*nest.passed(access.tensor, level), outer]
+    if whole and not access.gathered and not route.spills(nest, level):
         if not tiles:
             return
-        way = (outer[0], level, access.tensor)
-        if way not in come:
-            every = {place: when for tile in tiles.values() for place, when in tile.items()}
-            weights: dict[int, int] = dict.fromkeys(sorted(set(first.values())), 0)
-            for place, when in every.items():
-                weights[when] += access.held(place, level)
-            if not parts:
-                weights = {start: 1}
-            read, written = machine.whole(*way)
-            _shared(weights, read, lambda e, d, m: log.read("load", outer[0], e, d, m))
-            _shared(weights, written, lambda e, d, m: log.write("load", level, e, d, m))
-            coded = sum(read) * decodes, sum(written) * encodes
-            _shared(weights, coded, lambda e, d, m: log.code("load", (outer[0], level), e, d, m))
-        come.add(way)
+        every = {place: when for tile in tiles.values() for place, when in tile.items()}
+        for into, out_of in pairwise([level, *way]):
+            if (out_of, into, access.tensor) not in come:
+                weights: dict[int, int] = dict.fromkeys(sorted(set(first.values())), 0)
+                for place, when in every.items():
+                    weights[when] += access.held(place, into)
+                if not parts:
+                    weights = {start: 1}
+                read, written = machine.whole(out_of, into, access.tensor)
+                shared(weights, read, partial(log.read, "load", out_of))
+                shared(weights, written, partial(log.write, "load", into))
+                decodes = nest.coded(access.tensor, out_of, into)
+                encodes = nest.coded(access.tensor, into, out_of)
+                coded = sum(read) * decodes, sum(written) * encodes
+                shared(weights, coded, partial(log.code, "load", (out_of, into)))
+            come.add((out_of, into, access.tensor))
         return
-    served, read = set(), set()
+    served: dict[Any, dict[Place, int]] = defaultdict(dict)
+    grouped = set()
+    encodes = nest.coded(access.tensor, level, way[0])
+    decodes = nest.coded(access.tensor, way[0], level)
     for key, tile in tiles.items():
         when, here = key
         there = tiles.get(before(key), {}) if halo else {}
-        group = nest.readers(here, has, outer[0])
+        group = when, nest.readers(here, has, way[0])
         begins, fibers = min(tile.values()), nest.fibers(access, level, set(tile))
         log.write(phase, level, begins, 0, fibers, encodes)
         if level == nest.stays[access.tensor][-1][0]:  # they are walked once
             log.read("work", level, begins, 0, fibers)
-        if (when, group) not in read:
-            read.add((when, group))
-            log.read(phase, outer[0], begins, 0, nest.fibers(access, outer[0], set(tile)), decodes)
+        if group not in grouped:
+            grouped.add(group)
+            log.read(phase, way[0], begins, 0, nest.fibers(access, way[0], set(tile)), decodes)
         for place in tile.keys() - there.keys():
-            epoch = tile[place]
-            held, tree = access.held(place, level), trees[0]
-            metadata = held * tree.entry + tree.spot
-            log.write(phase, level, epoch, held * access.width, metadata, encodes)
-            if (when, group, place) not in served:
-                served.add((when, group, place))
-                held, tree = access.held(place, outer[0]), trees[1]
-                metadata = held * tree.entry + tree.spot
-                log.read(phase, outer[0], epoch, held * access.width, metadata, decodes)
+            log.write(phase, level, tile[place], *_entry(nest, access, level, place), encodes)
+            served[group].setdefault(place, tile[place])
+    _through(nest, access, [level, *way], phase, served, has, log)
+
+
+def _entry(nest: Nest, access: Access, level: str, place: Place) -> tuple[int, int]:
+    """Bits of a place in a level, and those of its metadata."""
+    held, tree = access.held(place, level), nest.tree(access.tensor, level)
+    return held * access.width, held * tree.entry + tree.spot
+
+
+def _through(
+    nest: Nest,
+    access: Access,
+    way: list[str],
+    phase: str,
+    served: dict[Any, dict[Place, int]],
+    has: set[str],
+    log: Log,
+) -> None:
+    """What is read, and comes through each level that is passed.
+
+    way : the level that is filled, and from it outwards what it comes through, and what keeps it.
+    served : what one read of the first of them serves, and in which epoch, by the time and the PEs.
+    """
+    for inner, level, outer in zip(way, way[1:], [*way[2:], ""], strict=False):
+        decodes = nest.coded(access.tensor, level, inner)
+        for places in served.values():
+            for place, epoch in places.items():
+                log.read(phase, level, epoch, *_entry(nest, access, level, place), decodes)
+        if not outer:
+            break
+        encodes = nest.coded(access.tensor, level, outer)
+        queued: dict[Any, dict[Place, int]] = defaultdict(dict)
+        for (when, here), places in served.items():
+            for place, epoch in places.items():
+                log.write(phase, level, epoch, *_entry(nest, access, level, place), encodes)
+            queued[when, nest.queued(here, has, level, outer)] |= places
+        served = queued
+
+
+def _to_units(
+    nest: Nest,
+    machine: Machine,
+    term: list[Access],
+    access: Access,
+    epochs: list[tuple[int, Point]],
+    called: set[Place],
+    log: Log,
+) -> None:
+    """What comes to units, where the innermost level is passed: at each iteration of all loops that
+    has a point to do, what its points need."""
+    level = nest.stays[access.tensor][-1][0]
+    if (access.tensor, level) not in nest.words:
+        return
+    loops, every = nest.outside(len(nest.loops), nest.ranks(term)), len(nest.loops)
+    _, has = nest.fresh(every, nest.ranks(term), access.names(), level)
+    steps = nest.outside(nest.sync, nest.ranks(term))
+    phase = "work" if len(loops) > len(steps) and machine.double else "load"
+    served: dict[Any, dict[Place, int]] = defaultdict(dict)
+    done = {(nest.when(loops, at), nest.pe(at)) for _, at in epochs if nest.open(term, at)}
+    for epoch, at in epochs:
+        place, here = access.place(at), (nest.when(loops, at), nest.pe(at))
+        if access.inside(place) and here in done and tuple(at.values()) in called:
+            served[here][place] = epoch
+    way = [*nest.passed(access.tensor, ""), nest.keeping(access.tensor)[-1][0]]
+    for places in served.values():  # the first of them is asked for each PE by itself
+        for place, epoch in places.items():
+            encodes = nest.coded(access.tensor, way[0], way[1])
+            log.write(phase, way[0], epoch, *_entry(nest, access, way[0], place), encodes)
+    queued: dict[Any, dict[Place, int]] = defaultdict(dict)
+    for (when, here), places in served.items():
+        queued[when, nest.queued(here, has, way[0], way[1])] |= places
+    _through(nest, access, way, phase, queued, has, log)
 
 
 def _called(nest: Nest, term: list[Access], leads: list[Lead], level: str) -> set[Place]:
-    """Points whose tile comes: no lead has shut it at this level or further out."""
+    """Points whose tile comes: no lead has shut it at this level or further out; at any level,
+    without one."""
     levels = list(nest.instances)
-    shut = [lead for lead in leads if levels.index(lead.level) <= levels.index(level)]
+    depth = levels.index(level) if level else len(levels)
+    shut = [lead for lead in leads if levels.index(lead.level) <= depth]
     points = [tuple(at.values()) for at in nest.points(term)]
     return {at for at in points if not any(at in lead.closed for lead in shut)}
-
-
-def _shared(
-    weights: dict[int, int], bits: tuple[int, int], put: Callable[[int, int, int], None]
-) -> None:
-    """Bits spread over epochs by weights, through each so much as is full."""
-    epochs = sorted(weights)
-    every = sum(weights.values())
-    if not every:
-        put(epochs[-1], *bits)
-        return
-    through = 0
-    gone = (0, 0)
-    for epoch in epochs:
-        through += weights[epoch]
-        until = (bits[0] * through // every, bits[1] * through // every)
-        put(epoch, until[0] - gone[0], until[1] - gone[1])
-        gone = until
 
 
 def _add(
@@ -285,113 +336,57 @@ def _add(
     log.read("load", result, 0, done * machine.wide)
     log.write("load", result, 0, done * machine.wide)
     for access in term:
-        own = access.names()
         level = nest.stays[access.tensor][-1][0]
         look_up = nest.tree(access.tensor, level).look_up
         log.read("load", level, 0, done * access.width, done * look_up)
-        for (outer, _), (inner, _) in pairwise(nest.stays[access.tensor]):
-            above = set(nest.instances[inner])
-            encodes = nest.coded(access.tensor, inner, outer)
-            decodes = nest.coded(access.tensor, outer, inner)
-            if not above and not access.gathered:
-                if (outer, inner, access.tensor) not in come:
-                    read, written = machine.whole(outer, inner, access.tensor)
-                    log.read("load", outer, 0, *read)
-                    log.write("load", inner, 0, *written)
-                    coded = sum(read) * decodes, sum(written) * encodes
-                    log.code("load", (outer, inner), 0, *coded)
-                come.add((outer, inner, access.tensor))
-                continue
-            arrived: dict[Any, set[Place]] = defaultdict(set)
-            served: dict[Any, set[Place]] = defaultdict(set)
-            _, has = nest.fresh(0, nest.ranks(term), own, inner)
-            for at in points:
-                place = access.place(at)
-                if not access.inside(place):
-                    continue
-                here = nest.pe(at, above)
-                arrived[here].add(place)
-                served[nest.readers(here, has, outer)].add(place)
-            for found, at_level, put, codes in (
-                (served, outer, log.read, decodes),
-                (arrived, inner, log.write, encodes),
-            ):
-                for places in found.values():
-                    held = sum(access.held(place, at_level) for place in places)
-                    metadata = nest.bits(access, at_level, places)
-                    put("load", at_level, 0, held * access.width, metadata, codes)
-            if inner == level:
-                for places in arrived.values():
-                    log.read("load", inner, 0, 0, nest.fibers(access, inner, places))
+        _bring(nest, machine, term, access, log, come)
 
 
-def _leave(
+def _bring(
     nest: Nest,
     machine: Machine,
-    outer: tuple[str, int],
-    inner: tuple[str, int],
-    visits: list[tuple[int, Point, list[Access]]],
-    end: int,
-    held: int,
+    term: list[Access],
+    access: Access,
     log: Log,
-) -> int:
-    """held : bits of a part in the level; those outside it are returned."""
-    (parent, _), (level, position) = outer, inner
-    own = nest.target_ranks()
-    tiles: dict[Any, set[Place]] = defaultdict(set)
-    span: dict[Any, tuple[int, int]] = {}
-    around: dict[Any, Any] = {}
-    pieces, within = False, False
-    busy = any(nest.points(term) for term in nest.work())
-    for epoch, at, term in visits:
-        fresh, _, _, inside = _fresh(nest, position, level, term, own)
-        pieces, within = pieces or bool(fresh), within or (inside and busy)
-        key = nest.when(fresh, at), nest.pe(at, set(nest.instances[level]))
-        tiles[key].add(nest.written(at))
-        low, high = span.get(key[0], (epoch, epoch))
-        span[key[0]] = min(low, epoch), max(high, epoch)
-        around[key] = nest.pe(at, set(nest.instances[parent]))
-    if not pieces:
-        span = dict.fromkeys(span, (end, end))
-    load = "work" if within and machine.double else "load"
-    drain = "work" if within and machine.double else "drain"
-    here: set[Any] = set()
-    outside: set[Any] = set()
-    final: dict[Place, int] = {}
-    events = []
-    for key in sorted(tiles, key=lambda key: (span[key[0]], key[0])):
-        for place in tiles[key]:
-            returns = (key[1], place) in here
-            merges = not returns and (around[key], place) in outside
-            here.add((key[1], place))
-            outside.add((around[key], place))
-            events.append((span[key[0]], place, returns, merges))
-            final[place] = span[key[0]][1]
-    partial = sum(returns or merges for _, _, returns, merges in events)
-    last = parent == nest.stays[nest.result][0][0]
-    width = machine.wide if partial else machine.value
-    closed: set[Place] = set()
-    weights: dict[int, int] = dict.fromkeys((high for (_, high), *_ in events), 0)
-    for (low, high), place, returns, merges in events:
-        if returns:
-            log.write(load, level, low, machine.wide)
-            log.read(load, parent, low, machine.wide)
-        if merges:
-            log.read(drain, parent, high, machine.wide)
-        ends = final[place] == high and place not in closed
-        if last and ends:
-            closed.add(place)
-            weights[high] += 1
-        if not last or not ends:
-            log.write(drain, parent, high, width)
-        if not (last and level != machine.local):
-            log.read(drain, level, high, held)
-        elif not ends:
-            log.read(drain, level, high, machine.wide)
-    if last:
-        weights = weights or {end: 0}
-        _shared(weights, machine.stored, lambda e, d, m: log.write(drain, parent, e, d, m))
-        if level != machine.local:
-            bits = machine.size * machine.value, 0
-            _shared(weights, bits, lambda e, d, m: log.read(drain, level, e, d, m))
-    return width
+    come: set[tuple[str, str, str]],
+) -> None:
+    """What is added, on its way to the units."""
+    points, own = nest.points(term), access.names()
+    for (outer, _), (inner, _) in pairwise(nest.keeping(access.tensor)):
+        above, way = set(nest.instances[inner]), [*nest.passed(access.tensor, inner), outer]
+        if not above and not access.gathered:
+            for into, out_of in pairwise([inner, *way]):
+                if (out_of, into, access.tensor) not in come:
+                    read, written = machine.whole(out_of, into, access.tensor)
+                    log.read("load", out_of, 0, *read)
+                    log.write("load", into, 0, *written)
+                    decodes = nest.coded(access.tensor, out_of, into)
+                    encodes = nest.coded(access.tensor, into, out_of)
+                    coded = sum(read) * decodes, sum(written) * encodes
+                    log.code("load", (out_of, into), 0, *coded)
+                come.add((out_of, into, access.tensor))
+            continue
+        arrived: dict[Any, set[Place]] = defaultdict(set)
+        served: dict[Any, dict[Place, int]] = defaultdict(dict)
+        _, has = nest.fresh(0, nest.ranks(term), own, inner)
+        for at in points:
+            place = access.place(at)
+            if access.inside(place):
+                here = nest.pe(at, above)
+                arrived[here].add(place)
+                served[(), nest.readers(here, has, way[0])][place] = 0
+        encodes = nest.coded(access.tensor, inner, way[0])
+        decodes = nest.coded(access.tensor, way[0], inner)
+        for places in arrived.values():
+            for place in places:
+                log.write("load", inner, 0, *_entry(nest, access, inner, place), encodes)
+            fibers = nest.fibers(access, inner, places)
+            log.write("load", inner, 0, 0, fibers, encodes)
+            if inner == nest.stays[access.tensor][-1][0]:
+                log.read("load", inner, 0, 0, fibers)
+        for tile in served.values():
+            log.read("load", way[0], 0, 0, nest.fibers(access, way[0], set(tile)), decodes)
+        _through(nest, access, [inner, *way], "load", served, has, log)
+    every = [(0, at) for at in points]
+    at_once = replace(machine, double=False)
+    _to_units(nest, at_once, term, access, every, {tuple(at.values()) for at in points}, log)

@@ -107,3 +107,21 @@ def _slowest(machine: Machine, log: Log, phases: list[tuple[str, int]]) -> int:
                 if port is not None:
                     most = max(most, ceil(Fraction(bits) / Fraction(port) / machine.number[level]))
     return most
+
+
+def shared(
+    weights: dict[int, int], bits: tuple[int, int], put: Callable[[int, int, int], None]
+) -> None:
+    """Bits spread over epochs by weights, through each so much as is full."""
+    epochs = sorted(weights)
+    every = sum(weights.values())
+    if not every:
+        put(epochs[-1], *bits)
+        return
+    through = 0
+    gone = (0, 0)
+    for epoch in epochs:
+        through += weights[epoch]
+        until = (bits[0] * through // every, bits[1] * through // every)
+        put(epoch, until[0] - gone[0], until[1] - gone[1])
+        gone = until

@@ -54,6 +54,7 @@ class Drawn:
         nest.stay_in = self.stays
         nest.words = self.mapped.words
         nest.trees = self.trees()
+        nest.overlap = self.described.get("overlap")
         return nest
 
     def trees(self) -> dict[tuple[str, str], Tree]:
@@ -61,25 +62,15 @@ class Drawn:
         shapes = {name: array.shape for name, array in self.case.arrays.items()}
         return trees_of(self.described["levels"], self.formats, shapes)
 
-    @property
-    def tells_parts(self) -> bool:
-        """Whether of a result that leaves piece by piece each piece is known: in a line of one
-        product, whose axes are ranks."""
-        terms = [[name for name, _ in term] for term in self.case.terms]
-        products = [term for term in terms if len(set(term) - self.case.indices) > 1]
-        return len(products) <= 1 and all(map(str.isidentifier, self.case.target))
-
     def check(self, charged: Charge) -> None:
         """Every figure of its charge against the simulations, those of epochs if it has some."""
         nest = self.nest()
-        nest.overlap = charged.arch.overlap
         check(charged, self.design, self.formats, nest, self.case.arrays)
         self.check_epochs(charged)
 
     def check_epochs(self, charged: Charge) -> None:
         """The time of its epochs against the simulation, if it has some."""
         nest = self.nest()
-        nest.overlap = charged.arch.overlap
         if charged.epochs is not None:
             machine = machine_of(charged, self.case.arrays)
             of_each, interval = times(nest, self.design, machine)

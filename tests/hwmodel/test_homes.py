@@ -55,11 +55,9 @@ def test_what_is_no_home_is_refused() -> None:
     assert "home Q: GLB: the line has no Q; it has A, B, Z" in failing({"Q": "GLB"})
     assert "home A: PE: expected a level on chip that all PEs share: GLB" in failing({"A": "PE"})
     assert "home A: GLB m7: the line has no loop m7" in failing({"A": "GLB m7"})
-    found = failing({"A": "GLB"}, overlap="double")
-    assert "what stays is not counted by epoch\nLeave out overlap." in found
     lined = {"DRAM": {"lines": {"read_bits": 64}}, "GLB": {}, "PE": {}}
     found = failing({"A": "GLB"}, levels=lined)
-    assert found.endswith("keep\nLeave out home (keep, of a cascade), or lines and cache.")
+    assert found.endswith("by tiles\nLeave out lines, or home (keep, of a cascade).")
     found = failing({"A": "GLB"}, "m1 @GLB(A) k m0 n")
     assert "@GLB(A) names A, whose home is GLB: nothing of it is outside" in found
 

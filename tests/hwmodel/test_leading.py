@@ -170,7 +170,7 @@ def test_places_that_are_not_there_are_refused(feature: str, message: str) -> No
             "skip B on A @GLB",
             {"units": {"intersect": {"how": "two-finger"}}},
             None,
-            "which is not charged beside units as yet",
+            '"skip B on A @GLB" acts on what fills GLB: ',
         ),
     ],
 )

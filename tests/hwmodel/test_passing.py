@@ -161,10 +161,6 @@ def test_tiles_beside_it_are_split() -> None:
             "stream GLB: beside tiles that spill \\(overflow GLB\\)",
         ),
         (
-            {"stream": {"GLB": "A"}, "design": {"overlap": "double"}},
-            "stream GLB: one PE has overlap, beside which what passes a level is not counted",
-        ),
-        (
             {"stream": {"GLB": "A"}, "design": {"sparse": ["skip B on A @GLB"]}},
             "acts on what fills GLB, and A passes it \\(stream\\): no tile of it is there",
         ),

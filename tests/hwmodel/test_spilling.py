@@ -12,7 +12,7 @@ import pytest
 from cases import NETS, cases
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from judged import Drawn, bits_of, drawn, result_room
+from judged import Drawn, bits_of, drawn, result_room, with_time
 from layers import one_pe
 from mapped_cases import mappings
 from mapped_nest import Place
@@ -101,7 +101,6 @@ SMALL_PE = {"levels": {"DRAM": {}, "GLB": {}, "PE": {"capacity_bits": 40}}}
             "overflow GLB: spill: Z alone takes 128 bits, and GLB holds 100: sums that are not",
         ),
         ({"overflow": {"PE": "spill"}, "design": SMALL_PE}, "overflow PE: spill: units read PE at"),
-        ({"design": {"overlap": "double"}}, "overflow GLB: spill: one PE has overlap, beside"),
     ],
 )
 def test_what_is_refused(changes: dict[str, Any], text: str) -> None:
@@ -155,7 +154,9 @@ def stays_of(made: Drawn, capacities: dict[str, int]) -> dict[tuple[int, int, st
                 if room < of_term[i]:
                     term = nest.work()[number]
                     stay = level, dict(nest.stays[term[i].tensor])[level]
-                    stays[number, i, level] = staying(nest, term, term[i], stay, room, bits)
+                    fresh, parts, _ = nest.parts(term, term[i], *stay)
+                    each = room // nest.at_a_time(fresh, parts, nest.points(term))
+                    stays[number, i, level] = staying(nest, term, term[i], stay, each, bits)
     return stays
 
 
@@ -165,7 +166,8 @@ def stays_of(made: Drawn, capacities: dict[str, int]) -> dict[tuple[int, int, st
 def test_any_mapping(name: str, data: st.DataObject) -> None:
     case = data.draw(cases((name,)))
     mapped = data.draw(mappings(case, together_too=data.draw(st.booleans())))
-    made = spilling(data, drawn(data, case, mapped, tiles=True))
+    made = drawn(data, case, mapped, tiles=True)
+    made = spilling(data, with_time(data, made) if data.draw(st.booleans()) else made)
     charged = made.charge()
     made.check(charged)
     if all(spill.fits.size < 100 for spill in charged.schedule.spills):

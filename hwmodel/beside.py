@@ -1,0 +1,78 @@
+"""What is not charged beside what: one table of pairs, and one sentence that refuses them.
+
+    stream GLB: mine has lines, and whole lines of fibers do not follow the tiles that pass
+    Leave out lines, or keep tensors in GLB.
+
+A pair that is not here is charged.  The page on the hardware model has the same table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from zeroskip.errors import ArchError
+
+if TYPE_CHECKING:
+    from zeroskip.hwmodel.arch import Arch
+
+PARTS: dict[str, Callable[[Arch], object]] = {
+    "overlap": lambda arch: arch.overlap is not None,
+    "a queue": lambda arch: arch.queue is not None,
+    "lanes": lambda arch: arch.lanes is not None,
+    "units": lambda arch: bool(arch.units),
+    "lines": lambda arch: arch.off_chip.lines is not None,
+    "a cache": lambda arch: any(level.cache is not None for level in arch.levels),
+}
+"""Parts of a design, as sentences call them, and whether one has it."""
+
+_TURNS = "lines that take turns share what is counted of each line alone"
+_FIBERS = "whole fibers go there"
+_WHOLE = "fibers go there whole, and not by tiles"
+
+REFUSED: dict[str, dict[str, str]] = {
+    "overlap": {
+        "a queue": "PEs that have queues are in different epochs at one time",
+        "units": "fibers that meet are no part of one epoch",
+        "lines": "a line of several tiles is no part of one epoch",
+        "a cache": "what it brings again is known of the layer alone",
+    },
+    "a queue": {"lanes": "their steps are in time alone"},
+    "fused lines": dict.fromkeys(PARTS, _TURNS),
+    "a stream": {"lines": _WHOLE, "a cache": _WHOLE},
+    "tiles that spill": {"lines": _WHOLE, "a cache": _WHOLE},
+    "a home on chip": {"lines": _WHOLE, "a cache": _WHOLE},
+    "tiles of a leader": dict.fromkeys(("units", "lanes", "lines", "a cache"), _FIBERS),
+}
+"""What a charge may have, and parts of a design that it is refused beside, with the reason."""
+
+
+def refusals(what: str, arch: Arch) -> Iterator[tuple[str, str]]:
+    """Parts of a design beside which something is not charged, and why.
+
+    what : of `REFUSED`.
+    """
+    for part, why in REFUSED[what].items():
+        if PARTS[part](arch):
+            yield part, why
+
+
+def check_beside(what: str, where: str, arch: Arch, instead: str) -> None:
+    """Refuse a design that has such a part.
+
+    where : what asks for it, in the error; instead : what helps as well as leaving out the part.
+    """
+    for part, why in refusals(what, arch):
+        raise ArchError(
+            f"{where}: {arch.name} has {part}, and {why}\nLeave out {part}, or {instead}."
+        )
+
+
+def pairs_table() -> str:
+    """The table as Markdown: a row for each reason."""
+    rows: dict[tuple[str, str], list[str]] = {}
+    for what, parts in REFUSED.items():
+        for part, why in parts.items():
+            rows.setdefault((what, why), []).append(part)
+    lines = [f"| {what} | {', '.join(parts)} | {why} |" for (what, why), parts in rows.items()]
+    return "\n".join(["| of a charge | not beside | because |", "|---|---|---|", *lines])
