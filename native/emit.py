@@ -46,8 +46,6 @@ def emit(kernel: Kernel, *, count_work: bool = False) -> str:
     parts = unrolled or any(PARTS.search(line) for line in (*out.lines, *out.functions))
     if parts:
         text.append('#include "zs_parts.h"')
-    if any("zs_turn_square_" in line for line in (*out.lines, *out.functions)):
-        text.append('#include "zs_turned.h"')
     if unrolled:
         text.append('#include "zs_unrolled.h"')
     text.append("")

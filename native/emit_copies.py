@@ -76,7 +76,7 @@ def is_copy(node: Loop, out: CWriter) -> bool:
         return False
     if move.place.array in _read(move.value):  # one lane's place may be what another reads
         return False
-    return moves(move.place, node.var, out) and is_vector(move.value, node.var, out)
+    return _moves(move.place, node.var, out) and _is_vector(move.value, node.var, out)
 
 
 def copy(node: Loop, out: CWriter) -> None:
@@ -92,33 +92,33 @@ def copy(node: Loop, out: CWriter) -> None:
         out.line(f"const int64_t {end} = {hi};")
         with out.block(f"for (int64_t {var} = {lo}; {var} < {end}; {var} += LANES)"):
             out.values.lane = var
-            text = value(in_parts(move.value, var, there), out.values)
+            text = value(_in_parts(move.value, var, there), out.values)
             out.values.lane = None
             at = f"{to.array} + {integer(to.index, 1)}"
             out.line(f"zs_store_part({at}, {integer(there)}, {text});")
 
 
-def in_parts(node: Value, var: str, there: Expr) -> Value:
+def _in_parts(node: Value, var: str, there: Expr) -> Value:
     """A value whose elements are as many lanes as there are."""
     if isinstance(node, Elem) and mentions(node.index, var):
         return replace(node, lanes=there)
     if isinstance(node, Prod | Sum | Func):
-        return replace(node, args=tuple(in_parts(arg, var, there) for arg in node.args))
+        return replace(node, args=tuple(_in_parts(arg, var, there) for arg in node.args))
     return node
 
 
-def is_vector(node: Value, var: str, out: CWriter) -> bool:
+def _is_vector(node: Value, var: str, out: CWriter) -> bool:
     """Whether a value is one of vectors, of which it reads at least one."""
     if isinstance(node, Elem):
-        return moves(node, var, out)
+        return _moves(node, var, out)
     if not out.values.dtype.startswith("float"):
         return False
     if isinstance(node, Func):
-        return node.name in OF_PARTS and is_vector(node.args[0], var, out)
+        return node.name in OF_PARTS and _is_vector(node.args[0], var, out)
     if not isinstance(node, Prod | Sum):
         return False
-    return any(is_vector(arg, var, out) for arg in node.args) and all(
-        is_vector(arg, var, out) or _is_same(arg, var, out) for arg in node.args
+    return any(_is_vector(arg, var, out) for arg in node.args) and all(
+        _is_vector(arg, var, out) or _is_same(arg, var, out) for arg in node.args
     )
 
 
@@ -138,7 +138,7 @@ def _is_same(node: Value, var: str, out: CWriter) -> bool:
     return isinstance(node, Number)
 
 
-def moves(elem: Elem, var: str, out: CWriter) -> bool:
+def _moves(elem: Elem, var: str, out: CWriter) -> bool:
     """Whether an element lies behind that of the iteration before, as the kernel's arithmetic
     has it."""
     ctx = out.values

@@ -28,7 +28,6 @@ from zeroskip.native.emit_levels import WALKS, merge
 from zeroskip.native.emit_parts import counted
 from zeroskip.native.emit_rows import apart, gathered, is_apart, touch
 from zeroskip.native.emit_short import Tally, is_run, run, tally
-from zeroskip.native.emit_turned import is_turned, turned
 from zeroskip.native.emit_vectors import accumulators, lanes, tiles, together, vector_loop
 from zeroskip.native.integers import ONE, ZERO, Const, Expr, Name, add, mul
 from zeroskip.native.nest import (
@@ -71,9 +70,6 @@ def _(node: Loop, out: CWriter) -> None:
     elif isinstance(node.over, Range):
         if is_copy(node, out):
             copy(node, out)
-            return
-        if is_turned(node, out):
-            turned(node, out)
             return
         lo, hi = integer(node.over.lo), integer(node.over.hi)
         around = any(isinstance(stmt, Loop) and stmt.par for stmt in node.body)

@@ -1,12 +1,9 @@
 #include "zs_kernel.h"
-#include "zs_parts.h"
-#include "zs_turned.h"
+#include "zs_pointwise.h"
 
 /* 64 bytes of float at any element's address */
 typedef float zs_vec __attribute__((vector_size(64), aligned(sizeof(float)), may_alias));
 enum { LANES = 64 / sizeof(float) };
-
-ZS_DEFINE_PARTS(float)
 
 /* 1 vector of x, from x on */
 static inline __attribute__((always_inline)) void tile_x(
@@ -188,23 +185,9 @@ int32_t zs_kernel(zs_args *args)
         ZS_POLL(args);
         for (int64_t p = 0; p < P; p++) {
             ZS_POLL(args);
-            const int64_t m_end = M;
-            const int64_t q_end = Q;
-            for (int64_t m_first = 0; m_first < m_end; m_first += LANES) {
-                for (int64_t q_first = 0; q_first < q_end; q_first += LANES) {
-                    zs_vec square[LANES] = {};
-                    for (int64_t k = 0; k < (int64_t)LANES && k < q_end - q_first; k++) {
-                        const int64_t m = m_first;
-                        const int64_t q = q_first + k;
-                        square[k] = zs_load_part(row_sums + ((n * P + p) * Q + q) * row_pitch + m, m_end - m_first);
-                    }
-                    zs_turn_square_4(square);
-                    for (int64_t k = 0; k < (int64_t)LANES && k < m_end - m_first; k++) {
-                        const int64_t m = m_first + k;
-                        const int64_t q = q_first;
-                        const zs_vec turned = square[k];
-                        zs_store_part(O_vals + ((n * M + m) * P + p) * Q + q, q_end - q_first, zs_relu_part(turned + B_vals[m]));
-                    }
+            for (int64_t m = 0; m < M; m++) {
+                for (int64_t q = 0; q < Q; q++) {
+                    O_vals[((n * M + m) * P + p) * Q + q] = zs_relu_float32(row_sums[((n * P + p) * Q + q) * row_pitch + m] + B_vals[m]);
                 }
             }
         }
