@@ -252,6 +252,8 @@ def _of_order(arch: Arch, keep: Mapping[str, Kept], blocks: Sequence[Block]) -> 
         what = "all of it, until the last line that reads it has run"
         if kept.tiled:
             what = f"a tile for each {kept.tiled} at a time"
+        if kept.halo is not None:
+            what += " and the places beside it that later ones need"
         yield f"{name} stays in {kept.level}, {what}: nothing of it moves off chip"
     for block in blocks:
         yield (
@@ -259,6 +261,13 @@ def _of_order(arch: Arch, keep: Mapping[str, Kept], blocks: Sequence[Block]) -> 
             "after line; each fetches its own tiles, also of what another has; what stays over the "
             "shared loops stays while others run; their transfers and work overlap"
         )
+        if block.late:
+            first, second = block.lines
+            number = f"{block.late} iteration{'s' * (block.late > 1)}"
+            yield (
+                f"{second} is {number} of {block.loops[-1]} behind {first}, until what its windows "
+                "read is computed"
+            )
 
 
 def _of_unneeded(names: Sequence[str]) -> Iterator[str]:

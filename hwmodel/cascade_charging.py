@@ -30,7 +30,7 @@ from zeroskip.hwmodel.cascade import CascadeCharge, summed
 from zeroskip.hwmodel.charging import charge
 from zeroskip.hwmodel.expected_operand import Derived
 from zeroskip.hwmodel.expected_results import structural
-from zeroskip.hwmodel.fused import Plan, blocks_of, check_block, check_tiles
+from zeroskip.hwmodel.fused import Plan, blocks_of, check_block, check_halo, check_tiles, late_by
 from zeroskip.hwmodel.given import check_mapping, known_operands, single
 from zeroskip.hwmodel.kept import CascadeMapping, check_room, kept_of, with_formats, with_homes
 from zeroskip.hwmodel.layer import layer_of
@@ -109,14 +109,16 @@ def charge_cascade(
     blocks = blocks_of(whole.fuse, names)
     reads = {name: line.tensors for name, line in lines.items()}
     kept = kept_of(whole.keep, reads, design, [(block.lines, block.loops[-1]) for block in blocks])
-    mappings = {name: with_homes(stated.get(name), name, kept) for name in names}
+    check_halo(whole.halo, blocks, {one.name for one in kept.values() if one.tiled})
     plans: dict[str, Plan] = {}
     bare: dict[str, Plan] = {}
     for name, line in lines.items():
         fills[name] = _fills(line, held, zeros)
         zeros[name], bare[name] = _planned(line, design, fills[name], stated.get(name))
-    for block in blocks:
-        check_block(block, bare, design)
+    halos = [check_block(block, bare, design, whole.halo) for block in blocks]
+    blocks = tuple(map(late_by, blocks, halos))
+    kept |= {n: replace(kept[n], halo=halo) for found in halos for n, halo in found.items()}
+    mappings = {name: with_homes(stated.get(name), name, kept) for name in names}
     for name, line in lines.items():
         _, plans[name] = _planned(line, design, fills[name], mappings[name], whole=True)
     for block in blocks:

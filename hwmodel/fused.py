@@ -9,26 +9,31 @@ take turns changes none of its moves.  What stays in a level while the shared lo
 while other lines run, and takes room in these.  Time: transfers and work of all lines of a block
 overlap, so that what each component does for all of them is added up, and the slowest counts.
 
+A window reads places of several tiles (``T[p+s]`` by tiles of p).  With ``halo={"T": "keep"}`` they
+stay: the line that reads it is as many iterations late as it takes until its last place is
+computed, and what its first tile needs stays as long.
+
 Sources: N. Nayak et al., "TeAAL", MICRO 2023 (Einsums of one block share the temporal ranks outside
 the array; a block takes as long as its slowest component); M. Alwani et al., "Fused-layer CNN
-accelerators", MICRO 2016 (what a window reads of the tile before is kept or computed again: neither
-is charged here, such lines are refused).
+accelerators", MICRO 2016 (what a window reads of the tile before is kept or computed again: the
+latter is not charged here).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from zeroskip.einsum_spec.deparse import deparse
-from zeroskip.einsum_spec.walk import single
+from zeroskip.einsum_spec.tree import Var
+from zeroskip.einsum_spec.walk import bounds, single
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel import mapping as maps
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.beside import check_beside
 from zeroskip.hwmodel.charge import Charge
-from zeroskip.hwmodel.homes import accesses
+from zeroskip.hwmodel.homes import Halo, accesses
 from zeroskip.hwmodel.kept import needing
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.nest import Loop
@@ -38,10 +43,14 @@ Plan = tuple[Layer, maps.Schedule]
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Lines that run tile by tile, in order, and their outermost loops."""
+    """Lines that run tile by tile, in order, and their outermost loops.
+
+    late : iterations that the second of two lines is behind the first.
+    """
 
     lines: tuple[str, ...]
     loops: tuple[str, ...]
+    late: int = 0
 
     def __str__(self) -> str:
         return f"{','.join(self.lines)}: {' '.join(self.loops)}"
@@ -76,8 +85,12 @@ def blocks_of(fuse: Mapping[str, str], names: Sequence[str]) -> tuple[Block, ...
     return tuple(found)
 
 
-def check_block(block: Block, plans: Mapping[str, Plan], arch: Arch) -> None:
+def check_block(
+    block: Block, plans: Mapping[str, Plan], arch: Arch, halo: Mapping[str, str]
+) -> dict[str, Halo | None]:
     """Refuse lines that cannot run tile by tile; where their tensors are is no matter here.
+
+    halo : intermediates whose halo is kept.  Returns what that is.
 
     Raises
     ------
@@ -90,16 +103,50 @@ def check_block(block: Block, plans: Mapping[str, Plan], arch: Arch) -> None:
     first = block.lines[0]
     for line in block.lines[1:]:
         for one, other in zip(shared[first], shared[line], strict=True):
-            if _cut(one) != _cut(other):
+            more = one.count - other.count  # places behind the last tile that a window needs
+            if _cut(one) != _cut(other) or more < 0 or (more and first not in halo):
                 raise ArchError(
                     f"{where}: expected the same tiles in all lines; {one.name} is "
                     f"{_told(one)} in the line of {first}, and {_told(other)} in that of {line}"
                 )
+    found: dict[str, Halo | None] = {}
     for number, name in enumerate(block.lines):
         for reader in block.lines[number + 1 :]:
             if name in plans[reader][0].tensors:
                 _check_done(where, name, plans[name][0], shared[name])
-                _check_read(where, name, reader, plans, shared[name])
+                if name in halo and len(block.lines) == 2:
+                    found[name] = _halo(where, name, reader, plans, shared[name])
+                else:
+                    _check_read(where, name, reader, plans, shared[name])
+    return found
+
+
+def check_halo(halo: Mapping[str, str], blocks: Sequence[Block], tiled: Collection[str]) -> None:
+    """Refuse a halo of what is not kept tile by tile, in a block of two lines.
+
+    tiled : intermediates that a level on chip has a tile of.
+    """
+    for name, how in halo.items():
+        where = f"halo {name}: {how}"
+        if how != "keep":
+            raise ArchError(f'{where}: expected "keep"; what is computed again is not charged')
+        if name not in tiled or not any(name == block.lines[0] for block in blocks):
+            raise ArchError(
+                f"{where}: no block keeps tiles of {name} on chip\nFuse the line of {name} with "
+                "that which reads it, and name the level that keeps it: keep."
+            )
+        for block in blocks:
+            if name in block.lines and len(block.lines) > 2:
+                raise ArchError(
+                    f"{where}: expected a block of two lines, {name} and what reads it, found "
+                    f"{block}\nFuse the others apart."
+                )
+
+
+def late_by(block: Block, halos: Mapping[str, Halo | None]) -> Block:
+    """The block, whose second line waits for the places that it reads."""
+    late = [halo.late for halo in halos.values() if halo is not None]
+    return replace(block, late=max(late, default=0))
 
 
 def check_tiles(block: Block, plans: Mapping[str, Plan]) -> None:
@@ -160,8 +207,8 @@ def _shared(where: str, block: Block, line: str, plan: Plan) -> list[Loop]:
     return found
 
 
-def _cut(loop: Loop) -> tuple[str, int, tuple[int, ...], int]:
-    return loop.rank, loop.block, loop.spans, loop.count
+def _cut(loop: Loop) -> tuple[str, int, tuple[int, ...]]:
+    return loop.rank, loop.block, loop.spans
 
 
 def _told(loop: Loop) -> str:
@@ -205,9 +252,53 @@ def _check_read(
                 raise ArchError(
                     f"{where}: the line of {reader} reads {name} at {read} where {name} has "
                     f"{loop.rank}: it needs places of other tiles than that of its own iteration "
-                    f"of {loop.name}\nShare loops over ranks that it reads as they are, or let "
-                    f"{name} stay whole: leave {reader} out of the block."
+                    f"of {loop.name}\nShare loops over ranks that it reads as they are; or keep "
+                    f'what later tiles need, of two lines: halo={{"{name}": "keep"}}; or '
+                    f"let {name} stay whole: leave {reader} out of the block."
                 )
+
+
+def _halo(
+    where: str, name: str, reader: str, plans: Mapping[str, Plan], loops: Sequence[Loop]
+) -> Halo | None:
+    """What stays of an intermediate that is read at places of several tiles; None where it is read
+    at those of its own.
+
+    Raises
+    ------
+    ArchError
+        Where tiles do not follow each other along one axis, a place at a time.
+    """
+    layer, _ = plans[reader]
+    wide = [loop for loop in loops if not loop.single]
+    if any(operand.tensor == name for term in layer.additions for operand in term.operands):
+        _check_read(where, name, reader, plans, loops)
+    if not wide:
+        return None
+    if len(wide) > 1 or wide[0].spans:
+        raise ArchError(
+            f"{where}: halo {name}: expected one shared loop over blocks of a rank, whose tiles "
+            f"follow each other; found {' '.join(loop.name for loop in wide)}\n"
+            "Share one loop, or leave the halo out."
+        )
+    (loop,) = wide
+    axis = [single(s) for s in plans[name][0].target.subscripts].index(loop.rank)
+    ranks = layer.extents.ranks
+    first, last = [], []
+    for operand in accesses(layer, name):
+        subscript = operand.subscripts[axis]
+        plain = {atom.name: m.value for m, atom in subscript.terms if isinstance(atom, Var)}
+        if plain.get(loop.rank) != 1 or len(plain) < len(subscript.terms):
+            raise ArchError(
+                f"{where}: halo {name}: the line of {reader} reads {name} at {deparse(subscript)}, "
+                f"which does not go on by a place with {loop.rank}\nLeave the halo out, and let "
+                f"{name} stay whole: leave {reader} out of the block."
+            )
+        low, high = bounds(subscript, {**ranks, loop.rank: 1}, {})
+        first.append(low - operand.pads[axis][0])
+        last.append(high - operand.pads[axis][0])
+    late = max(0, -(-max(last) // loop.block))
+    return Halo(axis, loop.block, max(0, late * loop.block - min(first)), late)
 
 
 def _check_stays(where: str, name: str, line: str, plan: Plan, shared: int) -> None:
@@ -228,9 +319,13 @@ def _check_stays(where: str, name: str, line: str, plan: Plan, shared: int) -> N
 
 def taking_turns(charges: Mapping[str, Charge], blocks: Sequence[Block]) -> dict[str, Charge]:
     """The charges of all lines, in order, where those of a block have less room for what others
-    keep over iterations of the shared loops."""
+    keep over iterations of the shared loops: of a line that is late, where it takes turns with them
+    in more than one."""
     found = dict(charges)
     for block in blocks:
+        loops = shared_loops(charges[block.lines[0]], block)
+        if block.late and block.late > loops[-1].count - 2:
+            continue
         kept = {line: _staying(charges[line], block) for line in block.lines}
         for line in block.lines:
             others: dict[str, Any] = {}

@@ -3,6 +3,8 @@
     home={"S": "GLB"}       all of S is in GLB: PEs are filled from there, or their sums end there
     home={"S": "GLB i1"}    a tile of S at a time, for each iteration of the loops down to i1
 
+Of lines that run tile by tile a tile may have a halo, places of others that are kept beside it.
+
 A tensor's home is the first of the levels that keep it (`zeroskip.hwmodel.marks`); without one that
 is the level off chip.  A tile of it has all places of every axis that no loop down to its loop
 cuts.
@@ -24,18 +26,35 @@ from zeroskip.hwmodel.nest import Loop, Stay
 
 
 @dataclass(frozen=True, slots=True)
+class Halo:
+    """Places of an axis that are there while iteration t of the loop that names tiles runs: those
+    from ``block*(t + late) - before`` to before ``block*(t + late + 1)``.
+
+    late : iterations that the line is behind the one that computes the tensor.
+    """
+
+    axis: int
+    block: int
+    before: int
+    late: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Home:
     """loop : the innermost of those that name a tile; empty: all of the tensor is there.
 
     format : of a result, where another line says in which one it reads it; empty: the design's.
+    halo : what is there beside a tile, where places of it are kept for other iterations.
     """
 
     level: str
     loop: str = ""
     format: str = ""
+    halo: Halo | None = None
 
     def __str__(self) -> str:
-        return f"{self.level} {self.loop}" if self.loop else self.level
+        found = f"{self.level} {self.loop}" if self.loop else self.level
+        return f"{found} with its halo" if self.halo is not None else found
 
 
 def homes_of(given: object) -> dict[str, Home]:
@@ -94,12 +113,14 @@ def home_stay(name: str, home: Home, loops: Sequence[Loop], layer: Layer, arch: 
             raise ArchError(f"{where}: the line has no loop {home.loop}; it has {', '.join(names)}")
         position = names.index(home.loop) + 1
         for loop in loops[:position]:
-            _check_cut(where, name, loop, layer)
+            _check_named(where, loop)
+            if home.halo is None:
+                _check_cut(where, name, loop, layer)
     return Stay(level.name, position, level.instances, level.halo == "whole", level.multicast)
 
 
-def _check_cut(where: str, name: str, loop: Loop, layer: Layer) -> None:
-    """Refuse a loop whose iterations are no tiles of a tensor without a place in common."""
+def _check_named(where: str, loop: Loop) -> None:
+    """Refuse a loop that names no tiles that are the same in all lines."""
     if loop.dims:
         raise ArchError(f"{where}: {loop.name} runs across PEs: a tile is named by loops in time")
     if loop.numbering is not None:
@@ -107,6 +128,10 @@ def _check_cut(where: str, name: str, loop: Loop, layer: Layer) -> None:
             f"{where}: {loop.name} goes by numbers of places, which other lines do not have\n"
             "Split ranks one by one, by sizes."
         )
+
+
+def _check_cut(where: str, name: str, loop: Loop, layer: Layer) -> None:
+    """Refuse a loop whose iterations are no tiles of a tensor without a place in common."""
     if loop.single:
         return
     axes = [[single(s) for s in operand.subscripts] for operand in accesses(layer, name)]

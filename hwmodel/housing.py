@@ -2,17 +2,27 @@
 
 homeS[i//4] += nzS[i,a]         entries of S at home in each iteration of the loop i1
 mosthomeS max= homeS[i//4]      the room that they need
+
+Beside a tile there may be a halo, places that other iterations need:
+
+spanT[p1,a] |= (a+2 >= 4*p1)*(a < 4*p1+4)      places that are there in each iteration
+aliveT[p1] += nzT[a]*spanT[p1,a]
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from zeroskip.einsum_spec.walk import single
+from zeroskip.errors import ArchError
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.boxes import Box, access
 from zeroskip.hwmodel.fiber_lines import fibers_of
 from zeroskip.hwmodel.fields import Field
-from zeroskip.hwmodel.homes import accesses
+from zeroskip.hwmodel.homes import Halo, accesses
 from zeroskip.hwmodel.layer import Operand
+from zeroskip.hwmodel.nest import Loop
 from zeroskip.hwmodel.plan import Encoded, Flow
 from zeroskip.hwmodel.policy import Policy
 from zeroskip.hwmodel.stored import Stored, stored_result
@@ -53,6 +63,9 @@ def _line(w: Writer, name: str, label: str, field: Field) -> Flow:
     operand = accesses(w.layer, name)[0]
     shape = w.layer.extents.shapes[name]
     whole = Operand(name, operand.subscripts, shape, ((0, 0),) * len(shape))
+    halo = w.schedule.mapping.home[name].halo
+    if halo is not None and name != w.layer.target.tensor:
+        return _alive(w, label, whole, field, keys, halo)
     cut = {loop.rank for loop in keys}
     plain = [single(subscript) for subscript in operand.subscripts]
     places = [
@@ -60,5 +73,33 @@ def _line(w: Writer, name: str, label: str, field: Field) -> Flow:
         for axis, r in enumerate(plain)
     ]
     held = fibers_of(w, f"home{label}", whole, field, keys, Box(tuple(places)))
+    if halo is not None:
+        return replace(_alive(w, label, whole, field, keys, halo), fetched=held)
     most = w.line(f"mosthome{label}", (), "max=", [access(held, w.variables(keys))])
     return Flow(fetched=held, most=most, tile=held, keys=keys)
+
+
+def _alive(
+    w: Writer, label: str, whole: Operand, field: Field, keys: Sequence[Loop], halo: Halo
+) -> Flow:
+    """The same of a tile and its halo: what is there in each iteration, place by place."""
+    by_place = field.axes is None or len(field.axes) == len(whole.subscripts)
+    if not by_place or field.under is not None:
+        raise ArchError(
+            f"halo {whole.tensor}: its metadata on chip go by fibers, of which a tile and its halo "
+            f"have other ones than tiles\nGive {whole.tensor} a format of one level there, or U."
+        )
+    places = [w.fresh(["a", "b"]) for _ in whole.subscripts]
+    turns = []
+    for loop in keys:
+        w.fixed[w.loops[loop.name]] = loop.count
+        turns.append(w.loops[loop.name])
+    w.fixed[places[halo.axis]] = whole.lengths[halo.axis]
+    at, now = places[halo.axis], "".join(f"{halo.block}*{turn}+" for turn in turns)
+    first, behind = halo.block * halo.late, halo.block * (halo.late + 1)
+    within = [f"({at}+{halo.before} >= {now}{first})", f"({at} < {now}{behind})"]
+    span = w.line(f"span{label}", [*turns, at], "|=", within)
+    factors = [access(w.mask(field.kind, whole), places), access(span, [*turns, at])]
+    held = w.line(f"alive{label}", turns, "+=", factors)
+    most = w.line(f"mosthome{label}", (), "max=", [access(held, turns)])
+    return Flow(fetched=held, most=most, tile=held, keys=tuple(keys))

@@ -20,7 +20,7 @@ from zeroskip.formats.levels import Uncompressed
 from zeroskip.hwmodel import mapping as maps
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.charge import Charge
-from zeroskip.hwmodel.homes import Home
+from zeroskip.hwmodel.homes import Halo, Home
 from zeroskip.hwmodel.later import Later
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.stored import bound_format
@@ -33,16 +33,22 @@ class CascadeMapping:
     lines : result -> `Mapping` of its line; lines without one have the default.
     keep : intermediate -> level that keeps it; others go off chip and come back.
     fuse : lines (``"S,Z"``) -> loops (``"i1"``), their outermost, that they run tile by tile.
+    halo : intermediate that is kept tile by tile, and read at places of several tiles ->
+        ``"keep"``: what a later tile needs, too, stays.
     """
 
     lines: Mapping[str, maps.Mapping] = field(default_factory=dict)
     keep: Mapping[str, str] = field(default_factory=dict)
     fuse: Mapping[str, str] = field(default_factory=dict)
+    halo: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, example in (("keep", '{"S": "GLB"}'), ("fuse", '{"S,Z": "i1"}')):
+        for name, what, example in (
+            ("keep", "intermediate -> level", '{"S": "GLB"}'),
+            ("fuse", "lines -> loops", '{"S,Z": "i1"}'),
+            ("halo", "intermediate -> keep", '{"S": "keep"}'),
+        ):
             given = getattr(self, name)
-            what = "intermediate -> level" if name == "keep" else "lines -> loops"
             texts = isinstance(given, Mapping) and all(
                 isinstance(word, str) for item in given.items() for word in item
             )
@@ -59,16 +65,21 @@ class Kept:
 
     readers : the lines that read it, in order; the one that computes it has its name.
     tiled : the innermost loop that names a tile of it; empty: all of it is there.
+    halo : what the line that reads it needs beside a tile.
     """
 
     name: str
     level: str
     readers: tuple[str, ...]
     tiled: str = ""
+    halo: Halo | None = None
 
-    @property
-    def home(self) -> Home:
-        return Home(self.level, self.tiled)
+    def home(self, line: str) -> Home:
+        """Where it is in a line, the one that computes it or another."""
+        halo = self.halo
+        if halo is not None and line == self.name:
+            halo = replace(halo, late=0)
+        return Home(self.level, self.tiled, halo=halo)
 
 
 def kept_of(
@@ -109,7 +120,7 @@ def with_homes(
     mapping: maps.Mapping | None, line: str, kept: Mapping[str, Kept]
 ) -> maps.Mapping | None:
     """The mapping of a line, which says where its kept tensors are."""
-    homes = {k.name: k.home for k in kept.values() if line in (k.name, *k.readers)}
+    homes = {k.name: k.home(line) for k in kept.values() if line in (k.name, *k.readers)}
     if not homes:
         return mapping
     given = mapping or maps.Mapping()

@@ -224,7 +224,8 @@ def read_cascades(args: Namespace, results: Sequence[str]) -> list[Mapping | Cas
     found: list[Mapping | CascadeMapping | None] = []
     for path in args.mapping:
         whole = cascade_mapping_of(Path(path))
-        found.append(CascadeMapping(whole.lines, {**whole.keep, **keep}, {**whole.fuse, **fuse}))
+        both = {**whole.keep, **keep}, {**whole.fuse, **fuse}
+        found.append(CascadeMapping(whole.lines, *both, whole.halo))
     return found
 
 
@@ -259,8 +260,8 @@ def mapping_in(reader: Reader, where: str) -> Mapping:
 
 
 def cascade_mapping_of(path: Path) -> CascadeMapping:
-    """The mapping of several lines in a YAML file: ``lines``, each as in `mapping_of`, ``keep`` and
-    ``fuse``.
+    """The mapping of several lines in a YAML file: ``lines``, each as in `mapping_of`, ``keep``,
+    ``fuse`` and ``halo``.
 
     Raises
     ------
@@ -276,9 +277,10 @@ def cascade_mapping_of(path: Path) -> CascadeMapping:
         section = reader.section("lines", expected="results, each with the mapping of its line")
         for name, entry in section.sections():
             lines[name] = mapping_in(entry, f"{path.name}: lines.{name}")
-    reader.asked |= {"lines", "keep", "fuse"}
+    parts = ("keep", "fuse", "halo")
+    reader.asked |= {"lines", *parts}
     reader.close()
-    given: Any = {key: reader.data[key] for key in ("keep", "fuse") if key in reader.data}
+    given: Any = {key: reader.data[key] for key in parts if key in reader.data}
     try:
         return CascadeMapping(lines, **given)
     except ArchError as error:
