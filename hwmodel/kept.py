@@ -112,7 +112,7 @@ def kept_of(
             listed = ", ".join(shared) or "none"
             raise ArchError(f"{where}: expected a level on chip that all PEs share: {listed}")
         tiled = [loop for lines, loop in blocks if {name, *readers} <= set(lines)]
-        found[name] = Kept(name, level, readers, *tiled)
+        found[name] = Kept(name, level, readers, next(iter(tiled), ""))
     return found
 
 
