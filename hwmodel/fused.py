@@ -16,7 +16,7 @@ computed, and what its first tile needs stays as long.
 Sources: N. Nayak et al., "TeAAL", MICRO 2023 (Einsums of one block share the temporal ranks outside
 the array; a block takes as long as its slowest component); M. Alwani et al., "Fused-layer CNN
 accelerators", MICRO 2016 (what a window reads of the tile before is kept or computed again: the
-latter is not charged here).
+latter is a layer of its own, ``T[t,u] = I[2*t+u+r]*F[r]; O[t,v] = T[t,v+s]*G[s]`` by tiles t).
 """
 
 from __future__ import annotations
@@ -129,7 +129,9 @@ def check_halo(halo: Mapping[str, str], blocks: Sequence[Block], tiled: Collecti
     for name, how in halo.items():
         where = f"halo {name}: {how}"
         if how != "keep":
-            raise ArchError(f'{where}: expected "keep"; what is computed again is not charged')
+            raise ArchError(
+                f'{where}: expected "keep"; to compute it again, write tiles as a rank of {name}'
+            )
         if name not in tiled or not any(name == block.lines[0] for block in blocks):
             raise ArchError(
                 f"{where}: no block keeps tiles of {name} on chip\nFuse the line of {name} with "

@@ -152,6 +152,22 @@ def test_what_stays_by_hand() -> None:
     assert found.baseline.keep["T"].halo == found.keep["T"].halo
 
 
+def test_a_halo_that_is_computed_again_is_a_layer() -> None:
+    """Tiles are a rank: 5 of them, in each 4 places of T, of which 2 are in the next one, too."""
+    text = "T[t,u,c] = I[2*t+u+r]*F[r,c]; O[t,v] = T[t,v+s,c]*G[s,c]"
+    operands = {"I": np.ones(13), "F": np.ones((2, 3)), "G": np.ones((3, 3))}
+    lines = {
+        "T": Mapping("t @PE(T) r u c", space={}, sync="r", keep={"GLB": "F"}),
+        "O": Mapping("t @PE(T) s v c", space={}, sync="s", keep={"GLB": "G"}),
+    }
+    spec = make_spec(text, sizes={"u": 4, "v": 2})
+    mapping = CascadeMapping(lines, {"T": "GLB"}, {"T,O": "t"})
+    found = charge_cascade(spec, machine(), operands, mapping)
+    assert found.lines["T"].ops["dense"] == 5 * 4 * 2 * 3
+    assert (found.at("GLB", "T").writes, found.at("DRAM", "T").bits) == (5 * 4 * 3, 0)
+    assert room(found) == [(6 + 12 + 9) * BITS, (9 + 12 + 6) * BITS]
+
+
 def test_a_kept_halo_of_densities_is_that_of_full_operands() -> None:
     shapes = {"I": (10,), "F": (1, 3), "G": (3, 3)}
     full = {n: zs.Density(shape, 1.0) for n, shape in shapes.items()}
@@ -162,7 +178,10 @@ def test_a_kept_halo_of_densities_is_that_of_full_operands() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"halo": {"T": "recompute"}}, 'halo T: recompute: expected "keep"; what is computed'),
+        (
+            {"halo": {"T": "recompute"}},
+            'halo T: recompute: expected "keep"; to compute it again, write',
+        ),
         ({"halo": {"O": "keep"}}, "halo O: keep: no block keeps tiles of O on chip"),
         ({"keep": {}}, "halo T: keep: no block keeps tiles of T on chip"),
         ({"halo": {}}, r'(?s)the line of O reads T at p\+s where T has p: .*halo={"T": "keep"}'),
