@@ -35,6 +35,7 @@ from zeroskip.hwmodel.estimate import Estimate, expected_counts
 from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.evaluate import counts as evaluate_counts
 from zeroskip.hwmodel.expected import geometry_of
+from zeroskip.hwmodel.expected_line_moves import mean_lines
 from zeroskip.hwmodel.expected_operand import Expected
 from zeroskip.hwmodel.expected_results import structural
 from zeroskip.hwmodel.given import (
@@ -194,8 +195,11 @@ def _charge(
         made = capacities(arch, plan.cascade, counts, plan.schedule, plan.layer)
         rooms = Later.known(made)
     layer, schedule, policy, cascade = plan.layer, plan.schedule, plan.policy, plan.cascade
-    sampled = None
-    if expecting and by_places(arch, layer, operands):
+    sampled = known_lines = None
+    if expecting and lined:
+        given_lines = layer, arch, schedule, cascade, operands
+        known_lines = mean_lines(*given_lines, compressed=not plain)
+    if expecting and by_places(arch, layer, operands, lined=lined and known_lines is None):
         reporting = schedule.mapping.reporting()  # a draw's tiles fit or not: the mapping stays
         sampled = Sampled(
             tuple(
@@ -207,7 +211,9 @@ def _charge(
     ops, multiplications = classes_of(cascade, counts, effectual or found)
     stored = result_storage(layer, arch, schedule, outcome)
     traffic = traffic_of(layer, arch, schedule, cascade, counts, operands, stored)
-    if lined and sampled is not None:
+    if known_lines is not None and sampled is None:
+        traffic |= known_lines
+    elif lined and sampled is not None:
         keys = lined_moves(layer, arch, schedule, compressed=not plain)
         traffic |= {(level, tensor): sampled.moves(level, tensor) for level, tensor in keys}
     elif lined:

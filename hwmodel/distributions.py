@@ -4,6 +4,7 @@ hypergeometric    places of a group of which so many are drawn
 mixed             of one of several
 chosen            of so many of several groups, the others being empty
 convolved         sums of counts that do not depend on each other
+mean_of_drawn     a mean in the share of what is drawn, a formula
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from math import comb
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,9 @@ Reals = NDArray[np.float64]
 
 TINY = 1e-15
 """Chances at the far end that are left out."""
+
+MOST_PLACES = 64
+"""Places of which a formula has a term for each number of entries."""
 
 MOST_KNOWN = 2**17
 """Numbers whose factorials are in a table."""
@@ -59,6 +64,29 @@ def _log_factorials() -> Reals:
     from scipy.special import gammaln
 
     return np.asarray(gammaln(np.arange(1.0, MOST_KNOWN + 1)))
+
+
+def mean_of_drawn(size: int, share: Any, values: Sequence[float]) -> Any:
+    """The mean of a value by how many of so many places hold something, in the share of all that
+    do, a symbol or a number: over these numbers n, the value times C(t, n) C(N - t, z - n) / C(N,
+    z), as falling products of z and N - z.
+
+    values : of 0, 1, .. t entries of t places.
+
+    >>> mean_of_drawn(4, 0.5, [0, 1, 1])  # any of two, where two of four hold something
+    0.8333333333333333
+    """
+    held, places = share * size, len(values) - 1
+    found: Any = 0
+    for n, value in enumerate(values):
+        if not value:
+            continue
+        ways = [held - i for i in range(n)] + [size - held - i for i in range(places - n)]
+        chance: Any = comb(places, n)
+        for number, factor in enumerate(ways):
+            chance = chance * (factor / (size - number))
+        found = found + value * chance
+    return found
 
 
 def mixed(parts: Sequence[Reals], weights: Reals) -> Reals:

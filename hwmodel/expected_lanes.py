@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from math import comb, prod
+from math import prod
 from string import ascii_lowercase
 from typing import Any
 
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.errors import ArchError
 from zeroskip.formats.density import Density
-from zeroskip.hwmodel.distributions import mean_of_most
+from zeroskip.hwmodel.distributions import MOST_PLACES, mean_of_drawn, mean_of_most
 from zeroskip.hwmodel.evaluate import Operand, structure
 from zeroskip.hwmodel.expected_operand import Expected
 from zeroskip.hwmodel.expected_scans import is_uniform
@@ -182,10 +182,6 @@ def turns_of(vectors: Sequence[Vectors], places: Sequence[str]) -> Reals:
     return _product(one.moment(1), one.names, other.moment(1), other.names, places)
 
 
-MOST_PLACES = 64
-"""Places of a cell up to which a formula has a term for each number of entries."""
-
-
 def turns_in(vectors: Sequence[Vectors], shares: Mapping[str, Any]) -> Any:
     """Mean turns of all cells together in the shares of what is drawn, symbols or numbers.
 
@@ -224,21 +220,10 @@ def _means_in(vectors: Vectors, shares: Mapping[str, Any]) -> list[Any]:
             "Charge each density, or use zs.sweep."
         )
     each = shares[drawn.tensor]
-    return [_rounded_up(drawn.size, each, places, vectors.width) for places in drawn.held]
-
-
-def _rounded_up(size: int, share: Any, places: int, width: int) -> Any:
-    """Mean vectors of a cell: over its numbers of entries, the chance of each times what it comes
-    to; C(t, n) C(N - t, z - n) / C(N, z) as falling products of z and N - z."""
-    held = share * size
-    found: Any = 0
-    for n in range(1, places + 1):
-        ways = [held - i for i in range(n)] + [size - held - i for i in range(places - n)]
-        chance: Any = comb(places, n)
-        for number, factor in enumerate(ways):
-            chance = chance * (factor / (size - number))
-        found = found + -(-n // width) * chance
-    return found
+    return [
+        mean_of_drawn(drawn.size, each, [-(-n // vectors.width) for n in range(places + 1)])
+        for places in drawn.held
+    ]
 
 
 def slowest_of(vectors: Sequence[Vectors], steps: Sequence[str], places: Sequence[str]) -> Reals:

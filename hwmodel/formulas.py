@@ -23,6 +23,7 @@ from zeroskip.hwmodel.cycle_formulas import FIGURES as CYCLES
 from zeroskip.hwmodel.cycle_formulas import after_transposes, check_time, compute_in, times_in
 from zeroskip.hwmodel.estimate import Estimate
 from zeroskip.hwmodel.evaluate import Operand
+from zeroskip.hwmodel.expected_line_moves import mean_lines
 from zeroskip.hwmodel.expected_operand import Expected, Sized
 from zeroskip.hwmodel.expected_results import structural
 from zeroskip.hwmodel.expected_scans import is_uniform, two_finger_in
@@ -231,10 +232,10 @@ def _compressed(estimate: Estimate) -> Any:
 def traffic_in(estimate: Estimate, symbols: dict[str, Any], counts: Mapping[str, Any]) -> Traffic:
     """What moves, transposes among it."""
     layer, arch, outcome = estimate.layer, estimate.arch, estimate.outcome
-    if is_lined(arch):
+    if is_lined(arch) and estimate.sampled is not None:
         raise ArchError(
             f"no closed formula of what {arch.name} moves in lines, or through a cache, in the "
-            "densities\nCharge each density, or use zs.sweep."
+            "densities: it is the mean of draws\nCharge each density, or use zs.sweep."
         )
     drawn = drawn_by(estimate, symbols)
     if isinstance(outcome, Expected):
@@ -245,6 +246,9 @@ def traffic_in(estimate: Estimate, symbols: dict[str, Any], counts: Mapping[str,
         outcome = outcome if plain else with_share(outcome, share)
     stored = result_storage(layer, arch, estimate.schedule, outcome)
     traffic = traffic_of(layer, arch, estimate.schedule, estimate.cascade, counts, drawn, stored)
+    if is_lined(arch):
+        given = layer, arch, estimate.schedule, estimate.cascade, drawn
+        traffic |= mean_lines(*given, compressed=False) or {}
     for made in conversions_of(layer, arch, estimate.schedule, estimate.operands):
         traffic[arch.off_chip.name, made.label] = made.moves
     return traffic

@@ -135,7 +135,7 @@ def lined_traffic(
         found[level, tensor] = _write_side(further) + _read(moved[tensor])
     for tensor in layer.tensors if off_chip.lines is not None else ():
         if sources.get(tensor) != off_chip.name:
-            bound = _bound(layer, arch, schedule, tensor, off_chip.name)
+            bound = format_at(layer, arch, schedule, tensor, off_chip.name)
             layout = _layout(layer, arch, schedule, tensor, operands[tensor], off_chip)
             known = operands, tensor, layout, bound
             filled = lined_fills(layer, schedule, accounting, counts, *known)
@@ -213,7 +213,7 @@ def _trace(
 
     source : the level that they come from.
     """
-    bound = _bound(layer, arch, schedule, tensor, source)
+    bound = format_at(layer, arch, schedule, tensor, source)
     fibers, times = [], []
     for number, operand in enumerate(nest.term.operands):
         if operand.tensor == tensor:
@@ -300,7 +300,7 @@ def _write_side(moves: Moves) -> Moves:
     return replace(found, encoded_bits=moves.encoded_bits)
 
 
-def _bound(layer: Layer, arch: Arch, schedule: Schedule, tensor: str, level: str) -> Format:
+def format_at(layer: Layer, arch: Arch, schedule: Schedule, tensor: str, level: str) -> Format:
     text = arch.format(tensor, layer.roles[tensor], level)
     return bound_format(text, layer.first(tensor), schedule)
 
@@ -319,6 +319,6 @@ def _layout(
     if writing:
         bound = result_format(arch.format(tensor, "O", level.name), layer)
     else:
-        bound = _bound(layer, arch, schedule, tensor, level.name)
+        bound = format_at(layer, arch, schedule, tensor, level.name)
     lines, bits = level.lines or Lines(1, 1, 32), layer.first(tensor).bits(arch.value_bits)
     return layout_of(held, tensor, bound, lines, bits, writing=writing)

@@ -195,8 +195,21 @@ def layout_of(
         For another format; see `check_lined`.
     """
     check_lined(bound, tensor)
+    bits = lines.write_bits if writing else lines.read_bits
+    return layout_with(held.fibers_in(bound), held.shape, bound, lines, value_bits, bits)
+
+
+def layout_with(
+    fibers: Fibers,
+    shape: tuple[int, ...],
+    bound: Format,
+    lines: Lines,
+    value_bits: int,
+    line_bits: int,
+) -> Layout:
+    """The same of these fibers."""
     *outer, inner = bound.levels
-    extents = storage_extents(held.shape, bound)
+    extents = storage_extents(shape, bound)
 
     def width(level: LevelFormat, extent: int) -> int:
         if not isinstance(level, Compressed):
@@ -205,8 +218,8 @@ def layout_of(
 
     named = bool(outer) and isinstance(outer[0], Compressed)
     return Layout(
-        fibers=held.fibers_in(bound),
-        line_bits=lines.write_bits if writing else lines.read_bits,
+        fibers=fibers,
+        line_bits=line_bits,
         lines=lines,
         top_bits=width(outer[0], extents[0]) if named else None,
         coordinate_bits=width(inner, extents[-1]),

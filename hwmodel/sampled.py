@@ -100,10 +100,13 @@ def bits_at(charge: Charge, level: str) -> int:
     return sum(moves.bits for (name, _), moves in charge.traffic.items() if name == level)
 
 
-def by_places(arch: Arch, layer: Layer, operands: Mapping[str, Operand]) -> bool:
-    """Whether anything of an architecture goes by the order of places."""
+def by_places(arch: Arch, layer: Layer, operands: Mapping[str, Operand], *, lined: bool) -> bool:
+    """Whether anything of an architecture goes by the order of places.
+
+    lined : whether lines or a cache do, whose means are not known.
+    """
     units = [unit for unit in arch.units if not has_mean(unit, layer, operands)]
-    return arch.queue is not None or bool(units) or arch.banked or is_lined(arch)
+    return arch.queue is not None or bool(units) or arch.banked or lined
 
 
 def draws_of(operands: Mapping[str, Operand]) -> list[dict[str, Operand]]:
