@@ -86,7 +86,9 @@ class Estimate:
         compressed = "approximate" if isinstance(self.outcome, Expected) else ""
         limits = self.units or any(level.has_limit for level in self.arch.levels)
         compute = self._worst({p.turns or p.cycles for p in terms})
-        if self.vectors is not None or self.arch.queue is not None:
+        if self.vectors is not None and self._rounds_alone:
+            compute = "exact in expectation"
+        elif self.vectors is not None or self.arch.queue is not None:
             compute = "approximate"
         lined = "approximate" if self.sampled is not None and is_lined(self.arch) else ""
         traffic = self._worst(moved, compressed, lined)
@@ -104,6 +106,11 @@ class Estimate:
             "traffic": traffic,
             "capacity": self._worst(most, uncounted, "approximate" if self._added_up else ""),
         }
+
+    @property
+    def _rounds_alone(self) -> bool:
+        """Whether vectors round up on PEs that wait neither for each other nor for banks."""
+        return self.vectors is not None and bool(self.vectors.vectors) and self.vectors.one_pe
 
     @property
     def _added_up(self) -> bool:
@@ -164,7 +171,7 @@ class Estimate:
                 "maxima over PEs and steps: means of the largest of independent counts that have "
                 "the mean and the variance of each"
             )
-        if self.vectors is not None:
+        if self.vectors is not None and not self._rounds_alone:
             found.append(
                 "lanes: vectors of a cell round up by the distribution of its entries; the slowest "
                 "PE of a step is the largest of cells that are independent of each other"

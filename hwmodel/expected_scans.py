@@ -75,6 +75,18 @@ def two_finger_in(one: Expected, other: Expected) -> Any:
     return rows * columns * (steps - places * one.share * other.share)
 
 
+def two_finger_beside(held: Bits, drawn: Expected, fibers: int) -> Any:
+    """Mean steps of all rows of a real matrix with so many fibers of a uniform operand, in its
+    share: from the last place on, the chance that all behind are empty is a product."""
+    places, size = held.shape[1], drawn.density.size
+    there = held.sum(axis=0).tolist()
+    behind = int(np.logical_or.accumulate(held[:, ::-1], axis=1).sum())
+    missed: Any = 0
+    for t in range(places, 0, -1):
+        missed = (1 - drawn.share * size / (size - t + 1)) * (there[places - t] + missed)
+    return fibers * (sum(there) - missed + drawn.share * (behind - sum(there)))
+
+
 def _empty_behind(operand: Expected, places: int) -> Any:
     """The chances that the last t places of a fiber are empty, summed over t of 1 .. ``places``."""
     size, held = operand.density.size, operand.share * operand.density.size

@@ -21,12 +21,13 @@ from zeroskip.hwmodel.conversion import conversions_of
 from zeroskip.hwmodel.costs import CLASSES, classes_of, energy_of
 from zeroskip.hwmodel.cycle_formulas import FIGURES as CYCLES
 from zeroskip.hwmodel.cycle_formulas import after_transposes, check_time, compute_in, times_in
+from zeroskip.hwmodel.distributions import MOST_PLACES
 from zeroskip.hwmodel.estimate import Estimate
 from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.expected_line_moves import mean_lines
 from zeroskip.hwmodel.expected_operand import Expected, Sized
 from zeroskip.hwmodel.expected_results import structural
-from zeroskip.hwmodel.expected_scans import is_uniform, two_finger_in
+from zeroskip.hwmodel.expected_scans import is_uniform, two_finger_beside, two_finger_in
 from zeroskip.hwmodel.extents import Counted
 from zeroskip.hwmodel.geometry import Geometry
 from zeroskip.hwmodel.layer import WorkTerm
@@ -276,8 +277,15 @@ def _scanned(estimate: Estimate, unit: UnitCharge, symbols: dict[str, Any]) -> A
         if unit.unit.how == "two-finger":
             why = "are closed of uniform densities alone"
             alike = is_uniform(one) and is_uniform(other)
-            if isinstance(one, Expected) and isinstance(other, Expected) and alike:
-                return two_finger_in(one, other)
+            if isinstance(one, Expected) and isinstance(other, Expected):
+                if alike:
+                    return two_finger_in(one, other)
+            elif one.shape[1] > MOST_PLACES:
+                why = f"have terms of at most {MOST_PLACES} places beside a real operand"
+            elif isinstance(one, Expected) and alike:
+                return two_finger_beside(other.stored.T, one, one.shape[0])
+            elif isinstance(other, Expected) and alike:
+                return two_finger_beside(one.stored, other, other.shape[1])
     raise ArchError(
         f"no closed formula of the steps of {unit.unit.kind}, {unit.unit.how}, in the densities: "
         f"they {why}\nCharge each density, or use zs.sweep."

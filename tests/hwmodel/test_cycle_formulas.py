@@ -134,6 +134,19 @@ def test_two_fingers_have_a_formula_of_uniform_operands(places: int, sure: float
         assert function(**{f"d_{t}": d.nnz / d.size for t, d in given.items()}) == wanted
 
 
+@pytest.mark.parametrize("real", "AB")
+def test_two_fingers_beside_a_real_operand_have_a_formula(real: str):
+    rng, shapes = np.random.default_rng(5), {"A": (4, 7), "B": (7, 3)}
+    held = (rng.random(shapes[real]) < 0.5) * 1.0
+    drawn = "B" if real == "A" else "A"
+    many = [{real: held, drawn: zs.Density(shapes[drawn], d)} for d in (0.0, 0.2, 0.7, 1.0)]
+    charges = [zs.charge(PRODUCT, design(**scanned("two-finger")), **given) for given in many]
+    formula = charges[0].formula("cycles")
+    for given, charge in zip(many, charges, strict=True):
+        assert charge.bound_by == "intersect" or charge.cycles == 0
+        assert at(formula, **{drawn: given[drawn]}) == pytest.approx(charge.cycles, abs=1e-9)
+
+
 def test_what_has_no_formula_says_why():
     given = {"A": zs.Density((8, 8), 0.5), "B": zs.Density((8, 8), 0.25)}
     refused = {
@@ -145,11 +158,11 @@ def test_what_has_no_formula_says_why():
         with pytest.raises(ArchError, match=why):
             charge.formula("cycles")
     banded = {**given, "A": zs.Density((8, 8), 0.2, structure="banded", width=2)}
-    real = {**given, "A": np.eye(8)}
+    real = {"A": np.eye(80), "B": zs.Density((80, 4), 0.25)}
     for how, operands, why in (
         ("skip-ahead", given, "skip-ahead, in the densities: they are sums over pairs of places"),
         ("two-finger", banded, "two-finger, in the densities: they are closed of uniform dens"),
-        ("two-finger", real, "two-finger, in the densities: they are closed of uniform densities"),
+        ("two-finger", real, "they have terms of at most 64 places beside a real operand"),
         ("skip-ahead", banded, "skip-ahead, in the densities: they are the mean of draws"),
     ):
         charge = zs.charge(PRODUCT, design(**scanned(how)), **operands)

@@ -103,6 +103,8 @@ def test_the_mean_over_every_placement() -> None:
     for name, value in figures(found).items():
         assert value == pytest.approx(np.mean([figures(charge)[name] for charge in every])), name
     assert found.compute_cycles == pytest.approx(np.mean([c.compute_cycles for c in every]))
+    assert found.tags["cycles"] == "exact in expectation"
+    assert not any(text.startswith("lanes: vectors of a cell") for text in found.assumptions)
 
 
 def test_products_off_the_output_are_in_the_formula() -> None:
