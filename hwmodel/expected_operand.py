@@ -12,10 +12,19 @@ import numpy as np
 from zeroskip.errors import TensorError
 from zeroskip.formats.bits import LevelBits, Storage, layout
 from zeroskip.formats.density import Density
+from zeroskip.formats.density_models import Blocks
 from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import storage_extents
-from zeroskip.formats.levels import Bitmask, Compressed, LevelFormat, RunLength, Uncompressed
+from zeroskip.formats.levels import (
+    Bitmask,
+    Compressed,
+    LevelFormat,
+    RunLength,
+    Structured,
+    Uncompressed,
+)
 from zeroskip.hwmodel.evaluate import Operand
+from zeroskip.hwmodel.events import Event
 from zeroskip.hwmodel.expectation import expected_entries
 from zeroskip.native.recent import Recent
 
@@ -44,6 +53,12 @@ class Expected(Operand):
     @property
     def symbolic(self) -> bool:
         return not isinstance(self.share, float)
+
+    @property
+    def uniform(self) -> bool:
+        """Whether each place is as likely as any other, and no group says how many there are."""
+        model = self.density.model
+        return isinstance(model, Blocks) and model.counts.size == 1 and model.support is None
 
     def storage(self, bound: Format, value_bits: int) -> Storage:
         """Mean bits in a format; see `_storage`, of which it is remembered."""
@@ -82,9 +97,40 @@ class Expected(Operand):
             elif bridged:
                 each = _bridges(self.share, frame.levels[-1].extent, 2**last.run_bits)
                 entries[-1] += prod(frame.outer[-1:]) * each
-        elif self.symbolic and not isinstance(last, Uncompressed):
-            raise TensorError(f"format {bound.label} has no closed formula in the density")
+        elif self.symbolic and not all(isinstance(kind, Uncompressed) for kind in frame.kinds):
+            closed = self._entries_in_share(bound) if self.uniform else None
+            if closed is None and (self._varies or not isinstance(last, Uncompressed)):
+                raise TensorError(f"format {bound.label} has no closed formula in the density")
+            entries = entries if closed is None else closed
         return self._of(frame, value_bits, whole, entries)
+
+    @property
+    def _varies(self) -> bool:
+        """Whether its density may be another one."""
+        return self.density.structure in (None, "banded", "profile", "empirical")
+
+    def _entries_in_share(self, bound: Format) -> list[Any] | None:
+        """Entries of each level of a uniform density: so many places, times the chance that one
+        has anything behind it; None of levels whose entries are more than these."""
+        found: list[Any] = []
+        above: Any = 1
+        taken: list[int] = []
+        size = self.density.size
+        for number, (extent, level) in enumerate(
+            zip(storage_extents(self.density.shape, bound), bound.levels, strict=True)
+        ):
+            taken += bound.order[number]
+            if isinstance(level, RunLength | Structured) or bound.split or not size:
+                return None
+            if isinstance(level, Uncompressed):
+                above = above * extent
+            elif not bound.unique(number) or len(taken) == self.density.ndim:
+                above = self.share * size
+            else:
+                places = prod(self.density.shape[axis] for axis in taken)
+                above = places * Event("", size, size, size // places).chance(self.share)
+            found.append(above)
+        return found
 
     def _of(
         self, frame: _Frame, value_bits: int, whole: Sequence[int], entries: Sequence[Any]

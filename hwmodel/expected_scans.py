@@ -195,10 +195,7 @@ def skip_ahead(one: Operand, other: Operand) -> Reals:
 
 def is_uniform(operand: Operand) -> bool:
     """Whether each place is as likely as any other, or known."""
-    if not isinstance(operand, Expected):
-        return True
-    model = operand.density.model
-    return isinstance(model, Blocks) and model.counts.size == 1 and model.support is None
+    return not isinstance(operand, Expected) or operand.uniform
 
 
 def _uniform(operand: Expected, places: int) -> _Uniform:

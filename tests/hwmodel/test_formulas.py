@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import zeroskip as zs
-from zeroskip.errors import ArchError
+from zeroskip.errors import ArchError, TensorError
 from zeroskip.hwmodel.formulas import FIGURES, function_of
 
 CONV = "O[n,m,p,q] = I[n,c,p+r,q+s]*F[m,c,r,s] + b[m]"
@@ -78,3 +78,39 @@ def test_densities_are_numbers_from_0_to_1_or_arrays_of_them(figure: str) -> Non
             function(d_A=wrong, d_B=0.25)
     with pytest.raises(ArchError, match="expected the densities d_B too"):
         function(d_A=0.5)
+
+
+@pytest.mark.parametrize("text", ["0:C 1:C", "1:C 0:C", "0:C 1:U", "COO", "0:C 1:B"])
+def test_formats_of_compressed_levels_have_formulas(text: str) -> None:
+    """Rows that hold something are so many times the chance of one; pointers are as wide in all."""
+    levels = {"DRAM": {"read_bits_per_cycle": 1, "pointer_bits": 9} if "C 1:C" in text else {}}
+    design = {
+        "array": {"pe": 1},
+        "value_bits": 8,
+        "energy": "eyeriss-relative",
+        "levels": {**levels, "GLB": {}, "PE": {}},
+        "sparse": ["skip A,B"],
+        "formats": {"A": {"DRAM": text, "GLB": "0:U 1:C"}, "B": {"DRAM": "C", "GLB": "C"}},
+    }
+    shapes = {"A": (6, 7), "B": (7, 3)}
+    many = [{n: zs.Density(s, d) for n, s in shapes.items()} for d in (0.4, 0.41, 0.45, 0.5)]
+    line = "Z[m,n] = A[m,k]*B[k,n]"
+    charges = [zs.charge(line, design, **given) for given in many]
+    for charge, given in zip(charges, many, strict=True):
+        formula = charges[0].formula("energy_pj")
+        at = {f"d_{n}": d.nnz / d.size for n, d in given.items()}
+        assert float(formula.subs(at)) == pytest.approx(charge.energy_pj, rel=1e-9)
+
+
+def test_a_band_in_compressed_levels_has_no_formula() -> None:
+    """Its rows are more or less likely to hold something: no density says how."""
+    design = {
+        "array": {"pe": 1},
+        "energy": "eyeriss-relative",
+        "levels": {"DRAM": {}, "GLB": {}, "PE": {}},
+        "formats": {"A": {"DRAM": "0:C 1:U", "GLB": "0:U 1:C"}},
+    }
+    given = {"A": zs.Density((6, 6), 0.2, structure="banded", width=1), "B": zs.Density((6,), 0.5)}
+    charge = zs.charge("y[m] = A[m,k]*B[k]", design, **given)
+    with pytest.raises(TensorError, match=r"format .* has no closed formula in the density"):
+        charge.formula("energy_pj")
