@@ -121,6 +121,8 @@ def test_charge_lines_that_stay_on_chip_or_run_tile_by_tile(files, capsys):
         ("lines: {S: {ordre: i}}\n", "lines.S.ordre in map.yaml, line 1: no such key"),
         ("keep: [S]\n", "map.yaml, line 1: keep: expected a dict, intermediate -> level"),
         ("lines: {}\nfuse: 3\n", "map.yaml, line 2: fuse: expected a dict, lines -> loops"),
+        ("keep: {}\nhalo: [S]\n", "map.yaml, line 2: halo: expected a dict, intermediate -> keep"),
+        ("halo: {S: keep}\n", "halo S: keep: no block keeps tiles of S on chip"),
         ("lines: {T: {order: i}}\n", "mapping names T, which no line computes: S, Z"),
     ],
 )
