@@ -72,7 +72,10 @@ def expected_cycles(charge: Charge, *, rounding: Rounding = "mean") -> dict[str,
     check_time(estimate, asked, "no numbers of accesses")
     check_tiles(estimate, asked)
     if estimate.vectors is not None:
-        raise ArchError(f"{asked}: {estimate.arch.name} has lanes, which Sparseloop does not")
+        raise ArchError(
+            f"{asked}: {estimate.arch.name} has lanes, of which Sparseloop has no rule\n"
+            "Charge a design without lanes."
+        )
     return _of_whole(estimate)
 
 

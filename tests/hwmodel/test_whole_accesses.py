@@ -64,10 +64,15 @@ def test_a_result_that_is_kept_on_chip_follows_its_operands():
     [
         ({"overlap": "double"}, "this design overlaps epochs"),
         ({"queue": 4}, "has queues"),
+        (
+            {"lanes": {"A": 2, "B": 2}, "multipliers": 4},
+            "has lanes, of which Sparseloop has no rule",
+        ),
     ],
 )
 def test_cycles_that_do_not_follow_from_accesses_are_refused(more: dict[str, Any], said: str):
-    charged = zs.charge(PRODUCT, machine(**more), A=A, B=B)
+    mapping = zs.Mapping("k m n", space={}, sync="k")
+    charged = zs.charge(PRODUCT, machine(**more), A=A, B=B, mapping=mapping)
     with pytest.raises(ArchError, match=said):
         expected_cycles(charged, rounding="sparseloop")
 
