@@ -78,7 +78,7 @@ def homes_of(given: object) -> dict[str, Home]:
                 f'home {name}: expected a level, "GLB", or a level and the innermost loop that '
                 f'names a tile, "GLB i1", found {brief(home)}'
             )
-        found[name] = Home(*words)
+        found[name] = Home(words[0], "".join(words[1:]))
     return found
 
 
