@@ -35,7 +35,7 @@ from zeroskip.hwmodel.estimate import Estimate, expected_counts
 from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.evaluate import counts as evaluate_counts
 from zeroskip.hwmodel.expected import geometry_of
-from zeroskip.hwmodel.expected_line_moves import mean_lines
+from zeroskip.hwmodel.expected_line_moves import decoded_as, mean_lines
 from zeroskip.hwmodel.expected_operand import Expected
 from zeroskip.hwmodel.expected_results import structural
 from zeroskip.hwmodel.given import (
@@ -212,7 +212,7 @@ def _charge(
     stored = result_storage(layer, arch, schedule, outcome)
     traffic = traffic_of(layer, arch, schedule, cascade, counts, operands, stored)
     if known_lines is not None and sampled is None:
-        traffic |= known_lines
+        traffic |= decoded_as(known_lines, traffic)
     elif lined and sampled is not None:
         keys = lined_moves(layer, arch, schedule, compressed=not plain)
         traffic |= {(level, tensor): sampled.moves(level, tensor) for level, tensor in keys}

@@ -11,6 +11,7 @@ is a compressed result has no such mean here: it is that of draws (`zeroskip.hwm
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -54,8 +55,10 @@ def mean_lines(
         For densities that are symbols and not uniform, and for fibers of more places than a formula
         has terms.
     """
-    lines = arch.off_chip.lines
+    lines, (term,) = arch.off_chip.lines, layer.work
     if lines is None or compressed or cached_tensors(layer, arch, schedule):
+        return None
+    if term.within or any(operand.is_index for operand in term.operands):
         return None
     found: Traffic = {}
     for tensor in layer.tensors:
@@ -72,6 +75,16 @@ def mean_lines(
             moved = once.entries, once.data_bits, once.metadata_bits
         found[arch.off_chip.name, tensor] = reads(*(times * number for number in moved))
     return found
+
+
+def decoded_as(lines: Traffic, by_bits: Traffic) -> Traffic:
+    """The same, of which goes through a decoder what does bit by bit."""
+    return {
+        where: replace(moves, decoded_bits=moves.read_bits)
+        if by_bits[where].decoded_bits != 0
+        else moves
+        for where, moves in lines.items()
+    }
 
 
 def _times(schedule: Schedule, accounting: Accounting, tensor: str) -> int | None:

@@ -24,7 +24,7 @@ from zeroskip.hwmodel.cycle_formulas import after_transposes, check_time, comput
 from zeroskip.hwmodel.distributions import MOST_PLACES
 from zeroskip.hwmodel.estimate import Estimate
 from zeroskip.hwmodel.evaluate import Operand
-from zeroskip.hwmodel.expected_line_moves import mean_lines
+from zeroskip.hwmodel.expected_line_moves import decoded_as, mean_lines
 from zeroskip.hwmodel.expected_operand import Expected, Sized
 from zeroskip.hwmodel.expected_results import structural
 from zeroskip.hwmodel.expected_scans import is_uniform, two_finger_beside, two_finger_in
@@ -249,7 +249,7 @@ def traffic_in(estimate: Estimate, symbols: dict[str, Any], counts: Mapping[str,
     traffic = traffic_of(layer, arch, estimate.schedule, estimate.cascade, counts, drawn, stored)
     if is_lined(arch):
         given = layer, arch, estimate.schedule, estimate.cascade, drawn
-        traffic |= mean_lines(*given, compressed=False) or {}
+        traffic |= decoded_as(mean_lines(*given, compressed=False) or {}, traffic)
     for made in conversions_of(layer, arch, estimate.schedule, estimate.operands):
         traffic[arch.off_chip.name, made.label] = made.moves
     return traffic
