@@ -51,7 +51,12 @@ def test_what_has_no_formula_is_refused() -> None:
 
     d, m, k = sympy.symbols("d M K", positive=True)
     density = Density((6, 8), 0.25)
-    with pytest.raises(TensorError, match="has no closed formula in the density"):
-        Expected(density, d).storage(Format("COO").bind(2), 16)
+    band = Density((6, 8), 0.2, structure="banded", width=1)
+    for text in ("COO", "0:C 1:U"):
+        bound = Format(text).bind(2)
+        found = sympy.sympify(Expected(density, d).storage(bound, 16).total_bits).subs({d: 0.25})
+        assert float(found) == pytest.approx(Expected(density).storage(bound, 16).total_bits)
+        with pytest.raises(TensorError, match="has no closed formula in the density"):
+            Expected(band, d).storage(bound, 16)
     with pytest.raises(TensorError, match=r"has no closed formula in extents"):
         Sized(density, d, (m, k)).storage(Format("a:U b:R(2)").bind(2), 16)
