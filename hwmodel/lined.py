@@ -301,6 +301,7 @@ def _write_side(moves: Moves) -> Moves:
 
 
 def format_at(layer: Layer, arch: Arch, schedule: Schedule, tensor: str, level: str) -> Format:
+    """In which format a tensor is in a level."""
     text = arch.format(tensor, layer.roles[tensor], level)
     return bound_format(text, layer.first(tensor), schedule)
 
