@@ -84,6 +84,7 @@ def write_accounting(
         leaders,
         "\n".join(_turns(w, plan, arch.multipliers) for plan in terms if plan.turns),
         {name: tensor for tensor, name in w.indices.items()},
+        w.trees,
     )
 
 

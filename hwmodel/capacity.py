@@ -284,7 +284,7 @@ def bits_at_most(held: Encoded, counts: Counts, value_bits: int, words: int = 0)
     if tiles is not None:
         return int(tiles.max(initial=0))
     metadata = held.metadata(lambda flow: total(counts, flow.most))
-    return total(counts, held.entries.most) * value_bits + metadata
+    return held.values(lambda flow: total(counts, flow.most)) * value_bits + metadata
 
 
 def bits_of_tiles(held: Encoded, counts: Counts, value_bits: int) -> NDArray[np.int64] | None:
@@ -293,14 +293,24 @@ def bits_of_tiles(held: Encoded, counts: Counts, value_bits: int) -> NDArray[np.
     if any(cell.dtype.kind not in "iu" for cell in cells):
         return None
     metadata = held.metadata(lambda flow: counts[flow.tile])
-    return np.asarray(counts[held.entries.tile] * value_bits + metadata)
+    return np.asarray(held.values(lambda flow: counts[flow.tile]) * value_bits + metadata)
 
 
 def _check_pointers(held: Encoded, counts: Counts, tensor: str, level: str) -> None:
     """Refuse pointers that do not reach all entries of the largest tile."""
-    bits, most = held.stored.pointer_bits, total(counts, held.entries.most)
+    bits, most = held.stored.pointer_bits, _reached(held, counts)
     if bits is not None and isinstance(most, int | float) and int(most).bit_length() > bits:
         raise narrow(tensor, level, bits, most, more=", or cut the tile")
+
+
+def _reached(held: Encoded, counts: Counts) -> Any:
+    """The most entries that the pointers of one level tell apart."""
+    most = held.values(lambda flow: total(counts, flow.most))
+    above = {field.listed[1] for field, _ in held.beside if field.pointers and field.listed}
+    inside = {f.listed[1]: flow for f, flow in held.beside if f.listed and f.listed[2] == "entries"}
+    if above and above <= set(inside):  # of blocks, not of what they hold
+        return max(total(counts, inside[level].most) for level in above)
+    return most
 
 
 def at_a_time(arch: Arch, *turns: Turns | None) -> int:

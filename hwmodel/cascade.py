@@ -92,7 +92,11 @@ class CascadeCharge(Totals):
         """The same, with the extents of its ranks and the masks that it reads."""
         return sheet_of(
             [
-                Part(f"# ---- {line.text} ----\n{line.accounting}\n", made.sizes, made.masks)
+                Part(
+                    f"# ---- {line.text} ----\n{line.accounting}\n",
+                    made.sizes,
+                    {**made.masks, **made.trees},
+                )
                 for line in self.lines.values()
                 for made in [line.cascade]
             ]

@@ -317,7 +317,8 @@ def _assumed(
     """What the figures take for granted; transposes have assumptions of their own."""
     found = plan.assumptions
     if conversions:
-        found = tuple(assumptions_of(plan.layer, arch, plan.schedule, conversions))
+        listed = plan.cascade.listed
+        found = tuple(assumptions_of(plan.layer, arch, plan.schedule, conversions, listed))
     return found if estimate is None else (*found, *estimate.assumptions)
 
 

@@ -166,7 +166,7 @@ def _fills(
             arrived = writes(*inner.bits(width), encoded=fill.encoded)
             bits.add("load", fill.level, _times(arrived, *over), 0)
             if fill.level == innermost[fill.operand.tensor]:
-                bits.add("load", fill.level, _times(reads(0, 0, inner.of_fibers), *over), 0)
+                bits.add("load", fill.level, _times(reads(*inner.walked(width)), *over), 0)
         else:
             first = term.turning(turns, last=False)
             outer, inner = (
@@ -182,7 +182,7 @@ def _fills(
             bits.add(phase, fill.parent, _times(read, reading), at)
             bits.add(phase, fill.level, _times(arrived, arriving), at)
             if fill.level == innermost[fill.operand.tensor]:
-                walked = reads(0, 0, inner.of_fibers)
+                walked = reads(*inner.walked(width))
                 bits.add("work", fill.level, _times(walked, arriving), at)
 
 
@@ -201,19 +201,25 @@ def _whole(
 
 @dataclass(frozen=True, slots=True)
 class _Brought:
-    """Entries that come, and their metadata; of these, bits of fibers."""
+    """Entries that come, and their metadata; of these, what only hold a place, bits of fibers."""
 
     entries: Any
     metadata: Any
+    fillers: Any
     of_fibers: Any
 
     def bits(self, width: int) -> tuple[Any, Any, Any]:
         """width : of a value."""
         return self.entries, self.entries * width, self.metadata
 
+    def walked(self, width: int) -> tuple[Any, Any, Any]:
+        """What is read once by whoever goes over the fibers."""
+        return self.fillers, self.fillers * width, self.of_fibers
+
 
 def _brought(held: Encoded, counted: Callable[[Flow], Any]) -> _Brought:
-    return _Brought(counted(held.entries), held.metadata(counted), held.of_fibers(counted))
+    own = held.fillers(counted), held.of_fibers(counted)
+    return _Brought(held.values(counted), held.metadata(counted), *own)
 
 
 def _loaded(term: _Term, turns: Turns, held: Encoded, counts: Counts, at: Rows) -> _Brought:

@@ -24,6 +24,7 @@ from zeroskip.formats.tensor import Tensor
 from zeroskip.hwmodel.fibers import Fibers, Whole, fibers_of
 from zeroskip.hwmodel.plan import Accounting, Mask
 from zeroskip.hwmodel.sides import by_sides
+from zeroskip.hwmodel.tile_trees import TileCount, Tiles, counted
 from zeroskip.native.engine import evaluate
 
 Bits = NDArray[np.bool_]
@@ -44,6 +45,7 @@ class Operand:
         self, shape: tuple[int, ...], value: NDArray[Any] | Tensor | None, zero: float = 0
     ) -> None:
         self.shape, self.value, self.zero = shape, value, zero
+        self._trees: dict[Tiles, Mapping[tuple[int, str], Whole]] = {}
 
     @cached_property
     def nonzero(self) -> Bits:
@@ -159,6 +161,19 @@ class Operand:
         reach[tuple(target)] = bits[tuple(source)]
         return reach
 
+    def tree(self, wanted: TileCount) -> Whole:
+        """What each tile has of a level, encoded place by place."""
+        tiles = wanted.tiles
+        if tiles not in self._trees:
+            stored = Mask(tiles.kind, tiles.tensor, tiles.lengths, tiles.pads)
+
+            def held() -> Bits:
+                found = self.mask(stored)
+                return found.toarray() if isinstance(found, Tensor) else found
+
+            self._trees[tiles] = counted(tiles, held)
+        return self._trees[tiles][wanted.level, wanted.what]
+
     def side(self, wanted: Mask, axis: int) -> Bits:
         """Where one axis of an access is within the tensor: a side of the mask of its box."""
         (lo, _), place = wanted.pads[axis], np.arange(wanted.lengths[axis])
@@ -243,7 +258,9 @@ def counts(accounting: Accounting, operands: Mapping[str, Operand]) -> dict[str,
     handed |= {name: array for name, array in accounting.given.items() if name in spec.operands}
     indices = accounting.indices.items()
     handed |= {name: operands[tensor].places for name, tensor in indices if name in spec.operands}
-    found = evaluate(spec, handed)
+    trees = {name: operands[x.tiles.tensor].tree(x) for name, x in accounting.trees.items()}
+    handed |= {name: array for name, array in trees.items() if name in spec.operands}
+    found = {**evaluate(spec, handed), **trees}
     return {
         name: np.zeros_like(value) if name in idle else np.maximum(value, 0)
         for name, value in found.items()

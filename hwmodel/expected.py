@@ -16,7 +16,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
+
+from numpy.typing import NDArray
 
 from zeroskip.errors import EinsumError
 from zeroskip.formats.density import Density
@@ -51,7 +54,8 @@ def geometry_of(
     given = text, accounting.sizes, accounting.masks
     drawn = [x.density.pattern for x in operands.values() if isinstance(x, Expected)]
     if accounting.given or len(drawn) < len(operands):
-        return geometry_of_lines(*given, operands, numbers)
+        trees = {name: operands[x.tiles.tensor].tree(x) for name, x in accounting.trees.items()}
+        return geometry_of_lines(*given, operands, numbers, trees)
     key = (id(accounting), room, *operands, *drawn)
     found = _of_plans.get(key)  # it holds the accounting, so that its id stays its own
     if found is None:
@@ -64,21 +68,16 @@ _of_plans: Recent[Any, tuple[Accounting, Geometry]] = Recent(256)
 
 
 def _check_formats(accounting: Accounting, operands: Mapping[str, Operand]) -> None:
-    """Refuse bitmasks that are in a tile where a fiber outside has an entry, with more inside."""
-    for fill in accounting.fills:
-        name, number = fill.operand.tensor, len(fill.operand.subscripts)
-        if not isinstance(operands.get(name), Expected):
-            continue
-        for level, held in ((fill.level, fill.inner), (fill.parent, fill.outer)):
-            fields = () if held is None else [field for field, _ in held.beside]
-            if any(x.under is not None and len(x.axes or ()) < number for x in fields):
-                assert held is not None
-                raise EinsumError(
-                    f"{name} is {held.stored.format.label} in {level}: bits of a B level under a "
-                    "compressed one have no expectation here, unless it is the innermost\n"
-                    f"Use C there, or draw an array from the density, {name}.sample(rng), and "
-                    "charge that."
-                )
+    """Refuse what is counted place by place."""
+    for count in accounting.trees.values():
+        name = count.tiles.tensor
+        if isinstance(operands.get(name), Expected):
+            raise EinsumError(
+                f"{name} is {count.tiles.format.label} tile by tile: run lengths, groups, blocks "
+                "and split axes, and fibers of what newly comes of a window, have no expectation "
+                "here\nUse one level C or B, or draw an array from the density, "
+                f"{name}.sample(rng), and charge that."
+            )
 
 
 def geometry_of_lines(
@@ -87,20 +86,21 @@ def geometry_of_lines(
     masks: Mapping[str, Mask],
     operands: Mapping[str, Operand],
     numbers: Numbers = NONE,
+    trees: Mapping[str, NDArray[Any]] = MappingProxyType({}),
     *,
     filing: bool = True,
 ) -> Geometry:
     """The same of lines that read these masks, with these extents of their ranks.
 
-    filing : whether it is kept on disk, too.
+    trees : counts of real operands that no line makes; filing : whether it is kept on disk, too.
     """
     drawn = {name: x.density for name, x in operands.items() if isinstance(x, Expected)}
     fixed = {name: x for name, x in operands.items() if name not in drawn}
     patterns = tuple((name, density.pattern) for name, density in drawn.items())
     key = (text, tuple(sizes.items()), tuple(masks.items()), patterns)
     used = {mask.tensor for mask in masks.values()}
-    if used & set(fixed):
-        return Compiler(*key, fixed, numbers).geometry()
+    if trees or used & set(fixed):
+        return Compiler(*key, fixed, numbers, trees).geometry()
     return _remembered(*key, numbers, filing)
 
 

@@ -6,23 +6,28 @@
 
 A tile is what its loops touch of a tensor, as a fibertree of its own: a fiber under U is there
 whether it has an entry or not, one under C or B where the tile has an entry in it.
+
+Formats that hold more than what is stored (run lengths, groups G:H, blocks) and split axes go by
+where each entry is in its tile: `zeroskip.hwmodel.tile_trees` counts their fields.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import dropwhile
 
-from zeroskip.errors import ArchError
 from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import coordinate_bits, storage_extents
 from zeroskip.formats.levels import (
     Bitmask,
     Compressed,
+    LevelFormat,
     RunLength,
     Singleton,
     Structured,
     Uncompressed,
 )
+from zeroskip.hwmodel.tile_trees import joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,8 @@ class Field:
     kind : ``in`` where the tile reaches, else the mask of its entries.
     under : the fibers above, of which those count that are there; None where all are.
     pointers : whether fiber pointers are among the bits.
+    listed : where every place of a tile is listed: the format, a level of `joined`, what of it.
+    valued : whether each is an entry with a value, which stands for no place that is stored.
     """
 
     axes: tuple[int, ...] | None
@@ -40,10 +47,15 @@ class Field:
     bits: int
     under: Field | None = None
     pointers: bool = False
+    listed: tuple[Format, int, str] | None = None
+    valued: bool = False
 
     @property
     def name(self) -> str:
         """In lines of the accounting."""
+        if self.listed is not None:
+            _, level, what = self.listed
+            return what if self.valued else f"{what}{level}"
         if self.axes is None:
             return "places"
         return "fibers" if self.axes else "tiles"
@@ -54,23 +66,15 @@ def encoded_in(
     shape: tuple[int, ...],
     kind: str,
     pointer_bits: int | None,
-    what: str,
-    off_chip: str,
 ) -> tuple[int, int, tuple[Field, ...]]:
     """Bits that a look-up of an entry reads beside its value, of its coordinates and of its
     position; and what a tile has beside the former.
 
     kind : the mask of the entries; pointer_bits : None where pointers are not kept there.
-    what : the tensor, its format and the level, for errors; off_chip : the level off chip, empty
-        where this is it.
-
-    Raises
-    ------
-    ArchError
-        For formats that are not modelled on chip.
     """
+    if fills_gaps(bound):
+        return listed_in(bound, shape, kind, pointer_bits)
     levels = bound.levels
-    _check(bound, what, off_chip)
     extents, last = storage_extents(shape, bound), len(levels) - 1
     while isinstance(levels[last], Singleton):
         last -= 1
@@ -89,11 +93,6 @@ def encoded_in(
             found.append(Field(own, "in", 1, None if full else Field(above, kind, 0)))
         elif isinstance(level, Compressed):
             found.append(Field(own, kind, _coordinate(level, extents[number])))
-        elif not full:
-            raise ArchError(
-                f"{what}; there a U level under a compressed one is not modelled yet: blocks hold "
-                "zeros\nUse C or B below C and B."
-            )
         full &= isinstance(level, Uncompressed)
         above = own
     if isinstance(levels[last], Bitmask):
@@ -105,9 +104,56 @@ def encoded_in(
     return entry, 0, tuple(found)
 
 
+def listed_in(
+    bound: Format, shape: tuple[int, ...], kind: str, pointer_bits: int | None
+) -> tuple[int, int, tuple[Field, ...]]:
+    """The same where tiles are encoded place by place."""
+    levels, extents = joined(bound), storage_extents(shape, bound)
+    found: list[Field] = []
+    widths: list[int] = []
+    for level, extent in zip(bound.levels, extents, strict=True):
+        if isinstance(level, Singleton):
+            widths[-1] += _entry(level, extent)
+        else:
+            widths.append(_entry(level, extent))
+    last = len(levels) - 1
+    for depth, (level, _) in enumerate(levels):
+        if pointer_bits is not None and depth and isinstance(level, Compressed | RunLength):
+            pointers = bound, depth, "pointers"
+            found.append(Field((), kind, pointer_bits, pointers=True, listed=pointers))
+        if isinstance(level, Bitmask):
+            found.append(Field((), kind, 1, listed=(bound, depth, "positions")))
+        elif depth < last and widths[depth]:
+            found.append(Field((), kind, widths[depth], listed=(bound, depth, "entries")))
+    if not isinstance(levels[last][0], Bitmask | Compressed):
+        fillers = bound, last, "fillers"
+        found.append(Field((), kind, widths[last], listed=fillers, valued=True))
+    return widths[last], int(isinstance(levels[last][0], Bitmask)), tuple(found)
+
+
+def fills_gaps(bound: Format) -> bool:
+    """Whether a format holds more than what is stored, or goes by parts of axes: then where an
+    entry is in its tile tells what the tile has."""
+    levels = list(dropwhile(lambda level: isinstance(level, Uncompressed), bound.levels))
+    filling = (RunLength, Structured, Uncompressed)
+    return any(isinstance(x, filling) for x in levels) or (bool(levels) and bound.split)
+
+
 def has_pointers(bound: Format) -> bool:
     """Whether fibers of a level begin where a pointer says."""
-    return any(isinstance(level, Compressed) for level in bound.levels[1:])
+    return any(isinstance(level, Compressed | RunLength) for level in bound.levels[1:])
+
+
+def _entry(level: LevelFormat, extent: int) -> int:
+    """Bits of an entry of a level."""
+    match level:
+        case RunLength():
+            return level.run_bits
+        case Structured():
+            return coordinate_bits(level.group)
+        case Compressed() | Singleton():
+            return _coordinate(level, extent)
+    return 0
 
 
 def _coordinate(level: object, extent: int) -> int:
@@ -115,26 +161,3 @@ def _coordinate(level: object, extent: int) -> int:
     assert isinstance(level, Compressed | Singleton)
     given = level.coordinate_bits
     return coordinate_bits(extent) if given is None else given
-
-
-def _check(bound: Format, what: str, off_chip: str) -> None:
-    levels = bound.levels
-    if any(isinstance(level, RunLength) for level in levels):
-        if not off_chip:
-            raise ArchError(
-                f"{what}, run-length coded, and comes in tiles, or at places that are named, which "
-                "are picked out one by one\nUse C or B there."
-            )
-        raise ArchError(
-            f"{what}, run-length coded, where entries are picked out one by one\n"
-            f"Use C or B there; RLE is for {off_chip}."
-        )
-    if bound.split or any(isinstance(level, Structured) for level in levels):
-        raise ArchError(
-            f"{what}; split axes and groups G:H are not modelled there yet\nUse C or B."
-        )
-    if isinstance(levels[-1], Uncompressed):
-        raise ArchError(
-            f"{what}; there a U level under a compressed one is not modelled yet: blocks hold "
-            "zeros\nUse C or B below C and B."
-        )

@@ -18,7 +18,7 @@ from zeroskip.einsum_spec.walk import single
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.boxes import Box, access
-from zeroskip.hwmodel.fiber_lines import fibers_of
+from zeroskip.hwmodel.fiber_lines import fibers_of, listed
 from zeroskip.hwmodel.fields import Field
 from zeroskip.hwmodel.homes import Halo, accesses
 from zeroskip.hwmodel.layer import Operand
@@ -26,6 +26,7 @@ from zeroskip.hwmodel.nest import Loop
 from zeroskip.hwmodel.plan import Encoded, Flow
 from zeroskip.hwmodel.policy import Policy
 from zeroskip.hwmodel.stored import Stored, stored_result
+from zeroskip.hwmodel.tile_trees import Side
 from zeroskip.hwmodel.writer import Writer
 
 
@@ -72,7 +73,10 @@ def _line(w: Writer, name: str, label: str, field: Field) -> Flow:
         w.ranks[r] if r is not None and r in cut and plain.index(r) == axis else w.fresh(["a", "b"])
         for axis, r in enumerate(plain)
     ]
-    held = fibers_of(w, f"home{label}", whole, field, keys, Box(tuple(places)))
+    if field.listed is None:
+        held = fibers_of(w, f"home{label}", whole, field, keys, Box(tuple(places)))
+    else:
+        held = listed(w, f"home{label}", whole, field, keys, _sides(w, whole, keys))
     if halo is not None:
         return replace(_alive(w, label, whole, field, keys, halo), fetched=held)
     most = w.line(f"mosthome{label}", (), "max=", [access(held, w.variables(keys))])
@@ -103,3 +107,14 @@ def _alive(
     held = w.line(f"alive{label}", turns, "+=", factors)
     most = w.line(f"mosthome{label}", (), "max=", [access(held, turns)])
     return Flow(fetched=held, most=most, tile=held, keys=tuple(keys))
+
+
+def _sides(w: Writer, whole: Operand, keys: Sequence[Loop]) -> list[Side]:
+    """Of an axis that loops cut, the places of each iteration; of another all places."""
+    found = []
+    for axis, subscript in enumerate(whole.subscripts):
+        rank = single(subscript)
+        mine = tuple(loop for loop in keys if loop.rank == rank)
+        extents = ((rank, w.layer.extent(rank)),) if mine and rank is not None else ()
+        found.append(Side((axis,), (subscript,) if mine else (), mine, extents))
+    return found

@@ -29,6 +29,9 @@ from zeroskip.hwmodel.stored import Stored
 from zeroskip.hwmodel.turns import parted, turns_of
 from zeroskip.hwmodel.writer import Writer
 
+_BY_FIBER = "several compressed levels, fiber pointers, run lengths, groups and blocks"
+_INSTEAD = "Give it one level C or B without pointer_bits"
+
 
 @dataclass(frozen=True, slots=True)
 class Way:
@@ -118,14 +121,21 @@ def _fill(
     whole = way.whole(stay) and not parts and not operand.gathered
     ways = [rule.stored[x.level] for x in (stay, outer) if x.level in rule.stored]
     by_fiber = not whole and any(stored.by_fiber for stored in ways)
-    if by_fiber and (stay.words or outer.words):
+    if by_fiber and operand.gathered and (moving is not None or any(x.by_places for x in ways)):
+        level = next(x.level for x in (stay, outer) if rule.stored[x.level].by_fiber)
         raise ArchError(
-            f"{operand.tensor} in {stay.level}: of a stream, several compressed levels, or fiber "
-            "pointers, are not counted as yet\n"
-            "Give it one compressed level without pointer_bits."
+            f"{operand.tensor} is {rule.stored[level].format.label} in {level}: of what an index "
+            "tensor names, run lengths, groups and blocks, and what newly comes of several "
+            "compressed levels and fiber pointers, are not counted as yet\nGive "
+            f"{stay.level} halo: whole, or {operand.tensor} one level C or B without pointer_bits."
+        )
+    if by_fiber and timed and (stay.words or outer.words):
+        raise ArchError(
+            f"overlap: {operand.tensor} passes {stay.level if stay.words else outer.level}, and of "
+            f"a stream {_BY_FIBER} are not counted by epoch\n{_INSTEAD}, or leave out overlap."
         )
     if by_fiber:
-        _check_fibers(operand, stay, moving, source)
+        _check_fibers(operand, stay, source)
     if moving is not None or by_fiber:
         used_up = []  # what stays has to be there as long as the tile is; fibers are not cut
     levels = [s.level for s in every]
@@ -164,10 +174,15 @@ def _fill(
             mask, fetched, most, loads = w.mask(field.kind, operand), "", "", ""
             tiles: tuple[str, tuple[Loop, ...]] = "", ()
 
-            def count(wanted: str, loops: Sequence[Loop], masks: Sequence[str]) -> str:
+            def count(
+                wanted: str,
+                loops: Sequence[Loop],
+                masks: Sequence[str],
+                staying: Loop | None = None,
+            ) -> str:
                 if field.axes is not None:
-                    return fibers(w, wanted, operand, field, loops)
-                return w.held(wanted, operand, mask, loops, parts=masks)
+                    return fibers(w, wanted, operand, field, loops, staying)
+                return w.held(wanted, operand, mask, loops, staying, parts=masks)
 
             level = name if innermost else f"{name}_{stay.level}"
             level = level if source.first else f"{level}_from_{outer.level}"
@@ -175,7 +190,7 @@ def _fill(
                 held = count(f"held{level}", way.keys, parts)
                 kept = ""
                 if moving is not None:
-                    kept = w.held(f"kept{level}", operand, mask, way.keys, moving, parts=parts)
+                    kept = count(f"kept{level}", way.keys, parts, moving)
                     kept = access(kept, w.variables(way.keys))
                 loops = [*way.again, *(taken if needs and room else apart)]
                 tile = access(held, w.variables(way.keys))
@@ -198,6 +213,8 @@ def _fill(
                 tiles = held, tuple(keys)
             return Flow(fetched, most, loads, *tiles)
 
+        if moving is not None:  # what newly comes has fibers of its own
+            stored = stored.by_place(w.layer.extents.shapes[operand.tensor])
         entries = flow(Field(None, stored.kind, 0), label)
         beside = [(field, flow(field, f"{label}_{field.name}")) for field in stored.fields]
         return Encoded(stored, entries, tuple(beside))
@@ -230,22 +247,14 @@ def way_through(stays: Sequence[Stay]) -> str:
     return found
 
 
-def _check_fibers(operand: Operand, stay: Stay, moving: Loop | None, source: Way) -> None:
-    """Refuse tiles of which a part comes, where their metadata go by fibers: that part has fibers
-    of its own, some of which are there already."""
-    name = f"{operand.tensor} in {stay.level}"
-    if moving is not None:
-        raise ArchError(
-            f"{name}: its tiles reach over each other along {moving.name}, and of several "
-            "compressed levels, or fiber pointers, what newly comes is not counted as yet\n"
-            f"Give {stay.level} halo: whole, one compressed level without pointer_bits, or move "
-            f"@{stay.level}({operand.tensor}) outside {moving.name}."
-        )
+def _check_fibers(operand: Operand, stay: Stay, source: Way) -> None:
+    """Refuse tiles of which a part passes, where their metadata go by fibers: either part has some
+    of its own."""
     if source.parts or source.staying:
         raise ArchError(
-            f"{name}: its tiles spill, and of several compressed levels, or fiber pointers, what "
-            "passes is not counted as yet\nGive it one compressed level without pointer_bits, or "
-            'let overflow be "report", "refuse" or "split".'
+            f"{operand.tensor} in {stay.level}: its tiles spill, and of {_BY_FIBER} what passes is "
+            f"not counted as yet\n{_INSTEAD}, or let overflow be "
+            '"report", "refuse" or "split".'
         )
 
 

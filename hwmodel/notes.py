@@ -29,9 +29,16 @@ COUNTED = ("no", "one", "two", "three", "four", "five", "six")
 
 
 def assumptions_of(
-    layer: Layer, arch: Arch, schedule: Schedule, conversions: Sequence[Conversion]
+    layer: Layer,
+    arch: Arch,
+    schedule: Schedule,
+    conversions: Sequence[Conversion],
+    listed: Sequence[str],
 ) -> tuple[str, ...]:
-    """Assumptions behind the figures of this charge."""
+    """Assumptions behind the figures of this charge.
+
+    listed : tensors whose tiles are encoded place by place.
+    """
     return (
         *_of_moves(arch, schedule),
         *_of_tiles(schedule),
@@ -41,7 +48,7 @@ def assumptions_of(
         *_of_units(layer, arch),
         *_of_zeros(layer, arch),
         *_of_terms(layer),
-        *_of_formats(layer, arch, schedule),
+        *_of_formats(layer, arch, schedule, listed),
         *_of_energy(arch),
     )
 
@@ -302,7 +309,15 @@ def _of_terms(layer: Layer) -> Iterator[str]:
         yield "terms of one operand are added in accumulators, without a cycle of their own"
 
 
-def _of_formats(layer: Layer, arch: Arch, schedule: Schedule) -> Iterator[str]:
+def _of_formats(
+    layer: Layer, arch: Arch, schedule: Schedule, listed: Sequence[str]
+) -> Iterator[str]:
+    if listed:
+        yield (
+            f"{', '.join(listed)}: runs, groups and blocks of a tile are those of its own places, "
+            "whatever lies around them; what only holds a place there is read once a tile, and "
+            "takes no cycle"
+        )
     seen: dict[str, set[str]] = {}
     for term in (*layer.work, *layer.additions):
         for operand in term.operands:

@@ -16,6 +16,7 @@ from zeroskip.hwmodel.layer import Operand, WorkTerm
 from zeroskip.hwmodel.nest import Loop
 from zeroskip.hwmodel.policy import OperandPolicy, Policy
 from zeroskip.hwmodel.stored import Stored, recoded
+from zeroskip.hwmodel.tile_trees import TileCount
 
 
 class Totalled(Mapping[str, NDArray[Any]]):
@@ -119,6 +120,14 @@ class Encoded:
     @property
     def names(self) -> set[str]:
         return set[str]().union(*(flow.names for flow in self.flows))
+
+    def values(self, counted: Callable[[Flow], Any]) -> Any:
+        """Values, from what counts the entries and the rest: those that hold a place, too."""
+        return counted(self.entries) + self.fillers(counted)
+
+    def fillers(self, counted: Callable[[Flow], Any]) -> Any:
+        """Of these, values that stand for no place that is stored."""
+        return sum(counted(flow) for part, flow in self.beside if part.valued)
 
     def metadata(self, counted: Callable[[Flow], Any]) -> Any:
         """Bits beside values, from what counts the entries and the rest."""
@@ -288,6 +297,7 @@ class Accounting:
     leaders : of these, whose stored entries they count.
     turns : lines that round up, for `TermPlan.turns`.
     indices : names of index tensors in the text -> operands.
+    trees : counts that no line makes, of tiles that are encoded place by place.
     """
 
     text: str
@@ -304,6 +314,7 @@ class Accounting:
     leaders: dict[str, str]
     turns: str = ""
     indices: dict[str, str] = field(default_factory=dict)
+    trees: dict[str, TileCount] = field(default_factory=dict)
 
     @property
     def printed(self) -> str:
@@ -315,6 +326,11 @@ class Accounting:
         """Every fill, of products and of additions."""
         every = [fills for plan in self.terms for fills in plan.fills]
         return tuple(fill for fills in (*every, *self.additions) for fill in fills)
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """Tensors whose tiles are encoded place by place."""
+        return tuple(dict.fromkeys(count.tiles.tensor for count in self.trees.values()))
 
     @property
     def largest_tiles(self) -> set[str]:

@@ -93,6 +93,6 @@ def _plan(
     policy = policy_of(layer, schedule, arch, zeros)
     timed = arch.overlap is not None
     cascade = write_accounting(layer, schedule, policy, arch, effectual=effectual, timed=timed)
-    assumptions = tuple(assumptions_of(layer, arch, schedule, ()))
+    assumptions = tuple(assumptions_of(layer, arch, schedule, (), cascade.listed))
     missing = tuple(missing_of(layer, arch, schedule))
     return Planned(layer, schedule, policy, cascade, assumptions, missing)

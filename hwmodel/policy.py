@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.arch import ROLES, Arch
-from zeroskip.hwmodel.beside import check_beside
+from zeroskip.hwmodel.beside import check_beside, refusals
 from zeroskip.hwmodel.features import Feature
 from zeroskip.hwmodel.layer import Layer, Operand, WorkTerm
 from zeroskip.hwmodel.mapping import Schedule
@@ -190,6 +191,7 @@ def _rules(
         stored_by_level(layer, schedule, arch, term, operand, operand.tensor in zeros)
         for operand in operands
     ]
+    _check_walked(arch, operands, held)
     rules = []
     for i, (operand, stored) in enumerate(zip(operands, held, strict=True)):
         innermost = schedule.stays[operand.tensor][-1].level
@@ -202,6 +204,8 @@ def _rules(
                 f"Give {operand.tensor} (role {layer.roles[operand.tensor]}) the format C or B at "
                 f"{where}."
             )
+        if i in skips:
+            _check_told(arch, operand.tensor, stored[innermost], innermost)
         rules.append(
             OperandPolicy(
                 led_by=i in leads,
@@ -215,6 +219,31 @@ def _rules(
             )
         )
     return tuple(rules)
+
+
+def _check_walked(
+    arch: Arch, operands: Sequence[Operand], held: Sequence[Mapping[str, Stored]]
+) -> None:
+    """Refuse what holds more than what is stored beside what walks whole fibers."""
+    for operand, by_level in zip(operands, held, strict=True):
+        filled = [level for level, stored in by_level.items() if stored.fills]
+        for level, (part, _) in product(filled, refusals("tiles of a leader", arch)):
+            raise ArchError(
+                f"{arch.name} has {part}: whole fibers go there, and {operand.tensor} is "
+                f"{by_level[level].format.label} in {level}; what bridges a gap, pads a group or "
+                f"fills a block is not counted beside that as yet\nGive {operand.tensor} the "
+                f"format C or B at {level}."
+            )
+
+
+def _check_told(arch: Arch, tensor: str, stored: Stored, level: str) -> None:
+    """Refuse to skip by what holds zeros that no metadata tells from values."""
+    if stored.fills:
+        raise ArchError(
+            f"{arch.name} skips by {tensor}, which {level} holds in format {stored.format.label}: "
+            "what bridges a gap, pads a group or fills a block is an entry there, and whether it "
+            f"takes a cycle is not counted as yet\nGive {tensor} the format C or B at {level}."
+        )
 
 
 def _leads(
@@ -259,6 +288,7 @@ def _leads(
                 f"{stored.format.label}: without metadata nobody knows which tiles are empty\n"
                 f"Give {tensor} (role {layer.roles[tensor]}) the format C or B at {level}."
             )
+        _check_told(arch, tensor, stored, level)
         gates = feature.kind == "gate"
         found.append(Lead(level, levels.index(level), gates, leader, stored.kind))
     return tuple(sorted(set(found), key=lambda x: (x.depth, x.gates, x.leader)))

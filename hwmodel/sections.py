@@ -15,6 +15,7 @@ from zeroskip.einsum_spec.parse import parse
 from zeroskip.einsum_spec.tree import Access, Expr, Program, Scalar, Statement
 from zeroskip.einsum_spec.walk import rebuild
 from zeroskip.hwmodel.plan import Mask
+from zeroskip.hwmodel.tile_trees import TileCount
 
 
 def together(parts: Sequence[str]) -> str:
@@ -72,12 +73,12 @@ def _renamed(program: Program, new: dict[str, str]) -> Program:
 class Part:
     """Lines of one layer.
 
-    sizes : extents of its ranks; masks : what each mask that it reads is.
+    sizes : extents of its ranks; masks : what each mask that it reads is, or count of tiles.
     """
 
     text: str
     sizes: Mapping[str, int]
-    masks: Mapping[str, Mask]
+    masks: Mapping[str, Mask | TileCount]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ class Sheet:
 
     text: str
     sizes: dict[str, int]
-    masks: dict[str, Mask]
+    masks: dict[str, Mask | TileCount]
     names: tuple[dict[str, str], ...]
 
 
@@ -106,7 +107,7 @@ def sheet_of(parts: Sequence[Part]) -> Sheet:
     """
     used = {name.lower() for part in parts for name in _names(part.text)}
     sizes: dict[str, int] = {}
-    masks: dict[str, Mask] = {}
+    masks: dict[str, Mask | TileCount] = {}
     given: set[str] = set()
     lines: list[str] = []
     every = []

@@ -11,7 +11,7 @@ from zeroskip.errors import ArchError, FormatError
 from zeroskip.formats.format import Format
 from zeroskip.formats.levels import Uncompressed
 from zeroskip.hwmodel.arch import Arch
-from zeroskip.hwmodel.fields import Field, encoded_in, has_pointers
+from zeroskip.hwmodel.fields import Field, encoded_in, has_pointers, listed_in
 from zeroskip.hwmodel.layer import Layer, Operand, WorkTerm
 from zeroskip.hwmodel.mapping import Schedule
 
@@ -39,6 +39,23 @@ class Stored:
     def by_fiber(self) -> bool:
         """Whether a tile has metadata of its fibers, that do not go by its entries or places."""
         return any(field.axes is not None for field in self.fields)
+
+    @property
+    def by_places(self) -> bool:
+        """Whether its tiles are encoded place by place."""
+        return any(field.listed is not None for field in self.fields)
+
+    def by_place(self, shape: tuple[int, ...]) -> Stored:
+        """The same, its tiles encoded place by place; shape : of the tensor."""
+        if not self.by_fiber:
+            return self
+        _, _, fields = listed_in(self.format, shape, self.kind, self.pointer_bits)
+        return replace(self, fields=fields)
+
+    @property
+    def fills(self) -> bool:
+        """Whether a tile has entries of value 0 that only hold a place."""
+        return any(field.valued for field in self.fields)
 
 
 def stored_by_level(
@@ -94,7 +111,7 @@ def stored_result(layer: Layer, schedule: Schedule, arch: Arch) -> Stored:
     name = layer.target.tensor
     bound = result_format(format_of_result(layer, arch, schedule), layer)
     shape = layer.extents.shapes[name]
-    return _encoded(name, bound, shape, arch, schedule.stays[name][0].level, has_zeros=False)
+    return _encoded(bound, shape, arch, schedule.stays[name][0].level, has_zeros=False)
 
 
 def _stored(
@@ -105,19 +122,17 @@ def _stored(
     tensor, role = operand.tensor, layer.roles[operand.tensor]
     shape = layer.extents.shapes[tensor]
     bound = bound_format(arch.format(tensor, role, where), operand, schedule)
-    return _encoded(tensor, bound, shape, arch, where, has_zeros=has_zeros)
+    return _encoded(bound, shape, arch, where, has_zeros=has_zeros)
 
 
 def _encoded(
-    tensor: str, bound: Format, shape: tuple[int, ...], arch: Arch, where: str, *, has_zeros: bool
+    bound: Format, shape: tuple[int, ...], arch: Arch, where: str, *, has_zeros: bool
 ) -> Stored:
-    if all(isinstance(level, Uncompressed) for level in bound.levels) and not bound.split:
+    if all(isinstance(level, Uncompressed) for level in bound.levels):
         return Stored(bound, 0, 0, "in")
     pointer_bits = arch.level(where).pointer_bits
     kind = "st" if has_zeros else "nz"
-    what = f"{arch.name}: {tensor} is {bound.label} in {where}"
-    off_chip = "" if where == arch.off_chip.name else arch.off_chip.name
-    entry, place, fields = encoded_in(bound, shape, kind, pointer_bits, what, off_chip)
+    entry, place, fields = encoded_in(bound, shape, kind, pointer_bits)
     pointed = any(field.pointers for field in fields)
     return Stored(bound, entry, place, kind, fields, pointer_bits if pointed else None)
 

@@ -75,8 +75,8 @@ def traffic_of(
         for network in _networks(arch, fill.parent, fill.level):
             add(network, tensor, writes(*came))
         if fill.level == innermost[tensor]:
-            walked = fill.inner.of_fibers(lambda flow: total(counts, flow.fetched))
-            add(fill.level, tensor, reads(0, 0, _Moved(0, 0, walked).spread(fill).metadata))
+            walked = _walked(fill.inner, counts, width).spread(fill)
+            add(fill.level, tensor, reads(walked.entries, walked.data, walked.metadata))
     for (parent, level, tensor), times in times_whole(accounting, counts).items():
         read, written = whole_moves(layer, arch, schedule, operands, (parent, level, tensor))
         add(parent, tensor, times * read)
@@ -145,8 +145,15 @@ class _Moved:
 
 
 def _entries(held: Encoded, counts: Counts, value_bits: int) -> _Moved:
-    entries = total(counts, held.entries.fetched)
+    entries = held.values(lambda flow: total(counts, flow.fetched))
     metadata = held.metadata(lambda flow: total(counts, flow.fetched))
+    return _Moved(entries, entries * value_bits, metadata)
+
+
+def _walked(held: Encoded, counts: Counts, value_bits: int) -> _Moved:
+    """What no operation reads, but whoever goes over the fibers of a tile does once."""
+    entries = held.fillers(lambda flow: total(counts, flow.fetched))
+    metadata = held.of_fibers(lambda flow: total(counts, flow.fetched))
     return _Moved(entries, entries * value_bits, metadata)
 
 
@@ -302,7 +309,7 @@ def arriving_of(
     home = accounting.homes.get(layer.target.tensor)
     if home is None or not home.entries.keys:
         return finished(outside)
-    entries = total(counts, home.entries.fetched)
+    entries = home.values(lambda flow: total(counts, flow.fetched))
     metadata = home.metadata(lambda flow: total(counts, flow.fetched))
     bits = entries * arch.value_bits, metadata
     return writes(entries, *bits, encoded=recoded(home.stored.format, PLAIN))

@@ -21,6 +21,7 @@ from zeroskip.hwmodel.layer import Layer, Operand, WorkTerm
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.nest import Loop, iterations
 from zeroskip.hwmodel.plan import Mask
+from zeroskip.hwmodel.tile_trees import TileCount
 
 End = Literal["", "first", "last"]
 
@@ -37,6 +38,7 @@ class Writer:
     timed : whether it is asked in which epoch tiles come and leave.
     spills : number of a term, of an operand, level -> masks of what of it stays there, and passes.
     indices : index tensor -> what it is called here.
+    trees : counts that no line makes.
     """
 
     layer: Layer
@@ -55,6 +57,7 @@ class Writer:
     timed: bool = False
     spills: dict[tuple[int, int, str], tuple[str, str]] = field(default_factory=dict)
     indices: dict[str, str] = field(default_factory=dict)
+    trees: dict[str, TileCount] = field(default_factory=dict)
 
     # ---- names --------------------------------------------------------------------------
 
@@ -364,13 +367,7 @@ class Writer:
         the place (of any loop of ``told``), or an index tensor (``named``), its shape is no matter
         of subscripts, and kept."""
         if named or any(loop.numbering for loop in told):
-            sizes = [
-                loop.tiles * (loop.count - 1) // loop.count + 1
-                if loop.tiles and loop.whole and loop.count
-                else loop.count
-                for loop in loops
-            ]
-            self.shapes[name] = (*sizes, *lengths)
+            self.shapes[name] = (*map(reached, loops), *lengths)
         return name
 
     def variables(self, loops: Iterable[Loop]) -> list[str]:
@@ -421,3 +418,10 @@ class Writer:
 
     def access(self, name: str, subscripts: Iterable[Affine]) -> str:
         return access(name, [self.subscript(s) for s in subscripts])
+
+
+def reached(loop: Loop) -> int:
+    """One more than the last iteration of a loop, or PE."""
+    if loop.tiles and loop.whole and loop.count:
+        return loop.tiles * (loop.count - 1) // loop.count + 1
+    return loop.count

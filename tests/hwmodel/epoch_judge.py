@@ -232,13 +232,17 @@ def _come(
         when, here = key
         there = tiles.get(before(key), {}) if halo else {}
         group = when, nest.readers(here, has, way[0])
-        begins, fibers = min(tile.values()), nest.fibers(access, level, set(tile))
-        log.write(phase, level, begins, 0, fibers, encodes)
+        new = set(tile) - set(there)
+        begins, fibers = min(tile.values()), nest.fibers(access, level, new)
+        fillers = access.width * nest.fillers(access, level, new)
+        log.write(phase, level, begins, fillers, fibers, encodes)
         if level == nest.stays[access.tensor][-1][0]:  # they are walked once
-            log.read("work", level, begins, 0, fibers)
+            log.read("work", level, begins, fillers, fibers)
         if group not in grouped:
             grouped.add(group)
-            log.read(phase, way[0], begins, 0, nest.fibers(access, way[0], set(tile)), decodes)
+            fillers = access.width * nest.fillers(access, way[0], new)
+            fibers = nest.fibers(access, way[0], new)
+            log.read(phase, way[0], begins, fillers, fibers, decodes)
         for place in tile.keys() - there.keys():
             log.write(phase, level, tile[place], *_entry(nest, access, level, place), encodes)
             served[group].setdefault(place, tile[place])
@@ -381,11 +385,13 @@ def _bring(
             for place in places:
                 log.write("load", inner, 0, *_entry(nest, access, inner, place), encodes)
             fibers = nest.fibers(access, inner, places)
-            log.write("load", inner, 0, 0, fibers, encodes)
+            fillers = access.width * nest.fillers(access, inner, places)
+            log.write("load", inner, 0, fillers, fibers, encodes)
             if inner == nest.stays[access.tensor][-1][0]:
-                log.read("load", inner, 0, 0, fibers)
+                log.read("load", inner, 0, fillers, fibers)
         for tile in served.values():
-            log.read("load", way[0], 0, 0, nest.fibers(access, way[0], set(tile)), decodes)
+            fillers = access.width * nest.fillers(access, way[0], set(tile))
+            log.read("load", way[0], 0, fillers, nest.fibers(access, way[0], set(tile)), decodes)
         _through(nest, access, [inner, *way], "load", served, has, log)
     every = [(0, at) for at in points]
     at_once = replace(machine, double=False)

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import pairwise
+from itertools import pairwise, product
 from math import prod
 from typing import Any
 
@@ -16,7 +16,7 @@ from epoch_judge import times
 from epoch_log import Machine
 from hypothesis import strategies as st
 from mapped_cases import Mapped, designs, tile_features
-from mapped_nest import Design, Nest, Place
+from mapped_nest import Access, Design, Nest, Place
 from room_judge import needed
 from simulator import simulate
 from tree_judge import Tree, tree_of
@@ -212,6 +212,7 @@ def check(
                 moved[inner, tensor, "write metadata"] += found[f"{key}.arrived.bits"]
                 if inner == stays[-1]:
                     moved[inner, tensor, "read metadata"] += found[f"{key}.arrived.fibers"]
+                    moved[inner, tensor, "reads"] += found[f"{key}.arrived.fillers"]
         result_reads += found[f"{number}.-1.reads"]
     accesses = {access.tensor: access for term in nest.terms for access in term}
     machine = machine_of(charged, arrays)
@@ -227,7 +228,8 @@ def check(
     for tensor, access in accesses.items():
         brought = {level: moved[level, tensor, "times"] for level in levels}
         for level in levels:
-            at, all_of_it, of = charged.at(level, tensor), access.entries(level), (tensor, level)
+            at, of = charged.at(level, tensor), (tensor, level)
+            all_of_it = whole_entries(nest, access, level)
             assert at.decoded_bits == coded[level, tensor, "read"], of
             assert at.encoded_bits == coded[level, tensor, "arrived"], of
             times = moved[level, tensor, "whole"]
@@ -255,6 +257,13 @@ def check_rooms(charged: Charge, nest: Nest, found: Counter[str]) -> None:
         home = 32 if parted else 16
         most = needed(nest, room.level, shape, result, home, fixed)
         assert room.needed_bits == most, room.level
+
+
+def whole_entries(nest: Nest, access: Access, level: str) -> int:
+    """Entries of a tensor that comes whole."""
+    places = product(*map(range, access.shape))
+    stored = {place for place in places if access.held(place, level)}
+    return nest.tree(access.tensor, level).whole(access.shape, stored)
 
 
 def ways(stays: list[str], access: str, found: Counter[str]) -> list[tuple[str, str, str]]:
@@ -310,9 +319,9 @@ def result_room(nest: Nest, found: Counter[str]) -> Counter[str]:
 def trees_of(
     levels: dict[str, dict[str, Any]], formats: dict[str, dict[str, str]], shapes: dict[str, Any]
 ) -> dict[tuple[str, str], Tree]:
-    """Of each tensor in each level; of the shapes the number of axes counts."""
+    """Of each tensor in each level."""
     return {
-        (tensor, level): tree_of(text, len(shapes[tensor]), levels[level].get("pointer_bits", 0))
+        (tensor, level): tree_of(text, shapes[tensor], levels[level].get("pointer_bits", 0))
         for tensor, by in formats.items()
         for level, text in by.items()
     }
@@ -397,7 +406,7 @@ def drawn_formats(
 
 
 def dense_of(formats: dict[str, dict[str, str]]) -> dict[str, set[str]]:
-    packed = re.compile("[BC]")
+    packed = re.compile("[BCRH]")
     return {
         t: {level for level, text in by.items() if not packed.search(text)}
         for t, by in formats.items()

@@ -217,12 +217,21 @@ class Nest:
     def coded(self, tensor: str, level: str, other: str) -> bool:
         """Whether what goes between two levels leaves its format, or enters it, in the first."""
         mine, theirs = self.tree(tensor, level).ranks, self.tree(tensor, other).ranks
-        return any(letter != "U" for _, letter, _ in mine) and mine != theirs
+        return any(rank.letter != "U" for rank in mine) and mine != theirs
 
     def fibers(self, access: Access, level: str, places: set[Place]) -> int:
         """Bits of a tile in a level, beside those of each entry and each place."""
         stored = {place for place in places if access.held(place, level)}
         return self.tree(access.tensor, level).fibers(places, stored)
+
+    def entries(self, access: Access, level: str, places: set[Place]) -> int:
+        """Entries of a tile in a level, those that only hold a place among them."""
+        held = sum(access.held(place, level) for place in places)
+        return held + self.fillers(access, level, places)
+
+    def fillers(self, access: Access, level: str, places: set[Place]) -> int:
+        stored = {place for place in places if access.held(place, level)}
+        return self.tree(access.tensor, level).fillers(places, stored)
 
     def bits(self, access: Access, level: str, places: set[Place]) -> int:
         """Metadata of a tile in a level."""

@@ -112,7 +112,7 @@ def _added(nest: Nest, term: list[Access], one: list[Access], access: Access, le
 
 
 def bits_of(nest: Nest, access: Access, places: set[Place], level: str) -> int:
-    values = access.width * sum(access.held(at, level) for at in places)
+    values = access.width * nest.entries(access, level, places)
     return values + nest.bits(access, level, places)
 
 

@@ -226,16 +226,17 @@ def _fills(
         if access.inside(place) and nest.stays_in(route.number, route.i, level, place):
             room[nest.when(kept, at), nest.pe(at, above)].add(place)
     for at_level, what, sets in ((first, "read", served), (level, "arrived", arrived)):
-        number = sum(access.held(p, at_level) for places in sets.values() for p in places)
+        number = sum(nest.entries(access, at_level, places) for places in sets.values())
         found[f"{key_of}.{what}"] = number
+        fillers = sum(nest.fillers(access, at_level, places) for places in sets.values())
+        found[f"{key_of}.{what}.fillers"] = fillers
         bits = sum(nest.bits(access, at_level, places) for places in sets.values())
         found[f"{key_of}.{what}.bits"] = bits
         fibers = sum(nest.fibers(access, at_level, places) for places in sets.values())
         found[f"{key_of}.{what}.fibers"] = fibers
     found[f"{key_of}.most"] = twice * max(
         (
-            access.width * sum(access.held(p, level) for p in places)
-            + nest.bits(access, level, places)
+            access.width * nest.entries(access, level, places) + nest.bits(access, level, places)
             for places in room.values()
         ),
         default=0,
@@ -275,10 +276,13 @@ def _through(
             queued[when, nest.queued(here, has, passed, further)] |= places
         words = nest.words[access.tensor, passed]
         for level_at, what, sets in ((passed, "arrived", served), (further, "read", queued)):
-            came = [place for places in sets.values() for place in places]
-            found[f"{key}.{what}"] = sum(access.held(place, level_at) for place in came)
+            came = sum(nest.entries(access, level_at, places) for places in sets.values())
+            found[f"{key}.{what}"] = came
             bits = sum(nest.bits(access, level_at, places) for places in sets.values())
             found[f"{key}.{what}.bits"] = bits
+            for of, counted in (("fibers", nest.fibers), ("fillers", nest.fillers)):
+                each = (counted(access, level_at, places) for places in sets.values())
+                found[f"{key}.{what}.{of}"] = sum(each)
         found[f"{key}.most"] = words
         served = queued
 

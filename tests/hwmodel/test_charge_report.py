@@ -146,25 +146,11 @@ def test_skipping_without_metadata_is_refused() -> None:
     )
 
 
-def test_run_length_coding_in_the_buffer_is_refused() -> None:
-    design = one_pe(formats={"A": {"DRAM": "RLE(5)"}})
-    assert "in GLB, run-length coded, where entries are picked out one by one" in (
+def test_results_that_are_compressed_on_their_way_are_refused() -> None:
+    design = one_pe(formats={"O": {"GLB": "C"}})
+    assert "Z (role O) has format C in GLB; results are compressed on their" in (
         refused(ArchError, MATMUL, design, MATRICES)
     )
-
-
-@pytest.mark.parametrize(
-    ("formats", "message"),
-    [
-        ({"A": {"GLB": "0:C 1:U"}}, "there a U level under a compressed one is not modelled yet"),
-        ({"A": {"GLB": "BSR(2,2)"}}, "A is BSR(2,2) in GLB; split axes and groups G:H are not"),
-        ({"O": {"GLB": "C"}}, "Z (role O) has format C in GLB; results are compressed on their"),
-    ],
-)
-def test_formats_on_chip_that_are_not_modelled_are_refused(
-    formats: dict[str, Any], message: str
-) -> None:
-    assert message in refused(ArchError, MATMUL, one_pe(formats=formats), MATRICES)
 
 
 def test_a_feature_must_name_a_tensor_or_a_role() -> None:

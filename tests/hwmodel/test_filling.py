@@ -1,0 +1,111 @@
+"""Formats on chip that hold more than what is stored: by hand, and what is refused beside them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from test_fields import LINE, MAPPED, F, design
+
+import zeroskip as zs
+from zeroskip.errors import ArchError, EinsumError
+from zeroskip.hwmodel import Charge
+
+pytestmark = pytest.mark.usefixtures("without_compiling")
+
+
+def test_blocks_by_hand() -> None:
+    """Blocks of 2 x 2, two rows at a time in GLB; a row of 2 columns in a PE, which cuts blocks."""
+    blocks = "0/2:U 1/2:C 0%2:U 1%2:U"
+    c = zs.charge(LINE, design({"DRAM": blocks}), F=F, I=np.ones(3), mapping=MAPPED)
+    # rows 0 and 1: both blocks, of 4 and of 2 places (there is no column 3); 2 and 3: the first
+    assert c.at("GLB", "F").writes == 4 + 2 + 4
+    assert c.at("GLB", "F").write_metadata_bits == 3 * 1
+    assert c.capacity[0].terms[0][0, "F"] == 6 * 8 + 2 * 1
+    # 1 0 | 2, 0 0 | 3, 4 5 | 0, 0 0 | 0: half of these are not there
+    assert c.at("PE", "F").writes == 2 + 1 + 1 + 2
+    assert c.at("PE", "F").write_metadata_bits == 4 * 1
+    # the PE reads both when they come, the zero and the block's coordinate; 12 operations follow
+    assert c.at("PE", "F").reads == 1 + 12
+    assert c.at("PE", "F").read_metadata_bits == 4 * 1
+    told = [text for text in c.assumptions if "takes no cycle" in text]
+    assert [text.partition(":")[0] for text in told] == ["F"]
+
+
+@pytest.mark.parametrize(
+    ("sparse", "levels"),
+    [("skip F,I", "PE holds in format RLE(2)"), ("skip I on F @GLB", "GLB holds in format RLE(2)")],
+)
+def test_nothing_skips_by_what_only_holds_a_place(sparse: str, levels: str) -> None:
+    described = zs.arch(
+        {
+            "name": "runs",
+            "array": {"pe": 1},
+            "energy": "eyeriss-relative",
+            "levels": {"DRAM": {}, "GLB": {}, "PE": {}},
+            "sparse": [sparse],
+            "formats": {"F": {"DRAM": "0:U 1:R(2)"}, "I": {"DRAM": "C"}},
+        }
+    )
+    told = f"runs skips by F, which {levels}: what bridges a gap, pads a group or fills a block is "
+    with pytest.raises(ArchError, match=re.escape(told)):
+        zs.charge(LINE, described, F=F, I=np.ones(3), mapping=zs.Mapping("m1 @GLB k m0", {"m": 2}))
+
+
+def test_runs_of_a_density_are_refused_by_format() -> None:
+    with pytest.raises(EinsumError, match=r"F is RLE\(2\) tile by tile: run lengths, groups"):
+        zs.charge(
+            LINE,
+            design({"DRAM": "0:U 1:R(2)"}),
+            F=zs.Density((4, 3), 0.5),
+            I=np.ones(3),
+            mapping=MAPPED,
+        )
+
+
+def test_nothing_walks_what_only_holds_a_place() -> None:
+    described = {
+        "name": "walked",
+        "array": {"pe": 1},
+        "energy": "eyeriss-relative",
+        "levels": {"DRAM": {}, "GLB": {}, "PE": {}},
+        "units": {"intersect": {"how": "two-finger", "rate": 1, "rank": "k"}},
+        "formats": {"A": {"DRAM": "0:U 1:C", "PE": "0:U 1:R(2)"}, "B": {"DRAM": "1:U 0:C"}},
+    }
+    given = {"A": np.eye(4), "B": np.eye(4), "mapping": zs.Mapping("m n k", space={})}
+    with pytest.raises(ArchError) as caught:
+        zs.charge("Z[m,n] = A[m,k]*B[k,n]", described, **given)
+    assert str(caught.value) == (
+        "walked has units: whole fibers go there, and A is RLE(2) in PE; what bridges a gap, "
+        "pads a group or fills a block is not counted beside that as yet\n"
+        "Give A the format C or B at PE."
+    )
+
+
+def test_a_real_operand_beside_a_density() -> None:
+    """The tile of a row of F comes to the PEs where I, of 3 places 1 that is stored, has any of
+    the columns."""
+    described = {
+        "name": "led",
+        "value_bits": 8,
+        "array": {"pe": 2},
+        "energy": "eyeriss-relative",
+        "levels": {"DRAM": {}, "GLB": {}, "RF": {}},
+        "sparse": ["skip F on I @RF"],
+        "formats": {"F": {"DRAM": "0:U 1:R(1)"}, "I": {"DRAM": "C"}},
+    }
+    mapped = zs.Mapping("k1 m @RF(F,I) k0", {"k": 2}, {"m": "pe"}, sync="k1")
+    held = np.array([[0, 0, 1], [0, 1, 0]])
+
+    def charged(leader: Any) -> Charge:
+        return zs.charge(LINE, described, F=held, I=leader, mapping=mapped)
+
+    every = [charged(np.arange(3) == place) for place in range(3)]
+    mean = charged(zs.Density((3,), 1 / 3))
+    assert mean.tags["traffic"] == "exact in expectation"
+    for level in ("DRAM", "GLB", "RF"):
+        for what in ("read_metadata_bits", "write_metadata_bits", "reads", "writes"):
+            of_each = [getattr(c.at(level, "F"), what) for c in every]
+            assert getattr(mean.at(level, "F"), what) == pytest.approx(np.mean(of_each)), level
