@@ -178,7 +178,8 @@ def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) 
         "block_span": per_block * plane // unit,
     }
     if plan.panels and shape.panel:
-        held = strip * (per_block + 1) if shape.unrolled else places
+        numbers["panel_places"] = per_block + 1
+        held = strip * numbers["panel_places"] if shape.unrolled else places
         numbers["panel_size"] = held * shape.most * lanes
     if shape.unrolled:
         numbers |= {

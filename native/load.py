@@ -76,7 +76,7 @@ class Kernel:
         self.key = key
         self.c_text = c_text
         self.entry: Callable[[Any], int] = library.load_function(KERNEL, symbol)
-        self._library = library  # closed when nothing refers to it any more
+        self._library = library  # closed with the last that refers to it, structs of calls included
         self._idle: list[Invocation] = []
 
     def prepare(
@@ -99,8 +99,9 @@ class Kernel:
     def once(
         self, buffers: Sequence[np.ndarray[Any, Any]], dims: Sequence[int], *, long: bool = False
     ) -> None:
-        """Run it on these arrays and extents alone, in a struct that is kept for the next time,
-        when there are as many of them.
+        """Run it on these arrays and extents alone, in a struct that is kept for the next time.
+
+        buffers, dims : as many at every call: slots that are not set keep what they have had.
 
         long : as for `Invocation.call`.
 
@@ -222,7 +223,9 @@ class Invocation:
             args.dim[0 : len(dims)] = dims
         except (TypeError, ValueError, BufferError, OverflowError, IndexError):
             return False
-        if self._entry(args):
+        args.error = 0
+        args.where = -1
+        if self._entry(args) or args.error:
             raise self._failed()
         return True
 

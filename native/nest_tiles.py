@@ -39,7 +39,8 @@ class Stage:
     start, into : first element of the source and of the target; a start other than 0 is a part's.
     par : threads share its outermost axes.
     there : elements that the source has from ``start`` on for each index of the axes before the
-        last two, which are vectors that lie in a row, and their lanes; others become 0.
+        last two, which are vectors that lie in a row, and their lanes; others become 0.  Each
+        vector has at least one.
     """
 
     target: str

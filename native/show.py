@@ -190,7 +190,11 @@ def _(node: Tiles, kernel: Kernel) -> Iterator[str]:
 
 @_lines.register
 def _(node: Share, kernel: Kernel) -> Iterator[str]:
-    head = f"share [{node.lo}, {node.hi}) of [0, {show_int(node.tiles)}):  # parallel"
+    tiles, programs = show_int(node.tiles), show_int(node.programs)
+    head = (
+        f"share [{node.lo}, {node.hi}) of [0, {tiles}), "
+        f"[{node.first}, {node.end}) of [0, {programs}):  # parallel"
+    )
     yield from _block(head, node.body, kernel)
 
 

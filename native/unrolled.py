@@ -167,7 +167,7 @@ def machine_code(
     rows : of a block; dtype : of values and sums, of which `CODED` have code.
     """
     programs = (len(first) - 1) // groups
-    begin, none = np.zeros(programs + 2, np.int64), np.zeros(0, np.uint8)
+    begin, none = np.zeros(programs + 1, np.int64), np.zeros(0, np.uint8)
     absent = none, np.zeros_like(begin)
     if not hasattr(mmap, "MAP_ANONYMOUS") or dtype not in CODED:
         return absent
@@ -235,7 +235,6 @@ def lower_unrolled(
     first = add(Name(lo), mul(Name(strip), number("strip_tiles")))
     tiles = least(number("strip_tiles"), sub(Name(hi), first))
     x, width = mul(first, lanes), mul(tiles, lanes)
-    own = own and bool(staging)
     copy = mul(Name(part), number("staged_size")) if own else ZERO
     at: Expr = add(copy, past, x)
     step: Expr = lanes
@@ -244,7 +243,7 @@ def lower_unrolled(
         held = scheme.buffer(("panel",), f"{plan.lane_access.tensor}_panel", dtype, written=True)
         into = mul(Name(part), number("panel_size"))
         panel = _panel(plan, held, source, scheme, past, x, into, tiles, lanes)
-        source, at, step = held, into, mul(add(span, ONE), lanes)
+        source, at, step = held, into, mul(number("panel_places"), lanes)
     direct = direct and scheme.stored == dtype
     result, pitch, row_0 = sums.result, line, x
     if not direct:
@@ -330,7 +329,7 @@ def _panel(
     apart, so that what is written does not meet in a few sets of the cache."""
     number = scheme.number
     span, line = number("block_span"), number("line")
-    apart = add(span, ONE)
+    apart = number("panel_places")
     places = StageAxis(least(span, sub(number("places"), past)), ZERO, 1, line, ZERO, lanes)
     start, there = add(mul(past, line), x), sub(line, x)
     if not plan.in_place or scheme.signatures[plan.lane_access.tensor].dtype == scheme.dtype:

@@ -20,8 +20,7 @@
  * 64 lines ahead, about what the memory takes to answer while a processor goes through them at
  * the memory's own pace; found on matrices of 4096 x 4096, of which 16 lines were too few.
  */
-#define ZS_AHEAD(from) (__builtin_prefetch((const char *)(from) + 4096), \
-                        __builtin_prefetch((const char *)(from) + 4096 + 64))
+#define ZS_AHEAD(from) (ZS_FETCH(from, 4096), ZS_FETCH(from, 4096 + 64))
 
 /* ---- spreading ----------------------------------------------------------------------- */
 

@@ -99,6 +99,9 @@ ZS_INLINE int32_t zs_check_version(zs_args *args)
 /* ZS_HOLD() - keep a pointer in one register, whatever it was computed from. */
 #define ZS_HOLD(pointer) __asm__("" : "+r"(pointer))
 
+/* ZS_FETCH() - have the memory fetch what lies so many bytes on, which may be past an array's end. */
+#define ZS_FETCH(from, bytes) __builtin_prefetch((const void *)((uintptr_t)(from) + (bytes)))
+
 /* ZS_POLL() - leave a kernel that the caller has stopped; for loops that hold other loops. */
 #define ZS_POLL(args)                                                                       \
     do {                                                                                    \

@@ -14,7 +14,7 @@
  *
  * Where something else runs on a worker's processor, it may wake milliseconds late.  A part is its
  * worker's only once it has begun it: a caller that is done first, and has met no barrier, runs the
- * parts that nobody has begun itself, so that a call takes no longer than on one thread.
+ * parts that nobody has begun itself, and waits for no worker to wake.
  *
  * A system may wake a worker on the processor that its caller runs on, which then waits for all of
  * the worker's part before it begins its own.  A worker that finds itself there goes elsewhere.

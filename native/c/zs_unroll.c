@@ -143,7 +143,7 @@ static int zs_group(zs_code *code, int64_t rows, int64_t lo, int64_t hi, const u
 /*
  * zs_unroll() - the code of every program, one behind the other, each at a cache line's start.
  *
- * buf:  the code, of which 'room' bytes are written; where each program starts, and the end, twice;
+ * buf:  the code, of which 'room' bytes are written; where each program starts, and the end;
  *       where each group's entries start, and the end; of each entry its row in the group, the
  *       place of its vector, in items, and its shift, 1 to ZS_MASKS, or 0 for all lanes.
  * dim:  room; programs, of which 'turn' are a block of all rows; groups of a program; most rows of
@@ -192,7 +192,7 @@ int32_t zs_unroll(zs_args *args)
         while (code.length % VECTOR != 0)
             zs_byte(&code, 0xCC);
     }
-    starts[programs] = starts[programs + 1] = code.length;
+    starts[programs] = code.length;
     return ZS_OK;
 }
 

@@ -109,7 +109,8 @@ ZS_INLINE void zs_fetch_code(const zs_unrolled *all, int64_t program, int64_t t,
             const uint32_t stored = there < LANES ? (1u << there) - 1 : (uint32_t)-1;       \
             const uint16_t *masks = all->masks ? all->masks + (vector + t) * ZS_MASKS : 0;  \
             if (coded) {                                                                    \
-                zs_fetch_code(all, after, t, n);                                            \
+                if (after != program)                                                       \
+                    zs_fetch_code(all, after, t, n);                                        \
                 for (int64_t i = 0; i < written && t + 1 < n; i++)                          \
                     __builtin_prefetch(result + (t + 1) * LANES + i * pitch, 1, 3);         \
                 run(source + t * step, values + all->first[program * all->groups],          \

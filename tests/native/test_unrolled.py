@@ -177,7 +177,7 @@ def test_code_and_walk_give_the_same_bits(monkeypatch):
     absent = np.zeros(0, np.uint8)
 
     def none(first, *_, groups, **__):
-        return absent, np.zeros((len(first) - 1) // groups + 2, np.int64)
+        return absent, np.zeros((len(first) - 1) // groups + 1, np.int64)
 
     monkeypatch.setattr(unrolled, "machine_code", none)
     walked = PRODUCT.bind(A=a, schedule=UNROLLED)(b)
@@ -194,6 +194,15 @@ def test_the_default_is_unrolled_where_it_pays():
         (bound,) = choose(PRODUCT.spec, {"A": a, "B": b}, ("A",))
         (called,) = choose(PRODUCT.spec, {"A": a, "B": b})
         assert (bound.taken.unrolled, called.taken.unrolled) == (taken, None), (density, columns)
+
+
+@codes
+def test_a_part_is_printed_with_its_tiles_and_its_programs():
+    a = Tensor.from_dense(random_array(RNG, (40, 30), "float32", 0.2), "CSR")
+    text = str(zs.explain(PRODUCT.bind(A=a, schedule=UNROLLED), B=np.ones((30, 20), np.float32)))
+    share = "share [lo, hi) of [0, line_tiles), [first, end) of [0, row_blocks):  # parallel"
+    assert share in text
+    assert "for program in [first, end):" in text
 
 
 def test_what_cannot_be_unrolled_is_refused():

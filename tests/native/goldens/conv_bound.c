@@ -55,7 +55,7 @@ static inline __attribute__((always_inline)) int32_t tile_x(
                 for (; column < F_columns[15 * (block * row_blocks + row) + pattern]; column++) {
                     const int64_t offset = F_offset[column];
                     if ((pattern & (pattern - 1)) != 0) {
-                        __builtin_prefetch(F_packed + e_ + 1024);
+                        ZS_FETCH(F_packed + e_, 4096);
                     }
                     #pragma GCC unroll 4
                     for (int64_t member = 0; member < 4; member++) {

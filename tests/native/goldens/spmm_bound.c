@@ -58,7 +58,7 @@ static inline __attribute__((always_inline)) int32_t tile_x(
                     const float *at = B_panel + part * panel_size + offset * width + block * block_span * width;
                     ZS_HOLD(at);
                     if ((pattern & (pattern - 1)) != 0) {
-                        __builtin_prefetch(A_packed + e_ + 1024);
+                        ZS_FETCH(A_packed + e_, 4096);
                     }
                     #pragma GCC unroll 4
                     for (int64_t member = 0; member < 4; member++) {

@@ -33,14 +33,15 @@ int32_t zs_kernel(zs_args *args)
     const int64_t line = args->dim[1];
     const int64_t strip_tiles = args->dim[2];
     const int64_t panel_size = args->dim[3];
-    const int64_t places = args->dim[4];
-    const int64_t program_rows = args->dim[5];
-    const int64_t rows = args->dim[6];
-    const int64_t row_blocks = args->dim[7];
-    const int64_t blocks = args->dim[8];
-    const int64_t groups = args->dim[9];
-    const int64_t members = args->dim[10];
-    const int64_t line_tiles = args->dim[11];
+    const int64_t panel_places = args->dim[4];
+    const int64_t places = args->dim[5];
+    const int64_t program_rows = args->dim[6];
+    const int64_t rows = args->dim[7];
+    const int64_t row_blocks = args->dim[8];
+    const int64_t blocks = args->dim[9];
+    const int64_t groups = args->dim[10];
+    const int64_t members = args->dim[11];
+    const int64_t line_tiles = args->dim[12];
 
     const zs_share share = zs_divide_line(args->part, args->parts, line_tiles, row_blocks);
     const int64_t lo = share.lo, hi = share.hi;
@@ -54,12 +55,12 @@ int32_t zs_kernel(zs_args *args)
             /* B_panel: B_vals from block * block_span * line + 16 * (lo + strip * strip_tiles) on, laid out for vectors; what it does not reach does not count */
             for (int64_t i0 = 0; i0 < zs_min(block_span, places - block * block_span); i0++) {
                 for (int64_t i1 = 0; i1 < zs_min(strip_tiles, hi - lo - strip * strip_tiles); i1++) {
-                    *(zs_vec *)(B_panel + part * panel_size + 16 * i0 + 16 * i1 * (block_span + 1)) = zs_load_part(B_vals + block * block_span * line + 16 * (lo + strip * strip_tiles) + i0 * line + 16 * i1, line - 16 * (lo + strip * strip_tiles) - 16 * i1);
+                    *(zs_vec *)(B_panel + part * panel_size + 16 * i0 + 16 * i1 * panel_places) = zs_load_part(B_vals + block * block_span * line + 16 * (lo + strip * strip_tiles) + i0 * line + 16 * i1, line - 16 * (lo + strip * strip_tiles) - 16 * i1);
                 }
             }
             for (int64_t program = first; program < end; program++) {
                 const zs_unrolled programs_ = {A_code, A_starts, A_first, A_member, A_offset, 0, 0, groups, members};
-                zs_run_unrolled(&programs_, block * row_blocks + program, (program + 1 < end ? block * row_blocks + program + 1 : ((block + 1) % blocks) * row_blocks + first), rows - program * program_rows, A_packed, B_panel + part * panel_size, 16 * (block_span + 1), lo + strip * strip_tiles, C_vals + program * program_rows * line + 16 * (lo + strip * strip_tiles), line, zs_min(line - 16 * (lo + strip * strip_tiles), 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles)), block > 0);
+                zs_run_unrolled(&programs_, block * row_blocks + program, (program + 1 < end ? block * row_blocks + program + 1 : ((block + 1) % blocks) * row_blocks + first), rows - program * program_rows, A_packed, B_panel + part * panel_size, 16 * panel_places, lo + strip * strip_tiles, C_vals + program * program_rows * line + 16 * (lo + strip * strip_tiles), line, zs_min(line - 16 * (lo + strip * strip_tiles), 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles)), block > 0);
             }
         }
     }
