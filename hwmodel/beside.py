@@ -33,7 +33,6 @@ _WHOLE = "fibers go there whole, and not by tiles"
 REFUSED: dict[str, dict[str, str]] = {
     "overlap": {
         "a queue": "PEs that have queues are in different epochs at one time",
-        "units": "fibers that meet are no part of one epoch",
         "lines": "a line of several tiles is no part of one epoch",
         "a cache": "what it brings again is known of the layer alone",
     },

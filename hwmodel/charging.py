@@ -226,12 +226,13 @@ def _charge(
     cartesian = charge_cartesian(arch, layer, schedule, operands, policy.terms[0], executed)
     if cartesian is not None and sampled is not None and cartesian.geometry is not None:
         cartesian = cartesian.waiting_as(sampled)
+    units = charge_units(arch, layer, schedule, operands, skipped_by(policy), sampled)
     epochs = None
     if arch.overlap is not None:
         wholes = partial(whole_moves, layer, arch, schedule, operands)
         slowest = None if cartesian is None else cartesian.slowest
         arriving = arriving_of(arch, cascade, counts, layer, stored)
-        given = counts, traffic, wholes, arriving, slowest
+        given = counts, traffic, wholes, arriving, slowest, units
         epochs = epochs_of(layer, arch, schedule, cascade, *given)
     compute: float
     multiplied = dict(multiplications)
@@ -243,7 +244,6 @@ def _charge(
     else:
         cycles_of = compute_cycles_of if arch.queue is None else queued_cycles_of
         compute = sum(cycles_of(arch, plan, counts) for plan in cascade.terms)
-    units = charge_units(arch, layer, schedule, operands, skipped_by(policy), sampled)
     steps = {name: unit.steps for name, unit in units.items()}
     steps["compress"] = 0 if plain else prod(shape)
     busy, worked = cycles_of_points(cascade, counts)

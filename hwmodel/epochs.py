@@ -16,12 +16,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from zeroskip.hwmodel.arch import Arch
-from zeroskip.hwmodel.bandwidth import kinds_of, moves_of
+from zeroskip.hwmodel.bandwidth import cycles_of_many, kinds_of, moves_of
 from zeroskip.hwmodel.costs import compute_cycles_by_step
 from zeroskip.hwmodel.epoch_bits import Cells, EpochBits, Phase, Rows
 from zeroskip.hwmodel.layer import Layer
@@ -40,6 +41,8 @@ from zeroskip.hwmodel.plan import (
     total,
 )
 from zeroskip.hwmodel.traffic import Counts, addition_moves, flows_of, operation_moves
+from zeroskip.hwmodel.unit_charges import UnitCharge
+from zeroskip.hwmodel.unit_epochs import steps_by_epoch
 
 Wholes = Callable[[tuple[str, str, str]], tuple[Moves, Moves]]
 
@@ -94,6 +97,7 @@ def epochs_of(
     wholes: Wholes,
     stored: Moves,
     slowest: Cells | None = None,
+    units: Mapping[str, UnitCharge] = MappingProxyType({}),
 ) -> Epochs:
     """The epochs of a layer on an architecture that says how loads and work overlap.
 
@@ -101,6 +105,7 @@ def epochs_of(
     wholes : (level outside, level, tensor) -> what a tensor that comes whole moves at either.
     stored : what the result moves off chip, in its format there.
     slowest : cycles of each step where they follow from no points, but from vectors of entries.
+    units : by name; their steps are done beside the work of an epoch.
     """
     terms: list[_Term] = []
     number = 0
@@ -123,7 +128,18 @@ def epochs_of(
     _drains(layer, arch, accounting, counts, terms, stored, bits)
     if not means:
         _check(arch, traffic, bits)
-    return timed(arch, compute, bits)
+    busy = {"compute": compute}
+    for name, unit in units.items():
+        busy[name] = cycles_of_many(_steps(layer, unit, terms), unit.unit.rate, 1)
+    return timed(arch, busy, bits)
+
+
+def _steps(layer: Layer, unit: UnitCharge, terms: Sequence[_Term]) -> Cells:
+    """Steps of a unit in each epoch of the one product; in the only one where it has no points."""
+    if not terms:
+        return np.array([unit.by_place.sum()])
+    (term,) = terms
+    return steps_by_epoch(unit.by_place, unit.ranks, term.loops, term.rows, layer.extents.ranks)
 
 
 def _term(layer: Layer, schedule: Schedule, plan: TermPlan, start: int) -> _Term:

@@ -125,10 +125,13 @@ def steps_of_meeting(
     meeting: Meeting,
     operands: Mapping[str, Operand],
     known: Collection[int] = (),
-) -> tuple[Whole, str]:
-    """Steps of a unit over all fibers that meet, and the lines that count them.
+    told: Collection[str] = (),
+) -> tuple[Whole, tuple[str, ...], str]:
+    """Steps of a unit over all fibers that meet: at each place of some ranks, these, and the lines
+    that count them.
 
     known : operands that the design skips by.
+    told : ranks of which each place is counted by itself, where it tells which fibers meet.
 
     Raises
     ------
@@ -137,7 +140,7 @@ def steps_of_meeting(
     """
     layer = meeting.layer
     at = AtPoints(layer, operands, along=meeting.rank)
-    lines, stages = _Lines(meeting, at, [i for i in meeting.others if i in known]), []
+    lines, stages = _Lines(meeting, at, [i for i in meeting.others if i in known], told), []
     left, sides = lines.access(meeting.sides[0]), meeting.sides
     for n, number in enumerate(sides[1:], 1):
         right, target = lines.access(number), "steps" if n == 1 else f"steps{n}"
@@ -147,20 +150,23 @@ def steps_of_meeting(
             left = lines.met(left, right, sides[: n + 1])
     text = "\n".join(lines.text)
     if not all(layer.extents.ranks.values()):
-        return np.zeros(1, np.int64), text
+        return np.zeros([layer.extent(rank) for rank in lines.over], np.int64), lines.over, text
     found = at.evaluated(text)
-    steps = sum(np.asarray(found[name], np.int64) for name in stages)
+    steps = np.asarray(sum(np.asarray(found[name], np.int64) for name in stages))
     again = [rank for rank in layer.work[0].ranks if rank not in lines.held]
-    return np.asarray(steps).reshape(1) * prod(layer.extent(r) for r in again), text
+    return steps * prod(layer.extent(rank) for rank in again), lines.over, text
 
 
 class _Lines:
     """Lines of accounting for fibers that meet.
 
     known : operands without the rank, where nothing meets unless they store something.
+    told : ranks of which each place is counted by itself; ``over`` : those that the lines have.
     """
 
-    def __init__(self, meeting: Meeting, at: AtPoints, known: Collection[int]) -> None:
+    def __init__(
+        self, meeting: Meeting, at: AtPoints, known: Collection[int], told: Collection[str]
+    ) -> None:
         self.at, self.reads, self.rank = at, meeting.reads, meeting.rank
         self.sides, self.text = meeting.sides, list[str]()
         within = meeting.layer.work[0].within
@@ -170,8 +176,9 @@ class _Lines:
         aside = [one for one in within if one not in cut]
         self.always = [at.inside(aside)] if aside else []
         self.always += [at.stored(i) for i in known]
-        told = [self.reads[i].variables for i in (*self.sides, *known)]
-        self.held = set[str]().union(*told, self.cut, ranks_of(aside))
+        having = [self.reads[i].variables for i in (*self.sides, *known)]
+        self.held = set[str]().union(*having, self.cut, ranks_of(aside))
+        self.over = tuple(rank for rank in told if rank in self.held - {self.rank})
 
     def access(self, number: int) -> Access:
         """The fibers of an operand; where brackets cut them, those of each point outside."""
@@ -199,18 +206,20 @@ class _Lines:
         led, word = how == "leader-follower", how.startswith("bitmask")
         there = [i for i in self.sides if word or i not in sides or (led and i == max(sides))]
         factors = [*(self._there(i) for i in there), *self.always]
+        over = [self.at.names[rank] for rank in self.over]
+        places = f"{target}{listed(over)}"
         if led:
-            self.text.append(f"{target} += {'*'.join([str(left), *factors])}")
+            self.text.append(f"{places} += {'*'.join([str(left), *factors])}")
         elif word:
             width = how[len("bitmask(") : -1]
             ranks = [self.at.names[r] for r in self.cut if r != self.rank]
             if not any(line.startswith("stepsWord") for line in self.text):
-                places = listed([*ranks, f"k//{width}"])
-                self.text.append(f"stepsWord{places} |= {self.inside or 1}")
+                words = listed([*ranks, f"k//{width}"])
+                self.text.append(f"stepsWord{words} |= {self.inside or 1}")
             each = f"stepsWord{listed([*ranks, 'j'])}"
-            self.text.append(f"{target} += {'*'.join([each, *factors])}")
+            self.text.append(f"{places} += {'*'.join([each, *factors])}")
         else:
-            self.text.append(intersection(how, left, right, "k", target, [], factors))
+            self.text.append(intersection(how, left, right, "k", target, over, factors))
 
     def _made(self, name: str, told: Collection[str], what: str, *, cut: bool = True) -> Access:
         layer = self.at.layer

@@ -60,6 +60,11 @@ class Merging:
         return self.layer.work[0].operands
 
     @property
+    def merged(self) -> tuple[str, ...]:
+        """The ranks that merging one fiber goes over: its own, and those that are summed over."""
+        return tuple(r for r in self.layer.work[0].ranks if r not in self.group)
+
+    @property
     def axis(self) -> int:
         """Of the follower, that along which its fibers go."""
         return [single(s) for s in self.operands[self.follower].subscripts].index(self.into)

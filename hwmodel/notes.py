@@ -196,7 +196,8 @@ def _of_units(layer: Layer, arch: Arch) -> Iterator[str]:
         )
     factors = [operand for operand in layer.work[0].operands if not operand.is_index]
     for unit in arch.units:
-        yield f"{unit.kind}: its steps are shared evenly by all units, and overlap with the rest"
+        rest = "the rest" if arch.overlap is None else "the rest of the epoch of their fibers"
+        yield f"{unit.kind}: its steps are shared evenly by all units, and overlap with {rest}"
         if unit.kind == "intersect" and len(factors) > 2:
             yield (
                 "intersect: a unit takes two fibers at a time; of more that meet, those of the "

@@ -1,15 +1,16 @@
 """How long epochs take: one phase after the other, or three epochs side by side.
 
-Each phase, or with ``double`` each column, takes as long as the slowest of: the busiest PE, and of
-every level each port's bits over its bandwidth.  The total is their sum; with ``double`` the first
-load fills the pipeline and the last drain empties it.  Where one batch follows the other, the first
-epochs of the next are loaded beside the last ones of this: from batch to batch pass the columns of
-a ring, load e beside work e-1 and drain e-2, before the first epoch the last of the batch before.
+Each phase, or with ``double`` each column, takes as long as the slowest of: the busiest PE, each
+kind of unit, and of every level each port's bits over its bandwidth.  The total is their sum; with
+``double`` the first load fills the pipeline and the last drain empties it.  Where one batch follows
+the other, the first epochs of the next are loaded beside the last ones of this: from batch to batch
+pass the columns of a ring, load e beside work e-1 and drain e-2, before the first epoch the last of
+the batch before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,7 +29,7 @@ class Epochs:
 
     cycles : of each epoch; with ``double``, in which they overlap, of each column of the pipeline,
         which are two more.
-    limits : ``compute`` and levels -> the cycles in which each is what takes longest.
+    limits : ``compute``, units and levels -> the cycles in which each is what takes longest.
     number : of epochs.
     interval : cycles from one batch to the next, where the layer is run on one after the other.
     """
@@ -55,8 +56,11 @@ class Epochs:
         return found | {f"cycles, bound by {name}": n for name, n in self.limits.items()}
 
 
-def timed(arch: Arch, compute: Cells, bits: EpochBits) -> Epochs:
-    """How long each phase, or each column of the pipeline, takes."""
+def timed(arch: Arch, busy: Mapping[str, Cells], bits: EpochBits) -> Epochs:
+    """How long each phase, or each column of the pipeline, takes.
+
+    busy : cycles of PEs and units at the work of each epoch.
+    """
     assert arch.overlap is not None
     number, ahead = bits.number, arch.overlap == "double"
     columns: list[list[tuple[Phase, int]]] = [[(phase, 0)] for phase in PHASES]
@@ -72,7 +76,7 @@ def timed(arch: Arch, compute: Cells, bits: EpochBits) -> Epochs:
         return found
 
     for column in columns:
-        times = _side_by_side(arch, compute, bits, column, late_by)
+        times = _side_by_side(arch, busy, bits, column, late_by)
         if not times:
             continue
         every = np.stack(list(times.values()))
@@ -82,26 +86,26 @@ def timed(arch: Arch, compute: Cells, bits: EpochBits) -> Epochs:
             limits[name] = limits.get(name, 0) + longest[which == place].sum().item()
     interval = cycles.sum().item()
     if ahead:
-        times = _side_by_side(arch, compute, bits, columns[0], np.roll)
+        times = _side_by_side(arch, busy, bits, columns[0], np.roll)
         interval = np.maximum.reduce(list(times.values())).sum().item()
     return Epochs(arch.overlap, cycles, limits, number, interval)
 
 
 def _side_by_side(
     arch: Arch,
-    compute: Cells,
+    busy: Mapping[str, Cells],
     bits: EpochBits,
     column: Sequence[tuple[Phase, int]],
     late_by: Callable[[Cells, int], Cells],
 ) -> dict[str, Cells]:
-    """How long the PEs and every level with a limit take, where these phases are side by side.
+    """How long PEs, units and every level with a limit take, where phases are side by side.
 
     column : phases, and by how many epochs each is late; late_by : what makes cells so.
     """
     times: dict[str, Cells] = {}
     for phase, late in column:
         if phase == "work":
-            times["compute"] = late_by(compute, late)
+            times |= {name: late_by(cells, late) for name, cells in busy.items()}
     for level in arch.levels:
         moved: dict[str, Cells] = {}
         for phase, late in column:

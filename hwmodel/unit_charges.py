@@ -28,6 +28,7 @@ from zeroskip.hwmodel.meetings import meeting_of, met_along, steps_of_meeting
 from zeroskip.hwmodel.merging import merging_of, steps_of_merging
 from zeroskip.hwmodel.pairs import Pair, fibers_of_pair, is_pair, pair_of
 from zeroskip.hwmodel.plan import Mask
+from zeroskip.hwmodel.unit_epochs import check_whole
 from zeroskip.hwmodel.unit_section import Unit
 from zeroskip.hwmodel.units import SCANS, Access, intersection, merge_list, merge_tree
 from zeroskip.native.engine import evaluate
@@ -41,20 +42,22 @@ Counts = NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class UnitCharge:
-    """Steps of a unit: all, and those of each row of a product by rows, or of each fiber of the
-    result that is merged; means of drawn operands.
+    """Steps of a unit: all, and those of each place of some ranks; means of drawn operands.
 
     cycles : steps over the rate of all units together, rounded up: shared evenly among them.  A
         mean is not rounded: that of what is rounded up is less than one cycle more.
     accounting : the lines that count them, or the name of the routine.
+    ranks : those of ``by_place``: of rows of a product by rows, of fibers of the result that are
+        merged; where others meet, those of them that epochs ask for.
     geometry : these lines as means, where any operand is drawn and each line is linear in its mask.
     drawn_by : the draws whose mean steps are, where they have no other.
     """
 
     unit: Unit
     steps: int
-    by_row: Counts
+    by_place: Counts
     accounting: str
+    ranks: tuple[str, ...] = ()
     geometry: Geometry | None = None
     drawn_by: Sampled | None = None
 
@@ -88,10 +91,12 @@ def charge_units(
     ------
     ArchError
         For a layer whose fibers do not meet where the unit is; of mergers, for one whose partial
-        results are no fibers.
+        results are no fibers; beside ``overlap``, for epochs that cut what a unit goes through.
     """
     found: dict[str, UnitCharge] = {}
     drawn = any(isinstance(x, Expected) for x in operands.values())
+    steps = () if arch.overlap is None else schedule.steps
+    told = tuple(dict.fromkeys(rank for loop in steps for rank in loop.told_by))
     if arch.units:
         wide = expanded(layer)
         if wide is not layer:
@@ -103,26 +108,28 @@ def charge_units(
         paired = is_pair(layer, unit.rank)
         if unit.kind == "merge" and not (paired and layer.work[0].within):
             merging = merging_of(layer, schedule, unit.rank)
+            check_whole(unit.kind, merging.merged, steps)
             if drawn:
                 assert sampled is not None
                 found[unit.kind] = _sampled(unit, sampled)
                 continue
-            steps, text = steps_of_merging(unit, merging, operands)
-            found[unit.kind] = UnitCharge(unit, int(steps.sum()), steps, text)
+            by_place, text = steps_of_merging(unit, merging, operands)
+            found[unit.kind] = _counted(unit, by_place, text, merging.group)
             continue
         if not paired:
             meeting = meeting_of(layer, schedule, unit.rank)
+            check_whole(unit.kind, [meeting.rank], steps)
             if drawn:
                 assert sampled is not None
                 found[unit.kind] = _sampled(unit, sampled)
                 continue
-            steps, text = steps_of_meeting(unit, meeting, operands, known)
-            found[unit.kind] = UnitCharge(unit, int(steps.sum()), steps, text)
+            by_place, ranks, text = steps_of_meeting(unit, meeting, operands, known, told)
+            found[unit.kind] = _counted(unit, by_place, text, ranks)
             continue
         pair = pair_of(layer, f"units.{unit.kind}", unit.rank)
+        check_whole(unit.kind, [pair.rank, pair.into], steps)
         if pair.within and not drawn:
-            by_row, text = _bracketed(unit, pair, layer, operands)
-            found[unit.kind] = UnitCharge(unit, int(by_row.sum()), by_row, text)
+            found[unit.kind] = _bracketed(unit, pair, layer, operands)
             continue
         if any(isinstance(operands[n], Expected) for n in (pair.leader, pair.follower)):
             if has_mean(unit, layer, operands):
@@ -131,9 +138,13 @@ def charge_units(
                 assert sampled is not None
                 found[unit.kind] = _sampled(unit, sampled)
             continue
-        by_row, text = _intersected(unit, pair, operands)
-        found[unit.kind] = UnitCharge(unit, int(by_row.sum()), by_row, text)
+        found[unit.kind] = _intersected(unit, pair, operands)
     return found
+
+
+def _counted(unit: Unit, by_place: Whole, text: str, ranks: Sequence[str]) -> UnitCharge:
+    """What is counted of real operands."""
+    return UnitCharge(unit, int(by_place.sum()), by_place, text, tuple(ranks))
 
 
 def has_mean(unit: Unit, layer: Layer, operands: Mapping[str, Operand]) -> bool:
@@ -154,37 +165,37 @@ def has_mean(unit: Unit, layer: Layer, operands: Mapping[str, Operand]) -> bool:
 
 def _sampled(unit: Unit, sampled: Sampled) -> UnitCharge:
     """Mean steps over draws."""
-    by_row = sampled.mean(lambda charge: charge.units[unit.kind].by_row)
-    steps: Any = float(by_row.sum())
-    text = sampled.charges[0].units[unit.kind].accounting
-    return UnitCharge(unit, steps, by_row, text, drawn_by=sampled)
+    by_place = np.asarray(sampled.mean(lambda charge: charge.units[unit.kind].by_place))
+    steps: Any = float(by_place.sum())
+    one = sampled.charges[0].units[unit.kind]
+    return UnitCharge(unit, steps, by_place, one.accounting, one.ranks, drawn_by=sampled)
 
 
 def _expected(unit: Unit, pair: Pair, operands: Mapping[str, Operand]) -> UnitCharge:
     """Means of the steps of a unit that intersects."""
-    text = _intersection(unit, pair)
+    text, ranks = _intersection(unit, pair), (pair.group,)
     if unit.how in SCANS:
         mean = two_finger if unit.how == "two-finger" else skip_ahead
-        by_row = mean(operands[pair.leader], operands[pair.follower])
-        scanned: Any = float(by_row.sum())
-        return UnitCharge(unit, scanned, by_row, text)
+        by_place = mean(operands[pair.leader], operands[pair.follower])
+        scanned: Any = float(by_place.sum())
+        return UnitCharge(unit, scanned, by_place, text, ranks)
     masks = {}
     for name, tensor in (("stL", pair.leader), ("stF", pair.follower)):
         shape = operands[tensor].shape
         masks[name] = Mask("st", tensor, shape, ((0, 0), (0, 0)))
     geometry = geometry_of_lines(text, _sizes(pair, operands), masks, operands)
     shares = {name: x.share for name, x in operands.items() if isinstance(x, Expected)}
-    by_row = geometry.counts(shares)["steps"]
-    steps: Any = float(by_row.sum())
-    return UnitCharge(unit, steps, by_row, text, geometry)
+    by_place = geometry.counts(shares)["steps"]
+    steps: Any = float(by_place.sum())
+    return UnitCharge(unit, steps, by_place, text, ranks, geometry)
 
 
-def _intersected(unit: Unit, pair: Pair, operands: Mapping[str, Operand]) -> tuple[Whole, str]:
+def _intersected(unit: Unit, pair: Pair, operands: Mapping[str, Operand]) -> UnitCharge:
     """Fibers of both along the reduction rank: row m of the leader, column n of the follower."""
     if unit.how in SCANS:
         _check_size(pair, operands)
     text = _intersection(unit, pair)
-    return _evaluated(text, pair, operands), text
+    return _counted(unit, _all([text], pair, operands)["steps"], text, [pair.group])
 
 
 def _intersection(unit: Unit, pair: Pair) -> str:
@@ -231,17 +242,19 @@ def _merged_in_passes(
     return merge_tree(counts["fibers"], counts["entries"], radix), text
 
 
-def _bracketed(
-    unit: Unit, pair: Pair, layer: Layer, operands: Mapping[str, Operand]
-) -> tuple[Whole, str]:
+def _bracketed(unit: Unit, pair: Pair, layer: Layer, operands: Mapping[str, Operand]) -> UnitCharge:
     """Of a product by rows that goes over a part of its points."""
+    rows = [pair.group]
     if unit.kind == "intersect" and unit.how != "leader-follower":
-        return steps_of_meeting(unit, met_along(layer, pair.rank), operands)
+        meeting = met_along(layer, pair.rank)
+        by_row, ranks, text = steps_of_meeting(unit, meeting, operands, told=rows)
+        return _counted(unit, by_row, text, ranks)
     ranks = ranks_of(pair.within)
     inside = inside_of(pair.within, layer.extents.ranks)
     if unit.how == "list":
         text = "# zs_merge_steps (zs_mergers.c): each row of the result, of its fibers' heads"
-        return merge_list(*_fibers_within(pair, operands, ranks, inside)), text
+        merged = merge_list(*_fibers_within(pair, operands, ranks, inside))
+        return _counted(unit, merged, text, rows)
     masks = {"inside": inside}
     there = f"inside{listed(ranks)}"
     if unit.kind == "intersect":
@@ -250,10 +263,11 @@ def _bracketed(
             f"open{listed(told)} |= {there}",
             f"steps[{pair.group}] += stL[{pair.group},{pair.rank}]*open{listed(told)}",
         ]
-        return _all(lines, pair, operands, masks)["steps"], "\n".join(lines)
-    return _merged_in_passes(
-        unit, pair, operands, there, masks, [r for r in ranks if r == pair.group]
-    )
+        by_row = _all(lines, pair, operands, masks)["steps"]
+        return _counted(unit, by_row, "\n".join(lines), rows)
+    told = [rank for rank in ranks if rank == pair.group]
+    by_row, text = _merged_in_passes(unit, pair, operands, there, masks, told)
+    return _counted(unit, by_row, text, rows)
 
 
 def _fibers_within(
@@ -270,10 +284,6 @@ def _fibers_within(
     kept = np.broadcast_to(inside[tuple(at[rank] for rank in ranks)], entry.shape)
     merged = fibers_of(entry[kept], into[kept], len(along), follower.extent)
     return Fibers(leader.positions, np.arange(len(along)), len(along)), merged
-
-
-def _evaluated(text: str, pair: Pair, operands: Mapping[str, Operand]) -> Whole:
-    return _all([text], pair, operands)["steps"]
 
 
 def _all(

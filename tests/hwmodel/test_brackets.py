@@ -177,7 +177,7 @@ def test_a_product_by_rows_within_brackets() -> None:
         ]
         charged = made(text, walker("list"), Q=q, K=k)
         assert charged.units["merge"].steps == sum(map(merged_by_list, fibers))
-        assert charged.units["intersect"].by_row.tolist() == [len(row) for row in called]
+        assert charged.units["intersect"].by_place.tolist() == [len(row) for row in called]
         assert charged.at("DRAM", "K").reads == sum(
             np.count_nonzero(k[c]) for c in {c for row in called for _, c in row}
         )

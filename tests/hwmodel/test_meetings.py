@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -9,14 +13,26 @@ import numpy as np
 import pytest
 from cases import Case, cases
 from fiber_judges import intersected
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
+from mapped_nest import Loop, Place
 
 import zeroskip as zs
 from zeroskip.einsum_spec import make_spec
 from zeroskip.errors import ArchError
-from zeroskip.hwmodel import Charge, Mapping, arch, at_points, charge, meetings
+from zeroskip.hwmodel import (
+    Charge,
+    Mapping,
+    arch,
+    at_points,
+    charge,
+    epochs,
+    meetings,
+    unit_charges,
+    unit_epochs,
+)
 from zeroskip.hwmodel.brackets import inside_of
+from zeroskip.native.engine import evaluate
 
 HOW = ("leader-follower", "two-finger", "skip-ahead", "bitmask(1)", "bitmask(3)")
 ALONG = {
@@ -41,6 +57,16 @@ ALONG = {
     "names within": "k",
 }
 """Layers, and the rank along which their fibers meet."""
+BY_EPOCHS = [
+    "conv 1-D",
+    "pointwise",
+    "fully connected",
+    "three, two windows",
+    "four operands",
+    "band",
+    "names within",
+]
+OVERLAPS = st.sampled_from(["none", "double"])
 
 
 def described(how: str, rank: str | None = None) -> dict[str, Any]:
@@ -58,14 +84,19 @@ def described(how: str, rank: str | None = None) -> dict[str, Any]:
 
 def charged(case: Case, how: str, rank: str) -> Charge:
     order = [r for r in case.sizes if r != rank] + [rank]
+    return run(case, described(how, rank), Mapping(order, space={}, sync="none"))
+
+
+def run(case: Case, design: dict[str, Any], mapping: Mapping) -> Charge:
     spec = make_spec(case.text, sizes=case.known, pad=case.pads or None)
-    mapping = Mapping(order, space={}, sync="none")
-    return charge(spec, arch(described(how, rank)), case.arrays, mapping)
+    return charge(spec, arch(design), case.arrays, mapping)
 
 
-def walked(case: Case, how: str, rank: str, order: list[str]) -> int:
+def walked(
+    case: Case, how: str, rank: str, order: list[str], outside: Sequence[Loop] = ()
+) -> Counter[Place]:
     """At every point of the other ranks, the fibers one after the other, and how long it takes to
-    go through what the first ones hold and the next."""
+    go through what the first ones hold and the next: by the iteration of some loops."""
     (term,) = case.terms
     order = [name for name in order if name not in case.indices]
     term = sorted((one for one in term if one[0] in order), key=lambda one: order.index(one[0]))
@@ -74,8 +105,11 @@ def walked(case: Case, how: str, rank: str, order: list[str]) -> int:
     others = [one for one in every if one not in sides]
     ranks = [r for r in case.sizes if r != rank] + [rank]
     points = np.array(list(np.ndindex(*(case.sizes[r] for r in ranks)))).reshape(-1, len(ranks))
-    steps = 0
-    for _, group in groupby(points.tolist(), lambda at: at[:-1]):
+    steps: Counter[Place] = Counter()
+    for other, group in groupby(points.tolist(), lambda at: at[:-1]):
+        here = dict(zip(ranks, other, strict=False))
+        epoch = tuple(loop.at(here, case.sizes) for loop in outside)
+        steps[epoch] += 0
         fibers: list[list[int]] = [[] for _ in sides]
         there = [True] * len(sides)
         words = set()
@@ -95,14 +129,15 @@ def walked(case: Case, how: str, rank: str, order: list[str]) -> int:
         left = fibers[0]
         for right in fibers[1:]:
             bits = how.startswith("bitmask")
-            steps += len(words) if bits else intersected(how, left, right, case.sizes[rank])
+            taken = len(words) if bits else intersected(how, left, right, case.sizes[rank])
+            steps[epoch] += taken
             left = sorted({*left} & {*right})
     return steps
 
 
 def check(case: Case, how: str, rank: str, found: Charge) -> None:
     unit, order = found.units["intersect"], [o.tensor for o in found.layer.work[0].operands]
-    wanted = walked(case, how, rank, order)
+    wanted = walked(case, how, rank, order).total()
     assert (unit.steps, unit.cycles) == (wanted, -(-wanted // 3))
     at_a_time = any("takes two fibers at a time" in text for text in found.assumptions)
     assert at_a_time == (len(set(order) - case.indices) > 2)
@@ -114,6 +149,120 @@ def check(case: Case, how: str, rank: str, found: Charge) -> None:
 def test_steps_of_all_fibers_that_meet(name: str, data: st.DataObject, how: str) -> None:
     case = data.draw(cases((name,)))
     check(case, how, ALONG[name], charged(case, how, ALONG[name]))
+
+
+def by_epochs(case: Case, how: str, rank: str, data: st.DataObject) -> tuple[Charge, list[int]]:
+    """A charge by epochs, and the cycles of each by the judge: no level has a limit."""
+    loops, split = [], {}
+    for r in (r for r in case.sizes if r != rank):
+        block = data.draw(st.integers(1, 3))
+        split |= {r: [block]} if block > 1 else {}
+        parts = [Loop(f"{r}1", r, block), Loop(f"{r}0", r, 1, (block,))]
+        loops += parts if block > 1 else [Loop(r, r)]
+    loops = data.draw(st.permutations(loops))
+    sync, overlap = data.draw(st.integers(0, len(loops))), data.draw(OVERLAPS)
+    waits = loops[sync - 1].name if sync else "none"
+    mapping = Mapping([*(loop.name for loop in loops), rank], split, {}, sync=waits)
+    design = described(how, rank) | {"overlap": overlap}
+    design["units"]["intersect"]["rate"] = 0.75
+    with pytest.MonkeyPatch.context() as patch:  # many structures: none is compiled
+        patch.setattr(at_points, "evaluate", partial(evaluate, backend="numpy"))
+        found = run(case, design, mapping)
+    alone = run(case, design | {"units": {}}, mapping).epochs
+    assert alone is not None
+    order = [o.tensor for o in found.layer.work[0].operands]
+    steps = walked(case, how, rank, order, loops[:sync])
+    busy = [-(-steps[epoch] * 4 // 3) for epoch in sorted(steps)]
+    busy = [0, *busy, 0] if overlap == "double" else busy
+    return found, np.maximum(alone.cycles, busy).tolist()
+
+
+@pytest.mark.usefixtures("without_compiling")
+@pytest.mark.parametrize("name", BY_EPOCHS)
+@settings(max_examples=6)
+@given(data=st.data(), how=st.sampled_from(HOW))
+def test_steps_of_each_epoch(name: str, data: st.DataObject, how: str) -> None:
+    case = data.draw(cases((name,)))
+    assume(0 not in case.sizes.values())
+    found, cycles = by_epochs(case, how, ALONG[name], data)
+    assert found.epochs is not None
+    assert found.epochs.cycles.tolist() == cycles
+
+
+steps_by_epoch, parts_of = unit_epochs.steps_by_epoch, unit_epochs._parts
+steps_of_meeting = unit_charges.steps_of_meeting
+
+
+def all_at_once(*given_: Any) -> Any:
+    right = steps_by_epoch(*given_)
+    return np.array([right.sum(), *[0] * (len(right) - 1)])
+
+
+def whole_blocks(rank: str, loops: Any, *rest: Any) -> Any:
+    return parts_of(rank, [replace(x, places=("",)) if x.spans else x for x in loops], *rest)
+
+
+def other_parts(*given_: Any) -> Any:
+    part, epoch, number = parts_of(*given_)
+    return part, (epoch + 1) % max(number, 1), number
+
+
+OTHER_EPOCHS: dict[str, tuple[Any, str, Any]] = {
+    "all at once": (epochs, "steps_by_epoch", all_at_once),
+    "evenly": (unit_charges, "steps_of_meeting", lambda *x: steps_of_meeting(*x[:4])),
+    "blocks alone": (unit_epochs, "_parts", whole_blocks),
+    "others' parts": (unit_epochs, "_parts", other_parts),
+}
+
+
+@pytest.mark.usefixtures("without_compiling")
+@pytest.mark.parametrize("mutant", OTHER_EPOCHS)
+def test_steps_of_other_epochs_are_found_out(mutant: str) -> None:
+    caught = []
+
+    @settings(max_examples=60, phases=(Phase.generate,))
+    @given(data=st.data())
+    def against_the_judge(data: st.DataObject) -> None:
+        case = data.draw(cases(("pointwise", "conv 1-D")))
+        if caught or 0 in case.sizes.values():
+            return
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(*OTHER_EPOCHS[mutant])
+            found, cycles = by_epochs(case, "two-finger", "c", data)
+        assert found.epochs is not None
+        if found.epochs.cycles.tolist() != cycles:
+            caught.append(1)
+
+    against_the_judge()
+    assert caught
+
+
+def test_ranks_of_others_have_a_share_of_steps() -> None:
+    """Each row of F meets I for every n: of five, two, two and one."""
+    rng = np.random.default_rng(3)
+    weights, vector = rng.random((4, 6)) < 0.5, rng.random(6) < 0.7
+    design = described("two-finger") | {"overlap": "none", "sparse": []}
+    design["units"]["intersect"]["rate"] = 0.01
+    mapping = Mapping("n1 m n0 k", {"n": 2}, {}, sync="m")
+    spec = make_spec("O[m,n] = F[m,k]*I[k]*G[n]")
+    found = charge(spec, arch(design), {"F": weights, "I": vector, "G": np.ones(5)}, mapping)
+    rows = [np.flatnonzero(row).tolist() for row in weights]
+    steps = [intersected("two-finger", row, np.flatnonzero(vector).tolist(), 6) for row in rows]
+    assert found.epochs is not None
+    assert found.epochs.cycles.tolist() == [100 * n * one for n in (2, 2, 1) for one in steps]
+
+
+def test_epochs_that_cut_fibers_are_refused() -> None:
+    case = {"I": np.ones((3, 2, 4)), "F": np.ones((2, 4))}
+    spec, design = make_spec("O[n,m,p] = I[n,p,c]*F[m,c]"), described("two-finger")
+    mapping = Mapping("n m p c1 c0", {"c": 2}, {}, sync="c1")
+    with pytest.raises(ArchError) as caught:
+        charge(spec, arch(design | {"overlap": "none"}), case, mapping)
+    assert str(caught.value) == (
+        "units.intersect: beside overlap its steps are counted by epoch, and c1, which is outside "
+        "the sync, cuts what it goes through along c\n"
+        "Let PEs wait (sync) at a loop outside c1, or leave out overlap."
+    )
 
 
 intersection = meetings.intersection

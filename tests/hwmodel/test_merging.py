@@ -3,7 +3,11 @@ one."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from fractions import Fraction
+from itertools import product
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -87,6 +91,23 @@ def steps(
     loops: list[tuple[str, int, int]],
     merged: Callable[[list[Fiber]], int],
 ) -> int:
+    return sum(by_fiber(name, arrays, sizes, loops, merged).values())
+
+
+def group_of(name: str) -> list[str]:
+    """The ranks of the result but that of its fibers."""
+    text, into = LAYERS[name]
+    return [rank for rank in text[2 : text.index("]")].split(",") if rank != into]
+
+
+def by_fiber(
+    name: str,
+    arrays: dict[str, np.ndarray],
+    sizes: dict[str, int],
+    loops: list[tuple[str, int, int]],
+    merged: Callable[[list[Fiber]], int],
+) -> dict[tuple[int, ...], int]:
+    """Steps of each fiber of the result, by its place."""
     text, into = LAYERS[name]
     inside = operands_of(text)
     follower = next(tensor for tensor, subscripts in inside.items() if into in subscripts)
@@ -102,8 +123,8 @@ def steps(
             return None
         return [v for v, place in enumerate(places[follower]) if arrays[follower][place]]
 
-    group = [rank for rank in text[2 : text.index("]")].split(",") if rank != into]
-    return sum(merged(pieces) for pieces in in_pieces(loops, sizes, group, fiber).values())
+    parts = in_pieces(loops, sizes, group_of(name), fiber)
+    return {place: merged(pieces) for place, pieces in parts.items()}
 
 
 def charged(
@@ -119,9 +140,54 @@ def test_steps_of_any_nest(name: str, data: st.DataObject) -> None:
     arrays, mapping, sizes, loops = drawn(data, name)
     tree = charged(name, arrays, mapping, sizes, how="tree", radix=3, rate=2).units["merge"]
     wanted = steps(name, arrays, sizes, loops, lambda parts: merged_in_passes(parts, 3))
-    assert (tree.steps, tree.cycles, tree.by_row.sum()) == (wanted, -(-wanted // 2), wanted)
+    assert (tree.steps, tree.cycles, tree.by_place.sum()) == (wanted, -(-wanted // 2), wanted)
     found = charged(name, arrays, mapping, sizes, how="list").units["merge"]
     assert found.steps == found.cycles == steps(name, arrays, sizes, loops, merged_by_list)
+
+
+@pytest.mark.usefixtures("without_compiling")
+@pytest.mark.parametrize("name", LAYERS)
+@settings(max_examples=6)
+@given(data=st.data(), overlap=st.sampled_from(["none", "double"]))
+def test_steps_of_each_epoch(name: str, data: st.DataObject, overlap: str) -> None:
+    """Loops over places of the result go outside, and PEs wait at one of these: no level has a
+    limit."""
+    arrays, mapping, sizes, loops = drawn(data, name)
+    group = group_of(name)
+    order = sorted(range(len(loops)), key=lambda i: loops[i][0] not in group)
+    names, loops = [mapping.order[i] for i in order], [loops[i] for i in order]
+    last = data.draw(st.integers(1, sum(rank in group for rank, _, _ in loops)))
+    mapping = Mapping([*names, mapping.order[-1]], mapping.split, {}, sync=names[last - 1])
+    unit = {"how": "tree", "radix": 3, "rate": 0.3}
+    spec, timed = make_spec(LAYERS[name][0], sizes=sizes), {"overlap": overlap}
+    found = charge(spec, arch(design(**unit) | timed), arrays, mapping).epochs
+    alone = charge(spec, arch(design(**unit) | timed | {"units": {}}), arrays, mapping).epochs
+    assert found is not None
+    assert alone is not None
+    wanted: Counter[tuple[int, ...]] = Counter()
+    steps_of = by_fiber(name, arrays, sizes, loops, lambda parts: merged_in_passes(parts, 3))
+    for place in product(*(range(sizes[rank]) for rank in group)):
+        at = dict(zip(group, place, strict=True))
+        epoch = tuple(
+            (at[rank] % around if around else at[rank]) // block
+            for rank, block, around in loops[:last]
+        )
+        wanted[epoch] += steps_of.get(place, 0)
+    busy = [ceil(wanted[epoch] / Fraction(unit["rate"])) for epoch in sorted(wanted)]
+    busy = [0, *busy, 0] if overlap == "double" else busy
+    assert found.cycles.tolist() == np.maximum(alone.cycles, busy).tolist()
+
+
+def test_epochs_that_cut_what_is_merged_are_refused() -> None:
+    given_ = {"A": np.ones((2, 3, 4)), "B": np.ones((2, 4, 3))}
+    text, mapping = LAYERS["batches"][0], Mapping("b k m n", space={}, sync="m")
+    with pytest.raises(ArchError) as error:
+        zs.charge(text, design(how="list") | {"overlap": "none"}, mapping=mapping, **given_)
+    assert str(error.value) == (
+        "units.merge: beside overlap its steps are counted by epoch, and k, which is outside the "
+        "sync, cuts what it goes through along n and k\n"
+        "Let PEs wait (sync) at a loop outside k, or leave out overlap."
+    )
 
 
 def with_empty_fibers(lines: str) -> str:
@@ -179,7 +245,7 @@ def test_batches_by_hand() -> None:
     mapping = Mapping("b m k n", space={}, sync="none")
     text = LAYERS["batches"][0]
     found = zs.charge(text, design(how="tree", radix=2), mapping=mapping, A=a, B=b)
-    assert found.units["merge"].by_row.tolist() == [[2 + 3, 0], [0, 0]]
+    assert found.units["merge"].by_place.tolist() == [[2 + 3, 0], [0, 0]]
     assert "\nfibers[b,m] += stL[b,m,k]*live[b,k]\n" in found.accounting
 
 
@@ -192,7 +258,7 @@ def test_drawn_operands_have_means_of_draws() -> None:
     assert unit.drawn_by is not None
     draws = [c.units["merge"].steps for c in unit.drawn_by.charges]
     assert unit.steps == pytest.approx(np.mean(draws))
-    assert unit.by_row.shape == (3, 4)
+    assert unit.by_place.shape == (3, 4)
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,8 @@ def test_the_interval_is_what_one_more_batch_takes(
             for phase, number in zip(PHASES, (load, moved, drain), strict=True):
                 bits.add(phase, "DRAM", reads(0, number), at)
                 bits.add(phase, "DRAM", writes(0, number // 2), at)
-        return timed(arch(design(overlap)), np.array([row[0] for row in rows]), bits)
+        busy = {"compute": np.array([row[0] for row in rows])}
+        return timed(arch(design(overlap)), busy, bits)
 
     assert made(4).total - made(3).total == made(1).interval
     assert made(1).interval <= made(1).total
@@ -67,6 +68,7 @@ def test_the_interval_is_what_one_more_batch_takes(
 def test_means_have_an_interval_of_their_own() -> None:
     bits = EpochBits(2, float)
     bits.add("load", "DRAM", reads(0, 28.5), 0)
-    found = timed(arch(design("double")), np.array([1.0, 2.0]), bits)
+    busy = {"compute": np.array([1.0, 2.0]), "merge": np.array([0.5, 1.5])}
+    found = timed(arch(design("double")), busy, bits)
     assert found.interval == pytest.approx(28.5 / 8 + 1.0)
     assert found.total == pytest.approx(28.5 / 8 + 1.0 + 2.0)

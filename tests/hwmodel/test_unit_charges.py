@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from fiber_judges import intersected
+from fiber_judges import intersected, merged_in_passes
 
 import zeroskip as zs
 from zeroskip.errors import ArchError
@@ -71,8 +72,8 @@ def test_mean_steps_are_those_of_drawn_operands(how: str, a: Any) -> None:
         drawn = a.sample(rng) if isinstance(a, zs.Density) else a
         steps.append(walked(how, drawn, b.sample(rng)))
     mean, error = np.mean(steps, 0), np.std(steps, 0) / np.sqrt(len(steps))
-    assert np.all(np.abs(unit.by_row - mean) <= 5 * error + 1e-9 * mean)
-    assert unit.steps == pytest.approx(unit.by_row.sum())
+    assert np.all(np.abs(unit.by_place - mean) <= 5 * error + 1e-9 * mean)
+    assert unit.steps == pytest.approx(unit.by_place.sum())
     assert unit.cycles == pytest.approx(unit.steps / 2.5)
 
 
@@ -101,3 +102,69 @@ def test_steps_of_skip_ahead_have_no_formula() -> None:
     with pytest.raises(ArchError, match="no closed formula of the steps of intersect, skip-ahead"):
         charge.formula("energy_pj")
     assert str(charge.formula("effectual")) == "960*d_A*d_B"
+
+
+@pytest.mark.parametrize("overlap", ["none", "double"])
+@pytest.mark.parametrize("within", ["", "*(k <= m)"])
+@pytest.mark.parametrize("how", ["leader-follower", "two-finger", "skip-ahead"])
+def test_rows_of_a_product_by_epochs(how: str, within: str, overlap: str) -> None:
+    """Four rows and then two: their steps, and those of merging what they make, beside the work."""
+    rng = np.random.default_rng(5)
+    a, b = (rng.random(shape) < 0.5 for shape in ((6, 8), (8, 5)))
+    units = {"intersect": {"how": how, "rate": 0.5}, "merge": {"how": "tree", "radix": 2}}
+    units["merge"]["rate"] = 0.25
+    arch = replace(design(1, **units), overlap=overlap)
+    mapping = zs.Mapping("m1 m0 k n", {"m": 4}, {}, sync="m1")
+    text = f"Z[m,n] = A[m,k]*B[k,n]{within}"
+    found = zs.charge(text, arch, A=a * 1, B=b * 1, mapping=mapping)
+    rows = [np.arange(8) <= (m if within else 8) for m in range(6)]
+    steps = [walked(how, a[[m]] & row, b & row[:, None])[0] for m, row in enumerate(rows)]
+    fibers = [
+        [np.flatnonzero(b[k]).tolist() for k in np.flatnonzero(a[m] & rows[m])] for m in range(6)
+    ]
+    merged = [merged_in_passes(row, 2) for row in fibers]
+    wanted = [max(sum(steps[part]) * 2, sum(merged[part]) * 4) for part in (slice(4), slice(4, 6))]
+    assert found.epochs is not None
+    assert found.epochs.cycles.tolist() == ([0, *wanted, 0] if overlap == "double" else wanted)
+    with pytest.raises(ArchError, match="k, which is outside the sync, cuts what it goes through "):
+        zs.charge(text, arch, A=a * 1, B=b * 1, mapping=zs.Mapping("m k n", space={}, sync="k"))
+
+
+def test_means_of_each_epoch() -> None:
+    """Of rows alone they are known, of mergers those of draws: either in the epoch of its rows."""
+    units = {"intersect": {"how": "leader-follower", "rate": 0.5}}
+    arch = replace(design(1, **units), overlap="none")
+    mapping = zs.Mapping("m1 m0 k n", {"m": 8}, {}, sync="m1")
+    given = {"A": zs.Density((12, 10), 0.3), "B": zs.Density((10, 1), 0.1)}
+    found = zs.charge(LINE, arch, **given, mapping=mapping)
+    assert found.epochs is not None
+    assert found.epochs.cycles.tolist() == pytest.approx([2 * 24, 2 * 12])
+    units = {"merge": {"how": "list", "rate": 0.01}}
+    arch, given["B"] = replace(arch, units=design(1, **units).units), zs.Density((10, 8), 0.4)
+    found = zs.charge(LINE, arch, **given, mapping=mapping)
+    unit = found.units["merge"]
+    assert unit.drawn_by is not None
+    assert found.epochs is not None
+    draws = [charge.units["merge"].by_place for charge in unit.drawn_by.charges]
+    rows = np.mean(draws, axis=0)
+    assert found.epochs.cycles.tolist() == pytest.approx(
+        [100 * rows[:8].sum(), 100 * rows[8:].sum()]
+    )
+
+
+def test_epochs_by_numbers_of_places_are_refused() -> None:
+    units = {"intersect": {"how": "two-finger"}}
+    arch = replace(design(1, **units), overlap="none")
+    mapping = zs.Mapping("m1 m0 n k", {"m": "occupancy(A, 4)"}, {}, sync="m1")
+    with pytest.raises(ArchError, match="m1, which is outside the sync, goes by numbers of places"):
+        zs.charge(LINE, arch, A=np.ones((3, 3)), B=np.ones((3, 2)), mapping=mapping)
+
+
+def test_no_points_have_one_epoch() -> None:
+    """Nothing of B is there, and rows of A are gone through all the same."""
+    units = {"intersect": {"how": "leader-follower", "rate": 0.5}}
+    arch = replace(design(1, **units), overlap="none")
+    mapping = zs.Mapping("m k n", space={}, sync="m")
+    found = zs.charge(LINE, arch, A=np.ones((2, 3)), B=np.ones((3, 0)), mapping=mapping)
+    assert found.epochs is not None
+    assert found.epochs.cycles.tolist() == [found.units["intersect"].cycles]
