@@ -126,6 +126,7 @@ def test_rows_of_a_product_by_epochs(how: str, within: str, overlap: str) -> Non
     wanted = [max(sum(steps[part]) * 2, sum(merged[part]) * 4) for part in (slice(4), slice(4, 6))]
     assert found.epochs is not None
     assert found.epochs.cycles.tolist() == ([0, *wanted, 0] if overlap == "double" else wanted)
+    assert any(text.endswith("the rest of the epoch of their fibers") for text in found.assumptions)
     with pytest.raises(ArchError, match="k, which is outside the sync, cuts what it goes through "):
         zs.charge(text, arch, A=a * 1, B=b * 1, mapping=zs.Mapping("m k n", space={}, sync="k"))
 
