@@ -31,6 +31,7 @@ from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.layer import Operand as Read
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.nest import Loop
+from zeroskip.hwmodel.pairs import is_pair, pair_of
 from zeroskip.hwmodel.plan import Mask
 from zeroskip.hwmodel.relations import Whole
 from zeroskip.hwmodel.traces import Nested, trace_of
@@ -82,7 +83,8 @@ def merging_of(layer: Layer, schedule: Schedule, rank: str | None) -> Merging:
     """
     term = layer.work[0]
     target = [single(s) for s in layer.target.subscripts]
-    plain = len(layer.work) == 1 and not layer.additions and not term.within
+    within = bool(term.within) and not is_pair(layer, rank)
+    plain = len(layer.work) == 1 and not layer.additions and not within
     plain = plain and not term.counters and all(o.absorbs and not o.gathered for o in term.operands)
     if not plain or None in target or len(set(target)) < len(target):
         _refuse(layer, schedule, "it is no single product whose result has ranks as axes")
@@ -100,6 +102,11 @@ def merging_of(layer: Layer, schedule: Schedule, rank: str | None) -> Merging:
             f"{into} has to be an axis by itself, without padding, of one operand, and is of "
             f"{names}",
         )
+    if term.within:
+        pair = pair_of(layer, "units.merge", rank)
+        if into != pair.into:
+            why = f"within brackets rows of {pair.follower} along {pair.into} are merged alone"
+            _refuse(layer, schedule, f"{why}, and its innermost loop is over {into}")
     group = tuple(name for name in target if name is not None and name != into)
     if any(loop.numbering is not None or len(loop.ranks) > 1 for loop in schedule.loops):
         _refuse(layer, schedule, "its ranks are split by numbers of places")

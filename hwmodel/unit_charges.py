@@ -106,8 +106,8 @@ def charge_units(
             layer = wide
     for unit in arch.units:
         paired = is_pair(layer, unit.rank)
-        if unit.kind == "merge" and not (paired and layer.work[0].within):
-            merging = merging_of(layer, schedule, unit.rank)
+        merging = merging_of(layer, schedule, unit.rank) if unit.kind == "merge" else None
+        if merging is not None and not layer.work[0].within:
             check_whole(unit.kind, merging.merged, steps)
             if drawn:
                 assert sampled is not None

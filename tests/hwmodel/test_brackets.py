@@ -193,6 +193,26 @@ def test_a_product_by_rows_within_brackets() -> None:
         assert charged.units["intersect"].steps == steps
 
 
+@pytest.mark.parametrize("how", ["list", "tree"])
+def test_mergers_within_brackets_go_by_the_nest(how: str) -> None:
+    """Rows of K, where p is innermost; columns of Q, or sums, are no such fibers."""
+    given = {"Q": sparse(4, 4), "K": sparse(4, 4)}
+    text, design = "S[m,p] = Q[m,c]*K[c,p]*(p <= m)", walker(how)
+    every, by = [], Mapping("m c p", space={}, sync="none")
+    for m in range(4):
+        held = [[p for p in range(m + 1) if given["K"][c, p]] for c in range(4) if given["Q"][m, c]]
+        every.append(merged_by_list(held) if how == "list" else merged_in_passes(held, 64))
+    assert made(text, design, by, **given).units["merge"].steps == sum(every)
+    for order, said in (
+        ("m p c", "its innermost loop is over c"),
+        ("p c m", "within brackets rows of K along p are merged alone, and its innermost loop is "),
+    ):
+        with pytest.raises(ArchError) as error:
+            made(text, design, Mapping(order, space={}, sync="none"), **given)
+        assert str(error.value).startswith("units.merge: expected partial results that are fibers")
+        assert said in str(error.value)
+
+
 def walker(merge: str, how: str = "leader-follower") -> dict[str, Any]:
     """Rows of Q lead rows of K, and are merged."""
     merging = {"how": merge} | ({"radix": 64} if merge == "tree" else {})
