@@ -46,7 +46,7 @@ def expanded(layer: Layer) -> Layer:
                     f"{old.tensor} is read twice, once where an index tensor says, and units and "
                     "lanes are charged for it as it is read\nHand over the same array by two names."
                 )
-        shapes |= {one.tensor: one.lengths for one in reads if one not in term.operands}
+        shapes |= {o.tensor: _shape(o, layer) for o in term.operands if o.gathered}
         work.append(replace(term, operands=tuple(reads)))
     return replace(layer, work=tuple(work), extents=replace(layer.extents, shapes=shapes))
 
@@ -92,6 +92,16 @@ def _read(one: Read, layer: Layer) -> Read:
             pads.append((0, 0))
     reach = tuple(n + sum(pad) for n, pad in zip(lengths, pads, strict=True))
     return replace(one, subscripts=tuple(subscripts), lengths=reach, pads=tuple(pads))
+
+
+def _shape(one: Read, layer: Layer) -> tuple[int, ...]:
+    """Places of an operand by the ranks that name them; other axes as they are, whatever of them
+    is reached."""
+    shape: list[int] = []
+    for subscript, length in zip(one.subscripts, layer.extents.shapes[one.tensor], strict=True):
+        named = names_places(subscript)
+        shape += [layer.extent(rank) for rank in _ranks(subscript)] if named else [length]
+    return tuple(shape)
 
 
 def _stored(one: Read, layer: Layer, operands: Mapping[str, Operand]) -> Bits:

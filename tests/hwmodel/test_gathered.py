@@ -180,6 +180,50 @@ def test_units_and_vectors_take_rows_as_they_are_named(design: str) -> None:
     assert named.ops == plain.ops
 
 
+@pytest.mark.parametrize(("window", "pads"), [("p+r", {1: (1, 1)}), ("2*p+r", {})], ids=str)
+@pytest.mark.parametrize("how", ["two-finger", "skip-ahead", "bitmask(2)", "leader-follower"])
+def test_windows_beside_what_is_named(how: str, window: str, pads: dict[int, Any]) -> None:
+    """Padded, or with a place behind the last that is reached: as if rows had been gathered."""
+    rng = np.random.default_rng(0)
+    table, factors = ((rng.random(shape) < 0.6) * 1.0 for shape in ((4, 9, 3), (2, 3)))
+    words = np.array([1, 0, 1])
+    design = small({"units": {"intersect": {"how": how, "rank": "k"}}})
+    steps = []
+    for row, given in (("X[n]", {"W": table, "X": words}), ("n", {"W": table[words]})):
+        spec = make_spec(f"O[n,p] = W[{row},{window},k]*g[r,k]", pad={"W": pads} if pads else {})
+        charged = charge(
+            spec, arch(design), {**given, "g": factors}, Mapping("n p r k", space={}, sync="none")
+        )
+        steps.append(charged.units["intersect"].steps)
+    assert steps[0] == steps[1] > 0
+
+
+def test_vectors_of_windows_beside_what_is_named() -> None:
+    """The same of lanes."""
+    words = np.array([1, 0, 1])
+    design = small(
+        {
+            "multipliers": 16,
+            "lanes": {"I": 4, "F": 4},
+            "sparse": ["skip I,F @MAC"],
+            "formats": {x: {"DRAM": "C"} for x in "IF"},
+        }
+    )
+    for window, pads in (("p+r", {1: (1, 1)}), ("2*p+r", {})):
+        found = []
+        for row, given in (
+            ("X[n]", {"W": np.ones((4, 9)), "X": words}),
+            ("n", {"W": np.ones((3, 9))}),
+        ):
+            spec = make_spec(f"O[n,p] = W[{row},{window}]*g[r,n]", pad={"W": pads} if pads else {})
+            roles = {"W": "I", "g": "F"}
+            by = Mapping("n p r", space={}, sync="n", roles=roles)
+            vectors = charge(spec, arch(design), {**given, "g": np.ones((2, 3))}, by).cartesian
+            assert vectors is not None
+            found.append((vectors.products, vectors.turns.tolist()))
+        assert found[0] == found[1]
+
+
 def test_one_that_is_read_twice_is_no_two_fibers() -> None:
     spec = make_spec("O[n,m] = W[X[n],k]*W[m,k]")
     design = {**small(), "units": {"intersect": {"how": "two-finger"}}}
