@@ -110,11 +110,12 @@ def _alive(
 
 
 def _sides(w: Writer, whole: Operand, keys: Sequence[Loop]) -> list[Side]:
-    """Of an axis that loops cut, the places of each iteration; of another all places."""
+    """Of the first axis of a rank that loops cut, the places of each iteration; of another all."""
     found = []
-    for axis, subscript in enumerate(whole.subscripts):
-        rank = single(subscript)
-        mine = tuple(loop for loop in keys if loop.rank == rank)
+    ranks = [single(subscript) for subscript in whole.subscripts]
+    for axis, (subscript, rank) in enumerate(zip(whole.subscripts, ranks, strict=True)):
+        first = ranks.index(rank) == axis
+        mine = tuple(loop for loop in keys if first and loop.rank == rank)
         extents = ((rank, w.layer.extent(rank)),) if mine and rank is not None else ()
         found.append(Side((axis,), (subscript,) if mine else (), mine, extents))
     return found

@@ -191,6 +191,8 @@ def _encoded(
 def _listed(tiles: Tiles) -> tuple[Whole, list[Whole]]:
     """The tile of each place of every tile, and the place along each axis: tiles are products of
     their sides."""
+    telling = [loop.name for side in tiles.sides for loop in side.loops]
+    assert len(telling) == len(set(telling)), "one loop tells the places of two sides"
     sides = [side.rows(tiles.lengths) for side in tiles.sides]
     every = prod(map(len, sides))
     if every > MOST_LISTED:

@@ -64,3 +64,19 @@ def test_tiles_of_an_encoded_result(data: st.DataObject) -> None:
     room = [16 * np.count_nonzero(t) + more for t, more in zip(tiles, bits, strict=True)]
     assert found.capacity[0].at_home("Z") == max(room)
     assert found.baseline.at("GLB", "Z").write_data_bits == values.size * 16
+
+
+@pytest.mark.parametrize("text", ["0:U 1:R(1)", "0:U 1:H(2:4)", "0/2:U 1/2:C 0%2:U 1%2:U"])
+def test_a_rank_in_two_axes_cuts_the_first(text: str) -> None:
+    """Rows of S by two: the same room as where the other axis has a rank of its own."""
+    held = np.zeros((4, 4))
+    held[:2, 2] = held[:2, 3] = 1
+    rooms = []
+    for names in ("m,m", "m,k"):
+        spec = make_spec(f"O[m] = S[{names}]*x[m]")
+        order = "m1 m0" if names == "m,m" else "m1 m0 k"
+        mapping = Mapping(order, {"m": 2}, space={}, sync="none", home={"S": "GLB m1"})
+        design = {**DESIGN, "formats": {"S": {"GLB": text, "PE": "U"}}}
+        rooms.append(charge(spec, design, {"S": held, "x": np.ones(4)}, mapping))
+    one, other = (found.capacity[0].at_home("S") for found in rooms)
+    assert one == other > 0
