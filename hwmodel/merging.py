@@ -20,24 +20,22 @@ from typing import NoReturn
 
 import numpy as np
 
-from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.walk import single, variables
 from zeroskip.errors import ArchError
 from zeroskip.formats.format import Format
 from zeroskip.formats.levels import Compressed, Uncompressed
-from zeroskip.hwmodel.evaluate import MOST_SCATTERED, Operand, sized
+from zeroskip.hwmodel.at_points import AtPoints, listed
+from zeroskip.hwmodel.evaluate import MOST_SCATTERED, Operand
 from zeroskip.hwmodel.fibers import Fibers, fibers_of
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.layer import Operand as Read
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.nest import Loop
 from zeroskip.hwmodel.pairs import is_pair, pair_of
-from zeroskip.hwmodel.plan import Mask
 from zeroskip.hwmodel.relations import Whole
 from zeroskip.hwmodel.traces import Nested, trace_of
 from zeroskip.hwmodel.unit_section import Unit
 from zeroskip.hwmodel.units import merge_list, merge_tree
-from zeroskip.native.engine import evaluate
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +143,17 @@ def steps_of_merging(
         For more partial fibers than memory has room for.
     """
     shape = tuple(merging.layer.extent(name) for name in merging.group)
-    text = _lines(merging)
-    if not merging.layer.work[0].points:
-        return np.zeros(shape, np.int64), text
     if unit.how == "list":
         text = "# zs_merge_steps (zs_mergers.c): each fiber of the result, of its parts' heads"
+        if not merging.layer.work[0].points:
+            return np.zeros(shape, np.int64), text
         return merge_list(*_pieces(merging, operands)).reshape(shape), text
-    counts = _counted(text, merging, operands)
+    _check_sizes(merging, operands)
+    at = AtPoints(merging.layer, operands)
+    text = _lines(merging, at)
+    if not merging.layer.work[0].points:
+        return np.zeros(shape, np.int64), text
+    counts = _counted(text, merging, at)
     radix = unit.radix or 2
     steps = merge_tree(counts["fibers"], counts["entries"], radix).reshape(shape)
     return steps, f"{text}\n# passes over up to {radix} fibers: each, its fibers + entries"
@@ -160,71 +162,49 @@ def steps_of_merging(
 # ---- by lines ---------------------------------------------------------------------------
 
 
-def _names(merging: Merging) -> list[str]:
-    """Of each operand its mask: ``stF`` of the follower, ``stL``, ``stL1`` of the others."""
-    found, leaders = [], 0
-    for number in range(len(merging.operands)):
-        if number == merging.follower:
-            found.append("stF")
-        else:
-            found.append(f"stL{leaders or ''}")
-            leaders += 1
-    return found
-
-
-def _own(merging: Merging) -> list[str]:
+def _own(merging: Merging, at: AtPoints) -> list[str]:
     """A name for each axis of the follower: that of its rank, where it is one."""
     follower = merging.operands[merging.follower]
     return [
-        f"x{a}" if single(s) is None or any(follower.pads[a]) else str(single(s))
+        f"x{a}" if single(s) is None or any(follower.pads[a]) else at.names[str(single(s))]
         for a, s in enumerate(follower.subscripts)
     ]
 
 
-def _lines(merging: Merging) -> str:
+def _lines(merging: Merging, at: AtPoints) -> str:
     """``live``: fibers that hold anything; ``fibers``, ``entries``: what comes of them."""
-    own, axis = _own(merging), merging.axis
-    read = [deparse(s) for s in merging.operands[merging.follower].subscripts]
-    parts = [
-        f"{name}[{','.join(deparse(s) for s in operand.subscripts)}]"
-        if operand.subscripts
-        else name
-        for name, operand in zip(_names(merging), merging.operands, strict=True)
-    ]
+    own, axis = _own(merging, at), merging.axis
+    read = list(at.subscripts(merging.operands[merging.follower].subscripts))
+    parts = [at.stored(number) for number in range(len(merging.operands))]
     held = parts.pop(merging.follower)
-    others = [names[:axis] + names[axis + 1 :] for names in (own, read)]
-    live, there = (f"live[{','.join(names)}]" if names else "live" for names in others)
-    group = f"[{','.join(merging.group)}]" if merging.group else ""
+    live, there = (f"live{listed(names[:axis] + names[axis + 1 :])}" for names in (own, read))
+    group = listed([at.names[rank] for rank in merging.group])
     told = {v for operand in merging.operands for v in operand.variables}
-    again = [r.upper() for r in merging.layer.work[0].ranks if r not in told | {*merging.group}]
-    first = [*again, *parts]
+    again = [r for r in merging.layer.work[0].ranks if r not in told | {*merging.group}]
+    first = [*(at.names[rank].upper() for rank in again), *parts]
     return "\n".join(
         [
-            f"{live} |= stF[{','.join(own)}]",
+            f"{live} |= {at.mask(merging.follower)}{listed(own)}",
             f"fibers{group} += {'*'.join([*first, there])}",
             f"entries{group} += {'*'.join([*first, held])}",
         ]
     )
 
 
-def _counted(text: str, merging: Merging, operands: Mapping[str, Operand]) -> dict[str, Whole]:
-    layer = merging.layer
-    sizes = {rank: layer.extent(rank) for rank in layer.ranks}
-    masks = {}
-    for name, operand in zip(_names(merging), merging.operands, strict=True):
+def _counted(text: str, merging: Merging, at: AtPoints) -> dict[str, Whole]:
+    lengths = merging.operands[merging.follower].lengths
+    at.sizes |= dict(zip(_own(merging, at), lengths, strict=True))
+    return {name: np.maximum(np.asarray(x), 0) for name, x in at.evaluated(text).items()}
+
+
+def _check_sizes(merging: Merging, operands: Mapping[str, Operand]) -> None:
+    for operand in merging.operands:
         if prod(operand.lengths) > MOST_SCATTERED:
             raise ArchError(
                 f"units.merge: counts at most {MOST_SCATTERED:,} places of an operand, found "
                 f"{operand.tensor} of shape {operands[operand.tensor].shape}\n"
                 "Charge a part of the layer."
             )
-        mask = Mask("st", operand.tensor, operand.lengths, operand.pads)
-        masks[name] = operands[operand.tensor].mask(mask)
-    lengths = merging.operands[merging.follower].lengths
-    sizes |= dict(zip(_own(merging), lengths, strict=True))
-    spec = sized(text, tuple(sizes.items()))
-    found = evaluate(spec, {name: masks[name] for name in spec.operands if name in masks})
-    return {name: np.maximum(np.asarray(value), 0) for name, value in found.items()}
 
 
 # ---- one by one -------------------------------------------------------------------------

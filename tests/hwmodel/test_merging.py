@@ -215,7 +215,7 @@ def test_other_lines_are_found_out(change: Callable[[str], str]) -> None:
     wanted = steps("by rows", arrays, sizes, loops, lambda parts: merged_in_passes(parts, 2))
     assert charged(*given_, how="tree", radix=2).units["merge"].steps == wanted
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(merging, "_lines", lambda one: change(lines(one)))
+        patch.setattr(merging, "_lines", lambda *given: change(lines(*given)))
         assert charged(*given_, how="tree", radix=2).units["merge"].steps != wanted
 
 
@@ -246,7 +246,21 @@ def test_batches_by_hand() -> None:
     text = LAYERS["batches"][0]
     found = zs.charge(text, design(how="tree", radix=2), mapping=mapping, A=a, B=b)
     assert found.units["merge"].by_place.tolist() == [[2 + 3, 0], [0, 0]]
-    assert "\nfibers[b,m] += stL[b,m,k]*live[b,k]\n" in found.accounting
+    assert "\nfibers[v0,v1] += st0[v0,v1,v3]*live[v0,v3]\n" in found.accounting
+
+
+def test_ranks_of_any_name() -> None:
+    """Names of axes, masks and counts in the lines are not those of a layer's ranks."""
+    rng = np.random.default_rng(0)
+    arrays = {"A": (rng.random((5, 5)) < 0.6) * 1.0, "B": np.ones(3)}
+    steps = set()
+    for p, r, n in (("p", "r", "n"), ("p", "r", "x0"), ("v1", "x1", "v0"), ("live", "stF", "x0")):
+        text = f"Z[{p},{n}] = A[{p}+{r},{n}]*B[{r}]"
+        mapping = Mapping([p, r, n], space={}, sync="none")
+        found = zs.charge(text, design(how="tree", radix=2), mapping=mapping, **arrays)
+        steps.add(found.units["merge"].steps)
+    assert len(steps) == 1
+    assert min(steps) > 0
 
 
 def test_drawn_operands_have_means_of_draws() -> None:
