@@ -95,7 +95,7 @@ def test_a_cascade_is_charged_line_by_line(operands):
 
 
 def test_a_cascade_is_refused_by_the_line_that_cannot_be_charged():
-    line = zs.layer("S[i,j] = Q[i,k]*K[j,k]; Z[X[i]] += S[i,j]", sizes={"Z": (2,)})
+    line = zs.layer("S[i,j] = Q[i,k]*K[j,k]; Z[i] = S[i,X[i]]*X[i]")
     with pytest.raises(zs.EinsumError) as error:
         charge(line, "scnn", np.eye(2), np.eye(2), np.zeros(2, int))
     assert "the line of Z cannot be charged, and so the cascade cannot" in str(error.value)
