@@ -8,7 +8,7 @@
 Tiles come before the first epoch that uses them and leave after the last (`turns`).  What comes or
 leaves inside an epoch goes on beside its work with ``double``, and is loaded and drained like the
 rest with ``none``.  A tensor that comes whole is spread over its parts by their entries, fiber
-pointers and all; what is added once comes before the first epoch.
+pointers and all, unless it has metadata by fibers there, which are not cut; what is added once comes before the first epoch.
 """
 
 from __future__ import annotations

@@ -136,7 +136,7 @@ def _fill(
         )
     if by_fiber:
         _check_fibers(operand, stay, source)
-    if moving is not None or by_fiber:
+    if moving is not None or by_fiber or rule.stored[stay.level].by_fiber:
         used_up = []  # what stays has to be there as long as the tile is; fibers are not cut
     levels = [s.level for s in every]
     needs = [

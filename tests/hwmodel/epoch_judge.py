@@ -181,12 +181,12 @@ def _come(
     )
     parts: list[Loop] = []
     cut = above or any(loop.name in has for loop in fresh)
-    trees = nest.tree(access.tensor, level), nest.tree(access.tensor, outer)
+    trees = [nest.tree(access.tensor, x) for x in ((level, outer) if cut else (level,))]
     if (
         not stays
         and not halo
         and not access.gathered
-        and not (cut and any(tree.by_fiber for tree in trees))
+        and not any(tree.by_fiber for tree in trees)
     ):
         for loop in nest.in_time(nest.loops[position : nest.sync], nest.ranks(term)):
             if not all(map(access.alone, loop.ranks)):

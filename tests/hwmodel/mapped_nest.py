@@ -354,7 +354,8 @@ class Nest:
         names = [name for name, _ in self.stays[access.tensor]]
         around = names[names.index(level) - 1] if level in names[1:] else level
         cut = self.instances[level] or any(loop.name in has for loop in fresh)
-        if cut and any(self.tree(access.tensor, x).by_fiber for x in (level, around)):
+        formats = (level, around) if cut else (level,)
+        if any(self.tree(access.tensor, x).by_fiber for x in formats):
             streamed = []  # fibers are not cut
         if self.overlap is not None:  # a part comes in an epoch of its own
             streamed = list(takewhile(lambda x: all(map(access.alone, x.ranks)), streamed))

@@ -35,6 +35,23 @@ def test_blocks_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "bits"),
+    [
+        ("0:U 1:R(1)", (5 + 1) * (8 + 1)),
+        ("0/2:U 1/2:C 0%2:U 1%2:U", (4 + 2 + 4) * 8 + 3),
+        ("0:C 1:C", 5 * (8 + 2) + 3 * 2),
+        ("0:U 1:C", 8 + 2),
+    ],
+)
+def test_fibers_of_what_comes_whole_are_not_cut(text: str, bits: int) -> None:
+    """F is in GLB all at a time: entries alone may come one by one; a run, a block and a row that
+    holds something have more than these."""
+    order = zs.Mapping("@GLB m k", space={})
+    c = zs.charge(LINE, design({"DRAM": text}), F=F, I=np.ones(3), mapping=order)
+    assert c.capacity[0].terms[0][0, "F"] == bits
+
+
+@pytest.mark.parametrize(
     ("sparse", "levels"),
     [("skip F,I", "PE holds in format RLE(2)"), ("skip I on F @GLB", "GLB holds in format RLE(2)")],
 )
