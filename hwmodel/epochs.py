@@ -8,7 +8,8 @@
 Tiles come before the first epoch that uses them and leave after the last (`turns`).  What comes or
 leaves inside an epoch goes on beside its work with ``double``, and is loaded and drained like the
 rest with ``none``.  A tensor that comes whole is spread over its parts by their entries, fiber
-pointers and all, unless it has metadata by fibers there, which are not cut; what is added once comes before the first epoch.
+pointers and all, unless it has metadata by fibers there, which are not cut; what is added once
+comes before the first epoch.
 """
 
 from __future__ import annotations
@@ -40,7 +41,13 @@ from zeroskip.hwmodel.plan import (
     Turns,
     total,
 )
-from zeroskip.hwmodel.traffic import Counts, addition_moves, flows_of, operation_moves
+from zeroskip.hwmodel.traffic import (
+    Counts,
+    addition_moves,
+    flows_of,
+    operation_moves,
+    walked_whole,
+)
 from zeroskip.hwmodel.unit_charges import UnitCharge
 from zeroskip.hwmodel.unit_epochs import steps_by_epoch
 
@@ -166,10 +173,14 @@ def _fills(
         term, turns = of_fill.get(id(fill)), fill.turns
         width = fill.operand.bits(arch.value_bits)
         if fill.outer is None:
-            way = (fill.parent, fill.level, fill.operand.tensor)
+            way = fill.way
             called = fill.whole * prod(total(counts, name) for name in fill.called)
             if called and way not in come:  # else nobody needs it, or it came for another term
                 _whole(fill, counts, term, wholes(way), bits)
+                if fill.level == innermost[fill.operand.tensor]:
+                    then: tuple[Phase, int] = ("load", 0) if term is None else ("work", term.start)
+                    walked = walked_whole(fill, counts, arch.value_bits)
+                    bits.add(then[0], fill.level, walked, then[1])
             if called:
                 come.add(way)
         elif turns is None or term is None:

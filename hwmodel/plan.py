@@ -174,6 +174,11 @@ class Fill:
     words: int = 0
 
     @property
+    def way(self) -> tuple[str, str, str]:
+        """Level outside, level, tensor."""
+        return self.parent, self.level, self.operand.tensor
+
+    @property
     def decoded(self) -> bool:
         """Whether what is read outside is decoded there."""
         held = self.outer

@@ -77,10 +77,14 @@ def traffic_of(
         if fill.level == innermost[tensor]:
             walked = _walked(fill.inner, counts, width).spread(fill)
             add(fill.level, tensor, reads(walked.entries, walked.data, walked.metadata))
+    come = {f.way: f for f in reversed(accounting.fills) if f.outer is None and f.whole}
     for (parent, level, tensor), times in times_whole(accounting, counts).items():
         read, written = whole_moves(layer, arch, schedule, operands, (parent, level, tensor))
         add(parent, tensor, times * read)
         add(level, tensor, times * written)
+        if level == innermost[tensor] and (parent, level, tensor) in come:
+            fill = come[parent, level, tensor]
+            add(level, tensor, times * walked_whole(fill, counts, arch.value_bits))
     for plan in accounting.terms:
         points = {name: total(counts, name) for _, name in plan.reads}
         for tensor, moves in operation_moves(plan, points, arch, layer.target.tensor):
@@ -100,7 +104,7 @@ def times_whole(accounting: Accounting, counts: Counts) -> dict[tuple[str, str, 
     found: dict[tuple[str, str, str], int] = {}
     for fill in accounting.fills:
         if fill.outer is None:
-            way = (fill.parent, fill.level, fill.operand.tensor)
+            way = fill.way
             times = fill.whole * prod(total(counts, name) for name in fill.called)
             once = times == 1 and found.get(way, 1) == 1
             found[way] = 1 if once else found.get(way, 0) + times
@@ -155,6 +159,14 @@ def _walked(held: Encoded, counts: Counts, value_bits: int) -> _Moved:
     entries = held.fillers(lambda flow: total(counts, flow.fetched))
     metadata = held.of_fibers(lambda flow: total(counts, flow.fetched))
     return _Moved(entries, entries * value_bits, metadata)
+
+
+def walked_whole(fill: Fill, counts: Counts, value_bits: int) -> Moves:
+    """The same reads of a tensor that comes whole, each time: of the places that are reached."""
+    width = fill.operand.bits(value_bits)
+    entries = fill.inner.fillers(lambda flow: total(counts, flow.tile))
+    metadata = fill.inner.of_fibers(lambda flow: total(counts, flow.tile))
+    return reads(entries, entries * width, metadata)
 
 
 def _networks(arch: Arch, one: str, other: str) -> tuple[str, ...]:

@@ -182,12 +182,7 @@ def _come(
     parts: list[Loop] = []
     cut = above or any(loop.name in has for loop in fresh)
     trees = [nest.tree(access.tensor, x) for x in ((level, outer) if cut else (level,))]
-    if (
-        not stays
-        and not halo
-        and not access.gathered
-        and not any(tree.by_fiber for tree in trees)
-    ):
+    if not stays and not halo and not access.gathered and not any(tree.by_fiber for tree in trees):
         for loop in nest.in_time(nest.loops[position : nest.sync], nest.ranks(term)):
             if not all(map(access.alone, loop.ranks)):
                 break
@@ -222,6 +217,11 @@ def _come(
                 encodes = nest.coded(access.tensor, into, out_of)
                 coded = sum(read) * decodes, sum(written) * encodes
                 shared(weights, coded, partial(log.code, "load", (out_of, into)))
+                if into == nest.stays[access.tensor][-1][0]:
+                    met = {access.place(at) for _, at in epochs}
+                    there = {place for place in met if access.inside(place)}
+                    fillers = access.width * nest.fillers(access, into, there)
+                    log.read("work", into, start, fillers, nest.fibers(access, into, there))
             come.add((out_of, into, access.tensor))
         return
     served: dict[Any, dict[Place, int]] = defaultdict(dict)

@@ -182,6 +182,7 @@ def check(
     moved: Counter[tuple[str, str, str]] = Counter()
     coded: Counter[tuple[str, str, str]] = Counter()
     all_of: dict[tuple[str, str, str], int] = {}
+    walked: dict[tuple[str, str, str], tuple[int, ...]] = {}
     looked_up: Counter[str] = Counter()
     result_reads = 0
     added = 0
@@ -202,6 +203,9 @@ def check(
                     moved[inner, tensor, "times"] = 1 if once else before + times
                     moved[outer, tensor, "whole"] = moved[inner, tensor, "times"]
                     all_of[outer, inner, tensor] = moved[inner, tensor, "times"]
+                    if times:
+                        both = (found[f"{key}.walked.{of}"] for of in ("fillers", "fibers"))
+                        walked.setdefault((outer, inner, tensor), tuple(both))
                     continue
                 for level, other, what in ((outer, inner, "read"), (inner, outer, "arrived")):
                     bits = found[f"{key}.{what}"] * access.width + found[f"{key}.{what}.bits"]
@@ -218,6 +222,10 @@ def check(
     machine = machine_of(charged, arrays)
     for (outer, inner, tensor), times in all_of.items():
         read, written = machine.whole(outer, inner, tensor)
+        if inner == nest.stays[tensor][-1][0]:
+            fillers, fibers = walked.get((outer, inner, tensor), (0, 0))
+            moved[inner, tensor, "reads"] += times * fillers
+            moved[inner, tensor, "read metadata"] += times * fibers
         coded[outer, tensor, "read"] += times * sum(read) * nest.coded(tensor, outer, inner)
         coded[inner, tensor, "arrived"] += times * sum(written) * nest.coded(tensor, inner, outer)
     for tensor, times in looked_up.items():

@@ -252,6 +252,9 @@ def _fills(
         )
         for name in (level, *nest.passed(access.tensor, level)):
             found[f"{key_of.removesuffix(level)}{name}.whole"] = times
+        for of, counted in (("fibers", nest.fibers), ("fillers", nest.fillers)):
+            each = (counted(access, level, places) for places in room.values())
+            found[f"{key_of}.walked.{of}"] = sum(each)
 
 
 def _through(

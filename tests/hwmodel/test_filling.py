@@ -126,3 +126,30 @@ def test_a_real_operand_beside_a_density() -> None:
         for what in ("read_metadata_bits", "write_metadata_bits", "reads", "writes"):
             of_each = [getattr(c.at(level, "F"), what) for c in every]
             assert getattr(mean.at(level, "F"), what) == pytest.approx(np.mean(of_each)), level
+
+
+@pytest.mark.parametrize("overlap", [None, "double"])
+@pytest.mark.parametrize(
+    ("text", "fillers", "fibers"),
+    [("0:U 1:R(1)", 1, 1), ("0/2:U 1/2:C 0%2:U 1%2:U", 5, 3), ("0:C 1:C", 0, 3 * 2)],
+)
+def test_what_only_holds_a_place_is_read_where_all_comes(
+    text: str, fillers: int, fibers: int, overlap: str | None
+) -> None:
+    """F stays in GLB, whole, from where PEs read it: 12 operations, and once what none reads: a
+    bridge, zeros of three blocks, coordinates of blocks and of rows."""
+    described = {
+        "name": "whole",
+        "array": {"pe": 1},
+        "value_bits": 8,
+        "overlap": overlap,
+        "energy": "eyeriss-relative",
+        "levels": {"DRAM": {}, "GLB": {}, "PE": {}},
+        "formats": {"F": {"DRAM": text}},
+    }
+    order = zs.Mapping("@GLB(F) m k", space={}, sync="m", keep={"PE": "I,y"})
+    arch = zs.arch({key: value for key, value in described.items() if value is not None})
+    at = zs.charge(LINE, arch, F=F, I=np.ones(3), mapping=order).at("GLB", "F")
+    each = {"0:U 1:R(1)": 1, "0:C 1:C": 2}.get(text, 0)
+    assert at.reads == 12 + fillers
+    assert at.read_metadata_bits == 12 * each + fibers
