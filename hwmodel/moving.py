@@ -123,11 +123,13 @@ def _fill(
     by_fiber = not whole and any(stored.by_fiber for stored in ways)
     if by_fiber and operand.gathered and (moving is not None or any(x.by_places for x in ways)):
         level = next(x.level for x in (stay, outer) if rule.stored[x.level].by_fiber)
+        by_places = any(x.by_places for x in ways)
+        refill = "" if by_places else f"{stay.level} halo: whole, or "
         raise ArchError(
             f"{operand.tensor} is {rule.stored[level].format.label} in {level}: of what an index "
             "tensor names, run lengths, groups and blocks, and what newly comes of several "
-            "compressed levels and fiber pointers, are not counted as yet\nGive "
-            f"{stay.level} halo: whole, or {operand.tensor} one level C or B without pointer_bits."
+            "compressed levels and fiber pointers, are not counted as yet\n"
+            f"Give {refill}{operand.tensor} one level C or B without pointer_bits."
         )
     if by_fiber and timed and (stay.words or outer.words):
         raise ArchError(

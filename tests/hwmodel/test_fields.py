@@ -333,8 +333,29 @@ def test_what_is_run_length_coded_off_chip_and_picked_out_is_told_what_to_use() 
     assert str(caught.value) == (
         "W is RLE(4) in DRAM: of what an index tensor names, run lengths, groups and blocks, and "
         "what newly comes of several compressed levels and fiber pointers, are not counted as yet\n"
-        "Give GLB halo: whole, or W one level C or B without pointer_bits."
+        "Give W one level C or B without pointer_bits."
     )
+
+
+def test_rows_that_are_named_come_whole_where_that_is_told() -> None:
+    given = {"W": np.eye(4, 6), "X": np.array([1, 0, 1, 2]), "g": np.ones(4)}
+    keep = {"PE": "X,g,O"}
+    mapped = zs.Mapping("n1 @GLB(W) n0 d", {"n": 2}, space={}, sync="none", keep=keep)
+
+    def made(**glb: Any) -> Charge:
+        formats = {"W": {"DRAM": "0:C 1:C"}}
+        described = {
+            "name": "rows",
+            "array": {"pe": 1},
+            "energy": "eyeriss-relative",
+            "levels": {"DRAM": {}, "GLB": glb, "PE": {}},
+            "formats": formats,
+        }
+        return zs.charge("O[n,d] = W[X[n],d]*g[n]", described, mapping=mapped, **given)
+
+    with pytest.raises(ArchError, match="\nGive GLB halo: whole, or W one level C or B without"):
+        made()
+    assert made(halo="whole").at("DRAM", "W").reads == 2 + 2
 
 
 def test_pointers_are_left_out_only_where_there_are_some() -> None:
