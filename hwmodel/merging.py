@@ -88,7 +88,7 @@ def merging_of(layer: Layer, schedule: Schedule, rank: str | None) -> Merging:
         _refuse(layer, schedule, "it is no single product whose result has ranks as axes")
     if rank is not None and rank not in layer.reductions:
         _refuse(layer, schedule, f"it is not summed over {rank} (units.merge.rank)")
-    into = schedule.loops[-1].rank if schedule.loops else ""
+    into = _innermost(layer, schedule, target)
     if into not in target:
         _refuse(layer, schedule, f"its innermost loop is over {into or 'nothing'}")
     having = [i for i, o in enumerate(term.operands) if into in o.variables]
@@ -113,6 +113,17 @@ def merging_of(layer: Layer, schedule: Schedule, rank: str | None) -> Merging:
     loops = (*(whole[name] for name in group), *summed, whole[into])
     timed = tuple(replace(loop, dims=(), tiles=0) for loop in loops)
     return Merging(layer, having[0], into, group, timed)
+
+
+def _innermost(layer: Layer, schedule: Schedule, target: list[str | None]) -> str:
+    """The rank of the last loop that has iterations; before it of the last one of a rank of the
+    result that has a single place, and then a single loop: its fibers hold that one."""
+    loops = list(schedule.loops)
+    while loops and loops[-1].single:
+        if loops[-1].rank in target and layer.extent(loops[-1].rank) <= 1:
+            break
+        loops.pop()
+    return loops[-1].rank if loops else ""
 
 
 def _alone(operand: Read, rank: str) -> bool:

@@ -298,6 +298,22 @@ def test_other_nests_are_refused(
     assert said in str(error.value)
 
 
+def test_a_loop_of_one_iteration_is_no_innermost_one() -> None:
+    """Where k has one place, n is innermost in m n k, too, as in m k1 n k0 where k goes one by
+    one; where n does in m n1 k n0, k is."""
+    a, b = np.ones((4, 3)), np.ones((3, 4))
+
+    def found(order: str, split: Any = None, *, most: int = 3) -> int:
+        mapping = Mapping(order, split or {}, space={}, sync="none")
+        text, given_ = LAYERS["by rows"][0], {"A": a[:, :most], "B": b[:most]}
+        return zs.charge(text, design(how="list"), mapping=mapping, **given_).units["merge"].steps
+
+    assert found("m n k", most=1) == found("m k n", most=1) == 0  # one part each
+    assert found("m k1 n k0", {"k": 1}) == found("m k n") > 0
+    with pytest.raises(ArchError, match="its innermost loop is over k"):
+        found("m n1 k n0", {"n": 1})
+
+
 def test_a_unit_may_name_the_sum_that_it_merges() -> None:
     given_ = {"A": np.ones((2, 3)), "B": np.ones((3, 2))}
     text, mapping = LAYERS["by rows"][0], Mapping("m k n", space={}, sync="none")
