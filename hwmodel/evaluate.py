@@ -142,10 +142,17 @@ class Operand:
         bits[coords] = True if zeros else kept
         return bits
 
+    def lists(self, wanted: Mask) -> bool:
+        """Whether a mask is a list of entries, not an array of all places."""
+        return self._is_large and self._is_whole(wanted) and wanted.kind in ("nz", "st")
+
+    def _is_whole(self, wanted: Mask) -> bool:
+        return self.shape == wanted.lengths and not any(lo for lo, _ in wanted.pads)
+
     def mask(self, wanted: Mask) -> Bits | Tensor:
         """A mask over the places that an access reaches: padding in front, tail cut off."""
-        whole = self.shape == wanted.lengths and not any(lo for lo, _ in wanted.pads)
-        if whole and self._is_large and wanted.kind in ("nz", "st"):
+        whole = self._is_whole(wanted)
+        if self.lists(wanted):
             return self.held(zeros=wanted.kind == "st")
         bits = {"nz": lambda: self.nonzero, "st": lambda: self.stored}.get(
             wanted.kind, lambda: self.inside

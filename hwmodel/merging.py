@@ -32,6 +32,7 @@ from zeroskip.hwmodel.layer import Operand as Read
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.nest import Loop
 from zeroskip.hwmodel.pairs import is_pair, pair_of
+from zeroskip.hwmodel.plan import Mask
 from zeroskip.hwmodel.relations import Whole
 from zeroskip.hwmodel.traces import Nested, trace_of
 from zeroskip.hwmodel.unit_section import Unit
@@ -149,7 +150,7 @@ def steps_of_merging(
     Raises
     ------
     ArchError
-        For an operand of more than `MOST_SCATTERED` places that a tree of mergers looks at.
+        For a tree of mergers and an array, or a padded operand, of more than `MOST_SCATTERED` places.
     RoomError
         For more partial fibers than memory has room for.
     """
@@ -210,7 +211,9 @@ def _counted(text: str, merging: Merging, at: AtPoints) -> dict[str, Whole]:
 
 def _check_sizes(merging: Merging, operands: Mapping[str, Operand]) -> None:
     for operand in merging.operands:
-        if prod(operand.lengths) > MOST_SCATTERED:
+        wanted = Mask("st", operand.tensor, operand.lengths, operand.pads)
+        listed = operands[operand.tensor].lists(wanted)
+        if prod(operand.lengths) > MOST_SCATTERED and not listed:
             raise ArchError(
                 f"units.merge: counts at most {MOST_SCATTERED:,} places of an operand, found "
                 f"{operand.tensor} of shape {operands[operand.tensor].shape}\n"
