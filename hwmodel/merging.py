@@ -150,7 +150,7 @@ def steps_of_merging(
     Raises
     ------
     ArchError
-        For a tree of mergers and an array, or a padded operand, of more than `MOST_SCATTERED` places.
+        For a tree of mergers and an array, or padding, of more than `MOST_SCATTERED` places.
     RoomError
         For more partial fibers than memory has room for.
     """
