@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 FIGURES = (*CLASSES, "energy_pj", *CYCLES)
 """Those that are closed formulas; cycles, where no step has a maximum over PEs."""
 
+MOVING = ("energy_pj", "cycles")
+"""Of these, those of what moves."""
+
 
 def check_figure(figure: str) -> None:
     if not is_one_of(figure, FIGURES):
@@ -125,14 +128,18 @@ def formula_in_extents(estimate: Estimate, figure: str) -> tuple[Any, dict[Any, 
     check_figure(figure)
     check_tiles(estimate, figure)
     fixed = [name for name, x in estimate.operands.items() if not isinstance(x, Expected)]
-    beside = {"its units": estimate.units, "its lanes": estimate.vectors is not None}
+    beside = {
+        "its units": estimate.units,
+        "its lanes": estimate.vectors is not None,
+        "its lines": figure in MOVING and estimate.arch.off_chip.lines is not None,
+    }
     fixed = fixed or [what for what, there in beside.items() if there]
     if fixed or estimate.cascade.idle:
         what = ", ".join(fixed) or "terms without points"
         raise ArchError(
             f"formula({figure!r}, extents=True): {what} of this charge hold for these extents "
             "alone\nLeave extents out, or charge a Density of every operand on a design without "
-            "units and lanes."
+            "units, lanes and lines."
         )
     symbols = symbols_of(estimate)
     known = Counted(estimate.layer, estimate.cascade, estimate.geometry.lines)

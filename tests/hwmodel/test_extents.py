@@ -93,3 +93,26 @@ def test_what_has_no_formula_in_extents_is_refused() -> None:
         real.formula("effectual", extents=True)
     with pytest.raises(ArchError, match="counts real operands and has numbers only"):
         real.extent_values("effectual")
+
+
+def test_lines_have_formulas_in_densities_alone() -> None:
+    """How many lines a fiber takes goes by its extent, and its entries are rounded up."""
+    lines = {"read_bits": 64, "write_bits": 64, "pointer_bits": 32}
+    design = {
+        "array": {"pe": 1},
+        "energy": "eyeriss-relative",
+        "levels": {"DRAM": {"lines": lines}, "GLB": {}, "PE": {}},
+        "formats": {name: {"DRAM": "0:U 1:C"} for name in "AB"},
+    }
+    given = {"A": zs.Density((4, 8), 0.5), "B": zs.Density((8, 4), 0.5)}
+    order = zs.Mapping("m k n", space={}, sync="m")
+    charge = zs.charge(PRODUCT, design, **given, mapping=order)
+    densities = {f"d_{name}": 0.5 for name in given}
+    assert at(charge.formula("energy_pj"), densities) == pytest.approx(charge.energy_pj)
+    assert str(charge.formula("ineffectual", extents=True)) == "-K*M*N*d_A*d_B + K*M*N"
+    for figure in ("energy_pj", "cycles"):
+        said = rf"formula\('{figure}', extents=True\): its lines of this charge hold for these ext"
+        with pytest.raises(ArchError, match=said):
+            charge.formula(figure, extents=True)
+        with pytest.raises(ArchError, match="on a design without units, lanes and lines"):
+            charge.extent_values(figure)
