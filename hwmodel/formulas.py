@@ -209,6 +209,8 @@ def _figure(
         multiplications["ineffectual"] += products - ops["effectual"] - ops["ineffectual"]
         multiplications["ineffectual"] -= ops["gated"]
     traffic = traffic_in(estimate, symbols, counts)
+    for made in conversions_of(layer, arch, estimate.schedule, estimate.operands):
+        traffic[arch.off_chip.name, made.label] = made.moves
     additions = sum(term.inside for term in layer.additions)
     steps = {**steps_in(estimate, symbols), "compress": _compressed(estimate)}
     energy = energy_of(arch, estimate.cascade, counts, multiplications, additions, traffic, steps)
@@ -238,7 +240,7 @@ def _compressed(estimate: Estimate) -> Any:
 
 
 def traffic_in(estimate: Estimate, symbols: dict[str, Any], counts: Mapping[str, Any]) -> Traffic:
-    """What moves, transposes among it."""
+    """What moves while the layer runs, after its transposes."""
     layer, arch, outcome = estimate.layer, estimate.arch, estimate.outcome
     if is_lined(arch) and estimate.sampled is not None:
         raise ArchError(
@@ -257,8 +259,6 @@ def traffic_in(estimate: Estimate, symbols: dict[str, Any], counts: Mapping[str,
     if is_lined(arch):
         given = layer, arch, estimate.schedule, estimate.cascade, drawn
         traffic |= decoded_as(mean_lines(*given, compressed=False) or {}, traffic)
-    for made in conversions_of(layer, arch, estimate.schedule, estimate.operands):
-        traffic[arch.off_chip.name, made.label] = made.moves
     return traffic
 
 

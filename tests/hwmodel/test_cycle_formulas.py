@@ -10,6 +10,7 @@ import pytest
 
 import zeroskip as zs
 from zeroskip.errors import ArchError
+from zeroskip.hwmodel import expected_cycles
 
 PRODUCT = "Z[m,n] = A[m,k]*B[k,n]"
 
@@ -105,6 +106,27 @@ def test_a_formula_in_extents_has_cycles_too():
     }
     assert {"M", "K", "N"} <= set(names)
     assert float(formula.subs(numbers)) == pytest.approx(charge.cycles)
+
+
+def test_a_transpose_comes_before_and_moves_beside_nothing():
+    held = (np.random.default_rng(0).random((4, 8)) < 0.4) * 1.0
+    given = {"B": zs.Density((8, 4), 0.25)}
+    formats = {"A": {"DRAM": "1:U 0:C"}, "B": {"DRAM": "C"}}
+    slow = {"DRAM": {"read_bits_per_cycle": 1, "write_bits_per_cycle": 1}}
+    for array in (1, 2):  # of two PEs there is a table
+        machine = zs.arch(design(rates=slow, formats=formats, array={"pe": array}))
+        mapping = zs.Mapping("n k m", space={"m": "pe"} if array == 2 else {}, sync="k")
+        a = zs.Tensor.from_dense(held, "0:U 1:C")
+        charge = zs.charge(PRODUCT, machine, A=a, **given, mapping=mapping)
+        assert charge.cycles == charge.conversion_cycles + charge.bandwidth_cycles["DRAM"]
+        assert charge.conversion_cycles > 0
+        assert charge.function("cycles")(d_B=0.25) == pytest.approx(charge.cycles)
+        energy = charge.formula("energy_pj")
+        assert at(energy, **given) == pytest.approx(charge.energy_pj)
+        if array == 1:
+            assert at(charge.formula("cycles"), **given) == pytest.approx(charge.cycles)
+        rounded = expected_cycles(charge, rounding="sparseloop")["DRAM"]
+        assert rounded <= charge.bandwidth_cycles["DRAM"]
 
 
 def test_lines_of_a_cascade_add_up():
