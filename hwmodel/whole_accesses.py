@@ -30,6 +30,7 @@ from zeroskip.hwmodel.expectation import Rounding, steady
 from zeroskip.hwmodel.expected_operand import Expected
 from zeroskip.hwmodel.formulas import check_tiles, masks_of, steps_in, symbols_of, traffic_in
 from zeroskip.hwmodel.geometry import Means
+from zeroskip.hwmodel.lined import is_lined
 from zeroskip.hwmodel.moves import Moves
 from zeroskip.hwmodel.plan import Totalled
 
@@ -71,10 +72,11 @@ def expected_cycles(charge: Charge, *, rounding: Rounding = "mean") -> dict[str,
     asked = f"expected_cycles(rounding={rounding!r})"
     check_time(estimate, asked, "no numbers of accesses")
     check_tiles(estimate, asked)
-    if estimate.vectors is not None:
+    ruled = {"lanes": estimate.vectors is None, "lines or a cache": not is_lined(estimate.arch)}
+    for what in (name for name, without in ruled.items() if not without):
         raise ArchError(
-            f"{asked}: {estimate.arch.name} has lanes, of which Sparseloop has no rule\n"
-            "Charge a design without lanes."
+            f"{asked}: {estimate.arch.name} has {what}, of which Sparseloop has no rule\n"
+            f"Charge a design without {what}."
         )
     return _of_whole(estimate)
 

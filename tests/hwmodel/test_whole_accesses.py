@@ -14,6 +14,7 @@ from zeroskip.hwmodel import expected_cycles
 PRODUCT = "Z[m,n] = A[m,k]*B[k,n]"
 A, B = zs.Density((5, 7), 0.3), zs.Density((7, 3), 0.5)
 FORMATS = {"DRAM": "C(5)", "GLB": "C(5)"}
+LINES = {"read_bits": 64, "write_bits": 64, "pointer_bits": 32}
 
 
 def machine(**more: Any) -> dict[str, Any]:
@@ -66,7 +67,15 @@ def test_a_result_that_is_kept_on_chip_follows_its_operands():
         ({"queue": 4}, "has queues"),
         (
             {"lanes": {"A": 2, "B": 2}, "multipliers": 4},
-            "has lanes, of which Sparseloop has no rule",
+            "has lanes, of which Sparseloop has no rule\nCharge a design without lanes",
+        ),
+        (
+            {
+                "levels": {"DRAM": {"lines": LINES}, "GLB": {}, "PE": {}},
+                "formats": {},
+                "sparse": [],
+            },
+            "has lines or a cache, of which Sparseloop has no rule",
         ),
     ],
 )
