@@ -79,6 +79,8 @@ def two_finger_beside(held: Bits, drawn: Expected, fibers: int) -> Any:
     """Mean steps of all rows of a real matrix with so many fibers of a uniform operand, in its
     share: from the last place on, the chance that all behind are empty is a product."""
     places, size = held.shape[1], drawn.density.size
+    if not size or not fibers:
+        return 0
     there = held.sum(axis=0).tolist()
     behind = int(np.logical_or.accumulate(held[:, ::-1], axis=1).sum())
     missed: Any = 0

@@ -169,6 +169,22 @@ def test_two_fingers_beside_a_real_operand_have_a_formula(real: str):
         assert at(formula, **{drawn: given[drawn]}) == pytest.approx(charge.cycles, abs=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (zs.Density((0, 3), 0.5), np.ones((3, 2))),
+        (zs.Density((2, 0), 0.5), np.ones((0, 2))),
+        (np.ones((2, 3)), zs.Density((3, 0), 0.5)),
+        (np.ones((0, 3)), zs.Density((3, 2), 0.5)),
+    ],
+    ids=["no fiber drawn", "no place", "no column drawn", "no real fiber"],
+)
+def test_two_fingers_of_no_places_take_no_step(a: Any, b: Any):
+    charge = zs.charge(PRODUCT, design(**scanned("two-finger")), A=a, B=b)
+    assert charge.cycles == 0
+    assert charge.formula("cycles") == 0
+
+
 def test_what_has_no_formula_says_why():
     given = {"A": zs.Density((8, 8), 0.5), "B": zs.Density((8, 8), 0.25)}
     refused = {
