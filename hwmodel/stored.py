@@ -26,6 +26,8 @@ class Stored:
         ``nz`` these too, where none of them is zero.
     fields : all that a tile has beside ``entry_bits`` of each entry.
     pointer_bits : width of its fiber pointers; None where it has none there.
+    lies_as : of an operand, how it really lies there, where that is another format: see
+        `held_formats`.
     """
 
     format: Format
@@ -34,6 +36,12 @@ class Stored:
     kind: str
     fields: tuple[Field, ...] = ()
     pointer_bits: int | None = None
+    lies_as: Format | None = None
+
+    @property
+    def lies(self) -> Format:
+        """The format that coders find there."""
+        return self.lies_as or self.format
 
     @property
     def by_fiber(self) -> bool:
@@ -75,7 +83,28 @@ def stored_by_level(
         tiled |= not schedule.residency(at, operand.variables, term.ranks).whole(at)
         tiled |= (operand.tensor, stay.level) in spills or operand.gathered
     levels = [stay.level for stay in (stays if tiled else stays[1:])]
-    return {level: _stored(layer, schedule, arch, operand, level, has_zeros) for level in levels}
+    held = held_formats(layer, arch, schedule, operand)
+    return {
+        level: replace(
+            _stored(layer, schedule, arch, operand, level, has_zeros), lies_as=held[level]
+        )
+        for level in levels
+    }
+
+
+def held_formats(
+    layer: Layer, arch: Arch, schedule: Schedule, operand: Operand
+) -> dict[str, Format]:
+    """How an operand lies in each level that keeps it, outermost first, which is what coders go
+    by: a cache holds what lies outside as it is, whatever its own format says."""
+    found: dict[str, Format] = {}
+    outside: Format | None = None
+    for stay in schedule.stays[operand.tensor]:
+        text = arch.format(operand.tensor, layer.roles[operand.tensor], stay.level)
+        if outside is None or arch.level(stay.level).cache is None:
+            outside = bound_format(text, operand, schedule)
+        found[stay.level] = outside
+    return found
 
 
 def recoded(held: Format, other: Format) -> bool:
@@ -87,15 +116,11 @@ def recoded(held: Format, other: Format) -> bool:
 
 def coders_of(layer: Layer, arch: Arch, schedule: Schedule) -> dict[tuple[str, str], list[str]]:
     """(level, ``decode`` or ``encode``) -> tensors of which it does so, where the format changes
-    between two levels; a cache holds what lies off chip as it is."""
+    between two levels."""
     found: dict[tuple[str, str], list[str]] = {}
     for tensor in layer.tensors:
-        role, operand = layer.roles[tensor], layer.first(tensor)
-        levels = [stay.level for stay in schedule.stays[tensor]]
-        held = {x: bound_format(arch.format(tensor, role, x), operand, schedule) for x in levels}
-        for outer, inner in pairwise(levels):
-            if arch.level(inner).cache is not None:
-                held[inner] = held[outer]
+        held = held_formats(layer, arch, schedule, layer.first(tensor))
+        for outer, inner in pairwise(held):
             if recoded(held[outer], held[inner]):
                 found.setdefault((outer, "decode"), []).append(tensor)
             if recoded(held[inner], held[outer]):

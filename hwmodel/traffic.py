@@ -32,7 +32,13 @@ from zeroskip.hwmodel.levels import Level
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.moves import NETWORK, Moves, Traffic, reads, writes
 from zeroskip.hwmodel.plan import Accounting, Drain, Encoded, Fill, TermPlan, total
-from zeroskip.hwmodel.stored import bound_format, format_of_result, recoded, result_format
+from zeroskip.hwmodel.stored import (
+    bound_format,
+    format_of_result,
+    held_formats,
+    recoded,
+    result_format,
+)
 from zeroskip.table import by_size
 
 Counts = Mapping[str, NDArray[np.int64]]
@@ -125,9 +131,10 @@ def whole_moves(
     parent, level, tensor = way
     outside = _storage(layer, arch, schedule, operands[tensor], tensor, arch.level(parent))
     inside = _storage(layer, arch, schedule, operands[tensor], tensor, arch.level(level))
+    held = held_formats(layer, arch, schedule, layer.first(tensor))
     return (
-        _read(outside, decoded=recoded(outside.format, inside.format)),
-        written_of(inside, encoded=recoded(inside.format, outside.format)),
+        _read(outside, decoded=recoded(held[parent], held[level])),
+        written_of(inside, encoded=recoded(held[level], held[parent])),
     )
 
 

@@ -75,15 +75,20 @@ class Drawn:
         self.described = design_arch(self.design, [], formats, levels, array)
         self.nest: Nest = case.nest(loops, 0, stays, instances, {}, levels)
 
-    def charge(self, *, plain: bool = False) -> Charge:
+    def charge(self, *, plain: bool = False, alike: bool = False) -> Charge:
+        """plain : without a cache; alike : with its format that of the level outside."""
         spec = make_spec(self.case.text, sizes=self.case.sizes, pad=self.case.pads or None)
         levels = self.described["levels"] | ({} if plain else self.special)
-        described = arch(self.described | {"levels": levels})
+        formats = self.described["formats"]
+        if alike:
+            formats = {t: by | {"GLB": by[self.outside]} for t, by in formats.items()}
+        described = arch(self.described | {"levels": levels, "formats": formats})
         return charge(spec, described, self.case.arrays, self.mapping)
 
 
 def check(made: Drawn, found: Charge) -> None:
     plain, nest = made.charge(plain=True), made.nest
+    alike = made.charge(plain=True, alike=True)
     listed = [operand.tensor for operand in found.layer.work[0].operands]
     nest.terms[0].sort(key=lambda access: listed.index(access.tensor))
     given_ = nest, made.lyings, made.design.skip, BITS, made.capacity, made.policy
@@ -97,9 +102,10 @@ def check(made: Drawn, found: Charge) -> None:
         assert at.writes == moved["entries"]
         assert (at.write_data_bits, at.write_metadata_bits) == (moved["data"], moved["metadata"])
         assert (at.reads, at.read_bits) == (before.reads, before.read_bits)
+        assert at.decoded_bits == (at.read_bits if alike.at("GLB", tensor).decoded_bits else 0)
         for level in found.arch.levels:
             if level.name not in ("GLB", made.outside):
-                assert found.at(level.name, tensor) == plain.at(level.name, tensor)
+                assert found.at(level.name, tensor) == alike.at(level.name, tensor)
     assert (found.ops, found.compute_cycles) == (plain.ops, plain.compute_cycles)
 
 

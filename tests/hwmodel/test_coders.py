@@ -82,6 +82,26 @@ def test_one_format_is_never_coded_and_no_rate_is_no_time() -> None:
     assert any(text.startswith(said) for text in free.assumptions)
 
 
+@pytest.mark.parametrize("said", ["C", "B", "U"])
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_cache_has_what_lies_outside_whatever_its_format_says(said: str, whole: bool) -> None:
+    """GLB decodes what it hands to units that read U, and nothing that they read as it lies."""
+    described = one_pe(levels={"DRAM": {}, "GLB": {"cache": "lru"}, "PE": {}})
+    text, operands = "Z[m] = A[m,k]*B[k]", {"A": A.reshape(2, 4), "B": np.ones(4)}
+    order = Mapping("@PE m k" if whole else "m k", {}, {}, sync="none")
+    for inside in ("U", "0:U 1:C"):
+        glb = said if said == "U" else f"0:U 1:{said}"
+        described["formats"] = {"A": {"DRAM": "0:U 1:C", "GLB": glb, "PE": inside}}
+        found = charge(make_spec(text), arch(described), operands, order)
+        at = found.at("GLB", "A")
+        assert at.read_bits > 0
+        assert at.decoded_bits == (at.read_bits if inside == "U" else 0)
+        coded = [found.at(x, "A").encoded_bits for x in ("DRAM", "GLB", "PE")]
+        assert (coded, found.at("DRAM", "A").decoded_bits) == ([0, 0, 0], 0)
+        changes = any("GLB decodes A" in text for text in found.assumptions)
+        assert changes == (inside == "U")
+
+
 def test_a_compressed_result_is_encoded_where_it_is_written() -> None:
     """8 products of 8 places, of which 3 are left: 3 of 16 + 3 bits."""
     rates = {"encode_bits_per_cycle": 2, "decode_bits_per_cycle": 1}
