@@ -3,6 +3,7 @@
     U, then C     a coordinate an entry; with pointers, one a fiber and one more
     C, then C     a coordinate a fiber that has an entry, and one an entry; pointers likewise
     B             a bit for each position of every fiber that is there
+    C, then S     a coordinate of either for each pair that has an entry
 
 A tile is what its loops touch of a tensor, as a fibertree of its own: a fiber under U is there
 whether it has an entry or not, one under C or B where the tile has an entry in it.
@@ -74,15 +75,13 @@ def encoded_in(
     """
     if fills_gaps(bound):
         return listed_in(bound, shape, kind, pointer_bits)
-    levels = bound.levels
-    extents, last = storage_extents(shape, bound), len(levels) - 1
-    while isinstance(levels[last], Singleton):
-        last -= 1
+    levels, widths = joined(bound), _widths(bound, shape)
+    last = len(levels) - 1
     found: list[Field] = []
     above: tuple[int, ...] = ()
     full = True  # whether all fibers so far are there, with entries or without
-    for number in range(last + 1):
-        level, own = levels[number], (*above, *bound.order[number])
+    for number, (level, parts) in enumerate(levels):
+        own = (*above, *parts)
         fibers = "in" if full else kind
         if isinstance(level, Compressed) and number and pointer_bits is not None:
             found.append(Field(above, fibers, pointer_bits, pointers=True))
@@ -92,30 +91,24 @@ def encoded_in(
         if isinstance(level, Bitmask):
             found.append(Field(own, "in", 1, None if full else Field(above, kind, 0)))
         elif isinstance(level, Compressed):
-            found.append(Field(own, kind, _coordinate(level, extents[number])))
+            found.append(Field(own, kind, widths[number]))
         full &= isinstance(level, Uncompressed)
         above = own
-    if isinstance(levels[last], Bitmask):
+    innermost, parts = levels[last]
+    if isinstance(innermost, Bitmask):
         if full:
             return 0, 1, (*found, Field(None, "in", 1))
-        every = (*above, *bound.order[last])
+        every = (*above, *parts)
         return 0, 1, (*found, Field(every, "in", 1, Field(above, kind, 0)))
-    entry = sum(_coordinate(levels[i], extents[i]) for i in range(last, len(levels)))
-    return entry, 0, tuple(found)
+    return widths[last], 0, tuple(found)
 
 
 def listed_in(
     bound: Format, shape: tuple[int, ...], kind: str, pointer_bits: int | None
 ) -> tuple[int, int, tuple[Field, ...]]:
     """The same where tiles are encoded place by place."""
-    levels, extents = joined(bound), storage_extents(shape, bound)
+    levels, widths = joined(bound), _widths(bound, shape)
     found: list[Field] = []
-    widths: list[int] = []
-    for level, extent in zip(bound.levels, extents, strict=True):
-        if isinstance(level, Singleton):
-            widths[-1] += _entry(level, extent)
-        else:
-            widths.append(_entry(level, extent))
     last = len(levels) - 1
     for depth, (level, _) in enumerate(levels):
         if pointer_bits is not None and depth and isinstance(level, Compressed | RunLength):
@@ -144,6 +137,17 @@ def has_pointers(bound: Format) -> bool:
     return any(isinstance(level, Compressed | RunLength) for level in bound.levels[1:])
 
 
+def _widths(bound: Format, shape: tuple[int, ...]) -> list[int]:
+    """Bits of an entry of each level of `joined`."""
+    found: list[int] = []
+    for level, extent in zip(bound.levels, storage_extents(shape, bound), strict=True):
+        if isinstance(level, Singleton):
+            found[-1] += _entry(level, extent)
+        else:
+            found.append(_entry(level, extent))
+    return found
+
+
 def _entry(level: LevelFormat, extent: int) -> int:
     """Bits of an entry of a level."""
     match level:
@@ -152,12 +156,6 @@ def _entry(level: LevelFormat, extent: int) -> int:
         case Structured():
             return coordinate_bits(level.group)
         case Compressed() | Singleton():
-            return _coordinate(level, extent)
+            given = level.coordinate_bits
+            return coordinate_bits(extent) if given is None else given
     return 0
-
-
-def _coordinate(level: object, extent: int) -> int:
-    """Bits of a coordinate of C or S."""
-    assert isinstance(level, Compressed | Singleton)
-    given = level.coordinate_bits
-    return coordinate_bits(extent) if given is None else given

@@ -188,6 +188,37 @@ def test_without_a_width_pointers_stay_with_the_controller() -> None:
     assert any("fiber pointers" in text and "GLB, PE" in text for text in c.missing)
 
 
+@pytest.mark.parametrize(
+    ("format", "metadata"),
+    [
+        # k of 0, 1: four pairs of m, j, and four entries; k of 2, 3: one of each: 5*(2 + 2 + 2)
+        ("0:C 1:S 2:C", 30),
+        ("0*1:C 2:C", 30),
+        ("0:C 1:S(7) 2:C", 5 * (2 + 7 + 2)),
+        ("0:C 1:S 2:S", 30),
+        # of 5 pairs the coordinates, and two bits each
+        ("0:C 1:S 2:B", 5 * (2 + 2 + 2)),
+    ],
+)
+def test_a_level_of_coordinates_beside_those_above(format: str, metadata: int) -> None:
+    held = np.zeros((4, 4, 4))
+    held[0, :3, 0] = held[1, 0, 1] = held[2, 1, 3] = 1
+    c = zs.charge(
+        "O[m] = A[m,j,k]*I[k]",
+        {
+            "array": {"pe": 1},
+            "energy": "eyeriss-relative",
+            "levels": {"DRAM": {}, "GLB": {}, "PE": {}},
+            "formats": {"A": {"DRAM": format}},
+        },
+        A=held,
+        I=np.ones(4),
+        mapping=zs.Mapping("k1 @GLB m j k0", {"k": 2}, space={}),
+    )
+    assert c.at("GLB", "A").write_metadata_bits == metadata
+    assert c.at("DRAM", "A").read_metadata_bits == metadata
+
+
 def test_bits_of_blocks_that_hold_something() -> None:
     """Two levels of bits: 4 of a tile of 4 rows, and 3 of each row that has an entry."""
     c = zs.charge(
