@@ -390,6 +390,15 @@ def _of_steps(layer: Layer, arch: Arch, schedule: Schedule) -> Iterator[str]:
             )
 
 
+def _changes(layer: Layer, arch: Arch, schedule: Schedule, *, but: str) -> list[str]:
+    """``DRAM decodes A, B``, of all tensors but one."""
+    found = []
+    for (level, way), tensors in coders_of(layer, arch, schedule).items():
+        names = [tensor for tensor in dict.fromkeys(tensors) if tensor != but]
+        found += [f"{level} {way}s {', '.join(names)}"] if names else []
+    return found
+
+
 def missing_of(layer: Layer, arch: Arch, schedule: Schedule) -> tuple[str, ...]:
     """Costs that are not charged."""
     missing = list(dict.fromkeys(_of_steps(layer, arch, schedule)))
@@ -420,6 +429,8 @@ def missing_of(layer: Layer, arch: Arch, schedule: Schedule) -> tuple[str, ...]:
         lacking = ["time"] if home.encode_bits_per_cycle is None else []
         lacking += [] if arch.energy.action("compress") else ["energy"]
         missing += [f"{' and '.join(lacking)} of compressing results"] if lacking else []
+    changes = _changes(layer, arch, schedule, but=layer.target.tensor)
+    missing += [f"energy of changing formats: {'; '.join(changes)}"] if changes else []
     bare = levels_without_pointers(layer, arch, schedule)
     if bare:
         where = ", ".join(bare)

@@ -113,6 +113,17 @@ def test_a_compressed_result_is_encoded_where_it_is_written() -> None:
     assert "time and energy of compressing results" in free.missing
 
 
+def test_energy_of_coders_is_missing() -> None:
+    """With a rate and without; that of a compressed result is said by itself."""
+    for rates in ({}, {"decode_bits_per_cycle": 1}):
+        found = charged(PACKED, DRAM=rates)
+        said = "energy of changing formats: DRAM decodes A; GLB encodes A; GLB decodes A"
+        assert said in found.missing
+    for alike in ({"A": {"DRAM": "C"}}, {"O": {"DRAM": "C", "GLB": "U"}}):
+        found = charged(alike, text="Z[k] = A[k]*B[k]")
+        assert not any("changing formats" in text for text in found.missing)
+
+
 def test_by_epochs_a_coder_is_one_more_port() -> None:
     """Two steps of 4 places of A: the load of each decodes its share of the bits, 2 and 1 of 3."""
     described = one_pe(levels={"DRAM": {"decode_bits_per_cycle": 1}, "GLB": {}, "PE": {}})
