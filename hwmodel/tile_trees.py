@@ -38,7 +38,7 @@ Bits = NDArray[np.bool_]
 Whole = NDArray[np.int64]
 
 MOST_LISTED = 2**24
-"""Places of all tiles together that are listed."""
+"""Places of all tiles together that are listed, and points of their loops along some axes."""
 
 WHAT = ("fibers", "positions", "entries", "fillers", "pointers")
 
@@ -56,13 +56,23 @@ class Side:
     loops: tuple[Loop, ...]
     extents: tuple[tuple[str, int], ...]
 
+    @property
+    def ranks(self) -> set[str]:
+        """Of the subscripts and the loops."""
+        found = {name for subscript in self.subscripts for name in variables(subscript)}
+        return found | {rank for loop in self.loops for rank in loop.told_by}
+
+    @property
+    def points(self) -> int:
+        """Places of all ranks, that `rows` looks at."""
+        extents = dict(self.extents)
+        return prod(extents[rank] for rank in self.ranks) if self.subscripts else 0
+
     def rows(self, lengths: Sequence[int]) -> Whole:
         """Iterations of the loops and places along the axes that go together, each once."""
         if not self.subscripts:
             return np.arange(lengths[self.axes[0]]).reshape(-1, 1)
-        ranks = {name for subscript in self.subscripts for name in variables(subscript)}
-        ranks |= {rank for loop in self.loops for rank in loop.told_by}
-        at = points_of(ranks, dict(self.extents))
+        at = points_of(self.ranks, dict(self.extents))
         columns = [loop.at(at) for loop in self.loops]
         columns += [values_of(subscript, at) for subscript in self.subscripts]
         return np.unique(np.stack(columns, axis=1), axis=0)
@@ -193,14 +203,10 @@ def _listed(tiles: Tiles) -> tuple[Whole, list[Whole]]:
     their sides."""
     telling = [loop.name for side in tiles.sides for loop in side.loops]
     assert len(telling) == len(set(telling)), "one loop tells the places of two sides"
+    _check_number(tiles, max([side.points for side in tiles.sides], default=0), "points")
     sides = [side.rows(tiles.lengths) for side in tiles.sides]
     every = prod(map(len, sides))
-    if every > MOST_LISTED:
-        raise TensorError(
-            f"{tiles.tensor} is {tiles.format.label}: tiles are encoded place by place, and they "
-            f"have {every:,} places together; at most {MOST_LISTED:,} are listed\n"
-            "Charge a part of the layer, or use C or B."
-        )
+    _check_number(tiles, every, "places together")
     at: dict[Any, Whole] = {}
     behind = every
     for side, rows in zip(tiles.sides, sides, strict=True):
@@ -216,6 +222,15 @@ def _listed(tiles: Tiles) -> tuple[Whole, list[Whole]]:
     for place, (lo, _), extent in zip(places, tiles.pads, tiles.shape, strict=True):
         there &= (place >= lo) & (place < lo + extent)  # padding is no place
     return tile[there], [place[there] for place in places]
+
+
+def _check_number(tiles: Tiles, number: int, what: str) -> None:
+    if number > MOST_LISTED:
+        raise TensorError(
+            f"{tiles.tensor} is {tiles.format.label}: tiles are encoded place by place, and they "
+            f"have {number:,} {what}; at most {MOST_LISTED:,} are listed\n"
+            "Charge a part of the layer, or use C or B."
+        )
 
 
 def _along(columns: Sequence[Whole], sizes: Sequence[int]) -> Whole:

@@ -168,3 +168,22 @@ def test_too_many_places_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         "A is RLE(1): tiles are encoded place by place, and they have 8 places together; at most 7 "
         "are listed\nCharge a part of the layer, or use C or B."
     )
+
+
+def test_too_many_points_are_refused_before_they_are_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A window has fewer places than points, of 4096 x 2048 x 3 here."""
+    extents = (("p", 4096), ("r", 2048), ("s", 3))
+    subscript = Affine(tuple((Monomial(1), Var(rank)) for rank, _ in extents))
+    shape = (sum(extent - 1 for _, extent in extents) + 1,)
+    bound = Format("0:R(1)").bind(1)
+    side = Side((0,), (subscript,), (), extents)
+    tiles = Tiles("A", "nz", shape, shape, ((0, 0),), bound, (), (), (side,))
+    monkeypatch.setattr(tile_trees, "points_of", pytest.fail)
+    with pytest.raises(TensorError) as caught:
+        counted(tiles, lambda: np.zeros(shape, np.bool_))
+    assert str(caught.value) == (
+        "A is RLE(1): tiles are encoded place by place, and they have 25,165,824 points; "
+        "at most 16,777,216 are listed\nCharge a part of the layer, or use C or B."
+    )
