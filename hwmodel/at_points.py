@@ -12,6 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from zeroskip.einsum_spec.deparse import deparse
 from zeroskip.einsum_spec.subscripts import rename
 from zeroskip.einsum_spec.tree import Affine, Compare
@@ -63,8 +66,13 @@ class AtPoints:
     def inside(self, brackets: Sequence[Compare]) -> str:
         """Whether a point is within some brackets."""
         name = f"inside{len([x for x in self.given if x.startswith('inside')])}"
-        self.given[name] = inside_of(brackets, self.layer.extents.ranks)
-        return f"{name}{listed([self.names[rank] for rank in ranks_of(brackets)])}"
+        held = inside_of(brackets, self.layer.extents.ranks)
+        return self.given_mask(name, held, ranks_of(brackets))
+
+    def given_mask(self, name: str, held: NDArray[np.bool_], ranks: Sequence[str]) -> str:
+        """A mask over some ranks, at a point."""
+        self.given[name] = held
+        return f"{name}{listed([self.names[rank] for rank in ranks])}"
 
     def evaluated(
         self, text: str, shapes: Sequence[tuple[str, tuple[int, ...]]] = ()

@@ -41,7 +41,12 @@ REFUSED: dict[str, dict[str, str]] = {
     "a stream": {"lines": _WHOLE, "a cache": _WHOLE},
     "tiles that spill": {"lines": _WHOLE, "a cache": _WHOLE},
     "a home on chip": {"lines": _WHOLE, "a cache": _WHOLE},
-    "tiles of a leader": dict.fromkeys(("units", "lanes", "lines", "a cache"), _FIBERS),
+    "tiles of a leader": {
+        "lanes": "vectors are formed of all entries of a step",
+        "lines": _FIBERS,
+        "a cache": _FIBERS,
+    },
+    "what only holds a place": dict.fromkeys(("units", "lanes", "lines", "a cache"), _FIBERS),
 }
 """What a charge may have, and parts of a design that it is refused beside, with the reason."""
 

@@ -53,7 +53,6 @@ from zeroskip.hwmodel.nest import Numbering
 from zeroskip.hwmodel.notes import assumptions_of
 from zeroskip.hwmodel.plan import Accounting, total
 from zeroskip.hwmodel.planned import Planned, planned
-from zeroskip.hwmodel.policy import skipped_by
 from zeroskip.hwmodel.queues import queued_cycles_of
 from zeroskip.hwmodel.reached import structural_result
 from zeroskip.hwmodel.rings import zero_of
@@ -226,7 +225,7 @@ def _charge(
     cartesian = charge_cartesian(arch, layer, schedule, operands, policy.terms[0], executed)
     if cartesian is not None and sampled is not None and cartesian.geometry is not None:
         cartesian = cartesian.waiting_as(sampled)
-    units = charge_units(arch, layer, schedule, operands, skipped_by(policy), sampled)
+    units = charge_units(arch, layer, schedule, operands, policy.terms[0], sampled)
     epochs = None
     if arch.overlap is not None:
         wholes = partial(whole_moves, layer, arch, schedule, operands)

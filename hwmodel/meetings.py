@@ -8,7 +8,8 @@ The rank is an axis by itself of all that have it, summed over, and the innermos
 fibers or more a unit finds what the first two hold, in the order in which the charge prints them,
 then what of that the next one holds: it takes two lists at a time.  A fiber in the padding is not
 there, and then no unit takes a step for those that it would meet; nor where an operand without the
-rank, by which the design skips, stores nothing.  Brackets cut fibers as they cut loops.
+rank, by which the design skips, stores nothing.  Brackets cut fibers as they cut loops, and so do
+tiles that do not come, as nobody calls for them.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from zeroskip.einsum_spec.walk import single, variables
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.at_points import AtPoints, listed
 from zeroskip.hwmodel.brackets import ranks_of
+from zeroskip.hwmodel.called import Called
 from zeroskip.hwmodel.evaluate import MOST_SCATTERED, Operand
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.layer import Operand as Read
@@ -34,11 +36,15 @@ from zeroskip.hwmodel.units import Access, intersection
 
 @dataclass(frozen=True, slots=True)
 class Meeting:
-    """Operands of a layer whose fibers meet along a rank, by number; the first leads."""
+    """Operands of a layer whose fibers meet along a rank, by number; the first leads.
+
+    called : points in tiles that come, where not all do.
+    """
 
     layer: Layer
     sides: tuple[int, ...]
     rank: str
+    called: Called | None = None
 
     @property
     def others(self) -> tuple[int, ...]:
@@ -51,7 +57,9 @@ class Meeting:
         return self.layer.work[0].operands
 
 
-def meeting_of(layer: Layer, schedule: Schedule, rank: str | None) -> Meeting:
+def meeting_of(
+    layer: Layer, schedule: Schedule, rank: str | None, called: Called | None = None
+) -> Meeting:
     """Where fibers of a layer meet along its innermost loop.
 
     rank : along which they have to, if any; else the first that is summed over and fits.
@@ -82,13 +90,14 @@ def meeting_of(layer: Layer, schedule: Schedule, rank: str | None) -> Meeting:
             "Name one by units.intersect.rank, or leave intersect out."
         )
     _check_loops(schedule, chosen)
-    return met_along(layer, chosen)
+    return met_along(layer, chosen, called)
 
 
-def met_along(layer: Layer, rank: str) -> Meeting:
+def met_along(layer: Layer, rank: str, called: Called | None = None) -> Meeting:
     """Of the operands that have a rank."""
     every = enumerate(layer.work[0].operands)
-    return Meeting(layer, tuple(i for i, one in every if rank in one.variables), rank)
+    sides = tuple(i for i, one in every if rank in one.variables)
+    return Meeting(layer, sides, rank, called)
 
 
 def _meet(operands: Collection[Read], rank: str) -> bool:
@@ -171,17 +180,21 @@ class _Lines:
         self.sides, self.text = meeting.sides, list[str]()
         within = meeting.layer.work[0].within
         cut = [one for one in within if self.rank in ranks_of([one])]
-        self.cut = ranks_of(cut)
-        self.inside = at.inside(cut) if cut else ""
         aside = [one for one in within if one not in cut]
-        self.always = [at.inside(aside)] if aside else []
+        masks = [(ranks_of(part), at.inside(part)) for part in (cut, aside) if part]
+        if (called := meeting.called) is not None:
+            masks.append((called.ranks, at.given_mask(called.name, called.mask, called.ranks)))
+        cutting = [(ranks, mask) for ranks, mask in masks if self.rank in ranks]
+        self.cut = tuple(dict.fromkeys(rank for ranks, _ in cutting for rank in ranks))
+        self.inside = "*".join(mask for _, mask in cutting)
+        self.always = [mask for ranks, mask in masks if self.rank not in ranks]
         self.always += [at.stored(i) for i in known]
         having = [self.reads[i].variables for i in (*self.sides, *known)]
-        self.held = set[str]().union(*having, self.cut, ranks_of(aside))
+        self.held = set[str]().union(*having, *(ranks for ranks, _ in masks))
         self.over = tuple(rank for rank in told if rank in self.held - {self.rank})
 
     def access(self, number: int) -> Access:
-        """The fibers of an operand; where brackets cut them, those of each point outside."""
+        """The fibers of an operand; where something cuts them, those of each point outside."""
         read, at = self.reads[number], self.at
         self._check(f"an operand, found {read.tensor}", read.lengths)
         places = at.subscripts(read.subscripts)

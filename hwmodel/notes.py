@@ -198,6 +198,11 @@ def _of_units(layer: Layer, arch: Arch) -> Iterator[str]:
     for unit in arch.units:
         rest = "the rest" if arch.overlap is None else "the rest of the epoch of their fibers"
         yield f"{unit.kind}: its steps are shared evenly by all units, and overlap with {rest}"
+        if unit.kind == "intersect" and any(f.level is not None for f in arch.features):
+            yield (
+                "intersect: at points whose tiles do not come, whether they are skipped or gated, "
+                "a unit finds nothing of any operand, and takes no step for them"
+            )
         if unit.kind == "intersect" and len(factors) > 2:
             yield (
                 "intersect: a unit takes two fibers at a time; of more that meet, those of the "

@@ -133,7 +133,7 @@ def _check_results(layer: Layer, arch: Arch, schedule: Schedule) -> None:
 
 
 def _check_levels(arch: Arch) -> None:
-    """Fills that go by a leader are charged of designs by bits, without what walks fibers."""
+    """Refuse fills that go by a leader beside what takes whole fibers."""
     for feature in arch.features:
         if feature.level is not None:
             where = f'"{feature}" acts on what fills {feature.level}'
@@ -227,7 +227,7 @@ def _check_walked(
     """Refuse what holds more than what is stored beside what walks whole fibers."""
     for operand, by_level in zip(operands, held, strict=True):
         filled = [level for level, stored in by_level.items() if stored.fills]
-        for level, (part, _) in product(filled, refusals("tiles of a leader", arch)):
+        for level, (part, _) in product(filled, refusals("what only holds a place", arch)):
             raise ArchError(
                 f"{arch.name} has {part}: whole fibers go there, and {operand.tensor} is "
                 f"{by_level[level].format.label} in {level}; what bridges a gap, pads a group or "

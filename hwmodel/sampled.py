@@ -5,6 +5,7 @@
     banks           products that wait for a bank of accumulators
     lines, cache    whole lines off chip, and fibers that are not in a cache
     skip-ahead      of densities that are not uniform
+    intersect       beside tiles that go by a leader
 
 Each draw is charged exactly, and nothing is assumed of the figure: its mean is that of the draws,
 within a standard error that the charge names.  All other figures stay those of the density.  The
@@ -105,7 +106,7 @@ def by_places(arch: Arch, layer: Layer, operands: Mapping[str, Operand], *, line
 
     lined : whether lines or a cache do, whose means are not known.
     """
-    units = [unit for unit in arch.units if not has_mean(unit, layer, operands)]
+    units = [unit for unit in arch.units if not has_mean(unit, arch, layer, operands)]
     return arch.queue is not None or bool(units) or arch.banked or lined
 
 

@@ -15,6 +15,7 @@ from zeroskip.errors import ArchError
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.at_points import listed
 from zeroskip.hwmodel.brackets import inside_of, ranks_of
+from zeroskip.hwmodel.called import Called, called_of
 from zeroskip.hwmodel.evaluate import MOST_SCATTERED, Bits, Operand, sized
 from zeroskip.hwmodel.expanded import expanded, expanded_operands
 from zeroskip.hwmodel.expected import geometry_of_lines
@@ -28,6 +29,7 @@ from zeroskip.hwmodel.meetings import meeting_of, met_along, steps_of_meeting
 from zeroskip.hwmodel.merging import merging_of, steps_of_merging
 from zeroskip.hwmodel.pairs import Pair, fibers_of_pair, is_pair, pair_of
 from zeroskip.hwmodel.plan import Mask
+from zeroskip.hwmodel.policy import OperandPolicy
 from zeroskip.hwmodel.unit_epochs import check_whole
 from zeroskip.hwmodel.unit_section import Unit
 from zeroskip.hwmodel.units import SCANS, Access, intersection, merge_list, merge_tree
@@ -79,12 +81,12 @@ def charge_units(
     layer: Layer,
     schedule: Schedule,
     operands: Mapping[str, Operand],
-    known: Collection[int] = (),
+    rules: Sequence[OperandPolicy],
     sampled: Sampled | None = None,
 ) -> dict[str, UnitCharge]:
     """Of every unit of an architecture.
 
-    known : operands that the design skips by, in the one product.
+    rules : of the operands of the one product.
     sampled : charges of drawn operands, for units that have no other mean.
 
     Raises
@@ -95,9 +97,13 @@ def charge_units(
     """
     found: dict[str, UnitCharge] = {}
     drawn = any(isinstance(x, Expected) for x in operands.values())
+    known: Collection[int] = [i for i, rule in enumerate(rules) if rule.skipped_by]
+    called = None
     steps = () if arch.overlap is None else schedule.steps
     told = tuple(dict.fromkeys(rank for loop in steps for rank in loop.told_by))
     if arch.units:
+        if not drawn and any(unit.kind == "intersect" for unit in arch.units):
+            called = called_of(layer, schedule, rules, operands)
         wide = expanded(layer)
         if wide is not layer:
             numbers = [i for i, o in enumerate(layer.work[0].operands) if not o.is_index]
@@ -117,22 +123,22 @@ def charge_units(
             found[unit.kind] = _counted(unit, by_place, text, merging.group)
             continue
         if not paired:
-            meeting = meeting_of(layer, schedule, unit.rank)
+            meeting = meeting_of(layer, schedule, unit.rank, called)
             check_whole(unit.kind, [meeting.rank], steps)
             if drawn:
                 assert sampled is not None
                 found[unit.kind] = _sampled(unit, sampled)
                 continue
             by_place, ranks, text = steps_of_meeting(unit, meeting, operands, known, told)
-            found[unit.kind] = _counted(unit, by_place, text, ranks)
+            found[unit.kind] = _counted(unit, by_place, _beside(called, text), ranks)
             continue
         pair = pair_of(layer, f"units.{unit.kind}", unit.rank)
         check_whole(unit.kind, [pair.rank, pair.into], steps)
-        if pair.within and not drawn:
-            found[unit.kind] = _bracketed(unit, pair, layer, operands)
+        if (pair.within or called) and not drawn:
+            found[unit.kind] = _in_part(unit, pair, layer, operands, called)
             continue
         if any(isinstance(operands[n], Expected) for n in (pair.leader, pair.follower)):
-            if has_mean(unit, layer, operands):
+            if has_mean(unit, arch, layer, operands):
                 found[unit.kind] = _expected(unit, pair, operands)
             else:
                 assert sampled is not None
@@ -147,10 +153,17 @@ def _counted(unit: Unit, by_place: Whole, text: str, ranks: Sequence[str]) -> Un
     return UnitCharge(unit, int(by_place.sum()), by_place, text, tuple(ranks))
 
 
-def has_mean(unit: Unit, layer: Layer, operands: Mapping[str, Operand]) -> bool:
+def _beside(called: Called | None, text: str) -> str:
+    """The lines of a unit, after those that say which tiles come."""
+    return text if called is None else f"{called.text}\n{text}"
+
+
+def has_mean(unit: Unit, arch: Arch, layer: Layer, operands: Mapping[str, Operand]) -> bool:
     """Whether steps have a mean without drawing operands: not those of mergers, of other layers
     than products of two matrices by rows, all of their points, nor of skip-ahead where a density is
-    not uniform."""
+    not uniform; nor where features keep tiles away."""
+    if any(feature.level is not None for feature in arch.features):
+        return False
     if unit.kind == "merge" or not is_pair(layer, unit.rank):
         return False
     pair = pair_of(layer, f"units.{unit.kind}", unit.rank)
@@ -242,32 +255,51 @@ def _merged_in_passes(
     return merge_tree(counts["fibers"], counts["entries"], radix), text
 
 
-def _bracketed(unit: Unit, pair: Pair, layer: Layer, operands: Mapping[str, Operand]) -> UnitCharge:
+def _in_part(
+    unit: Unit,
+    pair: Pair,
+    layer: Layer,
+    operands: Mapping[str, Operand],
+    called: Called | None,
+) -> UnitCharge:
     """Of a product by rows that goes over a part of its points."""
     rows = [pair.group]
     if unit.kind == "intersect" and unit.how != "leader-follower":
-        meeting = met_along(layer, pair.rank)
+        meeting = met_along(layer, pair.rank, called)
         by_row, ranks, text = steps_of_meeting(unit, meeting, operands, told=rows)
-        return _counted(unit, by_row, text, ranks)
+        return _counted(unit, by_row, _beside(called, text), ranks)
     ranks = ranks_of(pair.within)
     inside = inside_of(pair.within, layer.extents.ranks)
     if unit.how == "list":
         text = "# zs_merge_steps (zs_mergers.c): each row of the result, of its fibers' heads"
         merged = merge_list(*_fibers_within(pair, operands, ranks, inside))
         return _counted(unit, merged, text, rows)
-    masks = {"inside": inside}
-    there = f"inside{listed(ranks)}"
     if unit.kind == "intersect":
-        told = [rank for rank in (pair.group, pair.rank) if rank in ranks]
-        lines = [
-            f"open{listed(told)} |= {there}",
-            f"steps[{pair.group}] += stL[{pair.group},{pair.rank}]*open{listed(told)}",
-        ]
-        by_row = _all(lines, pair, operands, masks)["steps"]
-        return _counted(unit, by_row, "\n".join(lines), rows)
+        parts = [("inside", ranks, inside)] if pair.within else []
+        parts += [(called.name, called.ranks, called.mask)] if called else []
+        by_row, text = _led(pair, operands, parts)
+        return _counted(unit, by_row, _beside(called, text), rows)
+    there, masks = f"inside{listed(ranks)}", {"inside": inside}
     told = [rank for rank in ranks if rank == pair.group]
     by_row, text = _merged_in_passes(unit, pair, operands, there, masks, told)
     return _counted(unit, by_row, text, rows)
+
+
+def _led(
+    pair: Pair, operands: Mapping[str, Operand], parts: Sequence[tuple[str, Sequence[str], Bits]]
+) -> tuple[Whole, str]:
+    """A step for each entry of the leader that has a point.
+
+    parts : masks of the points that there are: their names and ranks.
+    """
+    ranks = {rank for _, own, _ in parts for rank in own}
+    told = listed([rank for rank in (pair.group, pair.rank) if rank in ranks])
+    lines = [
+        f"open{told} |= {'*'.join(f'{name}{listed(own)}' for name, own, _ in parts)}",
+        f"steps[{pair.group}] += stL[{pair.group},{pair.rank}]*open{told}",
+    ]
+    found = _all(lines, pair, operands, {name: mask for name, _, mask in parts})
+    return found["steps"], "\n".join(lines)
 
 
 def _fibers_within(

@@ -168,9 +168,9 @@ def test_places_that_are_not_there_are_refused(feature: str, message: str) -> No
         ("skip Z on A @GLB", {}, None, "result: what it drains does not go by tiles"),
         (
             "skip B on A @GLB",
-            {"units": {"intersect": {"how": "two-finger"}}},
+            {"multipliers": 4, "lanes": {"I": 2, "F": 2}},
             None,
-            '"skip B on A @GLB" acts on what fills GLB: ',
+            "fills GLB: led has lanes, and vectors are formed of all entries of a step",
         ),
     ],
 )

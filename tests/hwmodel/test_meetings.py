@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
@@ -93,10 +93,18 @@ def run(case: Case, design: dict[str, Any], mapping: Mapping) -> Charge:
 
 
 def walked(
-    case: Case, how: str, rank: str, order: list[str], outside: Sequence[Loop] = ()
+    case: Case,
+    how: str,
+    rank: str,
+    order: list[str],
+    outside: Sequence[Loop] = (),
+    comes: Callable[[dict[str, int]], bool] = lambda _: True,
 ) -> Counter[Place]:
     """At every point of the other ranks, the fibers one after the other, and how long it takes to
-    go through what the first ones hold and the next: by the iteration of some loops."""
+    go through what the first ones hold and the next: by the iteration of some loops.
+
+    comes : whether what a point reads is there.
+    """
     (term,) = case.terms
     order = [name for name in order if name not in case.indices]
     term = sorted((one for one in term if one[0] in order), key=lambda one: order.index(one[0]))
@@ -115,7 +123,7 @@ def walked(
         words = set()
         for point in group:
             at = dict(zip(ranks, point, strict=True))
-            if not all(eval(text, {}, at) for text in case.within[0]):
+            if not comes(at) or not all(eval(text, {}, at) for text in case.within[0]):
                 continue
             if not all(one.place(at) in one.stored for one in others):
                 continue
