@@ -190,7 +190,8 @@ def test_a_name_that_is_a_role_means_the_role(name: str) -> None:
     assert found[0].table().rows == found[1].table().rows
     for a, b in zip(found[0].lines.values(), found[1].lines.values(), strict=True):
         assert [m for _, m in a.traffic.items()] == [m for _, m in b.traffic.items()]
-        assert sorted(a.missing) == sorted(b.missing)
+        renamed = [said.replace("decodes O", "decodes S") for said in a.missing]
+        assert sorted(renamed) == sorted(b.missing)
 
 
 @pytest.mark.parametrize(
