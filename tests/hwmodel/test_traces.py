@@ -103,13 +103,16 @@ class Drawn:
     design: Design
     how: tuple[Any, ...]
 
-    def charge(self, *, plain: bool = False) -> Charge:
-        """plain : by single bits, and all that the mapping keeps is kept."""
+    def charge(self, *, plain: bool = False, alike: bool = False) -> Charge:
+        """plain : by single bits, and all that the mapping keeps is kept; alike : GLB has the
+        formats of DRAM, as a cache has them whatever its own are."""
         spec = make_spec(self.case.text, sizes=self.case.known, pad=self.case.pads or None)
         levels = self.described["levels"] | ({} if plain else self.special)
-        return charge(
-            spec, arch(self.described | {"levels": levels}), self.case.arrays, self.mapping
-        )
+        formats = self.described["formats"]
+        if alike:
+            formats = {t: by | {"GLB": by["DRAM"]} for t, by in formats.items()}
+        described = arch(self.described | {"levels": levels, "formats": formats})
+        return charge(spec, described, self.case.arrays, self.mapping)
 
 
 def drawn(data: st.DataObject, case: Case) -> Drawn:
@@ -138,6 +141,7 @@ def drawn(data: st.DataObject, case: Case) -> Drawn:
 def check(made: Drawn, found: Charge) -> None:
     lyings, lines, capacity, policy = made.how
     plain, nest = made.charge(plain=True), made.nest
+    alike = made.charge(plain=True, alike=True)
     listed = [operand.tensor for operand in found.layer.work[0].operands]
     nest.terms[0].sort(key=lambda access: listed.index(access.tensor))
     wanted = through_cache(nest, lyings, made.design.skip, lines, capacity, policy)
@@ -151,7 +155,7 @@ def check(made: Drawn, found: Charge) -> None:
         assert at.writes == moved["entries"]
         assert (at.write_data_bits, at.write_metadata_bits) == (moved["data"], moved["metadata"])
         assert (at.reads, at.read_bits) == (before.reads, before.read_bits)
-        assert found.at("RF", tensor) == plain.at("RF", tensor)
+        assert found.at("RF", tensor) == alike.at("RF", tensor)
     assert (found.ops, found.compute_cycles) == (plain.ops, plain.compute_cycles)
     assert found.at("DRAM", "O") == plain.at("DRAM", "O")
 
