@@ -39,6 +39,8 @@ JUDGES = (
     "fiber_judges",
     "trace_judge",
     "fused_judge",
+    "halo_judge",
+    "leave_judge",
 )
 pytestmark = pytest.mark.usefixtures("without_compiling")
 
