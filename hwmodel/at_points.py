@@ -91,4 +91,5 @@ class AtPoints:
 
 
 def listed(subscripts: Sequence[str]) -> str:
+    """Subscripts in brackets; nothing of a number."""
     return f"[{','.join(subscripts)}]" if subscripts else ""

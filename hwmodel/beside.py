@@ -3,7 +3,8 @@
     stream GLB: mine has lines, and whole lines of fibers do not follow the tiles that pass
     Leave out lines, or keep tensors in GLB.
 
-A pair that is not here is charged.  The page on the hardware model has the same table.
+What is refused in a narrower case stands where that case is read.  The page on the hardware model
+has the same table.
 """
 
 from __future__ import annotations

@@ -48,6 +48,12 @@ def telling(subscripts: Sequence[Affine], axes: Sequence[int], loops: Sequence[L
     return [loop for loop in loops if loop.of(ranks)]
 
 
+def alone(subscripts: Sequence[Affine], pads: Sequence[tuple[int, int]], rank: str) -> bool:
+    """Whether a rank is an axis by itself, without padding, and in no other."""
+    axes = [a for a, s in enumerate(subscripts) if rank in variables(s)]
+    return len(axes) == 1 and single(subscripts[axes[0]]) == rank and not any(pads[axes[0]])
+
+
 def plain_ranks(
     subscripts: Sequence[Affine], axes: Sequence[int], loops: Sequence[Loop]
 ) -> list[str]:

@@ -28,6 +28,7 @@ from zeroskip.einsum_spec.tree import Affine
 from zeroskip.einsum_spec.walk import single, variables
 from zeroskip.errors import ArchError
 from zeroskip.formats.level_data import check_room
+from zeroskip.hwmodel.at_points import listed
 from zeroskip.hwmodel.banks import bank_cycles, cells_of
 from zeroskip.hwmodel.brackets import inside_of, ranks_of
 from zeroskip.hwmodel.evaluate import Bits, Operand, sized
@@ -220,10 +221,10 @@ def _written(
         left, right, names = writer.cells(access)
         name = access.tensor
         cells.append(tuple(names))
-        counted.append(f"held{name}{_listed(left)} += st{name}{_listed(right)}")
-        rounded.append(f"lanes{name}{_listed(names)} = ceil(held{name}{_listed(names)}/{width})")
-        held.append(f"held{name}{_listed(names)}")
-        turns.append(f"lanes{name}{_listed(names)}")
+        counted.append(f"held{name}{listed(left)} += st{name}{listed(right)}")
+        rounded.append(f"lanes{name}{listed(names)} = ceil(held{name}{listed(names)}/{width})")
+        held.append(f"held{name}{listed(names)}")
+        turns.append(f"lanes{name}{listed(names)}")
         shape = layer.extents.shapes[name]
         masks[f"st{name}"] = Mask("st", name, shape, ((0, 0),) * len(shape))
     meeting, there = list(held), None
@@ -231,16 +232,16 @@ def _written(
     if within:
         every = list(dict.fromkeys(name for names in cells for name in names))
         there = writer.open(every)
-        meeting.append(f"{_OPEN}{_listed(every)}")
+        meeting.append(f"{_OPEN}{listed(every)}")
         turns.append(meeting[-1])
     steps, places = writer.steps, [*writer.steps, *writer.tiles.values()]
     products = f"products += {'*'.join(meeting)}"
     lines = [line for both in zip(counted, rounded, strict=True) for line in both]
     lines += [
         products,
-        f"turns{_listed(places)} += {'*'.join(turns)}",
-        f"slowest{_listed(steps)} max= turns{_listed(places)}",
-        f"cycles += slowest{_listed(steps)}",
+        f"turns{listed(places)} += {'*'.join(turns)}",
+        f"slowest{listed(steps)} max= turns{listed(places)}",
+        f"cycles += slowest{listed(steps)}",
     ]
     closed = "\n".join([*counted, products])
     text = "\n".join(lines)
@@ -309,10 +310,6 @@ def _width(lanes: Lanes, layer: Layer, access: Access) -> int:
             return lanes.widths[name]
     names = ", ".join(lanes.widths)
     raise ArchError(f"lanes: {access.tensor} is none of {names}, of which vectors are formed")
-
-
-def _listed(names: Sequence[str]) -> str:
-    return f"[{','.join(names)}]" if names else ""
 
 
 class _Cells:

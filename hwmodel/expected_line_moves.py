@@ -34,6 +34,7 @@ from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.moves import Traffic, reads
 from zeroskip.hwmodel.plan import Accounting
 from zeroskip.hwmodel.regions import Regions, counts_of, grouped
+from zeroskip.hwmodel.traffic import times_whole
 
 
 def mean_lines(
@@ -93,11 +94,7 @@ def _times(schedule: Schedule, accounting: Accounting, tensor: str) -> int | Non
     mine = [f for f in accounting.fills if f.operand.tensor == tensor and f.parent == home]
     if any(fill.outer is not None or fill.called for fill in mine):
         return None
-    each = dict.fromkeys((fill.level for fill in mine), 0)
-    for fill in mine:
-        once = fill.whole == 1 and each[fill.level] <= 1
-        each[fill.level] = 1 if once else each[fill.level] + fill.whole
-    return sum(each.values())
+    return sum(times_whole(mine, {}).values())
 
 
 def _drawn(operand: Expected, bound: Format, arch: Arch, tensor: str) -> tuple[Any, Any, Any]:

@@ -64,7 +64,7 @@ def lined_fills(
     """
     home = schedule.stays[tensor][0].level
     found = Lined(0, 0, 0)
-    for (parent, _, name), times in times_whole(accounting, counts).items():
+    for (parent, _, name), times in times_whole(accounting.fills, counts).items():
         if (parent, name) == (home, tensor):
             once = layout.once()
             found += Lined(*(times * n for n in (once.entries, once.data_bits, once.metadata_bits)))

@@ -20,9 +20,10 @@ from math import prod
 
 import numpy as np
 
-from zeroskip.einsum_spec.walk import single, variables
+from zeroskip.einsum_spec.walk import single
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.at_points import AtPoints, listed
+from zeroskip.hwmodel.boxes import alone
 from zeroskip.hwmodel.brackets import ranks_of
 from zeroskip.hwmodel.called import Called
 from zeroskip.hwmodel.evaluate import MOST_SCATTERED, Operand
@@ -103,17 +104,7 @@ def met_along(layer: Layer, rank: str, called: Called | None = None) -> Meeting:
 def _meet(operands: Collection[Read], rank: str) -> bool:
     """Whether fibers of two operands or more are along a rank, and nothing else of it is there."""
     there = [one for one in operands if rank in one.variables]
-    return len(there) > 1 and all(_alone(one, rank) for one in there)
-
-
-def _alone(operand: Read, rank: str) -> bool:
-    """Whether a rank is an axis by itself, without padding, and in no other."""
-    axes = [a for a, s in enumerate(operand.subscripts) if rank in variables(s)]
-    return (
-        len(axes) == 1
-        and single(operand.subscripts[axes[0]]) == rank
-        and not any(operand.pads[axes[0]])
-    )
+    return len(there) > 1 and all(alone(one.subscripts, one.pads, rank) for one in there)
 
 
 def _check_loops(schedule: Schedule, rank: str) -> None:

@@ -20,11 +20,12 @@ from typing import NoReturn
 
 import numpy as np
 
-from zeroskip.einsum_spec.walk import single, variables
+from zeroskip.einsum_spec.walk import single
 from zeroskip.errors import ArchError
 from zeroskip.formats.format import Format
 from zeroskip.formats.levels import Compressed, Uncompressed
 from zeroskip.hwmodel.at_points import AtPoints, listed
+from zeroskip.hwmodel.boxes import alone
 from zeroskip.hwmodel.evaluate import MOST_SCATTERED, Operand
 from zeroskip.hwmodel.fibers import Fibers, fibers_of
 from zeroskip.hwmodel.layer import Layer
@@ -93,7 +94,8 @@ def merging_of(layer: Layer, schedule: Schedule, rank: str | None) -> Merging:
     if into not in target:
         _refuse(layer, schedule, f"its innermost loop is over {into or 'nothing'}")
     having = [i for i, o in enumerate(term.operands) if into in o.variables]
-    if len(having) != 1 or not _alone(term.operands[having[0]], into):
+    read = term.operands[having[0]] if len(having) == 1 else None
+    if read is None or not alone(read.subscripts, read.pads, into):
         names = " and ".join(term.operands[i].tensor for i in having) or "none"
         _refuse(
             layer,
@@ -125,12 +127,6 @@ def _innermost(layer: Layer, schedule: Schedule, target: list[str | None]) -> st
             break
         loops.pop()
     return loops[-1].rank if loops else ""
-
-
-def _alone(operand: Read, rank: str) -> bool:
-    axes = [a for a, s in enumerate(operand.subscripts) if rank in variables(s)]
-    plain = len(axes) == 1 and single(operand.subscripts[axes[0]]) == rank
-    return plain and not any(operand.pads[axes[0]])
 
 
 def _refuse(layer: Layer, schedule: Schedule, why: str) -> NoReturn:

@@ -10,7 +10,7 @@ units      read operands, and read and write accumulators, at every operation, i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
@@ -84,7 +84,7 @@ def traffic_of(
             walked = _walked(fill.inner, counts, width).spread(fill)
             add(fill.level, tensor, reads(walked.entries, walked.data, walked.metadata))
     come = {f.way: f for f in reversed(accounting.fills) if f.outer is None and f.whole}
-    for (parent, level, tensor), times in times_whole(accounting, counts).items():
+    for (parent, level, tensor), times in times_whole(accounting.fills, counts).items():
         read, written = whole_moves(layer, arch, schedule, operands, (parent, level, tensor))
         add(parent, tensor, times * read)
         add(level, tensor, times * written)
@@ -102,13 +102,13 @@ def traffic_of(
     return found
 
 
-def times_whole(accounting: Accounting, counts: Counts) -> dict[tuple[str, str, str], int]:
+def times_whole(fills: Iterable[Fill], counts: Counts) -> dict[tuple[str, str, str], int]:
     """How often all of a tensor comes at a time, by level outside, level, tensor.
 
     Two accesses that bring it once each bring it once.
     """
     found: dict[tuple[str, str, str], int] = {}
-    for fill in accounting.fills:
+    for fill in fills:
         if fill.outer is None:
             way = fill.way
             times = fill.whole * prod(total(counts, name) for name in fill.called)

@@ -211,12 +211,9 @@ def _(node: Stage, m: Machine) -> None:
         ):
             at += i * source_stride
             to += (i + lo) % stride * phase_stride + (i + lo) // stride * row_stride
-        row = index[-2:] if node.there is not None else ()
-        past = sum(i * axis[3] for i, axis in zip(row, axes[-2:], strict=False))
-        if node.there is None or past < m.integer(node.there):
-            target[to] = source[at]
-        else:
-            target[to] = 0
+        past = sum(i * axis[3] for i, axis in zip(index[-2:], axes[-2:], strict=True))
+        there = node.there is None or past < m.integer(node.there)
+        target[to] = source[at] if there else 0
 
 
 @execute.register

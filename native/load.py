@@ -102,7 +102,6 @@ class Kernel:
         """Run it on these arrays and extents alone, in a struct that is kept for the next time.
 
         buffers, dims : as many at every call: slots that are not set keep what they have had.
-
         long : as for `Invocation.call`.
 
         Raises KernelError as `Invocation.set_buffers` and `Invocation.call`.
