@@ -16,8 +16,9 @@ from zeroskip.hwmodel.accounting import write_accounting
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.layer import Layer, LayerSpec, layer_of
+from zeroskip.hwmodel.missing import missing_of
 from zeroskip.hwmodel.nest import Numbering
-from zeroskip.hwmodel.notes import assumptions_of, missing_of
+from zeroskip.hwmodel.notes import assumptions_of
 from zeroskip.hwmodel.occupancy import numberings_of
 from zeroskip.hwmodel.overfull import Spill
 from zeroskip.hwmodel.plan import Accounting
