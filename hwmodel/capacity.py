@@ -15,8 +15,9 @@ from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.nest import Loop
 from zeroskip.hwmodel.overfull import Held, place_at, place_of, refusal
 from zeroskip.hwmodel.plan import Accounting, Drain, Encoded, Fill, Flow, Turns, total
+from zeroskip.hwmodel.storages import narrow
 from zeroskip.hwmodel.together import most_together
-from zeroskip.hwmodel.traffic import Counts, flows_of, narrow
+from zeroskip.hwmodel.traffic import Counts, flows_of
 
 
 @dataclass(frozen=True, slots=True)

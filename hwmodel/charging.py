@@ -58,11 +58,11 @@ from zeroskip.hwmodel.reached import structural_result
 from zeroskip.hwmodel.rings import zero_of
 from zeroskip.hwmodel.sampled import Sampled, by_places, draws_of
 from zeroskip.hwmodel.spilling import spills_of
+from zeroskip.hwmodel.storages import result_storage
 from zeroskip.hwmodel.stored import is_compressed
 from zeroskip.hwmodel.traffic import (
     Counts,
     arriving_of,
-    result_storage,
     traffic_of,
     whole_moves,
 )

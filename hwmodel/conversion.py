@@ -45,8 +45,8 @@ from zeroskip.hwmodel.expectation import expected_storage
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.moves import Moves, reads, writes
+from zeroskip.hwmodel.storages import storage_bits
 from zeroskip.hwmodel.stored import bound_format
-from zeroskip.hwmodel.traffic import storage_bits
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,8 +35,9 @@ from zeroskip.hwmodel.lined import is_lined
 from zeroskip.hwmodel.moves import Traffic
 from zeroskip.hwmodel.pairs import pair_of
 from zeroskip.hwmodel.plan import total
+from zeroskip.hwmodel.storages import result_storage
 from zeroskip.hwmodel.stored import is_compressed
-from zeroskip.hwmodel.traffic import result_storage, traffic_of
+from zeroskip.hwmodel.traffic import traffic_of
 from zeroskip.hwmodel.unit_charges import UnitCharge
 
 if TYPE_CHECKING:

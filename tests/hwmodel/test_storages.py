@@ -1,4 +1,4 @@
-"""Bits off chip, counted without encoding: the same as of the encoded tensor."""
+"""Bits of all of a tensor, counted without encoding: the same as of the encoded tensor."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
 from zeroskip.hwmodel.evaluate import Operand
-from zeroskip.hwmodel.traffic import storage_bits
+from zeroskip.hwmodel.storages import storage_bits
 
 CASES = [
     ((7,), "R(1)"),
