@@ -17,20 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zeroskip.einsum_spec.tree import Affine
-from zeroskip.einsum_spec.walk import single, variables
 from zeroskip.errors import ArchError
-from zeroskip.formats.level_data import check_room
 from zeroskip.hwmodel.at_points import listed
 from zeroskip.hwmodel.banks import bank_cycles, cells_of
-from zeroskip.hwmodel.brackets import inside_of, ranks_of
 from zeroskip.hwmodel.evaluate import Bits, Operand, sized
 from zeroskip.hwmodel.expanded import expanded, expanded_operands
 from zeroskip.hwmodel.expected import geometry_of_lines
@@ -42,7 +36,7 @@ from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.layer import Operand as Access
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.plan import Mask
-from zeroskip.hwmodel.subscript_values import points_of, values_of
+from zeroskip.hwmodel.vector_cells import Cells
 from zeroskip.native.engine import evaluate
 from zeroskip.native.recent import Recent
 
@@ -189,7 +183,7 @@ class _Lines:
     open : cells that have a point within brackets, where there are any.
     """
 
-    writer: _Cells
+    writer: Cells
     held: tuple[str, ...]
     names: tuple[tuple[str, ...], ...]
     widths: tuple[int, ...]
@@ -207,7 +201,7 @@ def _written(
     arch: Arch, lanes: Lanes, layer: Layer, schedule: Schedule, rules: Sequence[OperandPolicy]
 ) -> _Lines:
     """The lines of a layer on an architecture with lanes."""
-    writer = _Cells(layer, schedule)
+    writer = Cells(layer, schedule)
     for access, rule in zip(writer.accesses, rules, strict=True):
         if not rule.skipped_by:
             raise ArchError(
@@ -280,7 +274,7 @@ def _expected(
 
 
 def _conflicting(
-    writer: _Cells,
+    writer: Cells,
     layer: Layer,
     operands: Mapping[str, Operand],
     widths: Sequence[int],
@@ -310,111 +304,3 @@ def _width(lanes: Lanes, layer: Layer, access: Access) -> int:
             return lanes.widths[name]
     names = ", ".join(lanes.widths)
     raise ArchError(f"lanes: {access.tensor} is none of {names}, of which vectors are formed")
-
-
-class _Cells:
-    """Which entries form vectors together: those of one step, one PE and one place of the ranks
-    that both operands hold as they are."""
-
-    def __init__(self, layer: Layer, schedule: Schedule) -> None:
-        term = layer.work[0]
-        both = len(term.operands) == 2 and all(o.absorbs for o in term.operands)
-        if len(layer.work) != 1 or not both:
-            raise ArchError(
-                f"lanes: expected one product of two operands, found {layer.form_text}\n"
-                "Leave lanes out of the architecture."
-            )
-        if len({operand.tensor for operand in term.operands}) < 2:
-            raise ArchError(f"lanes: {term.operands[0].tensor} twice: give it two names")
-        parts = [step.rank for step in schedule.steps if step.spans]
-        parts += [loop.rank for loop in schedule.across if not loop.whole]
-        if parts or len({step.rank for step in schedule.steps}) < len(schedule.steps):
-            raise ArchError(
-                "lanes: a step goes over a rank or its blocks, and whole ranks go across PEs, "
-                f"found {schedule.mapping}\n"
-                "Split a rank in two at most, and keep the outer part in time."
-            )
-        self.accesses = term.operands
-        self.layer = layer
-        plain = [{single(s) for s in access.subscripts} for access in self.accesses]
-        self.blocks = {step.rank: step.block for step in schedule.steps if step.rank in term.ranks}
-        common = [r for r in term.ranks if all(r in axes for axes in plain)]
-        self.names = {rank: f"x{n}" for n, rank in enumerate(term.ranks)}
-        taken = {rank for rank in term.ranks if rank.islower() and len(rank) == 1}
-        self.names |= {rank: rank for rank in taken}
-        spare = (letter for letter in "ijegab" if letter not in taken)
-        self.spare = (letter for letter in "hwdftuvyz" if letter not in taken)
-        self.tiles = {a.rank: next(spare) for a in schedule.across if a.rank in term.ranks}
-        self.counts = {a.rank: a.tiles for a in schedule.across}
-        self.grouped = [*self.blocks, *(rank for rank in common if rank not in self.blocks)]
-        self.kept = layer.target.variables
-        self.sizes: dict[str, int] = {}
-        self.told: list[tuple[str, Affine, int, int, Fraction]] = []
-
-    @property
-    def steps(self) -> list[str]:
-        return [self.block(rank) for rank in self.blocks]
-
-    def block(self, rank: str) -> str:
-        name = self.names[rank]
-        return name if self.blocks.get(rank, 1) == 1 else f"{name}1"
-
-    def cells(self, access: Access) -> tuple[list[str], list[str], list[str]]:
-        """Subscripts that an entry's place gives its cell, those of the mask, and the names of
-        the cell's."""
-        places: list[str] = []
-        cell: dict[str, str] = {}
-        tile: dict[str, str] = {}
-        for axis, subscript in enumerate(access.subscripts):
-            rank = single(subscript)
-            letter = next(self.spare) if rank is None else self.names[rank]
-            size, low = self.layer.extents.shapes[access.tensor][axis], access.pads[axis][0]
-            self.sizes[letter] = size
-            self.told.append(("", subscript, low, size, Fraction(1)))
-            places.append(letter)
-            for inner in variables(subscript):
-                if inner in self.grouped and inner == rank:
-                    block = self.blocks.get(inner, 1)
-                    cell[inner] = letter if block == 1 else f"{letter}//{block}"
-                    self.told.append((self.block(inner), subscript, low, size, Fraction(1, block)))
-                elif inner in self.blocks:
-                    raise ArchError(
-                        f"lanes: {access.tensor} has {inner} in a window, and {inner} is a step\n"
-                        "Give a mapping whose steps are ranks that vectors may share, such as c."
-                    )
-                # an entry meets every PE along a rank that is summed in a window
-                if inner in self.tiles and (inner == rank or inner in self.kept):
-                    if inner in tile:
-                        raise ArchError(f"lanes: {access.tensor} has {inner} in two axes")
-                    tile[inner] = f"{self.counts[inner]}*{letter}//{letter.upper()}"
-                    share = Fraction(self.counts[inner], max(size, 1))
-                    self.told.append((self.tiles[inner], subscript, low, size, share))
-        names = [*map(self.block, cell), *(self.tiles[rank] for rank in tile)]
-        return [*cell.values(), *tile.values()], places, names
-
-    def open(self, names: Sequence[str]) -> Bits:
-        """Cells, by these names, in which entries of both operands meet at a point within the
-        brackets of the term."""
-        (term,), extents = self.layer.work, self.layer.extents.ranks
-        compared = ranks_of(term.within)
-        ranks = {name for _, subscript, *_ in self.told for name in variables(subscript)}
-        ranks |= set(compared)
-        points = prod(extents[rank] for rank in ranks)
-        hint = f"Charge a part of the layer, with shorter {' and '.join(sorted(ranks))}."
-        check_room(points, 48, "the points at which vectors meet", hint)
-        at = points_of(ranks, extents)
-        inside = inside_of(term.within, extents)[tuple(at[rank] for rank in compared)]
-        there = np.broadcast_to(inside, (points,))
-        cell: dict[str, Whole] = {}
-        lengths: dict[str, int] = {}
-        for name, subscript, low, size, share in self.told:
-            place = values_of(subscript, at) - low
-            there = there & (place >= 0) & (place < size)
-            if name:
-                number = place * share.numerator // share.denominator
-                there = there & (cell.setdefault(name, number) == number)
-                last = (size - 1) * share.numerator // share.denominator
-                lengths[name] = max(lengths.get(name, 0), last + 1)
-        found = np.zeros([lengths[name] for name in names], np.bool_)
-        found[tuple(cell[name][there] for name in names)] = there.any()
-        return found

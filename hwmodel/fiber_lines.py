@@ -14,8 +14,9 @@ from zeroskip.hwmodel.boxes import Box, access, groups
 from zeroskip.hwmodel.fields import Field
 from zeroskip.hwmodel.layer import Operand
 from zeroskip.hwmodel.nest import Loop
+from zeroskip.hwmodel.text import reached
 from zeroskip.hwmodel.tile_trees import Side, TileCount, Tiles
-from zeroskip.hwmodel.writer import Writer, reached
+from zeroskip.hwmodel.writer import Writer
 
 
 def fibers(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from zeroskip.einsum_spec import make_spec
 from zeroskip.errors import ArchError
 from zeroskip.formats.density import Density
-from zeroskip.hwmodel import Charge, Mapping, arch, cartesian, charge
+from zeroskip.hwmodel import Charge, Mapping, arch, charge, vector_cells
 from zeroskip.hwmodel.brackets import inside_of, ranks_of
 from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.expected_results import structural
@@ -248,7 +248,7 @@ def test_vectors_that_meet_at_no_point_are_not_formed(text: str, holds: Any, blo
     check_vectors(text, holds, block)
 
 
-open_cells = cartesian._Cells.open
+open_cells = vector_cells.Cells.open
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ open_cells = cartesian._Cells.open
     ids=["all", "steps turned", "any step"],
 )
 def test_other_vectors_are_found_out(mutant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cartesian._Cells, "open", mutant)
+    monkeypatch.setattr(vector_cells.Cells, "open", mutant)
     with pytest.raises(AssertionError):
         check_vectors("O[m,n] = I[m,k]*F[k,n]*(m + n == 2*k)", lambda m, n, k: m + n == 2 * k, 1)
 
