@@ -11,6 +11,7 @@ from zeroskip.native.cwriter import CWriter
 from zeroskip.native.domains import Range, Stored
 from zeroskip.native.dotted import Factor, dotted
 from zeroskip.native.emit_narrow import hold, narrow, total, word
+from zeroskip.native.emit_vectors import AHEAD
 from zeroskip.native.integers import ONE, Name, add
 from zeroskip.native.nest import Loop, Reduce
 from zeroskip.native.values import Elem, Held
@@ -19,7 +20,7 @@ SUMS = 4
 """Vectors of sums over a range or under a bitmask: as many as a multiply-add takes cycles."""
 
 
-GATHERED = {("float32", "float32", place) for place in ("uint16", "int32")}
+GATHERED = {(t, t, place) for t in ("float32", "float64") for place in ("uint16", "int32")}
 """Arithmetic, values and coordinates of which 64 bytes are picked at once: zs_picked_…()."""
 
 
@@ -72,11 +73,15 @@ def product(node: Loop, factors: tuple[Factor, ...], at: str, out: CWriter) -> s
 def _compressed(node: Loop, over: Stored, factors: tuple[Factor, ...], out: CWriter) -> None:
     pos, crd = over.level.arrays
     p, end, sums = over.pos, out.local(f"{over.pos}_end"), out.local("sums")
+    (run,) = (factor for factor in factors if factor.reached == "run")
+    assert isinstance(run.value, Elem)
     out.line(f"int64_t {p} = {pos}[{integer(over.parent)}];")
     out.line(f"const int64_t {end} = {pos}[{integer(add(over.parent, ONE))}];")
     out.line(f"zs_vec {sums} = {{}};")
     with out.block(f"for (; {p} + LANES <= {end}; {p} += LANES)"):
-        product = [_along(factor, p, out) for factor in factors if factor.reached == "run"]
+        for array in (run.value.array, crd):
+            out.line(f"ZS_FETCH({array} + {p}, {_ahead(array, run.value.array, out)});")
+        product = [_along(run, p, out)]
         picked = [factor for factor in factors if factor.reached in ("line", "picked")]
         for k, factor in enumerate(picked):
             name = out.local(f"picked{k + 1}" if len(picked) > 1 else "picked")
@@ -84,12 +89,59 @@ def _compressed(node: Loop, over: Stored, factors: tuple[Factor, ...], out: CWri
         product += _same(factors, out)
         out.line(f"{sums} += {' * '.join(product)};")
         _count(node, "LANES", out)
+    if _last_at_once(factors, node.var, crd, out):
+        _last(node, factors, crd, p, end, sums, out)
+        _added(node, _lane_sum(sums, out, 1), out)
+        return
     _added(node, _lane_sum(sums, out, 1), out)
     with (
         out.block(f"for (; {p} < {end}; {p}++)"),
         out.constant(node.var, f"{crd}[{p}]"),
     ):
         out.body(node.body)
+
+
+def _ahead(array: str, values: str, out: CWriter) -> int:
+    """How many bytes ahead an array is asked for: as many entries as of the values."""
+    dtypes = out.values.dtypes
+    return AHEAD // itemsize(dtypes[values]) * itemsize(dtypes[array])
+
+
+def _last_at_once(factors: tuple[Factor, ...], var: str, crd: str, out: CWriter) -> bool:
+    """Whether the last entries of a fiber make a vector too.  Its other lanes are 0 in both
+    factors; a third might be infinite."""
+    other = [factor for factor in factors if factor.reached != "run"]
+    if len(other) != 1 or len(factors) != 2 or other[0].reached == "same":
+        return False
+    (run,) = (factor.value for factor in factors if factor.reached == "run")
+    assert isinstance(run, Elem)
+    text = value(other[0].value, out.values)
+    plain = out.values.dtypes[run.array] == out.kernel.dtype
+    return plain and _gathers(other[0], text, var, crd, out)
+
+
+def _last(
+    node: Loop,
+    factors: tuple[Factor, ...],
+    crd: str,
+    p: str,
+    end: str,
+    sums: str,
+    out: CWriter,
+) -> None:
+    """The entries that are left of a fiber, fewer than a vector has lanes."""
+    (run,) = (factor.value for factor in factors if factor.reached == "run")
+    (other,) = (factor.value for factor in factors if factor.reached != "run")
+    assert isinstance(run, Elem)
+    assert isinstance(other, Elem)
+    left, name = out.local("left"), out.local("picked")
+    kind = f"{out.kernel.dtype}_{out.kernel.vector_bytes}"
+    with out.block(f"if ({p} < {end})"):
+        out.line(f"const int64_t {left} = {end} - {p};")
+        pick = f"zs_picked_first_{kind}_{out.values.dtypes[crd]}"
+        out.line(f"const zs_vec {name} = {pick}({other.array}, {crd} + {p}, {left});")
+        out.line(f"{sums} += zs_first_{kind}({run.array} + {p}, {left}) * {name};")
+        _count(node, left, out)
 
 
 def _picked(factor: Factor, name: str, var: str, crd: str, p: str, out: CWriter) -> str:

@@ -149,7 +149,94 @@ ZS_DEFINE_TYPES(ZS_DEFINE_ADD_SPREAD, 64)
         return x;                                                                           \
     }
 
-#ifdef __AVX512F__
+/*
+ * zs_picked_first_TYPE_BYTES_PLACE() - the same in the first 'there' lanes, of which there are more.
+ * zs_first_TYPE_BYTES()              - the first 'there' values from 'from' on.
+ *
+ * The other lanes are 0, and nothing is read for them.
+ */
+#define ZS_DEFINE_FIRST(NAME, TYPE, BYTES)                                                  \
+    ZS_INLINE zs_##NAME##x##BYTES zs_first_##NAME##_##BYTES(const TYPE *from, int64_t there) \
+    {                                                                                       \
+        zs_##NAME##x##BYTES x = {0};                                                        \
+        for (int64_t i = 0; i < there; i++)                                                 \
+            x[i] = from[i];                                                                 \
+        return x;                                                                           \
+    }
+#define ZS_DEFINE_PICKED_FIRST(NAME, TYPE, BYTES, PLACE, CPLACE)                            \
+    ZS_INLINE zs_##NAME##x##BYTES zs_picked_first_##NAME##_##BYTES##_##PLACE(               \
+        const TYPE *from, const CPLACE *at, int64_t there)                                  \
+    {                                                                                       \
+        zs_##NAME##x##BYTES x = {0};                                                        \
+        for (int64_t i = 0; i < there; i++)                                                 \
+            x[i] = from[at[i]];                                                             \
+        return x;                                                                           \
+    }
+#define ZS_DEFINE_PLACES(DEFINE, NAME, TYPE)                                                \
+    DEFINE(NAME, TYPE, 64, uint16, uint16_t)                                                \
+    DEFINE(NAME, TYPE, 64, int32, int32_t)
+
+#ifdef __AVX512VL__
+typedef ZS_VECTOR(int32_t, 64) zs_places_float32;
+typedef ZS_VECTOR(int32_t, 32) zs_places_float64;
+#define ZS_GATHERED_float32 __builtin_ia32_gathersiv16sf
+#define ZS_GATHERED_float64 __builtin_ia32_gathersiv8df
+#define ZS_READ_uint16 "vpmovzxwd"
+#define ZS_READ_int32 "vmovdqu32"
+/* A bit of the mask is a lane; what it leaves out is not looked at, mapped or not. */
+#define ZS_READ_MASKED(READ, to, from, mask)                                                \
+    __asm__(READ " %1, %0%{%2%}%{z%}"                                                       \
+            : "=v"(to) : "m"(*(const __typeof__(*(from))(*)[16])(from)), "Yk"(mask))
+#define ZS_DEFINE_FIRST_MASKED(NAME, TYPE, READ)                                            \
+    ZS_INLINE zs_##NAME##x64 zs_first_##NAME##_64(const TYPE *from, int64_t there)          \
+    {                                                                                       \
+        const uint16_t mask = (uint16_t)ZS_LANE_BITS(there);                                \
+        zs_##NAME##x64 x;                                                                   \
+        ZS_READ_MASKED(READ, x, from, mask);                                                \
+        return x;                                                                           \
+    }
+#define ZS_DEFINE_PICKED_FIRST_MASKED(NAME, TYPE, BYTES, PLACE, CPLACE)                     \
+    ZS_INLINE zs_##NAME##x##BYTES zs_picked_first_##NAME##_##BYTES##_##PLACE(               \
+        const TYPE *from, const CPLACE *at, int64_t there)                                  \
+    {                                                                                       \
+        const uint16_t mask = (uint16_t)ZS_LANE_BITS(there);                                \
+        zs_places_##NAME places;                                                            \
+        ZS_READ_MASKED(ZS_READ_##PLACE, places, at, mask);                                  \
+        typedef TYPE lanes __attribute__((vector_size(BYTES)));                             \
+        typedef int32_t four __attribute__((vector_size(sizeof places)));                   \
+        return (zs_##NAME##x##BYTES)ZS_GATHERED_##NAME((lanes){}, from, (four)places,       \
+                                                       mask, sizeof(TYPE));                 \
+    }
+ZS_DEFINE_FIRST_MASKED(float32, float, "vmovups")
+ZS_DEFINE_FIRST_MASKED(float64, double, "vmovupd")
+ZS_DEFINE_PLACES(ZS_DEFINE_PICKED_FIRST_MASKED, float32, float)
+ZS_DEFINE_PLACES(ZS_DEFINE_PICKED_FIRST_MASKED, float64, double)
+#else
+ZS_DEFINE_FIRST(float32, float, 64)
+ZS_DEFINE_FIRST(float64, double, 64)
+ZS_DEFINE_PLACES(ZS_DEFINE_PICKED_FIRST, float32, float)
+ZS_DEFINE_PLACES(ZS_DEFINE_PICKED_FIRST, float64, double)
+#endif
+
+#if defined(__AVX512VL__) && defined(__AVX512FP16__)
+/*
+ * At once: processors that compute with float16 (from Sapphire Rapids on) gather 16 values in less
+ * time than they read them one by one, which takes a third longer there.
+ */
+#define ZS_DEFINE_PICKED_GATHERED(NAME, TYPE, BYTES, PLACE, CPLACE)                         \
+    ZS_INLINE zs_##NAME##x##BYTES zs_picked_##NAME##_##BYTES##_##PLACE(const TYPE *from,    \
+                                                                       const CPLACE *at)    \
+    {                                                                                       \
+        typedef ZS_VECTOR(CPLACE, BYTES / sizeof(TYPE) * sizeof(CPLACE)) stored;            \
+        typedef TYPE lanes __attribute__((vector_size(BYTES)));                             \
+        typedef int32_t four __attribute__((vector_size(BYTES / sizeof(TYPE) * 4)));        \
+        const four places = __builtin_convertvector(*(const stored *)at, four);             \
+        return (zs_##NAME##x##BYTES)ZS_GATHERED_##NAME(                                     \
+            (lanes){}, from, places, (uint16_t)ZS_LANE_BITS(BYTES / sizeof(TYPE)), sizeof(TYPE)); \
+    }
+ZS_DEFINE_PLACES(ZS_DEFINE_PICKED_GATHERED, float32, float)
+ZS_DEFINE_PLACES(ZS_DEFINE_PICKED_GATHERED, float64, double)
+#elif defined(__AVX512F__)
 /*
  * One by one, four coordinates or two from one read of 64 bits: on Zen 4 gathering 16 takes longer
  * than 16 plain reads.  Found by timing both there; no command of the repository finds it again.
@@ -186,9 +273,10 @@ ZS_DEFINE_FOUR_PICKED(int32, uint32_t)
     }
 ZS_DEFINE_PICKED_AVX512(uint16, uint16_t)
 ZS_DEFINE_PICKED_AVX512(int32, int32_t)
+ZS_DEFINE_PLACES(ZS_DEFINE_PICKED, float64, double)
 #else
-ZS_DEFINE_PICKED(float32, float, 64, uint16, uint16_t)
-ZS_DEFINE_PICKED(float32, float, 64, int32, int32_t)
+ZS_DEFINE_PLACES(ZS_DEFINE_PICKED, float32, float)
+ZS_DEFINE_PLACES(ZS_DEFINE_PICKED, float64, double)
 #endif
 
 /* ---- widening ------------------------------------------------------------------------ */

@@ -1,6 +1,9 @@
 """The dots schedule before the three judges: lanes of a vector share the entries of a fiber."""
 
+import ctypes
+import mmap
 import platform
+import sys
 
 import numpy as np
 import pytest
@@ -131,6 +134,20 @@ def test_what_is_absent_stays_absent_beside_infinities(format, width):
     assert target[2] == -np.inf
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("columns", [37, 48, 50])
+def test_an_infinite_factor_of_all_entries_meets_no_lane_that_is_empty(columns, width):
+    weights = np.arange(1, 3 * columns + 1, dtype=np.float32).reshape(3, columns)
+    operands = {
+        "W": Tensor.from_dense(weights, "CSR"),
+        "x": np.ones(columns, np.float32),
+        "z": np.array([np.inf, 2, -np.inf], np.float32),
+    }
+    prepared, filled, target = dotted(make_spec("y[m] = W[m,k]*x[k]*z[m]"), operands, width)
+    run(prepared, filled, "c")
+    assert np.array_equal(target, [np.inf, 2 * weights[1].sum(), -np.inf])
+
+
 def test_every_mask_of_a_word_takes_its_own_values():
     """All 256 patterns of eight lanes, as vectors take them, and where few values are left."""
     bits = np.arange(256)[:, None] >> np.arange(8) & 1
@@ -210,16 +227,61 @@ def test_the_nest_says_who_shares_what():
     assert "# dots: W" in text
 
 
-@pytest.mark.parametrize("flags", [(), ("-mno-avx512f",), ("-mno-avx512f", "-mno-avx2")])
-@pytest.mark.parametrize("place", ["uint16", "int32"])
-def test_values_are_picked_as_numpy_takes_them(flags, place):
-    skip_elsewhere(flags)
-    pick = f"zs_picked_float32_64_{place}(args->buf[0], args->buf[1])"
+INSTRUCTIONS = [(), ("-mno-avx512fp16",), ("-mno-avx512f",), ("-mno-avx512f", "-mno-avx2")]
+
+
+def places(place, lanes):
+    """Values to pick from, and as many places as a vector has lanes, the first and last of them."""
     rng = np.random.default_rng(13)
     most = 2**16 if place == "uint16" else 2**17
-    from_, at = rng.standard_normal(most, np.float32), rng.integers(0, most, 16).astype(place)
-    at[:2] = 0, most - 1
-    assert np.array_equal(vector(flags, pick, [from_, at], np.float32), from_[at])
+    at = rng.integers(0, most, lanes).astype(place)
+    at[:2] = most - 1, 0
+    return rng.standard_normal(most), at
+
+
+@pytest.mark.parametrize("flags", INSTRUCTIONS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("place", ["uint16", "int32"])
+def test_values_are_picked_as_numpy_takes_them(flags, dtype, place):
+    skip_elsewhere(flags)
+    pick = f"zs_picked_{dtype}_64_{place}(args->buf[0], args->buf[1])"
+    values, at = places(place, 64 // np.dtype(dtype).itemsize)
+    values = values.astype(dtype)
+    assert np.array_equal(vector(flags, pick, [values, at], dtype), values[at])
+
+
+@pytest.mark.parametrize("flags", INSTRUCTIONS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("place", ["uint16", "int32"])
+def test_of_the_first_lanes_alone_something_is_read(flags, dtype, place):
+    """Values, and what places pick, of so many lanes; behind them places that are nowhere, and the
+    page of the last value is followed by none."""
+    skip_elsewhere(flags)
+    if sys.platform != "linux":
+        pytest.skip("pages are closed by the name that Linux has for it")
+    lanes = 64 // np.dtype(dtype).itemsize
+    values, at = places(place, lanes)
+    values = values.astype(dtype)
+    for there in range(1, lanes):
+        line, picks = before_nothing(values[:there]), before_nothing(at[:there])
+        want = np.zeros(lanes, dtype)
+        want[:there] = values[:there]
+        first = f"zs_first_{dtype}_64(args->buf[0], args->dim[0])"
+        assert np.array_equal(vector(flags, first, [line], dtype, there), want)
+        want[:there] = values[at[:there]]
+        pick = f"zs_picked_first_{dtype}_64_{place}(args->buf[0], args->buf[1], args->dim[0])"
+        assert np.array_equal(vector(flags, pick, [values, picks], dtype, there), want)
+
+
+def before_nothing(values):
+    """A copy that ends where pages that may be read do."""
+    room = mmap.mmap(-1, 2 * mmap.PAGESIZE)
+    libc = ctypes.CDLL(None, use_errno=True)
+    base = ctypes.addressof(ctypes.c_char.from_buffer(room))
+    assert libc.mprotect(ctypes.c_void_p(base + mmap.PAGESIZE), mmap.PAGESIZE, 0) == 0
+    found = np.frombuffer(room, values.dtype, len(values), mmap.PAGESIZE - values.nbytes)
+    found[:] = values
+    return found
 
 
 @pytest.mark.parametrize("flags", [(), ("-mno-avx512f",), ("-mno-avx512f", "-mno-avx2")])
@@ -260,7 +322,7 @@ int32_t zs_kernel(zs_args *args)
     return ZS_OK;
 }}
 """
-    size = 64 if "picked" in expression else buffers[0].nbytes
+    size = 64 if "picked" in expression or "first" in expression else buffers[0].nbytes
     made = np.zeros(size // np.dtype(dtype).itemsize, dtype)
     load(text, "zs_kernel", flags).prepare([*buffers, made], dims).call()
     return made

@@ -30,14 +30,17 @@ int32_t zs_kernel(zs_args *args)
         const int64_t pA_j_end = A_j_pos[i + 1];
         zs_vec sums = {};
         for (; pA_j + LANES <= pA_j_end; pA_j += LANES) {
+            ZS_FETCH(A_vals + pA_j, 4096);
+            ZS_FETCH(A_j_crd + pA_j, 2048);
             const zs_vec picked = zs_picked_float32_64_uint16(x_vals, A_j_crd + pA_j);
             sums += *(const zs_vec *)(A_vals + pA_j) * picked;
         }
-        acc += zs_lane_sum_float32_64(sums);
-        for (; pA_j < pA_j_end; pA_j++) {
-            const int64_t j = A_j_crd[pA_j];
-            acc += A_vals[pA_j] * x_vals[j];
+        if (pA_j < pA_j_end) {
+            const int64_t left = pA_j_end - pA_j;
+            const zs_vec picked = zs_picked_first_float32_64_uint16(x_vals, A_j_crd + pA_j, left);
+            sums += zs_first_float32_64(A_vals + pA_j, left) * picked;
         }
+        acc += zs_lane_sum_float32_64(sums);
         y_vals[i] = acc;
     }
     return ZS_OK;
