@@ -87,6 +87,7 @@ def _by_patterns(rows: Array, offset: Array, values: Array, groups: int, togethe
     group, member, offset, values = (x[order] for x in (group, member, offset, values))
     fresh = np.ones(len(group), bool)
     fresh[1:] = (group[1:] != group[:-1]) | (offset[1:] != offset[:-1])
+    fresh[1:] |= member[1:] == member[:-1]  # two entries of a row that meet in one subscript
     column = np.cumsum(fresh) - 1
     pattern = np.zeros(int(fresh.sum()), np.int64)
     np.bitwise_or.at(pattern, column, 1 << member)

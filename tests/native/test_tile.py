@@ -144,6 +144,22 @@ def test_bias_function_order_and_offsets(shape, seed):
     check(spec, {"I": image, "F": entries(rng, filters), "B": bias}, want, shape)
 
 
+@settings(max_examples=40)
+@given(shapes, st.sampled_from(["float32", "int32"]), st.integers(1, 2), seeds)
+def test_two_summed_ranks_in_one_subscript(shape, dtype, step, seed):
+    """Entries of one row that meet the same lanes."""
+    rng = np.random.default_rng(seed)
+    image, filters = (
+        random_array(rng, (20,), dtype, 0.8),
+        random_array(rng, (6, 3, 4), dtype, float(rng.choice([0.4, 1]))),
+    )
+    spec = make_spec(f"O[m,p] = I[c+r+{step}*p]*F[m,c,r]", sizes={"p": 7})
+    view = sliding_window_view(image, 6)[: 7 * step : step]
+    at = np.add.outer(np.arange(3), np.arange(4))
+    want = np.einsum("pcr,mcr->mp", view[:, at], filters)
+    check(spec, {"I": image, "F": entries(rng, filters)}, want, shape)
+
+
 @pytest.mark.parametrize("shape", [(0, 3, 4), (3, 0, 4), (3, 4, 0), (1, 1, 1)])
 @pytest.mark.parametrize("sparse", [False, True])
 def test_extents_of_0_and_1(shape, sparse):
