@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from mapped_nest import Access, Loop, Nest
+from mapped_nest import Nest
+from nest_parts import Access, Loop
 
 from zeroskip.formats.tensor import Tensor
 

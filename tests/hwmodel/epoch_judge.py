@@ -14,7 +14,8 @@ from typing import Any
 
 from epoch_log import Log, Machine, columns, shared
 from leave_judge import fresh_of, leave
-from mapped_nest import Access, Design, Loop, Nest, Place, Point, before
+from mapped_nest import Nest, before
+from nest_parts import Access, Design, Loop, Place, Point
 from simulator import Lead, Route, leads_of
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,14 +11,16 @@ from typing import Any
 
 import numpy as np
 from cases import Case
+from described import dense_of, design_arch, drawn_formats, trees_of
 from epoch_judge import times
 from epoch_log import Machine
 from hypothesis import strategies as st
 from mapped_cases import Mapped, designs, tile_features
-from mapped_nest import Access, Design, Nest, Place
+from mapped_nest import Nest
+from nest_parts import Access, Design, Place
 from room_judge import needed
 from simulator import simulate
-from tree_judge import Tree, tree_of
+from tree_judge import Tree
 
 from zeroskip.einsum_spec import make_spec
 from zeroskip.hwmodel import Charge, Mapping, arch, charge
@@ -28,7 +29,6 @@ from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.traffic import whole_moves
 
 CLASSES = ("effectual", "gated", "skipped", "never_fetched", "ineffectual")
-ENTRY_BITS = 13
 RATES = st.sampled_from([None, 0.5, 3, 16, 100])
 Tile = tuple[str, str, set[str], set[str]]
 
@@ -96,36 +96,6 @@ def drawn(
     formats = drawn_formats(data, case, design, mapped.stays, mapped.leader)
     described = design_arch(design, texts, formats, mapped.levels, mapped.array)
     return Drawn(case, mapped, design, formats, described)
-
-
-def design_arch(
-    design: Design,
-    tiles: list[str],
-    formats: dict[str, dict[str, str]],
-    levels: dict[str, dict[str, Any]],
-    array: dict[str, int],
-) -> dict[str, Any]:
-    sparse = [f"gate {','.join(sorted(t))} on {','.join(sorted(c))}" for t, c in design.gate]
-    if design.lead:
-        others = sorted({*formats, "O"} - design.lead)
-        sparse.append(f"skip {','.join(others)} on {min(design.lead)} @PE")
-    left = design.skip - design.lead
-    if len(left) == 1:
-        others = sorted({*formats, "O"} - left)
-        sparse.append(f"skip {','.join(others)} on {min(left)}")
-    elif design.skip:
-        sparse.append(f"skip {','.join(sorted(design.skip))}")
-    return {
-        "name": "generated",
-        "array": array,
-        "multipliers": design.multipliers,
-        "value_bits": 16,
-        "accumulator_bits": 32,
-        "energy": "eyeriss-relative",
-        "levels": levels,
-        "sparse": [*sparse, *tiles],
-        "formats": formats,
-    }
 
 
 def with_lanes(data: st.DataObject, case: Case, mapped: Mapped) -> Drawn:
@@ -324,17 +294,6 @@ def result_room(nest: Nest, found: Counter[str]) -> Counter[str]:
     return room
 
 
-def trees_of(
-    levels: dict[str, dict[str, Any]], formats: dict[str, dict[str, str]], shapes: dict[str, Any]
-) -> dict[tuple[str, str], Tree]:
-    """Of each tensor in each level."""
-    return {
-        (tensor, level): tree_of(text, shapes[tensor], levels[level].get("pointer_bits", 0))
-        for tensor, by in formats.items()
-        for level, text in by.items()
-    }
-
-
 def machine_of(charged: Charge, operands: Any) -> Machine:
     design = charged.arch
     known = {n: Operand(x.shape, x) for n, x in known_operands(operands).items()}
@@ -371,12 +330,6 @@ def machine_of(charged: Charge, operands: Any) -> Machine:
     )
 
 
-def bits_of(formats: dict[str, dict[str, str]], tensor: str, level: str) -> tuple[int, int]:
-    """Bits of an entry, and of a place."""
-    letter = formats[tensor][level][0]
-    return ENTRY_BITS * (letter == "C"), int(letter == "B")
-
-
 def place_in_array(place: dict[str, int], charged: Charge) -> tuple[int, ...]:
     """The PE of each loop across: flattened dimensions unravelled."""
     sizes = dict(charged.arch.array)
@@ -385,37 +338,3 @@ def place_in_array(place: dict[str, int], charged: Charge) -> tuple[int, ...]:
         coordinates = np.unravel_index(place[across.name], [sizes[d] for d in across.dims])
         index.update(zip(across.dims, map(int, coordinates), strict=True))
     return tuple(index.values())
-
-
-def drawn_formats(
-    data: st.DataObject,
-    case: Case,
-    design: Design,
-    stays: dict[str, list[tuple[str, int]]],
-    leader: str | None = None,
-) -> dict[str, dict[str, str]]:
-    """A format of each operand in each level: skipping, and a leader, need one that tells what is
-    stored."""
-    telling = design.skip | ({leader} if leader else set())
-    packed = st.sampled_from([f"C({ENTRY_BITS})", "B"])
-    either = st.one_of(packed, st.just("U"))
-    return {
-        tensor: {
-            level: data.draw(
-                packed
-                if (tensor in telling and level == stays[tensor][-1][0])
-                or any(level == at and tensor in by for _, at, _, by in design.tiles)
-                else either
-            )
-            for level, _ in stays[tensor]
-        }
-        for tensor in case.arrays
-    }
-
-
-def dense_of(formats: dict[str, dict[str, str]]) -> dict[str, set[str]]:
-    packed = re.compile("[BCRH]")
-    return {
-        t: {level for level, text in by.items() if not packed.search(text)}
-        for t, by in formats.items()
-    }

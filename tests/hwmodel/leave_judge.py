@@ -9,7 +9,8 @@ from collections import defaultdict
 from typing import Any
 
 from epoch_log import Log, Machine, shared
-from mapped_nest import Access, Nest, Place, Point
+from mapped_nest import Nest
+from nest_parts import Access, Place, Point
 
 
 def leave(

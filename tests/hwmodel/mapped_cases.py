@@ -9,7 +9,7 @@ from typing import Any
 
 from cases import Case
 from hypothesis import strategies as st
-from mapped_nest import Access, Design, Loop, numbered
+from nest_parts import Access, Design, Loop, numbered
 
 from zeroskip.hwmodel import Mapping
 

@@ -11,7 +11,8 @@ from functools import partial
 from itertools import product
 from typing import Any
 
-from mapped_nest import Access, Nest, Place, Point
+from mapped_nest import Nest
+from nest_parts import Access, Place, Point
 
 
 class Tile:

@@ -11,7 +11,8 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
-from mapped_nest import Access, Design, Nest, Place, Point, before
+from mapped_nest import Nest, before
+from nest_parts import Access, Design, Place, Point
 
 
 @dataclass

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mapped_nest import Access, Nest, Place
+from mapped_nest import Nest
+from nest_parts import Access, Place
 
 Bits = Callable[[str, str], tuple[int, int]]
 """Tensor, level -> bits of an entry beside its value, and of a place."""

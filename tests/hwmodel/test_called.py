@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import Case, cases
+from described import design_arch, drawn_formats
 from fiber_judges import merged_by_list, merged_in_passes
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
-from judged import design_arch, drawn_formats, run
+from judged import run
 from mapped_cases import Mapped, blocks_of, mappings, tile_features
-from mapped_nest import Design, Loop, Place, Point
+from nest_parts import Design, Loop, Place, Point
 from simulator import leads_of
 from test_meetings import ALONG, HOW, OVERLAPS, described, walked
 

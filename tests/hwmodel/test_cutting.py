@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import NETS, cases
+from described import dense_of
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from judged import check, dense_of, drawn
+from judged import check, drawn
 from mapped_cases import mappings
-from mapped_nest import Loop
+from nest_parts import Loop
 
 from zeroskip.einsum_spec import make_spec
 from zeroskip.errors import ArchError

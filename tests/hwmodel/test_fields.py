@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import GATHERED, NETS, SCATTERED, cases
+from drawn_trees import charged_or_refused, with_trees
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from judged import Drawn, drawn, with_time
+from judged import drawn, with_time
 from mapped_cases import mappings
 from test_mutants import figures, mutants, with_line
 
 import zeroskip as zs
-from zeroskip.errors import ArchError, FormatError, TensorError, ZeroskipError
+from zeroskip.errors import ArchError, ZeroskipError
 from zeroskip.hwmodel import Charge, charging
 from zeroskip.hwmodel.evaluate import Operand, counts
 from zeroskip.hwmodel.plan import Accounting
@@ -27,71 +28,6 @@ pytestmark = pytest.mark.usefixtures("without_compiling")
 
 
 OF_FIBERS = re.compile(r"\w*_(fibers|tiles|places|fillers|entries|positions|pointers)")
-TOLD = ["C(11)", "C(12)", "B"]
-FILLING = ["R(1)", "R(2)", "H(2:3)", "H(3:4)", "U"]
-
-
-@st.composite
-def trees(draw: st.DrawFn, ndim: int, *, filling: bool = False) -> str:
-    """A format of ranks: U, then C and B in any order, of which the last tells what is stored.
-
-    filling : axes may be split, and levels may hold more than what is stored.
-    """
-    parts = [str(axis) for axis in range(ndim)]
-    for axis in range(ndim):
-        if filling and not draw(st.integers(0, 2)):
-            size = draw(st.integers(2, 3))
-            parts[parts.index(str(axis))] = f"{axis}/{size}"
-            parts.append(f"{axis}%{size}")
-    axes = draw(st.permutations(parts))
-    cuts = sorted(draw(st.sets(st.integers(1, len(axes) - 1)))) if len(axes) > 1 else []
-    groups = [axes[i:j] for i, j in zip([0, *cuts], [*cuts, len(axes)], strict=True)]
-    full = draw(st.integers(0, len(groups) - 1))
-    found = []
-    for number, group in enumerate(groups):
-        every = TOLD + FILLING if filling else TOLD
-        level = "U" if number < full else draw(st.sampled_from(every))
-        found.append(f"{'*'.join(map(str, group))}:{level}")
-    return " ".join(found)
-
-
-def with_trees(data: st.DataObject, made: Drawn, *, filling: bool = False) -> Drawn:
-    """The same in formats of several levels, with pointers in some levels.
-
-    filling : of what nothing skips by also such as hold more than what is stored.
-    """
-    leads = made.design.skip.union(*(by for *_, by in made.design.tiles))
-    for tensor, by in made.formats.items():
-        for level, text in by.items():
-            if text != "U":
-                more = filling and tensor not in leads
-                by[level] = data.draw(trees(made.case.arrays[tensor].ndim, filling=more))
-    made.described["levels"] = {
-        name: entry | ({"pointer_bits": 14} if data.draw(st.booleans()) else {})
-        for name, entry in made.described["levels"].items()
-    }
-    return made
-
-
-def charged_or_refused(made: Drawn) -> Charge:
-    """A few things of the mapping are refused."""
-    try:
-        return made.charge()
-    except (FormatError, TensorError) as error:  # H of what is none
-        if "a group of" not in str(error) and "entries in group" not in str(error):
-            raise
-        assume(False)
-        raise
-    except ArchError as error:
-        known = (
-            "of what an index tensor names, run lengths",
-            "nothing transposes it on chip",
-            "are not counted by epoch",
-        )
-        if not any(text in str(error) for text in known):
-            raise
-        assume(False)
-        raise
 
 
 @pytest.mark.parametrize("name", [*NETS, *GATHERED, *SCATTERED])

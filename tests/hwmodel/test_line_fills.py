@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import cases
+from described import design_arch
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from judged import Drawn, design_arch
+from judged import Drawn
 from mapped_cases import designs, mappings
 from test_traces import NAMED, PARTIAL, PRODUCTS, lying
 from trace_judge import Lying, by_tiles

@@ -15,7 +15,7 @@ from cases import Case, cases
 from fiber_judges import intersected
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
-from mapped_nest import Loop, Place
+from nest_parts import Loop, Place
 
 import zeroskip as zs
 from zeroskip.einsum_spec import make_spec

@@ -7,9 +7,10 @@ import re
 import numpy as np
 import pytest
 from cases import cases
+from described import bits_of, dense_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from judged import bits_of, dense_of, drawn
+from judged import drawn
 from layers import one_pe
 from mapped_cases import mappings
 

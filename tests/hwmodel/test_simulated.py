@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cases import GATHERED, NETS, SCATTERED, cases
+from described import dense_of, design_arch, drawn_formats
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from judged import check, dense_of, design_arch, drawn, drawn_formats, run
+from judged import check, drawn, run
 from mapped_cases import (
     ARRAYS,
     default_stays,
@@ -21,7 +22,8 @@ from mapped_cases import (
     tile_features,
     windows,
 )
-from mapped_nest import Access, Design, Loop, Nest
+from mapped_nest import Nest
+from nest_parts import Access, Design, Loop
 from simulator import simulate
 
 from zeroskip.einsum_spec import make_spec
@@ -30,6 +32,7 @@ from zeroskip.hwmodel import Mapping, arch, charge
 
 JUDGES = (
     "tree_judge",
+    "nest_parts",
     "mapped_nest",
     "simulator",
     "room_judge",

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import NETS, cases
+from described import bits_of
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from judged import Drawn, bits_of, drawn, result_room, with_time
+from judged import Drawn, drawn, result_room, with_time
 from layers import one_pe
 from mapped_cases import mappings
-from mapped_nest import Place
+from nest_parts import Place
 from simulator import simulate
 from spill_judge import dealt, staying
 

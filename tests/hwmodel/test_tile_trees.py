@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from drawn_trees import trees
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from test_fields import trees
 from tree_judge import Place, tree_of
 
 from zeroskip.einsum_spec.tree import Affine, Monomial, Var

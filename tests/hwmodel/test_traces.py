@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import GATHERED, SCATTERED, Case, cases
+from described import design_arch
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from judged import design_arch
 from mapped_cases import ARRAYS, blocks_of, default_stays, designs
-from mapped_nest import Design, Loop, Nest
+from mapped_nest import Nest
+from nest_parts import Design, Loop
 from trace_judge import Lying, through_cache
 
 from zeroskip.einsum_spec import make_spec

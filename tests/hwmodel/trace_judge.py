@@ -11,7 +11,8 @@ from itertools import groupby, product
 from typing import Any
 
 from fiber_judges import cached
-from mapped_nest import Access, Loop, Nest, Place, Point, before
+from mapped_nest import Nest, before
+from nest_parts import Access, Loop, Place, Point
 
 Trace = list[tuple[Place, Place]]
 
