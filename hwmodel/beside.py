@@ -44,7 +44,6 @@ REFUSED: dict[str, dict[str, str]] = {
     "a home on chip": {"lines": _WHOLE, "a cache": _WHOLE},
     "tiles of a leader": {
         "lanes": "vectors are formed of all entries of a step",
-        "lines": _FIBERS,
         "a cache": _FIBERS,
     },
     "what only holds a place": dict.fromkeys(("units", "lanes", "lines", "a cache"), _FIBERS),

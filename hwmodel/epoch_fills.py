@@ -43,7 +43,7 @@ def add_fills(
         width = fill.operand.bits(arch.value_bits)
         if fill.outer is None:
             way = fill.way
-            called = fill.whole * prod(total(counts, name) for name in fill.called)
+            called = fill.whole * prod(total(counts, call.name) for call in fill.called)
             if called and way not in come:  # else nobody needs it, or it came for another term
                 _whole(fill, counts, term, wholes(way), bits)
                 if fill.level == innermost[fill.operand.tensor]:

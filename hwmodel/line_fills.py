@@ -4,8 +4,9 @@
                                             ^ ^ ^         the tile has 2 entries, in 2 lines
 
 A tile reads every line that one of its entries lies in, each time it comes; of a tile that a window
-moves over, entries that the iteration before had are not among them.  Lines of pointers are read
-once, those of the fibers that any tile touches.
+moves over, entries that the iteration before had are not among them.  A tile that nobody calls for,
+by a leader or a bracket, reads none.  Lines of pointers are read once, those of the fibers that any
+tile touches which comes.
 """
 
 from __future__ import annotations
@@ -18,15 +19,14 @@ from numpy.typing import NDArray
 
 from zeroskip.formats.format import Format
 from zeroskip.formats.levels import Compressed
-from zeroskip.hwmodel.brackets import ranks_of
 from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.halos import moves_over_itself
-from zeroskip.hwmodel.layer import Layer, WorkTerm
+from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.lines import Layout, Lined
 from zeroskip.hwmodel.mapping import Schedule
-from zeroskip.hwmodel.nest import Loop, Residency, had
+from zeroskip.hwmodel.nest import Loop, Residency
 from zeroskip.hwmodel.passing import read_apart
-from zeroskip.hwmodel.plan import Accounting, Fill
+from zeroskip.hwmodel.plan import Accounting, Call, Fill
 from zeroskip.hwmodel.relations import (
     ENTRY,
     START,
@@ -41,7 +41,7 @@ from zeroskip.hwmodel.relations import (
     joined,
     length,
 )
-from zeroskip.hwmodel.traces import Nested, check_axes, entry_rows, nested, open_rows, touched
+from zeroskip.hwmodel.traces import Nested, check_axes, entry_rows, nested, touched
 from zeroskip.hwmodel.traffic import Counts, times_whole
 
 
@@ -72,12 +72,18 @@ def lined_fills(
     for fill in accounting.fills:
         mine = fill.operand.tensor == tensor and fill.parent == home
         if mine and fill.outer is not None and fill.points:
-            found += _tiles(nest, schedule, fill, operands[tensor], layout, bound)
+            found += _tiles(nest, schedule, fill, counts, operands[tensor], layout, bound)
     return found
 
 
 def _tiles(
-    nest: Nested, schedule: Schedule, fill: Fill, held: Operand, layout: Layout, bound: Format
+    nest: Nested,
+    schedule: Schedule,
+    fill: Fill,
+    counts: Counts,
+    held: Operand,
+    layout: Layout,
+    bound: Format,
 ) -> Lined:
     operand = fill.operand
     check_axes(operand)
@@ -92,7 +98,8 @@ def _tiles(
     if not moves_over_itself(operand, moving, way.keys, nest.extents):
         moving = None
     outer = schedule.stays[operand.tensor][0]
-    calls = _calls(nest.term, way, read_apart(outer, stay, way.beside), moving, nest.extents)
+    called = [_called(call, counts) for call in fill.called]
+    calls = _calls(called, way, read_apart(outer, stay, way.beside), moving, nest.extents)
     if moving is not None:
         new = _new(rows, keys, moving)
         again = joined(chosen(rows, ~new), calls.anew)
@@ -116,38 +123,44 @@ def _tiles(
 
 @dataclass(frozen=True, slots=True)
 class _Calls:
-    """Iterations at which a tile comes, where a term has brackets: those with a point inside.
+    """Iterations at which a tile comes, where something calls for it.
 
-    anew : those of them at which the iteration before had none, and nothing of it is there.
+    anew : those of them at which that of the iteration before was not called for, and nothing of
+        it is there.
     """
 
     every: Rows
     anew: Rows
 
 
+def _called(call: Call, counts: Counts) -> Rows:
+    """The iterations at which a tile is called for by this."""
+    at = np.argwhere(counts[call.name])
+    every = {Column(x.rank, x): at[:, axis] for axis, x in enumerate(call.keys)}
+    return {START: np.zeros(len(at), np.int64)} | every
+
+
 def _calls(
-    term: WorkTerm,
+    called: Sequence[Rows],
     way: Residency,
     apart: Sequence[Loop],
     moving: Loop | None,
     extents: Mapping[str, int],
 ) -> _Calls:
-    """By the loops that name the tile, and those at which it comes again; of a term without
-    brackets one row for all of them.
+    """By the loops that name the tile, and those at which it comes again; where nothing has to call
+    for it one row for all of them.
 
     apart : loops across PEs that the tensor lacks, at each of which it is read by itself; of others
         one read serves all iterations.
     """
-    if not term.within:
-        always = {START: np.zeros(1, np.int64)}
-        return _Calls(always, chosen(always, np.zeros(1, np.bool_)))
-    told = had([*way.own, *way.again, *way.inside, *way.beside], set(ranks_of(term.within)))
-    found = open_rows(term, [Column(x.rank, x) for x in told], extents)
+    found: Rows = {START: np.zeros(1, np.int64)}
+    for rows in called:
+        found = joined(found, rows)
+    told = [column.loop for column in found if column.loop is not None]
     anew = chosen(found, np.zeros(length(found), np.bool_))
-    if moving in told:
-        assert moving is not None
+    if moving is not None and moving in told:
         anew = chosen(found, _new(found, [Column(x.rank, x) for x in told], moving))
-    again = [*way.again, *apart]
+    again = [*way.again, *apart] if called else []
     served = [Column(x.rank, x) for x in way.beside if x not in again]
 
     def read(rows: Rows) -> Rows:
@@ -196,7 +209,7 @@ def _reached(
     list."""
     *outer, inner = bound.order
     axes = [a for each in outer for a in each]
-    told = keys if nest.term.within else ()
+    told = keys if fill.called else ()
     nothing = {START: np.zeros(1, np.int64)}
     rows = touched(nest, fill.operand, (*axes, *inner), told, nothing, frozenset(axes))
     rows = joined(rows, calls.every)

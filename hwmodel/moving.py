@@ -23,7 +23,7 @@ from zeroskip.hwmodel.layer import Operand, WorkTerm
 from zeroskip.hwmodel.leading import Need, anew, any_of, need_inside, needs_of, times
 from zeroskip.hwmodel.nest import Loop, Stay, iterations
 from zeroskip.hwmodel.passing import read_apart, taken_apart
-from zeroskip.hwmodel.plan import Encoded, Fill, Flow, Turns
+from zeroskip.hwmodel.plan import Call, Encoded, Fill, Flow, Turns
 from zeroskip.hwmodel.policy import OperandPolicy
 from zeroskip.hwmodel.stored import Stored
 from zeroskip.hwmodel.turns import parted, turns_of
@@ -229,7 +229,7 @@ def _fill(
         inner=encoded(rule.stored[stay.level], room=True),
         outer=None if whole else encoded(rule.stored[outer.level], room=False),
         whole=again if whole and term.points else 0,
-        called=tuple(need.name for need in needs) if whole else (),
+        called=tuple(Call(need.name, need.keys) for need in needs),
         reads=again,
         arrivals=arrivals,
         points=term.points,

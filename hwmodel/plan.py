@@ -143,13 +143,22 @@ class Encoded:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """What tiles are called for by: a count that is 1 at the iterations of these loops at which
+    they are, and 0 at others."""
+
+    name: str
+    keys: tuple[Loop, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Fill:
     """One operand on its way from one level into the next that keeps it.
 
     inner, outer : as the level filled holds it, and as that outside holds it (None where it
         comes whole).
     whole : how often all of it comes at a time; 0 where it comes tile by tile.
-    called : where it comes whole: counts that are 1 where it is called for, and 0 where not.
+    called : all of these have to call for a tile; none where every tile comes.
     reads, arrivals : how often each entry is read, and arrives somewhere: one read may serve
         several instances.
     points : of its term.
@@ -168,7 +177,7 @@ class Fill:
     reads: int
     arrivals: int
     points: int
-    called: tuple[str, ...] = ()
+    called: tuple[Call, ...] = ()
     turns: Turns | None = None
     renewed: tuple[Loop, ...] = ()
     words: int = 0
@@ -193,8 +202,8 @@ class Fill:
     @property
     def names(self) -> set[str]:
         """Every count of it."""
-        outer = self.outer.names if self.outer is not None else set()
-        return self.inner.names | outer | set(self.called)
+        outer = {call.name for call in self.called} if self.outer is None else self.outer.names
+        return self.inner.names | outer
 
 
 @dataclass(frozen=True, slots=True)

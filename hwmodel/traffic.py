@@ -99,7 +99,7 @@ def times_whole(fills: Iterable[Fill], counts: Counts) -> dict[tuple[str, str, s
     for fill in fills:
         if fill.outer is None:
             way = fill.way
-            times = fill.whole * prod(total(counts, name) for name in fill.called)
+            times = fill.whole * prod(total(counts, call.name) for call in fill.called)
             once = times == 1 and found.get(way, 1) == 1
             found[way] = 1 if once else found.get(way, 0) + times
     return found

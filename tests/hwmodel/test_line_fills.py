@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,13 @@ from described import design_arch
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from judged import Drawn
-from mapped_cases import designs, mappings
+from mapped_cases import designs, mappings, tile_features
 from test_traces import NAMED, PARTIAL, PRODUCTS, lying
 from trace_judge import Lying, by_tiles
 
 from zeroskip.einsum_spec import make_spec
 from zeroskip.errors import ArchError
-from zeroskip.hwmodel import Charge, Mapping, arch, charge, line_fills, relations, traces
+from zeroskip.hwmodel import Charge, Mapping, arch, charge, line_fills, relations
 from zeroskip.hwmodel.lines import Layout
 
 pytestmark = pytest.mark.usefixtures("without_compiling")
@@ -29,10 +30,11 @@ def drawn(data: st.DataObject, name: str) -> tuple[Drawn, dict[str, Lying], dict
     case = data.draw(cases((name,)))
     mapped = data.draw(mappings(case))
     design = data.draw(designs(case.factors))
+    led = data.draw(tile_features(case, mapped.kept, design))
     told = {tensor: lying(data, case, tensor, lists=False) for tensor in case.arrays}
     inside = dict.fromkeys(list(mapped.levels)[1:], "C(13)")
     formats = {tensor: {"DRAM": text, **inside} for tensor, (_, text) in told.items()}
-    described = design_arch(design, [], formats, mapped.levels, mapped.array)
+    described = design_arch(design, led, formats, mapped.levels, mapped.array)
     lines = {
         "read_bits": data.draw(st.sampled_from([1, 16, 48])),
         "pointer_bits": 24,
@@ -54,7 +56,7 @@ def charged(made: Drawn, lines: dict[str, Any] | None) -> Charge:
 def check(made: Drawn, lyings: dict[str, Lying], lines: dict[str, Any], found: Charge) -> None:
     plain, nest = charged(made, None), made.nest()
     for number, access in enumerate(nest.terms[0]):
-        wanted = by_tiles(nest, number, lyings[access.tensor], lines)
+        wanted = by_tiles(nest, made.design, number, lyings[access.tensor], lines)
         at = found.at("DRAM", access.tensor)
         assert at.reads == wanted["entries"] == plain.at("DRAM", access.tensor).reads
         assert at.read_data_bits == wanted["data"], access.tensor
@@ -89,12 +91,25 @@ def everything(rows: Any, *_: Any) -> Any:
     return np.ones(relations.length(rows), np.bool_)
 
 
-inside_of = traces.inside_of
+called_for = line_fills._called
 
 
-def all_points(*given: Any) -> Any:
-    """As if brackets held everywhere."""
-    return np.ones_like(inside_of(*given))
+def everywhere(by: str) -> Any:
+    """As if tiles were called for by this at all iterations."""
+
+    def made(call: Any, counts: Any) -> Any:
+        every = np.ones_like(counts[call.name])
+        return called_for(call, {call.name: every} if call.name.startswith(by) else counts)
+
+    return made
+
+
+calls = line_fills._calls
+
+
+def all_anew(*given: Any) -> Any:
+    found = calls(*given)
+    return replace(found, anew=found.every)
 
 
 MUTANTS: dict[str, tuple[Any, str, Any]] = {
@@ -102,7 +117,9 @@ MUTANTS: dict[str, tuple[Any, str, Any]] = {
     "fibers share lines": (Layout, "touched", over_all_groups),
     "no pointers": (Layout, "heads", lambda *_: 0),
     "windows come whole": (line_fills, "_new", everything),
-    "tiles without a point come": (traces, "inside_of", all_points),
+    "a bracket keeps nothing away": (line_fills, "_called", everywhere("open")),
+    "a leader keeps nothing away": (line_fills, "_called", everywhere("some")),
+    "what stays comes anew": (line_fills, "_calls", all_anew),
 }
 
 
@@ -155,6 +172,33 @@ def test_tiles_of_three_columns() -> None:
     assert (at.reads, at.read_data_bits, at.read_metadata_bits) == (14, 160, 160 + 32)
     at = found.at("DRAM", "x")
     assert (at.reads, at.read_data_bits, at.read_metadata_bits) == (14, 160, 0)
+
+
+@pytest.mark.parametrize("kind", ["skip", "gate"])
+def test_a_tile_that_nobody_calls_for(kind: str) -> None:
+    """The same tiles, of which the second has nothing of x: in either row 4 entries are left, in
+    2 + 1 lines of values and of coordinates.  Nothing of A is in the first row where x is all
+    there: then the pointer of that row is not read."""
+    lines = {"read_bits": 16, "pointer_bits": 16}
+    design = {
+        "name": "by hand",
+        "array": {"pe": 1},
+        "value_bits": 8,
+        "energy": "eyeriss-relative",
+        "levels": {"DRAM": {"lines": lines}, "GLB": {}, "PE": {}},
+        "sparse": [f"{kind} A on x @GLB", f"{kind} x on A @GLB"],
+        "formats": {"A": {"DRAM": "a:U b:C(8)", "GLB": "C"}, "x": {"DRAM": "C(8)", "GLB": "C"}},
+    }
+    mapping = Mapping("m k1 @GLB k0", {"k": 3}, {}, sync="none")
+    x = np.array([1, 1, 1, 0, 0, 0, 1])
+    found = charge(
+        make_spec("y[m] = A[m,k]*x[k]"), arch(design), {"A": np.ones((2, 7)), "x": x}, mapping
+    )
+    at = found.at("DRAM", "A")
+    assert (at.reads, at.read_data_bits, at.read_metadata_bits) == (8, 96, 96 + 32)
+    one = {"A": np.array([[0] * 7, [1] * 7]), "x": np.ones(7)}
+    at = charge(make_spec("y[m] = A[m,k]*x[k]"), arch(design), one, mapping).at("DRAM", "x")
+    assert (at.reads, at.read_data_bits, at.read_metadata_bits) == (7, 80, 80)
 
 
 def test_results_that_leave_in_parts_are_refused() -> None:

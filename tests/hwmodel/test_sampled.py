@@ -114,6 +114,16 @@ CASES: dict[str, tuple[str, Any, dict[str, zs.Density], Any, Any]] = {
         zs.Mapping("m k n", space={"m": "pe"}),
         lambda charge: bits_at(charge, "GLB"),
     ),
+    "lines of led tiles": (
+        PRODUCT,
+        design(
+            levels={"DRAM": {"lines": LINES}, "GLB": {}, "PE": {}},
+            sparse=["skip A,B", "skip B on A @GLB"],
+        ),
+        {"A": zs.Density((24, 20), 0.1), "B": zs.Density((20, 16), 0.3)},
+        zs.Mapping("m1 k1 @GLB n m0 k0", {"m": 4, "k": 5}, {}, sync="none"),
+        lambda charge: bits_at(charge, "DRAM"),
+    ),
 }
 SAID = {
     "queues": "queues, cycles",
@@ -122,6 +132,7 @@ SAID = {
     "banks": "banks, cycles",
     "lru": "lines of DRAM, bits",
     "optimal": "lines of DRAM, bits",
+    "lines of led tiles": "lines of DRAM, bits",
 }
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from fiber_judges import cached
 from mapped_nest import Nest, before
-from nest_parts import Access, Loop, Place, Point
+from nest_parts import Access, Design, Loop, Place, Point
+from simulator import leads_of
 
 Trace = list[tuple[Place, Place]]
 
@@ -171,7 +172,9 @@ def through_cache(
     return found
 
 
-def by_tiles(nest: Nest, number: int, lying: Lying, lines: dict[str, Any]) -> Counter[str]:
+def by_tiles(
+    nest: Nest, design: Design, number: int, lying: Lying, lines: dict[str, Any]
+) -> Counter[str]:
     """What is read of one operand off chip, where the mapping brings it by tiles, or whole."""
     (term,) = nest.terms
     access, line = term[number], lines["read_bits"]
@@ -181,8 +184,13 @@ def by_tiles(nest: Nest, number: int, lying: Lying, lines: dict[str, Any]) -> Co
     above = set(nest.instances[level])
     fresh, has = nest.fresh(position, nest.ranks(term), access.names(), level)
     whole = not above and not access.gathered and not any(loop.name in has for loop in fresh)
+    leads = [x for x in leads_of(nest, design, term) if (x.follower, x.level) == (number, level)]
+
+    def comes(at: Point) -> bool:
+        return not any(lead.shut(at) for lead in leads)
+
     if whole:
-        times = len({nest.when(fresh, at) for at in nest.points(term) if nest.open(term, at)})
+        times = len({nest.when(fresh, at) for at in nest.points(term) if comes(at)})
         found["whole"] = times
         for entries in map(len, held.values()):
             found["entries"] += times * entries
@@ -197,7 +205,7 @@ def by_tiles(nest: Nest, number: int, lying: Lying, lines: dict[str, Any]) -> Co
         place, tile = access.place(at), (nest.when(fresh, at), nest.pe(at, above))
         if access.inside(place):
             every.setdefault(tile, set()).add(place)
-        if nest.open(term, at):
+        if comes(at):
             came.add(tile)
     tiles = {tile: places for tile, places in every.items() if tile in came}
     touched = {lying.key(place) for places in tiles.values() for place in places}
