@@ -41,7 +41,6 @@ REFUSED: dict[str, dict[str, str]] = {
     "fused lines": dict.fromkeys(PARTS, _TURNS),
     "a stream": {"lines": _WHOLE, "a cache": _WHOLE},
     "tiles that spill": {"lines": _WHOLE, "a cache": _WHOLE},
-    "a home on chip": {"lines": _WHOLE, "a cache": _WHOLE},
     "tiles of a leader": {
         "lanes": "vectors are formed of all entries of a step",
         "a cache": _FIBERS,

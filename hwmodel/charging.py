@@ -48,7 +48,13 @@ from zeroskip.hwmodel.given import (
 from zeroskip.hwmodel.indexing import check_places, indices_of, without_zeros
 from zeroskip.hwmodel.later import Later
 from zeroskip.hwmodel.layer import Layer, LayerSpec
-from zeroskip.hwmodel.lined import check_lines, is_lined, lined_moves, lined_traffic
+from zeroskip.hwmodel.lined import (
+    check_lines,
+    is_lined,
+    leaves_in_fibers,
+    lined_moves,
+    lined_traffic,
+)
 from zeroskip.hwmodel.nest import Numbering
 from zeroskip.hwmodel.notes import assumptions_of
 from zeroskip.hwmodel.plan import Accounting, total
@@ -149,10 +155,11 @@ def _charge(
     shape = layer.extents.shapes[target]
     plain = not is_compressed(layer, arch, schedule)
     lined = is_lined(arch)
+    in_fibers = leaves_in_fibers(layer, arch, schedule)
     outcome: Operand | None
     if lined:
         check_lines(layer, arch)
-    if lined and not plain and not expecting:
+    if in_fibers and not expecting:
         outcome = structural_result(layer, arch, operands)
     else:
         outcome = Operand(shape, None) if plain else None
@@ -197,7 +204,7 @@ def _charge(
     sampled = known_lines = None
     if expecting and lined:
         given_lines = layer, arch, schedule, cascade, operands
-        known_lines = mean_lines(*given_lines, compressed=not plain)
+        known_lines = mean_lines(*given_lines, compressed=in_fibers)
     if expecting and by_places(arch, layer, operands, lined=lined and known_lines is None):
         reporting = schedule.mapping.reporting()  # a draw's tiles fit or not: the mapping stays
         sampled = Sampled(
@@ -213,10 +220,10 @@ def _charge(
     if known_lines is not None and sampled is None:
         traffic |= decoded_as(known_lines, traffic)
     elif lined and sampled is not None:
-        keys = lined_moves(layer, arch, schedule, compressed=not plain)
+        keys = lined_moves(layer, arch, schedule, compressed=in_fibers)
         traffic |= {(level, tensor): sampled.moves(level, tensor) for level, tensor in keys}
     elif lined:
-        held = None if plain else outcome
+        held = outcome if in_fibers else None
         traffic |= lined_traffic(layer, arch, schedule, cascade, counts, operands, held, traffic)
     additions = sum(term.inside for term in layer.additions)
     conversions = conversions_of(layer, arch, schedule, operands)

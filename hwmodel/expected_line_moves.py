@@ -28,7 +28,7 @@ from zeroskip.hwmodel.expected_operand import Expected
 from zeroskip.hwmodel.expected_scans import is_uniform
 from zeroskip.hwmodel.fibers import Fibers
 from zeroskip.hwmodel.layer import Layer
-from zeroskip.hwmodel.lined import cached_tensors, format_at
+from zeroskip.hwmodel.lined import cached_tensors, format_at, from_lines
 from zeroskip.hwmodel.lines import check_lined, layout_of, layout_with
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.moves import Traffic, reads
@@ -62,7 +62,7 @@ def mean_lines(
     if term.within or any(operand.is_index for operand in term.operands):
         return None
     found: Traffic = {}
-    for tensor in layer.tensors:
+    for tensor in from_lines(layer, arch, schedule):
         times = _times(schedule, accounting, tensor)
         bound = format_at(layer, arch, schedule, tensor, arch.off_chip.name)
         check_lined(bound, tensor)

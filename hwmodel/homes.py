@@ -20,7 +20,6 @@ from zeroskip.checks import brief
 from zeroskip.einsum_spec.walk import single
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.arch import Arch
-from zeroskip.hwmodel.beside import check_beside
 from zeroskip.hwmodel.layer import Layer, Operand
 from zeroskip.hwmodel.nest import Loop, Stay
 
@@ -93,7 +92,13 @@ def check_homes(homes: Dict[str, Home], layer: Layer, arch: Arch) -> None:
         if home.level not in shared:
             listed = ", ".join(shared) or "none"
             raise ArchError(f"{where}: expected a level on chip that all PEs share: {listed}")
-        check_beside("a home on chip", where, arch, "home (keep, of a cascade)")
+        policy = arch.level(home.level).cache
+        if policy is not None:
+            raise ArchError(
+                f"{where}: {home.level} is a cache, which keeps what its policy says ({policy}), "
+                f"and not all of a tensor\nLet {name} have its home in a level that is none, or "
+                "leave out the cache."
+            )
 
 
 def home_stay(name: str, home: Home, loops: Sequence[Loop], layer: Layer, arch: Arch) -> Stay:

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from zeroskip.einsum_spec.walk import single
 from zeroskip.errors import ArchError
 from zeroskip.formats.format import Format
 from zeroskip.hwmodel.arch import Arch
@@ -21,14 +22,14 @@ from zeroskip.hwmodel.halos import moves_over_itself
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.levels import Level
 from zeroskip.hwmodel.line_fills import lined_fills
-from zeroskip.hwmodel.lines import Layout, Lined, Lines, layout_of
+from zeroskip.hwmodel.lines import Layout, Lined, Lines, check_lined, layout_of
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.moves import Moves, Traffic, reads, writes
 from zeroskip.hwmodel.nest import Loop
 from zeroskip.hwmodel.plan import Accounting
 from zeroskip.hwmodel.policy import Policy, skipped_by
 from zeroskip.hwmodel.relations import Whole, codes
-from zeroskip.hwmodel.stored import bound_format, result_format
+from zeroskip.hwmodel.stored import bound_format, is_compressed, result_format
 from zeroskip.hwmodel.traces import Nested, nested, tiles_of, trace_of
 from zeroskip.hwmodel.traffic import Counts
 
@@ -37,15 +38,30 @@ def is_lined(arch: Arch) -> bool:
     return arch.off_chip.lines is not None or arch.cache is not None
 
 
+def leaves_in_fibers(layer: Layer, arch: Arch, schedule: Schedule) -> bool:
+    """Whether a result is compressed off chip, where fibers have lines or go through a cache."""
+    home = schedule.stays[layer.target.tensor][0].level
+    compressed = is_compressed(layer, arch, schedule)
+    return is_lined(arch) and compressed and home == arch.off_chip.name
+
+
+def from_lines(layer: Layer, arch: Arch, schedule: Schedule) -> tuple[str, ...]:
+    """Operands that come from off chip, where it has lines."""
+    off_chip = arch.off_chip
+    if off_chip.lines is None:
+        return ()
+    return tuple(t for t in layer.tensors if schedule.stays[t][0].level == off_chip.name)
+
+
 def lined_moves(
     layer: Layer, arch: Arch, schedule: Schedule, *, compressed: bool
 ) -> list[tuple[str, str]]:
     """Levels and tensors whose moves `lined_traffic` says.
 
-    compressed : whether the result is.
+    compressed : whether the result leaves in fibers.
     """
     off_chip, cached = arch.off_chip, cached_tensors(layer, arch, schedule)
-    found = [(off_chip.name, t) for t in layer.tensors if off_chip.lines]
+    found = [(off_chip.name, t) for t in from_lines(layer, arch, schedule)]
     for tensor in cached:
         assert arch.cache is not None
         found.append((arch.cache.name, tensor))
@@ -66,13 +82,17 @@ def cached_tensors(layer: Layer, arch: Arch, schedule: Schedule) -> tuple[str, .
     Raises
     ------
     ArchError
-        For a mark that says from which loop on a cache keeps one: what it keeps goes by its policy.
+        For a mark that says from which loop on a cache keeps one: what it keeps goes by its policy;
+        and for one whose home is outside the cache, in tiles that cut its fibers.
     """
     cache, found = arch.cache, []
     for tensor in layer.tensors if cache is not None else ():
         assert cache is not None
-        for stay in schedule.stays[tensor]:
-            if stay.level == cache.name and stay.position:
+        stays = schedule.stays[tensor]
+        for stay in stays:
+            if stay.level == cache.name:
+                _check_fibers_at_home(layer, arch, schedule, tensor, cache)
+            if stay.level == cache.name and stay.position != stays[0].position:
                 raise ArchError(
                     f"levels.{cache.name}.cache: keeps what its policy says, {cache.cache}, and "
                     f"a mark has it keep {tensor} from a loop on, in {schedule.mapping}\n"
@@ -81,6 +101,26 @@ def cached_tensors(layer: Layer, arch: Arch, schedule: Schedule) -> tuple[str, .
             if stay.level == cache.name:
                 found.append(tensor)
     return tuple(found)
+
+
+def _check_fibers_at_home(
+    layer: Layer, arch: Arch, schedule: Schedule, tensor: str, cache: Level
+) -> None:
+    """Refuse a home outside a cache of which a tile has a part of a fiber."""
+    home = schedule.stays[tensor][0]
+    loops = [loop for loop in schedule.loops[: home.position] if not loop.single]
+    bound = format_at(layer, arch, schedule, tensor, outside_of(cache, schedule, tensor))
+    check_lined(bound, tensor)
+    subscripts = layer.first(tensor).subscripts
+    along = {single(subscripts[axis]) for axis in bound.order[-1]}
+    cut = next((loop.name for loop in loops if loop.rank in along), None)
+    if cut is not None:
+        raise ArchError(
+            f"home {tensor}: {schedule.mapping.home[tensor]}: {cut} cuts fibers of {tensor}, and "
+            f"{cache.name}, a cache, brings whole ones from there\n"
+            f"Let loops outside a tile go over other axes than those of its fibers ({bound.label}),"
+            f" or let {cache.name} not keep {tensor} (keep)."
+        )
 
 
 def check_lines(layer: Layer, arch: Arch) -> None:
@@ -133,7 +173,7 @@ def lined_traffic(
         before, further = (traffic.get((x, tensor), Moves()) for x in (cache.name, level))
         found[cache.name, tensor] = _read_side(before) + _written(moved[tensor])
         found[level, tensor] = _write_side(further) + _read(moved[tensor])
-    for tensor in layer.tensors if off_chip.lines is not None else ():
+    for tensor in from_lines(layer, arch, schedule):
         if sources.get(tensor) != off_chip.name:
             bound = format_at(layer, arch, schedule, tensor, off_chip.name)
             layout = _layout(layer, arch, schedule, tensor, operands[tensor], off_chip)

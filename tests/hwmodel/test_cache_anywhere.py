@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from cases import Case, cases
 from described import design_arch
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
-from mapped_cases import ARRAYS, default_stays, designs
+from mapped_cases import ARRAYS, cuts, default_stays, designs
 from mapped_nest import Nest
 from nest_parts import Design
 from test_traces import PRODUCTS, lying, mapped
@@ -32,7 +32,7 @@ BITS = {"read_bits": 1, "pointer_bits": 32, "lists": "read"}
 class Drawn:
     """A mapped layer on a design with a cache somewhere, and what the judge goes by."""
 
-    def __init__(self, data: st.DataObject, case: Case) -> None:
+    def __init__(self, data: st.DataObject, case: Case, *, homes_too: bool = False) -> None:
         self.case = case
         between = data.draw(st.sampled_from(ORDERS))
         array = dict(zip(("d0", "d1"), data.draw(st.sampled_from(ARRAYS)), strict=True))
@@ -41,6 +41,12 @@ class Drawn:
         told = {tensor: lying(data, case, tensor) for tensor in case.arrays}
         names = ("DRAM", *between, "RF")
         self.outside = names[names.index("GLB") - 1]
+        shared = [name for name in between if name in ("L2", "L1")]
+        homes = {
+            tensor: data.draw(st.sampled_from(shared))
+            for tensor in [*case.arrays, "O"]
+            if homes_too and shared and data.draw(st.booleans())
+        }
         outer = names[: names.index("GLB")]
         formats = {
             t: {name: text if name in outer else "C(13)" for name in names}
@@ -65,14 +71,27 @@ class Drawn:
         if inner is not None:
             across = [number for number, loop in enumerate(loops) if loop.pes]
             at = data.draw(st.integers(0, min(across, default=len(order))))
-            marked = ",".join(case.arrays)
-            order.insert(at, f"@{inner}({marked})")
+            marked = [tensor for tensor in case.arrays if homes.get(tensor) != inner]
+            order.insert(at, f"@{inner}({','.join(marked)})" if marked else "")
             for tensor in case.arrays:
                 stays[tensor] = [
                     (name, at if name in (inner, "RF") else p) for name, p in stays[tensor]
                 ]
-            order.insert(at + 1, f"@RF({marked})")
-        self.mapping = replace(plain, order=tuple(order))
+            order.insert(at + 1, f"@RF({','.join(case.arrays)})")
+        told_homes, self.cut = {}, False
+        for tensor, home in homes.items():
+            most = at if inner is not None and tensor in case.arrays else len(loops)
+            depth = data.draw(st.sampled_from([0, *cuts(case, tensor, loops[:most])]))
+            told_homes[tensor] = " ".join([home, *(x.name for x in loops[:depth][-1:])])
+            first = [name for name, _ in stays[tensor]].index(home)
+            stays[tensor] = [(name, max(depth, p)) for name, p in stays[tensor][first:]]
+            if home == "L2" and tensor in case.arrays:
+                lying_ = self.lyings[tensor]
+                inside = [case.subscripts(tensor)[0][a] for a in lying_.order[-lying_.inner :]]
+                several = [x for x in loops[:depth] if x.iterations(case.sizes) > 1]
+                self.cut |= any(x.rank in inside for x in several)
+        named = [word for word in order if word]
+        self.mapping = replace(plain, order=tuple(named), home=told_homes)
         self.described = design_arch(self.design, [], formats, levels, array)
         self.nest: Nest = case.nest(loops, 0, stays, instances, {}, levels)
 
@@ -93,7 +112,11 @@ def check(made: Drawn, found: Charge) -> None:
     listed = [operand.tensor for operand in found.layer.work[0].operands]
     nest.terms[0].sort(key=lambda access: listed.index(access.tensor))
     given_ = nest, made.lyings, made.design.skip, BITS, made.capacity, made.policy
-    for tensor, moved in through_cache(*given_).items():
+    wanted = through_cache(*given_)
+    for tensor in {*made.case.arrays, "O"} - set(wanted):
+        for level in found.arch.levels:
+            assert found.at(level.name, tensor) == alike.at(level.name, tensor)
+    for tensor, moved in wanted.items():
         at, before = found.at(made.outside, tensor), plain.at(made.outside, tensor)
         assert at.reads == moved["entries"], tensor
         assert at.read_data_bits == moved["data"], tensor
@@ -108,6 +131,25 @@ def check(made: Drawn, found: Charge) -> None:
             if level.name not in ("GLB", made.outside):
                 assert found.at(level.name, tensor) == alike.at(level.name, tensor)
     assert (found.ops, found.compute_cycles) == (plain.ops, plain.compute_cycles)
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+@settings(max_examples=6)
+@given(data=st.data())
+def test_a_cache_beside_homes_on_chip(name: str, data: st.DataObject) -> None:
+    """Of those outside it brings fibers as from off chip; for those inside nobody asks it."""
+    made = Drawn(data, data.draw(cases((name,))), homes_too=True)
+    if made.cut:
+        text = "a cache, brings whole ones from there|nothing transposes it on chip"
+        with pytest.raises(ArchError, match=text):
+            made.charge()
+        return
+    try:
+        found = made.charge()
+    except ArchError as error:
+        assume("nothing transposes it on chip" not in str(error))
+        raise
+    check(made, found)
 
 
 @pytest.mark.parametrize("name", PRODUCTS)

@@ -10,7 +10,8 @@ import pytest
 from zeroskip.einsum_spec import make_spec
 from zeroskip.errors import ArchError
 from zeroskip.formats.convert import tensor
-from zeroskip.hwmodel import Mapping, charge
+from zeroskip.formats.density import Density
+from zeroskip.hwmodel import CascadeMapping, Mapping, charge, charge_cascade
 
 pytestmark = pytest.mark.usefixtures("without_compiling")
 
@@ -21,7 +22,7 @@ DESIGN = {
     "energy": "eyeriss-relative",
     "levels": {"DRAM": {}, "GLB": {}, "PE": {}},
 }
-A, B = np.ones((4, 3)), np.ones((3, 5))
+A, B, D = np.ones((4, 3)), np.ones((3, 5)), np.ones((5, 2))
 
 
 def product(home: Any, order: str = "m1 k m0 n", sync: str = "k", **changes: Any) -> Any:
@@ -55,9 +56,8 @@ def test_what_is_no_home_is_refused() -> None:
     assert "home Q: GLB: the line has no Q; it has A, B, Z" in failing({"Q": "GLB"})
     assert "home A: PE: expected a level on chip that all PEs share: GLB" in failing({"A": "PE"})
     assert "home A: GLB m7: the line has no loop m7" in failing({"A": "GLB m7"})
-    lined = {"DRAM": {"lines": {"read_bits": 64}}, "GLB": {}, "PE": {}}
-    found = failing({"A": "GLB"}, levels=lined)
-    assert found.endswith("by tiles\nLeave out lines, or home (keep, of a cascade).")
+    found = failing({"A": "GLB"}, levels={"DRAM": {}, "GLB": {"cache": "lru"}, "PE": {}})
+    assert "home A: GLB: GLB is a cache, which keeps what its policy says (lru)" in found
     found = failing({"A": "GLB"}, "m1 @GLB(A) k m0 n")
     assert "@GLB(A) names A, whose home is GLB: nothing of it is outside" in found
 
@@ -84,3 +84,43 @@ def test_tiles_of_a_home_are_led_by_nobody() -> None:
     sparse = ["skip A on B @GLB"]
     found = failing({"A": "GLB"}, formats=formats, sparse=sparse)
     assert "acts on what fills GLB, which is the home of A: nothing fills it" in found
+
+
+LINED = {"DRAM": {"lines": {"read_bits": 64}}, "GLB": {}, "PE": {}}
+ROWS = {name: {"DRAM": "a:U b:C(4)", "GLB": "a:U b:C(4)", "PE": "U"} for name in "IFO"}
+
+
+def test_what_is_at_home_on_chip_reads_and_writes_no_lines() -> None:
+    """Of B a row of 5 values of 16 bits is two lines, and one of coordinates; a pointer takes half
+    of one, three of them two.  Sums of the first row of Z cancel."""
+    signed = A.copy()
+    signed[0] = 1, -1, 0
+    homes = {"A": "GLB", "Z": "GLB"}
+    plain = product(homes, A=signed, formats=ROWS)
+    lined = product(homes, A=signed, formats=ROWS, levels=LINED)
+    for name in "AZ":
+        assert lined.at("DRAM", name).bits == 0
+        assert lined.at("GLB", name) == plain.at("GLB", name)
+    assert lined.at("GLB", "Z").writes == 15
+    assert lined.at("DRAM", "B").read_data_bits == 3 * 2 * 64
+    assert lined.at("DRAM", "B").read_metadata_bits == 3 * 64 + 2 * 64
+
+
+def test_an_intermediate_may_stay_beside_lines() -> None:
+    lines = "S[m,n] = A[m,k]*B[k,n]; Z[m,p] = S[m,n]*D[n,p]"
+    design = {**DESIGN, "levels": LINED}
+    mapping = CascadeMapping(keep={"S": "GLB"})
+    found = charge_cascade(make_spec(lines), design, {"A": A, "B": B, "D": D}, mapping)
+    assert found.at("DRAM", "S").bits == 0
+    assert found.at("GLB", "S").reads > 0
+    assert found.at("DRAM", "D").read_data_bits == 5 * 64
+
+
+def test_densities_of_what_is_at_home_read_no_lines() -> None:
+    """All comes whole: means are exact, and those of B alone are of lines."""
+    drawn = Density((4, 3), 0.5)
+    formats = {name: ROWS[name] for name in "IF"}
+    lined = product({"A": "GLB"}, A=drawn, formats=formats, levels=LINED)
+    assert lined.at("DRAM", "A").bits == 0
+    assert lined.at("DRAM", "B").read_data_bits == 3 * 2 * 64
+    assert lined.tags["traffic"] == "exact in expectation"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from cases import cases
 from described import design_arch
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 from judged import Drawn
 from mapped_cases import designs, mappings, tile_features
@@ -25,10 +25,15 @@ pytestmark = pytest.mark.usefixtures("without_compiling")
 ALONE = tuple(name for name in (*PRODUCTS, *PARTIAL, *NAMED) if name != "gram")
 
 
-def drawn(data: st.DataObject, name: str) -> tuple[Drawn, dict[str, Lying], dict[str, Any]]:
-    """Any mapping on any levels, operands in formats of fibers off chip."""
+def drawn(
+    data: st.DataObject, name: str, **more: bool
+) -> tuple[Drawn, dict[str, Lying], dict[str, Any]]:
+    """Any mapping on any levels, operands in formats of fibers off chip.
+
+    more : what `mappings` may draw beside.
+    """
     case = data.draw(cases((name,)))
-    mapped = data.draw(mappings(case))
+    mapped = data.draw(mappings(case, **more))
     design = data.draw(designs(case.factors))
     led = data.draw(tile_features(case, mapped.kept, design))
     told = {tensor: lying(data, case, tensor, lists=False) for tensor in case.arrays}
@@ -56,13 +61,18 @@ def charged(made: Drawn, lines: dict[str, Any] | None) -> Charge:
 def check(made: Drawn, lyings: dict[str, Lying], lines: dict[str, Any], found: Charge) -> None:
     plain, nest = charged(made, None), made.nest()
     for number, access in enumerate(nest.terms[0]):
+        for level in list(made.mapped.levels)[1:]:
+            assert found.at(level, access.tensor) == plain.at(level, access.tensor)
+        if nest.stays[access.tensor][0][0] != "DRAM":
+            assert found.at("DRAM", access.tensor).bits == 0
+            continue
         wanted = by_tiles(nest, made.design, number, lyings[access.tensor], lines)
         at = found.at("DRAM", access.tensor)
         assert at.reads == wanted["entries"] == plain.at("DRAM", access.tensor).reads
         assert at.read_data_bits == wanted["data"], access.tensor
         assert at.read_metadata_bits == wanted["metadata"], access.tensor
-        for level in list(made.mapped.levels)[1:]:
-            assert found.at(level, access.tensor) == plain.at(level, access.tensor)
+    for level in made.mapped.levels:
+        assert found.at(level, "O") == plain.at(level, "O")
     assert (found.ops, found.compute_cycles) == (plain.ops, plain.compute_cycles)
 
 
@@ -72,6 +82,20 @@ def check(made: Drawn, lyings: dict[str, Lying], lines: dict[str, Any], found: C
 def test_lines_of_any_tiles(name: str, data: st.DataObject) -> None:
     made, lyings, lines = drawn(data, name)
     check(made, lyings, lines, charged(made, lines))
+
+
+@pytest.mark.parametrize("name", ALONE)
+@settings(max_examples=4)
+@given(data=st.data())
+def test_lines_beside_homes_on_chip(name: str, data: st.DataObject) -> None:
+    """What a level on chip has from the start reads no lines; the others read what they do."""
+    made, lyings, lines = drawn(data, name, homes_too=True)
+    try:
+        found = charged(made, lines)
+    except ArchError as error:
+        assume("nothing transposes it on chip" not in str(error))
+        raise
+    check(made, lyings, lines, found)
 
 
 touched = Layout.touched

@@ -136,13 +136,16 @@ def through_cache(
     policy: str,
     cache: str = "GLB",
 ) -> dict[str, Counter[str]]:
-    """What is read of each operand: entries, bits of data and of metadata.  All of the one term go
-    through one cache, but for those of which no fiber is asked for twice."""
+    """What is read of each operand that the cache keeps: entries, bits of data and of metadata.
+    All of the one term go through one cache, but for those of which no fiber is asked for twice."""
     (term,) = nest.terms
     line, width = lines["read_bits"], lines["pointer_bits"]
-    asked: dict[str, Trace] = {access.tensor: [] for access in term}
+    kept = {access.tensor for access in term if cache in dict(nest.stays[access.tensor])}
+    asked: dict[str, Trace] = {tensor: [] for tensor in kept}
     held = {access.tensor: lyings[access.tensor].fibers(access) for access in term}
     for i, access in enumerate(term):
+        if access.tensor not in kept:
+            continue
         lying = lyings[access.tensor]
         made, led = trace(nest, term, i, lying, skips)
         tiles = of_tiles(nest, term, i, lying, cache)
@@ -161,7 +164,7 @@ def through_cache(
     missed = cached(order, sizes, capacity, policy)
     brought = [(t, key) for (_, t, key), miss in zip(every, missed, strict=True) if miss]
     brought += [(t, key) for t, made in asked.items() if not again[t] for _, key in made]
-    found = {access.tensor: Counter[str]() for access in term}
+    found = {tensor: Counter[str]() for tensor in kept}
     for t, key in brought:
         entries, lying = len(held[t][key]), lyings[t]
         found[t]["entries"] += entries
