@@ -39,8 +39,8 @@ REFUSED: dict[str, dict[str, str]] = {
     },
     "a queue": {"lanes": "their steps are in time alone"},
     "fused lines": dict.fromkeys(PARTS, _TURNS),
-    "a stream": {"lines": _WHOLE, "a cache": _WHOLE},
-    "tiles that spill": {"lines": _WHOLE, "a cache": _WHOLE},
+    "a stream": {"a cache": _WHOLE},
+    "tiles that spill": {"a cache": _WHOLE},
     "tiles of a leader": {
         "lanes": "vectors are formed of all entries of a step",
         "a cache": _FIBERS,

@@ -5,8 +5,9 @@
 
 A tile reads every line that one of its entries lies in, each time it comes; of a tile that a window
 moves over, entries that the iteration before had are not among them.  A tile that nobody calls for,
-by a leader or a bracket, reads none.  Lines of pointers are read once, those of the fibers that any
-tile touches which comes.
+by a leader or a bracket, reads none.  What passes levels on its way, and what passes one because
+its tile does not fit there, comes in lines of its own at each pass.  Lines of pointers are read
+once, those of the fibers that any tile touches which comes.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.lines import Layout, Lined
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.nest import Loop, Residency
-from zeroskip.hwmodel.passing import read_apart
+from zeroskip.hwmodel.passing import read_apart, taken_apart
 from zeroskip.hwmodel.plan import Accounting, Call, Fill
 from zeroskip.hwmodel.relations import (
     ENTRY,
@@ -72,7 +73,8 @@ def lined_fills(
     for fill in accounting.fills:
         mine = fill.operand.tensor == tensor and fill.parent == home
         if mine and fill.outer is not None and fill.points:
-            found += _tiles(nest, schedule, fill, counts, operands[tensor], layout, bound)
+            parts = [accounting.given[name] for name in fill.parts]
+            found += _tiles(nest, schedule, fill, counts, operands[tensor], layout, bound, parts)
     return found
 
 
@@ -84,22 +86,30 @@ def _tiles(
     held: Operand,
     layout: Layout,
     bound: Format,
+    parts: Sequence[NDArray[np.bool_]],
 ) -> Lined:
+    """parts : masks over the places in reach; what comes is in all of them."""
     operand = fill.operand
     check_axes(operand)
-    stay = next(s for s in schedule.stays[operand.tensor] if s.level == fill.level)
+    stays = schedule.stays[operand.tensor]
+    depth = [s.level for s in stays].index(fill.level)
+    outer, stay = stays[0], stays[depth]
     way = schedule.residency(stay, operand.variables, nest.term.ranks)
     packed = isinstance(bound.levels[-1], Compressed)
     shape = held.shape
     coordinates = held.coordinates if packed else tuple(np.indices(shape).reshape(len(shape), -1))
     keys = [Column(x.rank, x) for x in way.keys]
     rows = entry_rows(nest, operand, coordinates, keys)
+    for part in parts:
+        pads = zip(coordinates, operand.pads, strict=True)
+        at = tuple(places[rows[ENTRY]] + low for places, (low, _) in pads)
+        rows = chosen(rows, part[at])
     moving = None if stay.refilled else way.moving
     if not moves_over_itself(operand, moving, way.keys, nest.extents):
         moving = None
-    outer = schedule.stays[operand.tensor][0]
+    apart = read_apart(outer, stay, taken_apart(stays, depth, way.beside))
     called = [_called(call, counts) for call in fill.called]
-    calls = _calls(called, way, read_apart(outer, stay, way.beside), moving, nest.extents)
+    calls = _calls(called, way, apart, moving, nest.extents)
     if moving is not None:
         new = _new(rows, keys, moving)
         again = joined(chosen(rows, ~new), calls.anew)
@@ -117,7 +127,9 @@ def _tiles(
     tile, place = tile[order], place[order]
     data = layout.touched(tile, place, layout.value_bits)
     metadata = layout.touched(tile, place, layout.coordinate_bits)
-    heads = layout.heads(_reached(nest, fill, layout, bound, keys, calls))
+    heads = 0
+    if depth == 1:  # tiles of levels further in are parts of those
+        heads = layout.heads(_reached(nest, fill, layout, bound, keys, calls))
     return Lined(len(order) * fill.reads, data * fill.reads, metadata * fill.reads + heads)
 
 

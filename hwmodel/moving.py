@@ -235,6 +235,7 @@ def _fill(
         points=term.points,
         turns=turns,
         renewed=tuple(loop for loop in (*way.own, *way.again, *used_up) if loop != moving),
+        parts=parts,
         words=stay.words,
     )
 

@@ -164,6 +164,7 @@ class Fill:
     points : of its term.
     turns : when it comes; None for what comes once, before the loops, and where nobody asks.
     renewed : loops in time of whose iterations the next one finds nothing of a tile there.
+    parts : where tiles spill, masks of what comes this way, among `Accounting.given`.
     words : where it passes the level, and is not kept, the words that are under way; else 0.
     """
 
@@ -180,6 +181,7 @@ class Fill:
     called: tuple[Call, ...] = ()
     turns: Turns | None = None
     renewed: tuple[Loop, ...] = ()
+    parts: tuple[str, ...] = ()
     words: int = 0
 
     @property

@@ -13,6 +13,7 @@ from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 from judged import Drawn
 from mapped_cases import designs, mappings, tile_features
+from test_spilling import spilling
 from test_traces import NAMED, PARTIAL, PRODUCTS, lying
 from trace_judge import Lying, by_tiles
 
@@ -45,7 +46,7 @@ def drawn(
         "pointer_bits": 24,
         "lists": data.draw(st.sampled_from(["read", "unread"])),
     }
-    made = Drawn(case, mapped, design, {tensor: {} for tensor in formats}, described)
+    made = Drawn(case, mapped, design, dict.fromkeys(formats, inside), described)
     return made, {tensor: one for tensor, (one, _) in told.items()}, lines
 
 
@@ -96,6 +97,25 @@ def test_lines_beside_homes_on_chip(name: str, data: st.DataObject) -> None:
         assume("nothing transposes it on chip" not in str(error))
         raise
     check(made, lyings, lines, found)
+
+
+@pytest.mark.parametrize("name", ALONE)
+@settings(max_examples=4)
+@given(data=st.data())
+def test_lines_of_what_passes_levels(name: str, data: st.DataObject) -> None:
+    """Each pass reads the lines that its part lies in."""
+    made, lyings, lines = drawn(data, name, streams_too=True)
+    check(made, lyings, lines, charged(made, lines))
+
+
+@pytest.mark.parametrize("name", [name for name in ALONE if name not in NAMED])
+@settings(max_examples=3)
+@given(data=st.data())
+def test_lines_of_tiles_that_spill(name: str, data: st.DataObject) -> None:
+    """What stays reads lines with its tile, what passes at each use."""
+    made, lyings, lines = drawn(data, name)
+    made = spilling(data, made)
+    check(made, lyings, lines, charged(made, lines))
 
 
 touched = Layout.touched

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from itertools import groupby, product
+from itertools import groupby, pairwise, product
 from typing import Any
 
 from fiber_judges import cached
 from mapped_nest import Nest, before
-from nest_parts import Access, Design, Loop, Place, Point
-from simulator import leads_of
+from nest_parts import Access, Design, Here, Loop, Place, Point
+from simulator import Lead, leads_of
 
 Trace = list[tuple[Place, Place]]
 
@@ -181,51 +181,116 @@ def by_tiles(
     """What is read of one operand off chip, where the mapping brings it by tiles, or whole."""
     (term,) = nest.terms
     access, line = term[number], lines["read_bits"]
-    (outer, _), (level, position) = nest.stays[access.tensor][:2]
+    home, *inside = nest.keeping(access.tensor)
     held = lying.fibers(access)
     found: Counter[str] = Counter()
-    above = set(nest.instances[level])
-    fresh, has = nest.fresh(position, nest.ranks(term), access.names(), level)
-    whole = not above and not access.gathered and not any(loop.name in has for loop in fresh)
-    leads = [x for x in leads_of(nest, design, term) if (x.follower, x.level) == (number, level)]
+    leads = [lead for lead in leads_of(nest, design, term) if lead.follower == number]
+    passed: list[str] = []
+    units = not inside and len(nest.stays[access.tensor]) > 1
+    for level, position in [*inside, *([("", len(nest.loops))] if units else [])]:
+        tiles = _tiles_of(nest, term, number, (level, position), passed, leads)
+        for places in _read_at(nest, access, (level, position), home[0], tiles.comes):
+            for fiber in held.values():
+                mine = [i for i, place in enumerate(fiber) if place in places]
+                found["entries"] += len(mine)
+                found["data"] += pointers(mine, lying.value, line)
+                found["metadata"] += pointers(mine, bits_of(lying), line) if lying.packed else 0
+        if not passed:
+            found += _once(lying, held, lines, tiles)
+        if (0, number, level) not in nest.stay_in:
+            break
+        passed.append(level)
+    return found
 
-    def comes(at: Point) -> bool:
-        return not any(lead.shut(at) for lead in leads)
 
-    if whole:
-        times = len({nest.when(fresh, at) for at in nest.points(term) if comes(at)})
-        found["whole"] = times
-        for entries in map(len, held.values()):
-            found["entries"] += times * entries
-            found["data"] += times * up(entries, lying.value, line)
-            found["metadata"] += times * up(entries, bits_of(lying), line)
-        keys = {key for key, places in held.items() if places or not lying.listed}
-        found["metadata"] += times * heads(lying, held, keys, lines, lines["pointer_bits"])
-        return found
-    every: dict[Any, set[Place]] = {}
-    came = set()
-    for at in nest.points(term):
-        place, tile = access.place(at), (nest.when(fresh, at), nest.pe(at, above))
-        if access.inside(place):
-            every.setdefault(tile, set()).add(place)
-        if comes(at):
-            came.add(tile)
-    tiles = {tile: places for tile, places in every.items() if tile in came}
-    touched = {lying.key(place) for places in tiles.values() for place in places}
+@dataclass
+class Tiles:
+    """Places that come with each tile, by the time and the PEs; those that it touches, too.
+
+    whole : how often all of the tensor comes in their place.
+    """
+
+    comes: dict[Any, set[Place]]
+    touched: set[Place]
+    whole: int
+
+
+def _tiles_of(
+    nest: Nest,
+    term: list[Access],
+    number: int,
+    stay: tuple[str, int],
+    passed: list[str],
+    leads: list[Lead],
+) -> Tiles:
+    """Of a level, or of the units.  passed : levels outside it that do not keep what comes."""
+    (level, position), access = stay, term[number]
+    local, levels = list(nest.instances)[-1], list(nest.instances)
+    above = set(nest.instances[level or local])
+    fresh, has = nest.fresh(position, nest.ranks(term), access.names(), level or local)
+    if not level:
+        fresh = nest.outside(position, nest.ranks(term))
+    last = levels.index(level or local)
+    mine = [lead for lead in leads if levels.index(lead.level) <= last]
+    points = [at for at in nest.points(term) if not any(lead.shut(at) for lead in mine)]
+    spills = passed or (0, number, level) in nest.stay_in
+    if not above and not access.gathered and not any(x.name in has for x in fresh) and not spills:
+        return Tiles({}, set(), len({nest.when(fresh, at) for at in points}))
+
+    def tile(at: Point) -> tuple[Place, Here]:
+        return nest.when(fresh, at), nest.pe(at, above)
+
+    done = {tile(at) for at in points if nest.open(term, at)}
+    found: dict[Any, set[Place]] = {}
+    touched = set()
+    for at in points:
+        place = access.place(at)
+        if access.inside(place) and (level or tile(at) in done):
+            touched.add(place)
+            if nest.stays_in(0, number, level, place) and not any(
+                nest.stays_in(0, number, other, place) for other in passed
+            ):
+                found.setdefault(tile(at), set()).add(place)
+    moves = level and fresh and level not in nest.refilled
+    gone = {key: found.get(before(key), set()) if moves else set() for key in found}
+    return Tiles({key: places - gone[key] for key, places in found.items()}, touched, 0)
+
+
+def _read_at(
+    nest: Nest, access: Access, stay: tuple[str, int], home: str, tiles: dict[Any, set[Place]]
+) -> list[set[Place]]:
+    """What each read of a level brings of these tiles of another, through those between."""
+    (level, position), ranks = stay, list(nest.extents)
+    has = nest.fresh(position, ranks, access.names(), level or list(nest.instances)[-1])[1]
+    way = [*nest.passed(access.tensor, level), home]
     served: dict[Any, set[Place]] = {}
     for (when, here), places in tiles.items():
-        moves = fresh and level not in nest.refilled
-        gone = tiles.get(before((when, here)), set()) if moves else set()
-        group = when, nest.readers(here, has, outer)
-        served.setdefault(group, set()).update(places - gone)
-    for places in served.values():
-        for fiber in held.values():
-            mine = [i for i, place in enumerate(fiber) if place in places]
-            found["entries"] += len(mine)
-            found["data"] += pointers(mine, lying.value, line)
-            found["metadata"] += pointers(mine, bits_of(lying), line) if lying.packed else 0
-    keys = {key for key in touched if held[key] or not lying.listed}
-    found["metadata"] += heads(lying, held, keys, lines, lines["pointer_bits"]) if tiles else 0
+        group = nest.readers(here, has, way[0]) if level else here
+        served.setdefault((when, group), set()).update(places)
+    for inner, outer in pairwise(way):
+        queued: dict[Any, set[Place]] = {}
+        for (when, here), places in served.items():
+            group = nest.queued(here, has, inner, outer)
+            queued.setdefault((when, group), set()).update(places)
+        served = queued
+    return list(served.values())
+
+
+def _once(
+    lying: Lying, held: dict[Place, list[Place]], lines: dict[str, Any], tiles: Tiles
+) -> Counter[str]:
+    """What is read once of fibers that tiles touch, or as often as all of a tensor comes."""
+    found: Counter[str] = Counter()
+    line, width = lines["read_bits"], lines["pointer_bits"]
+    keys = {lying.key(place) for place in tiles.touched}
+    for fiber, entries in ((key, len(places)) for key, places in held.items() if tiles.whole):
+        keys.add(fiber)
+        found["entries"] += tiles.whole * entries
+        found["data"] += tiles.whole * up(entries, lying.value, line)
+        found["metadata"] += tiles.whole * up(entries, bits_of(lying), line)
+    asked = {key for key in keys if held[key] or not lying.listed}
+    if keys:
+        found["metadata"] += max(tiles.whole, 1) * heads(lying, held, asked, lines, width)
     return found
 
 
