@@ -10,7 +10,7 @@
  *
  * where lanes that belong to another row are left out under a mask if the column is a shifted one,
  * so that no position is read, nothing is compared and nothing jumps.  Values stay data, in the
- * order of the instructions.  A program is some groups behind each other, called as a zs_program
+ * order of the instructions; in between, code and values of the next program are asked for.  A program is some groups behind each other, called as a zs_program
  * (zs_unrolled.h) by the rules of the System V ABI of x86-64; it needs AVX-512F.
  * Encodings: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, section 2.7.
  */
@@ -27,6 +27,7 @@ int mprotect(void *, size_t, int);
 enum {
     RAX = 0, RCX = 1, RDX = 2, RSI = 6, RDI = 7, /* base registers that need no further byte */
     VECTOR = 64,   /* bytes of a vector */
+    LINE = 64,     /* bytes of a line of a cache */
     REACH = 128,   /* displacements of one byte reach from -REACH to REACH - 1 units */
     LOADED = 28,   /* registers 28 to 31 take turns to hold what is loaded */
     MASK = 2,      /* masks 1 and 2 are those of rows; shifts are counted from there */
@@ -36,7 +37,8 @@ enum {
 typedef struct zs_code {
     uint8_t *bytes;
     int64_t length, room;
-    int wide;      /* items of 8 bytes, not 4 */
+    int wide;               /* items of 8 bytes, not 4 */
+    int64_t begun, fetched; /* where the program starts; lines of the next code it has fetched */
 } zs_code;
 
 static void zs_byte(zs_code *code, int byte)
@@ -108,6 +110,22 @@ static void zs_add_to(zs_code *code, int base, int64_t number)
     zs_long(code, number);
 }
 
+/* Fetch, where it is time, a line of the next program's code, and so much of its values: of an entry
+   they have about half as many bytes, or as many. */
+static void zs_fetch_ahead(zs_code *code)
+{
+    const int64_t line = code->fetched;
+    if (code->length - code->begun < (line + 1) * ZS_CODE_AHEAD)
+        return;
+    zs_bytes(code, "\x41\x0F\x18\x90", 4); /* prefetcht1 [r8 + number] */
+    zs_long(code, line * LINE);
+    if (code->wide || line % 2 == 0) {
+        zs_bytes(code, "\x41\x0F\x18\x91", 4); /* prefetcht1 [r9 + number] */
+        zs_long(code, (code->wide ? line : line / 2) * LINE);
+    }
+    code->fetched++;
+}
+
 /* One group: entries [lo, hi), which add up in registers 0 to rows - 1.  'ahead' values are already
    behind the register that points at them; returns how many are then. */
 static int zs_group(zs_code *code, int64_t rows, int64_t lo, int64_t hi, const uint8_t *member,
@@ -132,6 +150,7 @@ static int zs_group(zs_code *code, int64_t rows, int64_t lo, int64_t hi, const u
         zs_evex(code, (zs_form){2, 1, 0xB8, 1, 0, 0}, member[e], loaded, RSI,
                 (int64_t)ahead * item);
         ahead++;
+        zs_fetch_ahead(code);
     }
     zs_bytes(code, "\x48\x89\xD0", 3);
     for (int row = 0; row < rows; row++)
@@ -161,13 +180,14 @@ int32_t zs_unroll(zs_args *args)
     const uint8_t *shift = args->buf[5];
     const int64_t programs = args->dim[1], turn = args->dim[2], groups = args->dim[3];
     const int64_t members = args->dim[4], rows = args->dim[5];
-    zs_code code = {args->buf[0], 0, args->dim[0], args->dim[6] == 8};
+    zs_code code = {args->buf[0], 0, args->dim[0], args->dim[6] == 8, 0, 0};
     const int shifts = (int)args->dim[7];
     if (members > ZS_MEMBERS || shifts > ZS_MASKS)
         return zs_fail(args, ZS_EINTERNAL, members > ZS_MEMBERS ? members : shifts);
     for (int64_t program = 0; program < programs; program++) {
         ZS_POLL(args);
-        starts[program] = code.length;
+        starts[program] = code.begun = code.length;
+        code.fetched = 0;
         zs_bytes(&code, "\xF3\x0F\x1E\xFA", 4);     /* endbr64: called through a pointer */
         zs_bytes(&code, "\xC4\xC1\x78\x92\xC8", 5); /* kmovw k1, r8d */
         zs_bytes(&code, "\xC4\xC1\x78\x92\xD1", 5); /* kmovw k2, r9d */
@@ -178,6 +198,8 @@ int32_t zs_unroll(zs_args *args)
             zs_byte(&code, 0x40 | (MASK + 1 + s) << 3 | RAX);
             zs_byte(&code, 2 * s);
         }
+        zs_bytes(&code, "\x4C\x8B\x44\x24\x10", 5); /* mov r8, [rsp + 16] */
+        zs_bytes(&code, "\x4C\x8B\x4C\x24\x18", 5); /* mov r9, [rsp + 24] */
         zs_add_to(&code, RSI, REACH * (code.wide ? 8 : 4));
         zs_add_to(&code, RDI, REACH * VECTOR);
         int ahead = -REACH;

@@ -16,10 +16,17 @@
  * x: where offsets count from.  values: of the program's entries, in its order.  y: the first row;
  * others follow 'pitch' bytes apart.  stored: a bit for each lane that is written.  resumed: a bit
  * for each lane whose sums start from what the row holds; others start from 0.  masks: for each
- * shift a bit for each lane whose place lies in its own row; others are read as 0.
+ * shift a bit for each lane whose place lies in its own row; others are read as 0.  next_code,
+ * next_values: from where on code and values of the program that is run next are fetched meanwhile,
+ * a line of code for each ZS_CODE_AHEAD bytes of its own, so that the memory is asked all along.
  */
 typedef void zs_program(const void *x, const void *values, void *y, int64_t pitch,
-                        uint32_t stored, uint32_t resumed, const uint16_t *masks);
+                        uint32_t stored, uint32_t resumed, const uint16_t *masks,
+                        const void *next_code, const void *next_values);
+
+/* Bytes of code for each line of 64 that is fetched: a program that is run for four vectors has
+   then fetched all of one like it. */
+#define ZS_CODE_AHEAD 256
 
 /* What a kernel knows of its programs; arrays as zs_unroll() takes them. */
 typedef struct zs_unrolled {
@@ -48,14 +55,6 @@ ZS_INLINE zs_share zs_divide_line(int64_t part, int64_t parts, int64_t n, int64_
     const int64_t groups = many ? 1 : zs_min(zs_max(n / ZS_FEWEST_SHARED, 1), parts);
     const zs_share of = zs_divide(part, parts, 0, groups);
     return (zs_share){n * of.lo / groups, n * of.hi / groups, of.part, of.parts};
-}
-
-/* zs_fetch_code() - ask for part t of n of the code of a program, to lie near when it is run. */
-ZS_INLINE void zs_fetch_code(const zs_unrolled *all, int64_t program, int64_t t, int64_t n)
-{
-    const int64_t start = all->starts[program], lines = (all->starts[program + 1] - start) / 64;
-    for (int64_t i = lines * t / n; i < lines * (t + 1) / n; i++)
-        __builtin_prefetch(all->code + start + i * 64, 0, 2);
 }
 
 /*
@@ -104,18 +103,22 @@ ZS_INLINE void zs_fetch_code(const zs_unrolled *all, int64_t program, int64_t t,
         const int64_t most = all->groups * all->members;                                    \
         const int64_t written = resumed ? 0 : rows < most ? rows : most;                    \
         zs_program *run = (zs_program *)(uintptr_t)(all->code + all->starts[program]);      \
+        const uint8_t *next_code = all->code + all->starts[after];                          \
+        const int64_t length = all->starts[after + 1] - all->starts[after];                 \
+        const int64_t *next_first = all->first + after * all->groups;                       \
+        const TYPE *next_values = values + next_first[0];                                   \
+        const int64_t held = next_first[all->groups] - next_first[0];                       \
         for (int64_t t = 0; t < n; t++) {                                                   \
             const int64_t there = line - t * LANES;                                         \
             const uint32_t stored = there < LANES ? (1u << there) - 1 : (uint32_t)-1;       \
             const uint16_t *masks = all->masks ? all->masks + (vector + t) * ZS_MASKS : 0;  \
             if (coded) {                                                                    \
-                if (after != program)                                                       \
-                    zs_fetch_code(all, after, t, n);                                        \
                 for (int64_t i = 0; i < written && t + 1 < n; i++)                          \
                     __builtin_prefetch(result + (t + 1) * LANES + i * pitch, 1, 3);         \
                 run(source + t * step, values + all->first[program * all->groups],          \
                     result + t * LANES, pitch * (int64_t)sizeof(TYPE), stored,              \
-                    resumed ? stored : 0, masks);                                           \
+                    resumed ? stored : 0, masks, next_code + length * t / n / 64 * 64,      \
+                    next_values + held * t / n);                                            \
             } else {                                                                        \
                 zs_walk_unrolled(all, program, rows, values, source + t * step,             \
                                  result + t * LANES, pitch, there, resumed, masks);         \

@@ -55,6 +55,8 @@ kmovw %r9d, %k2
 mov 8(%rsp), %rax
 {{disp8}} kmovw (%rax), %k3
 kmovw 2(%rax), %k4
+mov 16(%rsp), %r8
+mov 24(%rsp), %r9
 .byte 0x48, 0x81, 0xc6, 0, 2, 0, 0
 .byte 0x48, 0x81, 0xc7, 0, 0x20, 0, 0
 mov %rdx, %rax
@@ -68,13 +70,54 @@ mov %rdx, %rax
 vzeroupper
 ret
 """
-    (tmp_path / "a.s").write_text(text)
+    want = assembled(text, tmp_path)
+    assert bytes(code[: len(want)]) == want
+    assert bytes(code[len(want) : begin[1]]) == b"\xcc" * (begin[1] - len(want))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_code_fetches_a_line_of_the_next_program_for_each_four_of_its_own(dtype, tmp_path):
+    """And of the values, which follow half as many lines behind each other or as many."""
+    entries, wide = 200, np.dtype(dtype).itemsize == 8
+    arrays = [
+        np.array([0, entries]),
+        np.zeros(entries, np.uint8),
+        np.zeros(entries, np.int32),
+        np.zeros(entries, np.uint8),
+    ]
+    begin = np.zeros(2, np.int64)
+    dims = [0, 1, 1, 1, 1, 1, np.dtype(dtype).itemsize, 0]
+    none = np.zeros(0, np.uint8)
+    if not routines.run(
+        "zeroskip.native", "zs_unroll.c", "zs_unroll", [none, begin, *arrays], dims
+    ):
+        pytest.skip("no compiler")
+    code = np.zeros(int(begin[-1]), np.uint8)
+    dims[0] = len(code)
+    routines.run("zeroskip.native", "zs_unroll.c", "zs_unroll", [code, begin, *arrays], dims)
+    text, found = bytes(code), []
+    for register in (0x90, 0x91):
+        before = b"\x41\x0f\x18" + bytes([register])
+        at = [i for i in range(len(text)) if text[i : i + 4] == before]
+        found.append([(i, int.from_bytes(text[i + 4 : i + 8], "little")) for i in at])
+    of_code, of_values = found
+    assert [number for _, number in of_code] == [64 * k for k in range(len(of_code))]
+    assert len(text) // 256 - 1 <= len(of_code) <= len(text) // 256  # entries end before the code
+    for k, (at, _) in enumerate(of_code):
+        assert 0 <= at - 256 * (k + 1) < 32
+    assert [number for _, number in of_values] == [64 * k for k in range(len(of_values))]
+    assert len(of_values) == (len(of_code) if wide else -(-len(of_code) // 2))
+    lines = "{disp32} prefetcht1 (%r8)\n{disp32} prefetcht1 (%r9)\n"
+    assert assembled(lines, tmp_path) in text
+
+
+def assembled(text, folder):
+    """The bytes that the assembler of this machine makes of a text."""
+    (folder / "a.s").write_text(text)
     command = ["gcc", "-c", "a.s", "-o", "a.o"], ["objcopy", "-O", "binary", "-j", ".text", "a.o"]
     try:
         for one in command:
-            subprocess.run(one, cwd=tmp_path, check=True, capture_output=True)
+            subprocess.run(one, cwd=folder, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("no assembler for x86-64")
-    want = (tmp_path / "a.o").read_bytes()
-    assert bytes(code[: len(want)]) == want
-    assert bytes(code[len(want) : begin[1]]) == b"\xcc" * (begin[1] - len(want))
+    return (folder / "a.o").read_bytes()
