@@ -24,11 +24,11 @@ from zeroskip.native.lines import Line, kind_of, line_of
 from zeroskip.native.order import Order, Orders
 from zeroskip.native.pool import team
 from zeroskip.native.prepared import Prepared, Slots, invocation
-from zeroskip.native.ready import Ready, Short, short
+from zeroskip.native.ready import Anew, Ready, Short, short
 from zeroskip.native.recent import Recent
 from zeroskip.native.results import alike_in, alike_kernel, rearranged, target_for
 from zeroskip.native.sampled import axes_in, turning
-from zeroskip.native.schedules import kernel_of, settled
+from zeroskip.native.schedules import PACKED, kernel_of, packer_at, settled
 from zeroskip.native.scheme import Key
 from zeroskip.native.spread import Spreads
 from zeroskip.native.tile import TilePlan
@@ -44,7 +44,7 @@ class Bound:
     again to use it.  Kernels, packed entries and scratch are kept filled for each combination of
     fresh kinds and shapes: as many of one as calls have been under way at once, in threads or
     in a signal's handler, since each takes one and gives it back.  Where nothing is held, nothing
-    of a call is kept alive after it, and kernels are kept of short calls alone.
+    of a call is kept alive after it but scratch, and kernels are kept of short calls alone.
 
     schedule : what is fixed of the schedule of the last line, or a mapping by result.
     tune : whether the first call for each set of shapes measures which schedule is fastest.
@@ -296,10 +296,17 @@ class Bound:
         """The kernel of a line as it is fixed, filled."""
         target = target_for(line)
         line, schedule = settled(line, self.held)
-        if isinstance(schedule, TilePlan) and schedule.entries.tensor not in self.held:
-            return None  # the entries are fresh, and packed anew by every call
         prepared, filled = kernel_of(line, schedule, target, self.held)
-        return self._ready(line, prepared, filled, operands)
+        ready = self._ready(line, prepared, filled, operands)
+        if ready is None or not isinstance(schedule, TilePlan):
+            return ready
+        if schedule.entries.tensor in self.held:
+            return ready
+        packs = packer_at(line, schedule, self.held)
+        slots = tuple(
+            (slot, key) for slot, key in enumerate(prepared.layout.buffers) if key in PACKED
+        )
+        return replace(ready, anew=Anew(schedule.entries.tensor, packs, slots))
 
     def _filled_alike(
         self, line: Line, operands: Mapping[str, Operand], format: str | Format
@@ -337,7 +344,7 @@ class Bound:
         if call is None or prepared.layout.scalars:
             return None
         alone = not self.held
-        if alone and (filled.long or filled.parts > 1):
+        if alone and filled.long:
             return None  # what finding the kernel takes is nothing beside its work
         layout = prepared.layout
         at = {key: slot for slot, key in enumerate(layout.buffers)}

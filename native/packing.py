@@ -8,6 +8,7 @@ subscript, or a rank is far longer than its entries, is each entry computed on i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,9 +19,13 @@ from zeroskip.formats.expand import level_coordinates
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Array, Operand
 from zeroskip.native.geometry import Geometry
+from zeroskip.native.patterns import by_patterns, starts
 from zeroskip.native.tile import TilePlan
 from zeroskip.native.tile_shape import TileShape
 from zeroskip.records import dataclass
+
+Table = tuple[Array, Array]
+"""For each coordinate of a rank what it adds to row and offset."""
 
 LONG_TABLE = 4
 """Coordinates of a rank for each entry, above which tables cost more than they save."""
@@ -40,31 +45,56 @@ class Packed:
     values: Array
 
 
-def pack(
-    plan: TilePlan, operand: Operand, extents: Extents, geometry: Geometry, shape: TileShape
-) -> Packed:
-    """Order the entries, and turn their coordinates into offsets of a block of the staged copy.
-
-    Zeros that only fill a place are left out; an ndarray has none, all of it is packed.
+class Packer:
+    """How entries are packed of operands of one shape and format: what goes by their places alone
+    is found once.
     """
-    rows, offset, values = entries_of(plan, operand, extents, geometry)
-    if len(rows) and np.any(rows[1:] < rows[:-1]):
-        order = np.argsort(rows, kind="stable")
-        rows, offset, values = rows[order], offset[order], values[order]
-    groups = geometry.numbers["row_blocks"]
-    if geometry.blocks > 1:
-        block = (offset // geometry.span).astype(np.int64)
-        offset = offset % geometry.span
-        order = np.argsort(block, kind="stable")
-        rows = block[order] * (groups * shape.rows) + rows[order]
-        offset, values = offset[order], values[order]
-    offset = offset.astype(geometry.offset_dtype, copy=False)
-    values = np.ascontiguousarray(values)
-    groups *= geometry.blocks
-    if shape.rows == 1:
-        columns = starts(rows, groups)
-        return Packed(columns, np.ascontiguousarray(offset), columns[:-1], values)
-    return _by_patterns(rows, offset, values, groups, shape.rows)
+
+    def __init__(
+        self, plan: TilePlan, extents: Extents, geometry: Geometry, shape: TileShape
+    ) -> None:
+        self._places = _Places(plan, extents, geometry)
+        self._geometry = geometry
+        self._shape = shape
+        self._whole: Packed | None = None  # of an array, its places in order for its values
+        self._turned = False
+
+    def __call__(self, operand: Operand) -> Packed:
+        """Order the entries, and turn their coordinates into offsets of a block of the staged copy.
+
+        Zeros that only fill a place are left out; an ndarray has none, all of it is packed.
+        """
+        if not isinstance(operand, np.ndarray):
+            return self._in_order(*_entries(self._places, operand))
+        flat = operand.reshape(-1)
+        if self._whole is None:
+            self._whole = self._in_order(*_dense(self._places, operand), np.arange(operand.size))
+            self._turned = bool(np.any(self._whole.values[1:] < self._whole.values[:-1]))
+        return replace(self._whole, values=flat[self._whole.values] if self._turned else flat)
+
+    def _in_order(self, rows: Array, offset: Array, values: Array) -> Packed:
+        geometry, together = self._geometry, self._shape.rows
+        if len(rows) and np.any(rows[1:] < rows[:-1]):
+            order = np.argsort(rows, kind="stable")
+            rows, offset, values = rows[order], offset[order], values[order]
+        groups = geometry.numbers["row_blocks"]
+        if geometry.blocks > 1:
+            block, offset = np.divmod(offset, geometry.span)
+            # of 16 bits they are sorted without comparing
+            short = block.astype(np.uint16) if geometry.blocks <= 2**16 else block
+            order = np.argsort(short, kind="stable")
+            narrow = groups * geometry.blocks * together <= 2**31
+            block = block.astype(np.int32 if narrow else np.int64, copy=False)
+            rows = block[order] * (groups * together) + rows[order]
+            offset, values = offset[order], values[order]
+        groups *= geometry.blocks
+        if together == 1:
+            columns = starts(rows, groups)
+            offset = np.ascontiguousarray(offset, geometry.offset_dtype)
+            return Packed(columns, offset, columns[:-1], np.ascontiguousarray(values))
+        ordered = by_patterns(rows, offset, groups, together, geometry.span)
+        offset = ordered.offset.astype(geometry.offset_dtype, copy=False)
+        return Packed(ordered.columns, offset, ordered.first, values[ordered.entry])
 
 
 def entries_of(
@@ -74,38 +104,14 @@ def entries_of(
     places = _Places(plan, extents, geometry)
     if isinstance(operand, np.ndarray):
         return *_dense(places, operand), operand.reshape(-1)
+    return _entries(places, operand)
+
+
+def _entries(places: _Places, operand: Tensor) -> tuple[Array, Array, Array]:
     if _by_tables(places, operand):
         return _stored(places, operand)
     coords, values = operand.coords()
     return *places.of(dict(enumerate(coords))), values
-
-
-def _by_patterns(rows: Array, offset: Array, values: Array, groups: int, together: int) -> Packed:
-    """Columns of each group of rows, in the order of which of the rows store them."""
-    group, member = np.divmod(rows, together)
-    order = np.lexsort((member, offset, group))
-    group, member, offset, values = (x[order] for x in (group, member, offset, values))
-    fresh = np.ones(len(group), bool)
-    fresh[1:] = (group[1:] != group[:-1]) | (offset[1:] != offset[:-1])
-    fresh[1:] |= member[1:] == member[:-1]  # two entries of a row that meet in one subscript
-    column = np.cumsum(fresh) - 1
-    pattern = np.zeros(int(fresh.sum()), np.int64)
-    np.bitwise_or.at(pattern, column, 1 << member)
-    patterns = 2**together - 1
-    rank = group[fresh] * patterns + pattern - 1
-    turned = np.argsort(rank, kind="stable")
-    place = np.empty_like(turned)
-    place[turned] = np.arange(len(turned))
-    values = values[np.argsort(place[column], kind="stable")]
-    columns = starts(rank, groups * patterns)
-    return Packed(columns, offset[fresh][turned], starts(group, groups)[:-1], values)
-
-
-def starts(numbers: Array, count: int) -> Array:
-    """Where each number starts among sorted ones, and the end."""
-    found = np.zeros(count + 1, np.int64)
-    np.cumsum(np.bincount(numbers, minlength=count), out=found[1:])
-    return found
 
 
 class _Places:
@@ -122,6 +128,7 @@ class _Places:
             step *= extents.ranks[rank]
         self.strides = geometry.strides
         self.row_dtype = np.dtype(np.int32 if step <= 2**31 else np.int64)
+        self._tables: dict[tuple[int, ...], Table] = {}
         span = geometry.span * geometry.blocks
         self.offset_dtype = np.dtype(np.int32 if span <= 2**31 else np.int64)
 
@@ -142,6 +149,16 @@ class _Places:
             if atom.name != lane:
                 found.append((atom.name, coefficient.value))
         return found
+
+    def table(self, axes: tuple[int, ...], shape: tuple[int, ...], start: bool) -> Table:
+        """What each coordinate of a rank of these axes adds, found once.
+
+        shape : of the operand, along them.
+        """
+        if axes not in self._tables:
+            grid = np.indices(shape).reshape(len(shape), -1)
+            self._tables[axes] = self.of(dict(zip(axes, grid, strict=True)), start=start)
+        return self._tables[axes]
 
     def of(self, coords: Mapping[int, Array], *, start: bool = True) -> tuple[Array, Array]:
         """Rows and offsets of entries at these coordinates, by axis; other axes at 0.
@@ -205,10 +222,7 @@ def _stored(places: _Places, operand: Tensor) -> tuple[Array, Array, Array]:
     rows, offset = np.zeros(1, places.row_dtype), np.zeros(1, places.offset_dtype)
     for depth, level in enumerate(operand.levels):
         shape = tuple(operand.shape[axis] for axis in level.axes)
-        grid = np.indices(shape).reshape(len(shape), -1)
-        row_table, offset_table = places.of(
-            dict(zip(level.axes, grid, strict=True)), start=depth == 0
-        )
+        row_table, offset_table = places.table(tuple(level.axes), shape, start=depth == 0)
         parents, crd = level_coordinates(level)
         if parents is not None:
             rows, offset = rows[parents], offset[parents]

@@ -17,6 +17,18 @@ from zeroskip.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class Anew:
+    """A fresh operand whose entries are packed at every call.
+
+    slots : where the arrays go that ``packs`` makes of it, and which of them.
+    """
+
+    tensor: str
+    packs: Callable[[Operand], Mapping[Key, Array]]
+    slots: tuple[tuple[int, Key], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
     """A kernel with everything filled in but the fresh operands and the result; for one call at a
     time.
@@ -31,6 +43,7 @@ class Ready:
     like : the operand whose coordinates the result shares, with ``fill`` elsewhere; "" where it is
         dense.
     turned : fresh operands that are stored in another order of axes first.
+    anew : the one that is packed first; None where all that is packed stays.
     """
 
     call: Invocation
@@ -47,10 +60,12 @@ class Ready:
     like: str = ""
     fill: Any = 0
     turned: Mapping[str, Callable[[Array], Array]] = field(default_factory=dict)
+    anew: Anew | None = None
 
     def release(self) -> None:
         """Keep no array of a call alive after it."""
-        self.call.forget((*(slot for slot, _ in self.fresh), self.result))
+        packed = () if self.anew is None else self.anew.slots
+        self.call.forget((*(slot for slot, _ in (*self.fresh, *packed)), self.result))
 
     def point(self, fresh: Mapping[str, Operand], target: Array) -> None:
         """Point the kernel at the fresh operands, which are of those kinds and shapes that it was
@@ -64,6 +79,10 @@ class Ready:
                 call.set_buffers((self.turned[name](given),), slot)
             else:
                 call.set_buffers((array_of(key, fresh),), slot)
+        if self.anew is not None:
+            made = self.anew.packs(fresh[self.anew.tensor])
+            for slot, key in self.anew.slots:
+                call.set_buffers((made[key],), slot)
         for slot, name in self.counts:
             call.set_dims((values(fresh[name]).size,), slot)
         call.set_buffers((target,), self.result)

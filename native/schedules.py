@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
 from math import prod
@@ -13,12 +13,12 @@ from zeroskip.einsum_spec.explicit import form_text
 from zeroskip.errors import KernelError
 from zeroskip.formats.level_data import check_room
 from zeroskip.native import dots, lanes, load, programs, settings, tile, unrolled
-from zeroskip.native.arguments import Array, densify
+from zeroskip.native.arguments import Array, Operand, densify
 from zeroskip.native.fixed import Schedule
-from zeroskip.native.geometry import SLACK, geometry, line_of_lanes, masks_of, reach_of
+from zeroskip.native.geometry import SLACK, Geometry, geometry, line_of_lanes, masks_of, reach_of
 from zeroskip.native.lines import Line
 from zeroskip.native.lower import lower
-from zeroskip.native.packing import pack
+from zeroskip.native.packing import Packer
 from zeroskip.native.prepared import Prepared, Slots, remember, slots
 from zeroskip.native.recent import Recent
 from zeroskip.native.relaid import relaid
@@ -325,15 +325,36 @@ def tiled(
         key = ("tile", shape.kernel, made.offset_dtype, made.direct, *line.key)
         build = partial(tile.lower_tile, *what, shape, made.offset_dtype, made.direct)
         prepared = remember(key, line.dtype, build)
-        packed = pack(plan, line.used[plan.entries.tensor], line.extents, made, shape)
-        arrays |= {
-            ("columns",): packed.columns,
-            ("first",): packed.first,
-            ("offset",): packed.offset,
-            ("packed",): packed.values.astype(line.dtype, copy=False),
-        }
+        arrays |= packer_of(line, plan, made, shape)(line.used[plan.entries.tensor])
     found = filled(line, prepared, arrays, made.numbers)
     return prepared, replace(found, parts=min(found.parts, threads))  # each with its own panel
+
+
+PACKED: tuple[Key, ...] = (("columns",), ("first",), ("offset",), ("packed",))
+"""The arrays of an operand's entries."""
+
+Packs = Callable[[Operand], dict[Key, Array]]
+"""Given an operand: the arrays that a kernel has of its entries."""
+
+
+def packer_of(line: Line, plan: tile.TilePlan, made: Geometry, shape: TileShape) -> Packs:
+    """How the tiled schedule packs operands of the shape and format of its entries."""
+    pack, dtype = Packer(plan, line.extents, made, shape), line.dtype
+
+    def packs(operand: Operand) -> dict[Key, Array]:
+        packed = pack(operand)
+        values = packed.values.astype(dtype, copy=False)
+        arrays = packed.columns, packed.first, packed.offset, values
+        return dict(zip(PACKED, arrays, strict=True))
+
+    return packs
+
+
+def packer_at(line: Line, plan: tile.TilePlan, bound: Collection[str] = ()) -> Packs:
+    """The same, of the sizes that `kernel_of` has."""
+    shape = shape_in(line, plan, bound)
+    made = geometry(plan, line.extents, shape, line.dtype.itemsize)
+    return packer_of(line, plan, made, shape)
 
 
 def shape_in(line: Line, plan: tile.TilePlan, bound: Collection[str] = ()) -> TileShape:
@@ -356,7 +377,7 @@ def shape_in(line: Line, plan: tile.TilePlan, bound: Collection[str] = ()) -> Ti
         line_vectors,
         prod(line.extents.ranks[rank] for rank in plan.rows),
         stored / max(operand.size, 1),
-        bound=plan.entries.tensor in bound,
+        bound=plan.entries.tensor in bound or isinstance(operand, np.ndarray),
         in_place=plan.in_place and same,
         reach=reach_of(plan, line.extents, min(line_vectors, MOST) * lanes) * line.dtype.itemsize,
     )

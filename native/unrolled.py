@@ -39,7 +39,8 @@ from zeroskip.native.lower import Lowered, finish
 from zeroskip.native.nest import Guard, Loop, Stmt
 from zeroskip.native.nest_tiles import Share, Stage, StageAxis, Unrolled
 from zeroskip.native.operand import Signature
-from zeroskip.native.packing import entries_of, starts
+from zeroskip.native.packing import entries_of
+from zeroskip.native.patterns import starts
 from zeroskip.native.routines import run
 from zeroskip.native.scheme import Scheme
 from zeroskip.native.sums import Sums

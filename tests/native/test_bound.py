@@ -326,3 +326,32 @@ def test_fresh_tensors_of_another_fill_have_another_kernel():
         x[1:3] = 7
         got = bound.run({"x": Tensor.from_dense(x, "k:C", fill=fill)})
         assert np.allclose(got, reference(spec, A=a, x=x))
+
+
+@pytest.mark.parametrize("held", [(), ("I",)])
+@pytest.mark.parametrize("layout", [None, "CSR", "bitmask", "RLE(2)", "COO"])
+def test_entries_that_are_packed_at_every_call(layout, held, monkeypatch):
+    """Kernel and sizes are found once; what is packed is of the call's own operand."""
+    spec = make_spec("O[m,p,q] = I[c,p+r,2*q+s]*F[m,c,r,s]")
+    rng = np.random.default_rng(2)
+    image = random_array(rng, (6, 12, 23), "float32", 0.8)
+    bound = Bound(spec, dict.fromkeys(held, image))
+    fills, real = [], Bound._fill
+    monkeypatch.setattr(Bound, "_fill", lambda *given: fills.append(1) or real(*given))
+    places = rng.permuted(np.tile(np.arange(9 * 6 * 9), (5, 1)), axis=1)[:, :300]
+    for chosen in places:
+        filters = np.zeros(9 * 6 * 9, np.float32)
+        filters[chosen] = rng.integers(1, 5, len(chosen))
+        filters = filters.reshape(9, 6, 3, 3)
+        given = filters if layout is None else Tensor.from_dense(filters, layout)
+        fresh = {"F": given} if held else {"F": given, "I": image}
+        got = bound.run(fresh)
+        assert np.array_equal(got, reference(spec, I=image, F=filters))
+        assert np.array_equal(got, engine.evaluate(spec, {"F": given, "I": image})["O"])
+    if layout != "RLE(2)":  # which holds as many bridges as its gaps are long
+        assert len(fills) == 1
+    (idle,) = list(bound._idle.values())[:1]
+    assert idle[0].anew is not None
+    if not held:
+        for slot, _ in idle[0].anew.slots:
+            assert idle[0].call._kept[slot] == idle[0].call._null

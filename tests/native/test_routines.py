@@ -116,15 +116,34 @@ def turn_calls() -> list[tuple[str, str, list[np.ndarray], list[int]]]:
     return made
 
 
+def order_calls() -> list[tuple[str, str, list[np.ndarray], list[int]]]:
+    """Every place of a group met, none, and one met twice by a row, without a byte to spare."""
+    made = []
+    for together, span, density in [(1, 3, 0.5), (4, 9, 0.4), (4, 5, 1), (8, 4, 0.7), (2, 1, 0)]:
+        groups = 3
+        full = np.random.default_rng(span).random((groups * together, span)) < density
+        rows, offset = np.nonzero(full)
+        for twice in (False, True):
+            rows_, offset_ = (np.repeat(x, 1 + twice) for x in (rows, offset))
+            n = len(rows_)
+            sizes = [(n, 4), (n, 4), (groups * (2**together - 1) + 1, 8), (n, 4), (groups, 8)]
+            sizes += [(n, 4), (span, 1), (span + 1, 4), (span, 4)]
+            buffers = [np.zeros(count * width, np.uint8) for count, width in sizes]
+            for buffer, given in zip(buffers, (rows_, offset_), strict=False):
+                buffer[:] = given.astype(np.int32).view(np.uint8)
+            made.append(("zs_order.c", "zs_order", buffers, [n, groups, together, span]))
+    return made
+
+
 def room_of(file: str) -> str:
-    return "zeroskip.native" if file in ("zs_codecs.c", "zs_turn.c") else ROOM
+    return "zeroskip.native" if file in ("zs_codecs.c", "zs_turn.c", "zs_order.c") else ROOM
 
 
 @pytest.mark.sanitize
 def test_routines_under_the_sanitizers(tmp_path: Path) -> None:
     if not sanitizes(tmp_path):
         pytest.skip("this compiler has no sanitizers")
-    given = calls() + codec_calls() + turn_calls()
+    given = calls() + codec_calls() + turn_calls() + order_calls()
     files = dict.fromkeys(file for file, *_ in given)
     text = header("zs_pool.c") + "".join(routines.text_of(room_of(file), file) for file in files)
     names = ", ".join(symbol for _, symbol, *_ in given)

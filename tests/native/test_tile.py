@@ -180,7 +180,7 @@ def test_entries_are_packed_out_of_any_format(format):
     for shape in (SHAPES[0], SHAPES[3], SHAPES[2]):
         sizes = geometry(plan, line.extents, shape, 8)
         made, want = (
-            packing.pack(plan, Tensor.from_dense(weights, text), line.extents, sizes, shape)
+            packing.Packer(plan, line.extents, sizes, shape)(Tensor.from_dense(weights, text))
             for text in (format, "CSF")
         )
         assert made.columns.tolist() == want.columns.tolist()
