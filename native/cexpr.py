@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import field, replace
 
 import numpy as np
@@ -42,6 +43,12 @@ C_TYPES = {
     "uint64": "uint64_t",
     "bool": "uint8_t",
 }
+
+
+def itemsize(dtype: str) -> int:
+    """Bytes of a value of a type; of a bool one."""
+    return int(re.sub(r"\D", "", dtype) or 8) // 8
+
 
 _BINDS = {"+": 1, "*": 2}
 

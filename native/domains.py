@@ -70,8 +70,9 @@ class Together:
     end; ``first`` the first entry of each block.  The loop's variable is a column's coordinate; for
     each row that stores it ``row`` is the row's number and ``pos`` that of the entry.
 
-    Where ``chains`` is more than 1 there is one row, and its entries go round so many sums, none of
-    which waits for the one before: ``row`` is then the number of the sum.
+    Where ``chains`` is more than 1, the columns of a pattern go round so many sums of each row, of
+    which none waits for the one before: ``row`` is then the number of the sum, that of the row and
+    ``rows`` more for each sum before it.
     """
 
     columns: str

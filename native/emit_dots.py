@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from zeroskip.native.cexpr import integer, place, value
+from zeroskip.native.cexpr import integer, itemsize, place, value
 from zeroskip.native.cwriter import CWriter
 from zeroskip.native.domains import Range, Stored
 from zeroskip.native.dotted import Factor, dotted
 from zeroskip.native.emit_narrow import hold, narrow, total, word
-from zeroskip.native.emit_vectors import AHEAD
+from zeroskip.native.emit_vectors import fetch
 from zeroskip.native.integers import ONE, Name, add
 from zeroskip.native.nest import Loop, Reduce
 from zeroskip.native.values import Elem, Held
@@ -79,8 +79,7 @@ def _compressed(node: Loop, over: Stored, factors: tuple[Factor, ...], out: CWri
     out.line(f"const int64_t {end} = {pos}[{integer(add(over.parent, ONE))}];")
     out.line(f"zs_vec {sums} = {{}};")
     with out.block(f"for (; {p} + LANES <= {end}; {p} += LANES)"):
-        for array in (run.value.array, crd):
-            out.line(f"ZS_FETCH({array} + {p}, {_ahead(array, run.value.array, out)});")
+        fetch(run.value.array, p, crd, p, out)
         product = [_along(run, p, out)]
         picked = [factor for factor in factors if factor.reached in ("line", "picked")]
         for k, factor in enumerate(picked):
@@ -99,12 +98,6 @@ def _compressed(node: Loop, over: Stored, factors: tuple[Factor, ...], out: CWri
         out.constant(node.var, f"{crd}[{p}]"),
     ):
         out.body(node.body)
-
-
-def _ahead(array: str, values: str, out: CWriter) -> int:
-    """How many bytes ahead an array is asked for: as many entries as of the values."""
-    dtypes = out.values.dtypes
-    return AHEAD // itemsize(dtypes[values]) * itemsize(dtypes[array])
 
 
 def _last_at_once(factors: tuple[Factor, ...], var: str, crd: str, out: CWriter) -> bool:
@@ -278,8 +271,3 @@ def _count(node: Loop, entries: str, out: CWriter) -> None:
     assert isinstance(work, Reduce)
     if out.count_work and work.work:
         out.line(f"work += {work.work} * {entries};" if work.work > 1 else f"work += {entries};")
-
-
-def itemsize(dtype: str) -> int:
-    """Bytes of a number of a type of arithmetic."""
-    return int(re.sub(r"\D", "", dtype)) // 8

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from zeroskip.native.cexpr import C_TYPES, integer, mentions
+from zeroskip.native.cexpr import C_TYPES, integer, itemsize, mentions
 from zeroskip.native.cwriter import CWriter
 from zeroskip.native.domains import Range, Stored
 from zeroskip.native.dotted import dotted
-from zeroskip.native.emit_dots import itemsize, product, unrolled
+from zeroskip.native.emit_dots import product, unrolled
 from zeroskip.native.integers import ONE, Name, add
 from zeroskip.native.nest import Acc, Loop, Poll, Reduce
 from zeroskip.native.values import Elem, Held, Number, Prod

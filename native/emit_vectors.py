@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
-from zeroskip.native.cexpr import C_TYPES, integer, mentions, value
+from zeroskip.native.cexpr import C_TYPES, integer, itemsize, mentions, value
 from zeroskip.native.cwriter import CWriter
 from zeroskip.native.domains import Range, Together
 from zeroskip.native.integers import ONE, Const, Expr, Name, Op, add, mul, without
@@ -108,25 +108,26 @@ def accumulators(node: Acc, out: CWriter) -> None:
     with out.scope():
         out.line(f"zs_vec {node.name}{several}[{ctx.tile}];")
         which = f"[{node.member}]" if node.members > 1 else ""
-        with _members(node, out), lanes(out):
+        with _members(node, node.members, out), lanes(out):
             start = value(node.init, ctx)
             if start in ("0", "0.0f", "0.0"):
                 start = "(zs_vec){}"
             out.line(f"{node.name}{which}[v] = {start};")
         out.body(node.body)
-        with nullcontext() if node.once else _members(node, out):
+        with _members(node, node.flushes or node.members, out):
             out.body(node.flush)
     ctx.tiled.discard(node.name)
 
 
 @contextmanager
-def _members(node: Acc, out: CWriter) -> Iterator[None]:
-    if node.members == 1:
+def _members(node: Acc, count: int, out: CWriter) -> Iterator[None]:
+    """The first so many accumulators; of one alone the number is not asked for."""
+    if count == 1:
         yield
         return
-    out.line(f"#pragma GCC unroll {node.members}")
+    out.line(f"#pragma GCC unroll {count}")
     i = node.member
-    with out.block(f"for (int64_t {i} = 0; {i} < {node.members}; {i}++)"):
+    with out.block(f"for (int64_t {i} = 0; {i} < {count}; {i}++)"):
         yield
 
 
@@ -140,77 +141,112 @@ def lanes(out: CWriter) -> Iterator[None]:
 
 def together(node: Loop, over: Together, out: CWriter) -> None:
     """The columns of a block, pattern after pattern: which rows store one is a constant."""
-    if over.rows == 1:
-        e, of = over.pos, over.columns
-        first, end = integer(over.block), integer(add(over.block, ONE))
-        if over.chains > 1:
-            _chains(node, over, out)
-            return
-        with (
-            out.block(f"for (int64_t {e} = {of}[{first}]; {e} < {of}[{end}]; {e}++)"),
-            out.constant(node.var, f"{over.coordinates}[{e}]"),
-            _addresses(node, over, out),
-        ):
-            out.body(node.body)
+    if over.rows == over.chains == 1:
+        _row(node, over, out)
         return
-    patterns = 2**over.rows - 1
+    with out.scope():
+        (_by_patterns if over.rows > 1 else _chains)(node, over, out)
+
+
+def _row(node: Loop, over: Together, out: CWriter) -> None:
+    """The entries of a single row, one by one."""
+    e, of = over.pos, over.columns
+    first, end = integer(over.block), integer(add(over.block, ONE))
+    with (
+        out.block(f"for (int64_t {e} = {of}[{first}]; {e} < {of}[{end}]; {e}++)"),
+        out.constant(node.var, f"{over.coordinates}[{e}]"),
+        _addresses(node, over, out),
+    ):
+        out.body(node.body)
+
+
+def _by_patterns(node: Loop, over: Together, out: CWriter) -> None:
+    """The columns of several rows: some at a time, each added to sums of its own; then the rest."""
+    patterns, chains = 2**over.rows - 1, over.chains
     pattern, e, column = (out.local(name) for name in ("pattern", "e", "column"))
     start = mul(over.block, Const(patterns))
-    with out.scope():
-        out.line(f"int64_t {e} = {over.first}[{integer(over.block)}];")
-        out.line(f"int64_t {column} = {over.columns}[{integer(start)}];")
-        out.line(
-            f"/* columns by who stores them: row {over.row} where its bit of the pattern is set */"
-        )
-        out.line(f"#pragma GCC unroll {patterns}")
-        with out.block(f"for (int {pattern} = 1; {pattern} <= {patterns}; {pattern}++)"):
-            last = f"{over.columns}[{integer(start, 1)} + {pattern}]"
-            with (
-                out.block(f"for (; {column} < {last}; {column}++)"),
-                out.constant(node.var, f"{over.coordinates}[{column}]"),
-                _addresses(node, over, out),
-            ):
-                _bring_near(node, over.pos, pattern, e, out)
-                out.line(f"#pragma GCC unroll {over.rows}")
-                row = over.row
-                with (
-                    out.block(f"for (int64_t {row} = 0; {row} < {over.rows}; {row}++)"),
-                    out.block(f"if ({pattern} >> {row} & 1)"),
-                ):
-                    out.line(f"const int64_t {over.pos} = {e}++;")
-                    out.body(node.body)
+    out.line(f"int64_t {e} = {over.first}[{integer(over.block)}];")
+    out.line(f"int64_t {column} = {over.columns}[{integer(start)}];")
+    row = over.row if chains == 1 else out.local("i")
+    out.line(f"/* columns by who stores them: row {row} where its bit of the pattern is set */")
+    out.line(f"#pragma GCC unroll {patterns}")
+    with out.block(f"for (int {pattern} = 1; {pattern} <= {patterns}; {pattern}++)"):
+        last = f"{over.columns}[{integer(start, 1)} + {pattern}]"
+        if chains > 1:
+            chain = out.local("chain")
+            with out.block(f"for (; {column} + {chains} <= {last}; {column} += {chains})"):
+                _bring_near(node, over, e, column, out)
+                out.line(f"#pragma GCC unroll {chains}")
+                with out.block(f"for (int64_t {chain} = 0; {chain} < {chains}; {chain}++)"):
+                    at, sums = f"{column} + {chain}", f" + {over.rows} * {chain}"
+                    _column(node, over, (pattern, row, e), at, sums, out)
+        with out.block(f"for (; {column} < {last}; {column}++)"):
+            if chains == 1:
+                with out.block(f"if (({pattern} & ({pattern} - 1)) != 0)"):
+                    _bring_near(node, over, e, "", out)
+            _column(node, over, (pattern, row, e), column, "", out)
 
 
-def _bring_near(node: Loop, pos: str, pattern: str, at: str, out: CWriter) -> None:
-    """Have the memory fetch what entries hold that come `AHEAD` bytes behind ``at``, where a column
-    has several, so that few are asked for twice."""
+def _column(
+    node: Loop, over: Together, names: tuple[str, str, str], at: str, sums: str, out: CWriter
+) -> None:
+    """One column, added to the sums of the rows that store it, ``sums`` behind their numbers.
+
+    names : of the pattern, of a row, and of the next entry.
+    """
+    pattern, row, e = names
+    with out.constant(node.var, f"{over.coordinates}[{at}]"), _addresses(node, over, out):
+        out.line(f"#pragma GCC unroll {over.rows}")
+        with (
+            out.block(f"for (int64_t {row} = 0; {row} < {over.rows}; {row}++)"),
+            out.block(f"if ({pattern} >> {row} & 1)"),
+        ):
+            out.line(f"const int64_t {over.pos} = {e}++;")
+            if row != over.row:
+                out.line(f"const int64_t {over.row} = {row}{sums};")
+            out.body(node.body)
+
+
+def _bring_near(node: Loop, over: Together, at: str, column: str, out: CWriter) -> None:
+    """Have the memory fetch what entries hold that come behind ``at``, and the places of columns
+    behind ``column``: where one loop has several, so that few are asked for twice."""
     values = [s.value for s in node.body if isinstance(s, Reduce)]
     factors = [f for v in values for f in (v.args if isinstance(v, Prod) else (v,))]
     for factor in factors:
-        if isinstance(factor, Elem) and factor.index == Name(pos):
-            with out.block(f"if (({pattern} & ({pattern} - 1)) != 0)"):
-                out.line(f"ZS_FETCH({factor.array} + {at}, {AHEAD});")
+        if isinstance(factor, Elem) and factor.index == Name(over.pos):
+            fetch(factor.array, at, over.coordinates if column else "", column, out)
+
+
+def fetch(values: str, at: str, places: str, column: str, out: CWriter) -> None:
+    """Have the memory fetch values `AHEAD` bytes behind ``at``, and the places of as many entries
+    behind ``column``."""
+    out.line(f"ZS_FETCH({values} + {at}, {AHEAD});")
+    if places:
+        dtypes = out.values.dtypes
+        ahead = AHEAD // itemsize(dtypes[values]) * itemsize(dtypes[places])
+        out.line(f"ZS_FETCH({places} + {column}, {ahead});")
 
 
 def _chains(node: Loop, over: Together, out: CWriter) -> None:
     """The entries of a row, several at a time, each added to a sum of its own; then the rest."""
     e, of, chains = over.pos, over.columns, over.chains
     at, end = out.local("at_"), out.local("end")
-    with out.scope():
-        first = integer(over.block)
-        out.line(f"int64_t {at} = {of}[{first}];")
-        out.line(f"const int64_t {end} = {of}[{integer(add(over.block, ONE))}];")
-        out.line("/* so many sums, none of which waits for another */")
-        for step in (chains, 1):
-            with out.block(f"for (; {at} + {step} <= {end}; {at} += {step})"):
-                out.line(f"#pragma GCC unroll {step}")
-                with (
-                    out.block(f"for (int64_t {over.row} = 0; {over.row} < {step}; {over.row}++)"),
-                    out.constant(e, f"{at} + {over.row}"),
-                    out.constant(node.var, f"{over.coordinates}[{e}]"),
-                    _addresses(node, over, out),
-                ):
-                    out.body(node.body)
+    first = integer(over.block)
+    out.line(f"int64_t {at} = {of}[{first}];")
+    out.line(f"const int64_t {end} = {of}[{integer(add(over.block, ONE))}];")
+    out.line("/* so many sums, none of which waits for another */")
+    for step in (chains, 1):
+        with out.block(f"for (; {at} + {step} <= {end}; {at} += {step})"):
+            if step > 1:
+                _bring_near(node, over, at, at, out)
+            out.line(f"#pragma GCC unroll {step}")
+            with (
+                out.block(f"for (int64_t {over.row} = 0; {over.row} < {step}; {over.row}++)"),
+                out.constant(e, f"{at} + {over.row}"),
+                out.constant(node.var, f"{over.coordinates}[{e}]"),
+                _addresses(node, over, out),
+            ):
+                out.body(node.body)
 
 
 @contextmanager

@@ -285,7 +285,7 @@ def _(node: Acc, m: Machine) -> None:
         m.ints |= {node.member: member} if node.member else {}
         m.held[node.name, member] = m.value(node.init)
     _run(node.body, m)
-    for member in range(1 if node.once else node.members):
+    for member in range(node.flushes or node.members):
         m.ints |= {node.member: member} if node.member else {}
         _run(node.flush, m)
 

@@ -10,7 +10,7 @@ from zeroskip.native.machine import Array, Machine
 
 
 def together(over: Together, m: Machine) -> Iterator[tuple[int, int, int]]:
-    """(coordinate, row, position) of every entry of a block of rows."""
+    """(coordinate, number of the sum, position) of every entry of a block of rows."""
     block, patterns = m.integer(over.block), 2**over.rows - 1
     entry = int(m.arrays[over.first][block])
     starts = m.arrays[over.columns][block * patterns : (block + 1) * patterns + 1]
@@ -19,7 +19,7 @@ def together(over: Together, m: Machine) -> Iterator[tuple[int, int, int]]:
         for at, coordinate in enumerate(columns):
             for row in range(over.rows):
                 if pattern >> row & 1:
-                    yield int(coordinate), row + at % over.chains, entry
+                    yield int(coordinate), row + over.rows * (at % over.chains), entry
                     entry += 1
 
 

@@ -137,9 +137,9 @@ class Once:
 class Acc:
     """``name`` starts at ``init``; the body reduces into it; the flush stores it.
 
-    members : how many accumulators there are; init and flush are done for each, its number bound
-        to ``member``.
-    once : the flush is done once, and reads them all.
+    members : how many accumulators there are; the init is done for each, its number bound to
+        ``member``.
+    flushes : for how many of them the flush is done, which may read all; 0 for each.
     """
 
     name: str
@@ -149,7 +149,7 @@ class Acc:
     flush: tuple[Stmt, ...]
     member: str = ""
     members: int = 1
-    once: bool = False
+    flushes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -380,6 +380,7 @@ def shape_in(line: Line, plan: tile.TilePlan, bound: Collection[str] = ()) -> Ti
         bound=plan.entries.tensor in bound or isinstance(operand, np.ndarray),
         in_place=plan.in_place and same,
         reach=reach_of(plan, line.extents, min(line_vectors, MOST) * lanes) * line.dtype.itemsize,
+        summed=prod(line.extents.ranks[rank] for rank in plan.term.ranks),
     )
     return shape_with(default, line_vectors, fixed.rows, fixed.vectors, fixed.block)
 

@@ -215,13 +215,16 @@ def _(node: Unrolled, kernel: Kernel) -> Iterator[str]:
 @_lines.register
 def _(node: Acc, kernel: Kernel) -> Iterator[str]:
     each = f"[{node.member}]" if node.members > 1 else ""
-    of = f" for {node.member} in [0, {node.members})" if each else ""
-    yield f"{node.name}{each} = {show_value(node.init, kernel)}{of}"
+
+    def of(count: int) -> str:
+        return f" for {node.member} in [0, {count})" if count > 1 else ""
+
+    yield f"{node.name}{each} = {show_value(node.init, kernel)}{of(node.members)}"
     for stmt in node.body:
         yield from _lines(stmt, kernel)
     for stmt in node.flush:
         for line in _lines(stmt, kernel):
-            yield line + ("" if node.once else of)
+            yield line + of(node.flushes or node.members)
 
 
 @_lines.register

@@ -244,13 +244,15 @@ def lower_tile(
         return Elem(sum_of_rows, add(mul(of, pitch), first, Name(lane)), there)
 
     there_is = (Cond("<", of_row, number("rows")),) if shape.rows > 1 else ()
-    before = place(least(of_row, sub(number("rows"), ONE)) if there_is else of_row)
+    shared = there_is and shape.chains == 1  # read before it is known whether the row is there
+    before = place(least(of_row, sub(number("rows"), ONE)) if shared else of_row)
     start: Value = Number(0)
     if shape.block:
         start = Absent(sub(Name(block), ONE), before, Number(0))
     total: Value = Held(acc, which)
     if shape.chains > 1:
-        chains = (Held(acc, Const(k)) for k in range(shape.chains))
+        first_sum: Expr = Name(member) if shape.rows > 1 else ZERO
+        chains = (Held(acc, add(first_sum, Const(shape.rows * k))) for k in range(shape.chains))
         total, start = Sum((*((start,) if shape.block else ()), *chains)), Number(0)
     store: Stmt = Reduce(place(of_row), "=", total)
     if direct and there_is:  # the last rows may be fewer
@@ -265,7 +267,7 @@ def lower_tile(
         (store,),
         member if which else "",
         shape.rows * shape.chains,
-        once=shape.chains > 1,
+        shape.rows if shape.chains > 1 else 0,
     )
     crop: tuple[Stmt, ...] = ()
     if not direct or plan.late or plan.form.post is not None:

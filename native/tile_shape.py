@@ -45,10 +45,14 @@ class TileShape:
 
     @property
     def chains(self) -> int:
-        """Sums that the entries of a single row go round, so that few vectors of sums do not wait
-        for themselves."""
-        single = self.rows == 1 and not self.unrolled
-        return max(CHAINS // self.most, 1) if single else 1
+        """Sums that the entries of a row go round, so that few vectors of sums do not wait for
+        themselves."""
+        if self.unrolled:
+            return 1
+        if self.rows > 1:
+            few = min(SUMS_SHARED, _registers(self.vector_bytes)) // (self.rows * self.most)
+            return max(min(few, CHAINS_SHARED), 1)
+        return max(CHAINS // self.most, 1)
 
     @property
     def most(self) -> int:
@@ -71,16 +75,20 @@ def shape_of(
     bound: bool,
     in_place: bool = False,
     reach: float = 0,
+    summed: int = 0,
 ) -> TileShape:
     """The shape for a line of so many vectors, and entries of a density in so many rows.
 
     One rule: several rows at once where columns are often shared (earlier where the few sums of
     one row would wait for each other); a block of which enough stays in the first-level cache,
-    larger where its entries are fewer, since every block takes up every row again.  Entries that
-    are packed at every call come as they lie.  Lanes that lie ``in_place`` are read there where a
-    place is met too seldom to be worth its copy, by wide vectors, which have masks for the last.
+    larger where its entries are fewer, since every block takes up every row again; none where all
+    that a tile reads stays in the second-level cache, and a row loads little of a block.  Entries
+    that are packed at every call come as they lie.  Lanes that lie ``in_place`` are read there
+    where a place is met too seldom to be worth its copy, by wide vectors, which have masks for the
+    last.
 
     reach : bytes that a tile reads for each summed place; 0 where that is not known.
+    summed : places that are summed over.
     """
     panel = not in_place or vector_bytes < WIDE or rows * density >= SELDOM
     single = _cut(line_vectors, MOST)
@@ -88,8 +96,9 @@ def shape_of(
         return TileShape(vector_bytes, 1, single, 0, panel)
     if vector_bytes >= WIDE:
         near = round(NEAR / reach) if reach else 0
-        block = 0 if density < SPARSE else 256
-        shared, block, shared_block = SHARED_WIDE, near if near * density >= ENOUGH else block, 256
+        block = 0 if density < SPARSE or 0 < summed * reach <= FAR else 256
+        block = near if near * density * max(single) >= ENOUGH else block
+        shared, shared_block = SHARED_WIDE, round(SHARED_NEAR / reach) if reach else 256
     else:
         shared = SHARED_FEW if max(single) <= FEW else SHARED
         block, shared_block = _block(vector_bytes * max(single), density), 288
@@ -175,6 +184,12 @@ first-level cache); no command of the repository finds it again."""
 CHAINS = 4
 """Sums that are added to in turn: a multiply-add takes 4 cycles, and one or two begin in each."""
 
+CHAINS_SHARED, SUMS_SHARED = 2, 16
+"""The same of rows that go together, which take turns already; and vectors of sums up to which
+columns of a single row wait for each other.  Of 4096 x 4096 entries and one, two and three vectors
+the first took a third less at a density of .2 on one machine (Granite Rapids), the last as long; no
+command of the repository finds it again."""
+
 MOST = 8
 """Vectors of a tile of single rows: up to 8 accumulators hide the latency of a multiply-add (4
 cycles, two a cycle)."""
@@ -187,11 +202,22 @@ wherever a place has fewer.  No command of the repository finds it again; a wron
 SPARSE = 0.03
 """Density below which a row of a block holds too few entries to be taken up for (wide vectors)."""
 
-NEAR, ENOUGH = 2**15, 7
-"""Bytes of a block that stay in a first-level cache of 48 KiB beside entries and sums, and entries
-of a row for which such a block is worth taking the row up again.  Of 3x3 windows over images of
-56x56 to 7x7 at densities of .01 to .03, blocks of a quarter to three times as much were tried on
-one machine (Sapphire Rapids); no command of the repository finds it again."""
+NEAR, ENOUGH = 2**15, 56
+"""Bytes of a block that stay in a first-level cache of 48 KiB beside entries and sums, and vectors
+that a row loads of it (for each entry those of the tile) for which such a block is worth taking the
+row up again.  Of 3x3 windows over images of 56x56 to 7x7 at densities of .01 to .03, blocks of a
+quarter to three times as much were tried on one machine (Sapphire Rapids); of products of
+4096 x 4096 entries and one vector, at densities from .01 to .8, blocks of 256 places to all of them
+on another (Granite Rapids).  No command of the repository finds it again."""
+
+FAR = 2**18
+"""Bytes that a tile reads which stay in the second-level cache, from which a vector comes soon
+enough.  Found as the above."""
+
+SHARED_NEAR = 3 * 2**15
+"""Bytes of a block of rows that go together: 256 places of tiles of six vectors.  Each of their
+patterns ends where no processor foresees it, so that tiles of fewer vectors take more places.
+Found as the above."""
 
 SHARED_WIDE, SHARED, SHARED_FEW = 0.15, 0.65, 0.35
 """Density from which the rows of four share enough columns."""

@@ -125,6 +125,7 @@ def _kernels() -> dict[str, str]:
             spmm, {"A": ones(4, 5, format="CSR"), "B": ones(5, 6, format="CSR")}, hits=True
         ),
         "spmm_bound": schedule(spmm, {"A": square, "B": ones(40, 40)}, ("A",), data),
+        "spmm_bound_chains": schedule(spmm, {"A": square, "B": ones(40, 16)}, ("A",), data),
         "spmm_chains": schedule(
             spmm, {"A": ones(3, 40, format="CSR"), "B": ones(40, 16)}, bound=("A",)
         ),

@@ -27,6 +27,8 @@ SHAPES = [
     TileShape(64, 4, FEW, 5),
     TileShape(32, 2, FEW, 0),
     TileShape(16, 3, FEW, 2),
+    TileShape(64, 4, (1, 2), 5),
+    TileShape(32, 4, (1,), 0, panel=False),
     TileShape(64, 1, EACH, 0, panel=False),
     TileShape(32, 4, FEW, 5, panel=False),
     TileShape(64, 2, (1,), 5, unrolled=True, members=2),
@@ -333,13 +335,30 @@ def test_blocks_grow_where_their_entries_are_fewer_and_tiles_narrower():
 
 
 def test_what_a_block_reads_of_windows_stays_near_where_its_rows_have_entries_enough():
-    def block(density, reach):
-        return shape_of(64, 4, 512, density, bound=True, reach=reach).block
+    def block(density, reach, vectors=4, summed=0):
+        shape = shape_of(64, vectors, 512, density, bound=True, reach=reach, summed=summed)
+        return shape.block
 
     assert block(0.02, 32) == 1024
-    assert block(0.02, 64) == 512
+    assert block(0.03, 64) == 512
     assert block(0.02, 512) == block(0.02, 0) == 0  # 64 places would hold one entry
     assert block(0.05, 512) == block(0.05, 0) == 256
+    assert block(0.05, 512, summed=1024) == 256  # more than stays in the second-level cache
+    assert block(0.05, 512, summed=512) == 0
+    assert block(0.05, 64, 1, 4096) == 0  # a row loads 26 vectors of 512 places
+    assert block(0.12, 64, 1, 4096) == 512
+
+
+def test_tiles_of_fewer_vectors_take_rows_up_less_often():
+    def shared(vectors):
+        shape = shape_of(64, vectors, 512, 0.5, bound=True, reach=64 * vectors, summed=4096)
+        return shape.rows, shape.block, shape.chains
+
+    assert shared(1) == (4, 1536, 2)
+    assert shared(2) == (4, 768, 2)
+    assert shared(3) == (4, 512, 1)
+    assert shared(6) == (4, 256, 1)
+    assert [shape_of(32, n, 512, 0.9, bound=True).chains for n in (1, 2, 3)] == [2, 1, 1]
 
 
 @pytest.mark.parametrize(("stride", "pad"), [(1, 0), (1, 2), (2, 1), (3, 0)])

@@ -53,10 +53,10 @@ static inline __attribute__((always_inline)) int32_t tile_x(
             #pragma GCC unroll 15
             for (int pattern = 1; pattern <= 15; pattern++) {
                 for (; column < F_columns[15 * (block * row_blocks + row) + pattern]; column++) {
-                    const int64_t offset = F_offset[column];
                     if ((pattern & (pattern - 1)) != 0) {
                         ZS_FETCH(F_packed + e_, 4096);
                     }
+                    const int64_t offset = F_offset[column];
                     #pragma GCC unroll 4
                     for (int64_t member = 0; member < 4; member++) {
                         if (pattern >> member & 1) {

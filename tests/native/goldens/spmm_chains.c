@@ -39,6 +39,8 @@ static inline __attribute__((always_inline)) int32_t tile_x(
             const int64_t end = A_columns[block * row_blocks + row + 1];
             /* so many sums, none of which waits for another */
             for (; at_ + 4 <= end; at_ += 4) {
+                ZS_FETCH(A_packed + at_, 4096);
+                ZS_FETCH(A_offset + at_, 2048);
                 #pragma GCC unroll 4
                 for (int64_t member = 0; member < 4; member++) {
                     const int64_t e = at_ + member;

@@ -43,12 +43,12 @@ static inline __attribute__((always_inline)) int32_t tile_x(
             #pragma GCC unroll 15
             for (int pattern = 1; pattern <= 15; pattern++) {
                 for (; column < A_columns[15 * (block * row_blocks + row) + pattern]; column++) {
-                    const int64_t offset = A_offset[column];
-                    const float *at = B_vals + x + offset * line + block * block_span * line;
-                    ZS_HOLD(at);
                     if ((pattern & (pattern - 1)) != 0) {
                         ZS_FETCH(A_packed + e_, 4096);
                     }
+                    const int64_t offset = A_offset[column];
+                    const float *at = B_vals + x + offset * line + block * block_span * line;
+                    ZS_HOLD(at);
                     #pragma GCC unroll 4
                     for (int64_t member = 0; member < 4; member++) {
                         if (pattern >> member & 1) {
