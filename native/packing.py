@@ -16,6 +16,8 @@ from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.tree import Var
 from zeroskip.einsum_spec.walk import single
 from zeroskip.formats.expand import level_coordinates
+from zeroskip.formats.level_data import LevelData
+from zeroskip.formats.levels import Compressed
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Array, Operand
 from zeroskip.native.geometry import Geometry
@@ -58,6 +60,7 @@ class Packer:
         self._shape = shape
         self._whole: Packed | None = None  # of an array, its places in order for its values
         self._turned = False
+        self._crd_offset: Array | None = None
 
     def __call__(self, operand: Operand) -> Packed:
         """Order the entries, and turn their coordinates into offsets of a block of the staged copy.
@@ -65,12 +68,44 @@ class Packer:
         Zeros that only fill a place are left out; an ndarray has none, all of it is packed.
         """
         if not isinstance(operand, np.ndarray):
-            return self._in_order(*_entries(self._places, operand))
+            made = self._by_fibers(operand)
+            return self._in_order(*_entries(self._places, operand)) if made is None else made
         flat = operand.reshape(-1)
         if self._whole is None:
             self._whole = self._in_order(*_dense(self._places, operand), np.arange(operand.size))
             self._turned = bool(np.any(self._whole.values[1:] < self._whole.values[:-1]))
         return replace(self._whole, values=flat[self._whole.values] if self._turned else flat)
+
+    def _by_fibers(self, operand: Tensor) -> Packed | None:
+        """The entries as they lie, where each fiber of the last level is a row, as in CSR."""
+        last = operand.levels[-1]
+        alone = self._shape.rows == 1 and self._geometry.blocks == 1
+        if not alone or not isinstance(last.spec, Compressed):
+            return None
+        if self._crd_offset is None:
+            self._crd_offset = self._offset_of_crd(operand)
+        if not len(self._crd_offset):
+            return None
+        pos = last.arrays["pos"]
+        offset = self._crd_offset[last.arrays["crd"]]
+        return Packed(pos, offset, pos[:-1], np.ascontiguousarray(operand.values))
+
+    def _offset_of_crd(self, operand: Tensor) -> Array:
+        """What the last coordinate tells of an offset, where the others tell the row and nothing
+        else; empty where they do not."""
+        dtype = self._geometry.offset_dtype
+        rows, none = np.zeros(1, self._places.row_dtype), np.zeros(0, dtype)
+        *outer, last = operand.levels
+        if not all(level.spec.full for level in outer) or not _by_tables(self._places, operand):
+            return none
+        for depth, level in enumerate(outer):
+            row, offset = self._places.table_of(operand, level, start=depth == 0)
+            if offset.any():
+                return none
+            rows = np.add.outer(rows, row).reshape(-1)
+        row, offset = self._places.table_of(operand, last, start=not outer)
+        own = np.array_equal(rows, np.arange(self._geometry.numbers["row_blocks"]))
+        return offset.astype(dtype) if own and not row.any() else none
 
     def _in_order(self, rows: Array, offset: Array, values: Array) -> Packed:
         geometry, together = self._geometry, self._shape.rows
@@ -150,12 +185,11 @@ class _Places:
                 found.append((atom.name, coefficient.value))
         return found
 
-    def table(self, axes: tuple[int, ...], shape: tuple[int, ...], start: bool) -> Table:
-        """What each coordinate of a rank of these axes adds, found once.
-
-        shape : of the operand, along them.
-        """
+    def table_of(self, operand: Tensor, level: LevelData, start: bool) -> Table:
+        """What each coordinate of a level adds, found once."""
+        axes = tuple(level.axes)
         if axes not in self._tables:
+            shape = tuple(operand.shape[axis] for axis in axes)
             grid = np.indices(shape).reshape(len(shape), -1)
             self._tables[axes] = self.of(dict(zip(axes, grid, strict=True)), start=start)
         return self._tables[axes]
@@ -221,8 +255,7 @@ def _stored(places: _Places, operand: Tensor) -> tuple[Array, Array, Array]:
     """What the levels store, rank by rank from the root."""
     rows, offset = np.zeros(1, places.row_dtype), np.zeros(1, places.offset_dtype)
     for depth, level in enumerate(operand.levels):
-        shape = tuple(operand.shape[axis] for axis in level.axes)
-        row_table, offset_table = places.table(tuple(level.axes), shape, start=depth == 0)
+        row_table, offset_table = places.table_of(operand, level, start=depth == 0)
         parents, crd = level_coordinates(level)
         if parents is not None:
             rows, offset = rows[parents], offset[parents]

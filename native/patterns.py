@@ -14,7 +14,7 @@ from zeroskip.native.load import KernelFailure, load
 from zeroskip.native.texts import header
 from zeroskip.records import dataclass
 
-FEW = 2**12
+FEW = 2**9
 """Entries up to which sorting them takes less than to find the routine."""
 
 LONG = 2**24
