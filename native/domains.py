@@ -5,6 +5,12 @@ from __future__ import annotations
 from zeroskip.native.integers import Expr
 from zeroskip.records import dataclass
 
+LANES_AHEAD = 8
+"""Entries of single rows ahead of the one at work whose lanes are asked for, where they are read as
+they lie.  Of 2, 4, 8 and 16 entries 8 were as fast as any on one machine (Granite Rapids): products
+at densities of .01 to .05 took 5 to 20 % less than without; no command of the repository finds it
+again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Level:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from zeroskip.native.cexpr import C_TYPES, integer, itemsize, mentions, value
 from zeroskip.native.cwriter import CWriter
-from zeroskip.native.domains import Range, Together
+from zeroskip.native.domains import LANES_AHEAD, Range, Together
 from zeroskip.native.integers import ONE, Const, Expr, Name, Op, add, mul, without
 from zeroskip.native.nest import Acc, Loop, Reduce
 from zeroskip.native.nest_tiles import Tiles
@@ -157,7 +157,23 @@ def _row(node: Loop, over: Together, out: CWriter) -> None:
         out.constant(node.var, f"{over.coordinates}[{e}]"),
         _addresses(node, over, out),
     ):
+        _fetch_lanes(node, over, out)
         out.body(node.body)
+
+
+def _fetch_lanes(node: Loop, over: Together, out: CWriter) -> None:
+    """Have the memory fetch the lanes that an entry some way on meets, where they are read as they
+    lie: no processor foresees which they are, and a vector may lie in two lines of its cache."""
+    ctx = out.values
+    for elem in ctx.held:
+        if elem.lanes is None or ctx.lane is None:
+            continue
+        later, from_ = out.local("later"), out.local("from")
+        out.line(f"const int64_t {later} = {over.coordinates}[{over.pos} + {LANES_AHEAD}];")
+        first = integer(without(without(elem.index, ctx.lane), node.var, Name(later)), 1)
+        out.line(f"const {C_TYPES[ctx.dtypes[elem.array]]} *{from_} = {elem.array} + {first};")
+        with lanes(out):
+            out.line(f"ZS_FETCH({from_} + v * LANES, 0);")
 
 
 def _by_patterns(node: Loop, over: Together, out: CWriter) -> None:

@@ -112,12 +112,12 @@ def ceildiv(a: Expr, b: Expr) -> Expr:
     return a if b == ONE else Op("ceil", (a, b))
 
 
-def without(expr: Expr, name: str) -> Expr:
-    """A sum or product with a name in it at 0."""
+def without(expr: Expr, name: str, at: Expr = ZERO) -> Expr:
+    """A sum or product with a name in it at 0, or at what else it is to be."""
     if expr == Name(name):
-        return ZERO
+        return at
     if isinstance(expr, Op) and expr.op in ("+", "*"):
-        args = [without(part, name) for part in expr.args]
+        args = [without(part, name, at) for part in expr.args]
         return add(*args) if expr.op == "+" else mul(*args)
     return expr
 

@@ -20,6 +20,7 @@ from zeroskip.formats.level_data import LevelData
 from zeroskip.formats.levels import Compressed
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Array, Operand
+from zeroskip.native.domains import LANES_AHEAD
 from zeroskip.native.geometry import Geometry
 from zeroskip.native.patterns import by_patterns, starts
 from zeroskip.native.tile import TilePlan
@@ -38,7 +39,8 @@ class Packed:
     """The entries by blocks, rows that go together, and which of them store a column.
 
     columns : where the columns of each pattern of each such group of rows start, and the end.
-    offset : of each column.  first : the first entry of each group.  values : of each entry.
+    offset : of each column, and of single rows `LANES_AHEAD` more, which nobody works with.
+    first : the first entry of each group.  values : of each entry.
     """
 
     columns: Array
@@ -125,7 +127,8 @@ class Packer:
         groups *= geometry.blocks
         if together == 1:
             columns = starts(rows, groups)
-            offset = np.ascontiguousarray(offset, geometry.offset_dtype)
+            behind = np.zeros(LANES_AHEAD, geometry.offset_dtype)
+            offset = np.concatenate([offset, behind], dtype=behind.dtype, casting="unsafe")
             return Packed(columns, offset, columns[:-1], np.ascontiguousarray(values))
         ordered = by_patterns(rows, offset, groups, together, geometry.span)
         offset = ordered.offset.astype(geometry.offset_dtype, copy=False)

@@ -194,10 +194,11 @@ MOST = 8
 """Vectors of a tile of single rows: up to 8 accumulators hide the latency of a multiply-add (4
 cycles, two a cycle)."""
 
-SELDOM = 8
+SELDOM = 12
 """Entries of a place (rows times density) below which its lanes are not worth copying.  Found by
-timing both on one machine (Sapphire Rapids), at six densities of six shapes: in place was faster
-wherever a place has fewer.  No command of the repository finds it again; a wrong one costs time."""
+timing both on one machine (Granite Rapids), at densities of .01 and .02 of five shapes, with lanes
+that are asked for ahead: in place was as fast or faster wherever a place has fewer.  No command of
+the repository finds it again; a wrong one costs time."""
 
 SPARSE = 0.03
 """Density below which a row of a block holds too few entries to be taken up for (wide vectors)."""

@@ -51,11 +51,13 @@ from zeroskip.records import dataclass
 FEWEST_VECTORS = 3
 """Vectors of a line from which code is run often enough for each time that it is fetched."""
 
-FROM, FROM_MASKED, MOST_ENTRIES = 0.04, 0.008, 1_250_000
+FROM, FROM_MASKED, MOST_ENTRIES = 0.04, 0.008, 5_000_000
 """Density from which a place is met often enough by the rows of a group, earlier where code has no
-halo to compute and tiles have; and entries up to which their code (8 to 13 bytes each) comes from a
-cache.  Found by timing both schedules on one machine (Sapphire Rapids; masked rows on Zen 4); no
-command of the repository finds them again, and a wrong one costs time."""
+halo to compute and tiles have; and entries up to which code (8 to 13 bytes each), asked for ahead,
+comes fast enough.  Found by timing both schedules, densities on one machine (Sapphire Rapids;
+masked rows on Zen 4), entries on another (Granite Rapids: of so many, in lines of four vectors,
+code was still the faster); no command of the repository finds them again, and a wrong one costs
+time."""
 
 FEWEST_ROWS = 8
 """Rows of a result below which a load serves too few entries."""

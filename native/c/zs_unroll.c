@@ -10,8 +10,9 @@
  *
  * where lanes that belong to another row are left out under a mask if the column is a shifted one,
  * so that no position is read, nothing is compared and nothing jumps.  Values stay data, in the
- * order of the instructions; in between, code and values of the next program are asked for.  A program is some groups behind each other, called as a zs_program
- * (zs_unrolled.h) by the rules of the System V ABI of x86-64; it needs AVX-512F.
+ * order of the instructions; in between, code and values of the next program are asked for.  A
+ * program is some groups behind each other, called as a zs_program (zs_unrolled.h) by the rules of
+ * the System V ABI of x86-64; it needs AVX-512F.
  * Encodings: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, section 2.7.
  */
 #include "zs_kernel.h"
@@ -110,8 +111,8 @@ static void zs_add_to(zs_code *code, int base, int64_t number)
     zs_long(code, number);
 }
 
-/* Fetch, where it is time, a line of the next program's code, and so much of its values: of an entry
-   they have about half as many bytes, or as many. */
+/* Fetch, where it is time, a line of the next program's code, and so much of its values: these have
+   about half as many bytes, or as many. */
 static void zs_fetch_ahead(zs_code *code)
 {
     const int64_t line = code->fetched;

@@ -133,6 +133,9 @@ def _kernels() -> dict[str, str]:
         "spmm_in_place": schedule(
             spmm, {"A": ones(4, 40, format="CSR"), "B": ones(40, 40)}, bound=("A",)
         ),
+        "spmm_in_place_rows": schedule(
+            spmm, {"A": ones(3, 40, format="CSR"), "B": ones(40, 40)}, bound=("A",)
+        ),
         "conv_bound": schedule(conv, wide, ("F",), data),
         "conv_unrolled": unrolled(conv, wide),
         "conv_masked": unrolled(same, same_image, masked=True),
