@@ -89,8 +89,13 @@ class Packer:
         if not len(self._crd_offset):
             return None
         pos = last.arrays["pos"]
-        offset = self._crd_offset[last.arrays["crd"]]
+        offset = self._followed(self._crd_offset[last.arrays["crd"]])
         return Packed(pos, offset, pos[:-1], np.ascontiguousarray(operand.values))
+
+    def _followed(self, offset: Array) -> Array:
+        """The offsets of single rows, in their own type, and those that are fetched and not used."""
+        dtype = np.dtype(self._geometry.offset_dtype)
+        return np.concatenate([offset, np.zeros(LANES_AHEAD, dtype)], dtype=dtype, casting="unsafe")
 
     def _offset_of_crd(self, operand: Tensor) -> Array:
         """What the last coordinate tells of an offset, where the others tell the row and nothing
@@ -127,8 +132,7 @@ class Packer:
         groups *= geometry.blocks
         if together == 1:
             columns = starts(rows, groups)
-            behind = np.zeros(LANES_AHEAD, geometry.offset_dtype)
-            offset = np.concatenate([offset, behind], dtype=behind.dtype, casting="unsafe")
+            offset = self._followed(offset)
             return Packed(columns, offset, columns[:-1], np.ascontiguousarray(values))
         ordered = by_patterns(rows, offset, groups, together, geometry.span)
         offset = ordered.offset.astype(geometry.offset_dtype, copy=False)

@@ -15,6 +15,7 @@ import zeroskip as zs
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import engine, packing, schedules, tile
+from zeroskip.native.domains import LANES_AHEAD
 from zeroskip.native.geometry import geometry, line_of_lanes, reach_of, shifts_of
 from zeroskip.native.prepared import run
 from zeroskip.native.tile_shape import TileShape, shape_of, tiles_of
@@ -192,6 +193,23 @@ def test_entries_are_packed_out_of_any_format(format):
             both = [sorted(p.offset[slice(*group)].tolist()) for p in (made, want)]
             assert both[0] == both[1]
         assert sorted(made.values.tolist()) == sorted(want.values.tolist())
+
+
+@pytest.mark.parametrize("format", ["CSR", "COO", "CSC", "bitmask", "array"])
+@pytest.mark.parametrize("block", [0, 3])
+def test_offsets_of_single_rows_may_be_read_some_entries_ahead(format, block):
+    a = random_array(np.random.default_rng(3), (5, 7), "float32", 0.5)
+    operand = a if format == "array" else Tensor.from_dense(a, format)
+    spec = make_spec("C[i,j] = A[i,k] * B[k,j]")
+    line = line_of(spec, {"A": operand, "B": np.ones((7, 33), "float32")})
+    plan = tile.plan(line.form, line.signatures, "float32")
+    shape = TileShape(64, 1, (3,), block, panel=False)
+    sizes = geometry(plan, line.extents, shape, 4)
+    made = packing.Packer(plan, line.extents, sizes, shape)(operand)
+    assert made.columns[-1] == len(made.values)
+    assert made.offset.dtype == sizes.offset_dtype
+    assert len(made.offset) == len(made.values) + LANES_AHEAD
+    assert (made.offset < 7).all()  # each a place of B
 
 
 def test_wide_offsets():
