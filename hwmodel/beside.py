@@ -39,7 +39,6 @@ REFUSED: dict[str, dict[str, str]] = {
     },
     "a queue": {"lanes": "their steps are in time alone"},
     "fused lines": dict.fromkeys(PARTS, _TURNS),
-    "a stream": {"a cache": _WHOLE},
     "tiles that spill": {"a cache": _WHOLE},
     "tiles of a leader": {
         "lanes": "vectors are formed of all entries of a step",

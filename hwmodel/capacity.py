@@ -188,7 +188,7 @@ def _of_fills(
     cached = {level.name for level in arch.levels if level.cache is not None}
     for number, fill in ((i, fill) for i, fills in enumerate(fills_of) for fill in fills):
         held = fill.inner
-        if fill.level in cached or (not held.entries.most and not fill.words):
+        if not fill.words and (fill.level in cached or not held.entries.most):
             continue  # the same tiles, from another level
         _check_pointers(held, counts, fill.operand.tensor, fill.level)
         width = fill.operand.bits(arch.value_bits)

@@ -26,6 +26,7 @@ from zeroskip.hwmodel.lines import Layout, Lined, Lines, check_lined, layout_of
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.moves import Moves, Traffic, reads, writes
 from zeroskip.hwmodel.nest import Loop
+from zeroskip.hwmodel.passing import read_apart, taken_apart
 from zeroskip.hwmodel.plan import Accounting
 from zeroskip.hwmodel.policy import Policy, skipped_by
 from zeroskip.hwmodel.relations import Whole, codes
@@ -65,15 +66,25 @@ def lined_moves(
     for tensor in cached:
         assert arch.cache is not None
         found.append((arch.cache.name, tensor))
-        found.append((outside_of(arch.cache, schedule, tensor), tensor))
+        found += [(level, tensor) for level in way_to(arch.cache, schedule, tensor)]
     found += [(off_chip.name, layer.target.tensor)] if compressed else []
     return list(dict.fromkeys(found))
 
 
 def outside_of(cache: Level, schedule: Schedule, tensor: str) -> str:
     """The level that a cache reads a tensor from."""
-    names = [stay.level for stay in schedule.stays[tensor]]
-    return names[names.index(cache.name) - 1]
+    return way_to(cache, schedule, tensor)[0]
+
+
+def way_to(cache: Level, schedule: Schedule, tensor: str) -> list[str]:
+    """The same, and levels that what is read passes (`zeroskip.hwmodel.passing`), outermost
+    first."""
+    found: list[str] = []
+    for stay in schedule.stays[tensor]:
+        if stay.level == cache.name:
+            break
+        found = [*found, stay.level] if stay.words else [stay.level]
+    return found
 
 
 def cached_tensors(layer: Layer, arch: Arch, schedule: Schedule) -> tuple[str, ...]:
@@ -90,27 +101,37 @@ def cached_tensors(layer: Layer, arch: Arch, schedule: Schedule) -> tuple[str, .
         assert cache is not None
         stays = schedule.stays[tensor]
         for stay in stays:
-            if stay.level == cache.name:
-                _check_fibers_at_home(layer, arch, schedule, tensor, cache)
-            if stay.level == cache.name and stay.position != stays[0].position:
+            if stay.level != cache.name or stay.words:
+                continue
+            _check_fibers_outside(layer, arch, schedule, tensor, cache)
+            if stay.position != stays[0].position:
                 raise ArchError(
                     f"levels.{cache.name}.cache: keeps what its policy says, {cache.cache}, and "
                     f"a mark has it keep {tensor} from a loop on, in {schedule.mapping}\n"
                     f"Leave {tensor} out of @{cache.name}."
                 )
-            if stay.level == cache.name:
-                found.append(tensor)
+            found.append(tensor)
     return tuple(found)
 
 
-def _check_fibers_at_home(
+def _check_fibers_outside(
     layer: Layer, arch: Arch, schedule: Schedule, tensor: str, cache: Level
 ) -> None:
-    """Refuse a home outside a cache of which a tile has a part of a fiber."""
+    """Refuse a home outside a cache of which a tile has a part of a fiber, and levels that fibers
+    pass in another format."""
     home = schedule.stays[tensor][0]
     loops = [loop for loop in schedule.loops[: home.position] if not loop.single]
-    bound = format_at(layer, arch, schedule, tensor, outside_of(cache, schedule, tensor))
+    source, *passed = way_to(cache, schedule, tensor)
+    bound = format_at(layer, arch, schedule, tensor, source)
     check_lined(bound, tensor)
+    for level in passed:
+        other = format_at(layer, arch, schedule, tensor, level)
+        if other != bound:
+            raise ArchError(
+                f"stream {level}: {tensor} is {other.label} there, and fibers that pass it on "
+                f"their way into {cache.name}, a cache, are {bound.label}, as in {source}\nGive "
+                f"{tensor} the same format in {level}, or let {level} or {cache.name} not have it."
+            )
     subscripts = layer.first(tensor).subscripts
     along = {single(subscripts[axis]) for axis in bound.order[-1]}
     cut = next((loop.name for loop in loops if loop.rank in along), None)
@@ -173,6 +194,8 @@ def lined_traffic(
         before, further = (traffic.get((x, tensor), Moves()) for x in (cache.name, level))
         found[cache.name, tensor] = _read_side(before) + _written(moved[tensor])
         found[level, tensor] = _write_side(further) + _read(moved[tensor])
+        for passed in way_to(cache, schedule, tensor)[1:]:
+            found[passed, tensor] = _written(moved[tensor]) + _read(moved[tensor])
     for tensor in from_lines(layer, arch, schedule):
         if sources.get(tensor) != off_chip.name:
             bound = format_at(layer, arch, schedule, tensor, off_chip.name)
@@ -304,7 +327,9 @@ def _tiles_inside(arch: Arch, schedule: Schedule, nest: Nested, number: int) -> 
             f"other along {moving.name}, and which fibers a part of one asks for is not listed as "
             f"yet\nGive {stay.level} halo: whole, or let it not keep {operand.tensor} (keep)."
         )
-    apart = () if cache.multicast else way.beside
+    depth = names.index(stay.level)
+    kept = stays[names.index(cache.name)]
+    apart = read_apart(kept, stay, taken_apart(stays, depth, way.beside))
     return [*way.own, *way.again, *way.inside, *apart]
 
 

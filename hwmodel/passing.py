@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.arch import ROLES, Arch
-from zeroskip.hwmodel.beside import check_beside
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.nest import Loop, Stay
 from zeroskip.hwmodel.streamed import Stream
@@ -72,7 +71,7 @@ def passing_of(
                     f"a role ({', '.join(ROLES)})"
                 )
     if stated:
-        _check_beside(next(iter(stated)), overflow, arch)
+        _check_beside(next(iter(stated)), overflow)
     found = Passing(stated, layer)
     local = arch.local.name
     if found.words(local, layer.target.tensor):
@@ -89,8 +88,7 @@ def passing_of(
     return found
 
 
-def _check_beside(level: str, overflow: Dict[str, str], arch: Arch) -> None:
-    check_beside("a stream", f"stream {level}", arch, f"keep tensors in {level}")
+def _check_beside(level: str, overflow: Dict[str, str]) -> None:
     spilt = next((name for name, way in overflow.items() if way == "spill"), None)
     if spilt is not None:
         raise ArchError(

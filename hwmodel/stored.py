@@ -96,12 +96,13 @@ def held_formats(
     layer: Layer, arch: Arch, schedule: Schedule, operand: Operand
 ) -> dict[str, Format]:
     """How an operand lies in each level that keeps it, outermost first, which is what coders go
-    by: a cache holds what lies outside as it is, whatever its own format says."""
+    by: a cache holds what lies outside as it is, whatever its own format says; what passes one does
+    not lie there."""
     found: dict[str, Format] = {}
     outside: Format | None = None
     for stay in schedule.stays[operand.tensor]:
         text = arch.format(operand.tensor, layer.roles[operand.tensor], stay.level)
-        if outside is None or arch.level(stay.level).cache is None:
+        if outside is None or arch.level(stay.level).cache is None or stay.words:
             outside = bound_format(text, operand, schedule)
         found[stay.level] = outside
     return found

@@ -21,6 +21,7 @@ import zeroskip as zs
 from zeroskip.einsum_spec import make_spec
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel import Charge, Mapping, arch, charge, lined
+from zeroskip.hwmodel.streamed import streams_of
 
 pytestmark = pytest.mark.usefixtures("without_compiling")
 
@@ -32,7 +33,14 @@ BITS = {"read_bits": 1, "pointer_bits": 32, "lists": "read"}
 class Drawn:
     """A mapped layer on a design with a cache somewhere, and what the judge goes by."""
 
-    def __init__(self, data: st.DataObject, case: Case, *, homes_too: bool = False) -> None:
+    def __init__(
+        self,
+        data: st.DataObject,
+        case: Case,
+        *,
+        homes_too: bool = False,
+        streams_too: bool = False,
+    ) -> None:
         self.case = case
         between = data.draw(st.sampled_from(ORDERS))
         array = dict(zip(("d0", "d1"), data.draw(st.sampled_from(ARRAYS)), strict=True))
@@ -62,6 +70,15 @@ class Drawn:
         if "ROW" in between:
             levels["ROW"]["instances"] = "d0"
             instances["ROW"] = ("d0",)
+        if streams_too:
+            levels["RF"]["halo"] = "whole"
+        rounds = any(x.pes and x.iterations(case.sizes) < case.sizes[x.rank] for x in loops)
+        self.passes = [
+            (tensor, name)
+            for tensor in case.arrays
+            for name in names[1:]
+            if streams_too and not (rounds and name == "RF") and data.draw(st.integers(0, 2)) == 0
+        ]
         self.policy = data.draw(st.sampled_from(["lru", "optimal", "bypass"]))
         self.capacity = data.draw(st.sampled_from([1, 40, 150, 400, 10**6]))
         self.special = {"GLB": {"cache": self.policy, "capacity_bits": self.capacity}}
@@ -71,13 +88,14 @@ class Drawn:
         if inner is not None:
             across = [number for number, loop in enumerate(loops) if loop.pes]
             at = data.draw(st.integers(0, min(across, default=len(order))))
-            marked = [tensor for tensor in case.arrays if homes.get(tensor) != inner]
-            order.insert(at, f"@{inner}({','.join(marked)})" if marked else "")
+            barred = {*self.passes, *homes.items()}
+            for name in ("RF", inner):
+                marked = [tensor for tensor in case.arrays if (tensor, name) not in barred]
+                order.insert(at, f"@{name}({','.join(marked)})" if marked else "")
             for tensor in case.arrays:
                 stays[tensor] = [
                     (name, at if name in (inner, "RF") else p) for name, p in stays[tensor]
                 ]
-            order.insert(at + 1, f"@RF({','.join(case.arrays)})")
         told_homes, self.cut = {}, False
         for tensor, home in homes.items():
             most = at if inner is not None and tensor in case.arrays else len(loops)
@@ -91,9 +109,16 @@ class Drawn:
                 several = [x for x in loops[:depth] if x.iterations(case.sizes) > 1]
                 self.cut |= any(x.rank in inside for x in several)
         named = [word for word in order if word]
-        self.mapping = replace(plain, order=tuple(named), home=told_homes)
+        stream = {
+            name: ",".join(t for t, level in self.passes if level == name)
+            for name in {name for _, name in self.passes}
+        }
+        self.mapping = replace(
+            plain, order=tuple(named), home=told_homes, stream=streams_of(stream)
+        )
         self.described = design_arch(self.design, [], formats, levels, array)
         self.nest: Nest = case.nest(loops, 0, stays, instances, {}, levels)
+        self.nest.words = dict.fromkeys(self.passes, 1)
 
     def charge(self, *, plain: bool = False, alike: bool = False) -> Charge:
         """plain : without a cache; alike : with its format that of the level outside."""
@@ -115,20 +140,24 @@ def check(made: Drawn, found: Charge) -> None:
     wanted = through_cache(*given_)
     for tensor in {*made.case.arrays, "O"} - set(wanted):
         for level in found.arch.levels:
-            assert found.at(level.name, tensor) == alike.at(level.name, tensor)
+            assert found.at(level.name, tensor) == plain.at(level.name, tensor)
     for tensor, moved in wanted.items():
-        at, before = found.at(made.outside, tensor), plain.at(made.outside, tensor)
-        assert at.reads == moved["entries"], tensor
-        assert at.read_data_bits == moved["data"], tensor
-        assert at.read_metadata_bits == moved["metadata"], tensor
-        assert (at.writes, at.write_bits) == (before.writes, before.write_bits)
+        read = moved["entries"], moved["data"], moved["metadata"]
+        kept = [level for level, _ in nest.keeping(tensor)]
+        source = kept[kept.index("GLB") - 1]
+        passed = [level for level in ("L2",) if (tensor, level) in nest.words]
+        for level in (source, *passed):
+            at, before = found.at(level, tensor), plain.at(level, tensor)
+            assert (at.reads, at.read_data_bits, at.read_metadata_bits) == read, tensor
+            wrote = (at.writes, at.write_data_bits, at.write_metadata_bits)
+            own = (before.writes, before.write_data_bits, before.write_metadata_bits)
+            assert wrote == (own if level == source else read), tensor
         at, before = found.at("GLB", tensor), plain.at("GLB", tensor)
-        assert at.writes == moved["entries"]
-        assert (at.write_data_bits, at.write_metadata_bits) == (moved["data"], moved["metadata"])
+        assert (at.writes, at.write_data_bits, at.write_metadata_bits) == read
         assert (at.reads, at.read_bits) == (before.reads, before.read_bits)
         assert at.decoded_bits == (at.read_bits if alike.at("GLB", tensor).decoded_bits else 0)
         for level in found.arch.levels:
-            if level.name not in ("GLB", made.outside):
+            if level.name not in ("GLB", source, *passed):
                 assert found.at(level.name, tensor) == alike.at(level.name, tensor)
     assert (found.ops, found.compute_cycles) == (plain.ops, plain.compute_cycles)
 
@@ -150,6 +179,16 @@ def test_a_cache_beside_homes_on_chip(name: str, data: st.DataObject) -> None:
         assume("nothing transposes it on chip" not in str(error))
         raise
     check(made, found)
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+@settings(max_examples=6)
+@given(data=st.data())
+def test_a_cache_beside_what_passes_levels(name: str, data: st.DataObject) -> None:
+    """Inside it, each pass asks for its fibers; outside, what it brings passes; the cache itself
+    has no part in what passes it."""
+    made = Drawn(data, data.draw(cases((name,))), streams_too=True)
+    check(made, made.charge())
 
 
 @pytest.mark.parametrize("name", PRODUCTS)
@@ -198,8 +237,13 @@ def test_another_rule_is_found_out(mutant: str) -> None:
     assert caught
 
 
-def rows(capacity: int, order: str, *names: str, **keep: Any) -> Charge:
-    """2 rows of A by 3 rows of B, each of two entries of 16 + 8 bits; all are there."""
+def rows(
+    capacity: int, order: str, *names: str, at: dict[str, str] | None = None, **keep: Any
+) -> Charge:
+    """2 rows of A by 3 rows of B, each of two entries of 16 + 8 bits; all are there.
+
+    at : formats elsewhere than off chip.
+    """
     levels: dict[str, Any] = {name: {} for name in ("DRAM", *names, "PE")}
     levels["LLC"] = {"cache": "lru", "capacity_bits": capacity}
     design = {
@@ -208,7 +252,7 @@ def rows(capacity: int, order: str, *names: str, **keep: Any) -> Charge:
         "energy": "eyeriss-relative",
         "levels": levels,
         "sparse": ["skip A,B"],
-        "formats": {name: {"DRAM": "a:U b:C(8)"} for name in "AB"},
+        "formats": {name: {"DRAM": "a:U b:C(8)"} | (at or {}) for name in "AB"},
     }
     mapping = Mapping(order, space={}, sync="none", **keep)
     text, given_ = "Z[m,n] = A[m,k]*B[k,n]", {"A": np.ones((2, 3)), "B": np.ones((3, 2))}
@@ -243,3 +287,13 @@ def test_two_caches_and_tiles_that_move_over_themselves_are_refused() -> None:
     moving = Mapping("p @L1 @PE r", space={}, sync="none")
     with pytest.raises(ArchError, match="tiles of I in L1 reach over each other along p"):
         zs.charge("O[p] = I[p+r]*F[r]", design, mapping=moving, I=np.ones(5), F=np.ones(2))
+
+
+def test_fibers_pass_a_level_in_one_format() -> None:
+    """What misses passes L2: 12 entries in, and out; in bits, where off chip has coordinates, they
+    are no such fibers."""
+    alike = rows(100, "m k n", "L2", "LLC", keep={"LLC": "B"}, stream={"L2": "B"})
+    assert [alike.at(name, "B").reads for name in ("DRAM", "L2", "LLC")] == [12, 12, 6]
+    assert (alike.at("L2", "B").writes, alike.at("LLC", "B").writes) == (12, 12)
+    with pytest.raises(ArchError, match="stream L2: B is bitmask there, and fibers that pass it"):
+        rows(100, "m k n", "L2", "LLC", keep={"LLC": "B"}, stream={"L2": "B"}, at={"L2": "a:U b:B"})

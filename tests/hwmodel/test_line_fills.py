@@ -262,3 +262,23 @@ def test_results_that_leave_in_parts_are_refused() -> None:
         "where it leaves once, and not in parts that come back\nKeep Z from a loop further out, "
         "give it (role O) the format U at DRAM, or leave lines and cache out."
     )
+
+
+def test_a_padded_tile_that_spills() -> None:
+    """Four values |01|23|, of 8 bits and a coordinate of 8 each; GLB has room for two, which come
+    in a line once.  Places 2 and 3 pass, as the window first reaches them, at p = 1 and at p = 2,
+    in a line each, for both m."""
+    design = {
+        "name": "by hand",
+        "array": {"pe": 1},
+        "value_bits": 8,
+        "energy": "eyeriss-relative",
+        "levels": {"DRAM": {"lines": {"read_bits": 16}}, "GLB": {"capacity_bits": 40}, "PE": {}},
+        "formats": {"I": dict.fromkeys(["DRAM", "GLB", "PE"], "a:C(8)")},
+    }
+    spec = make_spec("O[m,p] = I[p+r]*F[m,r]", pad={"I": {0: (1, 1)}})
+    given_ = {"I": np.ones(4), "F": np.ones((2, 3))}
+    keep, overflow = {"GLB": "I"}, {"GLB": "spill"}
+    mapping = Mapping("m p @PE(I) r", {}, {}, sync="none", keep=keep, overflow=overflow)
+    at = charge(spec, arch(design), given_, mapping).at("DRAM", "I")
+    assert (at.reads, at.read_data_bits, at.read_metadata_bits) == (6, 16 + 64, 16 + 64)

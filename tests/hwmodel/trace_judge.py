@@ -104,23 +104,29 @@ def trace(
 
 
 def of_tiles(nest: Nest, term: list[Access], number: int, lying: Lying, cache: str) -> Trace | None:
-    """The same where a level between the cache and the PEs is filled: each tile as it comes, its
-    fibers in order.  None where there is no such level."""
-    access, loops = term[number], in_time(nest, term)
+    """The same where a level between the cache and the PEs is filled, or passed: each tile as it
+    comes, its fibers in order.  None where there is no such level."""
+    access, loops, local = term[number], in_time(nest, term), list(nest.instances)[-1]
     names = [level for level, _ in nest.stays[access.tensor]]
-    between = nest.stays[access.tensor][names.index(cache) + 1 :]
-    between = [stay for stay in between if stay[0] != list(nest.instances)[-1]]
-    if not between:
+    if names[names.index(cache) + 1] == local:
         return None
-    level, position = between[0]
-    above = set(nest.instances[level])
-    fresh, has = nest.fresh(position, nest.ranks(term), access.names(), level)
+    kept = nest.keeping(access.tensor)
+    further = kept[[level for level, _ in kept].index(cache) + 1 :]
+    level, position = (*further, ("", len(nest.loops)))[0]
+    above, ranks = set(nest.instances[level or local]), nest.ranks(term)
+    fresh, has = nest.fresh(position, ranks, access.names(), level or local)
+    fresh = fresh if level else nest.outside(position, ranks)
+    way = [*nest.passed(access.tensor, level), cache]
     found: set[tuple[Place, Place]] = set()
     for at in nest.points(term):
         place = access.place(at)
         if access.inside(place):
             told = {loop.name: loop.at(at, nest.extents) for loop in fresh}
-            told |= dict(nest.readers(nest.pe(at, above), has, cache))
+            here = nest.pe(at, above)
+            here = nest.readers(here, has, way[0]) if level else here
+            for inner, outer in pairwise(way):
+                here = nest.queued(here, has, inner, outer)
+            told |= dict(here)
             time = tuple(told.get(loop.name, -1) for loop in loops)
             found.add(((*time, number), lying.key(place)))
     fibers = list(lying.fibers(access))
@@ -140,7 +146,7 @@ def through_cache(
     All of the one term go through one cache, but for those of which no fiber is asked for twice."""
     (term,) = nest.terms
     line, width = lines["read_bits"], lines["pointer_bits"]
-    kept = {access.tensor for access in term if cache in dict(nest.stays[access.tensor])}
+    kept = {access.tensor for access in term if cache in dict(nest.keeping(access.tensor))}
     asked: dict[str, Trace] = {tensor: [] for tensor in kept}
     held = {access.tensor: lyings[access.tensor].fibers(access) for access in term}
     for i, access in enumerate(term):
