@@ -6,7 +6,8 @@
 
 Operands are masks: ``nzX``, the value is not zero; ``stX``, the format holds the place;
 ``inX``, the place lies inside the tensor and not in its padding.  Operations go by nz, moves
-and the time of skipping by st; a dense format stores every place, inX.
+and the time of skipping by st; a dense format stores every place, inX.  Where a PE has entries
+that only hold a place, ``entryX`` is 1 at these, too.
 
 Each point of the iteration space is in one class, by the first that applies: *never fetched*
 (outside the brackets of its term); from the outermost level in, *never fetched* or *gated* (the
@@ -23,6 +24,7 @@ from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.boxes import access
 from zeroskip.hwmodel.brackets import ranks_of
 from zeroskip.hwmodel.draining import drains_of
+from zeroskip.hwmodel.holding import ENTRY, entry_at
 from zeroskip.hwmodel.housing import housed
 from zeroskip.hwmodel.layer import Layer, WorkTerm
 from zeroskip.hwmodel.leading import Need, needs_of_term
@@ -119,7 +121,8 @@ def _term(
         left = [need for need in called if not need.implied(masks)]
         key = (*masks, *(need.of_tile(w) for need in left))
         if key not in counts:
-            counts[key] = _points(w, f"{wanted}{suffix}", term, masks, left, [*steps, *across])
+            loops = [*steps, *across]
+            counts[key] = _points(w, f"{wanted}{suffix}", term, rules, masks, left, loops)
         return counts[key]
 
     idle = []
@@ -138,8 +141,9 @@ def _term(
         terms = [(sign, [access(name, variables)]) for sign, name in parts]
         return w.sum(f"{wanted}{suffix}", variables, terms)
 
-    lead = [rule.read.kind if rule.led_by else "" for rule in rules]
-    skip = [rule.read.kind if rule.skipped_by else "" for rule in rules]
+    kinds = [ENTRY if rule.read.fills else rule.read.kind for rule in rules]
+    lead = [kind if rule.led_by else "" for kind, rule in zip(kinds, rules, strict=True)]
+    skip = [kind if rule.skipped_by else "" for kind, rule in zip(kinds, rules, strict=True)]
     gate = ["nz" if rule.gated_by else by for rule, by in zip(rules, skip, strict=True)]
     fetched = None
     if term.within or any(lead) or not all(need.gates for need in needs):
@@ -177,6 +181,7 @@ def _points(
     w: Writer,
     wanted: str,
     term: WorkTerm,
+    rules: Sequence[OperandPolicy],
     masks: Sequence[str],
     needs: Sequence[Need],
     loops: Sequence[Loop],
@@ -188,8 +193,12 @@ def _points(
     if term.within:
         factors.append(w.inside(term))
         held |= set(ranks_of(term.within))
-    for operand, kind in zip(term.operands, masks, strict=True):
-        if kind:
+    for operand, rule, kind in zip(term.operands, rules, masks, strict=True):
+        if kind == ENTRY:
+            factor, told = entry_at(w, term, operand, rule.read)
+            factors.append(factor)
+            held |= operand.variables | told
+        elif kind:
             factors.append(w.access(w.mask(kind, operand), operand.subscripts))
             held |= operand.variables
     scalars = [w.extent(rank) for rank in term.ranks if rank not in held]

@@ -31,6 +31,7 @@ from zeroskip.hwmodel.expected import geometry_of_lines
 from zeroskip.hwmodel.expected_lanes import Vectors, slowest_of, turns_of, vectors_of
 from zeroskip.hwmodel.expected_operand import Expected
 from zeroskip.hwmodel.geometry import Geometry
+from zeroskip.hwmodel.holding import held_in_pes
 from zeroskip.hwmodel.lanes import Lanes
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.layer import Operand as Access
@@ -125,6 +126,7 @@ def charge_cartesian(
     """
     if arch.lanes is None:
         return None
+    operands = held_in_pes(layer, schedule, rules, operands)
     wide = expanded(layer)
     key = id(arch), id(layer), id(schedule)
     known = _of_plans.get(key)  # it holds all three, so that their ids stay theirs

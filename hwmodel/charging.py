@@ -45,6 +45,7 @@ from zeroskip.hwmodel.given import (
     resolved,
     single,
 )
+from zeroskip.hwmodel.holding import held_in_pes
 from zeroskip.hwmodel.indexing import check_places, indices_of, without_zeros
 from zeroskip.hwmodel.later import Later
 from zeroskip.hwmodel.layer import Layer, LayerSpec
@@ -160,7 +161,8 @@ def _charge(
     if lined:
         check_lines(layer, arch)
     if in_fibers and not expecting:
-        outcome = structural_result(layer, arch, operands)
+        stored_there = held_in_pes(layer, schedule, plan.policy.terms[0], operands, skipping=True)
+        outcome = structural_result(layer, arch, stored_there)
     else:
         outcome = Operand(shape, None) if plain else None
     if outcome is None and expecting and known is None:

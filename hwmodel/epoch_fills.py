@@ -97,7 +97,8 @@ def _whole(
 
 @dataclass(frozen=True, slots=True)
 class _Brought:
-    """Entries that come, and their metadata; of these, what only hold a place, bits of fibers."""
+    """Entries that come, and their metadata; of these, what no operation reads: entries that only
+    hold a place, bits of fibers."""
 
     entries: Any
     metadata: Any
@@ -114,8 +115,7 @@ class _Brought:
 
 
 def _brought(held: Encoded, counted: Callable[[Flow], Any]) -> _Brought:
-    own = held.fillers(counted), held.of_fibers(counted)
-    return _Brought(held.values(counted), held.metadata(counted), *own)
+    return _Brought(held.values(counted), held.metadata(counted), *held.walked(counted))
 
 
 def _loaded(term: EpochRows, turns: Turns, held: Encoded, counts: Counts, at: Rows) -> _Brought:

@@ -24,7 +24,7 @@ from zeroskip.formats.tensor import Tensor
 from zeroskip.hwmodel.fibers import Fibers, Whole, fibers_of
 from zeroskip.hwmodel.plan import Accounting, Mask
 from zeroskip.hwmodel.sides import by_sides
-from zeroskip.hwmodel.tile_trees import TileCount, Tiles, counted
+from zeroskip.hwmodel.tile_trees import HELD, TileCount, Tiles, counted, entries_of
 from zeroskip.native.engine import evaluate
 
 Bits = NDArray[np.bool_]
@@ -168,16 +168,18 @@ class Operand:
         reach[tuple(target)] = bits[tuple(source)]
         return reach
 
-    def tree(self, wanted: TileCount) -> Whole:
+    def tree(self, wanted: TileCount) -> Whole | Bits:
         """What each tile has of a level, encoded place by place."""
         tiles = wanted.tiles
+        stored = Mask(tiles.kind, tiles.tensor, tiles.lengths, tiles.pads)
+
+        def held() -> Bits:
+            found = self.mask(stored)
+            return found.toarray() if isinstance(found, Tensor) else found
+
+        if wanted.what in HELD:
+            return entries_of(tiles, held, by_tile=wanted.what == HELD[1])
         if tiles not in self._trees:
-            stored = Mask(tiles.kind, tiles.tensor, tiles.lengths, tiles.pads)
-
-            def held() -> Bits:
-                found = self.mask(stored)
-                return found.toarray() if isinstance(found, Tensor) else found
-
             self._trees[tiles] = counted(tiles, held)
         return self._trees[tiles][wanted.level, wanted.what]
 

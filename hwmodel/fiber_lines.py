@@ -35,7 +35,7 @@ def fibers(
     key = f"{w.scope} {operand.tensor} {operand.subscripts} {bare} {[*loops]} {staying}"
     if key not in w.tiles:
         if field.listed is not None:
-            sides = _sides(w, operand, loops)
+            sides = sides_of(w, operand, loops)
             w.tiles[key] = listed(w, wanted, operand, field, loops, sides, staying)
         else:
             box = w.box(operand, loops, None, all_places=False)
@@ -99,7 +99,7 @@ def listed(
     return name
 
 
-def _sides(w: Writer, operand: Operand, loops: Sequence[Loop]) -> list[Side]:
+def sides_of(w: Writer, operand: Operand, loops: Sequence[Loop]) -> list[Side]:
     """The places of a tile, as far as its loops tell them."""
     found = []
     for axes in groups(operand.subscripts, loops):

@@ -19,6 +19,7 @@ from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.caches import misses
 from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.halos import moves_over_itself
+from zeroskip.hwmodel.holding import held_in_pes
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.levels import Level
 from zeroskip.hwmodel.line_fills import lined_fills
@@ -234,6 +235,7 @@ def _through_cache(
     cache = arch.cache
     if cache is None or not sources:
         return {}
+    operands = held_in_pes(layer, schedule, policy.terms[0], operands, skipping=True)
     nest = nested(layer, schedule.loops, operands, skipped_by(policy))
     traces = {
         t: _trace(nest, arch, schedule, layouts[t], t, layer, operands, source)

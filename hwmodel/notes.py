@@ -316,8 +316,8 @@ def _of_formats(
     if listed:
         yield (
             f"{', '.join(listed)}: runs, groups and blocks of a tile are those of its own places, "
-            "whatever lies around them; what only holds a place there is read once a tile, and "
-            "takes no cycle"
+            "whatever lies around them; what only holds a place there is read once a tile and "
+            "takes no cycle, or, where it is skipped by, is an entry that takes one"
         )
     seen: dict[str, set[str]] = {}
     for term in (*layer.work, *layer.additions):

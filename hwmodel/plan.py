@@ -123,11 +123,7 @@ class Encoded:
 
     def values(self, counted: Callable[[Flow], Any]) -> Any:
         """Values, from what counts the entries and the rest: those that hold a place, too."""
-        return counted(self.entries) + self.fillers(counted)
-
-    def fillers(self, counted: Callable[[Flow], Any]) -> Any:
-        """Of these, values that stand for no place that is stored."""
-        return sum(counted(flow) for part, flow in self.beside if part.valued)
+        return counted(self.entries) + sum(counted(flow) for x, flow in self.beside if x.valued)
 
     def metadata(self, counted: Callable[[Flow], Any]) -> Any:
         """Bits beside values, from what counts the entries and the rest."""
@@ -136,10 +132,13 @@ class Encoded:
             bits = bits + counted(flow) * part.bits
         return bits
 
-    def of_fibers(self, counted: Callable[[Flow], Any]) -> Any:
-        """Of these, the bits that no look-up of an entry reads: of fibers and of tiles."""
-        parts = [(part, flow) for part, flow in self.beside if part.axes is not None]
-        return sum(counted(flow) * part.bits for part, flow in parts)
+    def walked(self, counted: Callable[[Flow], Any]) -> tuple[Any, Any]:
+        """What no operation reads, but whoever goes over the fibers of a tile: values that stand
+        for no place that is stored, and bits of these, of fibers and of tiles."""
+        read = [x for x in self.beside if not (self.stored.stepped and x[0].valued)]
+        values = sum(counted(flow) for part, flow in read if part.valued)
+        parts = [(part, flow) for part, flow in read if part.axes is not None]
+        return values, sum(counted(flow) * part.bits for part, flow in parts)
 
 
 @dataclass(frozen=True, slots=True)

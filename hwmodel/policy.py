@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from zeroskip.errors import ArchError
@@ -78,8 +78,7 @@ def policy_of(
     Raises
     ------
     ArchError
-        For a feature that names nobody, skipping by a tensor without metadata, and
-        run-length coding where entries are picked out.
+        For a feature that names nobody, and skipping by a tensor without metadata.
     """
     zeros = set(explicit_zeros)
     _check_names(layer, arch)
@@ -191,7 +190,7 @@ def _rules(
         stored_by_level(layer, schedule, arch, term, operand, operand.tensor in zeros)
         for operand in operands
     ]
-    _check_walked(arch, operands, held)
+    _check_cached(arch, operands, held)
     rules = []
     for i, (operand, stored) in enumerate(zip(operands, held, strict=True)):
         innermost = schedule.stays[operand.tensor][-1].level
@@ -205,7 +204,8 @@ def _rules(
                 f"{where}."
             )
         if i in skips:
-            _check_told(arch, operand.tensor, stored[innermost], innermost)
+            stored = {**stored, innermost: replace(stored[innermost], stepped=True)}
+            _check_passing(arch, schedule, operand.tensor, stored[innermost])
         rules.append(
             OperandPolicy(
                 led_by=i in leads,
@@ -221,28 +221,40 @@ def _rules(
     return tuple(rules)
 
 
-def _check_walked(
+def _check_cached(
     arch: Arch, operands: Sequence[Operand], held: Sequence[Mapping[str, Stored]]
 ) -> None:
-    """Refuse what holds more than what is stored beside what walks whole fibers."""
+    """Refuse a cache of what holds more than what is stored."""
     for operand, by_level in zip(operands, held, strict=True):
-        filled = [level for level, stored in by_level.items() if stored.fills]
-        for level, (part, _) in product(filled, refusals("what only holds a place", arch)):
+        filled = [level for level in arch.levels if level.cache and level.name in by_level]
+        filled = [level for level in filled if by_level[level.name].fills]
+        for level, (part, why) in product(filled, refusals("what only holds a place", arch)):
+            stored = by_level[level.name]
             raise ArchError(
-                f"{arch.name} has {part}: whole fibers go there, and {operand.tensor} is "
-                f"{by_level[level].format.label} in {level}; what bridges a gap, pads a group or "
-                f"fills a block is not counted beside that as yet\nGive {operand.tensor} the "
-                f"format C or B at {level}."
+                f"{arch.name} has {part}: {why}, and {operand.tensor} is {stored.format.label} in "
+                f"{level.name}; what bridges a gap, pads a group or fills a block is not counted "
+                f"there as yet\nGive {operand.tensor} the format C or B at {level.name}."
             )
 
 
+def _check_passing(arch: Arch, schedule: Schedule, tensor: str, stored: Stored) -> None:
+    """Refuse to skip by what holds more than what is stored, and passes the PEs place by place."""
+    stay = schedule.stays[tensor][-1]
+    if stored.fills and stay.words:
+        raise ArchError(
+            f"{arch.name} skips by {tensor}, which passes {stay.level} (stream) in format "
+            f"{stored.format.label}: of no tile there what bridges a gap, pads a group or fills a "
+            f"block is known\nKeep {tensor} in {stay.level}, or give it the format C or B there."
+        )
+
+
 def _check_told(arch: Arch, tensor: str, stored: Stored, level: str) -> None:
-    """Refuse to skip by what holds zeros that no metadata tells from values."""
+    """Refuse tiles that come by entries of which some only hold a place."""
     if stored.fills:
         raise ArchError(
             f"{arch.name} skips by {tensor}, which {level} holds in format {stored.format.label}: "
-            "what bridges a gap, pads a group or fills a block is an entry there, and whether it "
-            f"takes a cycle is not counted as yet\nGive {tensor} the format C or B at {level}."
+            "what bridges a gap, pads a group or fills a block is an entry there, and which tiles "
+            f"have such alone is not counted as yet\nGive {tensor} the format C or B at {level}."
         )
 
 

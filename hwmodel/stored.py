@@ -28,6 +28,7 @@ class Stored:
     pointer_bits : width of its fiber pointers; None where it has none there.
     lies_as : of an operand, how it really lies there, where that is another format: see
         `held_formats`.
+    stepped : whether operations go by what only holds a place there, and read it, as any entry.
     """
 
     format: Format
@@ -37,6 +38,7 @@ class Stored:
     fields: tuple[Field, ...] = ()
     pointer_bits: int | None = None
     lies_as: Format | None = None
+    stepped: bool = False
 
     @property
     def lies(self) -> Format:

@@ -41,6 +41,7 @@ MOST_LISTED = 2**24
 """Places of all tiles together that are listed, and points of their loops along some axes."""
 
 WHAT = ("fibers", "positions", "entries", "fillers", "pointers")
+HELD = ("held", "held by tile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,8 @@ class TileCount:
 
     level : of those of `joined`; what : one of `WHAT`: ``fillers`` are the entries of value 0 that
     hold a place, of the last level; ``pointers`` one more than fibers, where there is any place.
+    One of `HELD`: no count, but at which places the last level has an entry, over
+    ``tiles.lengths``; where tiles have places in common, over the iterations that tell one, too.
     """
 
     tiles: Tiles
@@ -138,12 +141,30 @@ def counted(tiles: Tiles, held: Callable[[], Bits]) -> Mapping[tuple[int, str], 
     """
     tile, places = _listed(tiles)
     stored = held()[tuple(places)]
-    every = _encoded(tiles, tile, places, stored)
+    every, _ = _encoded(tiles, tile, places, stored)
     if tiles.staying is None:
         return every
     new = _is_new(tiles, tile, places)
-    come = _encoded(tiles, tile[new], [place[new] for place in places], stored[new])
+    come, _ = _encoded(tiles, tile[new], [place[new] for place in places], stored[new])
     return {name: every[name] - come[name] for name in every}
+
+
+def entries_of(tiles: Tiles, held: Callable[[], Bits], *, by_tile: bool) -> Bits:
+    """Where tiles have entries, those that only hold a place among them.
+
+    by_tile : of each tile by itself: over ``tiles.counts``, then ``tiles.lengths``; else no place
+        is in two tiles.
+
+    Raises `TensorError` as `counted` does.
+    """
+    tile, places = _listed(tiles)
+    _, kept = _encoded(tiles, tile, places, held()[tuple(places)])
+    shape = (*(tiles.counts if by_tile else ()), *tiles.lengths)
+    _check_number(tiles, prod(shape), "places in all tiles")
+    at = tuple(place[kept] for place in places)
+    found = np.zeros(shape, np.bool_)
+    found[(*np.unravel_index(tile[kept], tiles.counts), *at) if by_tile else at] = True
+    return found
 
 
 def _is_new(tiles: Tiles, tile: Whole, places: Sequence[Whole]) -> Bits:
@@ -162,8 +183,9 @@ def _is_new(tiles: Tiles, tile: Whole, places: Sequence[Whole]) -> Bits:
 
 def _encoded(
     tiles: Tiles, tile: Whole, places: Sequence[Whole], stored: Bits
-) -> dict[tuple[int, str], Whole]:
-    """What tiles of these places have, by level and what it is."""
+) -> tuple[dict[tuple[int, str], Whole], Whole]:
+    """What tiles of these places have, by level and what it is; of which of them there is an
+    entry."""
     number = prod(tiles.counts)
     low = [lo for lo, _ in tiles.pads]
     parts = part_coordinates([x - lo for x, lo in zip(places, low, strict=True)], tiles.format)
@@ -172,7 +194,7 @@ def _encoded(
     columns = [_along([parts[a] for a in axes], [sizes[a] for a in axes]) for _, axes in levels]
     order = np.lexsort((*columns[::-1], tile))
     rows = np.stack([tile, *columns])[:, order]
-    stored = stored[order]
+    stored, kept = stored[order], order
     found: dict[tuple[int, str], Whole] = {}
 
     def of_tiles(first: Bits) -> Whole:
@@ -193,9 +215,9 @@ def _encoded(
         stays = _kept(level, has, np.cumsum(fiber, dtype=np.int64)[at], rows[depth + 1][at], tiles)
         alive = stays[np.cumsum(position) - 1]
         found[depth, "entries"] = of_tiles(position & alive)
-        rows, stored = rows[:, alive], stored[alive]
+        rows, stored, kept = rows[:, alive], stored[alive], kept[alive]
     found[len(levels) - 1, "fillers"] = found[len(levels) - 1, "entries"] - entries
-    return found
+    return found, kept
 
 
 def _listed(tiles: Tiles) -> tuple[Whole, list[Whole]]:

@@ -151,16 +151,14 @@ def _entries(held: Encoded, counts: Counts, value_bits: int) -> _Moved:
 
 def _walked(held: Encoded, counts: Counts, value_bits: int) -> _Moved:
     """What no operation reads, but whoever goes over the fibers of a tile does once."""
-    entries = held.fillers(lambda flow: total(counts, flow.fetched))
-    metadata = held.of_fibers(lambda flow: total(counts, flow.fetched))
+    entries, metadata = held.walked(lambda flow: total(counts, flow.fetched))
     return _Moved(entries, entries * value_bits, metadata)
 
 
 def walked_whole(fill: Fill, counts: Counts, value_bits: int) -> Moves:
     """The same reads of a tensor that comes whole, each time: of the places that are reached."""
     width = fill.operand.bits(value_bits)
-    entries = fill.inner.fillers(lambda flow: total(counts, flow.tile))
-    metadata = fill.inner.of_fibers(lambda flow: total(counts, flow.tile))
+    entries, metadata = fill.inner.walked(lambda flow: total(counts, flow.tile))
     return reads(entries, entries * width, metadata)
 
 

@@ -23,6 +23,7 @@ from zeroskip.hwmodel.expected_operand import Expected
 from zeroskip.hwmodel.expected_scans import is_uniform, skip_ahead, two_finger
 from zeroskip.hwmodel.fibers import Fibers, fibers_of
 from zeroskip.hwmodel.geometry import Geometry
+from zeroskip.hwmodel.holding import held_in_pes
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.meetings import meeting_of, met_along, steps_of_meeting
@@ -104,6 +105,7 @@ def charge_units(
     if arch.units:
         if not drawn and any(unit.kind == "intersect" for unit in arch.units):
             called = called_of(layer, schedule, rules, operands)
+        operands = held_in_pes(layer, schedule, rules, operands)
         wide = expanded(layer)
         if wide is not layer:
             numbers = [i for i, o in enumerate(layer.work[0].operands) if not o.is_index]

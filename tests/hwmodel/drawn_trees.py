@@ -37,17 +37,23 @@ def trees(draw: st.DrawFn, ndim: int, *, filling: bool = False) -> str:
     return " ".join(found)
 
 
+def tells(text: str) -> bool:
+    """Whether a format tells what is stored."""
+    return any(f":{letter}" in text for letter in "CBRH")
+
+
 def with_trees(data: st.DataObject, made: Drawn, *, filling: bool = False) -> Drawn:
     """The same in formats of several levels, with pointers in some levels.
 
-    filling : of what nothing skips by also such as hold more than what is stored.
+    filling : of what no tile goes by also such as hold more than what is stored.
     """
-    leads = made.design.skip.union(*(by for *_, by in made.design.tiles))
+    leads = {(tensor, at) for _, at, _, by in made.design.tiles for tensor in by}
     for tensor, by in made.formats.items():
         for level, text in by.items():
             if text != "U":
-                more = filling and tensor not in leads
-                by[level] = data.draw(trees(made.case.arrays[tensor].ndim, filling=more))
+                more = filling and (tensor, level) not in leads
+                drawn = trees(made.case.arrays[tensor].ndim, filling=more)
+                by[level] = data.draw(drawn.filter(tells) if tensor in made.design.skip else drawn)
     made.described["levels"] = {
         name: entry | ({"pointer_bits": 14} if data.draw(st.booleans()) else {})
         for name, entry in made.described["levels"].items()
@@ -69,6 +75,8 @@ def charged_or_refused(made: Drawn) -> Charge:
             "of what an index tensor names, run lengths",
             "nothing transposes it on chip",
             "are not counted by epoch",
+            "only what is new comes, encoded by itself",
+            "of no tile there what bridges a gap",
         )
         if not any(text in str(error) for text in known):
             raise

@@ -43,6 +43,7 @@ def times(nest: Nest, design: Design, machine: Machine) -> tuple[list[int], int]
 def _walked(nest: Nest, design: Design, machine: Machine) -> tuple[Log, int]:
     """What moves and is done in every epoch, and how many there are."""
     log = Log()
+    nest = replace(nest, stepped=design.skip)
     start = 0
     come: set[tuple[str, str, str]] = set()
     visits: list[tuple[int, Point, list[Access]]] = []
@@ -92,6 +93,7 @@ def _work(
     log: Log,
 ) -> None:
     busy: dict[int, dict[Any, int]] = defaultdict(lambda: defaultdict(int))
+    entries = [nest.found(term, access) for access in term]
     for epoch, at in epochs:
         if not nest.open(term, at):
             continue
@@ -102,7 +104,9 @@ def _work(
         places = [access.place(at) for access in term]
         reads = [(a, p) for a, p in zip(term, places, strict=True) if a.absorbs]
         zero = {a.tensor for a, p in reads if not a.values.get(p)}
-        absent = {a.tensor for a, p in reads if not a.held(p, nest.stays[a.tensor][-1][0])}
+        here = tuple(at.values())
+        pairs = zip(term, entries, strict=True)
+        absent = {a.tensor for a, held in pairs if a.absorbs and here not in held}
         if absent & design.skip:
             for access in term:
                 others = {a.tensor for a in term if not access.names_place_of(a)}
@@ -141,11 +145,12 @@ def _vectors(
     one PE, and of one place of the ranks that all operands have, form vectors; any two of them
     meet."""
     common = set.intersection(*(access.names() for access in term))
+    found = [nest.found(term, access) for access in term]
     cells: dict[Any, dict[str, set[Place]]] = defaultdict(lambda: defaultdict(set))
     for epoch, at in epochs:
         key = epoch, nest.pe(at), tuple((rank, at[rank]) for rank in sorted(common))
-        for access in term:
-            if access.held(access.place(at), nest.stays[access.tensor][-1][0]):
+        for access, entries in zip(term, found, strict=True):
+            if tuple(at.values()) in entries:
                 cells[key][access.tensor].add(access.place(at))
     turns: dict[int, dict[Any, int]] = defaultdict(lambda: defaultdict(int))
     for (epoch, pe, _), held in cells.items():
@@ -221,8 +226,8 @@ def _come(
                 if into == nest.stays[access.tensor][-1][0]:
                     met = {access.place(at) for _, at in epochs}
                     there = {place for place in met if access.inside(place)}
-                    fillers = access.width * nest.fillers(access, into, there)
-                    log.read("work", into, start, fillers, nest.fibers(access, into, there))
+                    fillers, fibers = nest.walked(access, into, there)
+                    log.read("work", into, start, access.width * fillers, fibers)
             come.add((out_of, into, access.tensor))
         return
     served: dict[Any, dict[Place, int]] = defaultdict(dict)
@@ -238,7 +243,8 @@ def _come(
         fillers = access.width * nest.fillers(access, level, new)
         log.write(phase, level, begins, fillers, fibers, encodes)
         if level == nest.stays[access.tensor][-1][0]:  # they are walked once
-            log.read("work", level, begins, fillers, fibers)
+            fillers, fibers = nest.walked(access, level, new)
+            log.read("work", level, begins, access.width * fillers, fibers)
         if group not in grouped:
             grouped.add(group)
             fillers = access.width * nest.fillers(access, way[0], new)
@@ -389,7 +395,8 @@ def _bring(
             fillers = access.width * nest.fillers(access, inner, places)
             log.write("load", inner, 0, fillers, fibers, encodes)
             if inner == nest.stays[access.tensor][-1][0]:
-                log.read("load", inner, 0, fillers, fibers)
+                fillers, fibers = nest.walked(access, inner, places)
+                log.read("load", inner, 0, access.width * fillers, fibers)
         for tile in served.values():
             fillers = access.width * nest.fillers(access, way[0], set(tile))
             log.read("load", way[0], 0, fillers, nest.fibers(access, way[0], set(tile)), decodes)

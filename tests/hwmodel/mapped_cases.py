@@ -294,7 +294,7 @@ def tile_features(
         kind, both = draw(st.sampled_from(["skip", "skip", "gate"])), draw(st.booleans())
         sides = [{one, other}] * 2 if both else [{one}, {other}]
         told = [named(side, case) for side in sides]
-        kept = {x for x in kept if all(x in dict(stays[t]) for side in told for t in side)}
+        kept = {x for x in kept if all(x in dict(stays[t][1:]) for side in told for t in side)}
         if not kept or told[1] & case.indices:
             continue
         level = draw(st.sampled_from(sorted(kept)))

@@ -28,6 +28,7 @@ class Nest:
     words : tensor, level -> words under way, of those among ``stays`` that pass and are not kept.
     trees : (tensor, level) -> the format there.
     tables : what index tensors hold that say where the result is.
+    stepped : tensors of which operations go from entry to entry.
     """
 
     extents: dict[str, int]
@@ -47,6 +48,7 @@ class Nest:
     words: dict[tuple[str, str], int] = field(default_factory=dict)
     trees: dict[tuple[str, str], Tree] = field(default_factory=dict)
     tables: dict[str, dict[int | Place, int]] = field(default_factory=dict)
+    stepped: set[str] = field(default_factory=set)
 
     def keeping(self, tensor: str) -> list[tuple[str, int]]:
         """The levels that keep a tensor, without those that it passes."""
@@ -82,6 +84,38 @@ class Nest:
     def fillers(self, access: Access, level: str, places: set[Place]) -> int:
         stored = {place for place in places if access.held(place, level)}
         return self.tree(access.tensor, level).fillers(places, stored)
+
+    def walked(self, access: Access, level: str, places: set[Place]) -> tuple[int, int]:
+        """Entries of a tile that no operation reads, and bits: those of fibers are read once, and
+        so is what only holds a place where nobody goes from entry to entry."""
+        fillers, fibers = self.fillers(access, level, places), self.fibers(access, level, places)
+        if access.tensor not in self.stepped:
+            return fillers, fibers
+        return 0, fibers - fillers * self.tree(access.tensor, level).entry
+
+    def found(self, term: list[Access], access: Access) -> set[Place]:
+        """Points at which the tile in the PE has an entry of an access."""
+        level, position = self.stays[access.tensor][-1]
+        tree = self.tree(access.tensor, level)
+        points = self.points(term)
+        fresh, _ = self.fresh(position, self.ranks(term), access.names(), level)
+        above = set(self.instances[level])
+        tiles: dict[tuple[Place, Here], set[Place]] = {}
+        for at in points if tree.fills else []:
+            key, place = (self.when(fresh, at), self.pe(at, above)), access.place(at)
+            tiles.setdefault(key, set()).update([place] if access.inside(place) else [])
+        held = {
+            key: tree.held(places, {x for x in places if access.held(x, level)})
+            for key, places in tiles.items()
+        }
+        found = set()
+        for at in points:
+            place = access.place(at)
+            entry = access.held(place, level)
+            if tree.fills:
+                entry = place in held[self.when(fresh, at), self.pe(at, above)]
+            found |= {tuple(at.values())} if entry else set()
+        return found
 
     def bits(self, access: Access, level: str, places: set[Place]) -> int:
         """Metadata of a tile in a level."""

@@ -92,6 +92,7 @@ def simulate(nest: Nest, design: Design) -> dict[str, Any]:
     """Every count.  What is added comes once, before the loops; it has no operations here."""
     found: Counter[str] = Counter()
     of_pe: Counter[Any] = Counter()
+    nest = replace(nest, stepped=design.skip)
     for number, term in enumerate(nest.work()):
         leads = leads_of(nest, design, term)
         _operations(nest, design, term, number, found, of_pe, leads)
@@ -133,11 +134,14 @@ def _operations(
     ranks = nest.ranks(term)
     steps = nest.outside(nest.sync, ranks)
     busy: dict[Place, Counter[Any]] = defaultdict(Counter)
+    entries = [nest.found(term, access) for access in term]
     for at in nest.points(term):
         places = [access.place(at) for access in term]
         reads = [(a, p) for a, p in zip(term, places, strict=True) if a.absorbs]
         zero = {a.tensor for a, p in reads if not a.values.get(p)}
-        absent = {a.tensor for a, p in reads if not a.held(p, nest.stays[a.tensor][-1][0])}
+        here = tuple(at.values())
+        pairs = zip(term, entries, strict=True)
+        absent = {a.tensor for a, held in pairs if a.absorbs and here not in held}
         found["dense"] += 1
         if not nest.open(term, at):
             found["never_fetched"] += 1
@@ -229,12 +233,12 @@ def _fills(
     for at_level, what, sets in ((first, "read", served), (level, "arrived", arrived)):
         number = sum(nest.entries(access, at_level, places) for places in sets.values())
         found[f"{key_of}.{what}"] = number
-        fillers = sum(nest.fillers(access, at_level, places) for places in sets.values())
-        found[f"{key_of}.{what}.fillers"] = fillers
         bits = sum(nest.bits(access, at_level, places) for places in sets.values())
         found[f"{key_of}.{what}.bits"] = bits
-        fibers = sum(nest.fibers(access, at_level, places) for places in sets.values())
-        found[f"{key_of}.{what}.fibers"] = fibers
+        for places in sets.values():
+            fillers, fibers = nest.walked(access, at_level, places)
+            found[f"{key_of}.{what}.fillers"] += fillers
+            found[f"{key_of}.{what}.fibers"] += fibers
     found[f"{key_of}.most"] = twice * max(
         (
             access.width * nest.entries(access, level, places) + nest.bits(access, level, places)
@@ -253,9 +257,10 @@ def _fills(
         )
         for name in (level, *nest.passed(access.tensor, level)):
             found[f"{key_of.removesuffix(level)}{name}.whole"] = times
-        for of, counted in (("fibers", nest.fibers), ("fillers", nest.fillers)):
-            each = (counted(access, level, places) for places in room.values())
-            found[f"{key_of}.walked.{of}"] = sum(each)
+        for places in room.values():
+            fillers, fibers = nest.walked(access, level, places)
+            found[f"{key_of}.walked.fillers"] += fillers
+            found[f"{key_of}.walked.fibers"] += fibers
 
 
 def _through(
@@ -284,9 +289,10 @@ def _through(
             found[f"{key}.{what}"] = came
             bits = sum(nest.bits(access, level_at, places) for places in sets.values())
             found[f"{key}.{what}.bits"] = bits
-            for of, counted in (("fibers", nest.fibers), ("fillers", nest.fillers)):
-                each = (counted(access, level_at, places) for places in sets.values())
-                found[f"{key}.{what}.{of}"] = sum(each)
+            for places in sets.values():
+                fillers, fibers = nest.walked(access, level_at, places)
+                found[f"{key}.{what}.fillers"] += fillers
+                found[f"{key}.{what}.fibers"] += fibers
         found[f"{key}.most"] = words
         served = queued
 

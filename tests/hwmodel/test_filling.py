@@ -51,22 +51,22 @@ def test_fibers_of_what_comes_whole_are_not_cut(text: str, bits: int) -> None:
     assert c.capacity[0].terms[0][0, "F"] == bits
 
 
-@pytest.mark.parametrize(
-    ("sparse", "levels"),
-    [("skip F,I", "PE holds in format RLE(2)"), ("skip I on F @GLB", "GLB holds in format RLE(2)")],
-)
-def test_nothing_skips_by_what_only_holds_a_place(sparse: str, levels: str) -> None:
+def test_no_tile_comes_by_what_only_holds_a_place() -> None:
     described = zs.arch(
         {
             "name": "runs",
             "array": {"pe": 1},
             "energy": "eyeriss-relative",
             "levels": {"DRAM": {}, "GLB": {}, "PE": {}},
-            "sparse": [sparse],
+            "sparse": ["skip I on F @GLB"],
             "formats": {"F": {"DRAM": "0:U 1:R(2)"}, "I": {"DRAM": "C"}},
         }
     )
-    told = f"runs skips by F, which {levels}: what bridges a gap, pads a group or fills a block is "
+    told = (
+        "runs skips by F, which GLB holds in format RLE(2): what bridges a gap, pads a group or "
+        "fills a block is an entry there, and which tiles have such alone is not counted as yet\n"
+        "Give F the format C or B at GLB."
+    )
     with pytest.raises(ArchError, match=re.escape(told)):
         zs.charge(LINE, described, F=F, I=np.ones(3), mapping=zs.Mapping("m1 @GLB k m0", {"m": 2}))
 
@@ -82,22 +82,21 @@ def test_runs_of_a_density_are_refused_by_format() -> None:
         )
 
 
-def test_nothing_walks_what_only_holds_a_place() -> None:
+def test_a_cache_has_no_fibers_of_what_only_holds_a_place() -> None:
     described = {
-        "name": "walked",
+        "name": "cached",
         "array": {"pe": 1},
         "energy": "eyeriss-relative",
-        "levels": {"DRAM": {}, "GLB": {}, "PE": {}},
-        "units": {"intersect": {"how": "two-finger", "rate": 1, "rank": "k"}},
-        "formats": {"A": {"DRAM": "0:U 1:C", "PE": "0:U 1:R(2)"}, "B": {"DRAM": "1:U 0:C"}},
+        "levels": {"DRAM": {}, "GLB": {"cache": "lru", "capacity_bits": 4096}, "PE": {}},
+        "formats": {"A": {"DRAM": "0:U 1:C", "GLB": "0:U 1:R(2)"}, "B": {"DRAM": "1:U 0:C"}},
     }
     given = {"A": np.eye(4), "B": np.eye(4), "mapping": zs.Mapping("m n k", space={})}
     with pytest.raises(ArchError) as caught:
         zs.charge("Z[m,n] = A[m,k]*B[k,n]", described, **given)
     assert str(caught.value) == (
-        "walked has units: whole fibers go there, and A is RLE(2) in PE; what bridges a gap, "
-        "pads a group or fills a block is not counted beside that as yet\n"
-        "Give A the format C or B at PE."
+        "cached has a cache: whole fibers go there, and A is RLE(2) in GLB; what bridges a gap, "
+        "pads a group or fills a block is not counted there as yet\n"
+        "Give A the format C or B at GLB."
     )
 
 

@@ -149,6 +149,16 @@ class Tree:
         """
         if not places or not self.by_fiber:
             return 0, 0
+        bits, held = self._walked(places, stored)
+        holding = len(held) - len(stored) if self.fills else 0
+        return bits + holding * self.entry, holding
+
+    def held(self, places: set[Place], stored: set[Place]) -> set[Place]:
+        """Places of a tile that have an entry, and be it one that only holds the place."""
+        return self._walked(places, stored)[1] if places and self.fills else stored
+
+    def _walked(self, places: set[Place], stored: set[Place]) -> tuple[int, set[Place]]:
+        """Bits of fibers, and of the entries of all ranks but the last; places of its entries."""
         bits = 0
         fibers: dict[Place, set[Place]] = {(): places}
         for number, rank in enumerate(self.ranks):
@@ -165,8 +175,7 @@ class Tree:
                     inside[*name, *at] = parts[at]
                     bits += 0 if last else rank.width
             fibers = inside
-        holding = len(fibers) - len(stored) if self.fills else 0
-        return bits + holding * self.entry, holding
+        return bits, set[Place]().union(*fibers.values())
 
     def fibers(self, places: set[Place], stored: set[Place]) -> int:
         return self.built(places, stored)[0]
