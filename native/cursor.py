@@ -7,7 +7,8 @@ from dataclasses import field, replace
 
 from zeroskip.einsum_spec.tree import Access, Affine, Compare
 from zeroskip.einsum_spec.walk import single, variables
-from zeroskip.native.integers import ZERO, Const, Expr, mul
+from zeroskip.native.domains import Between, Stored
+from zeroskip.native.integers import ZERO, Const, Expr, add, least, mul
 from zeroskip.native.nest import Stmt
 from zeroskip.native.operand import LevelSignature, Signature
 from zeroskip.records import dataclass
@@ -64,10 +65,35 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """Block ``at`` of ``size`` coordinates of a rank, to which a walk of fibers is confined.
+
+    array, fibers : where the blocks of the fibers begin, and how many fibers there are, as `Cut`
+        has them; of a level that finds coordinates by itself there is no array.
+    """
+
+    rank: str
+    at: Expr
+    size: Expr
+    array: str
+    fibers: Expr
+
+    def of(self, over: Stored) -> Stored:
+        """What a fiber stores in the block."""
+        first = mul(self.at, self.size)
+        window = first, least(add(first, self.size), over.level.extent)
+        if not self.array:
+            return replace(over, window=window)
+        at = add(mul(self.at, self.fibers), over.parent)
+        return replace(over, window=window, between=Between(self.array, at, add(at, self.fibers)))
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """What is known at one depth of the nest.
 
     blocks : of a rank that an operand stores in blocks, the one that is walked.
+    piece : of the rank whose fibers are cut, the block that is walked.
     whole : so far only whole ranges have been looped over, so that every point of the bound
         ranks is visited exactly once.
     """
@@ -79,6 +105,7 @@ class State:
     fetched: frozenset[Access] = frozenset()
     verified: frozenset[tuple[Access, int]] = frozenset()
     blocks: Mapping[str, Block] = field(default_factory=dict)
+    piece: Piece | None = None
 
     def unbound(self, subscript: Affine) -> list[str]:
         """The ranks of a subscript that are still to be bound."""
@@ -97,6 +124,10 @@ class State:
         assert level.part is not None
         found = self.blocks.get(single(cursor.access.subscripts[level.axes[0]]) or "")
         return found if found is not None and found.size == level.part.size else None
+
+    def cut(self, over: Stored, rank: str | None) -> Stored:
+        """What is walked of a fiber whose coordinates are those of a rank."""
+        return over if self.piece is None or self.piece.rank != rank else self.piece.of(over)
 
     def with_cursor(self, i: int, cursor: Cursor) -> State:
         return replace(self, cursors=(*self.cursors[:i], cursor, *self.cursors[i + 1 :]))

@@ -320,7 +320,7 @@ class Descent:
         deeper = cursor.deeper(Name(pos))
         below = replace(state, bound=frozenset(bound), whole=False).with_cursor(i, deeper)
         near = None if window is not None else self._near(state, cursor)
-        over = Stored(node, cursor.position, pos, window or near)
+        over = state.cut(Stored(node, cursor.position, pos, window or near), rank)
         if rank is not None and not cursor.signature.padded[level.axes[0]]:
             return (Loop(scheme.rank(rank), over, self.go(below)),)
         at = scheme.names.fresh(f"{cursor.tag}_{node.label}_at")

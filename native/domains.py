@@ -37,10 +37,20 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
+class Between:
+    """The positions from ``array[first]`` up to ``array[end]``."""
+
+    array: str
+    first: Expr
+    end: Expr
+
+
+@dataclass(frozen=True, slots=True)
 class Stored:
     """The stored coordinates of one fiber, in increasing order; ``pos`` names the position.
 
     window : only coordinates c with ``window[0] <= c < window[1]``; None visits all.
+    between : where these lie, of a level ``C``, so that they need not be looked for; see `Cut`.
     stored : entries of all fibers of the level, where later ones are read, too.
     ahead : arrays of a level whose fiber at the coordinate is walked inside: pointers, coordinates,
         values; what they hold of later entries is brought near some entries ahead.
@@ -54,6 +64,7 @@ class Stored:
     window: tuple[Expr, Expr] | None = None
     stored: Expr | None = None
     ahead: tuple[str, ...] = ()
+    between: Between | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,15 @@ def _walk_compressed(node: Loop, over: Stored, out: CWriter) -> None:
     pos, crd = over.level.arrays
     p, parent = over.pos, over.parent
     begin, end = f"{pos}[{integer(parent)}]", f"{pos}[{integer(add(parent, ONE))}]"
-    if over.window is not None:
+    if over.between is not None:
+        array, *ends = over.between.array, over.between.first, over.between.end
+        begin, end = (f"{array}[{integer(at)}]" for at in ends)
+    elif over.window is not None:
         kind = out.values.dtypes[crd]
         begin = f"zs_lower_bound_{kind}({crd}, {begin}, {end}, {integer(over.window[0])})"
     loop = out.block(f"for (int64_t {p} = {begin}; {p} < {end}; {p}++)")
     with loop, out.constant(node.var, f"{crd}[{p}]"):
-        if over.window is not None:
+        if over.window is not None and over.between is None:
             with out.block(f"if ({node.var} >= {integer(over.window[1])})"):
                 out.line("break;")
         if over.ahead:

@@ -22,6 +22,7 @@ from zeroskip.native.cexpr import (
 from zeroskip.native.cwriter import CWriter
 from zeroskip.native.domains import Range, Stored, Together
 from zeroskip.native.emit_copies import copy, is_copy, stage
+from zeroskip.native.emit_cuts import bring, cut
 from zeroskip.native.emit_dots import dot
 from zeroskip.native.emit_entries import has_sums, sums
 from zeroskip.native.emit_levels import WALKS, merge
@@ -48,7 +49,7 @@ from zeroskip.native.nest import (
     Reduce,
     Touch,
 )
-from zeroskip.native.nest_tiles import Share, Stage, Tiles, Unrolled
+from zeroskip.native.nest_tiles import Bring, Cut, Share, Stage, Tiles, Unrolled
 from zeroskip.native.values import Elem, Held, Number
 
 
@@ -190,6 +191,16 @@ def _(node: Stage, out: CWriter) -> None:
 @write.register
 def _(node: Tiles, out: CWriter) -> None:
     tiles(node, out)
+
+
+@write.register
+def _(node: Cut, out: CWriter) -> None:
+    cut(node, out)
+
+
+@write.register
+def _(node: Bring, out: CWriter) -> None:
+    bring(node, out)
 
 
 @write.register

@@ -19,7 +19,7 @@ KINDS = ("plain", "tiled", "lanes", "dots")
 MOST_ROWS, MOST_VECTORS, WIDTHS = 4, 8, (16, 32, 64)
 
 OF_TILES = ("rows", "vectors", "block", "unrolled")
-"""Fields that only a tiled schedule has."""
+"""Fields of a tiled schedule; of these, ``block`` is one of lanes, too."""
 
 
 def _expect(of: Schedule, name: str, allowed: Collection[object], expected: str) -> None:
@@ -66,7 +66,8 @@ class Schedule:
     vectors : int, optional
         Most vectors of a row of a tile, 1 to 8.
     block : int, optional
-        Summed places that are gone through before the next row is taken up; 0 for all of them.
+        Summed places that are gone through before the next row is taken up; 0 for all of them.  Of
+        tiles, and with ``kind="lanes"`` of fibers that are followed in blocks.
     unrolled : bool, optional
         Whether the entries of a bound operand become machine code, an instruction each; ``rows``
         and ``vectors`` are then given.
@@ -121,8 +122,12 @@ class Schedule:
             ("plain", ("order",)),
         ):
             for name in names:
-                if getattr(self, name) is not None and self.wanted != kind:
-                    raise _contradiction(self, name, f"of a {kind} schedule")
+                of_lanes = name == "block"
+                if getattr(self, name) is None or self.wanted == kind:
+                    continue
+                if not (of_lanes and self.wanted == "lanes"):
+                    whose = "of tiles and lanes" if of_lanes else f"of a {kind} schedule"
+                    raise _contradiction(self, name, whose)
         if self.vector_bytes is not None and self.wanted == "plain":
             raise _contradiction(self, "vector_bytes", "of tiles, lanes and dots")
 

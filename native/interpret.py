@@ -36,7 +36,7 @@ from zeroskip.native.nest import (
     Row,
     Touch,
 )
-from zeroskip.native.nest_tiles import Share, Stage, Tiles, Unrolled
+from zeroskip.native.nest_tiles import Bring, Cut, Share, Stage, Tiles, Unrolled
 from zeroskip.native.parallel import is_par, shares
 from zeroskip.native.values import Elem, Held, Number
 
@@ -226,6 +226,23 @@ def _(node: Tiles, m: Machine) -> None:
         m.ints[node.var], m.ints[node.width] = first * m.lanes, (end - first) * m.lanes
         m.ints[node.part] = m.part
         _run(node.body, m)
+
+
+@execute.register
+def _(node: Cut, m: Machine) -> None:
+    fibers, size, blocks = map(m.integer, (node.fibers, node.size, node.blocks))
+    pos, crd = (m.arrays[name] for name in node.level.arrays)
+    for f in range(fibers):
+        fiber = crd[pos[f] : pos[f + 1]]
+        for b in range(blocks):
+            at = int(pos[f]) + int(np.count_nonzero(fiber < b * size))
+            m.arrays[node.array][b * fibers + f] = at
+        m.arrays[node.array][blocks * fibers + f] = pos[f + 1]
+
+
+@execute.register
+def _(node: Bring, m: Machine) -> None:
+    """Nothing is computed."""
 
 
 FEWEST_SHARED = 4

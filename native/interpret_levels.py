@@ -29,6 +29,12 @@ def entries(over: Stored, m: Machine) -> Iterator[tuple[int, int]]:
     arrays = [m.arrays[name] for name in over.level.arrays]
     extent = m.integer(over.level.extent)
     lo, hi = (0, extent) if over.window is None else (m.integer(e) for e in over.window)
+    if over.between is not None:
+        array, at = m.arrays[over.between.array], (over.between.first, over.between.end)
+        for p in range(*(int(array[m.integer(one)]) for one in at)):
+            assert lo <= arrays[1][p] < hi
+            yield int(arrays[1][p]), p
+        return
     walk = partial(_groups, over.level.group) if over.level.group else WALKS[over.level.letter]
     for coordinate, position in walk(arrays, parent, extent):
         if lo <= coordinate < hi:

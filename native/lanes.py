@@ -6,7 +6,8 @@ For every stored activation and every weight position that it meets, one row of 
 is added into one row of sums over m.  Lanes are cut into tiles of some vectors, and everything
 is walked once for each; from where the other ranks of the result are known, the sums of a tile
 stay in registers.  The dense operands that hold the lane rank are laid out tile by tile, with
-it innermost; the sums have it innermost, in rows padded to whole vectors.
+it innermost; the sums have it innermost, in rows padded to whole vectors.  What a tile reads of
+them may be more than the nearest cache holds: fibers are then followed in blocks (`cuts`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from zeroskip.einsum_spec.walk import single, variables
 from zeroskip.formats.levels import Uncompressed
 from zeroskip.native.arguments import Array
 from zeroskip.native.cursor import Cursor, State
+from zeroskip.native.cuts import Cuts, Cutting, cutting
 from zeroskip.native.descend import Descent, value_at
 from zeroskip.native.domains import Range
 from zeroskip.native.dtypes import exact
@@ -52,7 +54,7 @@ FEWEST_LANES = 8
 class LanePlan:
     """rank : whose coordinates are the lanes; term : the product; late : added at the end;
     staged : the dense operands that hold the rank; order : of the loops, empty where that is left
-    to what the operands store."""
+    to what the operands store; cut : how fibers can be followed in blocks, None where not."""
 
     form: Form
     rank: str
@@ -60,6 +62,7 @@ class LanePlan:
     late: tuple[Term, ...]
     staged: tuple[Access, ...]
     order: tuple[str, ...] = ()
+    cut: Cutting | None = None
 
     @property
     def rows(self) -> tuple[str, ...]:
@@ -100,7 +103,7 @@ def plans(form: Form, signatures: Mapping[str, Signature], dtype: str) -> tuple[
         return ()
     staged = {rank: _staged(term, rank, signatures) for rank in ranks}
     found = [LanePlan(form, rank, term, late, of) for rank, of in staged.items() if of]
-    return tuple(replace(plan, order=_windows_first(plan, signatures)) for plan in found)
+    return tuple(_ordered(plan, signatures) for plan in found)
 
 
 def longest(
@@ -137,11 +140,13 @@ def lower_lanes(
     vector_bytes: int,
     vectors: tuple[int, ...],
     kept: frozenset[str] = frozenset(),
+    cut: bool = False,
 ) -> Lowered:
     """Loop nest of the lane schedule; its integers come from `numbers`.
 
     vectors : how many vectors a tile may have.
     kept : staged operands that are laid out already, as `laid_out` does.
+    cut : whether fibers are followed in blocks.
     """
     turned = dict(signatures)
     for access in plan.staged:
@@ -156,17 +161,23 @@ def lower_lanes(
     row = mul(scheme.point(plan.rows), pitch)
     place = Elem(rows, add(row, tile.first, tile.lane))
     bound = frozenset({plan.rank})
-    opened = False
+    cuts = Cuts(scheme, plan.cut) if cut and plan.cut is not None else None
+    opened: set[str] = set()
 
     def hook(state: State) -> Callable[[tuple[Stmt, ...]], tuple[Stmt, ...]] | None:
-        nonlocal opened
-        if opened or not state.bound >= set(plan.rows):
+        if cuts is not None and "blocks" not in opened and state.bound >= set(cuts.of.windows):
+            opened.add("blocks")
+            over = Range(ZERO, cuts.blocks)
+            return lambda body: (Loop(cuts.at.name, over, body, note="blocks of fibers"),)
+        if "sums" in opened or not state.bound >= set(plan.rows):
             return None
-        opened = True
+        opened.add("sums")
+        axes = {access.tensor: plan.axes(access) for access in plan.staged}
+        next_block = cuts.brought(tile.first, tile.width, axes, plan.rows) if cuts else ()
 
         def wrap(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
             held = Acc(acc, dtype, place, body, (Reduce(place, "=", Held(acc)),))
-            return (Loop(tile.lane.name, Range(ZERO, tile.width), (held,), "vec"),)
+            return (*next_block, Loop(tile.lane.name, Range(ZERO, tile.width), (held,), "vec"))
 
         return wrap
 
@@ -186,12 +197,14 @@ def lower_lanes(
     size = mul(pitch, *(scheme.extent(r) for r in plan.rows))
     ranks = tuple(r for r in sums.ranks(plan.term) if r != plan.rank)
     descent = Descent(scheme, ranks, leaf, hook, None)
-    state = State(bound, sums.cursors(Pass(plan.term.accesses)))
+    cursors = sums.cursors(Pass(plan.term.accesses))
+    state = State(bound, cursors, piece=cuts.piece if cuts else None)
     loops = tiles(descent.go(state), "register tiles of lanes")
     whole = Elem(rows, add(row, Name(rank)))
     turned_back = (sums.store(whole, map(sums.late_value, plan.late)),)
     last = sums.over_result(turned_back, _rows_by_rows(plan))
-    body = (*staging, Fill(rows, size, Number(0)), loops, *last)
+    begins = cuts.found if cuts else ()
+    body = (*staging, *begins, Fill(rows, size, Number(0)), loops, *last)
     places = [place.index, whole.index, scheme.row_major(plan.form.target)]
     body = shared(body, places, own_ranks(scheme))
     return finish(scheme, (*sums.title(), f"lanes: {plan.rank}"), body, vector_bytes)
@@ -204,6 +217,17 @@ def _rows_by_rows(plan: LanePlan) -> tuple[str, ...]:
     if ranks[-1] == plan.rank or not plan.rows:
         return (*plan.rows, plan.rank)
     return (*plan.rows[:-1], plan.rank, plan.rows[-1])
+
+
+def _ordered(plan: LanePlan, signatures: Mapping[str, Signature]) -> LanePlan:
+    """The plan with the order of its loops, and how its fibers are cut."""
+    order = _windows_first(plan, signatures)
+    if not order:
+        return plan
+    (access,) = [a for a in plan.term.accesses if signatures[a.tensor].skips]
+    signature = signatures[access.tensor]
+    cut = cutting(access, signature, order, plan.rows, plan.staged, plan.rank)
+    return replace(plan, order=order, cut=cut)
 
 
 def _windows_first(plan: LanePlan, signatures: Mapping[str, Signature]) -> tuple[str, ...]:

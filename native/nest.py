@@ -9,6 +9,7 @@
             | Check(coordinate) | Once(place)       fail where data names a wrong place
             | Stage(dense tensor -> layout)         copy with halo, phases and padding
             | Tiles(x, width; body)                 parts of a line, a few vectors each
+            | Cut(level) | Bring(array)             where blocks of fibers begin; what comes next
             | Acc(name; body; flush)                accumulate in registers
             | Reduce(place op= value)               the work
             | Gathered(row; body) | Touch(row, place, value)   one row of a sparse result
@@ -30,7 +31,7 @@ from typing import Literal
 
 from zeroskip.native.domains import Level, Merge, Range, Stored, Together
 from zeroskip.native.integers import Cond, Expr
-from zeroskip.native.nest_tiles import Share, Stage, Tiles, Unrolled
+from zeroskip.native.nest_tiles import Bring, Cut, Share, Stage, Tiles, Unrolled
 from zeroskip.native.values import Elem, Held, Value
 from zeroskip.records import dataclass
 
@@ -260,6 +261,8 @@ Stmt = (
     | Once
     | Stage
     | Tiles
+    | Cut
+    | Bring
     | Share
     | Unrolled
     | Acc

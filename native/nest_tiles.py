@@ -1,4 +1,5 @@
-"""Nodes of tiled schedules: copies into other layouts, tiles of a line, and programs.
+"""Nodes of schedules that tile: copies into other layouts, tiles of a line, fibers that are cut,
+and programs.
 
 Part of the loop nest of `nest`, which has the grammar.
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from zeroskip.native.domains import Level
 from zeroskip.native.integers import ZERO, Expr
 from zeroskip.records import dataclass
 
@@ -72,6 +74,31 @@ class Tiles:
     body: tuple[Stmt, ...]
     note: str = ""
     par: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Where the entries of each block of coordinates begin in each fiber of a level ``C``.
+
+    array : ``array[b * fibers + f]`` is the position of the first entry of fiber f at coordinate
+        ``b * size`` or behind it; behind the last of the blocks, where the fiber ends.
+    """
+
+    level: Level
+    array: str
+    fibers: Expr
+    size: Expr
+    blocks: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Bring:
+    """Have the memory bring elements of an array near, from ``index`` on, which may lie past its
+    end; nothing is computed."""
+
+    array: str
+    index: Expr
+    count: Expr
 
 
 @dataclass(frozen=True, slots=True)

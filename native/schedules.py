@@ -9,13 +9,12 @@ from math import prod
 
 import numpy as np
 
-from zeroskip.einsum_spec.explicit import form_text
-from zeroskip.errors import KernelError
 from zeroskip.formats.level_data import check_room
 from zeroskip.native import dots, lanes, load, programs, settings, tile, unrolled
-from zeroskip.native.arguments import Array, Operand, densify
+from zeroskip.native.arguments import Array, Operand
 from zeroskip.native.fixed import Schedule
-from zeroskip.native.geometry import SLACK, Geometry, geometry, line_of_lanes, masks_of, reach_of
+from zeroskip.native.geometry import Geometry, geometry, line_of_lanes, masks_of, reach_of
+from zeroskip.native.lane_shape import is_kept, lane_shape, scratch_of
 from zeroskip.native.lines import Line
 from zeroskip.native.lower import lower
 from zeroskip.native.packing import Packer
@@ -23,15 +22,14 @@ from zeroskip.native.prepared import Prepared, Slots, remember, slots
 from zeroskip.native.recent import Recent
 from zeroskip.native.relaid import relaid
 from zeroskip.native.scheme import Key
-from zeroskip.native.scratch import aligned_zeros
+from zeroskip.native.scratch import IN_PARTS, aligned_zeros
 from zeroskip.native.tile_shape import (
     MOST,
     TileShape,
     shape_of,
     shape_with,
-    tiles_of,
 )
-from zeroskip.native.unfit import why_unfit
+from zeroskip.native.unfit import refused, why_unfit
 from zeroskip.native.vectors import vector_bytes
 
 WORTH_TILING = 2**14
@@ -41,7 +39,6 @@ REUSE = 1
 """Multiplications for each staged element, up to which staging costs more than it saves: a dense
 matrix times one vector uses each of its elements once."""
 
-IN_PARTS = "Compute it in parts, or free memory first."
 WHOLE = "Leave rows and block to be chosen, which cut few entries into as many groups."
 
 Plan = tile.TilePlan | lanes.LanePlan | dots.DotPlan | None
@@ -65,7 +62,7 @@ def schedule_of(line: Line, bound: Collection[str] = ()) -> Plan:
     found = _worth(line, bound)
     if found is None and line.fixed.vector_bytes is not None:
         why = f"the default here is a plain walk, which has no vectors: {why_plain(line)}"
-        raise _refused(line, why)
+        raise refused(line, why)
     return found
 
 
@@ -119,22 +116,14 @@ def _wanted(line: Line, kind: str) -> Plan:
         longest = lanes.longest(plans.in_lanes, line.extents, fewest=0)
         found = {"tiled": plans.tiles, "lanes": longest, "dots": plans.shared}[kind]
     if found is None:
-        raise _refused(line, f"expected one that the line can take: {why_unfit(line, kind)}")
+        raise refused(line, f"expected one that the line can take: {why_unfit(line, kind)}")
     return found
 
 
 def only_plain(line: Line, why: str) -> None:
     """Refuse every schedule but the plain walk."""
     if line.fixed.wanted not in (None, "plain") or line.fixed.vector_bytes is not None:
-        raise _refused(line, f"expected a plain schedule: {why}")
-
-
-def _refused(line: Line, why: str) -> KernelError:
-    field = line.fixed.because or f"vector_bytes={line.fixed.vector_bytes}"
-    return KernelError(
-        f"schedule for {line.name}: {field}: {why}\n  {form_text(line.form)}\n"
-        "Leave it out to have the schedule chosen; explain shows which one."
-    )
+        raise refused(line, f"expected a plain schedule: {why}")
 
 
 def why_plain(line: Line) -> str:
@@ -252,42 +241,15 @@ def walk(line: Line, *, hits: bool = False, accumulate: bool = False, width: int
 def in_lanes(line: Line, plan: lanes.LanePlan, target: Array) -> tuple[Prepared, Slots]:
     """The kernel of the lane schedule, its scratch made."""
     width = _width(line)
-    per_vector, most = width // line.dtype.itemsize, lanes.MOST_VECTORS
-    vectors = tiles_of(-(-line.extents.ranks[plan.rank] // per_vector), most)[1] or (1,)
-    kept = {a.tensor: a for a in plan.staged if _is_kept(line, a.tensor)}
-    key = ("lanes", plan.rank, width, vectors, *kept, "of", *line.key)
-
+    shape = lane_shape(line, plan, width)
+    kept = frozenset(a.tensor for a in plan.staged if is_kept(line, a.tensor))
+    cut = shape.block > 0
+    key = ("lanes", plan.rank, width, shape.vectors, cut, *sorted(kept), "of", *line.key)
     what = plan, line.signatures, line.dtype.name
-    build = partial(lanes.lower_lanes, *what, width, vectors, frozenset(kept))
-    numbers = lanes.numbers(plan, line.extents, per_vector, most)
-    rows = prod(line.extents.ranks[rank] for rank in plan.rows)
-    sizes = {
-        access.tensor: numbers[f"{access.tensor}_places"] * numbers["row_pitch"] + SLACK
-        for access in plan.staged
-    }
-    scratch = rows * numbers["row_pitch"] + sum(sizes.values())
-    check_room(scratch, line.dtype.itemsize, f"the workspace for {line.name}", IN_PARTS)
-    arrays: dict[Key, Array] = {
-        ("rows",): aligned_zeros(rows * numbers["row_pitch"], line.dtype),
-        ("vals", line.name): target,
-    }
-    for tensor, size in sizes.items():
-        if tensor in kept:
-            assert line.kept is not None
-            dense = densify(line.used[tensor]).astype(line.dtype, copy=False)
-            how = plan.axes(kept[tensor]), per_vector, most
-            arrays["staged", tensor] = line.kept.layout(
-                tensor, how, partial(lanes.laid_out, dense, *how)
-            )
-        else:
-            arrays["staged", tensor] = aligned_zeros(size, line.dtype)
+    build = partial(lanes.lower_lanes, *what, width, shape.vectors, kept, cut)
     prepared = remember(key, line.dtype, build)
-    return prepared, filled(line, prepared, arrays, numbers)
-
-
-def _is_kept(line: Line, tensor: str) -> bool:
-    """Whether an operand stays over many calls, as it is."""
-    return line.kept is not None and line.kept.has(tensor, line.used[tensor])
+    arrays, numbers = scratch_of(line, plan, width, shape)
+    return prepared, filled(line, prepared, {("vals", line.name): target, **arrays}, numbers)
 
 
 def tiled(
@@ -370,7 +332,7 @@ def shape_in(line: Line, plan: tile.TilePlan, bound: Collection[str] = ()) -> Ti
         if isinstance(found, TileShape):
             return found
         if wanted:
-            raise _refused(line, f"expected one that the line can take: {found}")
+            raise refused(line, f"expected one that the line can take: {found}")
     same = line.signatures[plan.lane_access.tensor].dtype == line.dtype.name
     default = shape_of(
         width,
@@ -396,7 +358,9 @@ def taken(line: Line, plan: Plan, bound: Collection[str] = ()) -> Schedule:
             rows, most = shape.rows, shape.most
             return Schedule("tiled", None, rows, most, shape.block, vector_bytes=width)
         case lanes.LanePlan():
-            return Schedule("lanes", vector_bytes=_width(line))
+            width = _width(line)
+            block = lane_shape(line, plan, width).block
+            return Schedule("lanes", block=block, vector_bytes=width)
         case dots.DotPlan():
             return Schedule("dots", vector_bytes=_width(line))
         case None:

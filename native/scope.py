@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
 
-from zeroskip.native.domains import Level, Stored, Together
+from zeroskip.native.domains import Between, Level, Stored, Together
 from zeroskip.native.integers import Name
 from zeroskip.native.nest import Acc, Bind, Fetch, Fill, Find, Locate, Loop
-from zeroskip.native.nest_tiles import Share, Stage, Tiles, Unrolled
+from zeroskip.native.nest_tiles import Bring, Cut, Share, Stage, Tiles, Unrolled
 from zeroskip.native.values import Elem
 
 
@@ -34,7 +34,7 @@ def free_names(body: tuple[object, ...], bound: set[str]) -> tuple[set[str], lis
             defined.update((node.lo, node.hi, node.first, node.end, node.part))
         if isinstance(node, Acc):
             defined.add(node.member)
-        if isinstance(node, Elem | Fill | Fetch):
+        if isinstance(node, Elem | Fill | Fetch | Between | Cut | Bring):
             arrays.add(node.array)
         if isinstance(node, Stage):
             arrays.update((node.target, node.source))

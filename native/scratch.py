@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 LINE_BYTES = 64
 
+IN_PARTS = "Compute it in parts, or free memory first."
+"""What to do where there is no room for scratch."""
+
 
 def aligned_zeros(elements: int, dtype: np.dtype[Any]) -> NDArray[Any]:
     """As ``np.zeros(elements, dtype)``, which promises 16 bytes only; shape (elements,)."""

@@ -33,7 +33,7 @@ from zeroskip.native.nest import (
     Stmt,
     Touch,
 )
-from zeroskip.native.nest_tiles import Share, Stage, Tiles, Unrolled
+from zeroskip.native.nest_tiles import Bring, Cut, Share, Stage, Tiles, Unrolled
 from zeroskip.native.scope import free_names
 from zeroskip.native.show_values import (
     names_of,
@@ -186,6 +186,20 @@ def _(node: Tiles, kernel: Kernel) -> Iterator[str]:
         f"for {node.var} in [0, {show_int(node.line)}) by {node.width}:  # {node.note or 'tiles'}"
     )
     yield from _block(head, node.body, kernel)
+
+
+@_lines.register
+def _(node: Cut, kernel: Kernel) -> Iterator[str]:
+    fibers, blocks, size = map(show_int, (node.fibers, node.blocks, node.size))
+    yield (
+        f"{node.array} = cut({node.level.tensor}.{node.level.label})"
+        f"  # {fibers} fibers, where each of {blocks} blocks of {size} begins"
+    )
+
+
+@_lines.register
+def _(node: Bring, kernel: Kernel) -> Iterator[str]:
+    yield f"bring {node.array}[{show_index(node.index, kernel)} ...]  # {show_int(node.count)}"
 
 
 @_lines.register

@@ -1,7 +1,9 @@
-"""Why a line cannot run under a schedule, in words."""
+"""Why a line cannot run under a schedule, in words, and as an error."""
 
 from __future__ import annotations
 
+from zeroskip.einsum_spec.explicit import form_text
+from zeroskip.errors import KernelError
 from zeroskip.native.forms import is_joint
 from zeroskip.native.lines import Line
 
@@ -35,4 +37,13 @@ def why_unfit(line: Line, kind: str = "") -> str:
     return (
         "the faster schedules want a rank of the result that a dense operand holds and the "
         "other lacks."
+    )
+
+
+def refused(line: Line, why: str) -> KernelError:
+    """What is said of a line that cannot take what is fixed of its schedule."""
+    field = line.fixed.because or f"vector_bytes={line.fixed.vector_bytes}"
+    return KernelError(
+        f"schedule for {line.name}: {field}: {why}\n  {form_text(line.form)}\n"
+        "Leave it out to have the schedule chosen; explain shows which one."
     )

@@ -102,6 +102,18 @@ ZS_INLINE int32_t zs_check_version(zs_args *args)
 /* ZS_FETCH() - have the memory fetch what lies so many bytes on, which may be past an array's end. */
 #define ZS_FETCH(from, bytes) __builtin_prefetch((const void *)((uintptr_t)(from) + (bytes)))
 
+/*
+ * zs_bring() - have the memory bring 'n_bytes' from 'from' on as near as the second-level cache.
+ *
+ * They may lie past an array's end.  For what is needed soon, but not next: it takes no room in the
+ * first-level cache from what is.
+ */
+ZS_INLINE void zs_bring(const void *from, int64_t n_bytes)
+{
+    for (int64_t at = 0; at < n_bytes; at += 64)
+        __builtin_prefetch((const void *)((uintptr_t)from + (uintptr_t)at), 0, 2);
+}
+
 /* ZS_POLL() - leave a kernel that the caller has stopped; for loops that hold other loops. */
 #define ZS_POLL(args)                                                                       \
     do {                                                                                    \

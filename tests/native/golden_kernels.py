@@ -155,6 +155,11 @@ def _kernels() -> dict[str, str]:
         "conv_lanes": schedule(
             conv, {"I": ones(*image, format="CSF"), "F": ones(16, 3, 3, 3), "B": ones(16)}
         ),
+        "conv_cut": schedule(
+            conv,
+            {"I": ones(*image, format="0:U 2:U 3:U 1:C"), "F": ones(16, 3, 3, 3), "B": ones(16)},
+            fixed=Schedule(kind="lanes", block=2),
+        ),
         "pool_max": walk(pool, {"I": ones(3, 8, 8)}),
         "counts_of_tiles": walk(
             count,

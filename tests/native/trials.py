@@ -36,7 +36,7 @@ from zeroskip.einsum_spec.walk import single
 from zeroskip.errors import CompilerError, ZeroskipError
 from zeroskip.formats.tensor import Tensor
 from zeroskip.formats.values import is_float
-from zeroskip.native import choice, engine, lanes, load, pool, results, schedules
+from zeroskip.native import choice, cuts, engine, lanes, load, pool, results, schedules
 from zeroskip.native.arguments import shapes
 from zeroskip.native.interpret import interpret
 from zeroskip.native.prepared import Prepared, Slots, explained, invocation
@@ -283,19 +283,23 @@ def spoil(rng: np.random.Generator, case: Case) -> bool:
 
 @contextlib.contextmanager
 def scheduling(kind: int) -> Iterator[None]:
-    """0: as the engine chooses; 1: tiles wherever they fit; 2: lanes wherever they fit.  Orders of
-    loops are weighed though cases are small; but for 0, the least gain decides."""
+    """0: as the engine chooses; 1: tiles wherever they fit; 2: lanes wherever they fit, in blocks
+    of few entries.  Orders of loops are weighed though cases are small; but for 0, the least gain
+    decides."""
     before = schedules.WORTH_TILING, lanes.FEWEST_LANES
+    blocks = cuts.NEAR, cuts.FITS, cuts.ENOUGH
     weighed = choice.WORTH, choice.TIE, choice.ONCE, choice.EACH
     choice.WORTH = 0
     if kind:
         choice.TIE, choice.ONCE, choice.EACH = 0, 0, 0
     schedules.WORTH_TILING = (before[0], 0, 2**62)[kind]
     lanes.FEWEST_LANES = before[1] if kind == 0 else 1
+    cuts.NEAR, cuts.FITS, cuts.ENOUGH = (0, 0, 1) if kind == 2 else blocks
     try:
         yield
     finally:
         schedules.WORTH_TILING, lanes.FEWEST_LANES = before
+        cuts.NEAR, cuts.FITS, cuts.ENOUGH = blocks
         choice.WORTH, choice.TIE, choice.ONCE, choice.EACH = weighed
 
 

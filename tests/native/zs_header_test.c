@@ -242,6 +242,16 @@ static void test_barrier(void)
     CHECK(meeting(&args), ZS_OK);
 }
 
+static void test_bring(void)
+{
+    const int64_t one = 7;
+    int64_t *at = exact(&one, sizeof one);
+    zs_bring(at, 0);
+    zs_bring(at, 1 << 16);  /* far past the end, which is not read */
+    CHECK(*at, 7);
+    free(at);
+}
+
 int main(void)
 {
     test_parts();
@@ -254,6 +264,7 @@ int main(void)
     test_words();
     test_masks();
     test_arguments();
+    test_bring();
     if (failures == 0)
         puts("good");
     return failures != 0;

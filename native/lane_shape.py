@@ -1,0 +1,97 @@
+"""How the lane schedule cuts a line up, and what its kernel is handed beside the operands."""
+
+from __future__ import annotations
+
+from functools import partial
+from math import prod
+
+from zeroskip.formats.level_data import check_room
+from zeroskip.formats.tensor import Tensor
+from zeroskip.native import cuts, lanes
+from zeroskip.native.arguments import Array, densify
+from zeroskip.native.geometry import SLACK
+from zeroskip.native.lines import Line
+from zeroskip.native.scheme import Key
+from zeroskip.native.scratch import IN_PARTS, aligned_zeros
+from zeroskip.native.tile_shape import tiles_of
+from zeroskip.native.unfit import refused
+from zeroskip.records import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class LaneShape:
+    """vectors : how many vectors a tile may have; block : coordinates of a block in which fibers
+    are followed, 0 for all."""
+
+    vectors: tuple[int, ...]
+    block: int
+
+
+def lane_shape(line: Line, plan: lanes.LanePlan, width: int) -> LaneShape:
+    """The shape for vectors of so many bytes, as far as it is fixed; else as it pays."""
+    per_vector = width // line.dtype.itemsize
+    vectors = tiles_of(-(-line.extents.ranks[plan.rank] // per_vector), lanes.MOST_VECTORS)[1]
+    vectors = vectors or (1,)
+    return LaneShape(vectors, _block(line, plan, width * max(vectors)))
+
+
+def _block(line: Line, plan: lanes.LanePlan, tile_bytes: int) -> int:
+    wanted = line.fixed.block if line.fixed.wanted == "lanes" else None
+    if plan.cut is None:
+        if wanted:
+            why = "expected 0: only fibers of one rank that are found by windows are cut"
+            raise refused(line, f"block={wanted}: {why}")
+        return 0
+    extent, operand = line.extents.ranks[plan.cut.rank], line.used[plan.cut.access.tensor]
+    assert isinstance(operand, Tensor), "an array has no fibers"
+    if wanted is not None:
+        return wanted if wanted < extent else 0
+    weights = sum(prod(line.extents.shapes[one.tensor]) for one in plan.cut.brought)
+    return cuts.block_of(
+        extent,
+        tile_bytes,
+        operand.stored / max(operand.size, 1),
+        weights * line.dtype.itemsize,
+        operand.levels[-1].spec.letter,
+    )
+
+
+def scratch_of(
+    line: Line, plan: lanes.LanePlan, width: int, shape: LaneShape
+) -> tuple[dict[Key, Array], dict[str, int]]:
+    """The kernel's own arrays, and its integers.
+
+    Raises RoomError where there is no memory for them.
+    """
+    itemsize, most = line.dtype.itemsize, lanes.MOST_VECTORS
+    numbers = lanes.numbers(plan, line.extents, width // itemsize, most)
+    sums = prod(line.extents.ranks[rank] for rank in plan.rows) * numbers["row_pitch"]
+    sizes = {
+        access.tensor: numbers[f"{access.tensor}_places"] * numbers["row_pitch"] + SLACK
+        for access in plan.staged
+    }
+    check_room(sums + sum(sizes.values()), itemsize, f"the workspace for {line.name}", IN_PARTS)
+    arrays: dict[Key, Array] = {("rows",): aligned_zeros(sums, line.dtype)}
+    for access in plan.staged:
+        tensor, how = access.tensor, (plan.axes(access), width // itemsize, most)
+        if is_kept(line, tensor):
+            assert line.kept is not None
+            dense = densify(line.used[tensor]).astype(line.dtype, copy=False)
+            laid_out = partial(lanes.laid_out, dense, *how)
+            arrays["staged", tensor] = line.kept.layout(tensor, how, laid_out)
+        else:
+            arrays["staged", tensor] = aligned_zeros(sizes[tensor], line.dtype)
+    if shape.block:
+        assert plan.cut is not None
+        signature = line.signatures[plan.cut.access.tensor]
+        tile_bytes = width * max(shape.vectors)
+        numbers |= cuts.numbers(
+            plan.cut, signature, line.extents, plan.rows, shape.block, tile_bytes, itemsize
+        )
+        arrays |= cuts.arrays(plan.cut, signature, numbers)
+    return arrays, numbers
+
+
+def is_kept(line: Line, tensor: str) -> bool:
+    """Whether an operand stays over many calls, as it is."""
+    return line.kept is not None and line.kept.has(tensor, line.used[tensor])
