@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PARTS: dict[str, Callable[[Arch], object]] = {
     "overlap": lambda arch: arch.overlap is not None,
+    "double overlap": lambda arch: arch.overlap == "double",
     "a queue": lambda arch: arch.queue is not None,
     "lanes": lambda arch: arch.lanes is not None,
     "units": lambda arch: bool(arch.units),
@@ -28,6 +29,7 @@ PARTS: dict[str, Callable[[Arch], object]] = {
 """Parts of a design, as sentences call them, and whether one has it."""
 
 _TURNS = "lines that take turns share what is counted of each line alone"
+_AHEAD = "what the next line reads is not done when it would come ahead"
 _FIBERS = "whole fibers go there"
 _WHOLE = "fibers go there whole, and not by tiles"
 
@@ -38,7 +40,7 @@ REFUSED: dict[str, dict[str, str]] = {
         "a cache": "what it brings again is known of the layer alone",
     },
     "a queue": {"lanes": "their steps are in time alone"},
-    "fused lines": dict.fromkeys(PARTS, _TURNS),
+    "fused lines": {"double overlap": _AHEAD, "lines": _TURNS, "a cache": _TURNS},
     "tiles that spill": {"a cache": _WHOLE},
     "tiles of a leader": {
         "lanes": "vectors are formed of all entries of a step",

@@ -259,11 +259,12 @@ def _of_order(arch: Arch, keep: Mapping[str, Kept], blocks: Sequence[Block]) -> 
         if kept.halo is not None:
             what += " and the places beside it that later ones need"
         yield f"{name} stays in {kept.level}, {what}: nothing of it moves off chip"
+    time = "their transfers and work overlap" if arch.overlap is None else "one epoch at a time"
     for block in blocks:
         yield (
             f"{', '.join(block.lines)}: a tile of each {' '.join(block.loops)} at a time, line "
             "after line; each fetches its own tiles, also of what another has; what stays over the "
-            "shared loops stays while others run; their transfers and work overlap"
+            f"shared loops stays while others run; {time}"
         )
         if block.late:
             first, second = block.lines

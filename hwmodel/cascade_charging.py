@@ -119,6 +119,8 @@ def charge_cascade(
     blocks = tuple(map(late_by, blocks, halos))
     kept |= {n: replace(kept[n], halo=halo) for found in halos for n, halo in found.items()}
     mappings = {name: with_homes(stated.get(name), name, kept) for name in names}
+    for name, turns in ((name, block.loops[-1]) for block in blocks for name in block.lines):
+        mappings[name] = replace(mappings[name] or maps.Mapping(), turns=turns)
     for name, line in lines.items():
         _, plans[name] = _planned(line, design, fills[name], mappings[name], whole=True)
     for block in blocks:

@@ -249,9 +249,10 @@ def _charge(
         multiplied["ineffectual"] += cartesian.off_output
     elif arch.queue is not None and sampled is not None:
         compute = float(sampled.mean(lambda charge: charge.compute_cycles))
+    elif arch.queue is not None:
+        compute = sum(queued_cycles_of(arch, schedule, plan, counts) for plan in cascade.terms)
     else:
-        cycles_of = compute_cycles_of if arch.queue is None else queued_cycles_of
-        compute = sum(cycles_of(arch, plan, counts) for plan in cascade.terms)
+        compute = sum(compute_cycles_of(arch, plan, counts) for plan in cascade.terms)
     steps = {name: unit.steps for name, unit in units.items()}
     steps["compress"] = 0 if plain else prod(shape)
     busy, worked = cycles_of_points(cascade, counts)

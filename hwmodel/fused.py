@@ -7,7 +7,9 @@
 Each line is charged as ever, with the shared loops in front of its own; the order in which lines
 take turns changes none of its moves.  What stays in a level while the shared loops go on stays
 while other lines run, and takes room in these.  Time: transfers and work of all lines of a block
-overlap, so that what each component does for all of them is added up, and the slowest counts.
+overlap, so that what each component does for all of them is added up, and the slowest counts; with
+``overlap: none`` every epoch of every line comes by itself.  Vectors of lanes and fibers of units
+are of one turn, or refused; queues are empty at the end of each (`Mapping.turns`).
 
 A window reads places of several tiles (``T[p+s]`` by tiles of p).  With ``halo={"T": "keep"}`` they
 stay: the line that reads it is as many iterations late as it takes until its last place is
@@ -350,12 +352,16 @@ def _staying(charge: Charge, block: Block) -> dict[str, Any]:
 
 
 def busiest_of(charges: Sequence[Charge]) -> tuple[str, float]:
-    """What takes most of the time of lines that overlap, and that time: of each component what it
-    does for all lines; transposes come before."""
+    """What takes most of the time of lines of a block, and that time; transposes come before.
+
+    Transfers and work overlap: of each component what it does for all lines, and the largest sum.
+    By epochs (``overlap: none``) nothing does: all of them, one after the other."""
     times: dict[str, float] = {}
     for charge in charges:
-        for name, cycles in charge.overlapping.items():
+        parts = charge.overlapping if charge.epochs is None else charge.epochs.limits
+        for name, cycles in parts.items():
             times[name] = times.get(name, 0) + cycles
     before = sum(charge.conversion_cycles for charge in charges)
     busiest = max(times, key=lambda name: times[name])
-    return busiest if times[busiest] >= before else "transposes", before + times[busiest]
+    whole = times[busiest] if charges[0].epochs is None else sum(times.values())
+    return busiest if times[busiest] >= before else "transposes", before + whole

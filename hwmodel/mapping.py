@@ -58,6 +58,8 @@ class Mapping:
     stream : level -> tensors or roles that pass it and are not kept, each with the words under way
         if they are more than one, ``{"GLB": "I 64, O"}``; in place of the architecture's ``stream``
         of that level
+    turns : the innermost of the outermost loops at each of whose iterations other lines of a
+        cascade take turns with this one, as ``fuse`` has it; "": no others do
     """
 
     order: tuple[str, ...]
@@ -69,6 +71,7 @@ class Mapping:
     overflow: Dict[str, str]
     home: Dict[str, Home]
     stream: Dict[str, tuple[Stream, ...]]
+    turns: str
 
     def __init__(
         self,
@@ -82,6 +85,7 @@ class Mapping:
         overflow: Dict[str, str] | None = None,
         home: Dict[str, str | Home] | None = None,
         stream: Dict[str, str | Sequence[str | Stream]] | None = None,
+        turns: str = "",
     ) -> None:
         _check_kinds(order, split, space, sync, roles, keep, overflow)
         loops = order.split() if isinstance(order, str) else order
@@ -98,6 +102,7 @@ class Mapping:
         put(self, "overflow", dict(overflow or {}))
         put(self, "home", homes_of({} if home is None else home))
         put(self, "stream", streams_of({} if stream is None else stream))
+        put(self, "turns", turns)
 
     def reporting(self) -> Mapping:
         """The same, which refuses no tile."""
@@ -132,6 +137,8 @@ class Mapping:
             parts.append(f"stream {'; '.join(passing)}")
         if self.home:
             parts.append(f"home {', '.join(f'{name}: {at}' for name, at in self.home.items())}")
+        if self.turns:
+            parts.append(f"turns {self.turns}")
         if self.overflow:
             ways = (f"{level}: {way}" for level, way in self.overflow.items())
             parts.append(f"overflow {', '.join(ways)}")
@@ -203,6 +210,13 @@ class Schedule:
     def numberings(self) -> dict[str, Numbering]:
         """Of the splits that go by one."""
         return {x.numbered: x.numbering for x in self.loops if x.numbering is not None}
+
+    @property
+    def turned(self) -> tuple[Loop, ...]:
+        """The outermost loops, in time, at each of whose iterations other lines take turns."""
+        names = [loop.name for loop in self.loops]
+        turns = self.mapping.turns
+        return self.loops[: names.index(turns) + 1] if turns else ()
 
     def residency(self, stay: Stay, variables: set[str], ranks: Iterable[str]) -> Residency:
         """How the tiles of a tensor with these ranks come and go, in a term of ``ranks``."""
@@ -286,6 +300,12 @@ def complete(
                 f"{loop.name} runs across PEs and cannot stand outside the sync, in order "
                 f"{' '.join(stated)} with sync {sync}\nMove {loop.name} inside {sync}."
             )
+    inside = [loop.name for loop in outer if not loop.dims]
+    if given.turns and given.turns not in inside:
+        raise ArchError(
+            f"turns {given.turns}: expected one of the loops in time down to the sync, where other "
+            f"lines may take turns, {_listed(inside)}"
+        )
     order = given.order if given.loops else (*given.order, *stated)
     full = replace(given, order=order, space=space, sync=sync, roles=layer.roles)
     full = replace(full, stream={**given.stream, **passing.stated})

@@ -40,7 +40,7 @@ def assumptions_of(
         *_of_conversions(layer, arch, conversions),
         *_of_time(layer, arch, schedule),
         *_of_coders(layer, arch, schedule),
-        *_of_units(layer, arch),
+        *_of_units(layer, arch, schedule),
         *_of_zeros(layer, arch),
         *_of_terms(layer),
         *_of_formats(layer, arch, schedule, listed),
@@ -152,7 +152,7 @@ def _of_coders(layer: Layer, arch: Arch, schedule: Schedule) -> Iterator[str]:
         )
 
 
-def _of_units(layer: Layer, arch: Arch) -> Iterator[str]:
+def _of_units(layer: Layer, arch: Arch, schedule: Schedule) -> Iterator[str]:
     lines, cache = arch.off_chip.lines, arch.cache
     if lines is not None:
         yield (
@@ -178,6 +178,8 @@ def _of_units(layer: Layer, arch: Arch) -> Iterator[str]:
             f"queue: a step is sent to all PEs, one a cycle, when each has fewer than {arch.queue} "
             "waiting; one without work for any PE is not sent"
         )
+        if schedule.turned:
+            yield "queue: all PEs are done with a line's turn before another line has its own"
     if arch.lanes is not None:
         yield (
             "lanes: entries form vectors in the order of storage, those of one step, one PE and "

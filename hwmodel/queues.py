@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.arch import Arch
+from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.plan import TermPlan
 from zeroskip.hwmodel.traffic import Counts
 from zeroskip.native import routines
@@ -52,14 +53,17 @@ def queue_cycles(work: Whole, depth: int) -> Whole:
     return done
 
 
-def queued_cycles_of(arch: Arch, plan: TermPlan, counts: Counts) -> int:
-    """Cycles of a term on PEs that have queues."""
+def queued_cycles_of(arch: Arch, schedule: Schedule, plan: TermPlan, counts: Counts) -> int:
+    """Cycles of a term on PEs that have queues; where lines take turns, these are empty at the end
+    of each: what one line makes, the next one reads, and its room is taken anew after that."""
     assert arch.queue is not None
     busy = counts[plan.busy]
     steps = counts[plan.steps].shape
     each = -(-busy * max(plan.term.multiplications, 1) // arch.multipliers)
-    work = each.reshape(prod(steps), prod(each.shape[len(steps) :]))
-    return int(queue_cycles(work, arch.queue).max(initial=0))
+    turned = [x for x in schedule.turned if x in schedule.steps and x.of(plan.term.ranks)]
+    outer, inner = steps[: len(turned)], steps[len(turned) :]
+    work = each.reshape(prod(outer), prod(inner), prod(each.shape[len(steps) :]))
+    return sum(int(queue_cycles(turn, arch.queue).max(initial=0)) for turn in work)
 
 
 def _twin(work: Whole, depth: int) -> Whole:

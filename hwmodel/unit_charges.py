@@ -31,7 +31,7 @@ from zeroskip.hwmodel.merging import merging_of, steps_of_merging
 from zeroskip.hwmodel.pairs import Pair, fibers_of_pair, is_pair, pair_of
 from zeroskip.hwmodel.plan import Mask
 from zeroskip.hwmodel.policy import OperandPolicy
-from zeroskip.hwmodel.unit_epochs import check_whole
+from zeroskip.hwmodel.unit_epochs import check_turns, check_whole
 from zeroskip.hwmodel.unit_section import Unit
 from zeroskip.hwmodel.units import SCANS, Access, intersection, merge_list, merge_tree
 from zeroskip.native.engine import evaluate
@@ -94,7 +94,8 @@ def charge_units(
     ------
     ArchError
         For a layer whose fibers do not meet where the unit is; of mergers, for one whose partial
-        results are no fibers; beside ``overlap``, for epochs that cut what a unit goes through.
+        results are no fibers; beside ``overlap``, for epochs that cut what a unit goes through, and
+        for fused lines that take turns within it.
     """
     found: dict[str, UnitCharge] = {}
     drawn = any(isinstance(x, Expected) for x in operands.values())
@@ -117,6 +118,7 @@ def charge_units(
         merging = merging_of(layer, schedule, unit.rank) if unit.kind == "merge" else None
         if merging is not None and not layer.work[0].within:
             check_whole(unit.kind, merging.merged, steps)
+            check_turns(unit.kind, merging.merged, schedule.turned)
             if drawn:
                 assert sampled is not None
                 found[unit.kind] = _sampled(unit, sampled)
@@ -127,6 +129,7 @@ def charge_units(
         if not paired:
             meeting = meeting_of(layer, schedule, unit.rank, called)
             check_whole(unit.kind, [meeting.rank], steps)
+            check_turns(unit.kind, [meeting.rank], schedule.turned)
             if drawn:
                 assert sampled is not None
                 found[unit.kind] = _sampled(unit, sampled)
@@ -136,6 +139,8 @@ def charge_units(
             continue
         pair = pair_of(layer, f"units.{unit.kind}", unit.rank)
         check_whole(unit.kind, [pair.rank, pair.into], steps)
+        rows = unit.kind == "merge" or unit.how == "leader-follower"  # all of them at a hit
+        check_turns(unit.kind, [pair.rank, *([pair.into] if rows else [])], schedule.turned)
         if (pair.within or called) and not drawn:
             found[unit.kind] = _in_part(unit, pair, layer, operands, called)
             continue

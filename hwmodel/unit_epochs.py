@@ -1,12 +1,14 @@
-"""Steps of units by epoch: what a unit goes through at a time is of one epoch, or refused.
+"""Steps of units by epoch, or turn: what a unit goes through at a time is of one, or refused.
 
 order m1 k m0 n, sync m1      rows of a product by rows: those of m1 in its epoch
 order m1 q m0 p c, sync q     fibers along c: those of each m1 and q
+
+Of lines that are fused steps are those of each alone, as long as no fiber goes on in another turn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,17 +25,35 @@ def check_whole(kind: str, cut: Sequence[str], steps: Iterable[Loop]) -> None:
 
     cut : ranks along which it does: no loop outside the sync may go over them.
     """
-    for loop in steps:
-        if loop.single or (loop.numbering is None and not loop.of(cut)):
-            continue
-        why = f"cuts what it goes through along {' and '.join(cut)}"
-        if loop.numbering is not None:
-            why = "goes by numbers of places"
+    for loop, why in _cutting(cut, steps):
         raise ArchError(
             f"units.{kind}: beside overlap its steps are counted by epoch, and {loop.name}, "
             f"which is outside the sync, {why}\n"
             f"Let PEs wait (sync) at a loop outside {loop.name}, or leave out overlap."
         )
+
+
+def check_turns(kind: str, cut: Sequence[str], turned: Iterable[Loop]) -> None:
+    """Refuse lines that take turns within what a unit goes through at a time.
+
+    cut : as above; turned : the loops at whose iterations they do.
+    """
+    for loop, why in _cutting(cut, turned):
+        raise ArchError(
+            f"units.{kind}: its steps are those of whole fibers, and {loop.name}, at which fused "
+            f"lines take turns, {why}\n"
+            f"Move {loop.name} inside the shared loops, or leave {kind} out of the architecture."
+        )
+
+
+def _cutting(cut: Sequence[str], loops: Iterable[Loop]) -> Iterator[tuple[Loop, str]]:
+    """Loops that go over these ranks, or by numbers, and what they do."""
+    for loop in loops:
+        if loop.single or (loop.numbering is None and not loop.of(cut)):
+            continue
+        by_numbers = loop.numbering is not None
+        along = f"cuts what it goes through along {' and '.join(cut)}"
+        yield loop, "goes by numbers of places" if by_numbers else along
 
 
 def steps_by_epoch(

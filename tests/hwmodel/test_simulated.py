@@ -42,6 +42,7 @@ JUDGES = (
     "fiber_judges",
     "trace_judge",
     "fused_judge",
+    "turns_judge",
     "halo_judge",
     "leave_judge",
 )

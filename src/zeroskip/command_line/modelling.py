@@ -229,7 +229,7 @@ def read_cascades(args: Namespace, results: Sequence[str]) -> list[Mapping | Cas
     return found
 
 
-PARTS = ("order", "split", "space", "sync", "keep", "overflow", "home", "stream", "roles")
+PARTS = ("order", "split", "space", "sync", "keep", "overflow", "home", "stream", "roles", "turns")
 """Keys of a mapping of one line."""
 
 
