@@ -297,3 +297,16 @@ def test_fibers_pass_a_level_in_one_format() -> None:
     assert (alike.at("L2", "B").writes, alike.at("LLC", "B").writes) == (12, 12)
     with pytest.raises(ArchError, match="stream L2: B is bitmask there, and fibers that pass it"):
         rows(100, "m k n", "L2", "LLC", keep={"LLC": "B"}, stream={"L2": "B"}, at={"L2": "a:U b:B"})
+
+
+@pytest.mark.parametrize(("multicast", "read"), [(True, 6), (False, 12)])
+def test_one_pass_may_serve_several_pes(multicast: bool, read: int) -> None:
+    """Two PEs need each row of A, of three entries; nothing fits."""
+    levels: dict[str, Any] = {"DRAM": {}, "LLC": {"cache": "lru", "capacity_bits": 1}}
+    levels |= {"L1": {"multicast": multicast, "stream": "A"}, "PE": {}}
+    design = {"name": "two", "array": {"pe": 2}, "energy": "eyeriss-relative", "levels": levels}
+    design["formats"] = {"A": {"DRAM": "a:U b:C(8)"}}
+    mapping = Mapping("m @PE k n", space={"n": "pe"}, sync="none", keep={"LLC": "A"})
+    given_ = {"A": np.ones((2, 3)), "B": np.ones((3, 2))}
+    found = zs.charge("Z[m,n] = A[m,k]*B[k,n]", design, mapping=mapping, **given_)
+    assert found.at("DRAM", "A").reads == found.at("L1", "A").reads == read
