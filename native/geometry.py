@@ -112,13 +112,13 @@ def masks_of(plan: TilePlan, extents: Extents, line: int, lanes: int) -> Array:
     return found.reshape(-1)
 
 
-def reach_of(plan: TilePlan, extents: Extents, tile: int) -> float:
+def reach_of(plan: TilePlan, extents: Extents, tile: int, masked: bool = False) -> float:
     """Elements that a tile of so many lanes reads for each summed place: with windows, places that
     differ by a window's share most of them."""
-    lengths = _lengths(plan, extents)
+    lengths = _lengths(plan, extents, masked)
     lane_axes = [a for a in plan.axes if a.rank is not None]
     plane = prod(max(lengths[a.axis], 1) for a in lane_axes)
-    line = line_of_lanes(plan, extents)
+    line = line_of_lanes(plan, extents, masked)
     phases = prod(a.stride for a in lane_axes)
     planes = prod(max(lengths[a.axis], 1) for a in plan.axes if a.rank is None)
     summed = prod(extents.ranks[rank] for rank in plan.term.ranks)

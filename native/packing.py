@@ -93,7 +93,7 @@ class Packer:
         return Packed(pos, offset, pos[:-1], np.ascontiguousarray(operand.values))
 
     def _followed(self, offset: Array) -> Array:
-        """The offsets of single rows, in their own type, and those that are fetched and not used."""
+        """The offsets of single rows, in their own type, and some that are fetched and not used."""
         dtype = np.dtype(self._geometry.offset_dtype)
         return np.concatenate([offset, np.zeros(LANES_AHEAD, dtype)], dtype=dtype, casting="unsafe")
 

@@ -9,7 +9,7 @@ from math import prod
 
 from zeroskip.native import unrolled
 from zeroskip.native.arguments import Array
-from zeroskip.native.geometry import Geometry, geometry, line_of_lanes, shifts_of
+from zeroskip.native.geometry import Geometry, geometry, line_of_lanes, reach_of, shifts_of
 from zeroskip.native.lines import Line
 from zeroskip.native.scheme import Key
 from zeroskip.native.tile import TilePlan
@@ -40,7 +40,9 @@ def shape_or_why(
     if not unrolled.available():
         return "this processor, or this system, runs no code that a process has written."
     summed = prod(line.extents.ranks[rank] for rank in plan.term.ranks)
-    shape = unrolled_shape(rows, summed, density, line.fixed.block)
+    lanes = 2 * (width // itemsize)  # of one vector, which begins and ends inside lines of a cache
+    read = WIDE if plan.panels else reach_of(plan, line.extents, lanes, masked) * itemsize
+    shape = unrolled_shape(rows, summed, density, line.fixed.block, min(read, WIDE))
     shape = replace(shape, masked=masked)
     reach = geometry(plan, line.extents, shape, itemsize).span * itemsize
     reach *= WIDE // itemsize if plan.panels else 1
