@@ -43,6 +43,11 @@ ENOUGH, ENOUGH_FAR = 16, 6
 of all blocks come from the second-level cache, and from beyond it; found as `NEAR`, at densities
 from .05 to .3."""
 
+MET = 2.25
+"""How often a row of weights is met, on average, from which blocks pay: where there are few places,
+each row is met once or not at all, and nothing is gained by keeping it near or by bringing what
+nobody meets.  Found as `NEAR`, for images of 2x2 to 7x7 at densities from .05 to .5."""
+
 FAR = 2**22
 """Bytes of weights from which they come from beyond a second-level cache of 2 MiB, time after time:
 the next block of them is then brought near meanwhile."""
@@ -137,12 +142,15 @@ class Cuts:
         return tuple(found)
 
 
-def block_of(extent: int, tile_bytes: int, density: float, weights_bytes: int, letter: str) -> int:
+def block_of(
+    extent: int, tile_bytes: int, density: float, places: int, weights_bytes: int, letter: str
+) -> int:
     """Coordinates of a block, for tiles of so many bytes; 0 for all.
 
+    places : of the result but for lanes, each of which meets a fiber for each place of a window.
     weights_bytes : of what is met block by block.
     """
-    if extent * tile_bytes <= FITS:
+    if extent * tile_bytes <= FITS or places * density < MET:
         return 0
     enough = ENOUGH_FAR if weights_bytes >= FAR else ENOUGH
     size = max(NEAR // tile_bytes, ceil(enough / max(density, 1e-9)), 1)

@@ -51,6 +51,7 @@ def _block(line: Line, plan: lanes.LanePlan, tile_bytes: int) -> int:
         extent,
         tile_bytes,
         operand.stored / max(operand.size, 1),
+        prod(line.extents.ranks[row] for row in plan.rows),
         weights * line.dtype.itemsize,
         operand.levels[-1].spec.letter,
     )

@@ -128,8 +128,8 @@ def test_where_blocks_begin_is_where_their_first_entries_are():
 
 
 def test_blocks_are_as_large_as_stays_near_and_as_pays():
-    def block(extent, density, weights=2**20, letter="C"):
-        return cuts.block_of(extent, 512, density, weights, letter)
+    def block(extent, density, places=196, weights=2**20, letter="C"):
+        return cuts.block_of(extent, 512, density, places, weights, letter)
 
     assert block(64, 0.5) == block(80, 0.5) == 0  # all of it is near
     assert block(128, 0.5) == block(256, 0.5) == block(512, 0.5) == 64
@@ -139,6 +139,8 @@ def test_blocks_are_as_large_as_stays_near_and_as_pays():
     assert block(512, 0.1) == 171
     assert block(512, 0.1, weights=2**24) == 64
     assert block(512, 0.05, weights=2**24) == 128
+    assert block(512, 0.05, 49, weights=2**24) == 128
+    assert block(512, 0.05, 16, weights=2**24) == block(512, 0.5, 4) == 0  # too seldom met
 
 
 def test_what_cannot_be_cut_says_so():

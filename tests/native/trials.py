@@ -287,19 +287,19 @@ def scheduling(kind: int) -> Iterator[None]:
     of few entries.  Orders of loops are weighed though cases are small; but for 0, the least gain
     decides."""
     before = schedules.WORTH_TILING, lanes.FEWEST_LANES
-    blocks = cuts.NEAR, cuts.FITS, cuts.ENOUGH
+    blocks = cuts.NEAR, cuts.FITS, cuts.ENOUGH, cuts.MET
     weighed = choice.WORTH, choice.TIE, choice.ONCE, choice.EACH
     choice.WORTH = 0
     if kind:
         choice.TIE, choice.ONCE, choice.EACH = 0, 0, 0
     schedules.WORTH_TILING = (before[0], 0, 2**62)[kind]
     lanes.FEWEST_LANES = before[1] if kind == 0 else 1
-    cuts.NEAR, cuts.FITS, cuts.ENOUGH = (0, 0, 1) if kind == 2 else blocks
+    cuts.NEAR, cuts.FITS, cuts.ENOUGH, cuts.MET = (0, 0, 1, 0) if kind == 2 else blocks
     try:
         yield
     finally:
         schedules.WORTH_TILING, lanes.FEWEST_LANES = before
-        cuts.NEAR, cuts.FITS, cuts.ENOUGH = blocks
+        cuts.NEAR, cuts.FITS, cuts.ENOUGH, cuts.MET = blocks
         choice.WORTH, choice.TIE, choice.ONCE, choice.EACH = weighed
 
 
