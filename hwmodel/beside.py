@@ -46,7 +46,6 @@ REFUSED: dict[str, dict[str, str]] = {
         "lanes": "vectors are formed of all entries of a step",
         "a cache": _FIBERS,
     },
-    "what only holds a place": {"a cache": _FIBERS},
 }
 """What a charge may have, and parts of a design that it is refused beside, with the reason."""
 

@@ -20,7 +20,7 @@ import numpy as np
 from zeroskip.errors import ArchError
 from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import storage_extents
-from zeroskip.formats.levels import Compressed, Uncompressed
+from zeroskip.formats.levels import Compressed, RunLength, Structured, Uncompressed
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.distributions import MOST_PLACES, mean_of_drawn
 from zeroskip.hwmodel.evaluate import Operand
@@ -68,6 +68,8 @@ def mean_lines(
         check_lined(bound, tensor)
         if times is None or any(isinstance(level, Compressed) for level in bound.levels[:-1]):
             return None
+        if any(isinstance(level, RunLength | Structured) for level in bound.levels):
+            return None  # how often a gap is bridged goes by where entries are
         operand = operands[tensor]
         if isinstance(operand, Expected):
             moved = _drawn(operand, bound, arch, tensor)

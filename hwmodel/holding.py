@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from zeroskip.errors import ArchError
+from zeroskip.formats.format import Format
+from zeroskip.formats.levels import RunLength, Structured
 from zeroskip.hwmodel.boxes import access
 from zeroskip.hwmodel.evaluate import Bits, Operand
 from zeroskip.hwmodel.fiber_lines import sides_of
@@ -26,7 +28,7 @@ from zeroskip.hwmodel.nest import Loop
 from zeroskip.hwmodel.policy import OperandPolicy
 from zeroskip.hwmodel.stored import Stored
 from zeroskip.hwmodel.text import reached
-from zeroskip.hwmodel.tile_trees import HELD, TileCount, Tiles, Whole, joined
+from zeroskip.hwmodel.tile_trees import HELD, Side, TileCount, Tiles, Whole, joined
 from zeroskip.hwmodel.writer import Writer
 
 ENTRY = "entry"
@@ -93,6 +95,18 @@ def held_in_pes(
             )
         found[tensor] = _within(operand, operands[tensor].shape, operands[tensor].tree(count))
     return found
+
+
+def stored_as(held: Operand, tensor: str, bound: Format) -> Operand:
+    """An operand that lies in a format, all of it: what it has entries for."""
+    if not isinstance(bound.levels[-1] if bound.levels else None, RunLength | Structured):
+        return held
+    axes = range(len(held.shape))
+    unpadded = tuple((0, 0) for _ in axes)
+    sides = tuple(Side((axis,), (), (), ()) for axis in axes)
+    tiles = Tiles(tensor, "st", held.shape, held.shape, unpadded, bound, (), (), sides)
+    count = TileCount(tiles, len(joined(bound)) - 1, HELD[0])
+    return Operand(held.shape, np.asarray(held.tree(count), np.bool_))
 
 
 def _within(operand: Read, shape: tuple[int, ...], mask: Bits | Whole) -> Operand:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.formats.format import Format
-from zeroskip.formats.levels import Compressed
+from zeroskip.formats.levels import Uncompressed
 from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.halos import moves_over_itself
 from zeroskip.hwmodel.layer import Layer
@@ -95,7 +95,7 @@ def _tiles(
     depth = [s.level for s in stays].index(fill.level)
     outer, stay = stays[0], stays[depth]
     way = schedule.residency(stay, operand.variables, nest.term.ranks)
-    packed = isinstance(bound.levels[-1], Compressed)
+    packed = not isinstance(bound.levels[-1], Uncompressed)
     shape = held.shape
     coordinates = held.coordinates if packed else tuple(np.indices(shape).reshape(len(shape), -1))
     keys = [Column(x.rank, x) for x in way.keys]

@@ -19,7 +19,7 @@ from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.caches import misses
 from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.halos import moves_over_itself
-from zeroskip.hwmodel.holding import held_in_pes
+from zeroskip.hwmodel.holding import held_in_pes, stored_as
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.levels import Level
 from zeroskip.hwmodel.line_fills import lined_fills
@@ -201,10 +201,12 @@ def lined_traffic(
         if sources.get(tensor) != off_chip.name:
             bound = format_at(layer, arch, schedule, tensor, off_chip.name)
             layout = _layout(layer, arch, schedule, tensor, operands[tensor], off_chip)
-            known = operands, tensor, layout, bound
+            laid = {**operands, tensor: stored_as(operands[tensor], tensor, bound)}
+            known = laid, tensor, layout, bound
             filled = lined_fills(layer, schedule, accounting, counts, *known)
             by_bits = traffic[off_chip.name, tensor]
-            assert filled.entries == by_bits.reads
+            if laid[tensor] is operands[tensor]:  # else a tile is encoded anew where it comes to
+                assert filled.entries == by_bits.reads
             decoded = by_bits.decoded_bits > 0
             found[off_chip.name, tensor] = _read(filled, decoded=decoded)
     if result is not None:
@@ -389,4 +391,5 @@ def _layout(
     else:
         bound = format_at(layer, arch, schedule, tensor, level.name)
     lines, bits = level.lines or Lines(1, 1, 32), layer.first(tensor).bits(arch.value_bits)
-    return layout_of(held, tensor, bound, lines, bits, writing=writing)
+    laid = stored_as(held, tensor, bound)
+    return layout_of(laid, tensor, bound, lines, bits, writing=writing)

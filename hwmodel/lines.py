@@ -21,9 +21,16 @@ from numpy.typing import NDArray
 from zeroskip.errors import ArchError
 from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import coordinate_bits, storage_extents
-from zeroskip.formats.levels import Compressed, LevelFormat, Uncompressed
+from zeroskip.formats.levels import (
+    Compressed,
+    LevelFormat,
+    RunLength,
+    Structured,
+    Uncompressed,
+)
 from zeroskip.hwmodel.caches import Policy
 from zeroskip.hwmodel.fibers import Fibers, Whole
+from zeroskip.hwmodel.fields import has_pointers
 
 if TYPE_CHECKING:
     from zeroskip.hwmodel.evaluate import Operand
@@ -163,17 +170,17 @@ class Layout:
 
 
 def check_lined(bound: Format, tensor: str) -> None:
-    """Refuse a format without fibers that lines could hold: those of its last level, C or U, under
-    levels U or one C."""
+    """Refuse a format without fibers that lines could hold: those of its last level, C, R, H or U,
+    under levels U, or of C under one C."""
     *outer, last = bound.levels or (None,)
-    fits = isinstance(last, Uncompressed | Compressed) and not bound.split
+    fits = isinstance(last, Uncompressed | Compressed | RunLength | Structured) and not bound.split
     fits &= all(isinstance(level, Uncompressed) for level in outer) or (
         len(outer) == 1 and isinstance(outer[0], Compressed) and isinstance(last, Compressed)
     )
     if not fits:
         raise ArchError(
             f"lines: {tensor} is {bound.label}, which is not modelled in whole lines as yet: "
-            "expected levels U and a last one C or U, or two levels C\n"
+            "expected levels U and a last one C, R, H or U, or two levels C\n"
             "Give it a format such as a:U b:C or a:C b:C, or leave lines and cache out."
         )
 
@@ -212,9 +219,15 @@ def layout_with(
     extents = storage_extents(shape, bound)
 
     def width(level: LevelFormat, extent: int) -> int:
-        if not isinstance(level, Compressed):
-            return 0
-        return coordinate_bits(extent) if level.coordinate_bits is None else level.coordinate_bits
+        match level:
+            case RunLength():
+                return level.run_bits
+            case Structured():
+                return coordinate_bits(level.group)
+            case Compressed():
+                given = level.coordinate_bits
+                return coordinate_bits(extent) if given is None else given
+        return 0
 
     named = bool(outer) and isinstance(outer[0], Compressed)
     return Layout(
@@ -224,5 +237,5 @@ def layout_with(
         top_bits=width(outer[0], extents[0]) if named else None,
         coordinate_bits=width(inner, extents[-1]),
         value_bits=value_bits,
-        pointers=bool(outer) and isinstance(inner, Compressed),
+        pointers=has_pointers(bound),
     )

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.arch import ROLES, Arch
-from zeroskip.hwmodel.beside import check_beside, refusals
+from zeroskip.hwmodel.beside import check_beside
 from zeroskip.hwmodel.features import Feature
 from zeroskip.hwmodel.layer import Layer, Operand, WorkTerm
 from zeroskip.hwmodel.mapping import Schedule
@@ -190,7 +189,6 @@ def _rules(
         stored_by_level(layer, schedule, arch, term, operand, operand.tensor in zeros)
         for operand in operands
     ]
-    _check_cached(arch, operands, held)
     rules = []
     for i, (operand, stored) in enumerate(zip(operands, held, strict=True)):
         innermost = schedule.stays[operand.tensor][-1].level
@@ -219,22 +217,6 @@ def _rules(
             )
         )
     return tuple(rules)
-
-
-def _check_cached(
-    arch: Arch, operands: Sequence[Operand], held: Sequence[Mapping[str, Stored]]
-) -> None:
-    """Refuse a cache of what holds more than what is stored."""
-    for operand, by_level in zip(operands, held, strict=True):
-        filled = [level for level in arch.levels if level.cache and level.name in by_level]
-        filled = [level for level in filled if by_level[level.name].fills]
-        for level, (part, why) in product(filled, refusals("what only holds a place", arch)):
-            stored = by_level[level.name]
-            raise ArchError(
-                f"{arch.name} has {part}: {why}, and {operand.tensor} is {stored.format.label} in "
-                f"{level.name}; what bridges a gap, pads a group or fills a block is not counted "
-                f"there as yet\nGive {operand.tensor} the format C or B at {level.name}."
-            )
 
 
 def _check_passing(arch: Arch, schedule: Schedule, tensor: str, stored: Stored) -> None:

@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 
 from zeroskip.errors import ArchError
+from zeroskip.formats.levels import Compressed, Uncompressed
 from zeroskip.hwmodel.absorbing import FULL
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.at_points import AtPoints, listed
@@ -32,7 +33,8 @@ def structural_result(layer: Layer, arch: Arch, operands: Mapping[str, Operand])
     check_lined(bound, target)
     shape = layer.extents.shapes[target]
     (term,) = layer.work
-    if not term.within and is_pair(layer) and bound.order == ((0,), (1,)):
+    by_row = is_pair(layer) and bound.order == ((0,), (1,))
+    if by_row and not term.within and isinstance(bound.levels[1], Compressed | Uncompressed):
         return Counted(shape, reached_by_row(*fibers_of_pair(pair_of(layer, "lines"), operands)))
     if layer.form.post in FULL or not layer.additive:
         return Operand(shape, None)

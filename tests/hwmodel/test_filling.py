@@ -82,24 +82,6 @@ def test_runs_of_a_density_are_refused_by_format() -> None:
         )
 
 
-def test_a_cache_has_no_fibers_of_what_only_holds_a_place() -> None:
-    described = {
-        "name": "cached",
-        "array": {"pe": 1},
-        "energy": "eyeriss-relative",
-        "levels": {"DRAM": {}, "GLB": {"cache": "lru", "capacity_bits": 4096}, "PE": {}},
-        "formats": {"A": {"DRAM": "0:U 1:C", "GLB": "0:U 1:R(2)"}, "B": {"DRAM": "1:U 0:C"}},
-    }
-    given = {"A": np.eye(4), "B": np.eye(4), "mapping": zs.Mapping("m n k", space={})}
-    with pytest.raises(ArchError) as caught:
-        zs.charge("Z[m,n] = A[m,k]*B[k,n]", described, **given)
-    assert str(caught.value) == (
-        "cached has a cache: whole fibers go there, and A is RLE(2) in GLB; what bridges a gap, "
-        "pads a group or fills a block is not counted there as yet\n"
-        "Give A the format C or B at GLB."
-    )
-
-
 def test_a_real_operand_beside_a_density() -> None:
     """The tile of a row of F comes to the PEs where I, of 3 places 1 that is stored, has any of
     the columns."""

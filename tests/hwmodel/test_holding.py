@@ -19,6 +19,7 @@ import zeroskip as zs
 from zeroskip.errors import ArchError
 from zeroskip.formats.tensor import Tensor
 from zeroskip.hwmodel import Charge, holding, tile_trees
+from zeroskip.hwmodel.moves import Moves
 
 pytestmark = pytest.mark.usefixtures("without_compiling")
 
@@ -195,6 +196,72 @@ def test_caches_are_asked_as_by_zeros_by_name(
     assert found.at("DRAM", "B") == wanted.at("DRAM", "B")
     assert found.at("DRAM", "Z") == wanted.at("DRAM", "Z")
     assert found.at("GLB", "B") == wanted.at("GLB", "B")
+
+
+LAID = [("0:U 1:R(1)", 1), ("1:U 0:R(2)", 2), ("0*1:R(2)", 2), ("0:U 1:H(3:3)", 2)]
+"""Formats, and bits of an entry beside its value."""
+TILES = [({}, "@PE(A) m k n"), ({"k": 2}, "k1 @PE(A) m k0 n"), ({"m": 3}, "n m1 @GLB(A) k m0")]
+
+
+@settings(max_examples=60)
+@given(
+    a=matrices(4, 6),
+    b=matrices(6, 2),
+    laid=st.sampled_from(LAID),
+    tiles=st.sampled_from(TILES),
+    cached=st.sampled_from([None, "lru", "optimal"]),
+    line=st.sampled_from([4, 32]),
+)
+def test_lines_hold_fibers_with_what_only_holds_a_place(
+    a: Bits, b: Bits, laid: tuple[str, int], tiles: Any, cached: str | None, line: int
+) -> None:
+    """As those of zeros by name: values, and where these are as wide as runs and offsets, those."""
+    text, width = laid
+    by_name = text.partition("R")[0].partition("H")[0] + "C"
+
+    def charged(given: Any, format: str, **more: Any) -> Moves:
+        formats = {"A": {"DRAM": format, "PE": "0:U 1:C"}, "B": {"DRAM": "1:U 0:C"}}
+        pointers = {"read_bits": line, "pointer_bits": 32}
+        glb = {} if cached is None else {"cache": cached, "capacity_bits": 1}
+        levels = {"DRAM": {"lines": pointers}, "GLB": glb, "PE": {}}
+        split, order = tiles if cached is None else ({}, "n m k")
+        keep = {"GLB": "A,Z"} if cached else {}
+        mapped = zs.Mapping(order, split, {}, sync="none", keep=keep)
+        design = described(formats, levels=levels, **more)
+        charge = zs.charge(MATRICES, design, A=given, B=b.astype(float), mapping=mapped)
+        return charge.at("DRAM", "A")
+
+    zeros = named_zeros(a, filled(a, text, 6))
+    found, values = charged(a.astype(float), text), charged(zeros, by_name)
+    assert found.reads == values.reads
+    assert found.read_data_bits == values.read_data_bits
+    nothing = charged(np.zeros_like(a), by_name).read_metadata_bits  # pointers
+    pointers = 0 if "H" in text else nothing  # a fiber of groups is as long as any other
+    fields = charged(zeros, by_name, value_bits=width).read_data_bits
+    assert found.read_metadata_bits == fields + pointers
+
+
+@settings(max_examples=20)
+@given(a=matrices(4, 6), b=matrices(6, 2), runs=st.sampled_from([1, 2]))
+def test_what_comes_whole_has_the_entries_of_its_storage(a: Bits, b: Bits, runs: int) -> None:
+    """And so has a result whose products reach what is stored."""
+    text = f"0:U 1:R({runs})"
+    formats = {"A": {"DRAM": text, "GLB": "U"}, "B": {"DRAM": "U"}, "O": {"DRAM": text, "GLB": "U"}}
+    levels = {"DRAM": {"lines": {"read_bits": 1, "write_bits": 1, "pointer_bits": 7}}}
+    design = described(formats, levels=levels | {"GLB": {}, "PE": {}})
+    mapped = zs.Mapping("m n k", space={}, sync="none")
+    given = {"A": a.astype(float), "B": b.astype(float)}
+    c = zs.charge(MATRICES, design, **given, mapping=mapped)
+    for tensor, held in (("A", a), ("Z", a.astype(int) @ b.astype(int) > 0)):
+        stored = zs.tensor(held.astype(float), text).storage(16)
+        moves = c.at("DRAM", tensor)
+        entries, bits, more = stored.stored, stored.stored * 8, stored.stored * runs
+        if tensor == "A":
+            assert (moves.reads, moves.read_data_bits) == (entries, bits)
+            assert moves.read_metadata_bits == more + 4 * 7
+        else:
+            assert (moves.writes, moves.write_data_bits) == (entries, bits)
+            assert moves.write_metadata_bits == more + 4 * 7
 
 
 @pytest.mark.parametrize("part", ["units", "lanes"])

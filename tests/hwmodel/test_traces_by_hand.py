@@ -168,7 +168,7 @@ def test_a_format_without_fibers_is_refused() -> None:
         charged(PRODUCT, "m k n", {"A": "a:U b:B", "B": ROWS}, {"A": ones, "B": ones})
     assert str(error.value) == (
         "lines: A is bitmask, which is not modelled in whole lines as yet: expected levels U and a "
-        "last one C or U, or two levels C\n"
+        "last one C, R, H or U, or two levels C\n"
         "Give it a format such as a:U b:C or a:C b:C, or leave lines and cache out."
     )
 
