@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from zeroskip.native import settings
 from zeroskip.native.alike import all_finite, with_values
 from zeroskip.native.arguments import Array, Operand, resolve, shapes
 from zeroskip.native.arguments import values as values_of
+from zeroskip.native.chained import Chains
 from zeroskip.native.engine import Formats, evaluate
 from zeroskip.native.fixed import OPEN, Schedules, fixed_by_result
 from zeroskip.native.kept import Kept
@@ -24,12 +26,11 @@ from zeroskip.native.lines import Line, kind_of, line_of
 from zeroskip.native.order import Order, Orders
 from zeroskip.native.pool import team
 from zeroskip.native.prepared import Prepared, Slots, invocation
-from zeroskip.native.ready import Anew, Ready, Short, short
+from zeroskip.native.ready import Anew, Ready, Short, plain_slots, short, usable
 from zeroskip.native.recent import Recent
 from zeroskip.native.results import alike_in, alike_kernel, rearranged, target_for
 from zeroskip.native.sampled import axes_in, turning
 from zeroskip.native.schedules import PACKED, kernel_of, packer_at, settled
-from zeroskip.native.scheme import Key
 from zeroskip.native.spread import Spreads
 from zeroskip.native.tile import TilePlan
 
@@ -48,6 +49,7 @@ class Bound:
 
     schedule : what is fixed of the schedule of the last line, or a mapping by result.
     tune : whether the first call for each set of shapes measures which schedule is fastest.
+    owned : whether nobody else can change what is held, which is not copied then.
     """
 
     def __init__(
@@ -56,6 +58,8 @@ class Bound:
         held: Mapping[str, object],
         schedule: Schedules = None,
         tune: bool = False,
+        *,
+        owned: bool = False,
     ) -> None:
         self.spec = spec
         self.schedule = schedule
@@ -79,13 +83,14 @@ class Bound:
                     f"{name} is no operand of {spec.text!r}; bind any of {', '.join(spec.operands)}"
                 )
             operand = resolve(name, given)
-            copied = operand.copy() if isinstance(operand, np.ndarray) else operand
-            self.held[name] = copied
+            shared = isinstance(operand, np.ndarray) and not owned
+            self.held[name] = operand.copy() if shared else operand
         self._kept = Kept(self.held)
         self.rest = tuple(name for name in spec.operands if name not in self.held)
         self._reduces = spec.forms[-1].reduction is not None  # and then starts from ``out``
         self._idle: Recent[tuple[object, ...], list[Ready] | None] = Recent(MOST_SHAPES)
         self._short: Short | None = None
+        self._chains = Chains(spec, self.held, MOST_SHAPES, partial(Bound, owned=True))
         self._spreads = Spreads(spec, self.held, MOST_SHAPES)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -104,6 +109,11 @@ class Bound:
     ) -> Array | Tensor:
         """The last result for these fresh operands; arguments as `engine.evaluate`."""
         known = {name: resolve(name, given) for name, given in fresh.items()}
+        usual = out is None and format is None and backend == "c" and not skip and order is None
+        if usual and convert and len(self.spec.forms) > 1 and self.schedule is None:
+            made = self._chains.run(known) if known.keys() == {*self.rest} else None
+            if made is not None:
+                return made
         if isinstance(format, str | Format) and out is None and backend == "c" and not skip:
             made = self._stored(known, format, order, convert)
             if made is not None:
@@ -117,7 +127,7 @@ class Bound:
             if ready is not None:
                 if out is None:
                     return self._run(ready, key, known, np.empty(ready.shape, ready.dtype))
-                if not self._reduces and _usable(out, ready, known):
+                if not self._reduces and usable(out, ready, known):
                     return self._run(ready, key, known, out)
                 self._give_back(key, ready)
         results = evaluate(
@@ -361,7 +371,7 @@ class Bound:
         ]
         through, again = team(filled.parts), None
         if not filled.long and not counts:
-            plain = _plain(self.rest, operands, at, result)
+            plain = plain_slots(self.rest, operands, at, result)
             again = None if plain is None else call.again(plain, through)
         return Ready(
             call,
@@ -378,30 +388,5 @@ class Bound:
         )
 
 
-def _plain(
-    rest: tuple[str, ...], operands: Mapping[str, Operand], at: Mapping[Key, int], result: int
-) -> tuple[int, ...] | None:
-    """Slots of the fresh operands and of the result, where these are arrays that need no look."""
-    for name in rest:
-        x = operands[name]
-        if ("vals", name) not in at or not isinstance(x, np.ndarray):
-            return None
-        if x.dtype == np.bool_:  # its bytes need a look: see formats.values.native
-            return None
-    return *(at["vals", name] for name in rest), result
-
-
 def _run(ready: Ready | None) -> Callable[[], None] | None:
     return None if ready is None else ready.run
-
-
-def _usable(out: object, ready: Ready, fresh: Mapping[str, object]) -> bool:
-    """Whether the result may go there straight away; else the long way says why not."""
-    return (
-        type(out) is np.ndarray
-        and out.shape == ready.shape
-        and out.dtype == ready.dtype
-        and out.flags.c_contiguous
-        and out.flags.writeable
-        and not any(np.shares_memory(out, x) for x in fresh.values() if isinstance(x, np.ndarray))
-    )

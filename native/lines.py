@@ -96,7 +96,7 @@ def line_of(
     order : of the loops over ranks; operands that store another are stored anew.
     fixed : of the schedule; its order is that of ``order``.
     """
-    used = {name: operands[name] for name in _named(form) if name in operands}
+    used = {name: operands[name] for name in named(form) if name in operands}
     key = (id(form), *map(kind_of, used.values()), *_surroundings(used, extents), blocks, order)
     if not order and choice.candidates(used):
         order = _cheapest(form, used, extents, (*key, convert), blocks, convert)
@@ -166,7 +166,7 @@ def estimates_of(
 
     order : the one to take; empty where operands lead the way, None for the cheapest.
     """
-    used = {name: operands[name] for name in _named(form) if name in operands}
+    used = {name: operands[name] for name in named(form) if name in operands}
     dtype, _ = form_types(form, {name: x.dtype for name, x in used.items()}, extents.constants)
     return choice.cheapest(
         form,
@@ -192,7 +192,7 @@ its identity, for 2*x and 2.0*x are equal and not of one type; it is kept, so th
 """
 
 
-def _named(form: Form) -> dict[str, None]:
+def named(form: Form) -> dict[str, None]:
     """The operands and constants that a form names, in order."""
     names = [access.tensor for access in form.reads]
     return dict.fromkeys([*names, *(name for term in form.terms for name in term.bare)])

@@ -166,3 +166,28 @@ def short(
         return several
     ((its_shape, its_dtype),) = kinds  # a loop over one takes as long as all the rest
     return one
+
+
+def plain_slots(
+    rest: tuple[str, ...], operands: Mapping[str, Operand], at: Mapping[Key, int], result: int
+) -> tuple[int, ...] | None:
+    """Slots of the fresh operands and of the result, where these are arrays that need no look."""
+    for name in rest:
+        x = operands[name]
+        if ("vals", name) not in at or not isinstance(x, np.ndarray):
+            return None
+        if x.dtype == np.bool_:  # its bytes need a look: see formats.values.native
+            return None
+    return *(at["vals", name] for name in rest), result
+
+
+def usable(out: object, ready: Ready, fresh: Mapping[str, object]) -> bool:
+    """Whether the result may go there straight away; else the long way says why not."""
+    return (
+        type(out) is np.ndarray
+        and out.shape == ready.shape
+        and out.dtype == ready.dtype
+        and out.flags.c_contiguous
+        and out.flags.writeable
+        and not any(np.shares_memory(out, x) for x in fresh.values() if isinstance(x, np.ndarray))
+    )

@@ -199,9 +199,9 @@ class Layer:
         return like_operands(results[last], given)
 
     def _calls_alike(self) -> Bound | None:
-        """What keeps kernels filled for calls like those before; None for a cascade, and at the
-        first call, which may be the only one."""
-        if self._alike is None and self._called and len(self.spec.forms) == 1:
+        """What keeps kernels filled for calls like those before; None at the first call, which may
+        be the only one."""
+        if self._alike is None and self._called:
             self._alike = Bound(self.spec, {})
         self._called = True
         return self._alike
