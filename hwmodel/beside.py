@@ -44,7 +44,6 @@ REFUSED: dict[str, dict[str, str]] = {
     "tiles that spill": {"a cache": _WHOLE},
     "tiles of a leader": {
         "lanes": "vectors are formed of all entries of a step",
-        "a cache": _FIBERS,
     },
 }
 """What a charge may have, and parts of a design that it is refused beside, with the reason."""

@@ -27,7 +27,7 @@ from zeroskip.hwmodel.lines import Layout, Lined
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.nest import Loop, Residency
 from zeroskip.hwmodel.passing import read_apart, taken_apart
-from zeroskip.hwmodel.plan import Accounting, Call, Fill
+from zeroskip.hwmodel.plan import Accounting, Fill
 from zeroskip.hwmodel.relations import (
     ENTRY,
     START,
@@ -42,7 +42,7 @@ from zeroskip.hwmodel.relations import (
     joined,
     length,
 )
-from zeroskip.hwmodel.traces import Nested, check_axes, entry_rows, nested, touched
+from zeroskip.hwmodel.traces import Nested, called_rows, check_axes, entry_rows, nested, touched
 from zeroskip.hwmodel.traffic import Counts, times_whole
 
 
@@ -108,13 +108,14 @@ def _tiles(
     if not moves_over_itself(operand, moving, way.keys, nest.extents):
         moving = None
     apart = read_apart(outer, stay, taken_apart(stays, depth, way.beside))
-    called = [_called(call, counts) for call in fill.called]
-    calls = _calls(called, way, apart, moving, nest.extents)
+    again = [*way.again, *apart] if fill.called else []  # else they are among its reads
+    called = called_rows(fill.called, counts)
+    calls = _calls(called, way, again, moving, nest.extents)
     if moving is not None:
         new = _new(rows, keys, moving)
-        again = joined(chosen(rows, ~new), calls.anew)
+        stayed = joined(chosen(rows, ~new), calls.anew)
         rows = joined(chosen(rows, new), calls.every)
-        rows = {column: np.concatenate([rows[column], again[column]]) for column in rows}
+        rows = {column: np.concatenate([rows[column], stayed[column]]) for column in rows}
     else:
         rows = joined(rows, calls.every)
     fiber, place = _places(coordinates, shape, bound)
@@ -145,34 +146,23 @@ class _Calls:
     anew: Rows
 
 
-def _called(call: Call, counts: Counts) -> Rows:
-    """The iterations at which a tile is called for by this."""
-    at = np.argwhere(counts[call.name])
-    every = {Column(x.rank, x): at[:, axis] for axis, x in enumerate(call.keys)}
-    return {START: np.zeros(len(at), np.int64)} | every
-
-
 def _calls(
-    called: Sequence[Rows],
+    called: Rows,
     way: Residency,
-    apart: Sequence[Loop],
+    again: Sequence[Loop],
     moving: Loop | None,
     extents: Mapping[str, int],
 ) -> _Calls:
     """By the loops that name the tile, and those at which it comes again; where nothing has to call
     for it one row for all of them.
 
-    apart : loops across PEs that the tensor lacks, at each of which it is read by itself; of others
-        one read serves all iterations.
+    again : loops that the tensor lacks, at each of which it is read by itself, those across PEs
+        among them; of others of these one read serves all iterations.
     """
-    found: Rows = {START: np.zeros(1, np.int64)}
-    for rows in called:
-        found = joined(found, rows)
-    told = [column.loop for column in found if column.loop is not None]
-    anew = chosen(found, np.zeros(length(found), np.bool_))
+    told = [column.loop for column in called if column.loop is not None]
+    anew = chosen(called, np.zeros(length(called), np.bool_))
     if moving is not None and moving in told:
-        anew = chosen(found, _new(found, [Column(x.rank, x) for x in told], moving))
-    again = [*way.again, *apart] if called else []
+        anew = chosen(called, _new(called, [Column(x.rank, x) for x in told], moving))
     served = [Column(x.rank, x) for x in way.beside if x not in again]
 
     def read(rows: Rows) -> Rows:
@@ -181,7 +171,7 @@ def _calls(
             rows = joined(rows, grid([Column(rank, x) for x in again if x.rank == rank], extents))
         return rows
 
-    return _Calls(read(found), read(anew))
+    return _Calls(read(called), read(anew))
 
 
 def _new(rows: Rows, keys: Sequence[Column], moving: Loop) -> NDArray[np.bool_]:

@@ -28,11 +28,11 @@ from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.moves import Moves, Traffic, reads, writes
 from zeroskip.hwmodel.nest import Loop
 from zeroskip.hwmodel.passing import read_apart, taken_apart
-from zeroskip.hwmodel.plan import Accounting
-from zeroskip.hwmodel.policy import Policy, skipped_by
+from zeroskip.hwmodel.plan import Accounting, TermPlan
+from zeroskip.hwmodel.policy import skipped_by
 from zeroskip.hwmodel.relations import Whole, codes
 from zeroskip.hwmodel.stored import bound_format, is_compressed, result_format
-from zeroskip.hwmodel.traces import Nested, nested, tiles_of, trace_of
+from zeroskip.hwmodel.traces import Nested, called_rows, nested, tiles_of, trace_of
 from zeroskip.hwmodel.traffic import Counts
 
 
@@ -189,7 +189,7 @@ def lined_traffic(
         tensor: _layout(layer, arch, schedule, tensor, operands[tensor], arch.level(level))
         for tensor, level in sources.items()
     }
-    moved = _through_cache(layer, arch, schedule, accounting.policy, operands, layouts, sources)
+    moved = _through_cache(layer, arch, schedule, accounting, counts, operands, layouts, sources)
     for tensor, level in sources.items():
         assert cache is not None
         before, further = (traffic.get((x, tensor), Moves()) for x in (cache.name, level))
@@ -223,7 +223,8 @@ def _through_cache(
     layer: Layer,
     arch: Arch,
     schedule: Schedule,
-    policy: Policy,
+    accounting: Accounting,
+    counts: Counts,
     operands: Mapping[str, Operand],
     layouts: Mapping[str, Layout],
     sources: Mapping[str, str],
@@ -237,10 +238,11 @@ def _through_cache(
     cache = arch.cache
     if cache is None or not sources:
         return {}
+    policy, (plan,) = accounting.policy, accounting.terms
     operands = held_in_pes(layer, schedule, policy.terms[0], operands, skipping=True)
     nest = nested(layer, schedule.loops, operands, skipped_by(policy))
     traces = {
-        t: _trace(nest, arch, schedule, layouts[t], t, layer, operands, source)
+        t: _trace(nest, plan, counts, arch, schedule, layouts[t], t, layer, operands, source)
         for t, source in sources.items()
     }
     found, shared = {}, []
@@ -267,6 +269,8 @@ def _through_cache(
 
 def _trace(
     nest: Nested,
+    plan: TermPlan,
+    counts: Counts,
     arch: Arch,
     schedule: Schedule,
     layout: Layout,
@@ -284,11 +288,14 @@ def _trace(
     fibers, times = [], []
     for number, operand in enumerate(nest.term.operands):
         if operand.tensor == tensor:
-            keys = _tiles_inside(arch, schedule, nest, number)
-            if keys is None:
-                trace = trace_of(nest, number, bound, operands)
+            inside = _tiles_inside(arch, schedule, nest, number)
+            level = arch.local.name if inside is None else inside[0]
+            fill = next(f for f in plan.fills[number] if f.level == level)
+            called = called_rows(fill.called, counts)
+            if inside is None:
+                trace = trace_of(nest, number, bound, operands, called)
             else:
-                trace = tiles_of(nest, number, bound, keys)
+                trace = tiles_of(nest, number, bound, inside[1], called)
             asked = layout.asked(trace.fibers, led=trace.led)
             fibers.append(trace.fibers[asked])
             numbers = np.full((len(fibers[-1]), 1), number)
@@ -296,14 +303,16 @@ def _trace(
     return np.concatenate(fibers), np.concatenate(times)
 
 
-def _tiles_inside(arch: Arch, schedule: Schedule, nest: Nested, number: int) -> list[Loop] | None:
-    """The loops at whose iterations a level between a cache and the PEs is filled with a tile; None
-    where units come to the cache themselves.
+def _tiles_inside(
+    arch: Arch, schedule: Schedule, nest: Nested, number: int
+) -> tuple[str, list[Loop]] | None:
+    """A level between a cache and the PEs that is filled with tiles, and the loops at whose
+    iterations it is; None where units come to the cache themselves.
 
     Raises
     ------
     ArchError
-        For tiles that a window moves over, of which a part comes, brackets and index tensors.
+        For tiles that a window moves over, of which a part comes, and index tensors.
     """
     operand, cache = nest.term.operands[number], arch.cache
     assert cache is not None
@@ -315,11 +324,10 @@ def _tiles_inside(arch: Arch, schedule: Schedule, nest: Nested, number: int) -> 
     if not inside:
         return None
     stay = inside[0]
-    if nest.term.within or operand.gathered:
-        what = "brackets leave points out" if nest.term.within else "an index tensor names places"
+    if operand.gathered:
         raise ArchError(
             f"levels.{cache.name}.cache: {stay.level} keeps tiles of {operand.tensor}, and where "
-            f"{what} the fibers that these ask for are not listed as yet\n"
+            "an index tensor names places the fibers that these ask for are not listed as yet\n"
             f"Let {stay.level} not keep {operand.tensor} (keep), or leave out the cache."
         )
     way = schedule.residency(stay, operand.variables, nest.term.ranks)
@@ -334,7 +342,7 @@ def _tiles_inside(arch: Arch, schedule: Schedule, nest: Nested, number: int) -> 
     depth = names.index(stay.level)
     kept = stays[names.index(cache.name)]
     apart = read_apart(kept, stay, taken_apart(stays, depth, way.beside))
-    return [*way.own, *way.again, *way.inside, *apart]
+    return stay.level, [*way.own, *way.again, *way.inside, *apart]
 
 
 def _check_once(off_chip: Level, tensor: str, entries: int, once: Lined) -> None:

@@ -35,7 +35,7 @@ from zeroskip.hwmodel.nest import Loop
 from zeroskip.hwmodel.pairs import is_pair, pair_of
 from zeroskip.hwmodel.plan import Mask
 from zeroskip.hwmodel.relations import Whole
-from zeroskip.hwmodel.traces import Nested, trace_of
+from zeroskip.hwmodel.traces import Nested, called_rows, trace_of
 from zeroskip.hwmodel.unit_section import Unit
 from zeroskip.hwmodel.units import merge_list, merge_tree
 
@@ -230,7 +230,7 @@ def _pieces(merging: Merging, operands: Mapping[str, Operand]) -> tuple[Fibers, 
     bound = Format.of([*(((a,), Uncompressed()) for a in outer), ((axis,), Compressed())])
     known = frozenset(i for i in range(len(term.operands)) if i != number)
     nest = Nested(term, merging.loops, layer.extents.ranks, layer.extents.shapes, {}, known)
-    trace = trace_of(nest, number, bound, operands)
+    trace = trace_of(nest, number, bound, operands, called_rows((), {}))
     stored = operands[tensor].coordinates
     fiber = np.zeros(len(stored[axis]), np.int64)
     for a in outer:

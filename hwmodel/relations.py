@@ -96,9 +96,12 @@ def joined(one: Rows, other: Rows) -> Rows:
     Raises RoomError where there are more than memory has room for.
     """
     shared = [column for column in one if column in other]
-    n = length(one)
-    both = [np.concatenate([one[c], other[c]]) for c in shared]
-    code = codes(both) if both else np.zeros(n + length(other), np.int64)
+    n, m = length(one), length(other)
+    if not shared:
+        _check_room(n * m, len(one) + len(other))
+        every = {column: np.repeat(values, m) for column, values in one.items()}
+        return every | {column: np.tile(values, n) for column, values in other.items()}
+    code = codes([np.concatenate([one[c], other[c]]) for c in shared])
     left, right = code[:n], code[n:]
     order = np.argsort(right, kind="stable")
     right = right[order]

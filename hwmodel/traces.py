@@ -11,15 +11,17 @@ one access; the loops outside tell which, and when.  Loops across PEs count as i
 An access is made where the iteration touches a place of the operand, and where every other one
 that the design skips by has an entry under the loops outside: of one that has none of these loops
 nothing is known yet.  Of a term that goes over a part of its points, by brackets, it is made where
-the iteration has any of them.
+the iteration has any of them; where tiles go by a leader, any whose tiles come.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zeroskip.einsum_spec.walk import single, variables
 from zeroskip.errors import ArchError
@@ -30,6 +32,7 @@ from zeroskip.hwmodel.indexing import tables_of
 from zeroskip.hwmodel.layer import Layer, WorkTerm
 from zeroskip.hwmodel.layer import Operand as Read
 from zeroskip.hwmodel.nest import Loop
+from zeroskip.hwmodel.plan import Call
 from zeroskip.hwmodel.relations import (
     ENTRY,
     START,
@@ -116,9 +119,21 @@ def loops_outside(nest: Nested, operand: Read, bound: Format) -> tuple[Loop, ...
     return nest.loops[:depth]
 
 
-def tiles_of(nest: Nested, number: int, bound: Format, keys: Sequence[Loop]) -> Trace:
+def called_rows(calls: Sequence[Call], counts: Mapping[str, NDArray[Any]]) -> Rows:
+    """Iterations at which all of these call for a tile; one row of nothing where there are none."""
+    rows: Rows = {START: np.zeros(1, np.int64)}
+    for call in calls:
+        at = np.argwhere(counts[call.name])
+        every = {Column(x.rank, x): at[:, axis] for axis, x in enumerate(call.keys)}
+        rows = joined(rows, {START: np.zeros(len(at), np.int64)} | every)
+    return rows
+
+
+def tiles_of(nest: Nested, number: int, bound: Format, keys: Sequence[Loop], called: Rows) -> Trace:
     """Of operand ``number`` the fibers of each tile, as it comes: at each iteration of these loops,
     of those across the array for each PE, those that it touches.
+
+    called : the iterations at which it comes (`called_rows`).
 
     Raises `ArchError` and `RoomError` as `trace_of` does.
     """
@@ -128,16 +143,20 @@ def tiles_of(nest: Nested, number: int, bound: Format, keys: Sequence[Loop]) -> 
     names = [loop.name for loop in nest.loops]
     outside = [loop for loop in keys if loop.name in names]
     columns = [Column(loop.rank, loop) for loop in outside]
-    every = {START: np.zeros(1, np.int64)}
-    return _listed(nest, number, bound, outside, columns, every, led=False)
+    rows = distinct({c: called[c] for c in called if c.loop is None or c in columns})
+    return _listed(nest, number, bound, outside, columns, rows, led=False)
 
 
 def _none(nest: Nested) -> Trace:
     return Trace(np.zeros(0, np.int64), np.zeros((0, len(nest.loops)), np.int64), led=False)
 
 
-def trace_of(nest: Nested, number: int, bound: Format, operands: Mapping[str, Operand]) -> Trace:
+def trace_of(
+    nest: Nested, number: int, bound: Format, operands: Mapping[str, Operand], called: Rows
+) -> Trace:
     """The accesses of operand ``number`` of a term, that lies in the format ``bound``.
+
+    called : the iterations at which all tiles of it come (`called_rows`).
 
     Raises
     ------
@@ -158,7 +177,7 @@ def trace_of(nest: Nested, number: int, bound: Format, operands: Mapping[str, Op
         for i, other in enumerate(nest.term.operands)
         if i != number and i in nest.known and other.variables & told
     ]
-    rows = _called(nest, others, operands, columns)
+    rows = _called(nest, others, operands, columns, called)
     *outer, _ = bound.order
     own = {v for axes in outer for a in axes for v in variables(operand.subscripts[a])}
     led = any(other.variables & own for other in others)
@@ -205,10 +224,11 @@ def _called(
     others: Sequence[Read],
     operands: Mapping[str, Operand],
     columns: Sequence[Column],
+    called: Rows,
 ) -> Rows:
-    """Iterations that have a point within the brackets, and at which each of these operands has an
-    entry; one row of nothing where there are none."""
-    rows = open_rows(nest.term, columns, nest.extents) if nest.term.within else {}
+    """Iterations that have a point within the brackets in tiles that come, and at which each of
+    these operands has an entry; one row of nothing where none of these matters."""
+    rows = open_rows(nest.term, columns, nest.extents, called)
     for other in others:
         check_axes(other)
         found = entry_rows(nest, other, operands[other.tensor].coordinates, columns)
@@ -216,18 +236,26 @@ def _called(
         whole = {column.rank for column in found if column.loop is None}
         if not other.variables <= whole:
             found = distinct(found)
-        rows = joined(rows, found) if rows else found
-    return rows or {START: np.zeros(1, np.int64)}
+        rows = joined(rows, found)
+    return rows
 
 
-def open_rows(term: WorkTerm, columns: Sequence[Column], extents: Mapping[str, int]) -> Rows:
-    """Iterations that have a point within the brackets of a term, as far as these tell them."""
+def open_rows(
+    term: WorkTerm, columns: Sequence[Column], extents: Mapping[str, int], called: Rows
+) -> Rows:
+    """Iterations that have a point within the brackets of a term, as far as these tell them.
+
+    called : the iterations of points that are called for.
+    """
     ranks = ranks_of(term.within)
     places = np.nonzero(np.atleast_1d(inside_of(term.within, extents)))
     at = dict(zip(ranks, places, strict=False))  # of no ranks there is the one point
-    mine = [column for column in columns if column.rank in ranks]
-    every = {column: column.of(at[column.rank]) for column in mine}
-    return distinct({START: np.zeros(len(places[0]), np.int64)} | every)
+    told = list(dict.fromkeys([*columns, *(c for c in called if c.loop is not None)]))
+    every = {column: column.of(at[column.rank]) for column in told if column.rank in ranks}
+    rows = joined(distinct({START: np.zeros(len(places[0]), np.int64)} | every), called)
+    for rank in dict.fromkeys(c.rank for c in called if c.loop is not None and c.rank not in ranks):
+        rows = joined(rows, grid([c for c in told if c.rank == rank], extents))
+    return distinct({column: rows[column] for column in (START, *columns) if column in rows})
 
 
 def entry_rows(

@@ -11,10 +11,10 @@ from cases import Case, cases
 from described import design_arch
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
-from mapped_cases import ARRAYS, cuts, default_stays, designs
+from mapped_cases import ARRAYS, cuts, default_stays, designs, tile_features
 from mapped_nest import Nest
 from nest_parts import Design
-from test_traces import PRODUCTS, lying, mapped
+from test_traces import PARTIAL, PRODUCTS, lying, mapped
 from trace_judge import Lying, through_cache
 
 import zeroskip as zs
@@ -116,9 +116,16 @@ class Drawn:
         self.mapping = replace(
             plain, order=tuple(named), home=told_homes, stream=streams_of(stream)
         )
-        self.described = design_arch(self.design, [], formats, levels, array)
         self.nest: Nest = case.nest(loops, 0, stays, instances, {}, levels)
         self.nest.words = dict.fromkeys(self.passes, 1)
+        told_apart = all(one.packed for one in self.lyings.values())
+        tiled = [x for x in names if x != "GLB" and (told_apart or x != "L2")]
+        kept = {
+            t: [by[0], *(x for x in by[1:] if x[0] in tiled and (t, x[0]) not in self.passes)]
+            for t, by in stays.items()
+        }
+        led = data.draw(tile_features(case, kept, self.design))
+        self.described = design_arch(self.design, led, formats, levels, array)
 
     def charge(self, *, plain: bool = False, alike: bool = False) -> Charge:
         """plain : without a cache; alike : with its format that of the level outside."""
@@ -136,7 +143,7 @@ def check(made: Drawn, found: Charge) -> None:
     alike = made.charge(plain=True, alike=True)
     listed = [operand.tensor for operand in found.layer.work[0].operands]
     nest.terms[0].sort(key=lambda access: listed.index(access.tensor))
-    given_ = nest, made.lyings, made.design.skip, BITS, made.capacity, made.policy
+    given_ = nest, made.lyings, made.design, BITS, made.capacity, made.policy
     wanted = through_cache(*given_)
     for tensor in {*made.case.arrays, "O"} - set(wanted):
         for level in found.arch.levels:
@@ -191,7 +198,7 @@ def test_a_cache_beside_what_passes_levels(name: str, data: st.DataObject) -> No
     check(made, made.charge())
 
 
-@pytest.mark.parametrize("name", PRODUCTS)
+@pytest.mark.parametrize("name", [*PRODUCTS, *PARTIAL])
 @settings(max_examples=6)
 @given(data=st.data())
 def test_a_cache_anywhere(name: str, data: st.DataObject) -> None:
@@ -204,14 +211,25 @@ tiles_inside = lined._tiles_inside
 
 def fewer_loops(*given_: Any) -> Any:
     found = tiles_inside(*given_)
-    return found if found is None else found[:-1]
+    return found if found is None else (found[0], found[1][:-1])
 
 
 def by_units(*given_: Any) -> Any:
     del given_
 
 
-MUTANTS = {"a loop fewer": fewer_loops, "units ask": by_units}
+called_rows = lined.called_rows
+
+
+def every_tile(calls: Any, counts: Any) -> Any:
+    return called_rows((), counts)
+
+
+MUTANTS = {
+    "a loop fewer": ("_tiles_inside", fewer_loops),
+    "units ask": ("_tiles_inside", by_units),
+    "uncalled tiles come": ("called_rows", every_tile),
+}
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
@@ -226,7 +244,7 @@ def test_another_rule_is_found_out(mutant: str) -> None:
             return
         right = made.charge()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(lined, "_tiles_inside", MUTANTS[mutant])
+            patch.setattr(lined, *MUTANTS[mutant])
             wrong = made.charge()
         if wrong.traffic != right.traffic:
             with pytest.raises(AssertionError):
@@ -310,3 +328,38 @@ def test_one_pass_may_serve_several_pes(multicast: bool, read: int) -> None:
     given_ = {"A": np.ones((2, 3)), "B": np.ones((3, 2))}
     found = zs.charge("Z[m,n] = A[m,k]*B[k,n]", design, mapping=mapping, **given_)
     assert found.at("DRAM", "A").reads == found.at("L1", "A").reads == read
+
+
+@pytest.mark.parametrize("kind", ["skip", "gate"])
+def test_tiles_that_nobody_calls_for_ask_for_nothing(kind: str) -> None:
+    """Row 0 of A has nothing but k = 0, row 1 all three: the tiles of B that come are row 0, then
+    rows 0 to 2.  All of them fit the cache, and 48 bits are one row."""
+    levels: dict[str, Any] = {"DRAM": {}, "LLC": {"cache": "lru"}, "L1": {}, "PE": {}}
+    a = np.array([[1, 0, 0], [1, 1, 1]])
+
+    def reads(capacity: int, level: str = "L1") -> tuple[int, int]:
+        levels["LLC"]["capacity_bits"] = capacity
+        design = {
+            "name": "between",
+            "array": {"pe": 1},
+            "energy": "eyeriss-relative",
+            "levels": levels,
+            "sparse": [f"{kind} B on A @{level}"],
+            "formats": {name: {"DRAM": "a:U b:C(8)"} for name in "AB"},
+        }
+        mapping = Mapping("m k @L1 @PE n", space={}, sync="none", keep={"LLC": "B"})
+        given_ = {"A": a, "B": np.ones((3, 2))}
+        found = zs.charge("Z[m,n] = A[m,k]*B[k,n]", design, mapping=mapping, **given_)
+        return found.at("DRAM", "B").reads, found.at("LLC", "B").reads
+
+    assert reads(150) == (6, 8)
+    assert reads(48) == (6, 8)
+    a[0] = [0, 1, 0]
+    assert reads(48) == (8, 8)
+    with pytest.raises(ArchError) as error:
+        reads(48, "LLC")
+    assert str(error.value) == (
+        f'between: "{kind} B on A @LLC" acts on what fills LLC, which is a cache: it is filled '
+        "with the fibers that are asked for, and not by tiles\n"
+        "Let the feature act on another level, @PE or @MAC."
+    )

@@ -135,15 +135,15 @@ def everything(rows: Any, *_: Any) -> Any:
     return np.ones(relations.length(rows), np.bool_)
 
 
-called_for = line_fills._called
+called_rows = line_fills.called_rows
 
 
-def everywhere(by: str) -> Any:
-    """As if tiles were called for by this at all iterations."""
+def uncalled(by: str) -> Any:
+    """As if tiles came whether these call for them or not."""
 
-    def made(call: Any, counts: Any) -> Any:
-        every = np.ones_like(counts[call.name])
-        return called_for(call, {call.name: every} if call.name.startswith(by) else counts)
+    def made(calls: Any, counts: Any) -> Any:
+        every = {x.name: np.ones_like(counts[x.name]) for x in calls if x.name.startswith(by)}
+        return called_rows(calls, {**counts, **every})
 
     return made
 
@@ -161,8 +161,8 @@ MUTANTS: dict[str, tuple[Any, str, Any]] = {
     "fibers share lines": (Layout, "touched", over_all_groups),
     "no pointers": (Layout, "heads", lambda *_: 0),
     "windows come whole": (line_fills, "_new", everything),
-    "a bracket keeps nothing away": (line_fills, "_called", everywhere("open")),
-    "a leader keeps nothing away": (line_fills, "_called", everywhere("some")),
+    "a bracket keeps nothing away": (line_fills, "called_rows", uncalled("open")),
+    "a leader keeps nothing away": (line_fills, "called_rows", uncalled("some")),
     "what stays comes anew": (line_fills, "_calls", all_anew),
 }
 

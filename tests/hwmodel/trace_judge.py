@@ -6,6 +6,7 @@ It imports nothing of zeroskip.  What an access brings is counted in whole lines
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise, product
 from typing import Any
@@ -68,7 +69,7 @@ def in_time(nest: Nest, term: list[Access]) -> list[Loop]:
 
 
 def trace(
-    nest: Nest, term: list[Access], number: int, lying: Lying, skips: set[str]
+    nest: Nest, design: Design, term: list[Access], number: int, lying: Lying
 ) -> tuple[Trace, bool]:
     """Times and fibers of the accesses to one operand; whether another one says which."""
     access, loops = term[number], in_time(nest, term)
@@ -84,8 +85,9 @@ def trace(
     others = [
         other
         for i, other in enumerate(term)
-        if i != number and other.absorbs and other.tensor in skips and other.names() & told
+        if i != number and other.absorbs and other.tensor in design.skip and other.names() & told
     ]
+    comes = called(nest, design, term, number)
 
     def when(at: Point) -> Place:
         return nest.when(loops[:depth], at)
@@ -95,15 +97,28 @@ def trace(
         points = list(group)
         touched = {access.place(at) for at in points}
         keys = {lying.key(place) for place in touched if access.inside(place)}
-        called = all(any(o.place(at) in o.stored for at in points) for o in others)
-        if not keys or not called or not any(nest.open(term, at) for at in points):
+        known = all(any(o.place(at) in o.stored for at in points) for o in others)
+        if not keys or not known or not any(nest.open(term, at) and comes(at) for at in points):
             continue
         (key,) = keys
         found.append((time + (-1,) * (len(loops) - depth) + (number,), key))
     return found, any(other.names() & outer for other in others)
 
 
-def of_tiles(nest: Nest, term: list[Access], number: int, lying: Lying, cache: str) -> Trace | None:
+def called(
+    nest: Nest, design: Design, term: list[Access], number: int, level: str = ""
+) -> Callable[[Point], bool]:
+    """Whether the tiles of an access at a point come: into a level, or where the units are."""
+    levels = list(nest.instances)
+    deepest = levels.index(level or levels[-1])
+    leads = [lead for lead in leads_of(nest, design, term) if lead.follower == number]
+    leads = [lead for lead in leads if levels.index(lead.level) <= deepest]
+    return lambda at: not any(lead.shut(at) for lead in leads)
+
+
+def of_tiles(
+    nest: Nest, design: Design, term: list[Access], number: int, lying: Lying, cache: str
+) -> Trace | None:
     """The same where a level between the cache and the PEs is filled, or passed: each tile as it
     comes, its fibers in order.  None where there is no such level."""
     access, loops, local = term[number], in_time(nest, term), list(nest.instances)[-1]
@@ -118,9 +133,12 @@ def of_tiles(nest: Nest, term: list[Access], number: int, lying: Lying, cache: s
     fresh = fresh if level else nest.outside(position, ranks)
     way = [*nest.passed(access.tensor, level), cache]
     found: set[tuple[Place, Place]] = set()
+    comes = called(nest, design, term, number, level)
+    there = [at for at in nest.points(term) if comes(at) and (level or nest.open(term, at))]
+    came = {(nest.when(fresh, at), nest.pe(at, above)) for at in there}
     for at in nest.points(term):
         place = access.place(at)
-        if access.inside(place):
+        if access.inside(place) and (nest.when(fresh, at), nest.pe(at, above)) in came:
             told = {loop.name: loop.at(at, nest.extents) for loop in fresh}
             here = nest.pe(at, above)
             here = nest.readers(here, has, way[0]) if level else here
@@ -136,7 +154,7 @@ def of_tiles(nest: Nest, term: list[Access], number: int, lying: Lying, cache: s
 def through_cache(
     nest: Nest,
     lyings: dict[str, Lying],
-    skips: set[str],
+    design: Design,
     lines: dict[str, Any],
     capacity: int,
     policy: str,
@@ -153,8 +171,8 @@ def through_cache(
         if access.tensor not in kept:
             continue
         lying = lyings[access.tensor]
-        made, led = trace(nest, term, i, lying, skips)
-        tiles = of_tiles(nest, term, i, lying, cache)
+        made, led = trace(nest, design, term, i, lying)
+        tiles = of_tiles(nest, design, term, i, lying, cache)
         made, led = (made, led) if tiles is None else (tiles, False)
         if lying.listed and not led:
             made = [(time, key) for time, key in made if held[access.tensor][key]]
