@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -27,6 +28,11 @@ def smallest_format(shape: Sequence[int], stored: int, dtype: np.dtype[Any]) -> 
 
     One whose flattened ranks pass 64-bit positions is left out.
     """
+    return _smallest(tuple(shape), stored, dtype)
+
+
+@lru_cache(maxsize=1024)
+def _smallest(shape: tuple[int, ...], stored: int, dtype: np.dtype[Any]) -> Format:
     best, least = Format("COO").bind(len(shape)), None
     for name in AUTO:
         bound = Format(name).bind(len(shape))

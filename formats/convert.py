@@ -10,8 +10,8 @@ import numpy as np
 from zeroskip.errors import TensorError
 from zeroskip.formats.auto import is_auto, smallest_format
 from zeroskip.formats.fills import count, read_fill, same
-from zeroskip.formats.format import Format
-from zeroskip.formats.scipy_io import from_scipy, is_scipy
+from zeroskip.formats.format import Format, bound_to
+from zeroskip.formats.scipy_io import fibers_in_order, from_scipy, is_scipy
 from zeroskip.formats.tensor import Tensor
 from zeroskip.formats.torch_io import from_torch, is_torch
 from zeroskip.formats.values import cast, check_dtype, is_masked, read_dtype
@@ -70,6 +70,8 @@ def tensor(
             return Tensor.from_dense(held.toarray(), wanted, fill=fill)
         return held if is_auto(format) else held.asformat(format)
     fill = 0 if fill is None else fill
+    if is_scipy(x) and (made := _as_it_lies(x, format, dtype, fill)) is not None:
+        return made
     source = from_torch(x) if is_torch(x) else from_scipy(x) if is_scipy(x) else as_array(x)
     if isinstance(source, tuple):
         coords, values, shape = source
@@ -79,6 +81,21 @@ def tensor(
         stored = count(dense, read_fill(fill, dense.dtype))
         format = smallest_format(dense.shape, stored, dense.dtype)
     return Tensor.from_dense(dense, format, fill=fill)
+
+
+def _as_it_lies(x: Any, format: Format | str, dtype: DTypeLike | None, fill: Any) -> Tensor | None:
+    """SciPy's matrix by rows or columns in the same format, where its coordinates ascend and that
+    is the format wanted; else None, and it has to be sorted."""
+    lying = fibers_in_order(x)
+    if lying is None:
+        return None
+    name, (pos, crd), values = lying
+    values = _typed(values, dtype)
+    own = bound_to(name, 2)
+    wanted = smallest_format(x.shape, len(values), values.dtype) if is_auto(format) else format
+    if bound_to(wanted, 2) != own:
+        return None
+    return Tensor.from_parts(x.shape, own, [{}, {"pos": pos, "crd": crd}], values, fill=fill)
 
 
 def from_coords(

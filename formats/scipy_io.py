@@ -46,8 +46,30 @@ def from_scipy(x: Any) -> tuple[Sequence[Array], Array, tuple[int, ...]]:
     return coords, coo.data, x.shape
 
 
+def fibers_in_order(x: Any) -> tuple[str, tuple[Array, Indices], Array] | None:
+    """(format, fiber pointers and coordinates, values) of a matrix by rows or columns whose
+    coordinates ascend; None of any other, and of coordinates out of range."""
+    if x.format not in ("csr", "csc") or len(x.shape) != 2:
+        return None
+    fibers, extent = x.shape if x.format == "csr" else x.shape[::-1]
+    held = _check_fibers(x, fibers, "values")
+    crd = x.indices[:held]
+    inside = crd.dtype.kind in "iu" and (not held or 0 <= crd.min() <= crd.max() < extent)
+    falls = np.flatnonzero(crd[1:] <= crd[:-1]) + 1
+    if not inside or not np.isin(falls, x.indptr).all():
+        return None
+    return x.format.upper(), (x.indptr, crd), x.data[:held]
+
+
 def _by_fibers(x: Any, fibers: int, held_in: str) -> tuple[Indices, Array]:
     """Outer and inner coordinate of every value or block of a matrix with ``indptr``."""
+    held = _check_fibers(x, fibers, held_in)
+    outer = np.repeat(np.arange(fibers, dtype=np.int64), np.diff(x.indptr))
+    return outer, x.indices[:held]
+
+
+def _check_fibers(x: Any, fibers: int, held_in: str) -> int:
+    """How many values or blocks a matrix with ``indptr`` has."""
     held = int(x.indptr[-1]) if len(x.indptr) else 0
     if not 0 <= held <= min(len(x.indices), len(x.data)):
         raise TensorError(
@@ -55,8 +77,7 @@ def _by_fibers(x: Any, fibers: int, held_in: str) -> tuple[Indices, Array]:
             f"there are {len(x.indices)} indices and {len(x.data)} {held_in}"
         )
     check_pos(x.indptr, fibers, held, "indices", f"SciPy {x.format}", "indptr")
-    outer = np.repeat(np.arange(fibers, dtype=np.int64), np.diff(x.indptr))
-    return outer, x.indices[:held]
+    return held
 
 
 def to_scipy(tensor: Tensor) -> Any:

@@ -217,6 +217,38 @@ def test_scipy_unsorted_repeated_and_explicit_zeros_without_harm():
     assert np.array_equal(made.toarray(), matrix.toarray())
 
 
+@pytest.mark.parametrize("kind", ["csr", "csc"])
+@pytest.mark.parametrize("fmt", ["auto", "CSR", "CSC", "COO", "1:U 0:C"])
+def test_scipy_as_it_lies_and_by_coordinates(kind, fmt):
+    """Rows in order are taken as they lie; any that are not, or come twice, are sorted."""
+    rng = np.random.default_rng(5)
+    for _ in range(40):
+        shape = tuple(int(n) for n in rng.integers(0, 9, 2))
+        fibers, extent = shape if kind == "csr" else shape[::-1]
+        lengths = rng.integers(0, extent + 1, fibers)
+        indices = [rng.permutation(extent)[:n] for n in lengths]
+        if rng.random() < 0.7:
+            indices = [np.sort(x) for x in indices]
+        indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        flat = np.concatenate([*indices, np.zeros(0, np.int64)]).astype(np.int64)
+        if len(flat) and rng.random() < 0.3:
+            flat[-1] = flat[indptr[np.searchsorted(indptr, len(flat)) - 1]]
+        values = rng.integers(-1, 2, len(flat)).astype(np.float32)
+        matrix = getattr(sp, f"{kind}_array")((values, flat, indptr), shape=shape)
+        outer = np.repeat(np.arange(fibers), lengths)
+        coords = (outer, flat) if kind == "csr" else (flat, outer)
+        made, want = tensor(matrix, fmt), from_coords(coords, values, shape, fmt)
+        made.validate()
+        assert made.format == want.format
+        assert np.array_equal(made.values, want.values)
+        for level, other in zip(made.levels, want.levels, strict=True):
+            assert level.arrays.keys() == other.arrays.keys()
+            for name, array in level.arrays.items():
+                assert array.dtype == other.arrays[name].dtype
+                assert np.array_equal(array, other.arrays[name])
+        assert not any(np.shares_memory(made.values, x) for x in (matrix.data,))
+
+
 def test_scipy_with_room_at_the_end():
     matrix = sp.csr_matrix((np.arange(1.0, 6), np.array([0, 1, 2, 3, 3]), np.array([0, 2, 2, 3])))
     assert np.array_equal(tensor(matrix, "CSR").toarray(), matrix.toarray())
@@ -226,6 +258,10 @@ def test_damaged_scipy():
     matrix = sp.csr_matrix(DENSE)
     matrix.indices[0] = 99
     assert refusal(matrix, "CSR") == "coordinate 0 of axis 1 is 99; expected 0 .. 3"
+    matrix = sp.csr_matrix(DENSE)
+    matrix.indices[-1] = 99
+    last = len(matrix.indices) - 1
+    assert refusal(matrix, "CSR") == f"coordinate {last} of axis 1 is 99; expected 0 .. 3"
     matrix = sp.csr_matrix(DENSE)
     matrix.indptr[1] = 4
     assert refusal(matrix, "CSR") == (
