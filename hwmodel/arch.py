@@ -269,9 +269,8 @@ def _read(
         source=source,
         defaults=(*reader.defaulted, *defaulted),
     )
-    for key, what in (("queue", "a queue"), ("overlap", "overlap")):
-        for part, why in refusals(what, made) if getattr(made, key) is not None else ():
-            reader.fail(key, f"expected no {key} beside {part}: {why}")
+    for part, why in refusals("overlap", made) if overlap is not None else ():
+        reader.fail("overlap", f"expected no overlap beside {part}: {why}")
     return made
 
 

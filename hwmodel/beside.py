@@ -39,7 +39,6 @@ REFUSED: dict[str, dict[str, str]] = {
         "lines": "a line of several tiles is no part of one epoch",
         "a cache": "what it brings again is known of the layer alone",
     },
-    "a queue": {"lanes": "their steps are in time alone"},
     "fused lines": {"double overlap": _AHEAD, "lines": _TURNS, "a cache": _TURNS},
     "tiles that spill": {"a cache": _WHOLE},
     "tiles of a leader": {

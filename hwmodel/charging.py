@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
+from itertools import starmap
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -245,12 +246,15 @@ def _charge(
     compute: float
     multiplied = dict(multiplications)
     if cartesian is not None:
-        compute = cartesian.cycles
         multiplied["ineffectual"] += cartesian.off_output
-    elif arch.queue is not None and sampled is not None:
+    if arch.queue is not None and sampled is not None:
         compute = float(sampled.mean(lambda charge: charge.compute_cycles))
     elif arch.queue is not None:
-        compute = sum(queued_cycles_of(arch, schedule, plan, counts) for plan in cascade.terms)
+        turns = None if cartesian is None else cartesian.turns
+        queued = [(arch, schedule, plan, counts, turns) for plan in cascade.terms]
+        compute = sum(starmap(queued_cycles_of, queued))
+    elif cartesian is not None:
+        compute = cartesian.cycles
     else:
         compute = sum(compute_cycles_of(arch, plan, counts) for plan in cascade.terms)
     steps = {name: unit.steps for name, unit in units.items()}

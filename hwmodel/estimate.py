@@ -110,7 +110,8 @@ class Estimate:
     @property
     def _rounds_alone(self) -> bool:
         """Whether vectors round up on PEs that wait neither for each other nor for banks."""
-        return self.vectors is not None and bool(self.vectors.vectors) and self.vectors.one_pe
+        alone = self.vectors is not None and bool(self.vectors.vectors) and self.vectors.one_pe
+        return alone and self.arch.queue is None
 
     @property
     def _added_up(self) -> bool:
@@ -171,7 +172,7 @@ class Estimate:
                 "maxima over PEs and steps: means of the largest of independent counts that have "
                 "the mean and the variance of each"
             )
-        if self.vectors is not None and not self._rounds_alone:
+        if self.vectors is not None and not self._rounds_alone and self.arch.queue is None:
             found.append(
                 "lanes: vectors of a cell round up by the distribution of its entries; the slowest "
                 "PE of a step is the largest of cells that are independent of each other"

@@ -3,9 +3,9 @@
     queue: 8          of an architecture: steps that a PE keeps waiting, as EIE's do
 
 A step is sent to all PEs at once, one a cycle at most, when every queue has room; a PE takes its
-steps in order.  A step without work for any PE is not sent.  The recurrence is one of maxima and
-sums (c/zs_queues.c); with one place in a queue PEs are nearly in step, with endless ones the PE
-with most work decides.
+steps in order, each as many cycles as it has points there, or vectors that meet.  A step without
+work for any PE is not sent.  The recurrence is one of maxima and sums (c/zs_queues.c); with one
+place in a queue PEs are nearly in step, with endless ones the PE with most work decides.
 """
 
 from __future__ import annotations
@@ -53,13 +53,19 @@ def queue_cycles(work: Whole, depth: int) -> Whole:
     return done
 
 
-def queued_cycles_of(arch: Arch, schedule: Schedule, plan: TermPlan, counts: Counts) -> int:
+def queued_cycles_of(
+    arch: Arch, schedule: Schedule, plan: TermPlan, counts: Counts, turns: Whole | None = None
+) -> int:
     """Cycles of a term on PEs that have queues; where lines take turns, these are empty at the end
-    of each: what one line makes, the next one reads, and its room is taken anew after that."""
+    of each: what one line makes, the next one reads, and its room is taken anew after that.
+
+    turns : cycles of each step and PE, where these take vectors.
+    """
     assert arch.queue is not None
-    busy = counts[plan.busy]
-    steps = counts[plan.steps].shape
-    each = -(-busy * max(plan.term.multiplications, 1) // arch.multipliers)
+    each = turns
+    if each is None:
+        each = -(-counts[plan.busy] * max(plan.term.multiplications, 1) // arch.multipliers)
+    steps = each.shape[: counts[plan.steps].ndim]
     turned = [x for x in schedule.turned if x in schedule.steps and x.of(plan.term.ranks)]
     outer, inner = steps[: len(turned)], steps[len(turned) :]
     work = each.reshape(prod(outer), prod(inner), prod(each.shape[len(steps) :]))

@@ -55,6 +55,3 @@ def test_a_part_that_is_there_is_refused_by_name(what: str) -> None:
 def test_parts_of_a_design_that_exclude_each_other() -> None:
     with pytest.raises(ArchError, match="expected no overlap beside lines: a line of several"):
         arch({**DESIGN, "units": {}, "overlap": "none"})
-    lanes = {"multipliers": 16, "lanes": {"I": 4, "F": 4}, "queue": 3}
-    with pytest.raises(ArchError, match="expected no queue beside lanes: their steps are in time"):
-        arch({**DESIGN, **lanes})

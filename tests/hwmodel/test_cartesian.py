@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from layers import CONV, conv_case
+from test_queues import stepped
 
+import zeroskip as zs
 from zeroskip.einsum_spec import make_spec
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel import Charge, Mapping, arch, banks, charge
@@ -113,6 +115,42 @@ def test_every_product(seed: int, density: float, stride: int, pad: int, grouped
     assert found.turns.tolist() == wanted.tolist()
 
 
+@settings(max_examples=8)
+@given(st.integers(0, 2**16), st.sampled_from([0.1, 0.5]), st.integers(1, 3), st.booleans())
+def test_queues_take_vectors(seed: int, density: float, depth: int, banked: bool) -> None:
+    given_ = conv_case(seed, density)
+    x, w = given_["I"][:, :2, :6, :7], given_["F"][:, :2]
+    mapping = {"order": "m1 c n m0 r s p q", "sync": "c", "split": {"m": 2}}
+    lanes = {"I": 2, "F": 3} | ({"banks": 5} if banked else {})
+    found = run(design(queue=depth, lanes=lanes), x, w, 1, 1, **mapping)
+    _, turns = simulated(x, w, 1, 1, 2)
+    work = []
+    for group, channel in product(range(-(-len(w) // 2)), range(2)):
+        pes = turns[group, channel]
+        if not banked:
+            weights = np.count_nonzero(w[2 * group : 2 * group + 2, channel])
+            tiles = Counter((2 * y // 6, 3 * z // 7) for _, y, z in np.argwhere(x[:, channel]))
+            pes = Counter({pe: -(-n // 2) * -(-weights // 3) for pe, n in tiles.items()})
+        work.append([pes[pe] for pe in product(range(2), range(3))])
+    assert found.compute_cycles == max(stepped(work, depth))
+    assert f"queue: {depth} steps wait in each PE" in str(found.arch)
+
+
+def test_queues_of_drawn_vectors_are_means_of_draws() -> None:
+    given_ = {"I": zs.Density((1, 2, 6, 7), 0.3), "F": zs.Density((4, 2, 3, 3), 0.3)}
+    mapping = Mapping("c n m r s p q", sync="c")
+    design_ = arch(design(queue=2, lanes={"I": 2, "F": 3}))
+    found = charge(make_spec("O[n,m,p,q] = I[n,c,p+r,q+s]*F[m,c,r,s]"), design_, given_, mapping)
+    assert found.estimate is not None
+    assert found.estimate.sampled is not None
+    every = [each.compute_cycles for each in found.estimate.sampled.charges]
+    assert found.compute_cycles == pytest.approx(np.mean(every))
+    assert found.tags["cycles"] == "approximate"
+    assert any(
+        text.startswith("queues, cycles: the mean of 12 draws") for text in found.assumptions
+    )
+
+
 def test_without_banks_nothing_waits_and_products_off_the_output_cost_energy() -> None:
     given_ = conv_case(3)
     x, w = given_["I"], given_["F"]
@@ -203,8 +241,3 @@ def test_parts_of_ranks_that_vectors_cannot_share_are_refused() -> None:
     ):
         with pytest.raises(ArchError, match="lanes: a step goes over a rank or its blocks, and"):
             run(design(), given_["I"], given_["F"], 1, 1, **mapping)
-    with pytest.raises(ArchError) as error:
-        arch(design(queue=3))
-    assert str(error.value) == (
-        "queue in the dict given: expected no queue beside lanes: their steps are in time alone"
-    )

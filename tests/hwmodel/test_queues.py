@@ -22,11 +22,12 @@ LISTS = st.lists(st.lists(st.integers(0, 6), min_size=3, max_size=3), max_size=1
 def stepped(work: list[list[int]], depth: int) -> list[int]:
     """When each PE has done its last step; steps of no work left out."""
     waiting = deque(row for row in work if any(row))
-    held: list[deque[int]] = [deque() for _ in range(3)]
-    left, done, now = [0] * 3, [0] * 3, 0
+    pes = max(map(len, work), default=3)
+    held: list[deque[int]] = [deque() for _ in range(pes)]
+    left, done, now = [0] * pes, [0] * pes, 0
 
     def take() -> None:
-        for e in range(3):
+        for e in range(pes):
             while left[e] == 0 and held[e]:
                 left[e] = held[e].popleft()
                 done[e] = now + left[e]
