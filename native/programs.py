@@ -12,6 +12,7 @@ from zeroskip.native.arguments import Array
 from zeroskip.native.geometry import Geometry, geometry, line_of_lanes, reach_of, shifts_of
 from zeroskip.native.lines import Line
 from zeroskip.native.scheme import Key
+from zeroskip.native.scratch import on_large_pages
 from zeroskip.native.tile import TilePlan
 from zeroskip.native.tile_shape import WIDE, TileShape, unrolled_shape
 
@@ -82,6 +83,6 @@ def _programs(line: Line, plan: TilePlan, made: Geometry, shape: TileShape) -> d
         ("first",): packed.first,
         ("member",): packed.member,
         ("offset",): packed.offset,
-        ("packed",): packed.values.astype(line.dtype, copy=False),
+        ("packed",): on_large_pages(packed.values.astype(line.dtype, copy=False)),
         ("shift",): packed.shift,
     }

@@ -13,6 +13,7 @@ from zeroskip.native import dots
 from zeroskip.native.dotted import NARROW
 from zeroskip.native.lines import Line, line_of
 from zeroskip.native.lower import one_product
+from zeroskip.native.scratch import on_large_pages
 
 SPREAD_WIDE, SPREAD = 0.15, 0.35
 """Density from which a bitmask is faster than coordinates: with an instruction that expands a
@@ -33,12 +34,28 @@ def relaid(line: Line, bound: Collection[str], vector_bytes: int) -> Line:
     tensor, text = layout
     operand = line.used[tensor]
     assert isinstance(operand, Tensor)
-    used = {**line.used, tensor: operand.asformat(text)}
+    used = {**line.used, tensor: _stored(line, tensor, operand, text)}
     made = line_of(line.form, used, line.extents, fixed=line.fixed)
     found = dots.plan(made.form, made.signatures, made.dtype.name)
     if found is None or not dots.worth(found, made.used, vector_bytes, made.dtype.itemsize):
         return line
     return replace(made, kept=line.kept)
+
+
+def _stored(line: Line, tensor: str, operand: Tensor, text: str) -> Tensor:
+    """The operand in a format, in memory that calls read fast; once for all of them."""
+
+    def build() -> Tensor:
+        made = operand.asformat(text)
+        levels = tuple(
+            replace(level, arrays={n: on_large_pages(a) for n, a in level.arrays.items()})
+            for level in made.levels
+        )
+        return Tensor(made.shape, made.format, levels, on_large_pages(made.values), made.fill)
+
+    if line.kept is None or not line.kept.has(tensor, operand):
+        return operand.asformat(text)
+    return line.kept.layout(tensor, ("relaid", text), build)
 
 
 def _layout(line: Line, bound: Collection[str], vector_bytes: int) -> tuple[str, str] | None:

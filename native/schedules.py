@@ -22,7 +22,7 @@ from zeroskip.native.prepared import Prepared, Slots, remember, slots
 from zeroskip.native.recent import Recent
 from zeroskip.native.relaid import relaid
 from zeroskip.native.scheme import Key
-from zeroskip.native.scratch import IN_PARTS, aligned_zeros
+from zeroskip.native.scratch import IN_PARTS, aligned_zeros, on_large_pages
 from zeroskip.native.tile_shape import (
     MOST,
     TileShape,
@@ -287,7 +287,10 @@ def tiled(
         key = ("tile", shape.kernel, made.offset_dtype, made.direct, *line.key)
         build = partial(tile.lower_tile, *what, shape, made.offset_dtype, made.direct)
         prepared = remember(key, line.dtype, build)
-        arrays |= packer_of(line, plan, made, shape)(line.used[plan.entries.tensor])
+        packed = packer_of(line, plan, made, shape)(line.used[plan.entries.tensor])
+        if is_kept(line, plan.entries.tensor):
+            packed = {key: on_large_pages(array) for key, array in packed.items()}
+        arrays |= packed
     found = filled(line, prepared, arrays, made.numbers)
     return prepared, replace(found, parts=min(found.parts, threads))  # each with its own panel
 

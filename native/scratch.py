@@ -1,7 +1,9 @@
-"""Arrays that kernels read in vectors: each begins a cache line, so that no vector lies in two."""
+"""Memory of kernels: arrays that begin a cache line, so that no vector lies in two, and pages of
+which few hold much, as each new one costs its translation while a kernel waits."""
 
 from __future__ import annotations
 
+import mmap
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,9 @@ LINE_BYTES = 64
 
 IN_PARTS = "Compute it in parts, or free memory first."
 """What to do where there is no room for scratch."""
+
+LARGE_PAGE = 2**21
+"""Bytes of a large page of x86-64."""
 
 
 def aligned_zeros(elements: int, dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -29,3 +34,33 @@ def _aligned(raw: NDArray[Any], elements: int, dtype: np.dtype[Any]) -> NDArray[
         return np.zeros(0, dtype)
     start = -raw.ctypes.data % LINE_BYTES
     return raw[start : start + elements * dtype.itemsize].view(dtype)
+
+
+def pages(size: int) -> NDArray[Any]:
+    """Memory of its own for at least so many bytes, in whole pages: large ones for many bytes.
+
+    Raises OSError where there is no room.
+    """
+    large = LARGE_PAGE if size >= LARGE_PAGE // 4 and hasattr(mmap, "MADV_HUGEPAGE") else 0
+    room = -(-size // large) * large if large else size
+    found = mmap.mmap(-1, room + large, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if large:
+        found.madvise(mmap.MADV_HUGEPAGE)
+    held = np.frombuffer(found, np.uint8)
+    start = -held.ctypes.data % large if large else 0
+    return held[start : start + room]
+
+
+def on_large_pages(array: NDArray[Any]) -> NDArray[Any]:
+    """The array, or where it is long a copy in large pages that nobody writes: for what many calls
+    read from beyond the caches."""
+    if array.nbytes < LARGE_PAGE // 4 or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return array
+    try:
+        held = pages(array.nbytes)
+    except OSError:
+        return array
+    copy = held[: array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    copy.flags.writeable = False
+    return copy

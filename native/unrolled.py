@@ -43,6 +43,7 @@ from zeroskip.native.packing import entries_of
 from zeroskip.native.patterns import starts
 from zeroskip.native.routines import run
 from zeroskip.native.scheme import Scheme
+from zeroskip.native.scratch import pages
 from zeroskip.native.sums import Sums
 from zeroskip.native.tile import TilePlan, crop_rows, lanes_on_line
 from zeroskip.native.tile_shape import TileShape
@@ -64,9 +65,6 @@ FEWEST_ROWS = 8
 
 CODED = ("float32", "float64")
 """Types whose multiply-adds the code is made of."""
-
-LARGE_PAGE = 2**21
-"""Bytes of a large page of x86-64."""
 
 REACH_BYTES = 2**31 - 2**16
 """How far the offsets in code reach."""
@@ -183,7 +181,7 @@ def machine_code(
     if not size:
         return absent
     try:
-        code = _pages(size)
+        code = pages(size)
     except OSError:  # no room: entries are walked where they lie
         return absent
     arrays = [code, begin, first, member, offset, shift]
@@ -194,19 +192,6 @@ def machine_code(
         return absent
     code.flags.writeable = False
     return code, begin
-
-
-def _pages(size: int) -> Array:
-    """Memory of its own for at least so many bytes, in whole pages: large ones where code is long,
-    as each new page costs its translation while a program waits."""
-    large = LARGE_PAGE if size >= LARGE_PAGE // 4 and hasattr(mmap, "MADV_HUGEPAGE") else 0
-    room = -(-size // large) * large if large else size
-    pages = mmap.mmap(-1, room + large, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    if large:
-        pages.madvise(mmap.MADV_HUGEPAGE)
-    held = np.frombuffer(pages, np.uint8)
-    start = -held.ctypes.data % large if large else 0
-    return held[start : start + room]
 
 
 # ---- the kernel -------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from judges import line_of
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
+from zeroskip.native import relaid as relaying
 from zeroskip.native import settings
 from zeroskip.native.bound import Bound
 from zeroskip.native.fixed import Schedule
@@ -74,3 +75,23 @@ def test_what_has_no_choice_stays_as_it_is(text):
     }  # fmt: skip
     line = line_of(spec, {name: given[name] for name in spec.operands})
     assert settled(line, ("W",))[0] is line
+
+
+def test_a_layer_lays_its_operand_out_once_for_all_that_it_is_called_with(monkeypatch):
+    array = drawn((600, 4000), 0.1)
+    bound = Bound(make_spec("y[m] = W[m,k]*x[k+1]"), {"W": Tensor.from_dense(array, "CSR")})
+    copied = []
+    monkeypatch.setattr(relaying, "on_large_pages", lambda x: copied.append(x) or x.copy())
+    for longer in (1, 3, 1, 8):
+        x = drawn((4000 + longer,), 1, longer)
+        want = array.astype("float64") @ x[1:4001]
+        np.testing.assert_allclose(bound.run({"x": x}), want, rtol=1e-4, atol=1e-3)
+    assert len(copied) == 3  # pos, crd and values
+
+
+@pytest.mark.parametrize("columns", [16, 40, 200])
+def test_large_operands_give_the_same_where_they_are_kept(columns):
+    array, x = drawn((600, 4000), 0.3), drawn((4000, columns), 1, 2)
+    spec = make_spec("O[m,n] = W[m,k]*x[k,n]")
+    got = Bound(spec, {"W": Tensor.from_dense(array, "CSR")}).run({"x": x})
+    np.testing.assert_allclose(got, array.astype("float64") @ x, rtol=1e-4, atol=1e-2)

@@ -325,7 +325,7 @@ def test_without_room_for_code_entries_are_walked(monkeypatch):
     def full(*_):
         raise OSError("Cannot allocate memory")
 
-    monkeypatch.setattr(unrolled, "_pages", full)
+    monkeypatch.setattr(unrolled, "pages", full)
     assert np.array_equal(PRODUCT.bind(A=a, schedule=UNROLLED)(b), a @ b)
 
 
