@@ -31,6 +31,7 @@ from zeroskip.hwmodel.charging import charge
 from zeroskip.hwmodel.expected_operand import Derived
 from zeroskip.hwmodel.expected_results import structural
 from zeroskip.hwmodel.fused import Plan, blocks_of, check_block, check_halo, check_tiles, late_by
+from zeroskip.hwmodel.fused_lines import check_lines_of_turns
 from zeroskip.hwmodel.given import check_mapping, known_operands, single
 from zeroskip.hwmodel.kept import CascadeMapping, check_room, kept_of, with_formats, with_homes
 from zeroskip.hwmodel.layer import layer_of
@@ -125,6 +126,7 @@ def charge_cascade(
         _, plans[name] = _planned(line, design, fills[name], mappings[name], whole=True)
     for block in blocks:
         check_tiles(block, plans)
+        check_lines_of_turns(block, plans, design)
     mappings = with_formats(mappings, kept, plans, design)
     known: dict[str, Any] = {**held, **drawn, **_computed(spec, held, drawn, lines), **last}
     charges = {}

@@ -7,16 +7,19 @@ from collections import Counter
 from math import prod
 from typing import Any
 
+import numpy as np
 import pytest
 from epoch_judge import times
 from epoch_log import Machine
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from nest_parts import Design
-from turning import CASCADES, Turning, turning
-from turns_judge import meeting, merged, queued, vectors
+from turning import CASCADES, Turning, lying_of, turning
+from turns_judge import in_lines, meeting, merged, queued, vectors
 
+from zeroskip.einsum_spec import make_spec
 from zeroskip.errors import ArchError
+from zeroskip.hwmodel import CascadeMapping, Mapping, charge_cascade
 
 pytestmark = pytest.mark.usefixtures("without_compiling")
 
@@ -172,3 +175,56 @@ def test_without_overlap_epochs_of_all_turns_are_added_up(name: str, data: st.Da
         assert line.epochs is not None
         limits.update({name: int(cycles) for name, cycles in line.epochs.limits.items()})
     assert limits[found.bound_by.partition(" of ")[0]] == max(limits.values())
+
+
+@pytest.mark.parametrize("name", CASCADES)
+@settings(max_examples=12)
+@given(data=st.data())
+def test_each_line_reads_the_lines_of_its_tiles(name: str, data: st.DataObject) -> None:
+    made = data.draw(turning((name,)))
+    off_chip = {nest.result for nest in made.nests[:-1]} - set(made.keep)
+    lyings, texts = data.draw(st.composite(lying_of)(made, bool(off_chip)))
+    lines = {
+        "read_bits": data.draw(st.sampled_from([1, 16, 48])),
+        "pointer_bits": 24,
+        "lists": data.draw(st.sampled_from(["read", "unread"])),
+    }
+    levels = {level: {} for level in ("DRAM", "GLB", "PE")} | {"DRAM": {"lines": lines}}
+    formats = {role: {"DRAM": text, "GLB": "C(13)", "PE": "C(13)"} for role, text in texts.items()}
+    found = made.charge(levels=levels, formats=formats)
+    for (line, tensor), moved in in_lines(made.nests, len(made.shared), lyings, lines).items():
+        at = found.lines[line].at("DRAM", tensor)
+        assert at.reads == moved["entries"], (line, tensor)
+        assert at.read_data_bits == moved["data"], (line, tensor)
+        assert at.read_metadata_bits == moved["metadata"], (line, tensor)
+
+
+def test_a_line_of_several_turns_is_refused() -> None:
+    lines = "S[i,j] = Q[i,k]*K[k,j]; Z[i,c] = S[i,j]*V[j,c]"
+    orders = {
+        "S": Mapping("i1 @GLB(S) @PE(S) k i0 j", {"i": 2}, {}, sync="k"),
+        "Z": Mapping("i1 @GLB(S) j i0 c", {"i": 2}, {}, sync="j"),
+    }
+    design = {
+        "name": "lined",
+        "array": {"pe": 1},
+        "energy": "eyeriss-relative",
+        "levels": {"DRAM": {"lines": {"read_bits": 64}}, "GLB": {}, "PE": {}},
+        "formats": {"I": {"DRAM": "a:U b:C"}},
+    }
+    operands = {name: np.ones((4, 4)) for name in "QKV"}
+    fused = CascadeMapping(orders, {}, {"S,Z": "i1"})
+    with pytest.raises(ArchError) as caught:
+        charge_cascade(make_spec(lines), design, operands, fused)
+    assert str(caught.value) == (
+        "fuse S,Z: i1: S is CSR in DRAM, which has lines, and a line of its entries or "
+        "pointers, read in one turn, is full in a later one\n"
+        "Give S, as a result (role O) and as it is read, the format U at DRAM, or let it stay on "
+        "chip: keep."
+    )
+    home = {
+        "S": Mapping("i1 @PE(S) k i0 j", {"i": 2}, {}, sync="k"),
+        "Z": Mapping("i1 j i0 c", {"i": 2}, {}, sync="j"),
+    }
+    kept = CascadeMapping(home, {"S": "GLB"}, {"S,Z": "i1"})
+    assert charge_cascade(make_spec(lines), design, operands, kept).at("DRAM", "S").bits == 0

@@ -11,6 +11,7 @@ from cases import accesses_of, subscripts_of
 from hypothesis import strategies as st
 from mapped_nest import Nest
 from nest_parts import Access, Loop
+from trace_judge import Lying
 
 from zeroskip.einsum_spec import make_spec
 from zeroskip.hwmodel import CascadeMapping, Mapping, charge_cascade
@@ -71,10 +72,12 @@ def turning(
     both: bool = True,
     across: bool = True,
     keeping: bool = True,
+    marked: bool = True,
 ) -> Turning:
     """along : ``summed`` or ``into``: whether the rank that is summed over is the innermost loop,
     or the last rank of the result; both : whether two loops may be shared; across : whether one may
-    go across PEs; keeping : whether intermediates may stay on chip."""
+    go across PEs; keeping : whether intermediates may stay on chip; marked : whether operands may
+    come to GLB tile by tile."""
     name = draw(st.sampled_from(names))
     lines = CASCADES[name]
     told = [[subscripts_of(text) for text in accesses_of(line)] for line in lines]
@@ -107,10 +110,12 @@ def turning(
             inner = [step, *(x for x in inner if x is not step)]
         loops = [*outer, *inner]
         sync = len(outer) + (step is not None)
-        stays, order = _marked(loops, sync, len(outer), result, reads, results, keep)
+        depths = {n: draw(st.integers(0, sync)) if marked else 0 for n, _ in reads}
+        stays, order = _marked(loops, sync, len(outer), result, depths, results, keep)
         space = {} if side is None else {side.name: "pe"}
         waits = loops[sync - 1].name
-        mappings[result] = Mapping(order, dict(blocks), space, sync=waits)
+        roles = {name: role for (name, _), role in zip(reads, "IF", strict=True)}
+        mappings[result] = Mapping(order, dict(blocks), space, sync=waits, roles=roles)
         terms = [_access(n, of, masks[n], sizes) for n, of in reads]
         extents = {r: sizes[r] for r in own}
         nest = Nest(extents, axes, [terms], loops, sync, stays, INSTANCES, result=result)
@@ -159,24 +164,49 @@ def _marked(
     sync: int,
     shared: int,
     result: str,
-    reads: list[tuple[str, list[str]]],
+    depths: dict[str, int],
     results: list[str],
     keep: dict[str, str],
 ) -> tuple[dict[str, list[tuple[str, int]]], list[str]]:
-    """Where each tensor stays, and the order with its marks: of what is read later tile by tile."""
+    """Where each tensor stays, and the order with its marks: of what is read later tile by tile.
+
+    depths : loops outside the mark of each operand at GLB.
+    """
     stays: dict[str, list[tuple[str, int]]] = {}
     marks: dict[int, list[str]] = defaultdict(list)
-    for name in [result, *(name for name, _ in reads)]:
+    for name in [result, *depths]:
         tied = name in results[:-1]
-        at = shared if tied else 0
+        at = shared if tied else depths.get(name, 0)
         stays[name] = [("DRAM", 0), ("GLB", at), ("PE", sync if name != result else at)]
         if name in keep:
             stays[name] = [("GLB", 0), stays[name][2]]
-        elif tied:
-            marks[shared].append(f"@GLB({name})")
+        elif at:
+            marks[at].append(f"@GLB({name})")
         if tied and name == result:
             marks[shared].append(f"@PE({name})")
     order: list[str] = []
     for number, loop in enumerate(loops):
         order += [*sorted(marks[number]), loop.name]
     return stays, order
+
+
+def lying_of(
+    draw: st.DrawFn, made: Turning, plain: bool
+) -> tuple[dict[str, Lying], dict[str, str]]:
+    """How operands lie off chip, by their tensors; and the formats, by their roles: the first of
+    each line is I.  plain : whether what is I is uncompressed."""
+    lyings, texts = {}, {}
+    most = max(len(access.shape) for nest in made.nests for access in nest.terms[0])
+    for role in "IF":
+        order = draw(st.permutations(range(2))) if most == 2 else [0, 1, 2]
+        packed = most == 2 and not (plain and role == "I") and draw(st.booleans())
+        listed = packed and draw(st.booleans())
+        outer, last = order[0], order[-1]
+        texts[role] = f"[a,b] {'ab'[outer]}:{'C(12)' if listed else 'U'} "
+        texts[role] += f"{'ab'[last]}:{'C(20)' if packed else 'U'}" if most == 2 else ""
+        texts[role] = texts[role] if most == 2 else "U"
+        for nest in made.nests:
+            access = nest.terms[0]["IF".index(role)]
+            mine = list(order) if most == 2 else list(range(len(access.shape)))
+            lyings[access.tensor] = Lying(mine, 1, packed, listed, 12, 20, 16)
+    return lyings, texts

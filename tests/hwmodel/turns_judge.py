@@ -6,13 +6,15 @@ fibers and queues are of the points of one turn alone.
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from itertools import groupby
+from typing import Any
 
 from fiber_judges import Fiber, intersected, merged_by_list, merged_in_passes
 from mapped_nest import Nest
-from nest_parts import Access, Place, Point
+from nest_parts import Access, Loop, Place, Point
+from trace_judge import Lying, bits_of, heads, pointers
 
 
 def in_turns(nests: list[Nest], shared: int) -> Iterator[tuple[Nest, list[Point]]]:
@@ -173,4 +175,70 @@ def merged(nests: list[Nest], shared: int, radix: int | None) -> list[tuple[str,
             fibers = [sorted(fiber) for fiber in group.values()]
             steps += merged_in_passes(fibers, radix) if radix else merged_by_list(fibers)
         found.append((nest.result, steps))
+    return found
+
+
+# ---- memory -----------------------------------------------------------------------------
+
+
+def in_lines(
+    nests: list[Nest], shared: int, lyings: dict[str, Lying], lines: dict[str, Any]
+) -> dict[tuple[str, str], Counter[str]]:
+    """What each line reads of each operand off chip: entries, bits of data and of metadata, of
+    tiles that come when their first place is asked for, and go when the line asks for another.
+
+    lyings : of operands that come from off chip.
+    """
+    found: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    there: dict[tuple[str, str], tuple[Place, set[Place]]] = {}
+    touched: dict[tuple[str, str], set[Place]] = defaultdict(set)
+    line, width = lines["read_bits"], lines["pointer_bits"]
+
+    def come(nest: Nest, access: Access) -> None:
+        """Count what has come, now that it goes."""
+        which, lying = (nest.result, access.tensor), lyings[access.tensor]
+        _, places = there[which]
+        held = lying.fibers(access)
+        for key, fiber in held.items():
+            mine = [i for i, place in enumerate(fiber) if place in places]
+            touched[which] |= {key} if any(lying.key(place) == key for place in places) else set()
+            found[which]["entries"] += len(mine)
+            found[which]["data"] += pointers(mine, lying.value, line)
+            found[which]["metadata"] += pointers(mine, bits_of(lying), line)
+        if not told(nest, access)[1]:  # all of it, with all of its pointers
+            found[which]["metadata"] += head(which, access)
+
+    def head(which: tuple[str, str], access: Access) -> int:
+        lying = lyings[access.tensor]
+        held = lying.fibers(access)
+        keys = {key for key in touched[which] if held[key] or not lying.listed}
+        return heads(lying, held, keys, lines, width)
+
+    def told(nest: Nest, access: Access) -> tuple[list[Loop], bool]:
+        """Loops that name a tile of the level that is filled, and whether it is a part."""
+        _, position = nest.stays[access.tensor][1]
+        loops = nest.in_time(nest.loops[:position], nest.ranks(nest.terms[0]))
+        while loops and loops[-1].rank not in access.names():
+            loops.pop()
+        return loops, any(loop.rank in access.names() for loop in loops)
+
+    for nest, points in in_turns(nests, shared):
+        for access in (one for one in nest.terms[0] if one.tensor in lyings):
+            if nest.stays[access.tensor][0][0] != "DRAM":
+                continue
+            loops, _ = told(nest, access)
+            which = nest.result, access.tensor
+            for at in points:
+                key = nest.when(loops, at)
+                if which in there and there[which][0] != key:
+                    come(nest, access)
+                    del there[which]
+                there.setdefault(which, (key, set()))[1].add(access.place(at))
+    for nest in nests:
+        for access in nest.terms[0]:
+            which = nest.result, access.tensor
+            if which in there:
+                come(nest, access)
+                if told(nest, access)[1]:
+                    found[which]["metadata"] += head(which, access)
     return found
