@@ -18,6 +18,7 @@ from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import Array, LevelData, check_room, freeze
 from zeroskip.formats.levels import Bitmask, Compressed, Uncompressed
 from zeroskip.formats.provided import codecs
+from zeroskip.formats.turned import swapped
 from zeroskip.records import dataclass
 
 MIN_SIZE = 2**13
@@ -28,6 +29,10 @@ PAGE_BYTES = 4096
 values are put in, so that pages without one are never touched; one with more row by row, so that
 what is filled is still near when values come to it."""
 
+LONGEST = 2**18
+"""Fibers along an outer axis up to which a few are turned at a time, before they are encoded; of
+longer ones not even these stay in a cache, and all are turned before."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -35,11 +40,13 @@ class Plan:
 
     above : the levels but the last.  last : that one without arrays and of no entries.
     order : the axes in storage order; None where that is their own order.
+    columns : where the fibers are the columns of matrices, how many each has; else 0.
     """
 
     above: tuple[LevelData, ...]
     last: LevelData
     order: tuple[int, ...] | None
+    columns: int
 
 
 @lru_cache(maxsize=1024)
@@ -53,7 +60,11 @@ def plan(shape: tuple[int, ...], bound: Format) -> Plan | None:
     *above, full = full_levels(shape, bound)
     last = LevelData(levels[-1], full.extent, full.axes, full.fibers, 0, {})
     order = tuple(axis for axes in bound.order for axis in axes)
-    return Plan(tuple(above), last, None if order == tuple(range(len(order))) else order)
+    if order == tuple(range(len(order))):
+        return Plan(tuple(above), last, None, 0)
+    _, rows, columns = swapped(shape, order) or (0, 0, 0)
+    turned = rows == full.extent <= LONGEST
+    return Plan(tuple(above), last, order, columns if turned else 0)
 
 
 def encoded(array: Array, bound: Format, fill: Any) -> tuple[tuple[LevelData, ...], Array] | None:
@@ -62,12 +73,13 @@ def encoded(array: Array, bound: Format, fill: Any) -> tuple[tuple[LevelData, ..
         return None
     if (found := codecs(array.size)) is None:
         return None
-    if planned.order is None and array.flags.c_contiguous and array.flags.aligned:
+    last, columns = planned.last, planned.columns
+    lies = array.flags.c_contiguous and array.flags.aligned
+    if lies and (planned.order is None or columns):
         flat = array.reshape(-1)
     else:
-        flat = np.require(flattened(array, bound, fill), requirements=["C", "A"])
-    last = planned.last
-    made = found.encode(flat, last.spec, last.fibers, last.extent, fill)
+        flat, columns = np.require(flattened(array, bound, fill), requirements=["C", "A"]), 0
+    made = found.encode(flat, last.spec, last.fibers, last.extent, fill, columns)
     if made is None:
         return None
     arrays, values = made

@@ -38,7 +38,7 @@ def arithmetic() -> Any:
 def provide_codecs(load: Callable[[], Any]) -> None:
     """Say what encodes, decodes and turns large arrays.
 
-    load : gives an object with ``encode(flat, spec, fibers, extent, fill)``,
+    load : gives an object with ``encode(flat, spec, fibers, extent, fill, columns)``,
         ``decode(level, values, flat, fill, filled)`` and ``turn(flat, count, rows, columns)``, as
         in `zeroskip.native.codecs`.
     """

@@ -28,6 +28,9 @@ LONG_BYTES = 2**26
 WORD = 64
 """Items of a word of a mask, and the room that its values may overwrite."""
 
+TURNED = 16
+"""Columns that are turned at a time (ZS_TURN_COLUMNS)."""
+
 FIRST_ROOM = 2**20
 """Values that there is room for at first; a longer array gets more as it turns out to be full."""
 
@@ -35,11 +38,13 @@ Array = NDArray[Any]
 
 
 def encode(
-    flat: Array, spec: LevelFormat, fibers: int, extent: int, fill: Any
+    flat: Array, spec: LevelFormat, fibers: int, extent: int, fill: Any, columns: int = 0
 ) -> tuple[dict[str, Array], Array] | None:
     """Arrays of a C or B level over ``fibers`` rows of a dense array, and its values.
 
     flat : 1-D, C-contiguous and aligned, of ``fibers * extent`` items.
+    columns : where it holds matrices of ``extent`` rows, whose columns are the fibers, how many
+        each has; they are turned on the way.
 
     Returns None where there is no compiler, and for a NaN as the fill.
     """
@@ -64,6 +69,11 @@ def encode(
         symbol, entries, crd_width = "zs_encode_lists", [crd_dtype], crd_dtype.itemsize
         index = [arrays["pos"]]
     state, room = np.zeros(3, np.int64), min(len(flat), FIRST_ROOM) + WORD
+    near = state
+    if columns:
+        items = min(TURNED, columns) * extent
+        check_room(items, width, "the columns that are turned")
+        near = np.empty(items * width, np.uint8)
     total, filling = 0, _bits_of(fill)
     grown: list[Array] = []
     while True:
@@ -72,8 +82,8 @@ def encode(
             grown = [_longer(array, total, room) for array in grown]
         else:
             grown = [np.empty(room, dtype) for dtype in (flat.dtype, *entries)]
-        dims = [fibers, extent, width, room, care, filling, crd_width]
-        held = [bits, state, *map(as_bits, grown), *index]
+        dims = [fibers, extent, width, room, care, filling, crd_width, columns]
+        held = [bits, state, *map(as_bits, grown), *index, near]
         if not _call(symbol, held, dims, flat.nbytes >= LONG_BYTES):
             return None
         row, at, total = state.tolist()

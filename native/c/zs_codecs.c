@@ -6,9 +6,11 @@
  * these are the floats that are not zero: NaN is stored, -0.0 is not.  A row has
  * ceil(extent / 64) words, coordinate c at bit c % 64 of word c / 64; bits past 'extent' are 0.
  *
- * Each way passes over the array once: memory, not arithmetic, is what takes its time.
+ * Each way passes over the array once: memory, not arithmetic, is what takes its time.  So an array
+ * whose rows to be are the columns of matrices, 'columns' of them in each, is turned a few columns
+ * at a time, which are encoded while they are near; of other arrays 'columns' is 0.
  */
-#include "zs_packs.h"
+#include "zs_turns.h"
 
 /* zs_encode_of() - both encoders; 'crd_width' is 0 where words are kept, not coordinates. */
 ZS_FOLDED int32_t zs_encode_of(zs_args *args, int width, int crd_width)
@@ -21,14 +23,26 @@ ZS_FOLDED int32_t zs_encode_of(zs_args *args, int width, int crd_width)
     int64_t *index = args->buf[4]; /* rank of each word, or pos of each row */
     const int64_t rows = args->dim[0], extent = args->dim[1], room = args->dim[3];
     const uint64_t care = (uint64_t)args->dim[4], fill = (uint64_t)args->dim[5];
+    const int64_t columns = args->dim[7];
     const int64_t row_words = (extent + ZS_WORD - 1) / ZS_WORD;
+    char *near = args->buf[5];
     int64_t row = state[0], c = state[1], p = state[2];
+    int64_t column = columns > 0 ? row % columns : 0;
     for (; row < rows; row++, c = 0) {
+        const int64_t within = column % ZS_TURN_COLUMNS;
+        const char *items = x + row * extent * width;
         ZS_POLL(args);
+        if (columns > 0) {
+            items = near + within * extent * width;
+            if (within == 0)
+                zs_turn_columns(near, x + ((row - column) * extent + column) * width, extent,
+                                columns, zs_min(columns - column, ZS_TURN_COLUMNS), width);
+            column = column + 1 < columns ? column + 1 : 0;
+        }
         while (c < extent) {
             const int64_t left = (extent - c) / ZS_WORD, fit = (room - p) / ZS_WORD;
             const int64_t whole = left < fit ? left : fit;
-            const char *from = x + (row * extent + c) * width;
+            const char *from = items + c * width;
             int64_t at = row * row_words + c / ZS_WORD;
             if (fit == 0) { /* to be called again with more */
                 state[0] = row;
@@ -75,7 +89,9 @@ ZS_FOLDED int32_t zs_encode_of(zs_args *args, int width, int crd_width)
  *
  * It goes on from state = {row, coordinate, values so far}, ends where 'room' has no place for a
  * whole word's values, and leaves there what it has come to; row = 'rows' when it is done.
- * buf: array, state, values, words, rank.  dim: rows, extent, width, room, care, fill.
+ * buf: array, state, values, words, rank, near.  dim: rows, extent, width, room, care, fill, nothing,
+ * columns.  'near' has room for ZS_TURN_COLUMNS rows where there are columns, and keeps them
+ * until it is called again.
  */
 int32_t zs_encode_words(zs_args *args)
 {
@@ -102,8 +118,8 @@ ZS_FOLDED int32_t zs_encode_by(zs_args *args, int width)
  * zs_encode_lists() - the coordinates of what each row stores, where each row ends, the values.
  *
  * 'state' and 'room', of values and coordinates alike, are as in zs_encode_words(); pos[0] is the
- * caller's.  buf: array, state, values, crd, pos.  dim: rows, extent, width, room, care, fill,
- * width of a coordinate (2, 4, 8).
+ * caller's.  buf: array, state, values, crd, pos, near.  dim: rows, extent, width, room, care, fill,
+ * width of a coordinate (2, 4, 8), columns.
  */
 int32_t zs_encode_lists(zs_args *args)
 {

@@ -265,6 +265,32 @@ def test_matrices_are_turned(without, dtype, monkeypatch):
         assert not turned.size or turned.ctypes.data % LINE_BYTES == 0
 
 
+@pytest.mark.parametrize("without", [(), ("-mno-avx2", "-mno-avx512f")])
+@pytest.mark.parametrize("first", [0, 30, 2000])
+@pytest.mark.parametrize("dtype", ["float32", "uint8", "int64", "bfloat16"])
+def test_fibers_that_are_columns_are_encoded_as_they_are_turned(first, dtype, without, monkeypatch):
+    """Of every number of columns around those that are turned together, and with so little room
+    that it has to begin anew in the middle of them."""
+    if without and platform.machine() not in ("x86_64", "AMD64"):
+        pytest.skip("these are flags of x86 compilers")
+    monkeypatch.setattr(codecs, "load", partial(load, flags=without))
+    monkeypatch.setattr(codecs, "FIRST_ROOM", first)
+    rng, asked = np.random.default_rng(5), []
+    encode = codecs.encode
+    monkeypatch.setattr(codecs, "encode", lambda *of: (asked.append(of[5]), encode(*of))[1])
+    shapes = [(1, 64, 4, 4), (2, 70, 3, 5), (3, 2, 1, 17), (1, 130, 7, 7), (2, 9, 8, 4)]
+    for shape in shapes:
+        for density in (0.1, 0.9):
+            array = drawn(rng, shape, dtype, density, 0)
+            for format in ("0:U 2:U 3:U 1:C", "0:U 2*3:U 1:B", "2:U 3:U 0*1:C"):
+                made = Tensor.from_dense(array, format)
+                twin = in_numpy(partial(Tensor.from_dense, array, format))
+                assert parts_of(made) == parts_of(twin), (shape, format)
+    columns = [shape[2] * shape[3] for shape in shapes for _ in range(2)]
+    assert asked[::3] == asked[1::3] == columns
+    assert asked[2::3] == columns
+
+
 def test_without_a_compiler_nothing_is_turned(monkeypatch):
     def refuse(*given):
         raise CompilerError("none")

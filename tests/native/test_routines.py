@@ -106,6 +106,26 @@ def codec_calls() -> list[tuple[str, str, list[np.ndarray], list[int]]]:
     return made
 
 
+def turned_calls() -> list[tuple[str, str, list[np.ndarray], list[int]]]:
+    """Columns that are turned as they are encoded, also from the middle of them on."""
+    made = []
+    for dtype in ("uint8", "uint32", "uint64"):
+        for count, extent, columns in [(1, 64, 16), (2, 65, 17), (3, 3, 5), (1, 130, 33)]:
+            rows_, array = count * columns, np.ones(count * extent * columns, dtype)
+            width, near = array.itemsize, np.zeros(min(16, columns) * extent, dtype)
+            for first in (0, min(3, columns - 1)):
+                room, state = array.size + 64, np.array([first, 0, 0])
+                values, words = np.zeros(room, dtype), np.zeros(rows_ * -(-extent // 64), np.int64)
+                masked = [array, state, values, words, words.copy(), near]
+                pointers = np.zeros(rows_ + 1, np.int64)
+                lists = [array, state, values, np.zeros(room, np.uint16), pointers, near]
+                for symbol, buffers in (("zs_encode_words", masked), ("zs_encode_lists", lists)):
+                    octets = [np.ascontiguousarray(b).view(np.uint8) for b in buffers]
+                    dims = [rows_, extent, width, room, 2 ** (8 * width - 1) - 1, 0, 2, columns]
+                    made.append(("zs_codecs.c", symbol, octets, dims))
+    return made
+
+
 def turn_calls() -> list[tuple[str, str, list[np.ndarray], list[int]]]:
     """Matrices of blocks, and of a row or a column more or less, without a byte to spare."""
     made = []
@@ -143,7 +163,7 @@ def room_of(file: str) -> str:
 def test_routines_under_the_sanitizers(tmp_path: Path) -> None:
     if not sanitizes(tmp_path):
         pytest.skip("this compiler has no sanitizers")
-    given = calls() + codec_calls() + turn_calls() + order_calls()
+    given = calls() + codec_calls() + turned_calls() + turn_calls() + order_calls()
     files = dict.fromkeys(file for file, *_ in given)
     text = header("zs_pool.c") + "".join(routines.text_of(room_of(file), file) for file in files)
     names = ", ".join(symbol for _, symbol, *_ in given)
