@@ -31,7 +31,6 @@ PARTS: dict[str, Callable[[Arch], object]] = {
 _TURNS = "lines that take turns push out what others have there"
 _AHEAD = "what the next line reads is not done when it would come ahead"
 _FIBERS = "whole fibers go there"
-_WHOLE = "fibers go there whole, and not by tiles"
 
 REFUSED: dict[str, dict[str, str]] = {
     "overlap": {
@@ -40,7 +39,6 @@ REFUSED: dict[str, dict[str, str]] = {
         "a cache": "what it brings again is known of the layer alone",
     },
     "fused lines": {"double overlap": _AHEAD, "a cache": _TURNS},
-    "tiles that spill": {"a cache": _WHOLE},
     "tiles of a leader": {
         "lanes": "vectors are formed of all entries of a step",
     },

@@ -16,9 +16,9 @@ from zeroskip.einsum_spec.walk import single
 from zeroskip.errors import ArchError
 from zeroskip.formats.format import Format
 from zeroskip.hwmodel.arch import Arch
+from zeroskip.hwmodel.asking import fibers_asked
 from zeroskip.hwmodel.caches import misses
 from zeroskip.hwmodel.evaluate import Operand
-from zeroskip.hwmodel.halos import moves_over_itself
 from zeroskip.hwmodel.holding import held_in_pes, stored_as
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.levels import Level
@@ -26,13 +26,11 @@ from zeroskip.hwmodel.line_fills import lined_fills
 from zeroskip.hwmodel.lines import Layout, Lined, Lines, check_lined, layout_of
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.moves import Moves, Traffic, reads, writes
-from zeroskip.hwmodel.nest import Loop
-from zeroskip.hwmodel.passing import read_apart, taken_apart
-from zeroskip.hwmodel.plan import Accounting, TermPlan
+from zeroskip.hwmodel.plan import Accounting
 from zeroskip.hwmodel.policy import skipped_by
-from zeroskip.hwmodel.relations import Whole, codes
+from zeroskip.hwmodel.relations import codes
 from zeroskip.hwmodel.stored import bound_format, is_compressed, result_format
-from zeroskip.hwmodel.traces import Nested, called_rows, nested, tiles_of, trace_of
+from zeroskip.hwmodel.traces import nested
 from zeroskip.hwmodel.traffic import Counts
 
 
@@ -118,11 +116,20 @@ def cached_tensors(layer: Layer, arch: Arch, schedule: Schedule) -> tuple[str, .
 def _check_fibers_outside(
     layer: Layer, arch: Arch, schedule: Schedule, tensor: str, cache: Level
 ) -> None:
-    """Refuse a home outside a cache of which a tile has a part of a fiber, and levels that fibers
-    pass in another format."""
+    """Refuse a home outside a cache of which a tile has a part of a fiber, tiles there that spill,
+    and levels that fibers pass in another format."""
     home = schedule.stays[tensor][0]
     loops = [loop for loop in schedule.loops[: home.position] if not loop.single]
     source, *passed = way_to(cache, schedule, tensor)
+    names = [level.name for level in arch.levels]
+    for spill in schedule.spills:
+        if spill.tensor == tensor and names.index(spill.level) < names.index(cache.name):
+            raise ArchError(
+                f"overflow {spill.level}: spill: {cache.name}, a cache, brings whole fibers of "
+                f"{tensor} from there, and of a tile that spills {spill.level} has a part of one"
+                f"\nLet overflow {spill.level} be refuse, split or report, or let {spill.level} or "
+                f"{cache.name} not keep {tensor} (keep)."
+            )
     bound = format_at(layer, arch, schedule, tensor, source)
     check_lined(bound, tensor)
     for level in passed:
@@ -238,13 +245,14 @@ def _through_cache(
     cache = arch.cache
     if cache is None or not sources:
         return {}
-    policy, (plan,) = accounting.policy, accounting.terms
+    policy = accounting.policy
     operands = held_in_pes(layer, schedule, policy.terms[0], operands, skipping=True)
     nest = nested(layer, schedule.loops, operands, skipped_by(policy))
-    traces = {
-        t: _trace(nest, plan, counts, arch, schedule, layouts[t], t, layer, operands, source)
-        for t, source in sources.items()
-    }
+    traces = {}
+    for tensor, source in sources.items():
+        bound = format_at(layer, arch, schedule, tensor, source)
+        lies = tensor, layouts[tensor], bound
+        traces[tensor] = fibers_asked(nest, arch, schedule, accounting, counts, operands, *lies)
     found, shared = {}, []
     for tensor, (fibers, _) in traces.items():
         if len(np.unique(fibers)) == len(fibers):
@@ -265,84 +273,6 @@ def _through_cache(
         mine = (fibers >= low) & (fibers < high)
         found[tensor] = layouts[tensor].read(fibers[mine & missed] - low, fibers[mine] - low)
     return found
-
-
-def _trace(
-    nest: Nested,
-    plan: TermPlan,
-    counts: Counts,
-    arch: Arch,
-    schedule: Schedule,
-    layout: Layout,
-    tensor: str,
-    layer: Layer,
-    operands: Mapping[str, Operand],
-    source: str,
-) -> tuple[Whole, Whole]:
-    """Fibers of a tensor that are asked for, of all its places in the product, and when: the
-    iteration of each loop, then the number of the operand.
-
-    source : the level that they come from.
-    """
-    bound = format_at(layer, arch, schedule, tensor, source)
-    fibers, times = [], []
-    for number, operand in enumerate(nest.term.operands):
-        if operand.tensor == tensor:
-            inside = _tiles_inside(arch, schedule, nest, number)
-            level = arch.local.name if inside is None else inside[0]
-            fill = next(f for f in plan.fills[number] if f.level == level)
-            called = called_rows(fill.called, counts)
-            if inside is None:
-                trace = trace_of(nest, number, bound, operands, called)
-            else:
-                trace = tiles_of(nest, number, bound, inside[1], called)
-            asked = layout.asked(trace.fibers, led=trace.led)
-            fibers.append(trace.fibers[asked])
-            numbers = np.full((len(fibers[-1]), 1), number)
-            times.append(np.concatenate([trace.times[asked], numbers], axis=1))
-    return np.concatenate(fibers), np.concatenate(times)
-
-
-def _tiles_inside(
-    arch: Arch, schedule: Schedule, nest: Nested, number: int
-) -> tuple[str, list[Loop]] | None:
-    """A level between a cache and the PEs that is filled with tiles, and the loops at whose
-    iterations it is; None where units come to the cache themselves.
-
-    Raises
-    ------
-    ArchError
-        For tiles that a window moves over, of which a part comes, and index tensors.
-    """
-    operand, cache = nest.term.operands[number], arch.cache
-    assert cache is not None
-    stays = schedule.stays[operand.tensor]
-    names = [stay.level for stay in stays]
-    inside = [
-        stay for stay in stays[names.index(cache.name) + 1 :] if stay.level != arch.local.name
-    ]
-    if not inside:
-        return None
-    stay = inside[0]
-    if operand.gathered:
-        raise ArchError(
-            f"levels.{cache.name}.cache: {stay.level} keeps tiles of {operand.tensor}, and where "
-            "an index tensor names places the fibers that these ask for are not listed as yet\n"
-            f"Let {stay.level} not keep {operand.tensor} (keep), or leave out the cache."
-        )
-    way = schedule.residency(stay, operand.variables, nest.term.ranks)
-    moving = None if stay.refilled else way.moving
-    if moves_over_itself(operand, moving, way.keys, nest.extents):
-        assert moving is not None
-        raise ArchError(
-            f"levels.{cache.name}.cache: tiles of {operand.tensor} in {stay.level} reach over each "
-            f"other along {moving.name}, and which fibers a part of one asks for is not listed as "
-            f"yet\nGive {stay.level} halo: whole, or let it not keep {operand.tensor} (keep)."
-        )
-    depth = names.index(stay.level)
-    kept = stays[names.index(cache.name)]
-    apart = read_apart(kept, stay, taken_apart(stays, depth, way.beside))
-    return stay.level, [*way.own, *way.again, *way.inside, *apart]
 
 
 def _check_once(off_chip: Level, tensor: str, entries: int, once: Lined) -> None:

@@ -27,7 +27,6 @@ from zeroskip.errors import ArchError, TensorError
 from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
 from zeroskip.hwmodel.arch import Arch
-from zeroskip.hwmodel.beside import check_beside
 from zeroskip.hwmodel.boxes import access, groups
 from zeroskip.hwmodel.capacity import Capacity, at_a_time
 from zeroskip.hwmodel.evaluate import MOST_SCATTERED, Operand
@@ -98,8 +97,6 @@ def shares(needs: Sequence[int], room: int) -> list[int]:
 
 def _check(arch: Arch, layer: Layer, operands: Mapping[str, Operand], room: Capacity) -> None:
     where = f"overflow {room.level}: spill"
-    instead = f'let overflow {room.level} be "refuse" or "report"'
-    check_beside("tiles that spill", where, arch, instead)
     every = [o for term in (*layer.work, *layer.additions) for o in term.operands]
     for operand in every:
         if operand.gathered:

@@ -129,11 +129,19 @@ def called_rows(calls: Sequence[Call], counts: Mapping[str, NDArray[Any]]) -> Ro
     return rows
 
 
-def tiles_of(nest: Nested, number: int, bound: Format, keys: Sequence[Loop], called: Rows) -> Trace:
+def tiles_of(
+    nest: Nested,
+    number: int,
+    bound: Format,
+    keys: Sequence[Loop],
+    called: Rows,
+    parts: Sequence[NDArray[np.bool_]] = (),
+) -> Trace:
     """Of operand ``number`` the fibers of each tile, as it comes: at each iteration of these loops,
     of those across the array for each PE, those that it touches.
 
     called : the iterations at which it comes (`called_rows`).
+    parts : masks over the places in reach; what comes is in all of them.
 
     Raises `ArchError` and `RoomError` as `trace_of` does.
     """
@@ -144,7 +152,7 @@ def tiles_of(nest: Nested, number: int, bound: Format, keys: Sequence[Loop], cal
     outside = [loop for loop in keys if loop.name in names]
     columns = [Column(loop.rank, loop) for loop in outside]
     rows = distinct({c: called[c] for c in called if c.loop is None or c in columns})
-    return _listed(nest, number, bound, outside, columns, rows, led=False)
+    return _listed(nest, number, bound, outside, columns, rows, parts, led=False)
 
 
 def _none(nest: Nested) -> Trace:
@@ -181,7 +189,7 @@ def trace_of(
     *outer, _ = bound.order
     own = {v for axes in outer for a in axes for v in variables(operand.subscripts[a])}
     led = any(other.variables & own for other in others)
-    return _listed(nest, number, bound, outside, columns, rows, led=led)
+    return _listed(nest, number, bound, outside, columns, rows, (), led=led)
 
 
 def _listed(
@@ -191,17 +199,25 @@ def _listed(
     outside: Sequence[Loop],
     columns: Sequence[Column],
     rows: Rows,
+    parts: Sequence[NDArray[np.bool_]],
     *,
     led: bool,
 ) -> Trace:
     """What iterations of some loops touch, in their order; at one of them, in that of storage.
 
-    columns : what tells the iteration; rows : at which something is called for.
+    columns : what tells the iteration; rows : at which something is called for; parts : masks of
+        the places that count.
     """
     operand, names = nest.term.operands[number], [loop.name for loop in nest.loops]
     *outer, inner = bound.order
     keys = [a for axes in outer for a in axes]
-    rows = touched(nest, operand, (*keys, *inner), columns, rows, frozenset(keys))
+    every = (*keys, *inner)
+    rows = touched(nest, operand, every, columns, rows, frozenset(every if parts else keys))
+    for part in parts:
+        at = tuple(rows[axis(a)] + low for a, (low, _) in enumerate(operand.pads))
+        rows = chosen(rows, part[at])
+    if parts:
+        rows = distinct({c: rows[c] for c in (START, *columns, *map(axis, keys)) if c in rows})
     for rank in dict.fromkeys(column.rank for column in columns):
         mine = [column for column in columns if column.rank == rank]
         if not all(column in rows for column in mine):

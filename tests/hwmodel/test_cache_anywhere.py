@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from cases import Case, cases
-from described import design_arch
+from described import design_arch, trees_of
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 from mapped_cases import ARRAYS, cuts, default_stays, designs, tile_features
 from mapped_nest import Nest
 from nest_parts import Design
+from test_spilling import what_stays
 from test_traces import PARTIAL, PRODUCTS, lying, mapped
 from trace_judge import Lying, through_cache
 
 import zeroskip as zs
 from zeroskip.einsum_spec import make_spec
 from zeroskip.errors import ArchError
-from zeroskip.hwmodel import Charge, Mapping, arch, charge, lined
+from zeroskip.hwmodel import Charge, Mapping, arch, asking, charge
 from zeroskip.hwmodel.streamed import streams_of
 
 pytestmark = pytest.mark.usefixtures("without_compiling")
@@ -40,13 +42,14 @@ class Drawn:
         *,
         homes_too: bool = False,
         streams_too: bool = False,
+        spills_too: bool = False,
     ) -> None:
         self.case = case
-        between = data.draw(st.sampled_from(ORDERS))
+        between = data.draw(st.sampled_from([x for x in ORDERS if "L1" in x or not spills_too]))
         array = dict(zip(("d0", "d1"), data.draw(st.sampled_from(ARRAYS)), strict=True))
         plain, loops = mapped(data, case, array)
         self.design: Design = data.draw(designs(list(case.arrays)))
-        told = {tensor: lying(data, case, tensor) for tensor in case.arrays}
+        told = {t: lying(data, case, t, lists=not spills_too) for t in case.arrays}
         names = ("DRAM", *between, "RF")
         self.outside = names[names.index("GLB") - 1]
         shared = [name for name in between if name in ("L2", "L1")]
@@ -70,7 +73,7 @@ class Drawn:
         if "ROW" in between:
             levels["ROW"]["instances"] = "d0"
             instances["ROW"] = ("d0",)
-        if streams_too:
+        if streams_too or spills_too:
             levels["RF"]["halo"] = "whole"
         rounds = any(x.pes and x.iterations(case.sizes) < case.sizes[x.rank] for x in loops)
         self.passes = [
@@ -87,15 +90,16 @@ class Drawn:
         order = list(plain.order)
         if inner is not None:
             across = [number for number, loop in enumerate(loops) if loop.pes]
-            at = data.draw(st.integers(0, min(across, default=len(order))))
+            deepest = min(across, default=len(order))
+            at = data.draw(st.integers(0, deepest))
+            local = data.draw(st.integers(at, deepest)) if spills_too else at
             barred = {*self.passes, *homes.items()}
-            for name in ("RF", inner):
+            for name, place in (("RF", local), (inner, at)):
                 marked = [tensor for tensor in case.arrays if (tensor, name) not in barred]
-                order.insert(at, f"@{name}({','.join(marked)})" if marked else "")
-            for tensor in case.arrays:
-                stays[tensor] = [
-                    (name, at if name in (inner, "RF") else p) for name, p in stays[tensor]
-                ]
+                order.insert(place, f"@{name}({','.join(marked)})" if marked else "")
+                for tensor in case.arrays:
+                    own = [(level, place if level == name else p) for level, p in stays[tensor]]
+                    stays[tensor] = own
         told_homes, self.cut = {}, False
         for tensor, home in homes.items():
             most = at if inner is not None and tensor in case.arrays else len(loops)
@@ -127,6 +131,28 @@ class Drawn:
         led = data.draw(tile_features(case, kept, self.design))
         self.described = design_arch(self.design, led, formats, levels, array)
 
+    def spilling(self, data: st.DataObject) -> None:
+        """Let L1 be too small for its tiles."""
+        plain = self.charge(plain=True)
+        room = next(room for room in plain.capacity if room.level == "L1")
+        by_layer(self.nest, plain)
+        least = max(room.result_bits, 1)
+        assume(room.needed_bits > least)
+        bits = data.draw(st.integers(least, room.needed_bits - 1))
+        self.described["levels"]["L1"]["capacity_bits"] = bits
+        self.mapping = replace(self.mapping, overflow={"L1": "spill"})
+        with suppress(ArchError):  # of tiles that share places
+            self.charge(plain=True)
+            shapes = {name: array.shape for name, array in self.case.arrays.items()}
+            told = {
+                t: {name: text for name, text in by.items() if text == "C(13)"}
+                for t, by in self.described["formats"].items()
+            }
+            self.nest.trees = trees_of(self.described["levels"], told, shapes)
+            self.nest.stay_in = what_stays(self.nest, self.design, told, {"L1": bits})
+            return
+        assume(False)
+
     def charge(self, *, plain: bool = False, alike: bool = False) -> Charge:
         """plain : without a cache; alike : with its format that of the level outside."""
         spec = make_spec(self.case.text, sizes=self.case.sizes, pad=self.case.pads or None)
@@ -138,11 +164,16 @@ class Drawn:
         return charge(spec, described, self.case.arrays, self.mapping)
 
 
+def by_layer(nest: Nest, found: Charge) -> None:
+    """Put operands in the order that the layer has them in."""
+    listed = [operand.tensor for operand in found.layer.work[0].operands]
+    nest.terms[0].sort(key=lambda access: listed.index(access.tensor))
+
+
 def check(made: Drawn, found: Charge) -> None:
     plain, nest = made.charge(plain=True), made.nest
     alike = made.charge(plain=True, alike=True)
-    listed = [operand.tensor for operand in found.layer.work[0].operands]
-    nest.terms[0].sort(key=lambda access: listed.index(access.tensor))
+    by_layer(nest, found)
     given_ = nest, made.lyings, made.design, BITS, made.capacity, made.policy
     wanted = through_cache(*given_)
     for tensor in {*made.case.arrays, "O"} - set(wanted):
@@ -198,6 +229,16 @@ def test_a_cache_beside_what_passes_levels(name: str, data: st.DataObject) -> No
     check(made, made.charge())
 
 
+@pytest.mark.parametrize("name", PRODUCTS)
+@settings(max_examples=5)
+@given(data=st.data())
+def test_a_cache_beside_tiles_that_spill(name: str, data: st.DataObject) -> None:
+    """Of tiles inside it: what stays asks when it comes, what passes at each use."""
+    made = Drawn(data, data.draw(cases((name,))), spills_too=True)
+    made.spilling(data)
+    check(made, made.charge())
+
+
 @pytest.mark.parametrize("name", [*PRODUCTS, *PARTIAL])
 @settings(max_examples=6)
 @given(data=st.data())
@@ -206,19 +247,27 @@ def test_a_cache_anywhere(name: str, data: st.DataObject) -> None:
     check(made, made.charge())
 
 
-tiles_inside = lined._tiles_inside
+loops_of = asking._loops_of
 
 
 def fewer_loops(*given_: Any) -> Any:
-    found = tiles_inside(*given_)
-    return found if found is None else (found[0], found[1][:-1])
+    return loops_of(*given_)[:-1]
 
 
-def by_units(*given_: Any) -> Any:
+def all_at_once(*given_: Any) -> Any:
     del given_
+    return []
 
 
-called_rows = lined.called_rows
+tiles_of = asking.tiles_of
+
+
+def without_parts(nest: Any, number: int, bound: Any, keys: Any, called: Any, parts: Any) -> Any:
+    del parts
+    return tiles_of(nest, number, bound, keys, called)
+
+
+called_rows = asking.called_rows
 
 
 def every_tile(calls: Any, counts: Any) -> Any:
@@ -226,8 +275,9 @@ def every_tile(calls: Any, counts: Any) -> Any:
 
 
 MUTANTS = {
-    "a loop fewer": ("_tiles_inside", fewer_loops),
-    "units ask": ("_tiles_inside", by_units),
+    "a loop fewer": ("_loops_of", fewer_loops),
+    "all comes at once": ("_loops_of", all_at_once),
+    "what passes asks as if it stayed": ("tiles_of", without_parts),
     "uncalled tiles come": ("called_rows", every_tile),
 }
 
@@ -239,12 +289,16 @@ def test_another_rule_is_found_out(mutant: str) -> None:
     @settings(max_examples=150, phases=(Phase.generate,))
     @given(data=st.data())
     def against_the_judge(data: st.DataObject) -> None:
-        made = Drawn(data, data.draw(cases(("matrix product", "matrix vector"))))
+        spills = data.draw(st.booleans())
+        case = data.draw(cases(("matrix product", "matrix vector")))
+        made = Drawn(data, case, spills_too=spills)
         if caught:
             return
+        if spills:
+            made.spilling(data)
         right = made.charge()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(lined, *MUTANTS[mutant])
+            patch.setattr(asking, *MUTANTS[mutant])
             wrong = made.charge()
         if wrong.traffic != right.traffic:
             with pytest.raises(AssertionError):

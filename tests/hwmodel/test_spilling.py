@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from judged import Drawn, drawn, result_room, with_time
 from layers import one_pe
 from mapped_cases import mappings
-from nest_parts import Place
+from mapped_nest import Nest
+from nest_parts import Design, Place
 from simulator import simulate
 from spill_judge import dealt, staying
 
@@ -131,8 +132,15 @@ def check_text(charged: Charge, arrays: dict[str, Any], backend: str) -> None:
 
 def stays_of(made: Drawn, capacities: dict[str, int]) -> dict[tuple[int, int, str], set[Place]]:
     """What the judge says stays."""
-    nest, bits = made.nest(), partial(bits_of, made.formats)
-    found = simulate(nest, made.design)["counts"]
+    return what_stays(made.nest(), made.design, made.formats, capacities)
+
+
+def what_stays(
+    nest: Nest, design: Design, formats: dict[str, dict[str, str]], capacities: dict[str, int]
+) -> dict[tuple[int, int, str], set[Place]]:
+    """The same of a nest."""
+    bits = partial(bits_of, formats)
+    found = simulate(nest, design)["counts"]
     result = result_room(nest, found)
     needs: dict[str, dict[int, dict[int, int]]] = {level: {} for level in capacities}
     for level, by_term in needs.items():

@@ -17,7 +17,7 @@ from nest_parts import Design, Loop
 from trace_judge import Lying, through_cache
 
 from zeroskip.einsum_spec import make_spec
-from zeroskip.hwmodel import Charge, Mapping, arch, caches, charge, lined, relations, traces
+from zeroskip.hwmodel import Charge, Mapping, arch, asking, caches, charge, lined, relations, traces
 from zeroskip.hwmodel.lines import Layout
 
 pytestmark = pytest.mark.usefixtures("without_compiling")
@@ -260,9 +260,9 @@ lined_through = lined._through_cache
 MUTANTS: dict[str, tuple[Any, str, Any]] = {
     "every loop is an access": (traces, "loops_outside", strip_nothing),
     "no loop goes along": (traces, "loops_outside", strip_what_it_lacks),
-    "innermost comes first": (lined, "trace_of", innermost_first),
-    "who is asked for is told": (lined, "trace_of", led_by(True)),
-    "nobody tells": (lined, "trace_of", led_by(False)),
+    "innermost comes first": (asking, "trace_of", innermost_first),
+    "who is asked for is told": (asking, "trace_of", led_by(True)),
+    "nobody tells": (asking, "trace_of", led_by(False)),
     "others call for nothing": (traces, "_called", by_its_own),
     "all others call": (lined, "_through_cache", from_everyone),
     "coordinates need no room": (lined.Layout, "bits", without_coordinates),

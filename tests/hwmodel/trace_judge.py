@@ -127,26 +127,33 @@ def of_tiles(
         return None
     kept = nest.keeping(access.tensor)
     further = kept[[level for level, _ in kept].index(cache) + 1 :]
-    level, position = (*further, ("", len(nest.loops)))[0]
-    above, ranks = set(nest.instances[level or local]), nest.ranks(term)
-    fresh, has = nest.fresh(position, ranks, access.names(), level or local)
-    fresh = fresh if level else nest.outside(position, ranks)
-    way = [*nest.passed(access.tensor, level), cache]
+    ranks = nest.ranks(term)
     found: set[tuple[Place, Place]] = set()
-    comes = called(nest, design, term, number, level)
-    there = [at for at in nest.points(term) if comes(at) and (level or nest.open(term, at))]
-    came = {(nest.when(fresh, at), nest.pe(at, above)) for at in there}
-    for at in nest.points(term):
-        place = access.place(at)
-        if access.inside(place) and (nest.when(fresh, at), nest.pe(at, above)) in came:
-            told = {loop.name: loop.at(at, nest.extents) for loop in fresh}
+    passed: list[str] = []
+    for depth, (level, position) in enumerate(further or [("", len(nest.loops))]):
+        above = set(nest.instances[level or local])
+        fresh, has = nest.fresh(position, ranks, access.names(), level or local)
+        fresh = fresh if level else nest.outside(position, ranks)
+        way = [*nest.passed(access.tensor, level), cache]
+        comes = called(nest, design, term, number, level)
+        there = [at for at in nest.points(term) if comes(at) and (level or nest.open(term, at))]
+        came = {(nest.when(fresh, at), nest.pe(at, above)) for at in there}
+        for at in nest.points(term):
+            place = access.place(at)
             here = nest.pe(at, above)
-            here = nest.readers(here, has, way[0]) if level else here
-            for inner, outer in pairwise(way):
-                here = nest.queued(here, has, inner, outer)
-            told |= dict(here)
-            time = tuple(told.get(loop.name, -1) for loop in loops)
-            found.add(((*time, number), lying.key(place)))
+            taken = nest.stays_in(0, number, level, place)
+            taken &= not any(nest.stays_in(0, number, other, place) for other in passed)
+            if taken and access.inside(place) and (nest.when(fresh, at), here) in came:
+                told = {loop.name: loop.at(at, nest.extents) for loop in fresh}
+                here = nest.readers(here, has, way[0]) if level else here
+                for inner, outer in pairwise(way):
+                    here = nest.queued(here, has, inner, outer)
+                told |= dict(here)
+                time = tuple(told.get(loop.name, -1) for loop in loops)
+                found.add(((*time, number, depth), lying.key(place)))
+        if (0, number, level) not in nest.stay_in:
+            break
+        passed.append(level)
     fibers = list(lying.fibers(access))
     return sorted(found, key=lambda one: (one[0], fibers.index(one[1])))
 
