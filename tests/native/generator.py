@@ -274,7 +274,7 @@ def random_case(rng: np.random.Generator, longest: int = 5) -> Case:
 def _draw(rng: np.random.Generator, longest: int) -> Case | None:
     """One case, or None where its operands are too large to be judged point by point."""
     if rng.random() < 0.25:
-        return _draw_product(rng)
+        return draw_product(rng)
     square = bool(rng.random() < 0.2)
     names = "ijkl"[: int(rng.integers(1, 5))]
     side = int(rng.integers(0, longest))
@@ -322,15 +322,15 @@ def _draw(rng: np.random.Generator, longest: int) -> Case | None:
     return Case(text, sizes, draft.consts, draft.pad, dense, stored)
 
 
-def _draw_product(rng: np.random.Generator) -> Case | None:
+def draw_product(rng: np.random.Generator) -> Case | None:
     """A product of two operands as layers have them, which the schedules are made for.
 
-    ``F`` holds rows m, o and summed ranks r, s; ``I`` holds lanes p, q, b and the summed ranks,
-    in windows or plainly, padded or not.
+    ``F`` holds rows m, o and summed ranks r, s, t; ``I`` holds lanes p, q, b and the summed ranks,
+    in windows or plainly, padded or not; several of them may meet in one subscript.
     """
     rows = list("mo")[: int(rng.integers(0, 3))]
     lanes = list("pqb")[: int(rng.integers(1, 4))]
-    summed = list("rs")[: int(rng.integers(0, 3))]
+    summed = list("rst")[: int(rng.integers(0, 4))]
     extent = {n: int(rng.integers(1, 5)) for n in rows + summed}
     extent |= {n: int(rng.choice([1, 2, 3, 5, 9, 17])) for n in lanes}
     if rng.random() < 0.05:
@@ -341,8 +341,9 @@ def _draw_product(rng: np.random.Generator) -> Case | None:
         text, reach = lane, max(extent[lane] - 1, 0)
         if (stride := int(rng.choice([1, 1, 2, 3]))) > 1:
             text, reach = f"{stride}*{lane}", stride * reach
-        if free and rng.random() < 0.7:
-            rank, dilation = free.pop(), int(rng.choice([1, 1, 2]))
+        likely = 0.7
+        while free and rng.random() < likely:
+            rank, dilation, likely = free.pop(), int(rng.choice([1, 1, 2])), 0.3
             text += f"+{dilation}*{rank}" if dilation > 1 else f"+{rank}"
             reach += dilation * max(extent[rank] - 1, 0)
         if rng.random() < 0.15:
