@@ -37,7 +37,7 @@ from zeroskip.native.parallel import own_ranks, shared
 from zeroskip.native.passes import Pass
 from zeroskip.native.pointwise import times
 from zeroskip.native.scheme import Scheme
-from zeroskip.native.scratch import aligned_zeros
+from zeroskip.native.scratch import aligned_zeros, on_large_pages
 from zeroskip.native.sums import Sums
 from zeroskip.native.tile_shape import tiles_of
 from zeroskip.native.values import Elem, Held, Number
@@ -153,6 +153,8 @@ def lower_lanes(
         turned[access.tensor] = _in_order(signatures[access.tensor], plan.axes(access))
     staged = frozenset(a.tensor for a in plan.staged)
     scheme = Scheme(plan.form, turned, dtype, staged, plan.order)
+    for tensor in sorted(kept):  # these are not written
+        scheme.buffer(("staged", tensor), f"{tensor}_staged", dtype)
     sums, fresh, number = Sums(scheme), scheme.names.fresh, scheme.number
     rows = scheme.buffer(("rows",), "row_sums", dtype, written=True)
     rank = scheme.rank(plan.rank)
@@ -326,7 +328,7 @@ def laid_out(array: Array, axes: tuple[int, ...], lanes_per_vector: int, most: i
         first, end = (vectors * n // tiles * lanes_per_vector for n in (t, t + 1))
         block = found[first * len(rows) : end * len(rows)].reshape(len(rows), end - first)
         block[:, : min(end, line) - first] = rows[:, first:end]
-    return found
+    return on_large_pages(found)
 
 
 def numbers(plan: LanePlan, extents: Extents, lanes_per_vector: int, most: int) -> dict[str, int]:

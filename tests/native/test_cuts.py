@@ -1,5 +1,6 @@
 """Lanes whose fibers are followed in blocks, against NumPy and against fibers that are whole."""
 
+import mmap
 from dataclasses import replace
 
 import numpy as np
@@ -11,9 +12,11 @@ from judges import line_of
 from numpy.lib.stride_tricks import sliding_window_view
 
 import zeroskip as zs
+from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.errors import KernelError
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import cuts, schedules
+from zeroskip.native.bound import Bound
 from zeroskip.native.fixed import Schedule
 from zeroskip.native.prepared import run
 
@@ -103,6 +106,21 @@ def test_many_channels_are_cut_unasked_on_any_number_of_threads(format, density)
         assert (abs(got - want) <= 1e-5 * scale).all()
         again = layer(I=stored, F=filters, schedule=replace(taken, threads=threads))
         assert np.array_equal(got, again)  # what was taken is the same kernel when it is given
+
+
+def test_weights_that_stay_lie_in_memory_that_no_call_writes():
+    rng = np.random.default_rng(10)
+    image = random_array(rng, (1, 200, 4, 4), "float32", 0.5)
+    filters = random_array(rng, (100, 200, 3, 3), "float32", 0.9)  # more than half a megabyte
+    bound = Bound(make_spec("O[n,m,p,q] = I[n,c,p+r,q+s] * F[m,c,r,s]"), {"F": filters})
+    want = convolved(image, filters, 1, 1, 0)
+    scale = convolved(abs(image), abs(filters), 1, 1, 0)
+    for _ in range(3):
+        got = bound.run({"I": Tensor.from_dense(image, FORMATS[0])})
+        assert (abs(got - want) <= 1e-5 * scale).all()
+    (kept,) = bound._kept._layouts.values()
+    assert kept.nbytes > 2**19
+    assert kept.flags.writeable == (not hasattr(mmap, "MADV_HUGEPAGE"))
 
 
 def test_where_blocks_begin_is_where_their_first_entries_are():
