@@ -28,7 +28,7 @@ PARTS: dict[str, Callable[[Arch], object]] = {
 }
 """Parts of a design, as sentences call them, and whether one has it."""
 
-_TURNS = "lines that take turns push out what others have there"
+_ALONE = "what each line asks for is listed alone, and others push out what it brought"
 _AHEAD = "what the next line reads is not done when it would come ahead"
 _FIBERS = "whole fibers go there"
 
@@ -38,7 +38,7 @@ REFUSED: dict[str, dict[str, str]] = {
         "lines": "a line of several tiles is no part of one epoch",
         "a cache": "what it brings again is known of the layer alone",
     },
-    "fused lines": {"double overlap": _AHEAD, "a cache": _TURNS},
+    "fused lines": {"double overlap": _AHEAD, "a cache": _ALONE},
     "tiles of a leader": {
         "lanes": "vectors are formed of all entries of a step",
     },

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from epoch_judge import times
 from epoch_log import Machine
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from nest_parts import Design
 from turning import CASCADES, Turning, lying_of, turning
@@ -46,8 +46,6 @@ def is_by_rows(line: str) -> bool:
 @given(data=st.data())
 def test_vectors_are_of_one_turn(name: str, data: st.DataObject) -> None:
     made = data.draw(turning((name,)))
-    tiles = made.nests[0].loops[: len(made.shared)]
-    assume(all(loop.rank == "i" or loop.block == 1 for loop in tiles))  # of steps of several places
     widths = {role: data.draw(st.integers(1, 3)) for role in "IF"}
     found = made.charge(lanes=widths, multipliers=widths["I"] * widths["F"])
     nests = made.listed(found)
@@ -228,3 +226,34 @@ def test_a_line_of_several_turns_is_refused() -> None:
     }
     kept = CascadeMapping(home, {"S": "GLB"}, {"S,Z": "i1"})
     assert charge_cascade(make_spec(lines), design, operands, kept).at("DRAM", "S").bits == 0
+
+
+def test_a_turn_within_what_an_entry_of_the_leader_brings_is_refused() -> None:
+    """Of 4 x 4 results 2 x 2 a turn: pairs of fibers are of one turn, and rows of K are not."""
+    lines = "S[i,j] = Q[i,k]*K[k,j]; Z[i,j] = S[i,j]*P[i,c]*R[j,c]"
+    orders = {
+        "S": Mapping("i1 j1 @PE(S) i0 j0 k", {"i": 2, "j": 2}, {}, sync="j1"),
+        "Z": Mapping("i1 j1 i0 j0 c", {"i": 2, "j": 2}, {}, sync="j1"),
+    }
+    fused = CascadeMapping(orders, {"S": "GLB"}, {"S,Z": "i1 j1"})
+    operands = {name: np.ones((4, 4)) for name in "QKPR"}
+
+    def design(how: str) -> dict[str, Any]:
+        return {
+            "name": "meeting",
+            "array": {"pe": 1},
+            "energy": "eyeriss-relative",
+            "levels": {"DRAM": {}, "GLB": {}, "PE": {}},
+            "units": {"intersect": {"how": how}},
+        }
+
+    found = charge_cascade(make_spec(lines), design("two-finger"), operands, fused)
+    assert [made.units["intersect"].steps for made in found.lines.values()] == [64, 64]
+    assert found.cycles == 64 + 128  # of products; a point of Z has two
+    with pytest.raises(ArchError) as caught:
+        charge_cascade(make_spec(lines), design("leader-follower"), operands, fused)
+    assert str(caught.value) == (
+        "units.intersect: its steps are those of whole fibers, and j1, at which fused lines take "
+        "turns, cuts what it goes through along k and j\n"
+        "Move j1 inside the shared loops, or leave intersect out of the architecture."
+    )
