@@ -417,3 +417,41 @@ def test_tiles_that_nobody_calls_for_ask_for_nothing(kind: str) -> None:
         "with the fibers that are asked for, and not by tiles\n"
         "Let the feature act on another level, @PE or @MAC."
     )
+
+
+def test_a_cache_brings_nothing_of_tiles_that_spill() -> None:
+    """L2 has room for 4 of the 6 entries of B, of 16 + 8 bits."""
+    levels: dict[str, Any] = {"DRAM": {}, "L2": {"capacity_bits": 100}, "LLC": {"cache": "lru"}}
+    formats = {"B": {"DRAM": "a:U b:C(8)"}}
+    design = {"array": {"pe": 1}, "energy": "eyeriss-relative", "formats": formats}
+    given_ = {"A": np.ones((2, 3)), "B": np.ones((3, 2))}
+
+    def brought(**kept: str) -> Charge:
+        mapping = Mapping("m k n", space={}, sync="none", overflow={"L2": "spill"}, keep=kept)
+        described = design | {"levels": levels | {"PE": {}}}
+        return zs.charge("Z[m,n] = A[m,k]*B[k,n]", described, mapping=mapping, **given_)
+
+    with pytest.raises(ArchError, match="overflow L2: spill: LLC, a cache, brings whole fibers of"):
+        brought(L2="B", LLC="B")
+    passing = brought(L2="B", LLC="A")
+    assert passing.at("L2", "B").writes == 4
+
+
+def test_what_stays_of_a_tile_asks_before_what_passes() -> None:
+    """Columns of A, of four entries of 16 + 8 bits, come by pairs of rows; L1 has room for three of
+    the six entries of a tile.  So columns 0 and 1 are asked for, then 1 and 2, for each tile, and
+    the cache has room for two: of each four 0, 1 and 2 are not there."""
+    columns = "[a,b] b:U a:C(8)"
+    levels: dict[str, Any] = {"DRAM": {}, "LLC": {"cache": "lru", "capacity_bits": 192}}
+    levels |= {"L1": {"capacity_bits": 80}, "PE": {}}
+    formats = {"A": {"DRAM": columns, "L1": columns}}
+    design = {"array": {"pe": 1}, "energy": "eyeriss-relative", "levels": levels}
+    keep = {"LLC": "A", "L1": "A"}
+    mapping = Mapping(
+        "m1 @L1 @PE m0 k n", {"m": 2}, {}, sync="none", keep=keep, overflow={"L1": "spill"}
+    )
+    given_ = {"A": np.ones((4, 3)), "B": np.ones((3, 2))}
+    text = "Z[m,n] = A[m,k]*B[k,n]"
+    found = zs.charge(text, design | {"formats": formats}, mapping=mapping, **given_)
+    assert (found.at("L1", "A").writes, found.at("LLC", "A").reads) == (6, 12)
+    assert found.at("DRAM", "A").reads == 2 * 3 * 4
