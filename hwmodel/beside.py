@@ -30,7 +30,6 @@ PARTS: dict[str, Callable[[Arch], object]] = {
 
 _ALONE = "what each line asks for is listed alone, and others push out what it brought"
 _AHEAD = "what the next line reads is not done when it would come ahead"
-_FIBERS = "whole fibers go there"
 
 REFUSED: dict[str, dict[str, str]] = {
     "overlap": {
