@@ -29,7 +29,13 @@ from zeroskip.hwmodel.moves import Moves, Traffic, reads, writes
 from zeroskip.hwmodel.plan import Accounting
 from zeroskip.hwmodel.policy import skipped_by
 from zeroskip.hwmodel.relations import codes
-from zeroskip.hwmodel.stored import bound_format, is_compressed, result_format
+from zeroskip.hwmodel.stored import (
+    bound_format,
+    held_formats,
+    is_compressed,
+    recoded,
+    result_format,
+)
 from zeroskip.hwmodel.traces import nested
 from zeroskip.hwmodel.traffic import Counts
 
@@ -214,15 +220,15 @@ def lined_traffic(
             by_bits = traffic[off_chip.name, tensor]
             if laid[tensor] is operands[tensor]:  # else a tile is encoded anew where it comes to
                 assert filled.entries == by_bits.reads
-            decoded = by_bits.decoded_bits > 0
-            found[off_chip.name, tensor] = _read(filled, decoded=decoded)
+            lies, inside, *_ = held_formats(layer, arch, schedule, layer.first(tensor)).values()
+            found[off_chip.name, tensor] = _read(filled, decoded=recoded(lies, inside))
     if result is not None:
         target = layer.target.tensor
         layout = _layout(layer, arch, schedule, target, result, off_chip, writing=True)
         leaves = layout.once()
         by_bits = traffic[off_chip.name, target]
         _check_once(off_chip, target, by_bits.reads + by_bits.writes, leaves)
-        found[off_chip.name, target] = _written(leaves, encoded=by_bits.encoded_bits > 0)
+        found[off_chip.name, target] = _written(leaves, encoded=True)
     return found
 
 

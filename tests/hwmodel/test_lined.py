@@ -214,3 +214,17 @@ def test_formats_that_lines_and_caches_do_not_have() -> None:
     formats = {**design()["formats"], "B": {"DRAM": "B", "GLB": "CSR"}}
     with pytest.raises(ArchError, match="is not modelled in whole lines as yet"):
         run(design(formats=formats), a, b)
+
+
+def test_pointers_of_nothing_go_through_coders_too() -> None:
+    """No entry comes or leaves; of either tensor 3 pointers of 24 bits do, in two lines of 64 or
+    five of 16."""
+    levels = {"DRAM": {"lines": LINES}, "GLB": {}, "PE": {}}
+    packed = {"DRAM": "a:U b:C(20)", "GLB": "U"}
+    formats = {"A": packed, "B": {"DRAM": "U"}, "O": packed}
+    source = design(levels=levels, formats=formats, units={}, sparse=[])
+    found = run(source, np.zeros((3, 4)), np.ones((4, 2)))
+    for name, bits in (("A", 128), ("Z", 80)):
+        at = found.at("DRAM", name)
+        assert (at.reads + at.writes, at.bits) == (0, bits)
+        assert at.decoded_bits + at.encoded_bits == bits
