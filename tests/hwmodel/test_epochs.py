@@ -198,6 +198,6 @@ def test_led_tiles_of_densities_come_as_often_as_drawn_ones() -> None:
 def test_descriptions_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ArchError, match=r"overlap.*expected none or double, found 'triple'"):
         arch(two_steps(overlap="triple"))
-    with pytest.raises(ArchError, match="expected no overlap beside a queue: PEs"):
+    with pytest.raises(ArchError, match="expected no overlap beside a queue: an epoch is"):
         arch(two_steps(overlap="double", queue=4))
     assert "overlap: double" in str(arch(two_steps(overlap="double")))
