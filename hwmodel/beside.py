@@ -38,9 +38,6 @@ REFUSED: dict[str, dict[str, str]] = {
         "a cache": "what it brings again is known of the layer alone",
     },
     "fused lines": {"double overlap": _AHEAD, "a cache": _ALONE},
-    "tiles of a leader": {
-        "lanes": "vectors are formed of all entries of a step",
-    },
 }
 """What a charge may have, and parts of a design that it is refused beside, with the reason."""
 

@@ -20,8 +20,9 @@ import numpy as np
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.evaluate import MOST_SCATTERED, Bits, Operand, sized
 from zeroskip.hwmodel.layer import Layer
-from zeroskip.hwmodel.leading import needs_of_term
+from zeroskip.hwmodel.leading import keys_of, needs_of_term
 from zeroskip.hwmodel.mapping import Schedule
+from zeroskip.hwmodel.nest import Loop
 from zeroskip.hwmodel.occupancy import numbered
 from zeroskip.hwmodel.policy import OperandPolicy
 from zeroskip.hwmodel.writer import Writer
@@ -33,12 +34,14 @@ class Called:
     """Which points are in tiles that all come.
 
     name : of the mask; ranks : that tell it, its axes; text : the lines that make it.
+    loops : whose iterations these are.
     """
 
     name: str
     ranks: tuple[str, ...]
     mask: Bits
     text: str
+    loops: tuple[Loop, ...] = ()
 
 
 def called_of(
@@ -62,23 +65,25 @@ def called_of(
     w.name_ranks()
     _, numbers, _ = numbered(w)
     needs = needs_of_term(w, layer.work[0], rules)
-    told = {rank for need in needs for loop in need.keys for rank in loop.told_by}
+    loops = keys_of(w, needs)
+    told = {rank for loop in loops for rank in loop.told_by}
     ranks = tuple(rank for rank in layer.ranks if rank in told)
     shape = tuple(layer.extent(rank) for rank in ranks)
     if prod(shape) > MOST_SCATTERED:
         raise ArchError(
-            f"units beside tiles of a leader: counts at most {MOST_SCATTERED:,} places of "
+            f"units and lanes beside tiles of a leader: count at most {MOST_SCATTERED:,} places of "
             f"{', '.join(ranks)}, found {prod(shape):,}\nCharge a part of the layer."
         )
     factors = dict.fromkeys(need.at(w) for need in needs)
     name = w.line("called", [w.ranks[rank] for rank in ranks], "|=", factors)
     text = "\n".join(w.lines)
     if not layer.work[0].points:
-        return Called(name, ranks, np.zeros(shape, np.bool_), text)
+        return Called(name, ranks, np.zeros(shape, np.bool_), text, loops)
     sizes = {new: layer.extent(old) for old, new in w.ranks.items()} | w.fixed
     spec = sized(text, tuple(sizes.items()), tuple(w.shapes.items()))
     given: dict[str, Any] = {n: operands[m.tensor].mask(m) for n, m in w.masks.items()}
     given |= numbers
     given |= {n: operands[tensor].places for tensor, n in w.indices.items()}
     found = evaluate(spec, {n: array for n, array in given.items() if n in spec.operands})
-    return Called(name, ranks, np.asarray(found[name], np.bool_).reshape(shape), text)
+    mask = np.asarray(found[name], np.bool_).reshape(shape)
+    return Called(name, ranks, mask, text, loops)

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.at_points import listed
 from zeroskip.hwmodel.banks import bank_cycles, cells_of
+from zeroskip.hwmodel.called_vectors import left_to_vectors
 from zeroskip.hwmodel.evaluate import Bits, Operand, sized
 from zeroskip.hwmodel.expanded import expanded, expanded_operands
 from zeroskip.hwmodel.expected import geometry_of_lines
@@ -126,7 +127,6 @@ def charge_cartesian(
     """
     if arch.lanes is None:
         return None
-    operands = held_in_pes(layer, schedule, rules, operands)
     wide = expanded(layer)
     key = id(arch), id(layer), id(schedule)
     known = _of_plans.get(key)  # it holds all three, so that their ids stay theirs
@@ -135,6 +135,8 @@ def charge_cartesian(
         factors = [rule for operand, rule in pairs if not operand.is_index]
         made = _written(arch, arch.lanes, wide, schedule, factors)
         known = _of_plans.keep(key, (arch, layer, schedule, made))
+    held = held_in_pes(layer, schedule, rules, operands)
+    operands = left_to_vectors(layer, schedule, rules, operands, held)
     lines = known[3]
     writer, text = lines.writer, lines.text
     steps, widths = writer.steps, lines.widths
@@ -150,7 +152,7 @@ def charge_cartesian(
     if wide is not layer:
         operands, layer = expanded_operands(layer, operands, wide), wide
     spec = sized(text, tuple(writer.sizes.items()))
-    masks = {f"st{a.tensor}": operands[a.tensor].stored for a in writer.accesses}
+    masks = {name: operands[mask.tensor].stored for name, mask in lines.masks.items()}
     masks |= {} if lines.open is None else {_OPEN: lines.open}
     found = {name: np.maximum(value, 0) for name, value in evaluate(spec, masks).items()}
     products, spent = int(found["products"]), found["turns"].astype(np.int64)
@@ -213,16 +215,17 @@ def _written(
     widths = tuple(_width(lanes, layer, access) for access in writer.accesses)
     held, turns, counted, rounded, cells = [], [], [], [], []
     masks = {}
-    for access, width in zip(writer.accesses, widths, strict=True):
+    for access, rule, width in zip(writer.accesses, rules, widths, strict=True):
         left, right, names = writer.cells(access)
         name = access.tensor
         cells.append(tuple(names))
-        counted.append(f"held{name}{listed(left)} += st{name}{listed(right)}")
+        stored = f"left{name}" if rule.leads else f"st{name}"
+        counted.append(f"held{name}{listed(left)} += {stored}{listed(right)}")
         rounded.append(f"lanes{name}{listed(names)} = ceil(held{name}{listed(names)}/{width})")
         held.append(f"held{name}{listed(names)}")
         turns.append(f"lanes{name}{listed(names)}")
         shape = layer.extents.shapes[name]
-        masks[f"st{name}"] = Mask("st", name, shape, ((0, 0),) * len(shape))
+        masks[stored] = Mask("st", name, shape, ((0, 0),) * len(shape))
     meeting, there = list(held), None
     within = layer.work[0].within
     if within:

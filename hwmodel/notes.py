@@ -186,6 +186,11 @@ def _of_units(layer: Layer, arch: Arch, schedule: Schedule) -> Iterator[str]:
             "one place of the ranks that both operands have as they are; an input is in the PE "
             "of its place in the plane, and a product that reaches no output takes a lane too"
         )
+        if any(f.level is not None for f in arch.features):
+            yield (
+                "lanes: an entry whose tile comes at any iteration of a step is there for all "
+                "vectors of the step, one whose tile does not come is in none"
+            )
     if any(unit.kind == "merge" for unit in arch.units):
         yield (
             "merge: parts of a fiber of the result along the innermost loop are merged at once, "

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from zeroskip.errors import ArchError
 from zeroskip.hwmodel.arch import ROLES, Arch
-from zeroskip.hwmodel.beside import check_beside
 from zeroskip.hwmodel.features import Feature
 from zeroskip.hwmodel.layer import Layer, Operand, WorkTerm
 from zeroskip.hwmodel.mapping import Schedule
@@ -131,17 +130,14 @@ def _check_results(layer: Layer, arch: Arch, schedule: Schedule) -> None:
 
 
 def _check_levels(arch: Arch) -> None:
-    """Refuse fills that go by a leader beside what takes all entries, and those of a cache."""
+    """Refuse fills of a cache that go by a leader."""
     for feature in arch.features:
-        if feature.level is not None:
-            where = f'"{feature}" acts on what fills {feature.level}'
-            check_beside("tiles of a leader", where, arch, "let it act @PE or @MAC")
-            if arch.cache is not None and feature.level == arch.cache.name:
-                raise ArchError(
-                    f"{arch.name}: {where}, which is a cache: it is filled with the fibers that "
-                    "are asked for, and not by tiles\n"
-                    "Let the feature act on another level, @PE or @MAC."
-                )
+        if arch.cache is not None and feature.level == arch.cache.name:
+            raise ArchError(
+                f'{arch.name}: "{feature}" acts on what fills {feature.level}, which is a cache: '
+                "it is filled with the fibers that are asked for, and not by tiles\n"
+                "Let the feature act on another level, @PE or @MAC."
+            )
 
 
 def _results(layer: Layer) -> set[str]:

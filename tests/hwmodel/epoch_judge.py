@@ -130,7 +130,7 @@ def _work(
             log.read("work", level, epoch, machine.wide)
             log.write("work", level, epoch, machine.wide)
     if design.lanes:
-        for epoch, turns in _vectors(nest, design, term, epochs).items():
+        for epoch, turns in _vectors(nest, design, term, epochs, leads).items():
             log.compute[epoch] = turns
         return
     each = nest.cost(term)
@@ -139,7 +139,11 @@ def _work(
 
 
 def _vectors(
-    nest: Nest, design: Design, term: list[Access], epochs: list[tuple[int, Point]]
+    nest: Nest,
+    design: Design,
+    term: list[Access],
+    epochs: list[tuple[int, Point]],
+    leads: list[Lead],
 ) -> dict[int, int]:
     """Turns of the slowest PE in each epoch, of a term whose accesses are plain ranks: entries of
     one PE, and of one place of the ranks that all operands have, form vectors; any two of them
@@ -149,8 +153,9 @@ def _vectors(
     cells: dict[Any, dict[str, set[Place]]] = defaultdict(lambda: defaultdict(set))
     for epoch, at in epochs:
         key = epoch, nest.pe(at), tuple((rank, at[rank]) for rank in sorted(common))
-        for access, entries in zip(term, found, strict=True):
-            if tuple(at.values()) in entries:
+        for i, (access, entries) in enumerate(zip(term, found, strict=True)):
+            comes = not any(lead.follower == i and lead.shut(at) for lead in leads)
+            if comes and tuple(at.values()) in entries:
                 cells[key][access.tensor].add(access.place(at))
     turns: dict[int, dict[Any, int]] = defaultdict(lambda: defaultdict(int))
     for (epoch, pe, _), held in cells.items():

@@ -102,8 +102,9 @@ def with_lanes(data: st.DataObject, case: Case, mapped: Mapped) -> Drawn:
     """A design whose multipliers form all products of two vectors of entries."""
     widths = {name: data.draw(st.integers(1, 3)) for name in ("I", "F")}
     design = Design(skip={"I", "F"}, multipliers=widths["I"] * widths["F"], lanes=widths)
+    led = data.draw(tile_features(case, mapped.kept, design))
     formats = drawn_formats(data, case, design, mapped.stays, mapped.leader)
-    described = design_arch(design, [], formats, mapped.levels, mapped.array)
+    described = design_arch(design, led, formats, mapped.levels, mapped.array)
     return Drawn(case, mapped, design, formats, described | {"lanes": widths})
 
 

@@ -283,6 +283,6 @@ def test_more_points_than_are_counted_are_refused(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(ArchError) as error:
         by_hand("two-finger", "skip A on B @GLB", A=A, B=B)
     assert str(error.value) == (
-        "units beside tiles of a leader: counts at most 7 places of n, k, found 8\n"
+        "units and lanes beside tiles of a leader: count at most 7 places of n, k, found 8\n"
         "Charge a part of the layer."
     )

@@ -136,6 +136,90 @@ def test_queues_take_vectors(seed: int, density: float, depth: int, banked: bool
     assert f"queue: {depth} steps wait in each PE" in str(found.arch)
 
 
+@settings(max_examples=12)
+@given(
+    st.integers(0, 2**16),
+    st.sampled_from([0.03, 0.1, 0.3]),
+    st.integers(0, 1),
+    st.sampled_from(["skip F on I", "skip I on F", "skip I,F"]),
+)
+def test_what_a_leader_keeps_away_is_in_no_vector(
+    seed: int, density: float, pad: int, feature: str
+) -> None:
+    """Tiles of one channel and one row of filters: of images what these rows touch."""
+    given_ = conv_case(seed, density)
+    x, w = given_["I"][:, :2, :6, :7], given_["F"][:, :2]
+    (_, _, h, wide), (_, _, r, s) = x.shape, w.shape
+    p, q = (h + 2 * pad - r) // 2 + 1, (wide + 2 * pad - s) // 2 + 1
+    inputs, weights = np.zeros_like(x), np.zeros_like(w)
+    met = [
+        (c, a, b, 2 * up + a - pad, 2 * across + b - pad)
+        for c, a, b, up, across in product(range(2), range(r), range(s), range(p), range(q))
+    ]
+    met = [(c, a, b, y, z) for c, a, b, y, z in met if 0 <= y < h and 0 <= z < wide]
+    for c, a in product(range(2), range(r)):
+        row = [(y, z) for channel, line, _, y, z in met if (channel, line) == (c, a)]
+        if any(x[:, c, y, z].any() for y, z in row):
+            weights[:, c, a] = w[:, c, a]
+        if w[:, c, a].any():
+            for y, z in row:
+                inputs[:, c, y, z] = x[:, c, y, z]
+    mapping = {"order": "c r @GLB n m s p q", "sync": "c"}
+    source = design(sparse=["skip I,F", f"{feature} @GLB"])
+    found = run(source, x, w, 2, pad, **mapping)
+    left = (x if feature == "skip F on I" else inputs), (w if feature == "skip I on F" else weights)
+    alone = run(design(), *left, 2, pad, **mapping)
+    assert found.cartesian is not None
+    assert alone.cartesian is not None
+    assert found.cartesian.turns.tolist() == alone.cartesian.turns.tolist()
+    counts, _ = simulated(*left, 2, pad, len(w))
+    assert found.cartesian.products == counts["products"]
+    assert found.cartesian.waiting == counts["waiting"]
+    assert found.ops["effectual"] == run(design(), x, w, 2, pad, **mapping).ops["effectual"]
+    make_spec(found.accounting)
+
+
+@pytest.mark.parametrize(
+    ("sparse", "order", "operands", "said"),
+    [
+        (
+            "gate F on I @GLB",
+            "c r @GLB n m s p q",
+            {},
+            "lanes: cycles of what a gate keeps away of F",
+        ),
+        (
+            "skip F on I @RF",
+            "c r @GLB @RF n m s p q",
+            {},
+            "lanes: tiles of F come by a leader to some PEs along p and not to others",
+        ),
+        (
+            "skip I on F @GLB",
+            "m c @GLB n r s p q",
+            {},
+            "lanes: tiles of I come by a leader to some steps of m and not to others",
+        ),
+        (
+            "skip F on I @GLB",
+            "c r @GLB n m s p q",
+            {"I": zs.Density((1, 2, 6, 7), 0.3)},
+            "lanes: of densities, which entries of F tiles of a leader leave to vectors",
+        ),
+    ],
+)
+def test_tiles_that_vectors_do_not_follow_are_refused(
+    sparse: str, order: str, operands: dict[str, Any], said: str
+) -> None:
+    given_ = {"I": np.ones((1, 2, 6, 7)), "F": np.ones((4, 2, 3, 3))} | operands
+    levels = {"DRAM": {}, "GLB": {}, "RF": {}}
+    source = arch(design(sparse=["skip I,F", sparse], levels=levels))
+    mapping = Mapping(order, sync="c")
+    with pytest.raises(ArchError) as error:
+        charge(make_spec("O[n,m,p,q] = I[n,c,p+r,q+s]*F[m,c,r,s]"), source, given_, mapping)
+    assert str(error.value).startswith(said)
+
+
 def test_queues_of_drawn_vectors_are_means_of_draws() -> None:
     given_ = {"I": zs.Density((1, 2, 6, 7), 0.3), "F": zs.Density((4, 2, 3, 3), 0.3)}
     mapping = Mapping("c n m r s p q", sync="c")

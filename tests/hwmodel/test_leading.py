@@ -166,12 +166,6 @@ def test_places_that_are_not_there_are_refused(feature: str, message: str) -> No
             "acts on what fills GLB, and this mapping does not keep B there",
         ),
         ("skip Z on A @GLB", {}, None, "result: what it drains does not go by tiles"),
-        (
-            "skip B on A @GLB",
-            {"multipliers": 4, "lanes": {"I": 2, "F": 2}},
-            None,
-            "fills GLB: led has lanes, and vectors are formed of all entries of a step",
-        ),
     ],
 )
 def test_what_cannot_be_charged_is_refused(
