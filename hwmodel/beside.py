@@ -1,7 +1,7 @@
 """What is not charged beside what: one table of pairs, and one sentence that refuses them.
 
-    stream GLB: mine has lines, and whole lines of fibers do not follow the tiles that pass
-    Leave out lines, or keep tensors in GLB.
+    fuse S,Z: mine has a cache, and what each line asks for is listed alone, ...
+    Leave out a cache, or run them one after the other, without fuse.
 
 What is refused in a narrower case stands where that case is read.  The page on the hardware model
 has the same table.
