@@ -14,11 +14,13 @@ from zeroskip.native.dotted import NARROW
 from zeroskip.native.lines import Line, line_of
 from zeroskip.native.lower import one_product
 from zeroskip.native.scratch import on_large_pages
+from zeroskip.native.vectors import gathers
 
-SPREAD_WIDE, SPREAD = 0.15, 0.35
+SPREAD_WIDE, SPREAD_GATHERED, SPREAD = 0.15, 0.3, 0.35
 """Density from which a bitmask is faster than coordinates: with an instruction that expands a
-vector of 64 bytes, and with a permutation of 32.  Found by trying both on matrices of 4096 × 4096;
-no command of the repository finds it again, and a wrong one costs time alone."""
+vector of 64 bytes, where coordinates gather values at once as well, and with a permutation of 32.
+Found by trying both on matrices of 4096 × 4096; no command of the repository finds it again, and a
+wrong one costs time alone."""
 
 SPREAD_NARROW = {2: 0.07, 1: 0.05}
 """The same where values are multiplied 64 bytes at once, by the vectors that 64 of them make."""
@@ -86,7 +88,8 @@ def _layout(line: Line, bound: Collection[str], vector_bytes: int) -> tuple[str,
     others = [access.tensor for access in term.accesses if access.tensor != tensor]
     types = [line.signatures[name].dtype for name in (tensor, *others)]
     pieces = NARROW.get((types[0], types[-1], line.dtype.name)) if len(types) == 2 else None
-    least = SPREAD if not wide else SPREAD_WIDE if pieces is None else SPREAD_NARROW[pieces]
+    alone = SPREAD_GATHERED if gathers() and line.dtype.kind == "f" else SPREAD_WIDE
+    least = SPREAD if not wide else alone if pieces is None else SPREAD_NARROW[pieces]
     dense = entries >= least * operand.size
     spread = dense and vector_bytes > dots.BASELINE
     spread = spread and operand.shape[summed[0]] >= dots.FEWEST_COLUMNS

@@ -1,4 +1,4 @@
-"""How wide the vectors of kernels are."""
+"""How wide the vectors of kernels are, and what is fast on them."""
 
 from __future__ import annotations
 
@@ -15,3 +15,11 @@ def vector_bytes() -> int:
         return toolchain.find().vector_bytes
     except CompilerError:
         return 16  # for the interpreter
+
+
+def gathers() -> bool:
+    """Whether kernels pick the values of a vector at once (`c/zs_dots.h`), by the same sign."""
+    try:
+        return "AVX512FP16" in toolchain.find().features
+    except CompilerError:
+        return False

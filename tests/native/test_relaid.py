@@ -23,10 +23,19 @@ def drawn(shape, density, seed=1):
 
 
 @pytest.mark.parametrize(
-    ("width", "density", "letter"),
-    [(16, 0.9, "C"), (32, 0.9, "B"), (32, 0.2, "C"), (64, 0.2, "B"), (64, 0.1, "C")],
+    ("width", "density", "gathers", "letter"),
+    [
+        (16, 0.9, False, "C"),
+        (32, 0.9, False, "B"),
+        (32, 0.2, False, "C"),
+        (64, 0.2, False, "B"),
+        (64, 0.1, False, "C"),
+        (64, 0.2, True, "C"),
+        (64, 0.4, True, "B"),
+    ],
 )
-def test_one_rule_by_density_and_width(width, density, letter):
+def test_one_rule_by_density_and_width(width, density, gathers, letter, monkeypatch):
+    monkeypatch.setattr(relaying, "gathers", lambda: gathers)
     array = drawn((20, 500), density)
     for format in ("CSR", "CSC", "bitmask", "COO", "RLE(3)"):
         operands = {"W": Tensor.from_dense(array, format), "x": np.ones(500, np.float32)}
