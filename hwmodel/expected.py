@@ -19,13 +19,13 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from numpy.typing import NDArray
-
-from zeroskip.errors import EinsumError
 from zeroskip.formats.density import Density
+from zeroskip.hwmodel.closed import Closed
 from zeroskip.hwmodel.evaluate import Operand
+from zeroskip.hwmodel.events import Event
 from zeroskip.hwmodel.expected_lines import Compiler
 from zeroskip.hwmodel.expected_operand import Expected
+from zeroskip.hwmodel.expected_trees import trees_of
 from zeroskip.hwmodel.geometry import Geometry
 from zeroskip.hwmodel.geometry_files import filed
 from zeroskip.hwmodel.numbers import NONE, Numbers, numbers_of
@@ -46,7 +46,6 @@ def geometry_of(
     EinsumError
         For a line that has no expectation here, naming it.
     """
-    _check_formats(accounting, operands)
     numbers = numbers_of(accounting, operands)
     text = "\n".join(part for part in (accounting.text, accounting.turns) if part)
     if not room:
@@ -54,30 +53,17 @@ def geometry_of(
     given = text, accounting.sizes, accounting.masks
     drawn = [x.density.pattern for x in operands.values() if isinstance(x, Expected)]
     if accounting.given or len(drawn) < len(operands):
-        trees = {name: operands[x.tiles.tensor].tree(x) for name, x in accounting.trees.items()}
-        return geometry_of_lines(*given, operands, numbers, trees)
+        return geometry_of_lines(*given, operands, numbers, *trees_of(accounting.trees, operands))
     key = (id(accounting), room, *operands, *drawn)
     found = _of_plans.get(key)  # it holds the accounting, so that its id stays its own
     if found is None:
-        made = geometry_of_lines(*given, operands, numbers, filing=room)
+        trees = trees_of(accounting.trees, operands)
+        made = geometry_of_lines(*given, operands, numbers, *trees, filing=room)
         found = _of_plans.keep(key, (accounting, made))
     return found[1]
 
 
 _of_plans: Recent[Any, tuple[Accounting, Geometry]] = Recent(256)
-
-
-def _check_formats(accounting: Accounting, operands: Mapping[str, Operand]) -> None:
-    """Refuse what is counted place by place."""
-    for count in accounting.trees.values():
-        name = count.tiles.tensor
-        if isinstance(operands.get(name), Expected):
-            raise EinsumError(
-                f"{name} is {count.tiles.format.label} tile by tile: run lengths, groups, blocks "
-                "and split axes, and fibers of what newly comes of a window, have no expectation "
-                "here\nUse one level C or B, or draw an array from the density, "
-                f"{name}.sample(rng), and charge that."
-            )
 
 
 def geometry_of_lines(
@@ -86,13 +72,15 @@ def geometry_of_lines(
     masks: Mapping[str, Mask],
     operands: Mapping[str, Operand],
     numbers: Numbers = NONE,
-    trees: Mapping[str, NDArray[Any]] = MappingProxyType({}),
+    trees: Mapping[str, Closed] = MappingProxyType({}),
+    events: Mapping[str, Event] = MappingProxyType({}),
     *,
     filing: bool = True,
 ) -> Geometry:
     """The same of lines that read these masks, with these extents of their ranks.
 
-    trees : counts of real operands that no line makes; filing : whether it is kept on disk, too.
+    trees : counts that no line makes; events : that these name; filing : whether it is kept on
+        disk, too.
     """
     drawn = {name: x.density for name, x in operands.items() if isinstance(x, Expected)}
     fixed = {name: x for name, x in operands.items() if name not in drawn}
@@ -100,7 +88,7 @@ def geometry_of_lines(
     key = (text, tuple(sizes.items()), tuple(masks.items()), patterns)
     used = {mask.tensor for mask in masks.values()}
     if trees or used & set(fixed):
-        return Compiler(*key, fixed, numbers, trees).geometry()
+        return Compiler(*key, fixed, numbers, trees, events={**events}).geometry()
     return _remembered(*key, numbers, filing)
 
 

@@ -43,7 +43,7 @@ class Compiler:
     text, sizes, masks : of the accounting.
     drawn, fixed : operands known by their density, and real ones.
     numbers : of places, by which tiles are told.
-    trees : counts of real operands that no line makes.
+    trees : counts that no line makes.
     regions : places of tiles, by lines that ask whether they hold anything, of tensors whose
         non-zeros lie in groups.
     """
@@ -54,7 +54,7 @@ class Compiler:
     drawn: tuple[tuple[str, Density], ...]
     fixed: dict[str, Operand]
     numbers: Numbers = NONE
-    trees: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    trees: Mapping[str, Closed] = field(default_factory=dict)
     lines: dict[str, Line] = field(default_factory=dict)
     tags: dict[str, Tag] = field(default_factory=dict)
     texts: dict[str, tuple[str, Form]] = field(default_factory=dict)
@@ -80,7 +80,7 @@ class Compiler:
                 for found, number in (*numbers, (self.varying, uneven)):
                     found[name] = np.ascontiguousarray(Uneven(density.shape, number).mask(mask))
         for name, counts in self.trees.items():
-            self.lines[name], self.tags[name] = Closed({(): counts}), "exact in expectation"
+            self.lines[name], self.tags[name] = counts, "exact in expectation"
         for line in (line for line in self.text.splitlines() if not line.startswith("#")):
             (form,) = structure(line).written.forms
             self.line(line, form)
@@ -167,7 +167,7 @@ class Compiler:
         self.tags[name] = "exact in expectation"
         found: dict[Monomial, NDArray[Any]] = {}
         for monomial, arrays in self.monomials(term, text):
-            counts = np.maximum(self.run(text, arrays), 0)
+            counts = self.run(text, arrays)
             found[monomial] = found[monomial] + counts if monomial in found else counts
         repeated = [m for m in found if len(set(m)) < len(m)]
         if repeated:

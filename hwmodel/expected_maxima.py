@@ -89,17 +89,19 @@ def maximum(
     """The largest of a count over the axes that are not kept, and how sure it is."""
     source = known.lines[name]
     assert isinstance(source, Closed)
-    count = len(known.texts[name][1].target.subscripts)
+    shape = next(iter(source.terms.values())).shape
+    count = len(shape) if name in known.trees else len(known.texts[name][1].target.subscripts)
     gone = [k for k in range(count) if k not in kept]
     if is_static(source):
         turned = source.terms[()].transpose((*kept, *gone))
         behind = tuple(range(len(kept), count))
         return Closed({(): turned.max(axis=behind, initial=0)}), "exact in expectation"
-    shape = next(iter(source.terms.values())).shape
     if all(shape[k] == 1 for k in gone):  # the largest of one count is that count
         order, whole = (*kept, *gone), [shape[k] for k in kept]
         one = {names: x.transpose(order).reshape(whole) for names, x in source.terms.items()}
         return Closed(one), known.tags[name]
+    if name in known.trees:
+        return largest_of(source, None, (*kept, *gone), len(kept), ("", 0)), "bound"
     called = called_for(known, name, kept)
     return _compared(known, name, kept) if called is None else called
 

@@ -37,6 +37,8 @@ from zeroskip.hwmodel.subscript_values import points_of, values_of
 Bits = NDArray[np.bool_]
 Whole = NDArray[np.int64]
 
+Listed = tuple[Whole, list[Whole]]
+
 MOST_LISTED = 2**24
 """Places of all tiles together that are listed, and points of their loops along some axes."""
 
@@ -139,14 +141,25 @@ def counted(tiles: Tiles, held: Callable[[], Bits]) -> Mapping[tuple[int, str], 
     TensorError
         For more places than are listed, and a group H(G:H) that holds more than G.
     """
+    mask = held()
+    every, come = (
+        None if x is None else _encoded(tiles, *x, mask[tuple(x[1])])[0] for x in listed(tiles)
+    )
+    assert every is not None
+    return every if come is None else {name: every[name] - come[name] for name in every}
+
+
+def listed(tiles: Tiles) -> tuple[Listed, Listed | None]:
+    """The tile of each place of every tile, and the place along each axis; and of these what comes,
+    where ``tiles`` say of what stays.
+
+    Raises `TensorError` for more places than are listed.
+    """
     tile, places = _listed(tiles)
-    stored = held()[tuple(places)]
-    every, _ = _encoded(tiles, tile, places, stored)
     if tiles.staying is None:
-        return every
+        return (tile, places), None
     new = _is_new(tiles, tile, places)
-    come, _ = _encoded(tiles, tile[new], [place[new] for place in places], stored[new])
-    return {name: every[name] - come[name] for name in every}
+    return (tile, places), (tile[new], [place[new] for place in places])
 
 
 def entries_of(tiles: Tiles, held: Callable[[], Bits], *, by_tile: bool) -> Bits:
@@ -181,19 +194,24 @@ def _is_new(tiles: Tiles, tile: Whole, places: Sequence[Whole]) -> Bits:
     return first | ~there
 
 
+def in_order(tiles: Tiles, tile: Whole, places: Sequence[Whole]) -> tuple[Whole, Whole]:
+    """Places as the format has them: the tile of each, then its coordinate in every level of
+    `joined`; and which place that is."""
+    low = [lo for lo, _ in tiles.pads]
+    parts = part_coordinates([x - lo for x, lo in zip(places, low, strict=True)], tiles.format)
+    sizes, levels = part_shape(tiles.shape, tiles.format), joined(tiles.format)
+    columns = [_along([parts[a] for a in axes], [sizes[a] for a in axes]) for _, axes in levels]
+    order = np.lexsort((*columns[::-1], tile))
+    return np.stack([tile, *columns])[:, order], order
+
+
 def _encoded(
     tiles: Tiles, tile: Whole, places: Sequence[Whole], stored: Bits
 ) -> tuple[dict[tuple[int, str], Whole], Whole]:
     """What tiles of these places have, by level and what it is; of which of them there is an
     entry."""
-    number = prod(tiles.counts)
-    low = [lo for lo, _ in tiles.pads]
-    parts = part_coordinates([x - lo for x, lo in zip(places, low, strict=True)], tiles.format)
-    sizes = part_shape(tiles.shape, tiles.format)
-    levels = joined(tiles.format)
-    columns = [_along([parts[a] for a in axes], [sizes[a] for a in axes]) for _, axes in levels]
-    order = np.lexsort((*columns[::-1], tile))
-    rows = np.stack([tile, *columns])[:, order]
+    number, levels = prod(tiles.counts), joined(tiles.format)
+    rows, order = in_order(tiles, tile, places)
     stored, kept = stored[order], order
     found: dict[tuple[int, str], Whole] = {}
 
@@ -204,8 +222,8 @@ def _encoded(
     there = np.bincount(tile, minlength=number).reshape(tiles.counts) > 0
     entries = np.bincount(rows[0][stored], minlength=number).reshape(tiles.counts)
     for depth, (level, _) in enumerate(levels):
-        fiber = _starts(rows[: depth + 1])
-        position = fiber | _starts(rows[: depth + 2])
+        fiber = starts_of(rows[: depth + 1])
+        position = fiber | starts_of(rows[: depth + 2])
         fibers = of_tiles(fiber)
         found[depth, "fibers"] = fibers
         found[depth, "pointers"] = fibers + there
@@ -263,7 +281,7 @@ def _along(columns: Sequence[Whole], sizes: Sequence[int]) -> Whole:
     return found
 
 
-def _starts(columns: Whole) -> Bits:
+def starts_of(columns: Whole) -> Bits:
     """Where any of these sorted columns begins anew."""
     found = np.ones(columns.shape[1], np.bool_)
     found[1:] = (columns[:, 1:] != columns[:, :-1]).any(axis=0)
@@ -302,7 +320,7 @@ def _bridges(has: Bits, fiber: Whole, step: int) -> Bits:
 def _padded(level: Structured, has: Bits, fiber: Whole, coordinate: Whole, tiles: Tiles) -> Bits:
     """Of every group what it holds and, until these are G, free places behind the last of them,
     then from the front."""
-    starts = _starts(np.stack([fiber, coordinate // level.group]))
+    starts = starts_of(np.stack([fiber, coordinate // level.group]))
     group = np.cumsum(starts) - 1
     number = int(group[-1]) + 1 if len(group) else 0
     held = np.bincount(group[has], minlength=number)

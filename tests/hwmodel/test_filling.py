@@ -10,7 +10,7 @@ import pytest
 from test_fields import LINE, MAPPED, F, design
 
 import zeroskip as zs
-from zeroskip.errors import ArchError, EinsumError
+from zeroskip.errors import ArchError
 from zeroskip.hwmodel import Charge
 
 pytestmark = pytest.mark.usefixtures("without_compiling")
@@ -69,17 +69,6 @@ def test_no_tile_comes_by_what_only_holds_a_place() -> None:
     )
     with pytest.raises(ArchError, match=re.escape(told)):
         zs.charge(LINE, described, F=F, I=np.ones(3), mapping=zs.Mapping("m1 @GLB k m0", {"m": 2}))
-
-
-def test_runs_of_a_density_are_refused_by_format() -> None:
-    with pytest.raises(EinsumError, match=r"F is RLE\(2\) tile by tile: run lengths, groups"):
-        zs.charge(
-            LINE,
-            design({"DRAM": "0:U 1:R(2)"}),
-            F=zs.Density((4, 3), 0.5),
-            I=np.ones(3),
-            mapping=MAPPED,
-        )
 
 
 def test_a_real_operand_beside_a_density() -> None:
