@@ -50,7 +50,7 @@ def cells_of(
 ) -> Entries:
     """Entries with their cells.
 
-    blocks : rank -> places that share a step; tiles : rank -> PEs along it.
+    blocks : rank -> places that share a cell; tiles : rank -> PEs along it.
     """
     coords = [np.asarray(at, np.int64) for at in np.nonzero(operand.stored)]
     ranks: dict[str, Whole] = {}

@@ -233,12 +233,13 @@ def _written(
         there = writer.open(every)
         meeting.append(f"{_OPEN}{listed(every)}")
         turns.append(meeting[-1])
-    steps, places = writer.steps, [*writer.steps, *writer.tiles.values()]
+    tiles = list(writer.tiles.values())
+    steps, places = writer.steps, [*writer.steps, *tiles]
     products = f"products += {'*'.join(meeting)}"
     lines = [line for both in zip(counted, rounded, strict=True) for line in both]
     lines += [
         products,
-        f"turns{listed(places)} += {'*'.join(turns)}",
+        f"turns{listed([*writer.steps_of_cells, *tiles])} += {'*'.join(turns)}",
         f"slowest{listed(steps)} max= turns{listed(places)}",
         f"cycles += slowest{listed(steps)}",
     ]
@@ -253,6 +254,13 @@ def _expected(
     """Means of drawn operands."""
     assert arch.lanes is not None
     writer = lines.writer
+    for rank, block in writer.blocks.items():
+        if writer.share(rank) < block:
+            raise ArchError(
+                f"lanes: of densities, a step of {block} places of {rank}, which both operands "
+                "have and which do not meet, is not counted\n"
+                f"Draw arrays, density.sample(rng), or have a step be one place of {rank}."
+            )
     cells = zip(lines.held, lines.names, operands.items(), lines.widths, strict=True)
     vectors = tuple(
         vectors_of(line, name, names, x, writer.sizes, n) for line, names, (name, x), n in cells
@@ -288,19 +296,19 @@ def _conflicting(
     """Cycles of each step and PE, those among them in which products wait for a bank."""
     keys = [*writer.grouped, *(f"{rank} across" for rank in writer.tiles)]
     extents = layer.extents.ranks
-    sizes = [-(-extents[rank] // writer.blocks.get(rank, 1)) for rank in writer.grouped]
+    shared = {rank: writer.share(rank) for rank in writer.grouped}
+    sizes = [-(-extents[rank] // shared[rank]) for rank in writer.grouped]
     sizes += [writer.counts[rank] for rank in writer.tiles]
     entries = [
-        cells_of(access, operands[access.tensor], layer, writer.blocks, writer.counts)
+        cells_of(access, operands[access.tensor], layer, shared, writer.counts)
         for access in writer.accesses
     ]
     cycles = bank_cycles(layer, entries, keys, sizes, widths, banks)
     if layer.work[0].within:
-        named = [*map(writer.block, writer.grouped), *writer.tiles.values()]
+        named = [*map(writer.place, writer.grouped), *writer.tiles.values()]
         met = writer.open(named)
         cycles = cycles * np.pad(met, [(0, n - m) for n, m in zip(sizes, met.shape, strict=True)])
-    common = tuple(range(len(writer.blocks), len(writer.grouped)))
-    return np.asarray(cycles.sum(axis=common), np.int64)
+    return writer.by_step(cycles)
 
 
 def _width(lanes: Lanes, layer: Layer, access: Access) -> int:

@@ -52,7 +52,7 @@ class Cells:
         self.layer = layer
         plain = [{single(s) for s in access.subscripts} for access in self.accesses]
         self.blocks = {step.rank: step.block for step in schedule.steps if step.rank in term.ranks}
-        common = [r for r in term.ranks if all(r in axes for axes in plain)]
+        self.common = [r for r in term.ranks if all(r in axes for axes in plain)]
         self.names = {rank: f"x{n}" for n, rank in enumerate(term.ranks)}
         taken = {rank for rank in term.ranks if rank.islower() and len(rank) == 1}
         self.names |= {rank: rank for rank in taken}
@@ -60,7 +60,7 @@ class Cells:
         self.spare = (letter for letter in "hwdftuvyz" if letter not in taken)
         self.tiles = {a.rank: next(spare) for a in schedule.across if a.rank in term.ranks}
         self.counts = {a.rank: a.tiles for a in schedule.across}
-        self.grouped = [*self.blocks, *(rank for rank in common if rank not in self.blocks)]
+        self.grouped = [*self.blocks, *(rank for rank in self.common if rank not in self.blocks)]
         self.kept = layer.target.variables
         self.sizes: dict[str, int] = {}
         self.told: list[tuple[str, Affine, int, int, Fraction]] = []
@@ -69,9 +69,37 @@ class Cells:
     def steps(self) -> list[str]:
         return [self.block(rank) for rank in self.blocks]
 
+    @property
+    def steps_of_cells(self) -> list[str]:
+        """The same, as the places of cells tell them: a step of several places of a rank that both
+        operands hold takes them one after the other, and no two of them meet."""
+        found = []
+        for rank, block in self.blocks.items():
+            by_place = self.share(rank) < block
+            found.append(f"{self.place(rank)}//{block}" if by_place else self.block(rank))
+        return found
+
     def block(self, rank: str) -> str:
+        """The name of a rank's blocks."""
         name = self.names[rank]
         return name if self.blocks.get(rank, 1) == 1 else f"{name}1"
+
+    def share(self, rank: str) -> int:
+        """How many places of a rank share a cell."""
+        return 1 if rank in self.common else self.blocks.get(rank, 1)
+
+    def place(self, rank: str) -> str:
+        """The name of what a cell has of a rank."""
+        return self.names[rank] if self.share(rank) == 1 else self.block(rank)
+
+    def by_step(self, cycles: Whole) -> Whole:
+        """Cycles of cells, an axis for each rank of `grouped` and each tile, by step and PE."""
+        for axis, (rank, block) in enumerate(self.blocks.items()):
+            if self.share(rank) < block:
+                starts = np.arange(0, cycles.shape[axis], block)
+                cycles = np.add.reduceat(cycles, starts, axis) if len(starts) else cycles
+        common = tuple(range(len(self.blocks), len(self.grouped)))
+        return np.asarray(cycles.sum(axis=common), np.int64)
 
     def cells(self, access: Access) -> tuple[list[str], list[str], list[str]]:
         """Subscripts that an entry's place gives its cell, those of the mask, and the names of
@@ -88,9 +116,9 @@ class Cells:
             places.append(letter)
             for inner in variables(subscript):
                 if inner in self.grouped and inner == rank:
-                    block = self.blocks.get(inner, 1)
+                    block = self.share(inner)
                     cell[inner] = letter if block == 1 else f"{letter}//{block}"
-                    self.told.append((self.block(inner), subscript, low, size, Fraction(1, block)))
+                    self.told.append((self.place(inner), subscript, low, size, Fraction(1, block)))
                 elif inner in self.blocks:
                     raise ArchError(
                         f"lanes: {access.tensor} has {inner} in a window, and {inner} is a step\n"
@@ -103,7 +131,7 @@ class Cells:
                     tile[inner] = f"{self.counts[inner]}*{letter}//{letter.upper()}"
                     share = Fraction(self.counts[inner], max(size, 1))
                     self.told.append((self.tiles[inner], subscript, low, size, share))
-        names = [*map(self.block, cell), *(self.tiles[rank] for rank in tile)]
+        names = [*map(self.place, cell), *(self.tiles[rank] for rank in tile)]
         return [*cell.values(), *tile.values()], places, names
 
     def open(self, names: Sequence[str]) -> Bits:

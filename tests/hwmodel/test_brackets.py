@@ -267,7 +267,7 @@ def test_other_vectors_are_found_out(mutant: Any, monkeypatch: pytest.MonkeyPatc
 
 
 def check_vectors(text: str, holds: Any, block: int) -> None:
-    """Steps of one place of k or two, rows on 2 PEs and columns on 2."""
+    """Steps of one place of k or of two, which do not meet; rows on 2 PEs and columns on 2."""
     one, other = sparse(7, 5), sparse(5, 6)
     design = two_levels(
         array={"rows": 2, "cols": 2},
@@ -288,20 +288,20 @@ def check_vectors(text: str, holds: Any, block: int) -> None:
     assert vectors is not None
     turns = np.zeros(vectors.turns.shape, int)
     products = executed = 0
-    for step, i, j in product(range(-(-5 // block)), range(2), range(2)):
-        depth = [k for k in range(5) if k // block == step]
+    for k, i, j in product(range(5), range(2), range(2)):
+        step = k // block
         rows = [m for m in range(7) if 2 * m // 7 == i]
         columns = [n for n in range(6) if 2 * n // 6 == j]
-        if not any(holds(*at) for at in product(rows, columns, depth)):
+        if not any(holds(*at, k) for at in product(rows, columns)):
             continue
-        left = [(m, k) for m, k in product(rows, depth) if one[m, k]]
-        right = [(n, k) for k, n in product(depth, columns) if other[k, n]]
+        left = [m for m in rows if one[m, k]]
+        right = [n for n in columns if other[k, n]]
         products += len(left) * len(right)
-        executed += sum(k == c and holds(m, n, k) for (m, k), (n, c) in product(left, right))
+        executed += sum(holds(m, n, k) for m, n in product(left, right))
         turns[step, i, j] += -(-len(left) // 2) * -(-len(right) // 3)
         for a, b in product(range(0, len(left), 2), range(0, len(right), 3)):
             met = product(left[a : a + 2], right[b : b + 3])
-            loads = Counter((6 * m + n) % 5 for (m, _), (n, _) in met if holds(m, n, 0))
+            loads = Counter((6 * m + n) % 5 for m, n in met if holds(m, n, 0))
             waits[step, i, j] += max(loads.values(), default=1)
     if banked is not None:
         assert banked.turns.tolist() == waits.tolist()

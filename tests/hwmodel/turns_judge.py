@@ -48,16 +48,15 @@ def vectors(
     nests: list[Nest], shared: int, widths: dict[str, int]
 ) -> list[tuple[str, int, int, int]]:
     """Of each turn: the line, the cycles of its slowest PEs, products of two entries, and the turns
-    of all PEs.  Entries of one step, one PE and one place of the ranks that both operands have, and
-    that no step goes over, meet each other, so many at a time.
+    of all PEs.  Entries of one step, one PE and one place of the ranks that both operands have meet
+    each other, so many at a time.
 
     widths : of a vector, by operand.
     """
     found = []
     for nest, points in in_turns(nests, shared):
         (term,) = nest.terms
-        gone_over = {loop.rank for loop in nest.loops[: nest.sync] if not loop.pes}
-        both = sorted(term[0].names() & term[1].names() - gone_over)
+        both = sorted(term[0].names() & term[1].names())
         cycles = products = spent = 0
         for step in by_step(nest, points):
             held: dict[object, list[set[Place]]] = defaultdict(lambda: [set(), set()])
