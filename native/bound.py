@@ -26,7 +26,7 @@ from zeroskip.native.lines import Line, kind_of, line_of
 from zeroskip.native.order import Order, Orders
 from zeroskip.native.pool import team
 from zeroskip.native.prepared import Prepared, Slots, invocation
-from zeroskip.native.ready import Anew, Ready, Short, plain_slots, short, usable
+from zeroskip.native.ready import Anew, Ready, Short, fits, plain_slots, short
 from zeroskip.native.recent import Recent
 from zeroskip.native.results import alike_in, alike_kernel, rearranged, target_for
 from zeroskip.native.sampled import axes_in, turning
@@ -127,7 +127,7 @@ class Bound:
             if ready is not None:
                 if out is None:
                     return self._run(ready, key, known, np.empty(ready.shape, ready.dtype))
-                if not self._reduces and usable(out, ready, known):
+                if not self._reduces and fits(out, ready.shape, ready.dtype, known.values()):
                     return self._run(ready, key, known, out)
                 self._give_back(key, ready)
         results = evaluate(
@@ -182,15 +182,17 @@ class Bound:
         orders, _ = fixed_by_result(self.spec, order, self.schedule)
         return orders.get(self.spec.results[-1], ())
 
-    def at_once(self, arrays: tuple[object, ...]) -> Array | None:
+    def at_once(self, arrays: tuple[object, ...], out: object = None) -> Array | None:
         """The result for the fresh operands in the order of ``rest``, by the shortest way: for
         arrays of shapes and types that were met before.  None where `run` is to see to it.
         """
-        found = None if self._short is None else self._short(arrays)
+        if out is not None and self._reduces:
+            return None
+        found = None if self._short is None else self._short(arrays, out)
         if found is not None:
             return found
         self._short = self._meet(arrays)
-        return None if self._short is None else self._short(arrays)
+        return None if self._short is None else self._short(arrays, out)
 
     def _meet(self, arrays: tuple[object, ...]) -> Short | None:
         """What serves calls of arrays like these, where one was served before."""

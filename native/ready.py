@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -102,8 +102,11 @@ class Ready:
         return explained(self.prepared.lowered, cause, self.slots.shapes)
 
 
-Short = Callable[[tuple[object, ...]], Array | None]
-"""Given fresh operands: the result, or None where another way is to be taken."""
+class Short(Protocol):
+    """Given fresh operands, and where the result goes: the result, or None where another way is to
+    be taken."""
+
+    def __call__(self, arrays: tuple[object, ...], out: object = None, /) -> Array | None: ...
 
 
 def short(
@@ -122,17 +125,19 @@ def short(
     ndarray, empty, current, taken = np.ndarray, np.empty, settings.current, idle.pop
     given_back, (shape, dtype) = idle.append, result
 
-    def one(arrays: tuple[object, ...]) -> Array | None:
+    def one(arrays: tuple[object, ...], out: object = None) -> Array | None:
         (x,) = arrays
         if type(x) is not ndarray or x.dtype is not its_dtype or x.shape != its_shape:
             return None
         if current() is not now:
             return None
+        target: Any = empty(shape, dtype) if out is None else out
+        if out is not None and not fits(out, shape, dtype, arrays):
+            return None
         try:
             ready = taken()
         except IndexError:  # other threads have them all
             return None
-        target = empty(shape, dtype)
         try:
             again = ready.again
             done = again is not None and again(x, target)
@@ -142,17 +147,19 @@ def short(
         given_back(ready)
         return target if done else None
 
-    def several(arrays: tuple[object, ...]) -> Array | None:
+    def several(arrays: tuple[object, ...], out: object = None) -> Array | None:
         for x, (its_shape, its_dtype) in zip(arrays, kinds, strict=True):
             if type(x) is not ndarray or x.dtype is not its_dtype or x.shape != its_shape:
                 return None
         if current() is not now:
             return None
+        target: Any = empty(shape, dtype) if out is None else out
+        if out is not None and not fits(out, shape, dtype, arrays):
+            return None
         try:
             ready = taken()
         except IndexError:
             return None
-        target = empty(shape, dtype)
         try:
             again = ready.again
             done = again is not None and again(*arrays, target)
@@ -181,13 +188,15 @@ def plain_slots(
     return *(at["vals", name] for name in rest), result
 
 
-def usable(out: object, ready: Ready, fresh: Mapping[str, object]) -> bool:
-    """Whether the result may go there straight away; else the long way says why not."""
+def fits(
+    out: object, shape: tuple[int, ...], dtype: np.dtype[Any], operands: Iterable[object]
+) -> bool:
+    """Whether a result may go there straight away; else the long way says why not."""
     return (
         type(out) is np.ndarray
-        and out.shape == ready.shape
-        and out.dtype == ready.dtype
+        and out.shape == shape
+        and out.dtype == dtype
         and out.flags.c_contiguous
         and out.flags.writeable
-        and not any(np.shares_memory(out, x) for x in fresh.values() if isinstance(x, np.ndarray))
+        and not any(np.may_share_memory(out, x) for x in operands if isinstance(x, np.ndarray))
     )

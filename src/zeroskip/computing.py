@@ -253,11 +253,11 @@ class BoundLayer:
         **named: object,
     ) -> Any:
         """As `Layer.__call__`, with the remaining operands."""
-        usual = out is None and format is None and order is None and convert is True
+        usual = format is None and order is None and convert is True
         if usual and backend is BACKEND and skip is NOTHING:
             whole = not named and len(operands) == len(self.operands)
             placed = operands if whole else in_turn(self.operands, operands, named)
-            found = None if placed is None else self._at_once(placed)
+            found = None if placed is None else self._at_once(placed, out)
             if found is not None:
                 return found
         given = name_operands(self.operands, operands, named, self.layer.text)

@@ -355,3 +355,33 @@ def test_entries_that_are_packed_at_every_call(layout, held, monkeypatch):
     if not held:
         for slot, _ in idle[0].anew.slots:
             assert idle[0].call._kept[slot] == idle[0].call._null
+
+
+def test_out_by_the_shortest_way(monkeypatch):
+    """It is filled where it can be, and else refused as on the first call."""
+    spec, a = make_spec("y[i] = A[i,k]*x[k]"), random_array(RNG, (4, 5), "float32", 0.6)
+    bound, x = Bound(spec, {"A": a}), np.arange(5, dtype=np.float32)
+    want = bound.run({"x": x})
+    assert np.array_equal(bound.at_once((x,)), want)
+    monkeypatch.setattr(bound, "_fill", lambda *_: pytest.fail("filled anew"))
+    out = np.full(4, 99, np.float32)
+    assert bound.at_once((x,), out) is out
+    assert np.array_equal(out, want)
+    shared, frozen = np.zeros(9, np.float32), np.zeros(4, np.float32)
+    frozen.flags.writeable = False
+    for wrong in (np.zeros(4), np.zeros(5, np.float32), np.zeros(8, np.float32)[::2], frozen, [0]):
+        assert bound.at_once((x,), wrong) is None
+        with pytest.raises(KernelError, match="out= for y"):
+            bound.run({"x": x}, out=wrong)
+    assert bound.at_once((shared[:5],), shared[4:8]) is None
+    assert np.array_equal(bound.at_once((x,)), want)
+
+
+def test_a_reduction_starts_from_out_and_goes_the_long_way():
+    spec, a = make_spec("y[i] += A[i,k]*x[k]"), np.ones((2, 3), np.float32)
+    bound, x = Bound(spec, {"A": a}), np.ones(3, np.float32)
+    for _ in range(3):
+        assert bound.run({"x": x}).tolist() == [3, 3]
+    out = np.full(2, 10, np.float32)
+    assert bound.at_once((x,), out) is None
+    assert bound.run({"x": x}, out=out).tolist() == [13, 13]
