@@ -320,7 +320,8 @@ def laid_out(array: Array, axes: tuple[int, ...], lanes_per_vector: int, most: i
     array : of any shape.  Returns one of one axis, with `SLACK` elements to spare.
     """
     line = array.shape[axes[-1]]
-    rows = array.transpose(axes).reshape(-1, line)
+    places = prod(array.shape[axis] for axis in axes[:-1])
+    rows = array.transpose(axes).reshape(places, line)
     vectors = -(-line // lanes_per_vector)
     found = aligned_zeros(vectors * lanes_per_vector * len(rows) + SLACK, array.dtype)
     tiles = tiles_of(vectors, most)[0] if line else 0

@@ -12,6 +12,7 @@ from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import engine, lanes, schedules
 from zeroskip.native.bound import Bound
+from zeroskip.native.fixed import Schedule
 from zeroskip.native.prepared import run
 
 DTYPES = ["float32", "float64", "int32", "int64"]
@@ -162,6 +163,14 @@ def test_weights_that_stay_are_laid_out_once_for_each_order_of_loops(m, dtype, s
     other = Bound(spec, {"F": filters + 1})
     assert other._kept.has("F", other.held["F"])
     assert not other._kept.has("F", filters)
+
+
+@pytest.mark.parametrize(("m", "c"), [(0, 3), (9, 0), (0, 0)])
+def test_weights_that_stay_may_have_no_lanes_or_none_to_sum(m, c):
+    spec = make_spec("O[p,m] = I[p+r,c] * F[m,c,r]", sizes={"p": 5})
+    bound = Bound(spec, {"F": np.ones((m, c, 2))}, schedule=Schedule(kind="lanes"))
+    image = Tensor.from_dense(np.ones((6, c)), "0:U 1:C")
+    assert np.array_equal(bound.run({"I": image}), np.zeros((5, m)))
 
 
 def test_the_places_of_a_window_go_outermost_where_fibers_are_found_by_them():
