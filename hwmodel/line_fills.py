@@ -20,11 +20,13 @@ from numpy.typing import NDArray
 
 from zeroskip.formats.format import Format
 from zeroskip.formats.levels import Uncompressed
+from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.halos import moves_over_itself
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.lines import Layout, Lined
 from zeroskip.hwmodel.mapping import Schedule
+from zeroskip.hwmodel.moves import Moves
 from zeroskip.hwmodel.nest import Loop, Residency
 from zeroskip.hwmodel.passing import read_apart, taken_apart
 from zeroskip.hwmodel.plan import Accounting, Fill
@@ -42,12 +44,14 @@ from zeroskip.hwmodel.relations import (
     joined,
     length,
 )
+from zeroskip.hwmodel.stored import held_formats, recoded
 from zeroskip.hwmodel.traces import Nested, called_rows, check_axes, entry_rows, nested, touched
 from zeroskip.hwmodel.traffic import Counts, times_whole
 
 
 def lined_fills(
     layer: Layer,
+    arch: Arch,
     schedule: Schedule,
     accounting: Accounting,
     counts: Counts,
@@ -55,8 +59,9 @@ def lined_fills(
     tensor: str,
     layout: Layout,
     bound: Format,
-) -> Lined:
-    """What is read of a tensor off chip, at all of its fills.
+) -> Moves:
+    """What is read of a tensor off chip, at all of its fills; of those that change its format it is
+    decoded there.
 
     Raises
     ------
@@ -64,17 +69,18 @@ def lined_fills(
         For an access that has one rank in two axes, where it comes tile by tile.
     """
     home = schedule.stays[tensor][0].level
-    found = Lined(0, 0, 0)
-    for (parent, _, name), times in times_whole(accounting.fills, counts).items():
+    lies = held_formats(layer, arch, schedule, layer.first(tensor))
+    found = Moves()
+    for (parent, level, name), times in times_whole(accounting.fills, counts).items():
         if (parent, name) == (home, tensor):
-            once = layout.once()
-            found += Lined(*(times * n for n in (once.entries, once.data_bits, once.metadata_bits)))
+            found += times * layout.once().read(decoded=recoded(lies[parent], lies[level]))
     nest = nested(layer, schedule.loops, operands)
     for fill in accounting.fills:
         mine = fill.operand.tensor == tensor and fill.parent == home
         if mine and fill.outer is not None and fill.points:
             parts = [accounting.given[name] for name in fill.parts]
-            found += _tiles(nest, schedule, fill, counts, operands[tensor], layout, bound, parts)
+            tiles = _tiles(nest, schedule, fill, counts, operands[tensor], layout, bound, parts)
+            found += tiles.read(decoded=fill.decoded)
     return found
 
 

@@ -29,13 +29,7 @@ from zeroskip.hwmodel.moves import Moves, Traffic, reads, writes
 from zeroskip.hwmodel.plan import Accounting
 from zeroskip.hwmodel.policy import skipped_by
 from zeroskip.hwmodel.relations import codes
-from zeroskip.hwmodel.stored import (
-    bound_format,
-    held_formats,
-    is_compressed,
-    recoded,
-    result_format,
-)
+from zeroskip.hwmodel.stored import bound_format, is_compressed, result_format
 from zeroskip.hwmodel.traces import nested
 from zeroskip.hwmodel.traffic import Counts
 
@@ -206,29 +200,27 @@ def lined_traffic(
     for tensor, level in sources.items():
         assert cache is not None
         before, further = (traffic.get((x, tensor), Moves()) for x in (cache.name, level))
-        found[cache.name, tensor] = _read_side(before) + _written(moved[tensor])
-        found[level, tensor] = _write_side(further) + _read(moved[tensor])
+        found[cache.name, tensor] = _read_side(before) + moved[tensor].written()
+        found[level, tensor] = _write_side(further) + moved[tensor].read()
         for passed in way_to(cache, schedule, tensor)[1:]:
-            found[passed, tensor] = _written(moved[tensor]) + _read(moved[tensor])
+            found[passed, tensor] = moved[tensor].written() + moved[tensor].read()
     for tensor in from_lines(layer, arch, schedule):
         if sources.get(tensor) != off_chip.name:
             bound = format_at(layer, arch, schedule, tensor, off_chip.name)
             layout = _layout(layer, arch, schedule, tensor, operands[tensor], off_chip)
             laid = {**operands, tensor: stored_as(operands[tensor], tensor, bound)}
             known = laid, tensor, layout, bound
-            filled = lined_fills(layer, schedule, accounting, counts, *known)
-            by_bits = traffic[off_chip.name, tensor]
+            filled = lined_fills(layer, arch, schedule, accounting, counts, *known)
             if laid[tensor] is operands[tensor]:  # else a tile is encoded anew where it comes to
-                assert filled.entries == by_bits.reads
-            lies, inside, *_ = held_formats(layer, arch, schedule, layer.first(tensor)).values()
-            found[off_chip.name, tensor] = _read(filled, decoded=recoded(lies, inside))
+                assert filled.reads == traffic[off_chip.name, tensor].reads
+            found[off_chip.name, tensor] = filled
     if result is not None:
         target = layer.target.tensor
         layout = _layout(layer, arch, schedule, target, result, off_chip, writing=True)
         leaves = layout.once()
         by_bits = traffic[off_chip.name, target]
         _check_once(off_chip, target, by_bits.reads + by_bits.writes, leaves)
-        found[off_chip.name, target] = _written(leaves, encoded=True)
+        found[off_chip.name, target] = leaves.written(encoded=True)
     return found
 
 
@@ -290,15 +282,6 @@ def _check_once(off_chip: Level, tensor: str, entries: int, once: Lined) -> None
             f"parts that come back\nKeep {tensor} from a loop further out, give it (role O) the "
             f"format U at {off_chip.name}, or leave lines and cache out."
         )
-
-
-def _read(moved: Lined, *, decoded: bool = False) -> Moves:
-    """A cache holds fibers as they lie off chip: nothing between the two is decoded."""
-    return reads(moved.entries, moved.data_bits, moved.metadata_bits, decoded=decoded)
-
-
-def _written(moved: Lined, *, encoded: bool = False) -> Moves:
-    return writes(moved.entries, moved.data_bits, moved.metadata_bits, encoded=encoded)
 
 
 def _read_side(moves: Moves) -> Moves:

@@ -31,6 +31,7 @@ from zeroskip.formats.levels import (
 from zeroskip.hwmodel.caches import Policy
 from zeroskip.hwmodel.fibers import Fibers, Whole
 from zeroskip.hwmodel.fields import has_pointers
+from zeroskip.hwmodel.moves import Moves, reads, writes
 
 if TYPE_CHECKING:
     from zeroskip.hwmodel.evaluate import Operand
@@ -58,9 +59,13 @@ class Lined:
     data_bits: int
     metadata_bits: int
 
-    def __add__(self, other: Lined) -> Lined:
-        bits = self.data_bits + other.data_bits, self.metadata_bits + other.metadata_bits
-        return Lined(self.entries + other.entries, *bits)
+    def read(self, *, decoded: bool = False) -> Moves:
+        """As what is read of a level."""
+        return reads(self.entries, self.data_bits, self.metadata_bits, decoded=decoded)
+
+    def written(self, *, encoded: bool = False) -> Moves:
+        """As what is written into one."""
+        return writes(self.entries, self.data_bits, self.metadata_bits, encoded=encoded)
 
 
 def read_lines(entry: Reader) -> Lines | None:

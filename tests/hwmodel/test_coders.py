@@ -196,3 +196,29 @@ def test_another_rule_is_found_out(
     assume(found.traffic != right.traffic)
     with pytest.raises(AssertionError):
         made.check(found)
+
+
+@pytest.mark.parametrize("line", [None, 1])
+@pytest.mark.parametrize(
+    ("inside", "decoded"),
+    [
+        ({"GLB": "C", "PE": "B"}, 2 * (8 + 4)),  # three of 12 bits fit 40, and the others pass
+        ({"GLB": "B", "PE": "C"}, 4 * (8 + 4)),  # four of 8 bits and their mask's 7; one passes
+        ({"GLB": "B", "PE": "B"}, 5 * (8 + 4)),
+    ],
+)
+def test_of_a_tile_that_spills_each_way_changes_its_own(
+    line: int | None, inside: dict[str, str], decoded: int
+) -> None:
+    """What passes GLB is decoded for the PE; what stays for GLB, in lines as bit by bit."""
+    a = np.array([[1, 0, 2], [0, 0, 3], [4, 5, 0]])
+    lines = {"lines": {"read_bits": line, "pointer_bits": 32}} if line else {}
+    levels = {"DRAM": lines, "GLB": {"capacity_bits": 40}, "PE": {}}
+    described = one_pe(levels=levels) | {"formats": {"A": {"DRAM": "C"} | inside}, "value_bits": 8}
+    mapped = Mapping(
+        "n @PE(A) m k", space={}, sync="none", keep={"GLB": "A"}, overflow={"GLB": "spill"}
+    )
+    spec = make_spec("Z[m,n] = A[m,k]*B[k,n]")
+    found = charge(spec, arch(described), {"A": a, "B": np.ones((3, 2))}, mapped)
+    assert len(found.spills) == 1
+    assert (found.at("DRAM", "A").reads, found.at("DRAM", "A").decoded_bits) == (5, decoded)
