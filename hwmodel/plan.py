@@ -192,13 +192,13 @@ class Fill:
     def decoded(self) -> bool:
         """Whether what is read outside is decoded there."""
         held = self.outer
-        return held is not None and recoded(held.stored.lies, self.inner.stored.lies)
+        return held is not None and recoded(held.stored.format, self.inner.stored.format)
 
     @property
     def encoded(self) -> bool:
         """Whether what arrives is encoded."""
         held = self.outer
-        return held is not None and recoded(self.inner.stored.lies, held.stored.lies)
+        return held is not None and recoded(self.inner.stored.format, held.stored.format)
 
     @property
     def names(self) -> set[str]:

@@ -25,7 +25,7 @@ from zeroskip.hwmodel.expected_operand import Expected
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.levels import Level
 from zeroskip.hwmodel.mapping import Schedule
-from zeroskip.hwmodel.stored import bound_format, format_of_result, result_format
+from zeroskip.hwmodel.stored import format_of_result, held_formats, result_format
 from zeroskip.table import by_size
 
 
@@ -44,8 +44,7 @@ def storage_at(
     ArchError
         Where the pointers of the level do not reach all entries.
     """
-    text = arch.format(tensor, layer.roles[tensor], level.name)
-    bound = bound_format(text, layer.first(tensor), schedule)
+    bound = held_formats(layer, arch, schedule, layer.first(tensor))[level.name]
     return _stored(operand, bound, layer.first(tensor).bits(arch.value_bits), level, tensor)
 
 

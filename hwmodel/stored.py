@@ -26,8 +26,6 @@ class Stored:
         ``nz`` these too, where none of them is zero.
     fields : all that a tile has beside ``entry_bits`` of each entry.
     pointer_bits : width of its fiber pointers; None where it has none there.
-    lies_as : of an operand, how it really lies there, where that is another format: see
-        `held_formats`.
     stepped : whether operations go by what only holds a place there, and read it, as any entry.
     """
 
@@ -37,13 +35,7 @@ class Stored:
     kind: str
     fields: tuple[Field, ...] = ()
     pointer_bits: int | None = None
-    lies_as: Format | None = None
     stepped: bool = False
-
-    @property
-    def lies(self) -> Format:
-        """The format that coders find there."""
-        return self.lies_as or self.format
 
     @property
     def by_fiber(self) -> bool:
@@ -86,20 +78,17 @@ def stored_by_level(
         tiled |= (operand.tensor, stay.level) in spills or operand.gathered
     levels = [stay.level for stay in (stays if tiled else stays[1:])]
     held = held_formats(layer, arch, schedule, operand)
+    shape = layer.extents.shapes[operand.tensor]
     return {
-        level: replace(
-            _stored(layer, schedule, arch, operand, level, has_zeros), lies_as=held[level]
-        )
-        for level in levels
+        level: _encoded(held[level], shape, arch, level, has_zeros=has_zeros) for level in levels
     }
 
 
 def held_formats(
     layer: Layer, arch: Arch, schedule: Schedule, operand: Operand
 ) -> dict[str, Format]:
-    """How an operand lies in each level that keeps it, outermost first, which is what coders go
-    by: a cache holds what lies outside as it is, whatever its own format says; what passes one does
-    not lie there."""
+    """How an operand lies in each level that keeps it, outermost first: a cache holds what lies
+    outside as it is, whatever its own format says; what passes one does not lie there."""
     found: dict[str, Format] = {}
     outside: Format | None = None
     for stay in schedule.stays[operand.tensor]:
@@ -142,20 +131,11 @@ def stored_result(layer: Layer, schedule: Schedule, arch: Arch) -> Stored:
     return _encoded(bound, shape, arch, schedule.stays[name][0].level, has_zeros=False)
 
 
-def _stored(
-    layer: Layer, schedule: Schedule, arch: Arch, operand: Operand, where: str, has_zeros: bool
-) -> Stored:
-    """An operand in a level.  Fiber pointers stay with the controller and do not move, unless
-    the level says how wide they are there."""
-    tensor, role = operand.tensor, layer.roles[operand.tensor]
-    shape = layer.extents.shapes[tensor]
-    bound = bound_format(arch.format(tensor, role, where), operand, schedule)
-    return _encoded(bound, shape, arch, where, has_zeros=has_zeros)
-
-
 def _encoded(
     bound: Format, shape: tuple[int, ...], arch: Arch, where: str, *, has_zeros: bool
 ) -> Stored:
+    """A tensor in a level.  Fiber pointers stay with the controller and do not move, unless the
+    level says how wide they are there."""
     if all(isinstance(level, Uncompressed) for level in bound.levels):
         return Stored(bound, 0, 0, "in")
     pointer_bits = arch.level(where).pointer_bits

@@ -188,10 +188,10 @@ def check(made: Drawn, found: Charge) -> None:
             wrote = (at.writes, at.write_data_bits, at.write_metadata_bits)
             own = (before.writes, before.write_data_bits, before.write_metadata_bits)
             assert wrote == (own if level == source else read), tensor
-        at, before = found.at("GLB", tensor), plain.at("GLB", tensor)
+        at, same = found.at("GLB", tensor), alike.at("GLB", tensor)
         assert (at.writes, at.write_data_bits, at.write_metadata_bits) == read
-        assert (at.reads, at.read_bits) == (before.reads, before.read_bits)
-        assert at.decoded_bits == (at.read_bits if alike.at("GLB", tensor).decoded_bits else 0)
+        assert (at.reads, at.read_bits) == (same.reads, same.read_bits)
+        assert at.decoded_bits == same.decoded_bits
         for level in found.arch.levels:
             if level.name not in ("GLB", source, *passed):
                 assert found.at(level.name, tensor) == alike.at(level.name, tensor)

@@ -222,3 +222,18 @@ def test_of_a_tile_that_spills_each_way_changes_its_own(
     found = charge(spec, arch(described), {"A": a, "B": np.ones((3, 2))}, mapped)
     assert len(found.spills) == 1
     assert (found.at("DRAM", "A").reads, found.at("DRAM", "A").decoded_bits) == (5, decoded)
+
+
+@pytest.mark.parametrize("text", ["B", "C", "U"])
+def test_a_cache_is_read_as_fibers_lie_in_it(text: str) -> None:
+    """Whatever format is given for it: 5 entries of 8 + 4 bits, decoded for the PE's 9 bits."""
+    a = np.array([[1, 0, 2], [0, 0, 3], [4, 5, 0]])
+    glb = {"cache": "lru", "capacity_bits": 100}
+    described = one_pe(levels={"DRAM": {}, "GLB": glb, "PE": {}}) | {"value_bits": 8}
+    described |= {"formats": {"A": {"DRAM": "C", "GLB": text, "PE": "B"}}}
+    mapped = Mapping("n @PE(A) m k", space={}, sync="none")
+    spec = make_spec("Z[m,n] = A[m,k]*B[k,n]")
+    found = charge(spec, arch(described), {"A": a, "B": np.ones((3, 2))}, mapped)
+    at = found.at("GLB", "A")
+    assert (at.reads, at.read_bits, at.decoded_bits) == (5, 60, 60)
+    assert (found.at("PE", "A").write_bits, found.at("PE", "A").encoded_bits) == (49, 49)
