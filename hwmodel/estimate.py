@@ -13,13 +13,14 @@ from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.cartesian import CartesianCharge
 from zeroskip.hwmodel.closed import is_static
 from zeroskip.hwmodel.evaluate import Operand
-from zeroskip.hwmodel.expected_operand import Derived, Expected
+from zeroskip.hwmodel.expected_operand import TINY, Derived, Expected
 from zeroskip.hwmodel.geometry import Geometry
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.lined import is_lined
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.plan import Accounting, Drain, Flow
 from zeroskip.hwmodel.sampled import Sampled, said_of
+from zeroskip.hwmodel.storages import storage_at
 from zeroskip.hwmodel.traffic import Counts
 from zeroskip.hwmodel.unit_charges import UnitCharge
 
@@ -91,7 +92,7 @@ class Estimate:
         elif self.vectors is not None or self.arch.queue is not None:
             compute = "approximate"
         lined = "approximate" if self.sampled is not None and is_lined(self.arch) else ""
-        traffic = self._worst(moved, compressed, lined)
+        traffic = self._worst(moved, compressed, lined, "approximate" if self._widths_vary else "")
         uncounted = "approximate" if most - set(self.geometry.lines) else ""
         costs = self.arch.energy
         by_draws = "approximate" if any(u.drawn_by for u in self.units.values()) else ""
@@ -112,6 +113,23 @@ class Estimate:
         """Whether vectors round up on PEs that wait neither for each other nor for banks."""
         alone = self.vectors is not None and bool(self.vectors.vectors) and self.vectors.one_pe
         return alone and self.arch.queue is None
+
+    @property
+    def _widths_vary(self) -> bool:
+        """Whether a tensor comes whole with pointers that are as wide as entries need which differ
+        from draw to draw, such as bridges: the width of their mean is no mean of widths."""
+        whole = [fill for fill in self.cascade.fills if fill.outer is None and fill.whole]
+        for fill in whole:
+            tensor, operand = fill.operand.tensor, self.operands[fill.operand.tensor]
+            if not isinstance(operand, Expected):
+                continue
+            for level in map(self.arch.level, (fill.parent, fill.level)):
+                given = self.layer, self.arch, self.schedule, operand, tensor, level
+                held = storage_at(*given).levels if level.pointer_bits is None else ()
+                entries = [one.entries for one in held if one.pointers]
+                if any(abs(n - operand.density.nnz) > TINY for n in entries):
+                    return True
+        return False
 
     @property
     def _added_up(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import zeroskip as zs
 from zeroskip.errors import TensorError
 from zeroskip.formats.density import Density
 from zeroskip.formats.format import Format
@@ -60,3 +61,28 @@ def test_what_has_no_formula_is_refused() -> None:
             Expected(band, d).storage(bound, 16)
     with pytest.raises(TensorError, match=r"has no closed formula in extents"):
         Sized(density, d, (m, k)).storage(Format("a:U b:R(2)").bind(2), 16)
+
+
+@pytest.mark.parametrize(("text", "tag"), [("0:U 1:R(2)", "approximate"), ("0:U 1:R(3)", "")])
+def test_pointers_of_what_bridges_vary_are_tagged(text: str, tag: str) -> None:
+    """Of one entry at the last of 5 places R(2) bridges a gap of four: two entries, and three
+    pointers of 2 bits in place of 1; R(3) does not."""
+    source = {
+        "name": "whole",
+        "array": {"pe": 1},
+        "value_bits": 8,
+        "energy": "eyeriss-relative",
+        "levels": {"DRAM": {}, "GLB": {}, "PE": {}},
+        "formats": {"A": {"DRAM": text}},
+    }
+    drawn, line = Density((2, 5), 0.1), "y[m] = A[m,k]*x[k]"
+    found = zs.charge(line, source, A=drawn, x=np.ones(5))
+    bits = [
+        zs.charge(line, source, A=np.arange(10).reshape(2, 5) == n, x=np.ones(5))
+        .at("DRAM", "A")
+        .metadata_bits
+        for n in range(10)
+    ]
+    mean = pytest.approx(np.mean(bits))
+    assert (found.at("DRAM", "A").metadata_bits == mean) == (not tag)
+    assert found.tags["traffic"] == (tag or "exact in expectation")
