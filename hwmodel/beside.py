@@ -34,8 +34,6 @@ _AHEAD = "what the next line reads is not done when it would come ahead"
 REFUSED: dict[str, dict[str, str]] = {
     "overlap": {
         "a queue": "an epoch is one step, and queues that drain at its end hold no other",
-        "lines": "a line of several tiles is no part of one epoch",
-        "a cache": "what it brings again is known of the layer alone",
     },
     "fused lines": {"double overlap": _AHEAD, "a cache": _ALONE},
 }

@@ -31,6 +31,7 @@ from zeroskip.hwmodel.costs import (
     work_per_pe_of,
 )
 from zeroskip.hwmodel.cutting import cut_of
+from zeroskip.hwmodel.epoch_lines import EpochLines
 from zeroskip.hwmodel.epochs import epochs_of
 from zeroskip.hwmodel.estimate import Estimate, expected_counts
 from zeroskip.hwmodel.evaluate import Operand
@@ -59,6 +60,7 @@ from zeroskip.hwmodel.lined import (
 )
 from zeroskip.hwmodel.nest import Numbering
 from zeroskip.hwmodel.notes import assumptions_of
+from zeroskip.hwmodel.pipeline import mean_epochs
 from zeroskip.hwmodel.plan import Accounting, total
 from zeroskip.hwmodel.planned import Planned, planned
 from zeroskip.hwmodel.queues import queued_cycles_of
@@ -204,8 +206,8 @@ def _charge(
         made = capacities(arch, plan.cascade, counts, plan.schedule, plan.layer)
         rooms = Later.known(made)
     layer, schedule, policy, cascade = plan.layer, plan.schedule, plan.policy, plan.cascade
-    sampled = known_lines = None
-    if expecting and lined:
+    sampled = known_lines = lines = None
+    if expecting and lined and arch.overlap is None:
         given_lines = layer, arch, schedule, cascade, operands
         known_lines = mean_lines(*given_lines, compressed=in_fibers)
     if expecting and by_places(arch, layer, operands, lined=lined and known_lines is None):
@@ -227,7 +229,9 @@ def _charge(
         traffic |= {(level, tensor): sampled.moves(level, tensor) for level, tensor in keys}
     elif lined:
         held = outcome if in_fibers else None
-        traffic |= lined_traffic(layer, arch, schedule, cascade, counts, operands, held, traffic)
+        given_bits = counts, operands, held, traffic
+        lines = lined_traffic(layer, arch, schedule, cascade, *given_bits)
+        traffic |= lines.traffic
     additions = sum(term.inside for term in layer.additions)
     conversions = conversions_of(layer, arch, schedule, operands)
     everything = traffic | {(arch.off_chip.name, c.label): c.moves for c in conversions}
@@ -237,11 +241,16 @@ def _charge(
         cartesian = cartesian.waiting_as(sampled)
     units = charge_units(arch, layer, schedule, operands, policy.terms[0], sampled)
     epochs = None
-    if arch.overlap is not None:
+    if arch.overlap is not None and lined and sampled is not None:
+        epochs = mean_epochs([one.epochs for one in sampled.charges if one.epochs is not None])
+    elif arch.overlap is not None:
         wholes = partial(whole_moves, layer, arch, schedule, operands)
         slowest = None if cartesian is None else cartesian.slowest
         arriving = arriving_of(arch, cascade, counts, layer, stored)
-        given = counts, traffic, wholes, arriving, slowest, units
+        held_lines = None
+        if lines is not None:
+            held_lines = EpochLines(layer, arch, schedule, cascade, counts, operands, lines)
+        given = counts, traffic, wholes, arriving, slowest, units, held_lines
         epochs = epochs_of(layer, arch, schedule, cascade, *given)
     compute: float
     multiplied = dict(multiplications)

@@ -46,11 +46,13 @@ def add_drains(
     terms: Sequence[EpochRows],
     stored: Moves,
     bits: EpochBits,
+    lines: Moves | None,
 ) -> None:
     """Add what the result moves: tiles leave after their last epoch; what comes back does before
     the first.
 
     stored : what is written at its home, in its format there.
+    lines : the same in each epoch, where it is in whole lines; then it leaves one way.
     """
     size = prod(layer.extents.shapes[layer.target.tensor])
     held, wide = arch.accumulator_bits, arch.accumulator_bits
@@ -88,7 +90,9 @@ def add_drains(
             bits.add(drain, level, read, way.last)
             if apart:
                 bits.add(drain, level, _at(leaving, mine), way.last)
-            if last:
+            if last and lines is not None:
+                bits.add(drain, parent, lines, slice(None))
+            elif last:
                 bits.add(drain, parent, _at(ended, mine), way.last)
             bits.add(drain, parent, writes(0, (parts if last else way.out) * width), way.last)
             for name, _ in flow.drain.passes:

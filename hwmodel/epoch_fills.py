@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -30,22 +30,27 @@ def add_fills(
     wholes: Wholes,
     innermost: Mapping[str, str],
     bits: EpochBits,
+    instead: Callable[[Fill], Collection[str]],
 ) -> None:
     """Add what comes of operands.
 
     wholes : (level outside, level, tensor) -> what a tensor that comes whole moves at either.
     innermost : tensor -> the level that units read.
+    instead : levels whose moves at a fill are not those by single bits, and added elsewhere.
     """
     of_fill = {id(fill): term for term in terms for fills in term.plan.fills for fill in fills}
     come: set[tuple[str, str, str]] = set()
     for fill in accounting.fills:
         term, turns = of_fill.get(id(fill)), fill.turns
+        apart = instead(fill)
         width = fill.operand.bits(arch.value_bits)
         if fill.outer is None:
             way = fill.way
             called = fill.whole * prod(total(counts, call.name) for call in fill.called)
             if called and way not in come:  # else nobody needs it, or it came for another term
-                _whole(fill, counts, term, wholes(way), bits)
+                moved = zip((fill.parent, fill.level), wholes(way), strict=True)
+                each = {level: moves for level, moves in moved if level not in apart}
+                _whole(fill, counts, term, each, bits)
                 if fill.level == innermost[fill.operand.tensor]:
                     then: tuple[Phase, int] = ("load", 0) if term is None else ("work", term.start)
                     walked = walked_whole(fill, counts, arch.value_bits)
@@ -73,17 +78,19 @@ def add_fills(
             beside = turns.within and arch.overlap == "double"
             phase: Phase = "work" if beside else "load"
             at = first + term.start
-            read = reads(*outer.bits(width), decoded=fill.decoded)
-            arrived = writes(*inner.bits(width), encoded=fill.encoded)
-            bits.add(phase, fill.parent, _times(read, reading), at)
-            bits.add(phase, fill.level, _times(arrived, arriving), at)
+            if fill.parent not in apart:
+                read = reads(*outer.bits(width), decoded=fill.decoded)
+                bits.add(phase, fill.parent, _times(read, reading), at)
+            if fill.level not in apart:
+                arrived = writes(*inner.bits(width), encoded=fill.encoded)
+                bits.add(phase, fill.level, _times(arrived, arriving), at)
             if fill.level == innermost[fill.operand.tensor]:
                 walked = reads(*inner.walked(width))
                 bits.add("work", fill.level, _times(walked, arriving), at)
 
 
 def _whole(
-    fill: Fill, counts: Counts, term: EpochRows | None, moved: tuple[Moves, Moves], bits: EpochBits
+    fill: Fill, counts: Counts, term: EpochRows | None, moved: Mapping[str, Moves], bits: EpochBits
 ) -> None:
     """A tensor that comes whole: each part has its share of all bits, by its entries."""
     name, start = fill.inner.entries.loads, 0 if term is None else term.start
@@ -91,7 +98,7 @@ def _whole(
     if term is not None and fill.turns is not None and name:
         first = term.turning(fill.turns, last=False)
         at, entries = first + start, term.pick(counts[name], fill.turns.keys, first)
-    for level, moves in zip((fill.parent, fill.level), moved, strict=True):
+    for level, moves in moved.items():
         bits.add("load", level, bits.shares(moves, entries), at)
 
 

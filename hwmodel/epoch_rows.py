@@ -13,6 +13,7 @@ from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.nest import Loop, places
 from zeroskip.hwmodel.plan import TermPlan, Turns
+from zeroskip.hwmodel.relations import codes
 
 
 @dataclass(slots=True)
@@ -34,6 +35,30 @@ class EpochRows:
         if not loops:
             return np.full(len(rows), counts)
         return np.asarray(counts[tuple(rows[:, column] for column in self.columns(loops))])
+
+    @property
+    def here(self) -> slice:
+        """All of them."""
+        return slice(self.start, self.start + len(self.rows))
+
+    def met(
+        self, loops: Sequence[Loop], at: Sequence[Rows], number: int, *, last: bool = False
+    ) -> Rows:
+        """The first, or last, epochs at so many iterations of these loops."""
+        if not loops:
+            return np.full(number, len(self.rows) - 1 if last else 0)
+        both = zip(self.rows[:, self.columns(loops)].T, at, strict=True)
+        code = codes([np.concatenate(pair) for pair in both])
+        own, other = code[: len(self.rows)], code[len(self.rows) :]
+        every, epoch = np.unique(own[::-1] if last else own, return_index=True)
+        epoch = len(own) - 1 - epoch if last else epoch
+        return np.asarray(epoch[np.searchsorted(every, other)], np.int64)
+
+    def counted(self, when: Rows, each: Rows | int = 1) -> Rows:
+        """How many there are in each epoch, or of these all together."""
+        found = np.zeros(len(self.rows), np.int64)
+        np.add.at(found, when, each)
+        return found
 
     def turning(self, turns: Turns, *, last: bool) -> Rows:
         """The first, or last, epoch of each iteration of what a tile comes at."""

@@ -14,7 +14,7 @@ comes before the first epoch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -25,12 +25,13 @@ from zeroskip.hwmodel.costs import compute_cycles_by_step
 from zeroskip.hwmodel.epoch_bits import Cells, EpochBits
 from zeroskip.hwmodel.epoch_drains import add_drains
 from zeroskip.hwmodel.epoch_fills import Wholes, add_fills
+from zeroskip.hwmodel.epoch_lines import EpochLines
 from zeroskip.hwmodel.epoch_rows import EpochRows, rows_of
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.moves import Moves, Traffic
 from zeroskip.hwmodel.pipeline import Epochs, timed
-from zeroskip.hwmodel.plan import Accounting
+from zeroskip.hwmodel.plan import Accounting, Fill
 from zeroskip.hwmodel.traffic import Counts, addition_moves, operation_moves
 from zeroskip.hwmodel.unit_charges import UnitCharge
 from zeroskip.hwmodel.unit_epochs import steps_by_epoch
@@ -47,6 +48,7 @@ def epochs_of(
     stored: Moves,
     slowest: Cells | None = None,
     units: Mapping[str, UnitCharge] = MappingProxyType({}),
+    lines: EpochLines | None = None,
 ) -> Epochs:
     """The epochs of a layer on an architecture that says how loads and work overlap.
 
@@ -55,6 +57,7 @@ def epochs_of(
     stored : what the result moves off chip, in its format there.
     slowest : cycles of each step where they follow from no points, but from vectors of entries.
     units : by name; their steps are done beside the work of an epoch.
+    lines : what moves in whole lines, or through a cache, if anything does.
     """
     terms: list[EpochRows] = []
     number = 0
@@ -72,15 +75,26 @@ def epochs_of(
             steps = compute_cycles_by_step(arch, term.plan, counts)
         compute[term.start : term.start + len(term.rows)] = term.pick(steps, term.loops)
     innermost = {tensor: stays[-1].level for tensor, stays in schedule.stays.items()}
-    add_fills(layer, arch, accounting, counts, terms, wholes, innermost, bits)
+    instead: Callable[[Fill], Collection[str]] = _nowhere
+    written = None
+    if lines is not None:
+        lines.add(terms, bits)
+        instead, wholes = lines.instead, lines.wholes(wholes)
+        written = lines.written(terms)
+    add_fills(layer, arch, accounting, counts, terms, wholes, innermost, bits, instead)
     _operations(layer, arch, schedule, accounting, counts, terms, bits)
-    add_drains(layer, arch, accounting, counts, terms, stored, bits)
+    add_drains(layer, arch, accounting, counts, terms, stored, bits, written)
     if not means:
         _check(arch, traffic, bits)
     busy = {"compute": compute}
     for name, unit in units.items():
         busy[name] = cycles_of_many(_steps(layer, unit, terms), unit.unit.rate, 1)
     return timed(arch, busy, bits)
+
+
+def _nowhere(_: Fill) -> Collection[str]:
+    """Levels whose moves at a fill are not those by single bits, where no lines are."""
+    return ()
 
 
 def _steps(layer: Layer, unit: UnitCharge, terms: Sequence[EpochRows]) -> Cells:

@@ -89,7 +89,7 @@ class Estimate:
         compute = self._worst({p.turns or p.cycles for p in terms})
         if self.vectors is not None and self._rounds_alone:
             compute = "exact in expectation"
-        elif self.vectors is not None or self.arch.queue is not None:
+        elif self.vectors is not None or self.arch.queue is not None or self._drawn_epochs:
             compute = "approximate"
         lined = "approximate" if self.sampled is not None and is_lined(self.arch) else ""
         traffic = self._worst(moved, compressed, lined, "approximate" if self._widths_vary else "")
@@ -107,6 +107,12 @@ class Estimate:
             "traffic": traffic,
             "capacity": self._worst(most, uncounted, "approximate" if self._added_up else ""),
         }
+
+    @property
+    def _drawn_epochs(self) -> bool:
+        """Whether epochs are means of draws."""
+        drawn = self.sampled is not None and self.arch.overlap is not None
+        return drawn and is_lined(self.arch)
 
     @property
     def _rounds_alone(self) -> bool:
@@ -205,9 +211,10 @@ class Estimate:
         if self.sampled is not None:
             units = [name for name, unit in self.units.items() if unit.drawn_by is not None]
             found += said_of(self.sampled, self.arch, units)
-        found.append(
-            "cycles: the largest of means of compute and levels: their own mean is no less"
-        )
+        if not self._drawn_epochs:
+            found.append(
+                "cycles: the largest of means of compute and levels: their own mean is no less"
+            )
         if isinstance(self.outcome, Expected) and self.outcome.density.size:
             target = self.layer.target.tensor
             found.append(f"{target}: density {float(self.outcome.density.density):.3g}, off chip")

@@ -28,12 +28,13 @@ from zeroskip.hwmodel.expected_operand import Expected
 from zeroskip.hwmodel.expected_scans import is_uniform
 from zeroskip.hwmodel.fibers import Fibers
 from zeroskip.hwmodel.layer import Layer
-from zeroskip.hwmodel.lined import cached_tensors, format_at, from_lines
+from zeroskip.hwmodel.lined import cached_tensors, from_lines
 from zeroskip.hwmodel.lines import check_lined, layout_of, layout_with
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.moves import Traffic, reads
 from zeroskip.hwmodel.plan import Accounting
 from zeroskip.hwmodel.regions import Regions, counts_of, grouped
+from zeroskip.hwmodel.stored import format_at
 from zeroskip.hwmodel.traffic import times_whole
 
 

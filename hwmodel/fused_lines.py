@@ -13,8 +13,7 @@ from zeroskip.formats.format import Format
 from zeroskip.formats.levels import Uncompressed
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.fused import Block, Plan
-from zeroskip.hwmodel.lined import format_at
-from zeroskip.hwmodel.stored import result_format
+from zeroskip.hwmodel.stored import format_at, result_format
 
 
 def check_lines_of_turns(block: Block, plans: Mapping[str, Plan], arch: Arch) -> None:
@@ -28,6 +27,13 @@ def check_lines_of_turns(block: Block, plans: Mapping[str, Plan], arch: Arch) ->
     off_chip = arch.off_chip
     if off_chip.lines is None:
         return
+    if arch.overlap is not None:
+        raise ArchError(
+            f"fuse {block}: {arch.name} has overlap, and lines of {off_chip.name}: in which epoch "
+            "of a turn a line comes, that other turns read too, is not listed as yet\n"
+            f"Leave out overlap, or levels.{off_chip.name}.lines, or run them one after the other, "
+            "without fuse."
+        )
     for number, name in enumerate(block.lines):
         layer, schedule = plans[name]
         wide = [loop.name for loop in schedule.turned if not loop.single]

@@ -97,9 +97,14 @@ def held_in_pes(
     return found
 
 
+def holds_places(bound: Format) -> bool:
+    """Whether fibers of a format may have entries that only hold a place."""
+    return isinstance(bound.levels[-1] if bound.levels else None, RunLength | Structured)
+
+
 def stored_as(held: Operand, tensor: str, bound: Format) -> Operand:
     """An operand that lies in a format, all of it: what it has entries for."""
-    if not isinstance(bound.levels[-1] if bound.levels else None, RunLength | Structured):
+    if not holds_places(bound):
         return held
     axes = range(len(held.shape))
     unpadded = tuple((0, 0) for _ in axes)

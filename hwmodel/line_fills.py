@@ -24,10 +24,11 @@ from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.evaluate import Operand
 from zeroskip.hwmodel.halos import moves_over_itself
 from zeroskip.hwmodel.layer import Layer
+from zeroskip.hwmodel.layer import Operand as Read
 from zeroskip.hwmodel.lines import Layout, Lined
 from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.moves import Moves
-from zeroskip.hwmodel.nest import Loop, Residency
+from zeroskip.hwmodel.nest import Loop, Residency, iterations
 from zeroskip.hwmodel.passing import read_apart, taken_apart
 from zeroskip.hwmodel.plan import Accounting, Fill
 from zeroskip.hwmodel.relations import (
@@ -84,6 +85,27 @@ def lined_fills(
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class TileLines:
+    """Entries of the tiles of one fill as they come, in fibers that lie in lines.
+
+    rows : of each entry and tile, the iterations of loops that tell these; tile : the fiber in one
+        tile; place : in the fiber.
+    times : how often each comes alike, but for loops across PEs that one read serves.
+    asked : fibers that tiles touch and look for, with the iterations at which they do.
+    """
+
+    rows: Rows
+    tile: Whole
+    place: Whole
+    times: int
+    asked: Rows
+
+
+FIBER = Column("fiber")
+"""The column of the fiber that a row touches."""
+
+
 def _tiles(
     nest: Nested,
     schedule: Schedule,
@@ -95,6 +117,38 @@ def _tiles(
     parts: Sequence[NDArray[np.bool_]],
 ) -> Lined:
     """parts : masks over the places in reach; what comes is in all of them."""
+    found = tile_lines(nest, schedule, fill, counts, held, layout, bound, parts)
+    order = np.argsort(codes([found.tile, found.place]), kind="stable")
+    tile, place = found.tile[order], found.place[order]
+    times = fill.reads * found.times
+    data = layout.touched(tile, place, layout.value_bits)
+    metadata = layout.touched(tile, place, layout.coordinate_bits)
+    heads = 0
+    if schedule.stays[fill.operand.tensor][1].level == fill.level:
+        heads = layout.heads(np.unique(found.asked[FIBER]))  # tiles further in are parts of those
+    return Lined(len(order) * times, data * times, metadata * times + heads)
+
+
+def tile_lines(
+    nest: Nested,
+    schedule: Schedule,
+    fill: Fill,
+    counts: Counts,
+    held: Operand,
+    layout: Layout,
+    bound: Format,
+    parts: Sequence[NDArray[np.bool_]] = (),
+    by: Sequence[Loop] | None = None,
+) -> TileLines:
+    """What a fill brings of a tensor off chip.
+
+    by : loops at which its tiles come part by part, where it is asked when they do.
+
+    Raises
+    ------
+    ArchError
+        For an operand that has one rank in two axes.
+    """
     operand = fill.operand
     check_axes(operand)
     stays = schedule.stays[operand.tensor]
@@ -105,7 +159,8 @@ def _tiles(
     shape = held.shape
     coordinates = held.coordinates if packed else tuple(np.indices(shape).reshape(len(shape), -1))
     keys = [Column(x.rank, x) for x in way.keys]
-    rows = entry_rows(nest, operand, coordinates, keys)
+    inside = [Column(x.rank, x) for x in by or ()]
+    rows = entry_rows(nest, operand, coordinates, [*keys, *inside])
     for part in parts:
         pads = zip(coordinates, operand.pads, strict=True)
         at = tuple(places[rows[ENTRY]] + low for places, (low, _) in pads)
@@ -124,20 +179,16 @@ def _tiles(
         rows = {column: np.concatenate([rows[column], stayed[column]]) for column in rows}
     else:
         rows = joined(rows, calls.every)
-    fiber, place = _places(coordinates, shape, bound)
+    fiber, place = places_in(coordinates, shape, bound)
     if packed:
         order = np.argsort(codes([fiber, place]), kind="stable")
         place[order] = np.arange(len(order)) - layout.fibers.positions[fiber[order]]
     fiber, place = fiber[rows[ENTRY]], place[rows[ENTRY]]
-    tile = codes([*(rows[column] for column in rows if column.loop is not None), fiber])
-    order = np.argsort(codes([tile, place]), kind="stable")
-    tile, place = tile[order], place[order]
-    data = layout.touched(tile, place, layout.value_bits)
-    metadata = layout.touched(tile, place, layout.coordinate_bits)
-    heads = 0
-    if depth == 1:  # tiles of levels further in are parts of those
-        heads = layout.heads(_reached(nest, fill, layout, bound, keys, calls))
-    return Lined(len(order) * fill.reads, data * fill.reads, metadata * fill.reads + heads)
+    told = [rows[column] for column in rows if column.loop is not None and column not in inside]
+    told_by = [*keys, *inside] if by is not None or fill.called else []
+    asked = joined(fiber_rows(nest, operand, bound, told_by), calls.every)
+    asked = chosen(asked, layout.asked(asked[FIBER], led=False))
+    return TileLines(rows, codes([*told, fiber]), place, calls.times, asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +197,12 @@ class _Calls:
 
     anew : those of them at which that of the iteration before was not called for, and nothing of
         it is there.
+    times : iterations of other loops at each of which it comes again.
     """
 
     every: Rows
     anew: Rows
+    times: int
 
 
 def _calls(
@@ -159,8 +212,7 @@ def _calls(
     moving: Loop | None,
     extents: Mapping[str, int],
 ) -> _Calls:
-    """By the loops that name the tile, and those at which it comes again; where nothing has to call
-    for it one row for all of them.
+    """By the loops that what calls for it has; where nothing has to, one row for all tiles.
 
     again : loops that the tensor lacks, at each of which it is read by itself, those across PEs
         among them; of others of these one read serves all iterations.
@@ -173,11 +225,13 @@ def _calls(
 
     def read(rows: Rows) -> Rows:
         rows = distinct({c: values for c, values in rows.items() if c not in served})
-        for rank in dict.fromkeys(x.rank for x in again if x not in told):
+        for rank in dict.fromkeys(x.rank for x in again if x.rank not in free and x not in told):
             rows = joined(rows, grid([Column(rank, x) for x in again if x.rank == rank], extents))
         return rows
 
-    return _Calls(read(called), read(anew))
+    free = {x.rank for x in again} - {x.rank for x in told}
+    times = iterations([x for x in again if x.rank in free], extents)
+    return _Calls(read(called), read(anew), times)
 
 
 def _new(rows: Rows, keys: Sequence[Column], moving: Loop) -> NDArray[np.bool_]:
@@ -190,7 +244,7 @@ def _new(rows: Rows, keys: Sequence[Column], moving: Loop) -> NDArray[np.bool_]:
     return ~np.isin(code[: len(turn)], code[len(turn) :])
 
 
-def _places(
+def places_in(
     coordinates: tuple[Whole, ...], shape: tuple[int, ...], bound: Format
 ) -> tuple[Whole, Whole]:
     """The fiber of each entry, and its place in it."""
@@ -205,24 +259,14 @@ def _places(
     return number(tuple(a for axes in outer for a in axes)), number(inner)
 
 
-def _reached(
-    nest: Nested,
-    fill: Fill,
-    layout: Layout,
-    bound: Format,
-    keys: Sequence[Column],
-    calls: _Calls,
-) -> Whole:
-    """Fibers that tiles which come touch, in order; of those that are listed, what is in the
-    list."""
+def fiber_rows(nest: Nested, operand: Read, bound: Format, told_by: Sequence[Column]) -> Rows:
+    """Fibers that an access touches, and the iterations at which it does, as far as columns tell
+    them."""
     *outer, inner = bound.order
     axes = [a for each in outer for a in each]
-    told = keys if fill.called else ()
     nothing = {START: np.zeros(1, np.int64)}
-    rows = touched(nest, fill.operand, (*axes, *inner), told, nothing, frozenset(axes))
-    rows = joined(rows, calls.every)
+    rows = touched(nest, operand, (*axes, *inner), told_by, nothing, frozenset(axes))
     found = np.zeros(length(rows), np.int64)
     for a in axes:
-        found = found * nest.shapes[fill.operand.tensor][a] + rows[axis(a)]
-    found = np.unique(found)
-    return found[layout.asked(found, led=False)]
+        found = found * nest.shapes[operand.tensor][a] + rows[axis(a)]
+    return distinct({c: rows[c] for c in rows if c.loop is not None or c == START} | {FIBER: found})

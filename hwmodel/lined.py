@@ -8,13 +8,13 @@ is not there it reads from the next level outside, in the format of that one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zeroskip.einsum_spec.walk import single
 from zeroskip.errors import ArchError
-from zeroskip.formats.format import Format
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.asking import fibers_asked
 from zeroskip.hwmodel.caches import misses
@@ -28,10 +28,52 @@ from zeroskip.hwmodel.mapping import Schedule
 from zeroskip.hwmodel.moves import Moves, Traffic, reads, writes
 from zeroskip.hwmodel.plan import Accounting
 from zeroskip.hwmodel.policy import skipped_by
-from zeroskip.hwmodel.relations import codes
-from zeroskip.hwmodel.stored import bound_format, is_compressed, result_format
+from zeroskip.hwmodel.relations import Whole, codes
+from zeroskip.hwmodel.stored import (
+    format_at,
+    held_formats,
+    is_compressed,
+    recoded,
+    result_format,
+)
 from zeroskip.hwmodel.traces import nested
 from zeroskip.hwmodel.traffic import Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Fibers of a tensor that a cache is asked for, in any order.
+
+    layout : as they lie in the level ``source``, from which come those that are ``missed``.
+    times : iteration of each loop of the nest, -1 inside the access; then the number of the
+        operand, and of the level that asks.
+    """
+
+    layout: Layout
+    source: str
+    fibers: Whole
+    times: Whole
+    missed: NDArray[np.bool_]
+
+    @property
+    def brought(self) -> Lined:
+        return self.layout.read(self.fibers[self.missed], self.fibers)
+
+
+@dataclass(frozen=True, slots=True)
+class LinedMoves:
+    """What moves in whole lines and fibers.
+
+    traffic : in place of that by single bits.
+    filled : how operands lie that the mapping brings from off chip.
+    asked : of operands that go through a cache.
+    written : how the result lies, and its entries, where it is compressed.
+    """
+
+    traffic: Traffic
+    filled: dict[str, tuple[Layout, Operand]]
+    asked: dict[str, Asked]
+    written: tuple[Layout, Operand] | None
 
 
 def is_lined(arch: Arch) -> bool:
@@ -175,7 +217,7 @@ def lined_traffic(
     operands: Mapping[str, Operand],
     result: Operand | None,
     traffic: Traffic,
-) -> Traffic:
+) -> LinedMoves:
     """Moves off chip, and into the buffer where it is a cache, in place of those by single bits.
 
     result : None where it is not compressed; its moves are then left as they are.
@@ -196,24 +238,28 @@ def lined_traffic(
         tensor: _layout(layer, arch, schedule, tensor, operands[tensor], arch.level(level))
         for tensor, level in sources.items()
     }
-    moved = _through_cache(layer, arch, schedule, accounting, counts, operands, layouts, sources)
+    asked = _through_cache(layer, arch, schedule, accounting, counts, operands, layouts, sources)
     for tensor, level in sources.items():
         assert cache is not None
         before, further = (traffic.get((x, tensor), Moves()) for x in (cache.name, level))
-        found[cache.name, tensor] = _read_side(before) + moved[tensor].written()
-        found[level, tensor] = _write_side(further) + moved[tensor].read()
+        brought = asked[tensor].brought
+        found[cache.name, tensor] = _read_side(before) + brought.written()
+        found[level, tensor] = _write_side(further) + brought.read()
         for passed in way_to(cache, schedule, tensor)[1:]:
-            found[passed, tensor] = moved[tensor].written() + moved[tensor].read()
+            found[passed, tensor] = brought.written() + brought.read()
+    filled = {}
     for tensor in from_lines(layer, arch, schedule):
         if sources.get(tensor) != off_chip.name:
             bound = format_at(layer, arch, schedule, tensor, off_chip.name)
             layout = _layout(layer, arch, schedule, tensor, operands[tensor], off_chip)
             laid = {**operands, tensor: stored_as(operands[tensor], tensor, bound)}
             known = laid, tensor, layout, bound
-            filled = lined_fills(layer, arch, schedule, accounting, counts, *known)
+            moved = lined_fills(layer, arch, schedule, accounting, counts, *known)
             if laid[tensor] is operands[tensor]:  # else a tile is encoded anew where it comes to
-                assert filled.reads == traffic[off_chip.name, tensor].reads
-            found[off_chip.name, tensor] = filled
+                assert moved.reads == traffic[off_chip.name, tensor].reads
+            found[off_chip.name, tensor] = moved
+            filled[tensor] = layout, laid[tensor]
+    written = None
     if result is not None:
         target = layer.target.tensor
         layout = _layout(layer, arch, schedule, target, result, off_chip, writing=True)
@@ -221,7 +267,14 @@ def lined_traffic(
         by_bits = traffic[off_chip.name, target]
         _check_once(off_chip, target, by_bits.reads + by_bits.writes, leaves)
         found[off_chip.name, target] = leaves.written(encoded=True)
-    return found
+        written = layout, result
+    return LinedMoves(found, filled, asked, written)
+
+
+def is_decoded(layer: Layer, arch: Arch, schedule: Schedule, tensor: str) -> bool:
+    """Whether what is read of an operand off chip changes its format."""
+    lies, inside, *_ = held_formats(layer, arch, schedule, layer.first(tensor)).values()
+    return recoded(lies, inside)
 
 
 def _through_cache(
@@ -233,9 +286,9 @@ def _through_cache(
     operands: Mapping[str, Operand],
     layouts: Mapping[str, Layout],
     sources: Mapping[str, str],
-) -> dict[str, Lined]:
-    """What is read of the operands that a cache holds from the levels outside it (``sources``):
-    fibers that are not there.
+) -> dict[str, Asked]:
+    """What a cache is asked for of the operands that it holds, and which fibers are not there: they
+    are read from the levels outside it (``sources``).
 
     All go through it in the order of the nest; those of which each fiber is asked for once only
     pass by, and need no room.
@@ -246,22 +299,19 @@ def _through_cache(
     policy = accounting.policy
     operands = held_in_pes(layer, schedule, policy.terms[0], operands, skipping=True)
     nest = nested(layer, schedule.loops, operands, skipped_by(policy))
-    traces = {}
+    found = {}
     for tensor, source in sources.items():
         bound = format_at(layer, arch, schedule, tensor, source)
         lies = tensor, layouts[tensor], bound
-        traces[tensor] = fibers_asked(nest, arch, schedule, accounting, counts, operands, *lies)
-    found, shared = {}, []
-    for tensor, (fibers, _) in traces.items():
-        if len(np.unique(fibers)) == len(fibers):
-            found[tensor] = layouts[tensor].read(fibers, fibers)
-        else:
-            shared.append(tensor)
+        made = fibers_asked(nest, arch, schedule, accounting, counts, operands, *lies)
+        missed = np.ones(len(made[0]), np.bool_)
+        found[tensor] = Asked(layouts[tensor], source, *made, missed)
+    shared = [t for t, asked in found.items() if len(np.unique(asked.fibers)) < len(asked.fibers)]
     if not shared:
         return found
     first = np.cumsum([0, *(len(layouts[tensor].fibers) for tensor in shared)])
-    fibers = np.concatenate([traces[t][0] + at for t, at in zip(shared, first, strict=False)])
-    times = np.concatenate([traces[t][1] for t in shared])
+    fibers = np.concatenate([found[t].fibers + at for t, at in zip(shared, first, strict=False)])
+    times = np.concatenate([found[t].times for t in shared])
     order = np.argsort(codes(list(times.T)), kind="stable")
     sizes = np.concatenate([sum(layouts[tensor].bits()) for tensor in shared])
     assert cache.cache is not None
@@ -269,7 +319,7 @@ def _through_cache(
     missed[order] = misses(fibers[order], sizes, cache.capacity_bits, cache.cache)
     for tensor, low, high in zip(shared, first, first[1:], strict=False):
         mine = (fibers >= low) & (fibers < high)
-        found[tensor] = layouts[tensor].read(fibers[mine & missed] - low, fibers[mine] - low)
+        found[tensor] = replace(found[tensor], missed=missed[mine])
     return found
 
 
@@ -294,12 +344,6 @@ def _write_side(moves: Moves) -> Moves:
     """What is written into a level, by single bits."""
     found = writes(moves.writes, moves.write_data_bits, moves.write_metadata_bits)
     return replace(found, encoded_bits=moves.encoded_bits)
-
-
-def format_at(layer: Layer, arch: Arch, schedule: Schedule, tensor: str, level: str) -> Format:
-    """In which format a tensor is in a level."""
-    text = arch.format(tensor, layer.roles[tensor], level)
-    return bound_format(text, layer.first(tensor), schedule)
 
 
 def _layout(

@@ -32,6 +32,7 @@ from zeroskip.hwmodel.caches import Policy
 from zeroskip.hwmodel.fibers import Fibers, Whole
 from zeroskip.hwmodel.fields import has_pointers
 from zeroskip.hwmodel.moves import Moves, reads, writes
+from zeroskip.hwmodel.relations import codes
 
 if TYPE_CHECKING:
     from zeroskip.hwmodel.evaluate import Operand
@@ -138,13 +139,22 @@ class Layout:
         """
         if not self.pointers:
             return 0
-        places, bits = np.sort(fibers), 0
-        if self.top_bits is not None:
-            held = self.fibers.entries > 0
-            places = (np.cumsum(held) - held)[places]
-            if self.lines.lists:
-                bits = int(self.whole(int(held.sum()), self.top_bits))
-        return bits + self.touched(np.zeros_like(places), places, self.lines.pointer_bits)
+        places = self.pointed(np.sort(fibers))
+        bits = self.touched(np.zeros_like(places), places, self.lines.pointer_bits)
+        return bits + int(self.whole(len(self.listed), self.top_bits or 0))
+
+    @property
+    def listed(self) -> Whole:
+        """The fibers of the list, where one is moved."""
+        named = self.pointers and self.top_bits is not None and self.lines.lists
+        return np.flatnonzero(self.fibers.entries > 0) if named else np.zeros(0, np.int64)
+
+    def pointed(self, fibers: Whole) -> Whole:
+        """Where the pointers of these fibers are among all that there are."""
+        if self.top_bits is None:
+            return fibers
+        held = self.fibers.entries > 0
+        return (np.cumsum(held) - held)[fibers]
 
     def once(self) -> Lined:
         """Everything, once."""
@@ -163,6 +173,26 @@ class Layout:
         known[1:][group[1:] != group[:-1]] = -1
         lines = int(np.maximum(last - np.maximum(first, known + 1) + 1, 0).sum()) if bits else 0
         return lines * self.line_bits
+
+    def lines_at(self, group: Whole, place: Whole, bits: int, when: Whole) -> Whole:
+        """Of every line that holds fields of so many bits each, the least ``when`` of these."""
+        if not bits or not len(place):
+            return np.zeros(0, np.int64)
+        first = place * bits // self.line_bits
+        number = ((place + 1) * bits - 1) // self.line_bits - first + 1
+        field = np.repeat(np.arange(len(place)), number)
+        inside = np.arange(len(field)) - np.repeat(np.cumsum(number) - number, number)
+        line, when = codes([group[field], first[field] + inside]), when[field]
+        order = np.lexsort((when, line))
+        least = np.diff(line[order], prepend=-1) != 0
+        return np.asarray(when[order][least], np.int64)
+
+    def pointers_at(self, fibers: Whole, when: Whole) -> Whole:
+        """The same of the lines that hold the pointers of these fibers."""
+        if not self.pointers:
+            return np.zeros(0, np.int64)
+        places = self.pointed(fibers)
+        return self.lines_at(np.zeros_like(places), places, self.lines.pointer_bits, when)
 
     def read(self, fetched: Whole, asked: Whole) -> Lined:
         """Whole fibers, as often as they are named; ``asked`` : those that were looked for."""

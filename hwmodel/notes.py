@@ -160,12 +160,23 @@ def _of_units(layer: Layer, arch: Arch, schedule: Schedule) -> Iterator[str]:
             "own, pointers lie packed, one a fiber; a result has an entry where a stored product "
             "reaches it"
         )
+        if arch.overlap is not None:
+            yield (
+                f"{arch.off_chip.name}: a line comes with its tile, or the first part of it that "
+                "needs the line, one of pointers with the first tile that touches their fibers; of "
+                "a compressed result one is written with the last of what is in it"
+            )
     if cache is not None:
         yield (
             f"{cache.name}: a cache of whole fibers, asked for in the order of the loops, "
             "those across PEs as if in time, where operands that are skipped by have an entry "
             "under the loops outside; an operand of which no fiber is asked for twice passes by"
         )
+        if arch.overlap is not None:
+            yield (
+                f"{cache.name}: what is not there comes in the epoch in which it is asked for, "
+                "beside the work where the next level inside is filled then"
+            )
         inside = arch.levels[arch.levels.index(cache) + 1 : -1]
         if inside:
             names = ", ".join(level.name for level in inside)

@@ -56,6 +56,15 @@ class Epochs:
         return found | {f"cycles, bound by {name}": n for name, n in self.limits.items()}
 
 
+def mean_epochs(every: Sequence[Epochs]) -> Epochs:
+    """The mean of epochs that are alike in number."""
+    cycles: Cells = np.mean([epochs.cycles for epochs in every], axis=0)
+    names = dict.fromkeys(name for epochs in every for name in epochs.limits)
+    limits = {name: sum(e.limits.get(name, 0) for e in every) / len(every) for name in names}
+    interval = sum(epochs.interval for epochs in every) / len(every)
+    return Epochs(every[0].overlap, cycles, limits, every[0].number, interval)
+
+
 def timed(arch: Arch, busy: Mapping[str, Cells], bits: EpochBits) -> Epochs:
     """How long each phase, or each column of the pipeline, takes.
 

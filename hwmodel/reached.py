@@ -33,8 +33,10 @@ def structural_result(layer: Layer, arch: Arch, operands: Mapping[str, Operand])
     check_lined(bound, target)
     shape = layer.extents.shapes[target]
     (term,) = layer.work
-    by_row = is_pair(layer) and bound.order == ((0,), (1,))
-    if by_row and not term.within and isinstance(bound.levels[1], Compressed | Uncompressed):
+    by_row = is_pair(layer) and bound.order == ((0,), (1,)) and not term.within
+    by_row = by_row and isinstance(bound.levels[1], Compressed | Uncompressed)
+    listed_too = arch.overlap is not None and prod(shape) <= MOST_SCATTERED  # an epoch has some
+    if by_row and not listed_too:
         return Counted(shape, reached_by_row(*fibers_of_pair(pair_of(layer, "lines"), operands)))
     if layer.form.post in FULL or not layer.additive:
         return Operand(shape, None)

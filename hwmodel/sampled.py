@@ -93,6 +93,8 @@ def said_of(sampled: Sampled, arch: Arch, units: Sequence[str]) -> list[str]:
     if is_lined(arch):
         level = arch.off_chip.name
         found.append(sampled.said(f"lines of {level}, bits", lambda c: bits_at(c, level)))
+        if arch.overlap is not None:
+            found.append(sampled.said("epochs, cycles", lambda charge: charge.cycles))
     return found
 
 

@@ -84,6 +84,12 @@ def stored_by_level(
     }
 
 
+def format_at(layer: Layer, arch: Arch, schedule: Schedule, tensor: str, level: str) -> Format:
+    """In which format a tensor is in a level."""
+    text = arch.format(tensor, layer.roles[tensor], level)
+    return bound_format(text, layer.first(tensor), schedule)
+
+
 def held_formats(
     layer: Layer, arch: Arch, schedule: Schedule, operand: Operand
 ) -> dict[str, Format]:

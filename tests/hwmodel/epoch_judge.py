@@ -9,14 +9,15 @@ from collections import defaultdict
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
-from math import prod
 from typing import Any
 
 from epoch_log import Log, Machine, columns, shared
 from leave_judge import fresh_of, leave
+from line_epoch_judge import ask, read_tiles
 from mapped_nest import Nest, before
 from nest_parts import Access, Design, Loop, Place, Point
 from simulator import Lead, Route, leads_of
+from vector_judge import vectors
 
 
 def times(nest: Nest, design: Design, machine: Machine) -> tuple[list[int], int]:
@@ -69,11 +70,15 @@ def _walked(nest: Nest, design: Design, machine: Machine) -> tuple[Log, int]:
                     route = route.further()
                     _come(*every, route)
             _to_units(nest, machine, term, access, epochs, _called(nest, term, own, ""), log)
+        if machine.lines and machine.lines.cache:
+            ask(nest, design, machine.lines, term, epochs, machine.double, log)
         visits += [(epoch, at, term) for epoch, at in epochs]
         start += len(order)
     if not start:  # nothing to do: all of the result leaves after one epoch all the same
         visits = [(0, at, nest.work()[0]) for at in nest.initial()]
         start = 1
+        if machine.lines and machine.lines.cache:  # but a list in which nobody finds a fiber
+            ask(nest, design, machine.lines, nest.work()[0], [], machine.double, log)
     for term in nest.additions():
         if nest.points(term):  # else nobody needs its operand
             _add(nest, machine, term, log, come)
@@ -130,39 +135,12 @@ def _work(
             log.read("work", level, epoch, machine.wide)
             log.write("work", level, epoch, machine.wide)
     if design.lanes:
-        for epoch, turns in _vectors(nest, design, term, epochs, leads).items():
+        for epoch, turns in vectors(nest, design, term, epochs, leads).items():
             log.compute[epoch] = turns
         return
     each = nest.cost(term)
     for epoch, pes in busy.items():
         log.compute[epoch] = -(-max(pes.values()) * each // design.multipliers)
-
-
-def _vectors(
-    nest: Nest,
-    design: Design,
-    term: list[Access],
-    epochs: list[tuple[int, Point]],
-    leads: list[Lead],
-) -> dict[int, int]:
-    """Turns of the slowest PE in each epoch, of a term whose accesses are plain ranks: entries of
-    one PE, and of one place of the ranks that all operands have, form vectors; any two of them
-    meet."""
-    common = set.intersection(*(access.names() for access in term))
-    found = [nest.found(term, access) for access in term]
-    cells: dict[Any, dict[str, set[Place]]] = defaultdict(lambda: defaultdict(set))
-    for epoch, at in epochs:
-        key = epoch, nest.pe(at), tuple((rank, at[rank]) for rank in sorted(common))
-        for i, (access, entries) in enumerate(zip(term, found, strict=True)):
-            comes = not any(lead.follower == i and lead.shut(at) for lead in leads)
-            if comes and tuple(at.values()) in entries:
-                cells[key][access.tensor].add(access.place(at))
-    turns: dict[int, dict[Any, int]] = defaultdict(lambda: defaultdict(int))
-    for (epoch, pe, _), held in cells.items():
-        turns[epoch][pe] += prod(
-            -(-len(held[name]) // width) for name, width in design.lanes.items()
-        )
-    return {epoch: max(pes.values()) for epoch, pes in turns.items()}
 
 
 def _come(
@@ -179,6 +157,8 @@ def _come(
     route: Route,
 ) -> None:
     (level, position), outer = inner, route.outside[-1]
+    if machine.lines and machine.lines.asked(access.tensor, level):
+        return
     own, above = access.names(), set(nest.instances[level])
     fresh, has, stays, within = fresh_of(nest, position, level, term, own)
     phase = "work" if within and machine.double else "load"
@@ -258,6 +238,9 @@ def _come(
         for place in tile.keys() - there.keys():
             log.write(phase, level, tile[place], *_entry(nest, access, level, place), encodes)
             served[group].setdefault(place, tile[place])
+    if machine.lines and machine.lines.tiled(access.tensor, outer, level):
+        read_tiles(machine.lines, access, phase, tiles, served, decodes, log)
+        return
     _through(nest, access, [level, *way], phase, served, has, log)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil
+from typing import Any
 
 BUSY = ("load", "work", "drain")
 
@@ -20,6 +21,7 @@ class Machine:
 
     rates : level -> bits a cycle of reads, writes, reads and writes of metadata; None: unlimited,
         or with the data.
+    lines : of what lies in whole lines, a `line_epoch_judge.LineMemory`.
     coders : level -> compressed bits a cycle that are decoded, and encoded; None: unlimited.
     number : instances of each level.
     whole : (level outside, level, tensor) -> (data, metadata) of all of it, read and written.
@@ -36,6 +38,7 @@ class Machine:
     value: int = 16
     wide: int = 32
     coders: dict[str, tuple[float | None, float | None]] = field(default_factory=dict)
+    lines: Any = None
 
 
 @dataclass

@@ -88,7 +88,11 @@ def leave(
             log.read(drain[high], level, high, machine.wide)
     if last:
         weights = weights or {end: 0}
-        shared(weights, machine.stored, lambda e, d, m: log.write(drain[e], parent, e, d, m))
+        if machine.lines and machine.lines.result:
+            for epoch, data, metadata in machine.lines.written(final, end):
+                log.write(drain[epoch], parent, epoch, data, metadata, True)
+        else:
+            shared(weights, machine.stored, lambda e, d, m: log.write(drain[e], parent, e, d, m))
         if level != machine.local:
             bits = machine.size * machine.value, 0
             shared(weights, bits, lambda e, d, m: log.read(drain[e], level, e, d, m))

@@ -53,5 +53,5 @@ def test_a_part_that_is_there_is_refused_by_name(what: str) -> None:
 
 
 def test_parts_of_a_design_that_exclude_each_other() -> None:
-    with pytest.raises(ArchError, match="expected no overlap beside lines: a line of several"):
-        arch({**DESIGN, "units": {}, "overlap": "none"})
+    with pytest.raises(ArchError, match="expected no overlap beside a queue: an epoch is one step"):
+        arch({**DESIGN, "units": {}, "overlap": "none", "queue": 3})

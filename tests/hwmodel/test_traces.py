@@ -265,7 +265,7 @@ MUTANTS: dict[str, tuple[Any, str, Any]] = {
     "nobody tells": (asking, "trace_of", led_by(False)),
     "others call for nothing": (traces, "_called", by_its_own),
     "all others call": (lined, "_through_cache", from_everyone),
-    "coordinates need no room": (lined.Layout, "bits", without_coordinates),
+    "coordinates need no room": (Layout, "bits", without_coordinates),
     "a bracket keeps nothing away": (traces, "inside_of", all_points),
     "a leader keeps nothing away": (lined, "called_rows", every_tile),
     "every name is the first": (relations, "values_of", the_first),

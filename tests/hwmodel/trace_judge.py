@@ -167,10 +167,38 @@ def through_cache(
     policy: str,
     cache: str = "GLB",
 ) -> dict[str, Counter[str]]:
-    """What is read of each operand that the cache keeps: entries, bits of data and of metadata.
-    All of the one term go through one cache, but for those of which no fiber is asked for twice."""
+    """What is read of each operand that the cache keeps: entries, bits of data and of metadata."""
     (term,) = nest.terms
     line, width = lines["read_bits"], lines["pointer_bits"]
+    held = {access.tensor: lyings[access.tensor].fibers(access) for access in term}
+    asked = replayed(nest, lyings, design, lines, capacity, policy, cache)
+    kept = {access.tensor for access in term if cache in dict(nest.keeping(access.tensor))}
+    found = {tensor: Counter[str]() for tensor in kept}
+    for _, t, key, missed in asked:
+        if missed:
+            entries, lying = len(held[t][key]), lyings[t]
+            found[t]["entries"] += entries
+            found[t]["data"] += up(entries, lying.value, line)
+            found[t]["metadata"] += up(entries, bits_of(lying), line)
+    for t in found:
+        keys = {key for _, tensor, key, _ in asked if tensor == t}
+        found[t]["metadata"] += heads(lyings[t], held[t], keys, lines, width)
+    return found
+
+
+def replayed(
+    nest: Nest,
+    lyings: dict[str, Lying],
+    design: Design,
+    lines: dict[str, Any],
+    capacity: int,
+    policy: str,
+    cache: str = "GLB",
+) -> list[tuple[Place, str, Place, bool]]:
+    """Times, tensors and fibers of all accesses to a cache, and whether these are not there.  All
+    of the one term go through it, but for those of which no fiber is asked for twice."""
+    (term,) = nest.terms
+    line = lines["read_bits"]
     kept = {access.tensor for access in term if cache in dict(nest.keeping(access.tensor))}
     asked: dict[str, Trace] = {tensor: [] for tensor in kept}
     held = {access.tensor: lyings[access.tensor].fibers(access) for access in term}
@@ -193,17 +221,9 @@ def through_cache(
         sizes.append(up(entries, lying.value, line) + up(entries, bits_of(lying), line))
     order = [names.index((t, key)) for _, t, key in every]
     missed = cached(order, sizes, capacity, policy)
-    brought = [(t, key) for (_, t, key), miss in zip(every, missed, strict=True) if miss]
-    brought += [(t, key) for t, made in asked.items() if not again[t] for _, key in made]
-    found = {tensor: Counter[str]() for tensor in kept}
-    for t, key in brought:
-        entries, lying = len(held[t][key]), lyings[t]
-        found[t]["entries"] += entries
-        found[t]["data"] += up(entries, lying.value, line)
-        found[t]["metadata"] += up(entries, bits_of(lying), line)
-    for t, made in asked.items():
-        found[t]["metadata"] += heads(lyings[t], held[t], {key for _, key in made}, lines, width)
-    return found
+    found = [(*one, bool(miss)) for one, miss in zip(every, missed, strict=True)]
+    passing = [(time, t, key, True) for t in asked if not again[t] for time, key in asked[t]]
+    return sorted([*found, *passing])
 
 
 def by_tiles(
