@@ -39,6 +39,8 @@ JUDGES = (
     "spill_judge",
     "epoch_judge",
     "epoch_log",
+    "line_epoch_judge",
+    "vector_judge",
     "fiber_judges",
     "trace_judge",
     "fused_judge",

@@ -100,7 +100,7 @@ def wrong(before: str, after: str) -> dict[str, Any]:
         ("turn < level.most", "turn < level.most + 1"),
         ("coordinate // level.group", "coordinate // (level.group + 1)"),
         ("fibers + there", "fibers"),
-        ("_starts(rows[: depth + 1])", "_starts(rows[:1])"),
+        ("starts_of(rows[: depth + 1])", "starts_of(rows[:1])"),
         ("tile * size + at", "tile + at"),
     ],
 )

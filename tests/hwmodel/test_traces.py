@@ -158,7 +158,7 @@ def check(made: Drawn, found: Charge) -> None:
     nest.terms[0].sort(key=lambda access: listed.index(access.tensor))
     wanted = through_cache(nest, lyings, made.design, lines, capacity, policy)
     for tensor, moved in wanted.items():
-        at, before = found.at("DRAM", tensor), plain.at("GLB", tensor)
+        at, before = found.at("DRAM", tensor), alike.at("GLB", tensor)
         assert at.reads == moved["entries"], tensor
         assert at.read_data_bits == moved["data"], tensor
         assert at.read_metadata_bits == moved["metadata"], tensor
@@ -267,7 +267,7 @@ MUTANTS: dict[str, tuple[Any, str, Any]] = {
     "all others call": (lined, "_through_cache", from_everyone),
     "coordinates need no room": (Layout, "bits", without_coordinates),
     "a bracket keeps nothing away": (traces, "inside_of", all_points),
-    "a leader keeps nothing away": (lined, "called_rows", every_tile),
+    "a leader keeps nothing away": (asking, "called_rows", every_tile),
     "every name is the first": (relations, "values_of", the_first),
     "another policy": (lined, "misses", as_lru),
 }
