@@ -14,8 +14,8 @@ from zeroskip.native.load import KernelFailure, load
 from zeroskip.native.texts import header
 from zeroskip.records import dataclass
 
-FEW = 2**9
-"""Entries up to which sorting them takes less than to find the routine."""
+FEW = 2**14
+"""Entries up to which sorting them, once, takes less than to compile the routine, once."""
 
 LONG = 2**24
 """Entries from which Ctrl-C is looked for meanwhile."""
