@@ -84,14 +84,11 @@ def homes_of(given: object) -> dict[str, Home]:
 def check_homes(homes: Dict[str, Home], layer: Layer, arch: Arch) -> None:
     """Refuse a home of what the line does not have, and one that is not charged."""
     known = (*layer.tensors, layer.target.tensor)
-    shared = [level.name for level in arch.levels if level.place == "buffer"]
     for name, home in homes.items():
         where = f"home {name}: {home}"
         if name not in known:
             raise ArchError(f"{where}: the line has no {name}; it has {', '.join(known)}")
-        if home.level not in shared:
-            listed = ", ".join(shared) or "none"
-            raise ArchError(f"{where}: expected a level on chip that all PEs share: {listed}")
+        check_shared(where, home.level, arch)
         policy = arch.level(home.level).cache
         if policy is not None:
             raise ArchError(
@@ -99,6 +96,21 @@ def check_homes(homes: Dict[str, Home], layer: Layer, arch: Arch) -> None:
                 f"and not all of a tensor\nLet {name} have its home in a level that is none, or "
                 "leave out the cache."
             )
+
+
+def check_shared(where: str, name: str, arch: Arch) -> None:
+    """Refuse what is no level on chip that all PEs share.
+
+    where : what names the level, in the error.
+    """
+    shared = [level.name for level in arch.levels if level.place == "buffer"]
+    if name not in shared:
+        named = where.partition(":")[0]
+        raise ArchError(
+            f"{where}: expected a level of {arch.name} on chip that all PEs share "
+            f"({', '.join(shared) or 'it has none'}), found {name}\n"
+            f"Name such a level, or leave out {named}."
+        )
 
 
 def home_stay(name: str, home: Home, loops: Sequence[Loop], layer: Layer, arch: Arch) -> Stay:

@@ -20,7 +20,7 @@ from zeroskip.formats.levels import Uncompressed
 from zeroskip.hwmodel import mapping as maps
 from zeroskip.hwmodel.arch import Arch
 from zeroskip.hwmodel.charge import Charge
-from zeroskip.hwmodel.homes import Halo, Home
+from zeroskip.hwmodel.homes import Halo, Home, check_shared
 from zeroskip.hwmodel.later import Later
 from zeroskip.hwmodel.layer import Layer
 from zeroskip.hwmodel.stored import bound_format
@@ -100,7 +100,6 @@ def kept_of(
         not shared.
     """
     found = {}
-    shared = [level.name for level in arch.levels if level.place == "buffer"]
     for name, level in keep.items():
         where = f"keep {name}: {level}"
         if name not in reads:
@@ -108,9 +107,7 @@ def kept_of(
         readers = tuple(line for line in reads if line != name and name in reads[line])
         if not readers:
             raise ArchError(f"{where}: no line reads {name}, so it leaves; leave it out of keep")
-        if level not in shared:
-            listed = ", ".join(shared) or "none"
-            raise ArchError(f"{where}: expected a level on chip that all PEs share: {listed}")
+        check_shared(where, level, arch)
         tiled = [loop for lines, loop in blocks if {name, *readers} <= set(lines)]
         found[name] = Kept(name, level, readers, next(iter(tiled), ""))
     return found

@@ -131,7 +131,8 @@ def read_levels(
     cached = [level.name for level in levels if level.cache]
     if len(cached) > 1:
         names = " and ".join(cached)
-        reader.fail("levels", f"expected one cache, asked by what is inside it; found {names}")
+        expected = "expected one cache, asked by what is inside it"
+        reader.fail("levels", f"{expected}; found {names}: leave cache out of one of them")
     return tuple(levels), defaulted
 
 

@@ -75,11 +75,10 @@ def scratch_of(
     arrays: dict[Key, Array] = {("rows",): aligned_zeros(sums, line.dtype)}
     for access in plan.staged:
         tensor, how = access.tensor, (plan.axes(access), width // itemsize, most)
-        if is_kept(line, tensor):
-            assert line.kept is not None
+        if line.keeps(tensor):
             dense = densify(line.used[tensor]).astype(line.dtype, copy=False)
             laid_out = partial(lanes.laid_out, dense, *how)
-            arrays["staged", tensor] = line.kept.layout(tensor, how, laid_out)
+            arrays["staged", tensor] = line.laid_out(tensor, how, laid_out)
         else:
             arrays["staged", tensor] = aligned_zeros(sizes[tensor], line.dtype)
     if shape.block:
@@ -91,8 +90,3 @@ def scratch_of(
         )
         arrays |= cuts.arrays(plan.cut, signature, numbers)
     return arrays, numbers
-
-
-def is_kept(line: Line, tensor: str) -> bool:
-    """Whether an operand stays over many calls, as it is."""
-    return line.kept is not None and line.kept.has(tensor, line.used[tensor])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -31,6 +31,8 @@ from zeroskip.native.passes import every_visit, scanned, seen
 from zeroskip.native.recent import Recent
 from zeroskip.native.scheme import Key
 from zeroskip.records import dataclass
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,16 @@ class Line:
     @property
     def name(self) -> str:
         return self.form.target.tensor
+
+    def keeps(self, tensor: str) -> bool:
+        """Whether an operand stays over many calls, as it is."""
+        return self.kept is not None and self.kept.has(tensor, self.used[tensor])
+
+    def laid_out(self, tensor: str, how: Hashable, build: Callable[[], T]) -> T:
+        """What is made of an operand for kernels that read it so: once, where it stays."""
+        if self.kept is None or not self.keeps(tensor):
+            return build()
+        return self.kept.layout(tensor, how, build)
 
     @property
     def stored(self) -> np.dtype[Any]:

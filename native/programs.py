@@ -55,10 +55,8 @@ def shape_or_why(
 def kept(line: Line, plan: TilePlan, made: Geometry, shape: TileShape) -> Mapping[Key, Array]:
     """The programs of an operand, once for all lengths of a line whose offsets are equal."""
     name, build = plan.entries.tensor, partial(_programs, line, plan, made, shape)
-    if line.kept is None or not line.kept.has(name, line.used[name]):
-        return build()
     how = "programs", *line.key, shape, made.strides, made.span, made.blocks, made.row
-    return line.kept.layout(name, how, build)
+    return line.laid_out(name, how, build)
 
 
 def _programs(line: Line, plan: TilePlan, made: Geometry, shape: TileShape) -> dict[Key, Array]:

@@ -34,9 +34,7 @@ def relaid(line: Line, bound: Collection[str], vector_bytes: int) -> Line:
     if layout is None:
         return line
     tensor, text = layout
-    operand = line.used[tensor]
-    assert isinstance(operand, Tensor)
-    used = {**line.used, tensor: _stored(line, tensor, operand, text)}
+    used = {**line.used, tensor: _stored(line, tensor, text)}
     made = line_of(line.form, used, line.extents, fixed=line.fixed)
     found = dots.plan(made.form, made.signatures, made.dtype.name)
     if found is None or not dots.worth(found, made.used, vector_bytes, made.dtype.itemsize):
@@ -44,8 +42,10 @@ def relaid(line: Line, bound: Collection[str], vector_bytes: int) -> Line:
     return replace(made, kept=line.kept)
 
 
-def _stored(line: Line, tensor: str, operand: Tensor, text: str) -> Tensor:
+def _stored(line: Line, tensor: str, text: str) -> Tensor:
     """The operand in a format, in memory that calls read fast; once for all of them."""
+    operand = line.used[tensor]
+    assert isinstance(operand, Tensor)
 
     def build() -> Tensor:
         made = operand.asformat(text)
@@ -55,9 +55,7 @@ def _stored(line: Line, tensor: str, operand: Tensor, text: str) -> Tensor:
         )
         return Tensor(made.shape, made.format, levels, on_large_pages(made.values), made.fill)
 
-    if line.kept is None or not line.kept.has(tensor, operand):
-        return operand.asformat(text)
-    return line.kept.layout(tensor, ("relaid", text), build)
+    return line.laid_out(tensor, ("relaid", text), build)
 
 
 def _layout(line: Line, bound: Collection[str], vector_bytes: int) -> tuple[str, str] | None:

@@ -14,7 +14,7 @@ from zeroskip.native import dots, lanes, load, programs, settings, tile, unrolle
 from zeroskip.native.arguments import Array, Operand
 from zeroskip.native.fixed import Schedule
 from zeroskip.native.geometry import Geometry, geometry, line_of_lanes, masks_of, reach_of
-from zeroskip.native.lane_shape import is_kept, lane_shape, scratch_of
+from zeroskip.native.lane_shape import lane_shape, scratch_of
 from zeroskip.native.lines import Line
 from zeroskip.native.lower import lower
 from zeroskip.native.packing import Packer
@@ -242,7 +242,7 @@ def in_lanes(line: Line, plan: lanes.LanePlan, target: Array) -> tuple[Prepared,
     """The kernel of the lane schedule, its scratch made."""
     width = _width(line)
     shape = lane_shape(line, plan, width)
-    kept = frozenset(a.tensor for a in plan.staged if is_kept(line, a.tensor))
+    kept = frozenset(a.tensor for a in plan.staged if line.keeps(a.tensor))
     cut = shape.block > 0
     key = ("lanes", plan.rank, width, shape.vectors, cut, *sorted(kept), "of", *line.key)
     what = plan, line.signatures, line.dtype.name
@@ -288,7 +288,7 @@ def tiled(
         build = partial(tile.lower_tile, *what, shape, made.offset_dtype, made.direct)
         prepared = remember(key, line.dtype, build)
         packed = packer_of(line, plan, made, shape)(line.used[plan.entries.tensor])
-        if is_kept(line, plan.entries.tensor):
+        if line.keeps(plan.entries.tensor):
             packed = {key: on_large_pages(array) for key, array in packed.items()}
         arrays |= packed
     found = filled(line, prepared, arrays, made.numbers)

@@ -54,7 +54,10 @@ def test_what_is_no_home_is_refused() -> None:
         {"A": "a b c"}
     )
     assert "home Q: GLB: the line has no Q; it has A, B, Z" in failing({"Q": "GLB"})
-    assert "home A: PE: expected a level on chip that all PEs share: GLB" in failing({"A": "PE"})
+    assert failing({"A": "PE"}).partition(": expected ")[2] == (
+        "a level of small on chip that all PEs share (GLB), found PE\n"
+        "Name such a level, or leave out home A."
+    )
     assert "home A: GLB m7: the line has no loop m7" in failing({"A": "GLB m7"})
     found = failing({"A": "GLB"}, levels={"DRAM": {}, "GLB": {"cache": "lru"}, "PE": {}})
     assert "home A: GLB: GLB is a cache, which keeps what its policy says (lru)" in found

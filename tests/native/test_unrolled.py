@@ -24,7 +24,7 @@ from zeroskip.native.geometry import MASKS
 from zeroskip.native.interpret import FEWEST_SHARED, interpret
 from zeroskip.native.prepared import run
 from zeroskip.native.texts import header
-from zeroskip.native.tile_shape import INSTRUCTIONS, MEMBERS, unrolled_shape
+from zeroskip.native.tile_shape import MEMBERS
 
 PRODUCT = zs.layer("C[i,j] = A[i,k]*B[k,j]")
 CONV = zs.layer("O[n,m,p,q] = relu(D[m] + I[n,c,2*p+r,q+s]*F[m,c,r,s])", pad=1)
@@ -228,43 +228,6 @@ def test_where_code_cannot_be_run_tiles_are_taken(monkeypatch):
     if zs.config.get().vector_bytes in (None, 64):
         with pytest.raises(KernelError, match=r"runs no code|takes vectors of 64"):
             PRODUCT.bind(A=a, schedule=UNROLLED)(b)
-
-
-@pytest.mark.parametrize("rows", [1, 8, 28, 29, 100, 512])
-@pytest.mark.parametrize("density", [0.01, 0.2, 1.0])
-def test_programs_are_cut_as_even_as_they_come(rows, density):
-    shape = unrolled_shape(rows, 1000, density)
-    assert shape.rows % shape.members == 0
-    assert 1 <= shape.members <= MEMBERS
-    assert (-(-rows // shape.members) - 1) * shape.members < rows
-    groups = shape.rows // shape.members
-    if groups > 1:
-        assert groups * (shape.members * density + 1) * shape.block <= INSTRUCTIONS
-
-
-@pytest.mark.parametrize("density", [0.01, 0.05])
-def test_blocks_are_what_a_vector_reads_of_the_nearest_cache(density):
-    """And no more of it than instructions of a program allow."""
-    for reach in (64, 32, 16, 0):
-        block = unrolled_shape(28, 5000, density, reach=reach).block
-        assert block * (reach or 64) <= 2**15
-        assert block * (28 * density + 1) <= INSTRUCTIONS
-    blocks = [unrolled_shape(28, 5000, 0.01, reach=reach).block for reach in (64, 32, 16)]
-    assert blocks == sorted(blocks)
-    assert blocks[0] < blocks[1]
-
-
-def test_windows_whose_places_share_lines_come_in_longer_blocks():
-    filters = zs.tensor(random_array(RNG, (128, 128, 3, 3), "float32", 0.01), "CSR")
-    same = zs.layer("O[n,m,p,q] = I[n,c,p+r,q+s] * F[m,c,r,s]", pad=1)
-    blocks = []
-    for side in (56, 14):
-        operands = {"I": np.ones((1, 128, side, side), "float32"), "F": filters}
-        (bound,) = choose(same.spec, operands, ("F",))
-        assert bound.taken.unrolled in (True, None)
-        blocks.append(bound.taken.block)
-    if bound.taken.unrolled:
-        assert blocks[0] < blocks[1]
 
 
 def test_the_numbers_of_the_header_are_those_here():
