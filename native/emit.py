@@ -48,6 +48,9 @@ def emit(kernel: Kernel, *, count_work: bool = False) -> str:
         text.append('#include "zs_parts.h"')
     if unrolled:
         text.append('#include "zs_unrolled.h"')
+    turned = any("zs_turn_rows(" in line for line in (*out.lines, *out.functions))
+    if turned:
+        text.append('#include "zs_turned.h"')
     text.append("")
     if kernel.vector_bytes:
         ctype = C_TYPES[kernel.dtype]
@@ -62,6 +65,8 @@ def emit(kernel: Kernel, *, count_work: bool = False) -> str:
         text += [f"ZS_DEFINE_PARTS({C_TYPES[kernel.dtype]})", ""]
     if unrolled:
         text += [f"ZS_DEFINE_UNROLLED({C_TYPES[kernel.dtype]})", ""]
+    if turned:
+        text += [f"ZS_DEFINE_TURNED({C_TYPES[kernel.dtype]})", ""]
     text += out.functions
     text += ["/*", *(f" * {line}".rstrip() for line in kernel.title), " */"]
     text += [f"int32_t {SYMBOL}(zs_args *args)", "{"]

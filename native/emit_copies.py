@@ -5,14 +5,28 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import replace
 
-from zeroskip.native.cexpr import OF_PARTS, integer, mentions, value
+from zeroskip.native.cexpr import OF_PARTS, integer, itemsize, mentions, value
 from zeroskip.native.cwriter import CWriter
 from zeroskip.native.domains import Range
 from zeroskip.native.emit_parts import counted
-from zeroskip.native.integers import ZERO, Const, Expr, Name, Op, add, floordiv, mod, mul, sub
+from zeroskip.native.integers import (
+    ONE,
+    ZERO,
+    Const,
+    Expr,
+    Name,
+    Op,
+    add,
+    ceildiv,
+    floordiv,
+    least,
+    mod,
+    mul,
+    sub,
+)
 from zeroskip.native.nest import Loop, Reduce
-from zeroskip.native.nest_tiles import Stage
-from zeroskip.native.tile_shape import WIDE
+from zeroskip.native.nest_tiles import Stage, StageAxis
+from zeroskip.native.tile_shape import TURNED, WIDE
 from zeroskip.native.values import Elem, Func, Number, Prod, Sum, Value
 
 
@@ -21,23 +35,20 @@ def stage(node: Stage, out: CWriter) -> None:
     index."""
     start = "" if node.start == ZERO else f" from {integer(node.start)} on,"
     rest = "is 0" if node.start == ZERO else "does not count"
-    out.line(
-        f"/* {node.target}: {node.source}{start} laid out for vectors; "
-        f"what it does not reach {rest} */"
-    )
+    sides = _sides(node, out)
+    how = "laid out for vectors" if sides is None else "its rows as columns"
+    out.line(f"/* {node.target}: {node.source}{start} {how}; what it does not reach {rest} */")
+    if sides is not None:
+        _turned(node, *sides, out)
+        return
     source, target = [node.start], [node.into]
     shared = min(len(node.axes) - 1, 2) if node.par else 0
     loops = ExitStack()
     for k, axis in enumerate(node.axes):
         i = out.local(f"i{k}")
-        source.append(mul(Name(i), axis.source_stride))
-        padded = add(Name(i), axis.lo)
-        if axis.stride > 1:
-            stride = Const(axis.stride)
-            target.append(mul(mod(padded, stride), axis.phase_stride))
-            target.append(mul(floordiv(padded, stride), axis.row_stride))
-        else:
-            target.append(mul(padded, axis.row_stride))
+        here, there = _along(axis, Name(i))
+        source.append(here)
+        target.append(there)
         par, around = k < max(shared, node.par), k + 1 < shared
         at, to = Elem(node.source, add(*source)), Elem(node.target, add(*target))
         inner = Loop(i, Range(ZERO, axis.extent), (Reduce(to, "=", at),), par=par)
@@ -58,6 +69,63 @@ def stage(node: Stage, out: CWriter) -> None:
             out.line(f"*(zs_vec *)({to.array} + {integer(to.index)}) = {load};")
             return
         out.line(f"{to.array}[{integer(to.index)}] = {value(at, out.values)};")
+
+
+def _sides(node: Stage, out: CWriter) -> tuple[int, int] | None:
+    """The axes whose elements lie one behind the other in the layout and in the source, where
+    they are two, and squares of them can be turned."""
+    dtypes, dtype = out.values.dtypes, out.values.dtype
+    if dtypes.get(node.source) != dtype or dtypes.get(node.target) != dtype or node.there:
+        return None
+    even = [k for k, axis in enumerate(node.axes) if axis.stride == 1]
+    rows = [k for k in even if node.axes[k].row_stride == ONE]
+    columns = [k for k in even if node.axes[k].source_stride == ONE]
+    if len(rows) != 1 or len(columns) != 1 or rows == columns or itemsize(dtype) not in (4, 8):
+        return None
+    return rows[0], columns[0]
+
+
+def _turned(node: Stage, row: int, column: int, out: CWriter) -> None:
+    """Copy by squares, some rows of the source at once: they are columns of the layout."""
+    source, target = [node.start], [node.into]
+    others = [k for k in range(len(node.axes)) if k not in (row, column)]
+    shared = min(len(others) + 1, 2) if node.par else 0
+    rows, columns = node.axes[row], node.axes[column]
+    with ExitStack() as loops:
+        for level, k in enumerate(others):
+            axis, i = node.axes[k], out.local(f"i{k}")
+            at, to = _along(axis, Name(i))
+            source.append(at)
+            target.append(to)
+            par, around = level < shared, level + 1 < shared
+            extent = integer(axis.extent)
+            loops.enter_context(counted(out, i, "0", extent, par=par, around=around))
+        first: Expr = ZERO
+        high = integer(rows.extent)
+        if len(others) < shared:
+            i, end = out.local(f"i{row}"), integer(ceildiv(rows.extent, Const(TURNED)))
+            loops.enter_context(counted(out, i, "0", end, par=True))
+            first = mul(Const(TURNED), Name(i))
+            high = integer(least(sub(rows.extent, first), Const(TURNED)))
+        at, to = _along(rows, first)
+        read = integer(add(*source, at))
+        written = integer(add(*target, to, _along(columns, ZERO)[1]))
+        to_pitch, pitch = integer(columns.row_stride), integer(rows.source_stride)
+        wide = integer(columns.extent)
+        where = f"{node.target} + {written}, {to_pitch}, {node.source} + {read}, {pitch}"
+        out.line(f"zs_turn_rows({where}, {high}, {wide});")
+
+
+def _along(axis: StageAxis, index: Expr) -> tuple[Expr, Expr]:
+    """Where an index of an axis is in the source and in the layout."""
+    padded = add(index, axis.lo)
+    if axis.stride == 1:
+        return mul(index, axis.source_stride), mul(padded, axis.row_stride)
+    stride = Const(axis.stride)
+    phase = mul(mod(padded, stride), axis.phase_stride)
+    return mul(index, axis.source_stride), add(
+        phase, mul(floordiv(padded, stride), axis.row_stride)
+    )
 
 
 def is_copy(node: Loop, out: CWriter) -> bool:

@@ -10,7 +10,7 @@ from math import prod
 import numpy as np
 
 from zeroskip.formats.level_data import check_room
-from zeroskip.native import dots, lanes, load, programs, settings, tile, unrolled
+from zeroskip.native import crop, dots, lanes, load, programs, settings, tile, unrolled
 from zeroskip.native.arguments import Array, Operand
 from zeroskip.native.fixed import Schedule
 from zeroskip.native.geometry import Geometry, geometry, line_of_lanes, masks_of, reach_of
@@ -257,13 +257,15 @@ def tiled(
 ) -> tuple[Prepared, Slots]:
     """The kernel of the tiled schedule, its entries packed and its scratch made."""
     made = geometry(plan, line.extents, shape, line.dtype.itemsize)
-    staged = 0 if plan.in_place else made.staged_elements
+    in_panel = plan.panels and (shape.panel or shape.unrolled)
+    staged = made.staged_elements if tile.is_staged(plan, in_panel) else 0
     threads = settings.current().threads
     staged *= threads if made.own else 1
     rows = 0 if made.direct and line.stored == line.dtype else made.row_elements
     rows *= threads if shape.unrolled else 1
     panels = made.panel_elements * threads
-    scratch = staged + panels + rows
+    turned = crop.TURNED_SIZE * threads if crop.is_turned(plan) and rows else 0
+    scratch = staged + panels + rows + turned
     check_room(scratch, line.dtype.itemsize, f"the workspace for {line.name}", IN_PARTS)
     starts = np.dtype(np.int64).itemsize
     check_room(made.starts, starts, f"the starts of the packed {plan.entries.tensor}", WHOLE)
@@ -271,6 +273,7 @@ def tiled(
         ("staged",): aligned_zeros(staged, line.dtype),
         ("panel",): aligned_zeros(panels, line.dtype),
         ("rows",): aligned_zeros(rows, line.dtype),
+        ("turned",): aligned_zeros(turned, line.dtype),
         ("vals", line.name): target,
     }
     what = plan, line.signatures, line.dtype.name

@@ -28,6 +28,7 @@ from collections.abc import Callable, Mapping
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.tree import Access, Affine, Var
 from zeroskip.einsum_spec.walk import free, single
+from zeroskip.native.crop import ROWS_TURNED, crop_rows, crop_turned, is_turned
 from zeroskip.native.domains import Range, Together
 from zeroskip.native.dtypes import exact
 from zeroskip.native.integers import (
@@ -39,15 +40,12 @@ from zeroskip.native.integers import (
     Name,
     add,
     ceildiv,
-    floordiv,
     least,
-    mod,
-    most,
     mul,
     sub,
 )
 from zeroskip.native.lower import Lowered, finish, one_product
-from zeroskip.native.nest import Acc, Bind, Guard, Loop, Reduce, Stmt
+from zeroskip.native.nest import Acc, Guard, Loop, Reduce, Stmt
 from zeroskip.native.nest_tiles import Stage, StageAxis, Tiles
 from zeroskip.native.operand import Signature
 from zeroskip.native.scheme import Scheme
@@ -78,6 +76,7 @@ class TilePlan:
     lanes : ranks of the result that the lanes hold, in the result's order.
     panels : whether no summed rank shares an axis with a lane rank, and nothing is padded.
     in_place : whether the operand already lies as the staged copy would.
+    across : whether it lies as that turned: lanes a row apart, the places of each in a row.
     window : the axis of the last lane rank, where a window reaches from one lane into the next or
         there is padding: lanes that a shift takes from the next row may be masked out.
     """
@@ -92,6 +91,7 @@ class TilePlan:
     lanes: tuple[str, ...]
     panels: bool
     in_place: bool
+    across: bool
     window: int | None
 
 
@@ -157,10 +157,23 @@ def _assign(
     panels = plain and not any(signatures[lane_access.tensor].padded)
     order = [a.rank for a in axes if a.rank is not None]
     behind = [a.rank is not None for a in axes]
-    in_place = panels and tuple(order) == lanes and behind == sorted(behind)
+    in_order = panels and tuple(order) == lanes
+    in_place = in_order and behind == sorted(behind)
+    across = in_order and not in_place and behind == sorted(behind, reverse=True)
     window = None if panels else next(a.axis for a in axes if a.rank == lanes[-1])
     return TilePlan(
-        form, term, late, entries, lane_access, tuple(axes), rows, lanes, panels, in_place, window
+        form=form,
+        term=term,
+        late=late,
+        entries=entries,
+        lane_access=lane_access,
+        axes=tuple(axes),
+        rows=rows,
+        lanes=lanes,
+        panels=panels,
+        in_place=in_place,
+        across=across,
+        window=window,
     )
 
 
@@ -198,19 +211,19 @@ def lower_tile(
     scheme = Scheme(plan.form, signatures, dtype)
     sums, fresh = Sums(scheme), scheme.names.fresh
     number = scheme.number
-    source, staging = lanes_on_line(plan, scheme)
+    in_panel = plan.panels and shape.panel
+    source, staging = lanes_on_line(plan, scheme, in_panel)
     entries = plan.entries.tensor
     x, width, lane, part = (fresh(n) for n in ("x", "width", "lane", "part"))
     block, row, offset, e, member = (fresh(n) for n in ("block", "row", "offset", "e", "member"))
-    acc = fresh("acc")
+    acc, chunk = fresh("acc"), fresh("chunk")
     panel: tuple[Stmt, ...] = ()
     at: list[Expr] = [Name(x), Name(lane)]
-    in_panel = plan.panels and shape.panel
     step = Name(width) if in_panel else number("line") if plan.panels else ONE
     if in_panel:
         held = scheme.buffer(("panel",), f"{plan.lane_access.tensor}_panel", dtype, written=True)
         own = mul(Name(part), number("panel_size"))
-        panel = (_panel(held, source, number, Name(x), Name(width), own),)
+        panel = (_panel(plan, held, source, number, Name(x), Name(width), own),)
         source, at = held, [own, Name(lane)]
     at.append(mul(Name(offset), step))
     if shape.block:
@@ -270,18 +283,36 @@ def lower_tile(
         shape.rows if shape.chains > 1 else 0,
     )
     crop: tuple[Stmt, ...] = ()
-    if not direct or plan.late or plan.form.post is not None:
+    turned = is_turned(plan) and not direct
+    over_rows, some = Range(ZERO, number("row_blocks")), Const(ROWS_TURNED // shape.rows)
+    if turned:
+        blocks_past = least(number("row_blocks"), mul(add(Name(chunk), ONE), some))
+        over_rows = Range(mul(Name(chunk), some), blocks_past)
+        crop = crop_turned(
+            plan,
+            scheme,
+            sums,
+            (sum_of_rows, ZERO),
+            mul(over_rows.lo, Const(shape.rows)),
+            least(number("rows"), mul(blocks_past, Const(shape.rows))),
+            Name(x),
+            Name(width),
+            Name(part),
+        )
+    elif not direct or plan.late or plan.form.post is not None:
         held_in = None if direct else (sum_of_rows, ZERO)
         crop = crop_rows(plan, scheme, sums, held_in, of_row, Name(x), Name(width))
         if there_is:
             rows = Range(ZERO, Const(shape.rows))
             crop = (Loop(member, rows, (Guard(there_is, crop),)),)
-        if shape.block:
-            last = Cond("==", Name(block), sub(number("blocks"), ONE))
-            crop = (Guard((last,), crop),)
+    if shape.block and crop:
+        last = Cond("==", Name(block), sub(number("blocks"), ONE))
+        crop = (Guard((last,), crop),)
     vectors = Loop(lane, Range(ZERO, Name(width)), (work,), "vec")
-    over_rows = Range(ZERO, number("row_blocks"))
-    body: Stmt = Loop(row, over_rows, (vectors, *crop), par=True)
+    body: Stmt = Loop(row, over_rows, (vectors, *(() if turned else crop)), par=not turned)
+    if turned:
+        over_chunks = Range(ZERO, ceildiv(number("row_blocks"), some))
+        body = Loop(chunk, over_chunks, (body, *crop), par=True)
     if shape.block:
         body = Loop(block, Range(ZERO, number("blocks")), (body,))
     note, line, count = "register tiles of the line", number("line"), number("line_tiles")
@@ -290,14 +321,15 @@ def lower_tile(
 
 
 def lanes_on_line(
-    plan: TilePlan, scheme: Scheme, masked: bool = False
+    plan: TilePlan, scheme: Scheme, in_panel: bool, masked: bool = False
 ) -> tuple[str, tuple[Stage, ...]]:
     """The array in which the lanes lie on one line, and the copy that puts them there.
 
+    in_panel : whether all is read by way of a panel, which takes lanes that lie across, too.
     masked : whether rows follow each other without a halo.
     """
     source, lanes = scheme.values(plan.lane_access.tensor), plan.lane_access.tensor
-    if plan.in_place:
+    if not is_staged(plan, in_panel):
         return source, ()
     target = scheme.buffer(("staged",), f"{lanes}_staged", scheme.dtype, written=True)
     axes = tuple(_stage_axis(plan, scheme, a) for a in plan.axes)
@@ -306,14 +338,31 @@ def lanes_on_line(
     return target, (Stage(target, source, axes, par=True),)
 
 
+def is_staged(plan: TilePlan, in_panel: bool) -> bool:
+    """Whether the lanes are copied to one line, before tiles are in a panel or none is."""
+    return not plan.in_place and not (plan.across and in_panel)
+
+
+def steps_of(plan: TilePlan, number: Callable[[str], Expr]) -> tuple[Expr, Expr]:
+    """How far the summed places, and the lanes, lie apart in what a panel is copied from."""
+    return (ONE, number("places")) if plan.across else (number("line"), ONE)
+
+
 def _panel(
-    panel: str, source: str, number: Callable[[str], Expr], x: Expr, width: Expr, own: Expr
+    plan: TilePlan,
+    panel: str,
+    source: str,
+    number: Callable[[str], Expr],
+    x: Expr,
+    width: Expr,
+    own: Expr,
 ) -> Stage:
     """The lanes of a tile, those of each summed place behind those of the one before; in the panel
     of the part's own."""
-    places = StageAxis(number("places"), ZERO, 1, number("line"), ZERO, width)
-    lanes = StageAxis(least(sub(number("line"), x), width), ZERO, 1, ONE, ZERO, ONE)
-    return Stage(panel, source, (places, lanes), x, own)
+    place, lane = steps_of(plan, number)
+    places = StageAxis(number("places"), ZERO, 1, place, ZERO, width)
+    lanes = StageAxis(least(sub(number("line"), x), width), ZERO, 1, lane, ZERO, ONE)
+    return Stage(panel, source, (places, lanes), mul(x, lane), own)
 
 
 def _stage_axis(plan: TilePlan, scheme: Scheme, at: LaneAxis) -> StageAxis:
@@ -340,54 +389,3 @@ def _together(rows: StageAxis, row: StageAxis) -> StageAxis:
     """Rows without a halo, which follow each other in the source too, as one axis."""
     before = add(mul(rows.lo, row.extent), row.lo)
     return StageAxis(mul(rows.extent, row.extent), before, 1, ONE, ZERO, ONE)
-
-
-def crop_rows(
-    plan: TilePlan,
-    scheme: Scheme,
-    sums: Sums,
-    sums_at: tuple[str, Expr] | None,
-    row: Expr,
-    x: Expr,
-    width: Expr,
-) -> tuple[Stmt, ...]:
-    """What of a row a tile holds into the result, with the bias and the function.
-
-    sums_at : the array in which its sums are, from lane x on, and where they start; None where they
-        are in the result already.
-    x, width : first lane of the tile, and how many it has.
-    """
-    held = Elem(sums.result, scheme.row_major(plan.form.target))
-    if sums_at is not None:
-        array, start = sums_at
-        at = add(start, mul(row, scheme.number("row_pitch")), _lane(plan, scheme))
-        held = Elem(array, sub(at, x))
-    body: tuple[Stmt, ...] = (sums.store(held, map(sums.late_value, plan.late)),)
-    for k, rank in reversed(list(enumerate(plan.lanes))):
-        body = (Loop(scheme.rank(rank), _lanes_of(plan, scheme, k, x, width), body),)
-    for k, rank in reversed(list(enumerate(plan.rows))):
-        below = mul(*(scheme.extent(r) for r in plan.rows[k + 1 :]))
-        of = floordiv(row, below)
-        body = (Bind(scheme.rank(rank), mod(of, scheme.extent(rank)) if k else of, body),)
-    return body
-
-
-def _lane(plan: TilePlan, scheme: Scheme, ranks: int | None = None) -> Expr:
-    """The lane of a point; or of the first one of its first lane ranks."""
-    return add(
-        *(mul(Name(scheme.rank(r)), _pitch(plan, scheme, r)) for r in plan.lanes[:ranks]), ZERO
-    )
-
-
-def _pitch(plan: TilePlan, scheme: Scheme, rank: str) -> Expr:
-    return ONE if rank == plan.lanes[-1] else scheme.number(f"pitch_{rank}")
-
-
-def _lanes_of(plan: TilePlan, scheme: Scheme, k: int, x: Expr, width: Expr) -> Range:
-    """What of a lane rank, the outer ones known, lies in a tile."""
-    rank = plan.lanes[k]
-    pitch, before = _pitch(plan, scheme, rank), sub(x, _lane(plan, scheme, k))
-    end = add(before, width)
-    if pitch != ONE:  # a part of its last step may lie in the tile, too
-        end = ceildiv(end, pitch)
-    return Range(floordiv(most(ZERO, before), pitch), least(scheme.extent(rank), end))

@@ -10,6 +10,9 @@ from zeroskip.records import dataclass
 WIDE = 64
 """Bytes of a vector where there are 32 registers for them; below that there are 16."""
 
+TURNED = 16
+"""Rows that are stored as columns at once, or parts share: a line of memory of 4-byte items."""
+
 
 @dataclass(frozen=True, slots=True)
 class TileShape:

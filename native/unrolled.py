@@ -18,6 +18,7 @@ import numpy as np
 
 from zeroskip.einsum_spec.extents import Extents
 from zeroskip.native.arguments import Array, Operand
+from zeroskip.native.crop import ROWS_TURNED, crop_rows, crop_turned, is_turned
 from zeroskip.native.domains import Range
 from zeroskip.native.geometry import Geometry, shifts_of
 from zeroskip.native.integers import (
@@ -45,7 +46,7 @@ from zeroskip.native.routines import run
 from zeroskip.native.scheme import Scheme
 from zeroskip.native.scratch import pages
 from zeroskip.native.sums import Sums
-from zeroskip.native.tile import TilePlan, crop_rows, lanes_on_line
+from zeroskip.native.tile import TilePlan, lanes_on_line, steps_of
 from zeroskip.native.tile_shape import TileShape
 from zeroskip.records import dataclass
 
@@ -212,7 +213,7 @@ def lower_unrolled(
     """
     scheme = Scheme(plan.form, signatures, dtype)
     sums, fresh, number = Sums(scheme), scheme.names.fresh, scheme.number
-    source, staging = lanes_on_line(plan, scheme, shape.masked)
+    source, staging = lanes_on_line(plan, scheme, plan.panels, shape.masked)
     entries = plan.entries.tensor
     block, program, member = (fresh(n) for n in ("block", "program", "member"))
     lo, hi, part, strip = (fresh(n) for n in ("lo", "hi", "part", "strip"))
@@ -271,21 +272,32 @@ def lower_unrolled(
             Name(block) if shape.block else ZERO,
         ),
     )
-    if not direct or plan.late or plan.form.post is not None:
-        row = add(first_row, Name(member))
-        held_in = None if direct else (result, row_0)
-        cropped: Stmt = Loop(
-            member,
-            Range(ZERO, least(number("program_rows"), rows)),
-            crop_rows(plan, scheme, sums, held_in, row, x, width),
+    cropped: tuple[Stmt, ...] = ()
+    turned = is_turned(plan) and not direct
+    if turned:
+        program_rows, chunk = number("program_rows"), fresh("chunk")
+        first_of, end_of = mul(Name(own_first), program_rows), mul(Name(own_end), program_rows)
+        row = add(first_of, mul(Name(chunk), Const(ROWS_TURNED)))
+        end_of = least(number("rows"), end_of)
+        past_row = least(end_of, add(row, Const(ROWS_TURNED)))
+        held, own_part = (result, row_0), Name(part)
+        body_of = crop_turned(plan, scheme, sums, held, row, past_row, x, width, own_part)
+        cropped = (
+            Loop(some, Range(ZERO, ceildiv(sub(end_of, first_of), Const(ROWS_TURNED))), body_of),
         )
-        if shape.block:
-            last = Cond("==", Name(block), sub(number("blocks"), ONE))
-            cropped = Guard((last,), (cropped,))
-        body = (*body, cropped)
+    elif not direct or plan.late or plan.form.post is not None:
+        row, held_in = add(first_row, Name(member)), None if direct else (result, row_0)
+        over = Range(ZERO, least(number("program_rows"), rows))
+        cropped = (Loop(member, over, crop_rows(plan, scheme, sums, held_in, row, x, width)),)
+    if shape.block and cropped:
+        last = Cond("==", Name(block), sub(number("blocks"), ONE))
+        cropped = (Guard((last,), cropped),)
+    if not turned:
+        body = (*body, *cropped)
     nest: tuple[Stmt, ...] = (
         *panel,
         Loop(program, Range(Name(own_first), Name(own_end)), body),
+        *(cropped if turned else ()),
     )
     if shape.block:
         nest = (Loop(block, Range(ZERO, number("blocks")), nest),)
@@ -316,17 +328,18 @@ def _panel(
     one by one, where they become another type on the way.  Tiles are a place more than a block
     apart, so that what is written does not meet in a few sets of the cache."""
     number = scheme.number
-    span, line = number("block_span"), number("line")
-    apart = number("panel_places")
-    places = StageAxis(least(span, sub(number("places"), past)), ZERO, 1, line, ZERO, lanes)
-    start, there = add(mul(past, line), x), sub(line, x)
-    if not plan.in_place or scheme.signatures[plan.lane_access.tensor].dtype == scheme.dtype:
+    span, apart = number("block_span"), number("panel_places")
+    place, of_lane = steps_of(plan, number)
+    places = StageAxis(least(span, sub(number("places"), past)), ZERO, 1, place, ZERO, lanes)
+    start, there = add(mul(past, place), mul(x, of_lane)), sub(number("line"), x)
+    same = scheme.signatures[plan.lane_access.tensor].dtype == scheme.dtype
+    if not plan.across and (not plan.in_place or same):
         row = StageAxis(tiles, ZERO, 1, lanes, ZERO, mul(apart, lanes))
         vector = StageAxis(lanes, ZERO, 1, ONE, ZERO, ONE)
         return (Stage(panel, source, (places, row, vector), start, into, there=there),)
     tile = Name(scheme.names.fresh("tile"))
     first = mul(tile, lanes)
-    lane = StageAxis(least(lanes, sub(there, first)), ZERO, 1, ONE, ZERO, ONE)
+    lane = StageAxis(least(lanes, sub(there, first)), ZERO, 1, of_lane, ZERO, ONE)
     to = add(into, mul(tile, apart, lanes))
-    copied = Stage(panel, source, (places, lane), add(start, first), to)
+    copied = Stage(panel, source, (places, lane), add(start, mul(first, of_lane)), to)
     return (Loop(tile.name, Range(ZERO, tiles), (copied,)),)

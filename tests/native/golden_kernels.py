@@ -87,6 +87,7 @@ def _kernels() -> dict[str, str]:
     spmv, spmm = make_spec(SPMV), make_spec(SPMM)
     conv = make_spec(CONV, pad={"I": {2: (1, 1), 3: (1, 1)}})
     image, filters, bias = (2, 3, 8, 8), (4, 3, 3, 3), ones(4)
+    linear = make_spec("Y[b,o] = relu(B[o] + W[o,i]*X[b,i])")
     pool = make_spec("O[c,p,q] max= I[c,2*p+r,2*q+s]", sizes={"r": 2, "s": 2})
     count = make_spec("W[4*p//P,m] += I[c,p+r] * F[m,c,r]")
     same = make_spec("O[n,m,p,q] = I[n,c,p+r,q+s] * F[m,c,r,s]", pad=1)
@@ -136,6 +137,10 @@ def _kernels() -> dict[str, str]:
         "spmm_in_place_rows": schedule(
             spmm, {"A": ones(3, 40, format="CSR"), "B": ones(40, 40)}, bound=("A",)
         ),
+        "linear_bound": schedule(
+            linear, {"W": square, "X": ones(40, 40), "B": ones(40)}, ("W",), data
+        ),
+        "linear_unrolled": unrolled(linear, {"W": square, "X": ones(40, 40), "B": ones(40)}),
         "conv_bound": schedule(conv, wide, ("F",), data),
         "conv_unrolled": unrolled(conv, wide),
         "conv_masked": unrolled(same, same_image, masked=True),

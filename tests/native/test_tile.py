@@ -91,6 +91,65 @@ def test_a_fully_connected_layer(batch, inputs, outputs, shape, seed):
     check(spec, {"W": entries(rng, w), "X": x, "B": b}, want, shape)
 
 
+@pytest.mark.parametrize(
+    ("text", "shapes_of", "want"),
+    [
+        (
+            "Q[b,t,h,e] = W[h,e,d]*X[b,t,d]",
+            lambda b, t, h, e, d: {"W": (h, e, d), "X": (b, t, d)},
+            "hed,btd->bthe",
+        ),
+        (
+            "Q[b,h,t,e] = W[h,e,d]*X[b,t,d]",  # rows are not innermost alone
+            lambda b, t, h, e, d: {"W": (h, e, d), "X": (b, t, d)},
+            "hed,btd->bhte",
+        ),
+        (
+            "Q[t,h,e] = W[h,e,b,d]*X[t,b,d]",
+            lambda b, t, h, e, d: {"W": (h, e, b, d), "X": (t, b, d)},
+            "hebd,tbd->the",
+        ),
+        (
+            "Q[h,t,e] = W[h,e,b,d]*X[b,d,t]",
+            lambda b, t, h, e, d: {"W": (h, e, b, d), "X": (b, d, t)},
+            "hebd,bdt->hte",
+        ),
+        (
+            "Q[b,t,h,e] = W[h,e,d]*X[t,d,b]",  # lanes on either side of what is summed
+            lambda b, t, h, e, d: {"W": (h, e, d), "X": (t, d, b)},
+            "hed,tdb->bthe",
+        ),
+    ],
+)
+@settings(max_examples=20)
+@given(st.data())
+def test_rows_innermost_and_lanes_a_row_apart(text, shapes_of, want, data):
+    """What lies the other way round is turned, some squares of it whole and others not."""
+    dtype, shape = data.draw(st.sampled_from(DTYPES)), data.draw(shapes)
+    rng = np.random.default_rng(data.draw(seeds))
+    most = (3, 25, 3, 40, 20)
+    extents = shapes_of(*(data.draw(st.integers(1, n)) for n in most))
+    given_ = {name: random_array(rng, s, dtype, 0.6) for name, s in extents.items()}
+    result = np.einsum(want, given_["W"], given_["X"])
+    check(make_spec(text), {**given_, "W": entries(rng, given_["W"])}, result, shape, False)
+
+
+@settings(max_examples=20)
+@given(sizes, sizes, st.integers(1, 20), st.integers(1, 70), shapes, seeds)
+def test_channels_last(height, width, channels, filters, shape, seed):
+    rng = np.random.default_rng(seed)
+    image = random_array(rng, (2, height, width, channels), "float32", 0.6)
+    weights, bias = (random_array(rng, s, "float32", 0.6) for s in [(filters, channels), filters])
+    spec = make_spec("O[n,p,q,m] = relu(B[m] + sum[c](I[n,p,q,c]*F[m,c]))")
+    want = np.maximum(image @ weights.T + bias, 0).astype(np.float64)
+    check(spec, {"I": image, "F": entries(rng, weights), "B": bias}, want, shape, False)
+    windows = make_spec("O[n,p,q,m] = I[n,p+r,q,c]*F[m,c,r]", pad={"I": {1: (1, 1)}})
+    taps = random_array(rng, (filters, channels, 3), "float32", 0.4)
+    padded = np.pad(image, ((0, 0), (1, 1), (0, 0), (0, 0)))
+    want = np.einsum("npqcr,mcr->npqm", sliding_window_view(padded, 3, axis=1), taps)
+    check(windows, {"I": image, "F": entries(rng, taps)}, want, shape, False)
+
+
 def convolved(image, filters, stride, dilation, pad):
     (u, v), (d, e) = stride, dilation
     padded = np.pad(image, [(0, 0), (0, 0), *pad])

@@ -83,8 +83,8 @@ static inline __attribute__((always_inline)) int32_t tile_x(
                         const int64_t m = 4 * row + member;
                         for (int64_t n = zs_max(0, x) / pitch_n; n < zs_min(N, zs_ceil_div(x + width, pitch_n)); n++) {
                             ZS_POLL(args);
-                            for (int64_t p = zs_max(0, x - n * pitch_n) / pitch_p; p < zs_min(P, zs_ceil_div(x - n * pitch_n + width, pitch_p)); p++) {
-                                const int64_t q_end = zs_min(Q, x - n * pitch_n - p * pitch_p + width);
+                            for (int64_t p = zs_max(0, x - n * pitch_n) / pitch_p; p < zs_min(P, zs_ceil_div(x + width - n * pitch_n, pitch_p)); p++) {
+                                const int64_t q_end = zs_min(Q, x + width - n * pitch_n - p * pitch_p);
                                 for (int64_t q = zs_max(0, x - n * pitch_n - p * pitch_p); q < q_end; q += LANES) {
                                     zs_store_part(O_vals + ((n * M + m) * P + p) * Q + q, q_end - q, zs_relu_part(zs_load_part(row_sums + (4 * row + member) * row_pitch + n * pitch_n + p * pitch_p + q - x, q_end - q) + B_vals[m]));
                                 }

@@ -1,9 +1,12 @@
 #include "zs_kernel.h"
 #include "zs_pointwise.h"
+#include "zs_turned.h"
 
 /* 64 bytes of float at any element's address */
 typedef float zs_vec __attribute__((vector_size(64), aligned(sizeof(float)), may_alias));
 enum { LANES = 64 / sizeof(float) };
+
+ZS_DEFINE_TURNED(float)
 
 /* 1 vector of x, from x on */
 static inline __attribute__((always_inline)) void tile_x(
@@ -24,14 +27,10 @@ static inline __attribute__((always_inline)) void tile_x(
     const int64_t F_places)
 {
     const int64_t width = tile * LANES;
-    /* F_staged: F_vals from x * F_from0 on, laid out for vectors; what it does not reach does not count */
+    /* F_staged: F_vals from x * F_from0 on, its rows as columns; what it does not reach does not count */
     for (int64_t i0 = 0; i0 < F_extent2; i0++) {
-        for (int64_t i1 = 0; i1 < F_extent3; i1++) {
-            for (int64_t i2 = 0; i2 < F_extent1; i2++) {
-                for (int64_t i3 = 0; i3 < zs_min(M - x, width); i3++) {
-                    F_staged[x * F_places + i0 * F_to2 * width + i1 * F_to3 * width + i2 * F_to1 * width + i3] = F_vals[x * F_from0 + i0 * F_from2 + i1 + i2 * F_from1 + i3 * F_from0];
-                }
-            }
+        for (int64_t i2 = 0; i2 < F_extent1; i2++) {
+            zs_turn_rows(F_staged + x * F_places + i0 * F_to2 * width + i2 * F_to1 * width, F_to3 * width, F_vals + x * F_from0 + i0 * F_from2 + i2 * F_from1, F_from0, zs_min(M - x, width), F_extent3);
         }
     }
 }

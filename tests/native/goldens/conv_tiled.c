@@ -52,8 +52,8 @@ static inline __attribute__((always_inline)) int32_t tile_x(
         const int64_t m = row;
         for (int64_t n = zs_max(0, x) / pitch_n; n < zs_min(N, zs_ceil_div(x + width, pitch_n)); n++) {
             ZS_POLL(args);
-            for (int64_t p = zs_max(0, x - n * pitch_n) / pitch_p; p < zs_min(P, zs_ceil_div(x - n * pitch_n + width, pitch_p)); p++) {
-                const int64_t q_end = zs_min(Q, x - n * pitch_n - p * pitch_p + width);
+            for (int64_t p = zs_max(0, x - n * pitch_n) / pitch_p; p < zs_min(P, zs_ceil_div(x + width - n * pitch_n, pitch_p)); p++) {
+                const int64_t q_end = zs_min(Q, x + width - n * pitch_n - p * pitch_p);
                 for (int64_t q = zs_max(0, x - n * pitch_n - p * pitch_p); q < q_end; q += LANES) {
                     zs_store_part(O_vals + ((n * M + m) * P + p) * Q + q, q_end - q, zs_relu_part(zs_load_part(row_sums + row * row_pitch + n * pitch_n + p * pitch_p + q - x, q_end - q) + B_vals[m]));
                 }
@@ -96,13 +96,13 @@ int32_t zs_kernel(zs_args *args)
     const int64_t source_extent3 = args->dim[11];
     const int64_t I_pad3 = args->dim[12];
     const int64_t row_pitch = args->dim[13];
-    const int64_t N = args->dim[14];
-    const int64_t M = args->dim[15];
-    const int64_t P = args->dim[16];
-    const int64_t Q = args->dim[17];
-    const int64_t pitch_n = args->dim[18];
-    const int64_t pitch_p = args->dim[19];
-    const int64_t row_blocks = args->dim[20];
+    const int64_t row_blocks = args->dim[14];
+    const int64_t N = args->dim[15];
+    const int64_t M = args->dim[16];
+    const int64_t P = args->dim[17];
+    const int64_t Q = args->dim[18];
+    const int64_t pitch_n = args->dim[19];
+    const int64_t pitch_p = args->dim[20];
     const int64_t line = args->dim[21];
     const int64_t line_tiles = args->dim[22];
 

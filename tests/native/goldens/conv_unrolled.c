@@ -96,8 +96,8 @@ int32_t zs_kernel(zs_args *args)
                         const int64_t m = program * program_rows + member;
                         for (int64_t n = zs_max(0, 16 * (lo + strip * strip_tiles)) / pitch_n; n < zs_min(N, zs_ceil_div(16 * (lo + strip * strip_tiles) + 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles), pitch_n)); n++) {
                             ZS_POLL(args);
-                            for (int64_t p = zs_max(0, 16 * (lo + strip * strip_tiles) - n * pitch_n) / pitch_p; p < zs_min(P, zs_ceil_div(16 * (lo + strip * strip_tiles) - n * pitch_n + 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles), pitch_p)); p++) {
-                                const int64_t q_end = zs_min(Q, 16 * (lo + strip * strip_tiles) - n * pitch_n - p * pitch_p + 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles));
+                            for (int64_t p = zs_max(0, 16 * (lo + strip * strip_tiles) - n * pitch_n) / pitch_p; p < zs_min(P, zs_ceil_div(16 * (lo + strip * strip_tiles) + 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles) - n * pitch_n, pitch_p)); p++) {
+                                const int64_t q_end = zs_min(Q, 16 * (lo + strip * strip_tiles) + 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles) - n * pitch_n - p * pitch_p);
                                 for (int64_t q = zs_max(0, 16 * (lo + strip * strip_tiles) - n * pitch_n - p * pitch_p); q < q_end; q += LANES) {
                                     zs_store_part(O_vals + ((n * M + m) * P + p) * Q + q, q_end - q, zs_relu_part(zs_load_part(row_sums + part * sums_size + (program * program_rows + member) * row_pitch + n * pitch_n + p * pitch_p + q - 16 * (lo + strip * strip_tiles), q_end - q) + B_vals[m]));
                                 }

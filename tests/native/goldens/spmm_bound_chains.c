@@ -123,8 +123,8 @@ int32_t zs_kernel(zs_args *args)
     const int64_t *restrict A_first = args->buf[5];
     const float *restrict A_packed = args->buf[6];
     const int64_t panel_size = args->dim[0];
-    const int64_t places = args->dim[1];
-    const int64_t line = args->dim[2];
+    const int64_t line = args->dim[1];
+    const int64_t places = args->dim[2];
     const int64_t block_span = args->dim[3];
     const int64_t row_blocks = args->dim[4];
     const int64_t rows = args->dim[5];

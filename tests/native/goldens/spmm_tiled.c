@@ -71,8 +71,8 @@ int32_t zs_kernel(zs_args *args)
     const uint16_t *restrict A_offset = args->buf[4];
     const float *restrict A_packed = args->buf[5];
     const int64_t panel_size = args->dim[0];
-    const int64_t places = args->dim[1];
-    const int64_t line = args->dim[2];
+    const int64_t line = args->dim[1];
+    const int64_t places = args->dim[2];
     const int64_t row_blocks = args->dim[3];
     const int64_t line_tiles = args->dim[4];
 
