@@ -283,7 +283,7 @@ def lower_unrolled(
         held, own_part = (result, row_0), Name(part)
         body_of = crop_turned(plan, scheme, sums, held, row, past_row, x, width, own_part)
         cropped = (
-            Loop(some, Range(ZERO, ceildiv(sub(end_of, first_of), Const(ROWS_TURNED))), body_of),
+            Loop(chunk, Range(ZERO, ceildiv(sub(end_of, first_of), Const(ROWS_TURNED))), body_of),
         )
     elif not direct or plan.late or plan.form.post is not None:
         row, held_in = add(first_row, Name(member)), None if direct else (result, row_0)

@@ -89,9 +89,9 @@ static inline __attribute__((always_inline)) int32_t tile_x(
             if (block == blocks - 1) {
                 const int64_t row_0 = 64 * chunk;
                 const int64_t row_end = zs_min(rows, 4 * zs_min(row_blocks, 16 * (chunk + 1)));
-                for (int64_t some = 0; some < zs_ceil_div(width, 16); some++) {
+                for (int64_t group = 0; group < zs_ceil_div(width, 16); group++) {
                     ZS_POLL(args);
-                    const int64_t lane_0 = x + 16 * some;
+                    const int64_t lane_0 = x + 16 * group;
                     /* turned: row_sums from row_0 * row_pitch + lane_0 - x on, its rows as columns; what it does not reach does not count */
                     zs_turn_rows(turned + 1280 * part, 80, row_sums + row_0 * row_pitch + lane_0 - x, row_pitch, row_end - row_0, zs_min(16, width - lane_0 + x));
                     for (int64_t b = zs_max(0, lane_0); b < zs_min(B, lane_0 + zs_min(16, width - lane_0 + x)); b++) {

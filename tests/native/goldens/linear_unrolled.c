@@ -72,13 +72,13 @@ int32_t zs_kernel(zs_args *args)
                 zs_run_unrolled(&programs_, block * row_blocks + program, (program + 1 < end ? block * row_blocks + program + 1 : ((block + 1) % blocks) * row_blocks + first), rows - program * program_rows, W_packed, X_panel + part * panel_size, 16 * panel_places, lo + strip * strip_tiles, row_sums + program * program_rows * row_pitch + part * sums_size, row_pitch, 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles), block > 0);
             }
             if (block == blocks - 1) {
-                for (int64_t some = 0; some < zs_ceil_div(zs_min(rows, end * program_rows) - first * program_rows, 64); some++) {
+                for (int64_t chunk = 0; chunk < zs_ceil_div(zs_min(rows, end * program_rows) - first * program_rows, 64); chunk++) {
                     ZS_POLL(args);
-                    const int64_t row_0 = first * program_rows + 64 * some;
-                    const int64_t row_end = zs_min(zs_min(rows, end * program_rows), first * program_rows + 64 * some + 64);
-                    for (int64_t some_ = 0; some_ < zs_ceil_div(16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles), 16); some_++) {
+                    const int64_t row_0 = first * program_rows + 64 * chunk;
+                    const int64_t row_end = zs_min(zs_min(rows, end * program_rows), first * program_rows + 64 * chunk + 64);
+                    for (int64_t group = 0; group < zs_ceil_div(16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles), 16); group++) {
                         ZS_POLL(args);
-                        const int64_t lane_0 = 16 * (lo + strip * strip_tiles) + 16 * some_;
+                        const int64_t lane_0 = 16 * (lo + strip * strip_tiles) + 16 * group;
                         /* turned: row_sums from part * sums_size + row_0 * row_pitch + lane_0 - 16 * (lo + strip * strip_tiles) on, its rows as columns; what it does not reach does not count */
                         zs_turn_rows(turned + 1280 * part, 80, row_sums + part * sums_size + row_0 * row_pitch + lane_0 - 16 * (lo + strip * strip_tiles), row_pitch, row_end - row_0, zs_min(16, 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles) - lane_0 + 16 * (lo + strip * strip_tiles)));
                         for (int64_t b = zs_max(0, lane_0); b < zs_min(B, lane_0 + zs_min(16, 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles) - lane_0 + 16 * (lo + strip * strip_tiles))); b++) {
