@@ -280,8 +280,8 @@ def lower_unrolled(
         row = add(first_of, mul(Name(chunk), Const(ROWS_TURNED)))
         end_of = least(number("rows"), end_of)
         past_row = least(end_of, add(row, Const(ROWS_TURNED)))
-        held, own_part = (result, row_0), Name(part)
-        body_of = crop_turned(plan, scheme, sums, held, row, past_row, x, width, own_part)
+        sums_at, own_copy = (result, row_0), Name(part)
+        body_of = crop_turned(plan, scheme, sums, sums_at, row, past_row, x, width, own_copy)
         cropped = (
             Loop(chunk, Range(ZERO, ceildiv(sub(end_of, first_of), Const(ROWS_TURNED))), body_of),
         )
