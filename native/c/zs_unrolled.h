@@ -14,14 +14,14 @@
  * zs_program - rows of a result, a vector each, plus the entries of a program times vectors.
  *
  * x: where offsets count from.  values: of the program's entries, in its order.  y: the first row;
- * others follow 'pitch' bytes apart.  stored: a bit for each lane that is written.  resumed: a bit
- * for each lane whose sums start from what the row holds; others start from 0.  masks: for each
+ * others follow 'pitch' bytes apart.  Programs of the first block start from 0, those of others go
+ * on from what rows hold.  stored: a bit for each lane that is there.  masks: for each
  * shift a bit for each lane whose place lies in its own row; others are read as 0.  next_code,
  * next_values: from where on code and values of the program that is run next are fetched meanwhile,
  * a line of code for each ZS_CODE_AHEAD bytes of its own, so that the memory is asked all along.
  */
 typedef void zs_program(const void *x, const void *values, void *y, int64_t pitch,
-                        uint32_t stored, uint32_t resumed, const uint16_t *masks,
+                        uint32_t stored, const uint16_t *masks,
                         const void *next_code, const void *next_values);
 
 /* Bytes of code for each line of 64 that is fetched: a program that is run for four vectors has
@@ -116,9 +116,8 @@ ZS_INLINE zs_share zs_divide_line(int64_t part, int64_t parts, int64_t n, int64_
                 for (int64_t i = 0; i < written && t + 1 < n; i++)                          \
                     __builtin_prefetch(result + (t + 1) * LANES + i * pitch, 1, 3);         \
                 run(source + t * step, values + all->first[program * all->groups],          \
-                    result + t * LANES, pitch * (int64_t)sizeof(TYPE), stored,              \
-                    resumed ? stored : 0, masks, next_code + length * t / n / 64 * 64,      \
-                    next_values + held * t / n);                                            \
+                    result + t * LANES, pitch * (int64_t)sizeof(TYPE), stored, masks,       \
+                    next_code + length * t / n / 64 * 64, next_values + held * t / n);      \
             } else {                                                                        \
                 zs_walk_unrolled(all, program, rows, values, source + t * step,             \
                                  result + t * LANES, pitch, there, resumed, masks);         \
