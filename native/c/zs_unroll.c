@@ -2,9 +2,11 @@
  * zs_unroll.c - the entries of a matrix that stays, as machine code: an instruction for each.
  *
  * The entries come in groups of at most ZS_MEMBERS rows, whose sums are registers.  In a group they
- * lie by columns: a vector of the other operand is loaded once for all entries of its column,
+ * lie by columns: a vector of the other operand is loaded once for all entries of its column, and
+ * some columns before it is met, so that multiply-adds do not begin in vain where it comes late,
  *
  *     vmovups   zmm28, [x + offset]                the vector that the column meets
+ *     ...                                          loads, and entries of columns before
  *     vfmadd231ps  zmm3, zmm28, [value]{1to16}     row 3 stores an entry there
  *     vfmadd231ps  zmm9, zmm28, [value + 4]{1to16} row 9 another
  *
@@ -30,8 +32,9 @@ enum {
     VECTOR = 64,   /* bytes of a vector */
     LINE = 64,     /* bytes of a line of a cache */
     REACH = 128,   /* displacements of one byte reach from -REACH to REACH - 1 units */
-    LOADED = 28,   /* registers 28 to 31 take turns to hold what is loaded */
-    MASK = 1,      /* the mask of rows; those of shifts are counted from there */
+    LOADED = 28,   /* registers 28 to 31 take turns to hold what is loaded, ... */
+    LAST = 31,     /* ... so that a vector is asked for three places before it is met */
+    MASK = 1,      /* mask 1 is that of rows; shifts are counted from there */
 };
 
 /* Where code goes; bytes from 'room' on are counted and not written. */
@@ -91,28 +94,28 @@ static void zs_evex(zs_code *code, zs_form form, int reg, int other, int base, i
     }
 }
 
-/* Sums of a first block start from 0: vpxord zmm'row', zmm'row', zmm'row'. */
-static void zs_zero_row(zs_code *code, int row)
+/* zmm'row' = 0: by itself, which takes no more than to be decoded. */
+static void zs_clear_row(zs_code *code, int row)
 {
-    const int lower = ~row >> 3 & 1, upper = ~row >> 4 & 1;
-    zs_byte(code, 0x62);
-    zs_byte(code, lower << 7 | upper << 6 | lower << 5 | upper << 4 | 1);
+    zs_byte(code, 0x62); /* vpxord zmm, zmm, zmm */
+    zs_byte(code, (~row >> 3 & 1) << 7 | (~row >> 4 & 1) << 6 | (~row >> 3 & 1) << 5
+                      | (~row >> 4 & 1) << 4 | 1);
     zs_byte(code, (~row & 15) << 3 | 4 | 1);
-    zs_byte(code, 2 << 5 | upper << 3);
+    zs_byte(code, 2 << 5 | (~row >> 4 & 1) << 3);
     zs_byte(code, 0xEF);
     zs_byte(code, 0xC0 | (row & 7) << 3 | (row & 7));
 }
 
-/* Under the mask of lanes that are stored. */
+/* mask 1: lanes that are stored. */
 static void zs_load_row(zs_code *code, int row)
 {
-    zs_evex(code, (zs_form){1, code->wide, 0x10, 0, MASK, 1}, row, 0, RAX, 0);
+    zs_evex(code, (zs_form){1, code->wide, 0x10, 0, 1, 1}, row, 0, RAX, 0);
     zs_bytes(code, "\x48\x01\xC8", 3); /* add rax, rcx */
 }
 
 static void zs_store_row(zs_code *code, int row)
 {
-    zs_evex(code, (zs_form){1, code->wide, 0x11, 0, MASK, 0}, row, 0, RAX, 0);
+    zs_evex(code, (zs_form){1, code->wide, 0x11, 0, 1, 0}, row, 0, RAX, 0);
     zs_bytes(code, "\x48\x01\xC8", 3);
 }
 
@@ -139,38 +142,66 @@ static void zs_fetch_ahead(zs_code *code)
     code->fetched++;
 }
 
-/* One group: entries [lo, hi), which add up in registers 0 to rows - 1, on what rows hold where
-   they are 'resumed'.  'ahead' values are already behind the register that points at them; returns
-   how many are then. */
-static int zs_group(zs_code *code, int64_t rows, int resumed, int64_t lo, int64_t hi,
-                    const uint8_t *member, const int32_t *offset, const uint8_t *shift, int ahead)
+/* Of each entry its row in the group, the place of its vector, in items, and its shift. */
+typedef struct zs_entries {
+    const uint8_t *member;
+    const int32_t *offset;
+    const uint8_t *shift;
+} zs_entries;
+
+/* Load the vector of entry e, and of those behind it at its place; returns the first that is not,
+   or 'hi'. */
+static int64_t zs_load_place(zs_code *code, zs_entries all, int64_t e, int64_t hi, int reg)
+{
+    const int32_t offset = all.offset[e];
+    const int item = code->wide ? 8 : 4, shift = all.shift[e];
+    zs_evex(code, (zs_form){1, code->wide, 0x10, 0, shift ? MASK + shift : 0, shift > 0}, reg, 0,
+            RDI, (int64_t)offset * item - REACH * VECTOR);
+    while (e < hi && all.offset[e] == offset)
+        e++;
+    return e;
+}
+
+static int zs_turn(int loaded)
+{
+    return loaded == LAST ? LOADED : loaded + 1;
+}
+
+/* One group: entries [lo, hi), which add up in registers 0 to rows - 1; 'resumed' from what the rows
+   hold.  'ahead' values are already behind the register that points at them; returns how many are
+   then. */
+static int zs_group(zs_code *code, zs_entries all, int64_t lo, int64_t hi, int64_t rows,
+                    int resumed, int ahead)
 {
     const int item = code->wide ? 8 : 4;
-    zs_bytes(code, "\x48\x89\xD0", 3); /* mov rax, rdx */
-    for (int row = 0; row < rows; row++)
+    if (resumed)
+        zs_bytes(code, "\x48\x89\xD0", 3); /* mov rax, rdx */
+    for (int row = 0; row < rows; row++) {
         if (resumed)
             zs_load_row(code, row);
         else
-            zs_zero_row(code, row);
+            zs_clear_row(code, row);
+    }
+    int64_t next = lo;
+    for (int reg = LOADED; reg <= LAST && next < hi; reg++)
+        next = zs_load_place(code, all, next, hi, reg);
     int loaded = LOADED;
     for (int64_t e = lo; e < hi; e++) {
-        if (e == lo || offset[e] != offset[e - 1]) {
-            loaded = loaded == 31 ? LOADED : loaded + 1;
-            zs_evex(code,
-                    (zs_form){1, code->wide, 0x10, 0, shift[e] ? MASK + shift[e] : 0, shift[e] > 0},
-                    loaded, 0, RDI, (int64_t)offset[e] * item - REACH * VECTOR);
+        if (e > lo && all.offset[e] != all.offset[e - 1]) {
+            if (next < hi)
+                next = zs_load_place(code, all, next, hi, loaded);
+            loaded = zs_turn(loaded);
         }
         if (ahead == REACH) {
             zs_add_to(code, RSI, 2 * REACH * item);
             ahead = -REACH;
         }
-        zs_evex(code, (zs_form){2, 1, 0xB8, 1, 0, 0}, member[e], loaded, RSI,
+        zs_evex(code, (zs_form){2, 1, 0xB8, 1, 0, 0}, all.member[e], loaded, RSI,
                 (int64_t)ahead * item);
         ahead++;
         zs_fetch_ahead(code);
     }
-    if (resumed)
-        zs_bytes(code, "\x48\x89\xD0", 3);
+    zs_bytes(code, "\x48\x89\xD0", 3);
     for (int row = 0; row < rows; row++)
         zs_store_row(code, row);
     zs_bytes(code, "\x48\x89\xC2", 3); /* mov rdx, rax: the rows of the next group */
@@ -185,7 +216,6 @@ static int zs_group(zs_code *code, int64_t rows, int resumed, int64_t lo, int64_
  *       place of its vector, in items, and its shift, 1 to ZS_MASKS, or 0 for all lanes.
  * dim:  room; programs, of which 'turn' are a block of all rows; groups of a program; most rows of
  *       a group; rows of a block; bytes of an item, 4 or 8; how many shifts there are.
- * Programs of the first block begin with sums of 0, others with what the rows hold.
  * A second call with the room that the first has asked for writes it all.
  */
 int32_t zs_unroll(zs_args *args)
@@ -194,9 +224,7 @@ int32_t zs_unroll(zs_args *args)
         return args->error;
     int64_t *starts = args->buf[1];
     const int64_t *first = args->buf[2];
-    const uint8_t *member = args->buf[3];
-    const int32_t *offset = args->buf[4];
-    const uint8_t *shift = args->buf[5];
+    const zs_entries all = {args->buf[3], args->buf[4], args->buf[5]};
     const int64_t programs = args->dim[1], turn = args->dim[2], groups = args->dim[3];
     const int64_t members = args->dim[4], rows = args->dim[5];
     zs_code code = {args->buf[0], 0, args->dim[0], args->dim[6] == 8, 0, 0};
@@ -209,11 +237,9 @@ int32_t zs_unroll(zs_args *args)
         code.fetched = 0;
         zs_bytes(&code, "\xF3\x0F\x1E\xFA", 4);     /* endbr64: called through a pointer */
         zs_bytes(&code, "\xC4\xC1\x78\x92\xC8", 5); /* kmovw k1, r8d */
-        if (shifts > 0)
-            zs_bytes(&code, "\x4C\x89\xC8", 3); /* mov rax, r9 */
-        for (int s = 0; s < shifts; s++) { /* kmovw k2 + s, [rax + 2 * s] */
-            zs_bytes(&code, "\xC5\xF8\x90", 3);
-            zs_byte(&code, 0x40 | (MASK + 1 + s) << 3 | RAX);
+        for (int s = 0; s < shifts; s++) { /* kmovw k2 + s, [r9 + 2 * s] */
+            zs_bytes(&code, "\xC4\xC1\x78\x90", 4);
+            zs_byte(&code, 0x40 | (MASK + 1 + s) << 3 | 1);
             zs_byte(&code, 2 * s);
         }
         zs_bytes(&code, "\x4C\x8B\x44\x24\x08", 5); /* mov r8, [rsp + 8] */
@@ -225,8 +251,8 @@ int32_t zs_unroll(zs_args *args)
             const int64_t group = program * groups + g;
             const int64_t left = rows - (program % turn * groups + g) * members;
             if (left > 0)
-                ahead = zs_group(&code, left < members ? left : members, program >= turn,
-                                 first[group], first[group + 1], member, offset, shift, ahead);
+                ahead = zs_group(&code, all, first[group], first[group + 1],
+                                 left < members ? left : members, program >= turn, ahead);
         }
         zs_bytes(&code, "\xC5\xF8\x77\xC3", 4); /* vzeroupper, ret */
         while (code.length % VECTOR != 0)

@@ -9,12 +9,12 @@ from zeroskip.native import routines
 
 
 def emitted(room, code, dtype=np.float32):
-    """What zs_unroll writes for two blocks of a program of a group of three rows, five entries, of
-    which the third meets the lanes that the second of two masks leaves."""
-    first = np.array([0, 3, 5])
-    member = np.array([0, 2, 1, 1, 0], np.uint8)
-    offset = np.array([0, 0, 4096, 16, 2**28], np.int32)
-    shift = np.array([0, 0, 2, 1, 0], np.uint8)
+    """What zs_unroll writes for two blocks of a group of three rows: three entries, of which the
+    third meets the lanes that the second of two masks leaves, and one at each of five places."""
+    first = np.array([0, 3, 8])
+    member = np.array([0, 2, 1, 1, 0, 2, 1, 0], np.uint8)
+    offset = np.array([0, 0, 4096, 16, 32, 48, 64, 2**28], np.int32)
+    shift = np.array([0, 0, 2, 1, 0, 0, 0, 0], np.uint8)
     begin = np.zeros(3, np.int64)
     dims = [room, 2, 1, 1, 3, 3, np.dtype(dtype).itemsize, 2]
     arrays = [code, begin, first, member, offset, shift]
@@ -45,54 +45,60 @@ def test_instructions_are_those_that_an_assembler_writes(tmp_path):
     begin = emitted(0, np.zeros(0, np.uint8))
     code = np.zeros(int(begin[-1]), np.uint8)
     emitted(len(code), code)
+    cleared = "".join(f"vpxord %zmm{r}, %zmm{r}, %zmm{r}\n" for r in range(3))
     held = "".join(
         f"{{disp8}} vmovups (%rax), %zmm{r}{{%k1}}{{z}}\nadd %rcx, %rax\n" for r in range(3)
     )
-    fresh = "".join(f"vpxord %zmm{r}, %zmm{r}, %zmm{r}\n" for r in range(3))
     kept = "".join(f"{{disp8}} vmovups %zmm{r}, (%rax){{%k1}}\nadd %rcx, %rax\n" for r in range(3))
-    before = """endbr64
+    begun = """endbr64
 kmovw %r8d, %k1
-mov %r9, %rax
-{disp8} kmovw (%rax), %k2
-kmovw 2(%rax), %k3
+{disp8} kmovw (%r9), %k2
+kmovw 2(%r9), %k3
 mov 8(%rsp), %r8
 mov 16(%rsp), %r9
 .byte 0x48, 0x81, 0xc6, 0, 2, 0, 0
 .byte 0x48, 0x81, 0xc7, 0, 0x20, 0, 0
-mov %rdx, %rax
 """
-    first = """vmovups -8192(%rdi), %zmm29
-vfmadd231ps -512(%rsi){1to16}, %zmm29, %zmm0
-vfmadd231ps -508(%rsi){1to16}, %zmm29, %zmm2
-vmovups 8192(%rdi), %zmm30{%k3}{z}
-vfmadd231ps -504(%rsi){1to16}, %zmm30, %zmm1
+    ended = f"""mov %rdx, %rax
+{kept}mov %rax, %rdx
+vzeroupper
+ret
 """
-    second = """vmovups -8128(%rdi), %zmm29{%k2}{z}
-vfmadd231ps -512(%rsi){1to16}, %zmm29, %zmm1
-vmovups 0x3fffe000(%rdi), %zmm30
-vfmadd231ps -508(%rsi){1to16}, %zmm30, %zmm0
-"""
-    after = "mov %rax, %rdx\nvzeroupper\nret\n"
-    want = assembled(before + fresh + first + kept + after, tmp_path)
-    assert bytes(code[: len(want)]) == want
-    assert bytes(code[len(want) : begin[1]]) == b"\xcc" * (begin[1] - len(want))
-    again = "mov %rdx, %rax\n"
-    want = assembled(before + held + second + again + kept + after, tmp_path)
-    assert bytes(code[begin[1] : begin[1] + len(want)]) == want
+    first_block = f"""{begun}{cleared}vmovups -8192(%rdi), %zmm28
+vmovups 8192(%rdi), %zmm29{{%k3}}{{z}}
+vfmadd231ps -512(%rsi){{1to16}}, %zmm28, %zmm0
+vfmadd231ps -508(%rsi){{1to16}}, %zmm28, %zmm2
+vfmadd231ps -504(%rsi){{1to16}}, %zmm29, %zmm1
+{ended}"""
+    second_block = f"""{begun}mov %rdx, %rax
+{held}vmovups -8128(%rdi), %zmm28{{%k2}}{{z}}
+vmovups -8064(%rdi), %zmm29
+vmovups -8000(%rdi), %zmm30
+vmovups -7936(%rdi), %zmm31
+vfmadd231ps -512(%rsi){{1to16}}, %zmm28, %zmm1
+vmovups 1073733632(%rdi), %zmm28
+vfmadd231ps -508(%rsi){{1to16}}, %zmm29, %zmm0
+vfmadd231ps -504(%rsi){{1to16}}, %zmm30, %zmm2
+vfmadd231ps -500(%rsi){{1to16}}, %zmm31, %zmm1
+vfmadd231ps -496(%rsi){{1to16}}, %zmm28, %zmm0
+{ended}"""
+    for lo, hi, text in zip(begin[:-1], begin[1:], (first_block, second_block), strict=True):
+        want = assembled(text, tmp_path)
+        assert bytes(code[lo : lo + len(want)]) == want
+        assert bytes(code[lo + len(want) : hi]) == b"\xcc" * (hi - lo - len(want))
 
 
-def test_every_register_starts_from_zero(tmp_path):
-    """Sums of 28 rows, whose numbers lie in three fields of the instruction."""
-    rows, none = 28, np.zeros(0, np.uint8)
-    arrays = [np.zeros(2, np.int64), none, np.zeros(0, np.int32), none]
-    begin, dims = np.zeros(2, np.int64), [0, 1, 1, 1, rows, rows, 4, 0]
-    routine = "zeroskip.native", "zs_unroll.c", "zs_unroll"
-    if not routines.run(*routine, [none, begin, *arrays], dims):
+def test_every_register_of_a_row_is_cleared(tmp_path):
+    """Those from 16 on have a bit of their own in the instruction."""
+    count = 28
+    entry = [np.zeros(1, np.uint8), np.zeros(1, np.int32), np.zeros(1, np.uint8)]
+    arrays = [np.zeros(2, np.int64), np.array([0, 1]), *entry]
+    code = np.zeros(4096, np.uint8)
+    dims = [len(code), 1, 1, 1, count, count, 4, 0]
+    if not routines.run("zeroskip.native", "zs_unroll.c", "zs_unroll", [code, *arrays], dims):
         pytest.skip("no compiler")
-    code = np.zeros(int(begin[-1]), np.uint8)
-    routines.run(*routine, [code, begin, *arrays], [len(code), *dims[1:]])
-    text = "".join(f"vpxord %zmm{r}, %zmm{r}, %zmm{r}\n" for r in range(rows))
-    assert assembled(text, tmp_path) in bytes(code)
+    cleared = "".join(f"vpxord %zmm{r}, %zmm{r}, %zmm{r}\n" for r in range(count))
+    assert assembled(cleared, tmp_path) in bytes(code)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
