@@ -331,7 +331,8 @@ def shape_in(line: Line, plan: tile.TilePlan, bound: Collection[str] = ()) -> Ti
     lanes = width // line.dtype.itemsize
     operand = line.used[plan.entries.tensor]
     stored = operand.size if isinstance(operand, np.ndarray) else operand.stored
-    line_vectors = -(-line_of_lanes(plan, line.extents) // lanes)
+    line_lanes = line_of_lanes(plan, line.extents)
+    line_vectors = -(-line_lanes // lanes)
     wanted, fixed = line.fixed.unrolled, line.fixed
     if wanted is not False and fixed.rows is None and fixed.vectors is None:
         found = programs.shape_or_why(line, plan, bound, stored, width)
@@ -349,6 +350,7 @@ def shape_in(line: Line, plan: tile.TilePlan, bound: Collection[str] = ()) -> Ti
         in_place=plan.in_place and same,
         reach=reach_of(plan, line.extents, min(line_vectors, MOST) * lanes) * line.dtype.itemsize,
         summed=prod(line.extents.ranks[rank] for rank in plan.term.ranks),
+        pitch=line_lanes * line.dtype.itemsize,
     )
     return shape_with(default, line_vectors, fixed.rows, fixed.vectors, fixed.block)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import ceil, sqrt
+from math import ceil, gcd, sqrt
 
 from zeroskip.records import dataclass
 
@@ -79,6 +79,7 @@ def shape_of(
     in_place: bool = False,
     reach: float = 0,
     summed: int = 0,
+    pitch: int = 0,
 ) -> TileShape:
     """The shape for a line of so many vectors, and entries of a density in so many rows.
 
@@ -88,12 +89,13 @@ def shape_of(
     that a tile reads stays in the second-level cache, and a row loads little of a block.  Entries
     that are packed at every call come as they lie.  Lanes that lie ``in_place`` are read there
     where a place is met too seldom to be worth its copy, by wide vectors, which have masks for the
-    last.
+    last; more seldom where those of all places crowd into a part of a cache.
 
     reach : bytes that a tile reads for each summed place; 0 where that is not known.
-    summed : places that are summed over.
+    summed : places that are summed over.  pitch : bytes from one of them to the next.
     """
-    panel = not in_place or vector_bytes < WIDE or rows * density >= SELDOM
+    seldom = SELDOM_CROWDED if _crowded(pitch, reach, summed) else SELDOM
+    panel = not in_place or vector_bytes < WIDE or rows * density >= seldom
     single = _cut(line_vectors, MOST)
     if not bound:
         return TileShape(vector_bytes, 1, single, 0, panel)
@@ -109,6 +111,15 @@ def shape_of(
         return TileShape(vector_bytes, 1, single, block, panel)
     several = _cut(line_vectors, _registers(vector_bytes) // 4)
     return TileShape(vector_bytes, 4, several, shared_block, panel)
+
+
+def _crowded(pitch: int, reach: float, summed: int) -> bool:
+    """Whether rows so far apart, of each of which a tile reads ``reach`` bytes, fall into a part of
+    the second-level cache that does not hold them: as those of a power of two do."""
+    if not pitch:
+        return False
+    part = WAY // gcd(pitch, WAY) * reach / WAY
+    return part < 1 and summed * reach >= part * WAYS * WAY
 
 
 def _cut(line_vectors: int, most: int) -> tuple[int, ...]:
@@ -207,6 +218,16 @@ SELDOM = 12
 timing both on one machine (Granite Rapids), at densities of .01 and .02 of five shapes, with lanes
 that are asked for ahead: in place was as fast or faster wherever a place has fewer.  No command of
 the repository finds it again; a wrong one costs time."""
+
+SELDOM_CROWDED = 4
+"""The same where lanes crowd: what a tile has read of them is gone before it is met again.  Found
+by timing both at 2 to 10 entries of a place and rows of 1 to 16 KiB, on the same machine: a copy
+was even at 2 to 4.5 of them, and twice as fast at 10.  No command of the repository finds it again;
+a wrong one costs time."""
+
+WAY, WAYS = 2**17, 16
+"""Bytes of a second-level cache after which lines share a set again, and lines of a set: of 2 MiB
+(Sapphire Rapids, Granite Rapids); others have as many bytes or half (Zen 4, Skylake), or 8 ways."""
 
 SPARSE = 0.03
 """Density below which a row of a block holds too few entries to be taken up for (wide vectors)."""

@@ -384,6 +384,18 @@ def test_lanes_stay_where_they_lie_where_they_are_seldom_met():
     assert panel(0.01, width=32)  # no masks for the last vector
 
 
+def test_lanes_that_crowd_into_a_part_of_a_cache_are_copied_earlier():
+    def panel(pitch, summed, density=0.01):
+        sizes = {"reach": 512, "summed": summed, "pitch": pitch}
+        return shape_of(64, 64, 512, density, bound=True, in_place=True, **sizes).panel
+
+    assert [panel(p, 1024) for p in (2048, 4096, 16384)] == [True, True, True]
+    assert [panel(p, 1024) for p in (4000, 4160, 1024)] == [False, False, False]  # spread
+    assert [panel(4096, n) for n in (256, 511, 512)] == [False, False, True]  # as many as there fit
+    assert not panel(4096, 1024, 0.005)  # too seldom for a copy all the same
+    assert not panel(4160, 2**16)  # more than the cache, of which they take all
+
+
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 @pytest.mark.parametrize("n", [1, 16, 21])
 def test_what_is_read_in_place_is_of_the_type_of_the_sums(dtype, n):
