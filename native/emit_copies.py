@@ -34,7 +34,7 @@ def stage(node: Stage, out: CWriter) -> None:
     """Copy element by element, or row by row: the address in the layout is linear in the source's
     index."""
     start = "" if node.start == ZERO else f" from {integer(node.start)} on,"
-    rest = "is 0" if node.start == ZERO else "does not count"
+    rest = "is 0" if node.start == ZERO else "stays"
     sides = _sides(node, out)
     how = "laid out for vectors" if sides is None else "its rows as columns"
     out.line(f"/* {node.target}: {node.source}{start} {how}; what it does not reach {rest} */")

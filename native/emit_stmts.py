@@ -228,12 +228,18 @@ def _(node: Unrolled, out: CWriter) -> None:
         sizes = integer(node.groups), integer(node.members)
         all_programs = out.local("programs_")
         out.line(f"const zs_unrolled {all_programs} = {{{', '.join((*held, *sizes))}}};")
+        lying = "0"
+        if node.lying is not None:
+            of, name = node.lying, out.local("lying")
+            where = ", ".join(map(integer, (of.at, of.first, of.end, of.behind)))
+            out.line(f"const zs_lying {name} = {{{of.source}, {where}}};")
+            lying = f"&{name}"
         out.line(
             f"zs_run_unrolled(&{all_programs}, {integer(node.program)}, {integer(node.after)}, "
             f"{integer(node.rows)}, "
             f"{node.packed}, {_from(node.source, node.at)}, {integer(node.step)}, "
             f"{integer(node.vector)}, {_from(node.result, node.into)}, {integer(node.pitch)}, "
-            f"{integer(node.line)}, {integer(node.resumed)} > 0);"
+            f"{integer(node.line)}, {integer(node.resumed)} > 0, {lying});"
         )
         if out.count_work:
             start = mul(node.program, node.groups)

@@ -11,6 +11,7 @@ from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.tree import Var
 from zeroskip.einsum_spec.walk import free
 from zeroskip.native.arguments import Array
+from zeroskip.native.lying import Ends, ends_of
 from zeroskip.native.tile import TilePlan
 from zeroskip.native.tile_shape import TileShape, tiles_of
 from zeroskip.records import dataclass
@@ -28,8 +29,8 @@ second-level cache beside sums.  Memory that another core has written comes from
 takes longer than to copy all of it; found by timing on one machine (Granite Rapids), and no command
 of the repository finds it again."""
 
-MASKS = 5
-"""Shifts of a line whose lanes are masked (ZS_MASKS): registers that masks of rows leave free."""
+MASKS = 6
+"""Shifts of a line whose lanes are masked (ZS_MASKS): registers that the rows' mask leaves free."""
 
 SLACK = 64
 """Elements behind the staged copy: a vector that starts at its last element stays inside."""
@@ -134,6 +135,11 @@ def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) 
     row = {a.axis: pitches[a.rank] for a in plan.axes if a.rank is not None}
     phase: dict[int, int] = {}
     step = max(prod(max(lengths[a.axis], 1) for a in plan.axes if a.rank), 1)
+    lanes = shape.vector_bytes // itemsize
+    line = line_of_lanes(plan, extents, shape.masked)
+    ends = lying_in(plan, extents, shape.masked, lanes) if shape.lying else None
+    if ends is not None:
+        step = ends.plane
     for axis in reversed(plan.axes):
         if axis.rank is not None and axis.stride > 1:
             phase[axis.axis] = step
@@ -147,8 +153,6 @@ def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) 
     summed = prod(extents.ranks[rank] for rank in plan.term.ranks)
     per_block = max(shape.block * places // max(summed, 1), 1) if shape.block else places
     per_block = -(-places // -(-places // per_block)) if places else 1  # as even as they come
-    lanes = shape.vector_bytes // itemsize
-    line = line_of_lanes(plan, extents, shape.masked)
     tiles = tiles_of(-(-line // lanes), shape.most)[0] if line else 0
     rows = prod(extents.ranks[r] for r in plan.rows)
     strip = tiles
@@ -190,7 +194,11 @@ def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) 
             "sums_size": row_blocks * shape.rows * row_pitch,
         }
     staged = places * plane + SLACK
-    own = shape.unrolled and not plan.panels and staged * itemsize <= OWN_BYTES
+    copied = staged
+    if ends is not None:
+        numbers |= ends.numbers
+        copied = places * ends.copied
+    own = shape.unrolled and not plan.panels and copied * itemsize <= OWN_BYTES
     if own:
         numbers["staged_size"] = staged = -(-staged // lanes) * lanes
     for axis in plan.axes:
@@ -208,6 +216,12 @@ def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) 
         _is_direct(plan, extents, line),
         own,
     )
+
+
+def lying_in(plan: TilePlan, extents: Extents, masked: bool, lanes: int) -> Ends | None:
+    """Which vectors of the line are read where they lie, and what is copied of the others."""
+    lengths, line = _lengths(plan, extents, masked), line_of_lanes(plan, extents, masked)
+    return ends_of(plan, extents, lengths, _pitches(plan, lengths), -(-line // lanes), lanes)
 
 
 def _is_direct(plan: TilePlan, extents: Extents, line: int) -> bool:

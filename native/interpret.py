@@ -269,15 +269,15 @@ def _(node: Share, m: Machine) -> None:
 
 @execute.register
 def _(node: Unrolled, m: Machine) -> None:
-    first, member, offset, packed, source, result = (
-        m.arrays[name]
-        for name in (node.first, node.member, node.offset, node.packed, node.source, node.result)
+    first, member, offset, packed, result = (
+        m.arrays[name] for name in (node.first, node.member, node.offset, node.packed, node.result)
     )
     program, members, groups = map(m.integer, (node.program, node.members, node.groups))
     rows, line, pitch = map(m.integer, (node.rows, node.line, node.pitch))
     for x in range(line):
         vector = m.integer(node.vector) + x // m.lanes
-        at = m.integer(node.at) + x // m.lanes * m.integer(node.step) + x % m.lanes
+        source, at = _lanes_of(node, m, vector)
+        at += x // m.lanes * m.integer(node.step) + x % m.lanes
         into = m.integer(node.into) + x
         for row in range(min(rows, groups * members)):
             group, own = program * groups + row // members, row % members
@@ -288,6 +288,16 @@ def _(node: Unrolled, m: Machine) -> None:
                     total = total + packed[e] * met
                     m.work += 1
             result[into + row * pitch] = total
+
+
+def _lanes_of(node: Unrolled, m: Machine, vector: int) -> tuple[Any, int]:
+    """The array that a vector of the line is read in, and from where on vector 0 lies there."""
+    staged, at = m.arrays[node.source], m.integer(node.at)
+    if node.lying is None or vector < m.integer(node.lying.first):
+        return staged, at
+    if vector >= m.integer(node.lying.end):
+        return staged, at + m.integer(node.lying.behind)
+    return m.arrays[node.lying.source], m.integer(node.lying.at)
 
 
 def _meets(node: Unrolled, m: Machine, e: int, vector: int, lane: int) -> bool:

@@ -123,6 +123,18 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
+class Lying:
+    """Vectors [first, end) of a line are read in another array, vector 0 from ``at`` on, which
+    may lie outside; those behind them ``behind`` elements further than where they would be."""
+
+    source: str
+    at: Expr
+    first: Expr
+    end: Expr
+    behind: Expr
+
+
+@dataclass(frozen=True, slots=True)
 class Unrolled:
     """One program of a bound operand against every vector of a line: for each row of the program
     and each lane, the sum of its entries' values times what lies at their offsets.
@@ -141,6 +153,7 @@ class Unrolled:
     result, into, pitch : the rows, from where on, and how far each lies from the next.
     line : lanes; the last vector may have fewer than the others.
     resumed : whether sums go on from what the rows hold (not 0), or start from 0.
+    lying : which vectors are read elsewhere; None where none is.
     """
 
     program: Expr
@@ -165,3 +178,4 @@ class Unrolled:
     pitch: Expr
     line: Expr
     resumed: Expr
+    lying: Lying | None = None

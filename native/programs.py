@@ -9,7 +9,14 @@ from math import prod
 
 from zeroskip.native import unrolled
 from zeroskip.native.arguments import Array
-from zeroskip.native.geometry import Geometry, geometry, line_of_lanes, reach_of, shifts_of
+from zeroskip.native.geometry import (
+    Geometry,
+    geometry,
+    line_of_lanes,
+    lying_in,
+    reach_of,
+    shifts_of,
+)
 from zeroskip.native.lines import Line
 from zeroskip.native.scheme import Key
 from zeroskip.native.scratch import on_large_pages
@@ -44,7 +51,9 @@ def shape_or_why(
     lanes = 2 * (width // itemsize)  # of one vector, which begins and ends inside lines of a cache
     read = WIDE if plan.panels else reach_of(plan, line.extents, lanes, masked) * itemsize
     shape = unrolled_shape(rows, summed, density, line.fixed.block, min(read, WIDE))
-    shape = replace(shape, masked=masked)
+    same = line.signatures[plan.lane_access.tensor].dtype == line.dtype.name
+    lies = same and lying_in(plan, line.extents, masked, width // itemsize) is not None
+    shape = replace(shape, masked=masked, lying=lies)
     reach = geometry(plan, line.extents, shape, itemsize).span * itemsize
     reach *= WIDE // itemsize if plan.panels else 1
     if reach > unrolled.REACH_BYTES:

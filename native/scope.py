@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass
 from zeroskip.native.domains import Between, Level, Stored, Together
 from zeroskip.native.integers import Name
 from zeroskip.native.nest import Acc, Bind, Fetch, Fill, Find, Locate, Loop
-from zeroskip.native.nest_tiles import Bring, Cut, Share, Stage, Tiles, Unrolled
+from zeroskip.native.nest_tiles import Bring, Cut, Lying, Share, Stage, Tiles, Unrolled
 from zeroskip.native.values import Elem
 
 
@@ -42,6 +42,8 @@ def free_names(body: tuple[object, ...], bound: set[str]) -> tuple[set[str], lis
             arrays.update((node.code, node.starts, node.first, node.member, node.offset))
             arrays.update((node.packed, node.source, node.result))
             arrays.update({node.shift, node.masks} - {""})
+        if isinstance(node, Lying):
+            arrays.add(node.source)
         if isinstance(node, Level):
             arrays.update(node.arrays)
         if isinstance(node, tuple):

@@ -224,6 +224,9 @@ def _(node: Unrolled, kernel: Kernel) -> Iterator[str]:
         f"    {node.result}[row, x] {op} sum(e of row: {node.packed}[e] * "
         f"{node.source}[{node.offset}[e] + x])"
     )
+    if node.lying is not None:
+        first, end = show_int(node.lying.first), show_int(node.lying.end)
+        yield f"    # vectors [{first}, {end}) of the line in {node.lying.source}, where they lie"
 
 
 @_lines.register

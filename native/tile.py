@@ -332,7 +332,7 @@ def lanes_on_line(
     if not is_staged(plan, in_panel):
         return source, ()
     target = scheme.buffer(("staged",), f"{lanes}_staged", scheme.dtype, written=True)
-    axes = tuple(_stage_axis(plan, scheme, a) for a in plan.axes)
+    axes = tuple(stage_axis(plan, scheme, a) for a in plan.axes)
     if masked and _follows(plan):
         axes = (*axes[:-2], _together(axes[-2], axes[-1]))
     return target, (Stage(target, source, axes, par=True),)
@@ -365,7 +365,7 @@ def _panel(
     return Stage(panel, source, (places, lanes), mul(x, lane), own)
 
 
-def _stage_axis(plan: TilePlan, scheme: Scheme, at: LaneAxis) -> StageAxis:
+def stage_axis(plan: TilePlan, scheme: Scheme, at: LaneAxis) -> StageAxis:
     """Strides that are 1 for every geometry are written as 1, so that copies become vectors."""
     number, last = scheme.number, at.axis == len(plan.axes) - 1
     return StageAxis(

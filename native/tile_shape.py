@@ -28,6 +28,7 @@ class TileShape:
         rows a program has, in groups of ``members``.
     masked : whether rows of the line follow each other without a halo, and lanes that a shift
         takes from the next row are masked out; of machine code.
+    lying : whether lanes are read where they lie, but for those near padding; of machine code.
     """
 
     vector_bytes: int
@@ -38,13 +39,14 @@ class TileShape:
     unrolled: bool = False
     members: int = 1
     masked: bool = False
+    lying: bool = False
 
     @property
     def kernel(self) -> tuple[object, ...]:
         """What the C depends on."""
         rows, blocked = 0 if self.unrolled else self.rows, self.block > 0
         cut = self.vector_bytes, rows, self.vectors, blocked
-        return (*cut, self.panel, self.unrolled, self.masked)
+        return (*cut, self.panel, self.unrolled, self.masked, self.lying)
 
     @property
     def chains(self) -> int:

@@ -37,6 +37,7 @@ from zeroskip.native.integers import (
     sub,
 )
 from zeroskip.native.lower import Lowered, finish
+from zeroskip.native.lying import ends_staged, lying
 from zeroskip.native.nest import Guard, Loop, Stmt
 from zeroskip.native.nest_tiles import Share, Stage, StageAxis, Unrolled
 from zeroskip.native.operand import Signature
@@ -213,7 +214,10 @@ def lower_unrolled(
     """
     scheme = Scheme(plan.form, signatures, dtype)
     sums, fresh, number = Sums(scheme), scheme.names.fresh, scheme.number
-    source, staging = lanes_on_line(plan, scheme, plan.panels, shape.masked)
+    if shape.lying:
+        source, staging = ends_staged(plan, scheme)
+    else:
+        source, staging = lanes_on_line(plan, scheme, plan.panels, shape.masked)
     entries = plan.entries.tensor
     block, program, member = (fresh(n) for n in ("block", "program", "member"))
     lo, hi, part, strip = (fresh(n) for n in ("lo", "hi", "part", "strip"))
@@ -270,6 +274,7 @@ def lower_unrolled(
             pitch,
             least(sub(line, x), width) if direct else width,
             Name(block) if shape.block else ZERO,
+            lying(plan, scheme, add(past, x)) if shape.lying else None,
         ),
     )
     cropped: tuple[Stmt, ...] = ()
@@ -304,7 +309,7 @@ def lower_unrolled(
     strips = ceildiv(sub(Name(hi), Name(lo)), number("strip_tiles"))
     nest = (Loop(strip, Range(ZERO, strips), nest),)
     if own:
-        each = (replace(one, par=False, into=copy) for one in staging)
+        each = (replace(one, par=False, into=add(copy, one.into)) for one in staging)
         staging, nest = (), (*each, *nest)
     own_part = part if own or plan.panels or not direct else ""
     programs = number("line_tiles"), number("row_blocks")

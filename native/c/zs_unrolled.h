@@ -7,8 +7,8 @@
 /* Rows whose sums a group holds in registers; 4 of 32 are left for what is loaded. */
 #define ZS_MEMBERS 28
 
-/* Shifts whose lanes are masked: registers that the masks of rows leave free. */
-#define ZS_MASKS 5
+/* Shifts whose lanes are masked: registers that the mask of rows leaves free. */
+#define ZS_MASKS 6
 
 /*
  * zs_program - rows of a result, a vector each, plus the entries of a program times vectors.
@@ -39,6 +39,13 @@ typedef struct zs_unrolled {
     int64_t groups, members; /* of a program; most rows of one */
 } zs_unrolled;
 
+/* Vectors [first, end) of a line lie in an array of their own, vector 0 of a run 'at' elements
+   behind its start; those behind them 'behind' elements further than where they would be. */
+typedef struct zs_lying {
+    const void *source;
+    int64_t at, first, end, behind;
+} zs_lying;
+
 /* Tiles of a line for each part of a call: the code of a program is fetched for no fewer; and
    programs for each part, from which they are shared instead, so that each is fetched once. */
 #define ZS_FEWEST_SHARED 4
@@ -66,6 +73,7 @@ ZS_INLINE zs_share zs_divide_line(int64_t part, int64_t parts, int64_t n, int64_
  * program 'after', which is run next, is fetched meanwhile.
  * vector: number of the first vector in the line that masks are of.  Where nothing is resumed,
  * rows may be far: those of the next vector are asked for while one is computed.
+ * lying: which vectors of the line are read elsewhere, or null.
  */
 #define ZS_DEFINE_UNROLLED(TYPE)                                                            \
     static __attribute__((noinline, unused)) void zs_walk_unrolled(                         \
@@ -96,7 +104,7 @@ ZS_INLINE zs_share zs_divide_line(int64_t part, int64_t parts, int64_t n, int64_
     ZS_INLINE void zs_run_unrolled(                                                         \
         const zs_unrolled *all, int64_t program, int64_t after, int64_t rows,               \
         const TYPE *values, const TYPE *source, int64_t step, int64_t vector, TYPE *result, \
-        int64_t pitch, int64_t line, int resumed)                                           \
+        int64_t pitch, int64_t line, int resumed, const zs_lying *lying)                    \
     {                                                                                       \
         const int64_t n = (line + LANES - 1) / LANES;                                       \
         const int coded = all->starts[program + 1] != 0;                                    \
@@ -110,17 +118,22 @@ ZS_INLINE zs_share zs_divide_line(int64_t part, int64_t parts, int64_t n, int64_
         const int64_t held = next_first[all->groups] - next_first[0];                       \
         for (int64_t t = 0; t < n; t++) {                                                   \
             const int64_t there = line - t * LANES;                                         \
+            const TYPE *from = source + t * step;                                           \
+            if (lying && vector + t >= lying->end)                                          \
+                from += lying->behind;                                                      \
+            else if (lying && vector + t >= lying->first)                                   \
+                from = (const TYPE *)lying->source + (lying->at + t * step);                \
             const uint32_t stored = there < LANES ? (1u << there) - 1 : (uint32_t)-1;       \
             const uint16_t *masks = all->masks ? all->masks + (vector + t) * ZS_MASKS : 0;  \
             if (coded) {                                                                    \
                 for (int64_t i = 0; i < written && t + 1 < n; i++)                          \
                     __builtin_prefetch(result + (t + 1) * LANES + i * pitch, 1, 3);         \
-                run(source + t * step, values + all->first[program * all->groups],          \
+                run(from, values + all->first[program * all->groups],                       \
                     result + t * LANES, pitch * (int64_t)sizeof(TYPE), stored, masks,       \
                     next_code + length * t / n / 64 * 64, next_values + held * t / n);      \
             } else {                                                                        \
-                zs_walk_unrolled(all, program, rows, values, source + t * step,             \
-                                 result + t * LANES, pitch, there, resumed, masks);         \
+                zs_walk_unrolled(all, program, rows, values, from, result + t * LANES,      \
+                                 pitch, there, resumed, masks);                             \
             }                                                                               \
         }                                                                                   \
     }

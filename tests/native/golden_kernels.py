@@ -49,12 +49,12 @@ def schedule(
     return schedules.scheduled(line, np.empty(line.shape, line.stored), bound)[0].c_text
 
 
-def unrolled(spec: Spec, operands: Mapping[str, Any], masked: bool = False) -> str:
+def unrolled(spec: Spec, operands: Mapping[str, Any], **how: bool) -> str:
     """C that runs the entries of an operand as machine code, on a machine that has it or not."""
     line = line_of(spec, operands)
     plan = tile.plan(line.form, line.signatures, line.dtype.name)
     assert plan is not None
-    shape = TileShape(64, 8, (1,), 16, unrolled=True, members=4, masked=masked)
+    shape = TileShape(64, 8, (1,), 16, unrolled=True, members=4, **how)
     return schedules.tiled(line, plan, np.empty(line.shape, line.stored), shape)[0].c_text
 
 
@@ -92,6 +92,7 @@ def _kernels() -> dict[str, str]:
     count = make_spec("W[4*p//P,m] += I[c,p+r] * F[m,c,r]")
     same = make_spec("O[n,m,p,q] = I[n,c,p+r,q+s] * F[m,c,r,s]", pad=1)
     same_image = {"I": ones(1, 3, 14, 14), "F": ones(16, 3, 3, 3, format="CSR")}
+    long_image = {"I": ones(1, 3, 28, 28), "F": ones(16, 3, 3, 3, format="CSR")}
     layer = make_spec("O[m,p] = relu(B[m] + W[m,c]*I[c,p])")
     wide = {"I": ones(2, 3, 32, 32), "F": ones(16, 3, 3, 3, format="CSR"), "B": ones(16)}
     data = Schedule(unrolled=False)
@@ -144,6 +145,7 @@ def _kernels() -> dict[str, str]:
         "conv_bound": schedule(conv, wide, ("F",), data),
         "conv_unrolled": unrolled(conv, wide),
         "conv_masked": unrolled(same, same_image, masked=True),
+        "conv_lying": unrolled(same, long_image, masked=True, lying=True),
         "spmm_tiled": schedule(spmm, {"A": ones(40, 40, format="CSR"), "B": ones(40, 40)}),
         "conv_weights": walk(
             conv, {"I": ones(*image), "F": ones(*filters, format="CSR"), "B": bias}

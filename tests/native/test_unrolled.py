@@ -86,12 +86,12 @@ def test_convolutions(filters, channels, height, width, seed):
 @settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_rows_that_follow_each_other_without_a_halo(data):
-    """Windows of 1 to 7 places, steps between them and padding of each side that leave a row as
+    """Windows of 1 to 8 places, steps between them and padding of each side that leave a row as
     long as it was: one batch writes the result as it lies, another does not; what a row's
     neighbour holds, an infinity too, does not come in."""
     rng = np.random.default_rng(data.draw(seeds))
     batch, filters, height = (data.draw(st.integers(1, n)) for n in (2, 30, 6))
-    taps, step = data.draw(st.integers(1, 7)), data.draw(st.integers(1, 2))
+    taps, step = data.draw(st.integers(1, 8)), data.draw(st.integers(1, 2))
     reach = step * (taps - 1)
     before = data.draw(st.integers(0, reach))
     width = data.draw(st.integers(1, 40))
@@ -112,7 +112,7 @@ def test_rows_that_follow_each_other_without_a_halo(data):
 
 
 def test_which_rows_may_follow_each_other():
-    """Of a step of 1, as long in the result as in the source, and of at most 6 shifts."""
+    """Of a step of 1, as long in the result as in the source, and of at most 7 shifts."""
 
     def shifts(text, image, filters, pad):
         line = line_of(make_spec(text, pad=pad), {"I": np.ones(image), "F": np.ones(filters)})
@@ -123,7 +123,8 @@ def test_which_rows_may_follow_each_other():
     assert shifts(text, (2, 9), (3, 2, 3), 1) == (0, 2)
     assert shifts(text, (2, 9), (3, 2, 3), {"I": {1: (0, 2)}}) == (1, 2)
     assert shifts(text, (2, 9), (3, 2, 6), {"I": {1: (3, 2)}}) == (0, 1, 2, 4, 5)
-    assert shifts(text, (2, 9), (3, 2, 7), 3) is None  # six masks
+    assert shifts(text, (2, 9), (3, 2, 7), 3) == (0, 1, 2, 4, 5, 6)
+    assert shifts(text, (2, 9), (3, 2, 8), {"I": {1: (4, 3)}}) is None  # seven masks
     assert shifts(text, (2, 9), (3, 2, 3), 0) is None  # shorter than its row
     assert shifts(text, (2, 2), (3, 2, 3), 1) is None  # a shift is longer than a row
     assert shifts("O[m,q] = I[c,q+s+1] * F[m,c,s]", (2, 9), (3, 2, 3), 1) is None
@@ -305,6 +306,7 @@ SHARED = [
     ("C[i,j] = A[i,k]*B[k,j]", {"A": (260, 30), "B": (30, 83)}, "A", None),
     ("C[i,j] = A[i,k]*B[k,j]", {"A": (29, 30), "B": (30, 200)}, "A", None),
     ("O[m,p,q] = I[c,p+r,q+s]*F[m,c,r,s]", {"F": (260, 2, 3, 3), "I": (2, 4, 9)}, "F", 1),
+    ("O[m,p,q] = I[c,p+r,q+s]*F[m,c,r,s]", {"F": (40, 2, 3, 3), "I": (2, 33, 15)}, "F", 1),
     (
         "O[n,m,p,q] = relu(D[m] + I[n,c,2*p+r,q+s]*F[m,c,r,s])",
         {"F": (40, 2, 3, 3), "I": (2, 2, 9, 9), "D": (40,)},

@@ -27,7 +27,7 @@ static inline __attribute__((always_inline)) void tile_x(
     const int64_t F_places)
 {
     const int64_t width = tile * LANES;
-    /* F_staged: F_vals from x * F_from0 on, its rows as columns; what it does not reach does not count */
+    /* F_staged: F_vals from x * F_from0 on, its rows as columns; what it does not reach stays */
     for (int64_t i0 = 0; i0 < F_extent1; i0++) {
         for (int64_t i1 = 0; i1 < F_extent2; i1++) {
             zs_turn_rows(F_staged + x * F_places + i0 * F_to1 * width + i1 * F_to2 * width, F_to3 * width, F_vals + x * F_from0 + i0 * F_from1 + i1 * F_from2, F_from0, zs_min(M - x, width), F_extent3);

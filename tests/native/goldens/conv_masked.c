@@ -73,7 +73,7 @@ int32_t zs_kernel(zs_args *args)
             ZS_POLL(args);
             for (int64_t program = first; program < end; program++) {
                 const zs_unrolled programs_ = {F_code, F_starts, F_first, F_member, F_offset, F_shift, masks, groups, members};
-                zs_run_unrolled(&programs_, block * row_blocks + program, (program + 1 < end ? block * row_blocks + program + 1 : ((block + 1) % blocks) * row_blocks + first), rows - program * program_rows, F_packed, I_staged + part * staged_size + block * block_span + 16 * (lo + strip * strip_tiles), 16, lo + strip * strip_tiles, O_vals + program * program_rows * line + 16 * (lo + strip * strip_tiles), line, zs_min(line - 16 * (lo + strip * strip_tiles), 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles)), block > 0);
+                zs_run_unrolled(&programs_, block * row_blocks + program, (program + 1 < end ? block * row_blocks + program + 1 : ((block + 1) % blocks) * row_blocks + first), rows - program * program_rows, F_packed, I_staged + part * staged_size + block * block_span + 16 * (lo + strip * strip_tiles), 16, lo + strip * strip_tiles, O_vals + program * program_rows * line + 16 * (lo + strip * strip_tiles), line, zs_min(line - 16 * (lo + strip * strip_tiles), 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles)), block > 0, 0);
             }
         }
     }

@@ -88,7 +88,7 @@ int32_t zs_kernel(zs_args *args)
                 ZS_POLL(args);
                 {
                     const zs_unrolled programs_ = {F_code, F_starts, F_first, F_member, F_offset, 0, 0, groups, members};
-                    zs_run_unrolled(&programs_, block * row_blocks + program, (program + 1 < end ? block * row_blocks + program + 1 : ((block + 1) % blocks) * row_blocks + first), rows - program * program_rows, F_packed, I_staged + part * staged_size + block * block_span + 16 * (lo + strip * strip_tiles), 16, lo + strip * strip_tiles, row_sums + program * program_rows * row_pitch + part * sums_size, row_pitch, 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles), block > 0);
+                    zs_run_unrolled(&programs_, block * row_blocks + program, (program + 1 < end ? block * row_blocks + program + 1 : ((block + 1) % blocks) * row_blocks + first), rows - program * program_rows, F_packed, I_staged + part * staged_size + block * block_span + 16 * (lo + strip * strip_tiles), 16, lo + strip * strip_tiles, row_sums + program * program_rows * row_pitch + part * sums_size, row_pitch, 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles), block > 0, 0);
                 }
                 if (block == blocks - 1) {
                     for (int64_t member = 0; member < zs_min(program_rows, rows - program * program_rows); member++) {

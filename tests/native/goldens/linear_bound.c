@@ -39,7 +39,7 @@ static inline __attribute__((always_inline)) int32_t tile_x(
     const int64_t O)
 {
     const int64_t width = tile * LANES;
-    /* X_panel: X_vals from x * places on, its rows as columns; what it does not reach does not count */
+    /* X_panel: X_vals from x * places on, its rows as columns; what it does not reach stays */
     zs_turn_rows(X_panel + part * panel_size, width, X_vals + x * places, places, zs_min(line - x, width), places);
     for (int64_t block = 0; block < blocks; block++) {
         ZS_POLL(args);
@@ -92,7 +92,7 @@ static inline __attribute__((always_inline)) int32_t tile_x(
                 for (int64_t group = 0; group < zs_ceil_div(width, 16); group++) {
                     ZS_POLL(args);
                     const int64_t lane_0 = x + 16 * group;
-                    /* turned: row_sums from row_0 * row_pitch + lane_0 - x on, its rows as columns; what it does not reach does not count */
+                    /* turned: row_sums from row_0 * row_pitch + lane_0 - x on, its rows as columns; what it does not reach stays */
                     zs_turn_rows(turned + 1280 * part, 80, row_sums + row_0 * row_pitch + lane_0 - x, row_pitch, row_end - row_0, zs_min(16, width - lane_0 + x));
                     for (int64_t b = zs_max(0, lane_0); b < zs_min(B, lane_0 + zs_min(16, width - lane_0 + x)); b++) {
                         const int64_t o_end = zs_min(O, row_end);

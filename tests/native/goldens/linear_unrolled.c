@@ -64,12 +64,12 @@ int32_t zs_kernel(zs_args *args)
         for (int64_t block = 0; block < blocks; block++) {
             ZS_POLL(args);
             for (int64_t tile_ = 0; tile_ < zs_min(strip_tiles, hi - lo - strip * strip_tiles); tile_++) {
-                /* X_panel: X_vals from block * block_span + 16 * (lo + strip * strip_tiles) * places + 16 * tile_ * places on, its rows as columns; what it does not reach does not count */
+                /* X_panel: X_vals from block * block_span + 16 * (lo + strip * strip_tiles) * places + 16 * tile_ * places on, its rows as columns; what it does not reach stays */
                 zs_turn_rows(X_panel + part * panel_size + 16 * tile_ * panel_places, 16, X_vals + block * block_span + 16 * (lo + strip * strip_tiles) * places + 16 * tile_ * places, places, zs_min(16, line - 16 * (lo + strip * strip_tiles) - 16 * tile_), zs_min(block_span, places - block * block_span));
             }
             for (int64_t program = first; program < end; program++) {
                 const zs_unrolled programs_ = {W_code, W_starts, W_first, W_member, W_offset, 0, 0, groups, members};
-                zs_run_unrolled(&programs_, block * row_blocks + program, (program + 1 < end ? block * row_blocks + program + 1 : ((block + 1) % blocks) * row_blocks + first), rows - program * program_rows, W_packed, X_panel + part * panel_size, 16 * panel_places, lo + strip * strip_tiles, row_sums + program * program_rows * row_pitch + part * sums_size, row_pitch, 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles), block > 0);
+                zs_run_unrolled(&programs_, block * row_blocks + program, (program + 1 < end ? block * row_blocks + program + 1 : ((block + 1) % blocks) * row_blocks + first), rows - program * program_rows, W_packed, X_panel + part * panel_size, 16 * panel_places, lo + strip * strip_tiles, row_sums + program * program_rows * row_pitch + part * sums_size, row_pitch, 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles), block > 0, 0);
             }
             if (block == blocks - 1) {
                 for (int64_t chunk = 0; chunk < zs_ceil_div(zs_min(rows, end * program_rows) - first * program_rows, 64); chunk++) {
@@ -79,7 +79,7 @@ int32_t zs_kernel(zs_args *args)
                     for (int64_t group = 0; group < zs_ceil_div(16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles), 16); group++) {
                         ZS_POLL(args);
                         const int64_t lane_0 = 16 * (lo + strip * strip_tiles) + 16 * group;
-                        /* turned: row_sums from part * sums_size + row_0 * row_pitch + lane_0 - 16 * (lo + strip * strip_tiles) on, its rows as columns; what it does not reach does not count */
+                        /* turned: row_sums from part * sums_size + row_0 * row_pitch + lane_0 - 16 * (lo + strip * strip_tiles) on, its rows as columns; what it does not reach stays */
                         zs_turn_rows(turned + 1280 * part, 80, row_sums + part * sums_size + row_0 * row_pitch + lane_0 - 16 * (lo + strip * strip_tiles), row_pitch, row_end - row_0, zs_min(16, 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles) - lane_0 + 16 * (lo + strip * strip_tiles)));
                         for (int64_t b = zs_max(0, lane_0); b < zs_min(B, lane_0 + zs_min(16, 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles) - lane_0 + 16 * (lo + strip * strip_tiles))); b++) {
                             const int64_t o_end = zs_min(O, row_end);

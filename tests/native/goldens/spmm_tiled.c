@@ -25,7 +25,7 @@ static inline __attribute__((always_inline)) void tile_x(
     const int64_t row_blocks)
 {
     const int64_t width = tile * LANES;
-    /* B_panel: B_vals from x on, laid out for vectors; what it does not reach does not count */
+    /* B_panel: B_vals from x on, laid out for vectors; what it does not reach stays */
     for (int64_t i0 = 0; i0 < places; i0++) {
         const int64_t i1_end = zs_min(line - x, width);
         for (int64_t i1 = 0; i1 < i1_end; i1 += LANES) {

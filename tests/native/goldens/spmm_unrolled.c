@@ -52,7 +52,7 @@ int32_t zs_kernel(zs_args *args)
         ZS_POLL(args);
         for (int64_t block = 0; block < blocks; block++) {
             ZS_POLL(args);
-            /* B_panel: B_vals from block * block_span * line + 16 * (lo + strip * strip_tiles) on, laid out for vectors; what it does not reach does not count */
+            /* B_panel: B_vals from block * block_span * line + 16 * (lo + strip * strip_tiles) on, laid out for vectors; what it does not reach stays */
             for (int64_t i0 = 0; i0 < zs_min(block_span, places - block * block_span); i0++) {
                 for (int64_t i1 = 0; i1 < zs_min(strip_tiles, hi - lo - strip * strip_tiles); i1++) {
                     *(zs_vec *)(B_panel + part * panel_size + 16 * i0 + 16 * i1 * panel_places) = zs_load_part(B_vals + block * block_span * line + 16 * (lo + strip * strip_tiles) + i0 * line + 16 * i1, line - 16 * (lo + strip * strip_tiles) - 16 * i1);
@@ -60,7 +60,7 @@ int32_t zs_kernel(zs_args *args)
             }
             for (int64_t program = first; program < end; program++) {
                 const zs_unrolled programs_ = {A_code, A_starts, A_first, A_member, A_offset, 0, 0, groups, members};
-                zs_run_unrolled(&programs_, block * row_blocks + program, (program + 1 < end ? block * row_blocks + program + 1 : ((block + 1) % blocks) * row_blocks + first), rows - program * program_rows, A_packed, B_panel + part * panel_size, 16 * panel_places, lo + strip * strip_tiles, C_vals + program * program_rows * line + 16 * (lo + strip * strip_tiles), line, zs_min(line - 16 * (lo + strip * strip_tiles), 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles)), block > 0);
+                zs_run_unrolled(&programs_, block * row_blocks + program, (program + 1 < end ? block * row_blocks + program + 1 : ((block + 1) % blocks) * row_blocks + first), rows - program * program_rows, A_packed, B_panel + part * panel_size, 16 * panel_places, lo + strip * strip_tiles, C_vals + program * program_rows * line + 16 * (lo + strip * strip_tiles), line, zs_min(line - 16 * (lo + strip * strip_tiles), 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles)), block > 0, 0);
             }
         }
     }
