@@ -87,10 +87,21 @@ def _worth(line: Line, bound: Collection[str]) -> Plan:
     work = entries.size if isinstance(entries, np.ndarray) else entries.stored
     work *= prod(line.extents.ranks[rank] for rank in tiles.lanes)
     if work <= REUSE * prod(line.extents.shapes[tiles.lane_access.tensor]):
-        return _worth_sharing(line, plans)
+        found = _kept_in_lanes(line, plans) or _worth_sharing(line, plans)
+        if found is not None or not (tiles.across and tiles.entries.tensor in bound):
+            return found
+        return tiles  # a plain walk would take each element from a line of memory of its own
     if tiles.entries.tensor in bound or work >= WORTH_TILING:
         return tiles
     return _worth_sharing(line, plans)
+
+
+def _kept_in_lanes(line: Line, plans: Plans) -> lanes.LanePlan | None:
+    """The lanes schedule, where what it lays out stays so for many calls."""
+    found = lanes.longest(plans.in_lanes, line.extents)
+    if found is None or not all(line.keeps(access.tensor) for access in found.staged):
+        return None
+    return found
 
 
 def _worth_sharing(line: Line, plans: Plans) -> dots.DotPlan | None:

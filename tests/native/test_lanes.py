@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from judges import Call, agree, line_of
 from numpy.lib.stride_tricks import sliding_window_view
 
+import zeroskip as zs
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import engine, lanes, schedules
@@ -187,3 +188,21 @@ def test_the_places_of_a_window_go_outermost_where_fibers_are_found_by_them():
         texts[format] = prepared.c_text
     first = [text.index(" s = 0") < text.index(" p = ") for text in texts.values()]
     assert first == [True, False]
+
+
+@pytest.mark.parametrize("bind", [True, False])
+def test_a_sparse_vector_meets_columns_of_weights_that_are_laid_out_once(bind):
+    """What uses each weight at most once pays for no copy, unless it is there for many calls."""
+    rng = np.random.default_rng(6)
+    layer = zs.layer("y[o] = W[o,i] * x[i]")
+    weights, vector = random_array(rng, (70, 90), "int64", 1), random_array(rng, 90, "int64", 0.2)
+    given_ = {"x": zs.tensor(vector, "0:C")}
+    if bind:
+        bound = layer.bind(W=weights)
+        assert np.array_equal(bound(**given_), weights @ vector)
+        (name,) = {name for name, _ in bound._bound._kept._layouts}
+        assert name == "W"
+    else:
+        line = line_of(layer.spec, {"W": weights, **given_})
+        assert not isinstance(schedules.schedule_of(line), lanes.LanePlan)
+        assert np.array_equal(layer(W=weights, **given_), weights @ vector)

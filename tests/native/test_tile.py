@@ -467,3 +467,16 @@ def test_reach_is_what_all_lanes_of_a_line_read(stride, pad):
         met[stride * p + r, stride * q + s] = True
     assert met.sum() <= 9 * reach <= 1.6 * met.size
     assert reach_of(plan, line.extents, 16) < reach
+
+
+def test_few_entries_meet_channels_that_are_innermost_in_squares():
+    """Lanes a row apart are turned, however seldom each is met; where they lie one behind the
+    other, a walk over few entries copies nothing."""
+    kinds = []
+    for text in ("O[p,m] = I[p,c]*F[m,c]", "O[m,p] = I[c,p]*F[m,c]"):
+        image = np.ones((500, 64) if "I[p" in text else (64, 500), "f4")
+        weights = np.zeros((64, 64), "f4")
+        weights[3, 5] = 2
+        operands = {"I": image, "F": Tensor.from_dense(weights, "CSR")}
+        kinds.append(type(schedules.schedule_of(line_of(make_spec(text), operands), {"F"})))
+    assert kinds == [tile.TilePlan, type(None)]
