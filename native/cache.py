@@ -26,7 +26,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from zeroskip.errors import CacheError, CompilerError
@@ -113,6 +113,20 @@ def own_directory(path: Path) -> Path:
     return path
 
 
+@contextlib.contextmanager
+def workplace(directory: Path) -> Iterator[Path]:
+    """A directory of its own in ``directory``, removed with all that it then holds.
+
+    As `tempfile.TemporaryDirectory`, which takes longer to import than to make one.
+    """
+    place = directory / f"build-{os.urandom(8).hex()}"
+    os.mkdir(place, 0o700)
+    try:
+        yield place
+    finally:
+        _clear(place)
+
+
 class Cache:
     """The kernels in one directory.
 
@@ -157,22 +171,16 @@ class Cache:
 
     def build(self, key: str, c_text: str, compiler: Callable[[Path, Path], None]) -> CachedObject:
         """Compile ``c_text`` and publish it under ``key``, whatever was there before."""
-        import shutil
-        import tempfile
-
         source = self.source_path(key)
         try:
-            place = Path(tempfile.mkdtemp(prefix="build-", dir=self.directory))
-        except OSError as cause:
-            raise _explained(cause, self.directory, "write to") from cause
-        try:
-            built = place / source.name
-            built.write_text(c_text, encoding="utf-8")
-            os.replace(built, source)
-            built = place / f"{key}.so"
-            compiler(source, built)
-            about = _seal(key, built)
-            os.replace(built, self.object_path(key))
+            with workplace(self.directory) as place:
+                built = place / source.name
+                built.write_text(c_text, encoding="utf-8")
+                os.replace(built, source)
+                built = place / f"{key}.so"
+                compiler(source, built)
+                about = _seal(key, built)
+                os.replace(built, self.object_path(key))
         except OSError as cause:
             raise _explained(cause, self.directory, "write to") from cause
         except CompilerError as cause:
@@ -180,8 +188,6 @@ class Cache:
                 full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 raise _explained(full, self.directory, "write to") from cause
             raise
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
         if key[0] == "0":  # one build in sixteen, without a counter to share
             self.trim(keep=key)
         return CachedObject(key, self.object_path(key), about.st_dev, about.st_ino)
@@ -236,9 +242,7 @@ class Cache:
             if time.time() - about.st_mtime <= STALE_SECONDS:
                 continue
             if stat.S_ISDIR(about.st_mode):
-                import shutil
-
-                shutil.rmtree(place, ignore_errors=True)
+                _clear(place)
             else:
                 with contextlib.suppress(OSError):
                     place.unlink()
@@ -260,6 +264,19 @@ def refuses_to_execute(directory: Path) -> bool:
 
 
 _ELSEWHERE = "\nSet ZEROSKIP_CACHE_DIR to a directory that only this user may write to."
+
+
+def _clear(place: Path) -> None:
+    """Remove a directory and what is in it; what cannot be removed stays until it is stale."""
+    try:
+        with os.scandir(place) as left:
+            for one in left:
+                os.unlink(one.path)
+        os.rmdir(place)
+    except OSError:  # a compiler that keeps a directory there, say
+        import shutil
+
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _digest(key: str, body: bytes | memoryview) -> bytes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +17,15 @@ if TYPE_CHECKING:
     import subprocess
 
 
-def run(command: Sequence[str], place: Path, timeout_s: float) -> tuple[int, str, str]:
+def run(
+    command: Sequence[str],
+    place: Path,
+    timeout_s: float,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> tuple[int, str, str]:
     """Exit status, standard output and standard error of ``command``, run in ``place``.
+
+    meanwhile : what this process does while the other one works.
 
     Temporary files go to ``place``.  A command that passes ``timeout_s`` is ended with every
     process that it started, and reported as CompilerError, as is one that cannot be started.
@@ -43,6 +50,7 @@ def run(command: Sequence[str], place: Path, timeout_s: float) -> tuple[int, str
         raise CompilerError(f"cannot run {command[0]}: {cause.strerror or cause}") from cause
     with process:
         try:
+            meanwhile()
             out, told = process.communicate(timeout=timeout_s)
         except subprocess.TimeoutExpired as cause:
             import shlex

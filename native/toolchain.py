@@ -11,6 +11,7 @@ size and time of change and the CPU's name, so that a warm process runs no compi
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.util
 import json
 import os
@@ -23,7 +24,7 @@ from pathlib import Path
 
 from zeroskip.errors import CacheError, CompilerError
 from zeroskip.native import settings
-from zeroskip.native.cache import key_of, own_directory
+from zeroskip.native.cache import key_of, own_directory, workplace
 from zeroskip.native.process import run
 from zeroskip.records import dataclass
 
@@ -50,6 +51,15 @@ OWN_FLAGS = {
     # zig adds checks of its own to C that is not optimised for release.
     "zig": ("-fno-sanitize=undefined",),
 }
+
+LINKED = {
+    # A text that needs nothing but the language finds what it calls of libc in the process that
+    # loads it.  Without start files, and without the several files that libc and libgcc_s are,
+    # linking takes half as long.
+    "gcc": ("-nostdlib", "-lm", "-lgcc"),
+}
+
+HOSTED = re.compile(r"^[ \t]*#[ \t]*include\b(?![ \t]*<std(?:def|int)\.h>)", re.MULTILINE)
 
 NATIVE = {"zig": ("-mcpu=native", "-march=native"), "": ("-march=native", "-mcpu=native")}
 
@@ -102,7 +112,13 @@ class Toolchain:
     def key(self, c_text: str, extra_flags: Sequence[str] = ()) -> str:
         """Names what compiling ``c_text`` gives: text, flags, compiler and target."""
         parts = (c_text, *self.command, self.version, self.target, self.macros)
-        return key_of(*parts, *self.flags, *extra_flags)
+        return key_of(*parts, *self.flags, *extra_flags, *self.libraries(c_text, extra_flags))
+
+    def libraries(self, c_text: str, extra_flags: Sequence[str] = ()) -> tuple[str, ...]:
+        """What ``c_text`` is linked with: all of a program's where it includes headers of the
+        system, or where flags of its own may need them."""
+        found = LINKED.get(self.kind) if sys.platform == "linux" else None
+        return ("-lm",) if found is None or extra_flags or HOSTED.search(c_text) else found
 
     def compile(self, source: Path, target: Path, extra_flags: Sequence[str] = ()) -> None:
         """Compile the C file ``source`` into the shared object ``target``.
@@ -112,7 +128,8 @@ class Toolchain:
         """
         # fmt: off
         command = (*self.command, *self.flags, *extra_flags,
-                   "-shared", "-o", str(target), str(source), "-lm")
+                   "-shared", "-o", str(target), str(source),
+                   *self.libraries(source.read_text(encoding="utf-8"), extra_flags))
         # fmt: on
         status, _, told = run(command, target.parent, settings.current().compile_timeout_s)
         if status != 0 or not target.exists():
@@ -230,16 +247,27 @@ def _which(program: str) -> str | None:
 def _ask_remembering(command: tuple[str, ...], now: settings.Settings) -> Toolchain:
     identity = _identity(command)
     if identity is None:
-        return _ask(command, now.compile_timeout_s)
+        return _ask_elsewhere(command, now)
     try:
         memory = own_directory(now.cache_dir) / f"toolchain-{identity}.json"
     except CacheError:  # whoever needs the cache will be told; the compiler can be asked again
-        return _ask(command, now.compile_timeout_s)
+        return _ask_elsewhere(command, now)
     known = _recall(memory, command)
     if known is None:
-        known = _ask(command, now.compile_timeout_s)
+        try:
+            with workplace(memory.parent) as place:
+                known = _ask(command, place, now.compile_timeout_s)
+        except OSError:  # a full or read-only disk
+            return _ask_elsewhere(command, now)
         _remember(memory, known)
     return known
+
+
+def _ask_elsewhere(command: tuple[str, ...], now: settings.Settings) -> Toolchain:
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="zeroskip-") as place:
+        return _ask(command, Path(place), now.compile_timeout_s)
 
 
 def _identity(command: tuple[str, ...]) -> str | None:
@@ -281,19 +309,17 @@ def _cpu() -> str:
     return "\n".join(lines)
 
 
-def _ask(command: tuple[str, ...], timeout_s: float) -> Toolchain:
+def _ask(command: tuple[str, ...], place: Path, timeout_s: float) -> Toolchain:
     """Run the compiler for its version and macros; CompilerError where it does not answer."""
-    import tempfile
-
     is_zig = command[1:2] == ("cc",) or "ziglang" in command
     told = ""
     for native in (*((flag,) for flag in NATIVE["zig" if is_zig else ""]), ()):
-        with tempfile.TemporaryDirectory(prefix="zeroskip-") as place:
-            status, macros, told = run(
-                (*command, "-std=gnu11", "-O2", *native, "-v", "-dM", "-E", "-xc", os.devnull),
-                Path(place),
-                timeout_s,
-            )
+        status, macros, told = run(
+            (*command, "-std=gnu11", "-O2", *native, "-v", "-dM", "-E", "-xc", os.devnull),
+            place,
+            timeout_s,
+            _ready_to_emit,
+        )
         if status == 0 and "__STDC_VERSION__" in macros:
             break
     else:
@@ -317,6 +343,11 @@ def _ask(command: tuple[str, ...], timeout_s: float) -> Toolchain:
     )
 
 
+def _ready_to_emit() -> None:
+    """Whoever asks a compiler that is not known has no kernels yet, and emits one next."""
+    importlib.import_module("zeroskip.native.emit")
+
+
 def _recall(memory: Path, command: tuple[str, ...]) -> Toolchain | None:
     """What was remembered of ``command``; None where nothing usable was."""
     try:
@@ -333,11 +364,9 @@ def _recall(memory: Path, command: tuple[str, ...]) -> Toolchain | None:
 
 
 def _remember(memory: Path, known: Toolchain) -> None:
-    import tempfile
-
+    place = memory.with_name(f"toolchain-{os.urandom(8).hex()}.tmp")
     try:
-        fd, place = tempfile.mkstemp(prefix="toolchain-", suffix=".tmp", dir=memory.parent)
-        with open(fd, "w", encoding="utf-8") as file:
+        with open(place, "x", encoding="utf-8") as file:
             json.dump(asdict(known), file, indent=1)
         os.replace(place, memory)
     except OSError:

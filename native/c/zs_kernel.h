@@ -15,6 +15,9 @@
 
 #define ZS_INLINE static inline __attribute__((unused))
 
+/* For what a kernel calls a few times, from several places: it is compiled once. */
+#define ZS_APART static __attribute__((noinline, unused))
+
 /* ---- the call ----------------------------------------------------------------------- */
 
 /* The loader reads the lines between the two marks: no preprocessor but plain numbers. */
@@ -140,7 +143,7 @@ ZS_INLINE void zs_bring(const void *from, int64_t n_bytes)
  * It ends where part + 1 begins, so that parts 0 to parts - 1 are all of it, each index once.
  * 'part' is in [0, parts]; 'parts' in [1, 2**31).  hi < lo is an empty range.  Does not overflow.
  */
-ZS_INLINE int64_t zs_cut(int64_t part, int64_t parts, int64_t lo, int64_t hi)
+ZS_APART int64_t zs_cut(int64_t part, int64_t parts, int64_t lo, int64_t hi)
 {
     const int64_t n = hi - lo;
     if (n <= 0 || part == 0)
@@ -162,7 +165,7 @@ ZS_INLINE int64_t zs_cut(int64_t part, int64_t parts, int64_t lo, int64_t hi)
  * Index i has pos[i + 1] - pos[i] entries, and some work of its own that counts as one more; pos does
  * not decrease.  As zs_cut(), parts 0 to parts - 1 are all of it, each index once.
  */
-ZS_INLINE int64_t zs_cut_by(const int64_t *pos, int64_t part, int64_t parts, int64_t lo, int64_t hi)
+ZS_APART int64_t zs_cut_by(const int64_t *pos, int64_t part, int64_t parts, int64_t lo, int64_t hi)
 {
     if (hi <= lo)
         return lo;
@@ -200,7 +203,7 @@ typedef struct zs_share {
  *
  * Bounds as zs_cut(), 'part' < 'parts'.
  */
-ZS_INLINE zs_share zs_divide(int64_t part, int64_t parts, int64_t lo, int64_t hi)
+ZS_APART zs_share zs_divide(int64_t part, int64_t parts, int64_t lo, int64_t hi)
 {
     const int64_t n = hi - lo;
     if (n <= 0 || n >= parts)

@@ -1,10 +1,11 @@
+import contextlib
 import errno
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -196,12 +197,12 @@ REASONS = [
 
 
 @pytest.mark.parametrize(("number", "why"), REASONS)
-@pytest.mark.parametrize("failing", ["mkdtemp", "replace", "fsync"])
+@pytest.mark.parametrize("failing", ["mkdir", "replace", "fsync"])
 def test_a_disk_that_refuses_is_named_with_the_reason(kernels, monkeypatch, failing, number, why):
     def refuse(*_, **__):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(tempfile if failing == "mkdtemp" else os, failing, refuse)
+    monkeypatch.setattr(os, failing, refuse)
     with pytest.raises(CacheError) as caught:
         kernels.get(KEY, "int x;\n", FakeCompiler())
     assert str(caught.value) == (
@@ -397,3 +398,14 @@ def test_tuned_schedules_count_and_the_compiler_that_was_asked_stays(tmp_path):
     assert kernels.trim() == 2
     left = {path.name for path in kernels.directory.iterdir()}
     assert left == {"tuned-2.json", "tuned-3.json", "toolchain-1.json"}
+
+
+@pytest.mark.parametrize("names", [(), ("file",), ("deeper/file", "file")])
+def test_a_workplace_is_gone_with_what_is_in_it(tmp_path, names):
+    with contextlib.suppress(KeyError), cache.workplace(tmp_path) as place:
+        for name in names:
+            (place / name).parent.mkdir(exist_ok=True)
+            (place / name).write_text("x")
+        assert stat.S_IMODE(place.stat().st_mode) == 0o700
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []

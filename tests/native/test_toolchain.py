@@ -1,5 +1,6 @@
 import importlib.util
 import json
+import math
 import os
 import shutil
 import stat
@@ -213,6 +214,53 @@ def test_the_key_holds_everything_that_changes_the_object():
     keys.append(replace(tools, native=("-march=other",)).key("int x;"))
     assert len(set(keys)) == len(keys)
     assert tools.key("int x;") == keys[0]
+
+
+@needs_cc
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("int x;\n", False),
+        ("#include <stdint.h>\n  # include <stddef.h>\n", False),
+        ("/* #include */ int x;\n", False),
+        ("#include <stdlib.h>\n", True),
+        ("#include  <stdint.hpp>\n", True),
+        ('#include <stddef.h>\n#include "other.h"\n', True),
+    ],
+)
+def test_a_text_with_headers_of_the_system_is_linked_with_all_of_it(text, whole):
+    tools = replace(toolchain.find(), kind="gcc")
+    expected = ("-lm",) if whole or sys.platform != "linux" else toolchain.LINKED["gcc"]
+    assert tools.libraries(text) == expected
+    assert tools.libraries(text, ["-fsanitize=address"]) == ("-lm",)
+    assert replace(tools, kind="clang").libraries(text) == ("-lm",)
+
+
+@needs_cc
+def test_what_a_text_calls_of_libc_and_libgcc_is_found(tmp_path):
+    source = tmp_path / "k.c"
+    source.write_text(
+        "#include <stdint.h>\n"
+        "double grow(double x) { return __builtin_exp(x); }\n"
+        "void copy(char *to, const char *from, int64_t n) { __builtin_memcpy(to, from, n); }\n"
+        "void fill(char *to, int64_t n) { __builtin_memset(to, 7, n); }\n"
+        "int64_t wide(int64_t a, int64_t b) { return (int64_t)((__int128)a * a / b); }\n"
+    )
+    toolchain.find().compile(source, tmp_path / "k.so")
+    import cffi
+
+    ffi = cffi.FFI()
+    ffi.cdef(
+        "double grow(double); void copy(char *, const char *, int64_t); void fill(char *, int64_t);"
+        "int64_t wide(int64_t, int64_t);"
+    )
+    found = ffi.dlopen(str(tmp_path / "k.so"))
+    place = ffi.new("char[8]")
+    found.copy(place, b"abcdefg", 7)
+    found.fill(place + 5, 2)
+    assert ffi.string(place) == b"abcde\7\7"
+    assert found.grow(1.5) == pytest.approx(math.exp(1.5), rel=1e-15)
+    assert found.wide(2**40, 2**41) == 2**39
 
 
 def test_ziglang_is_found_and_compiles(tmp_path, monkeypatch):
