@@ -306,10 +306,10 @@ class Bound:
 
     def _filled(self, line: Line, operands: Mapping[str, Operand]) -> Ready | None:
         """The kernel of a line as it is fixed, filled."""
-        target = target_for(line)
+        target, shape = target_for(line), line.shape
         line, schedule = settled(line, self.held)
         prepared, filled = kernel_of(line, schedule, target, self.held)
-        ready = self._ready(line, prepared, filled, operands)
+        ready = self._ready(line, prepared, filled, operands, shape)
         if ready is None or not isinstance(schedule, TilePlan):
             return ready
         if schedule.entries.tensor in self.held:
@@ -334,7 +334,7 @@ class Bound:
         line = rearranged(line, chosen)
         once = all_finite(line.used[like])
         prepared, filled = alike_kernel(line, chosen, like, values, once=once)
-        ready = self._ready(line, prepared, filled, operands)
+        ready = self._ready(line, prepared, filled, operands, line.shape)
         if ready is None:
             return None
         turned = {}
@@ -351,7 +351,9 @@ class Bound:
         prepared: Prepared,
         filled: Slots,
         operands: Mapping[str, Operand],
+        shape: tuple[int, ...],
     ) -> Ready | None:
+        """shape : of the result, which the line may have without its axes of one place."""
         call = invocation(prepared, filled)
         if call is None or prepared.layout.scalars:
             return None
@@ -382,7 +384,7 @@ class Bound:
             result,
             again,
             through,
-            line.shape,
+            shape,
             line.result,
             prepared,
             replace(filled, buffers=[]) if alone else filled,

@@ -23,6 +23,7 @@ from zeroskip.native.recent import Recent
 from zeroskip.native.relaid import relaid
 from zeroskip.native.scheme import Key
 from zeroskip.native.scratch import IN_PARTS, aligned_zeros, on_large_pages
+from zeroskip.native.squeezed import squeezed
 from zeroskip.native.tile_shape import (
     MOST,
     TileShape,
@@ -67,7 +68,13 @@ def schedule_of(line: Line, bound: Collection[str] = ()) -> Plan:
 
 
 def settled(line: Line, bound: Collection[str]) -> tuple[Line, Plan]:
-    """A line and its schedule, its bound operand stored anew where that makes dots faster."""
+    """A line and its schedule, where dots are faster so: without ranks of one place, and its bound
+    operand stored anew."""
+    less = squeezed(line, bound) if bound and line.fixed.wanted in (None, "dots") else None
+    if less is not None and _plans(line).shared is None:
+        in_dots, found = settled(less, bound)
+        if isinstance(found, dots.DotPlan):
+            return in_dots, found
     found = schedule_of(line, bound)
     if not isinstance(found, dots.DotPlan | None) or line.fixed.wanted == "plain":
         return line, found

@@ -99,6 +99,7 @@ def choose(
         measured = recalled(line, packed) if tune and schedule is None and not fixed else None
         if measured is not None:
             line = replace(line, fixed=measured)
+        whole = line
         loops = why_order(line, read, fixed, sparse=wanted is not None) if sized else ""
         assembly = None if wanted is None else assembly_of(line)
         if assembly is not None:
@@ -106,15 +107,14 @@ def choose(
             why += loops + _stored_as(line, wanted, sized)
             name, plan = "rows", None
         else:
-            before = line
-            line, plan = settled(line, packed)
             target = target_for(line)
             if target.dtype != line.stored:
                 target = np.empty(line.shape, line.stored)
+            line, plan = settled(line, packed)
             prepared, slots = kernel_of(line, plan, target, packed)
             name, why = _name_and_reason(line, plan)
             why += loops if plan is None else ""
-            why += _laid_out(before, line)
+            why += _laid_out(whole, line)
             if wanted is not None:
                 why += f" {line.name} is computed densely and compressed."
                 why += _stored_as(line, wanted, sized)
@@ -124,7 +124,7 @@ def choose(
         filled = replace(taken(line, plan, packed), threads=min(slots.parts, MAX_THREADS))
         source = "given" if asked != OPEN or fixed else "tuned" if measured else "default"
         found.append(Chosen(line, prepared, slots, name, why, filled, source))
-        known[line.name] = _unknown(line, wanted, wide.becomes if wide else line.result)
+        known[line.name] = _unknown(whole, wanted, wide.becomes if wide else line.result)
     return tuple(found)
 
 
@@ -175,10 +175,12 @@ def _conversions(line: Line) -> str:
 
 
 def _laid_out(before: Line, line: Line) -> str:
-    """Which bound operands are stored anew once, as the schedule wants them."""
+    """What the schedule wants otherwise: ranks left out, and bound operands stored anew once."""
+    ranks = [rank for rank in before.form.ranks if rank not in line.form.ranks]
+    few = "".join(f" {rank} has one place, and is left out." for rank in ranks)
     anew = [name for name, operand in line.used.items() if operand is not before.used[name]]
     formats = [(name, line.used[name]) for name in anew]
-    return "".join(
+    return few + "".join(
         f" {name} is bound, and stored once as {operand.format}."
         for name, operand in formats
         if isinstance(operand, Tensor)
