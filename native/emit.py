@@ -10,7 +10,8 @@ from zeroskip.native.cwriter import CWriter
 from zeroskip.native.emit_stmts import write
 from zeroskip.native.names import SYMBOL
 from zeroskip.native.nest import Kernel
-from zeroskip.native.parallel import with_barriers
+from zeroskip.native.nest_tiles import Stage, Unrolled
+from zeroskip.native.parallel import nodes, with_barriers
 from zeroskip.native.polling import with_polls
 
 PARTS = re.compile(r"\bzs_(?:load|store)_part\(")
@@ -51,6 +52,9 @@ def emit(kernel: Kernel, *, count_work: bool = False) -> str:
     turned = any("zs_turn_rows(" in line for line in (*out.lines, *out.functions))
     if turned:
         text.append('#include "zs_turned.h"')
+    joined = next((n for n in nodes(kernel.body) if isinstance(n, Unrolled) and n.joined > 1), None)
+    if joined is not None:
+        text.append('#include "zs_joined.h"')
     text.append("")
     if kernel.vector_bytes:
         ctype = C_TYPES[kernel.dtype]
@@ -64,7 +68,7 @@ def emit(kernel: Kernel, *, count_work: bool = False) -> str:
     if parts:
         text += [f"ZS_DEFINE_PARTS({C_TYPES[kernel.dtype]})", ""]
     if unrolled:
-        text += [f"ZS_DEFINE_UNROLLED({C_TYPES[kernel.dtype]})", ""]
+        text += [_runner(kernel, joined), ""]
     if turned:
         text += [f"ZS_DEFINE_TURNED({C_TYPES[kernel.dtype]})", ""]
     text += out.functions
@@ -80,6 +84,17 @@ def emit(kernel: Kernel, *, count_work: bool = False) -> str:
         text.append("    args->work = work;")
     text += ["    return ZS_OK;", "}", ""]
     return "\n".join(text)
+
+
+def _runner(kernel: Kernel, joined: Unrolled | None) -> str:
+    """What defines zs_run_unrolled() for a kernel; joined : a node of it in which lanes join
+    places."""
+    if joined is None:
+        return f"ZS_DEFINE_UNROLLED({C_TYPES[kernel.dtype]})"
+    types = {b.name: C_TYPES[b.dtype] for b in kernel.buffers}
+    copies = (n for n in nodes(kernel.body) if isinstance(n, Stage) and n.target == joined.source)
+    held, given = types[joined.source], types[next(copies).source]
+    return f"ZS_DEFINE_JOINED({given}, {held}, {joined.joined}, {joined.bias})"
 
 
 def _prologue(kernel: Kernel, lines: list[str]) -> list[str]:

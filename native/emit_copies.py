@@ -34,12 +34,16 @@ def stage(node: Stage, out: CWriter) -> None:
     """Copy element by element, or row by row: the address in the layout is linear in the source's
     index."""
     start = "" if node.start == ZERO else f" from {integer(node.start)} on,"
-    rest = "is 0" if node.start == ZERO else "stays"
-    sides = _sides(node, out)
+    rest = f"is {node.bias}" if node.start == ZERO else "stays"
+    sides, joined = _sides(node, out), _joined(node)
     how = "laid out for vectors" if sides is None else "its rows as columns"
+    how = how if joined is None else "places side by side"
     out.line(f"/* {node.target}: {node.source}{start} {how}; what it does not reach {rest} */")
     if sides is not None:
         _turned(node, *sides, out)
+        return
+    if joined is not None:
+        _side_by_side(node, *joined, out)
         return
     source, target = [node.start], [node.into]
     shared = min(len(node.axes) - 1, 2) if node.par else 0
@@ -68,7 +72,49 @@ def stage(node: Stage, out: CWriter) -> None:
             load = f"zs_load_part({at.array} + {integer(at.index)}, {integer(there)})"
             out.line(f"*(zs_vec *)({to.array} + {integer(to.index)}) = {load};")
             return
-        out.line(f"{to.array}[{integer(to.index)}] = {value(at, out.values)};")
+        plus = f" + {node.bias}" if node.bias else ""
+        out.line(f"{to.array}[{integer(to.index)}] = {value(at, out.values)}{plus};")
+
+
+def _joined(node: Stage) -> tuple[int, int] | None:
+    """The axis some of whose places lie side by side in the layout, and that whose elements follow
+    each other at that distance; None where there are none."""
+    for place, axis in enumerate(node.axes):
+        if axis.stride == 1 or axis.phase_stride != ONE or axis.lo != ZERO:
+            continue
+        each = Const(axis.stride)
+        lanes = [k for k, a in enumerate(node.axes) if a.stride == 1 and a.row_stride == each]
+        if len(lanes) == 1:
+            return place, lanes[0]
+    return None
+
+
+def _side_by_side(node: Stage, place: int, lane: int, out: CWriter) -> None:
+    """Copy some places of all lanes at once (`zs_joined.h`)."""
+    source, target = [node.start], [node.into]
+    loops, shared = ExitStack(), min(len(node.axes) - 1, 2) if node.par else 0
+    lanes, places = node.axes[lane], node.axes[place]
+    count, high = lanes.extent, places.extent
+    with loops:
+        for level, k in enumerate(k for k in range(len(node.axes)) if k != lane):
+            axis, i = node.axes[k], out.local(f"i{k}")
+            extent, at, to = axis.extent, *_along(axis, Name(i))
+            if k == place:  # by lanes, of which the last may have fewer places
+                each = Const(axis.stride)
+                high = least(sub(axis.extent, mul(each, Name(i))), each)
+                extent = ceildiv(axis.extent, each)
+                at = mul(each, Name(i), axis.source_stride)
+                to = mul(Name(i), axis.row_stride)
+            elif node.there is not None:
+                count = least(count, sub(node.there, at))
+            par, around = level < shared, level + 1 < shared
+            loops.enter_context(counted(out, i, "0", integer(extent), par=par, around=around))
+            source.append(at)
+            target.append(to)
+        target.append(_along(lanes, ZERO)[1])
+        where = f"{node.target} + {integer(add(*target))}, {node.source} + {integer(add(*source))}"
+        steps = f"{integer(places.source_stride)}, {integer(lanes.source_stride)}"
+        out.line(f"zs_join({where}, {steps}, {integer(high)}, {integer(count)});")
 
 
 def _sides(node: Stage, out: CWriter) -> tuple[int, int] | None:

@@ -11,6 +11,7 @@ from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.tree import Var
 from zeroskip.einsum_spec.walk import free
 from zeroskip.native.arguments import Array
+from zeroskip.native.joined import joined_axis
 from zeroskip.native.lying import Ends, ends_of
 from zeroskip.native.tile import TilePlan
 from zeroskip.native.tile_shape import TileShape, tiles_of
@@ -48,6 +49,7 @@ class Geometry:
     row : how far the rows of a line whose lanes are masked lie apart; 0 where none are.
     direct : whether the line of a row is that of the result, as it lies.
     own : whether each part of a call has a staged copy of its own, ``staged_size`` apart.
+    plane : by how much offsets of neighbouring places differ, before they are joined.
     """
 
     numbers: dict[str, int]
@@ -61,6 +63,7 @@ class Geometry:
     row: int
     direct: bool
     own: bool
+    plane: int
 
     @property
     def offset_dtype(self) -> str:
@@ -127,10 +130,17 @@ def reach_of(plan: TilePlan, extents: Extents, tile: int, masked: bool = False) 
 
 
 def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) -> Geometry:
-    """Lay the staged copy out: summed axes, then phases, then the lane axes innermost."""
+    """Lay the staged copy out: summed axes, then phases, then the lane axes innermost.
+
+    Where lanes join places, the copy and the panel count in what is joined, and lanes are so many
+    elements apart: places z and z + 1 lie side by side unless z + 1 begins another lane.
+    """
     access = plan.lane_access
     assert not shape.masked or shifts_of(plan, extents) is not None
     source_shape, lengths = extents.shapes[access.tensor], _lengths(plan, extents, shape.masked)
+    joined, inner = shape.joined, joined_axis(plan)
+    if inner is not None and not plan.panels:  # its places fill whole lanes
+        lengths[inner] = -(-lengths[inner] // joined) * joined
     pitches = _pitches(plan, lengths)
     row = {a.axis: pitches[a.rank] for a in plan.axes if a.rank is not None}
     phase: dict[int, int] = {}
@@ -153,11 +163,12 @@ def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) 
     summed = prod(extents.ranks[rank] for rank in plan.term.ranks)
     per_block = max(shape.block * places // max(summed, 1), 1) if shape.block else places
     per_block = -(-places // -(-places // per_block)) if places else 1  # as even as they come
+    per_block = -(-per_block // joined) * joined
     tiles = tiles_of(-(-line // lanes), shape.most)[0] if line else 0
     rows = prod(extents.ranks[r] for r in plan.rows)
     strip = tiles
     if shape.unrolled:
-        held = max(rows, per_block if plan.panels else 1) * shape.vector_bytes
+        held = max(rows, per_block // joined if plan.panels else 1) * shape.vector_bytes
         most = max(STRIP_BYTES // max(held, 1), FEWEST_TILES)
         strip = -(-tiles // -(-tiles // most)) if tiles else 1  # as even as they come
     row_pitch = shape.most * lanes * (strip if shape.unrolled else 1)
@@ -182,9 +193,9 @@ def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) 
         "block_span": per_block * plane // unit,
     }
     if plan.panels and shape.panel:
-        numbers["panel_places"] = per_block + 1
+        numbers["panel_places"] = per_block // joined + 1
         held = strip * numbers["panel_places"] if shape.unrolled else places
-        numbers["panel_size"] = held * shape.most * lanes
+        numbers["panel_size"] = held * shape.most * lanes * joined
     if shape.unrolled:
         numbers |= {
             "program_rows": shape.rows,
@@ -193,14 +204,14 @@ def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) 
             "strip_tiles": strip,
             "sums_size": row_blocks * shape.rows * row_pitch,
         }
-    staged = places * plane + SLACK
+    staged = (-(-places // joined) * plane + SLACK) * joined
     copied = staged
     if ends is not None:
         numbers |= ends.numbers
         copied = places * ends.copied
-    own = shape.unrolled and not plan.panels and copied * itemsize <= OWN_BYTES
+    own = shape.unrolled and not plan.panels and copied * itemsize // joined <= OWN_BYTES
     if own:
-        numbers["staged_size"] = staged = -(-staged // lanes) * lanes
+        numbers["staged_size"] = staged = -(-staged // (lanes * joined)) * lanes * joined
     for axis in plan.axes:
         row[axis.axis] //= unit if axis.rank is None else 1
     return Geometry(
@@ -215,6 +226,7 @@ def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) 
         lengths[plan.window] if shape.masked and plan.window is not None else 0,
         _is_direct(plan, extents, line),
         own,
+        plane // unit,
     )
 
 

@@ -213,7 +213,8 @@ def _(node: Stage, m: Machine) -> None:
             to += (i + lo) % stride * phase_stride + (i + lo) // stride * row_stride
         past = sum(i * axis[3] for i, axis in zip(index[-2:], axes[-2:], strict=True))
         there = node.there is None or past < m.integer(node.there)
-        target[to] = source[at] if there else 0
+        found = source[at] if there else 0
+        target[to] = int(found) + node.bias if node.bias else found
 
 
 @execute.register
@@ -277,15 +278,20 @@ def _(node: Unrolled, m: Machine) -> None:
     for x in range(line):
         vector = m.integer(node.vector) + x // m.lanes
         source, at = _lanes_of(node, m, vector)
-        at += x // m.lanes * m.integer(node.step) + x % m.lanes
+        at += x // m.lanes * m.integer(node.step) + x % m.lanes * node.joined
         into = m.integer(node.into) + x
         for row in range(min(rows, groups * members)):
             group, own = program * groups + row // members, row % members
             total = m.scalar(result[into + row * pitch] if m.integer(node.resumed) > 0 else 0)
             for e in range(first[group], first[group + 1]):
                 if member[e] == own:
-                    met = source[at + offset[e]] if _meets(node, m, e, vector, x) else 0
-                    total = total + packed[e] * met
+                    meets = _meets(node, m, e, vector, x)
+                    if node.joined > 1:
+                        lane = at + offset[e] * node.joined
+                        met = source[lane : lane + node.joined] if offset[e] >= 0 else None
+                        total = _joined_sum(node, total, packed[e], met, meets)
+                    else:
+                        total = total + packed[e] * (source[at + offset[e]] if meets else 0)
                     m.work += 1
             result[into + row * pitch] = total
 
@@ -298,6 +304,16 @@ def _lanes_of(node: Unrolled, m: Machine, vector: int) -> tuple[Any, int]:
     if vector >= m.integer(node.lying.end):
         return staged, at + m.integer(node.lying.behind)
     return m.arrays[node.lying.source], m.integer(node.lying.at)
+
+
+def _joined_sum(node: Unrolled, total: Any, word: Any, met: Any, meets: bool) -> Any:
+    """A sum modulo 2^32 and what a word adds: its integers times those of a lane, or itself."""
+    added, bits = int(word), 32 // node.joined
+    if met is not None:
+        parts = np.array([word]).view(f"int{bits}")
+        held = met if meets else np.full(node.joined, node.bias)
+        added = int(np.dot(parts.astype(np.int64), held.astype(np.int64)))
+    return np.array([int(total) + added]).astype(np.int32)[0]
 
 
 def _meets(node: Unrolled, m: Machine, e: int, vector: int, lane: int) -> bool:

@@ -43,6 +43,7 @@ class Stage:
     there : elements that the source has from ``start`` on for each index of the axes before the
         last two, which are vectors that lie in a row, and their lanes; others become 0.  Each
         vector has at least one.
+    bias : what is added to each, of a layout that was handed over full of that.
     """
 
     target: str
@@ -52,6 +53,7 @@ class Stage:
     into: Expr = ZERO
     par: bool = False
     there: Expr | None = None
+    bias: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,9 @@ class Unrolled:
     line : lanes; the last vector may have fewer than the others.
     resumed : whether sums go on from what the rows hold (not 0), or start from 0.
     lying : which vectors are read elsewhere; None where none is.
+    joined : how many elements of ``source`` a lane is: a value is then so many integers, the lowest
+        bits first, each times its own; at an offset below 0 it meets none, and is added itself.
+    bias : what lanes that are masked out hold.
     """
 
     program: Expr
@@ -179,3 +184,5 @@ class Unrolled:
     line: Expr
     resumed: Expr
     lying: Lying | None = None
+    joined: int = 1
+    bias: int = 0

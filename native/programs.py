@@ -17,6 +17,7 @@ from zeroskip.native.geometry import (
     reach_of,
     shifts_of,
 )
+from zeroskip.native.joined import density_of_words, held_as, places_of_lane
 from zeroskip.native.lines import Line
 from zeroskip.native.scheme import Key
 from zeroskip.native.scratch import on_large_pages
@@ -35,22 +36,27 @@ def shape_or_why(
     name, operand = plan.entries.tensor, line.used[plan.entries.tensor]
     if name not in bound:
         return f"{name} is not bound, and machine code of it would serve one call."
-    if line.dtype.name not in unrolled.CODED:
-        return f"{line.dtype.name} is computed by no such instruction; float32 and float64 are."
+    entries, lanes = (line.signatures[a.tensor].dtype for a in (plan.entries, plan.lane_access))
+    joined = places_of_lane(entries, lanes, line.dtype.name)
+    if line.dtype.name not in unrolled.CODED and joined == 1:
+        return (
+            f"{line.dtype.name} is computed by no such instruction; float32 and float64 are, and "
+            "products of values of 8 or 16 bits, uint16 left out."
+        )
     if width != WIDE:
         return f"it takes vectors of {WIDE} bytes, and these have {width}."
     itemsize, masked = line.dtype.itemsize, shifts_of(plan, line.extents) is not None
     line_vectors = -(-line_of_lanes(plan, line.extents, masked) // (width // itemsize))
-    density = stored / max(operand.size, 1)
+    density = density_of_words(stored / max(operand.size, 1), joined)
     rows = prod(line.extents.ranks[rank] for rank in plan.rows)
     if not line.fixed.unrolled and not unrolled.pays(line_vectors, rows, stored, density, masked):
         return "it does not pay."
-    if not unrolled.available():
+    if not unrolled.available(joined):
         return "this processor, or this system, runs no code that a process has written."
     summed = prod(line.extents.ranks[rank] for rank in plan.term.ranks)
-    lanes = 2 * (width // itemsize)  # of one vector, which begins and ends inside lines of a cache
-    read = WIDE if plan.panels else reach_of(plan, line.extents, lanes, masked) * itemsize
-    shape = unrolled_shape(rows, summed, density, line.fixed.block, min(read, WIDE))
+    ends = 2 * (width // itemsize)  # of one vector, which begins and ends inside lines of a cache
+    read = WIDE if plan.panels else reach_of(plan, line.extents, ends, masked) * itemsize
+    shape = unrolled_shape(rows, summed, density, line.fixed.block, min(read, WIDE), joined)
     same = line.signatures[plan.lane_access.tensor].dtype == line.dtype.name
     lies = same and lying_in(plan, line.extents, masked, width // itemsize) is not None
     shape = replace(shape, masked=masked, lying=lies)
@@ -72,7 +78,10 @@ def _programs(line: Line, plan: TilePlan, made: Geometry, shape: TileShape) -> d
     """The entries of an operand in groups, and as machine code."""
     operand = line.used[plan.entries.tensor]
     lanes = shape.vector_bytes // line.dtype.itemsize
-    packed = unrolled.pack_unrolled(plan, operand, line.extents, made, shape, lanes)
+    bias = 0
+    if shape.joined > 1:
+        bias = held_as(shape.joined, line.signatures[plan.lane_access.tensor].dtype)[1]
+    packed = unrolled.pack_unrolled(plan, operand, line.extents, made, shape, lanes, bias)
     code, starts = unrolled.machine_code(
         packed.first,
         packed.member,
@@ -83,6 +92,8 @@ def _programs(line: Line, plan: TilePlan, made: Geometry, shape: TileShape) -> d
         members=shape.members,
         rows=made.numbers["rows"],
         dtype=line.dtype.name,
+        joined=shape.joined,
+        bias=bias,
     )
     return {
         ("code",): code,

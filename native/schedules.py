@@ -14,6 +14,7 @@ from zeroskip.native import crop, dots, lanes, load, programs, settings, tile, u
 from zeroskip.native.arguments import Array, Operand
 from zeroskip.native.fixed import Schedule
 from zeroskip.native.geometry import Geometry, geometry, line_of_lanes, masks_of, reach_of
+from zeroskip.native.joined import held_as, staged_as
 from zeroskip.native.lane_shape import lane_shape, scratch_of
 from zeroskip.native.lines import Line
 from zeroskip.native.lower import lower
@@ -22,7 +23,7 @@ from zeroskip.native.prepared import Prepared, Slots, remember, slots
 from zeroskip.native.recent import Recent
 from zeroskip.native.relaid import relaid
 from zeroskip.native.scheme import Key
-from zeroskip.native.scratch import IN_PARTS, aligned_zeros, on_large_pages
+from zeroskip.native.scratch import IN_PARTS, aligned_full, aligned_zeros, on_large_pages
 from zeroskip.native.squeezed import squeezed
 from zeroskip.native.tile_shape import (
     MOST,
@@ -287,9 +288,13 @@ def tiled(
     check_room(scratch, line.dtype.itemsize, f"the workspace for {line.name}", IN_PARTS)
     starts = np.dtype(np.int64).itemsize
     check_room(made.starts, starts, f"the starts of the packed {plan.entries.tensor}", WHOLE)
+    of_lanes = line.signatures[plan.lane_access.tensor].dtype
+    computed, joined = line.dtype.name, shape.joined
+    copied, bias = staged_as(plan, of_lanes, computed, joined)
+    of_panel = computed if joined == 1 else held_as(joined, of_lanes)[0]
     arrays: dict[Key, Array] = {
-        ("staged",): aligned_zeros(staged, line.dtype),
-        ("panel",): aligned_zeros(panels, line.dtype),
+        ("staged",): aligned_full(staged, np.dtype(copied), bias),
+        ("panel",): aligned_zeros(panels, np.dtype(of_panel)),
         ("rows",): aligned_zeros(rows, line.dtype),
         ("turned",): aligned_zeros(turned, line.dtype),
         ("vals", line.name): target,

@@ -23,6 +23,14 @@ def aligned_zeros(elements: int, dtype: np.dtype[Any]) -> NDArray[Any]:
     return _aligned(np.zeros(elements * dtype.itemsize + LINE_BYTES, np.uint8), elements, dtype)
 
 
+def aligned_full(elements: int, dtype: np.dtype[Any], value: int) -> NDArray[Any]:
+    """As `aligned_zeros`, with a value in it."""
+    found = aligned_zeros(elements, dtype)
+    if value:
+        found[...] = value
+    return found
+
+
 def aligned_empty(elements: int, dtype: np.dtype[Any]) -> NDArray[Any]:
     """As `aligned_zeros`, with anything in it."""
     return _aligned(np.empty(elements * dtype.itemsize + LINE_BYTES, np.uint8), elements, dtype)

@@ -219,6 +219,8 @@ def _(node: Unrolled, kernel: Kernel) -> Iterator[str]:
         f"for each vector x of [0, {line}):"
         f"  # a program: {groups} groups of {members} rows, an instruction for each entry"
     )
+    if node.joined > 1:
+        yield f"    # value and lane are {node.joined} integers each, of neighbouring places"
     op = "=" if node.resumed == Const(0) else f"(+)= if {show_int(node.resumed)} > 0 else ="
     yield (
         f"    {node.result}[row, x] {op} sum(e of row: {node.packed}[e] * "

@@ -44,6 +44,7 @@ from zeroskip.native.integers import (
     mul,
     sub,
 )
+from zeroskip.native.joined import staged_as, staged_axis
 from zeroskip.native.lower import Lowered, finish, one_product
 from zeroskip.native.nest import Acc, Guard, Loop, Reduce, Stmt
 from zeroskip.native.nest_tiles import Stage, StageAxis, Tiles
@@ -321,21 +322,24 @@ def lower_tile(
 
 
 def lanes_on_line(
-    plan: TilePlan, scheme: Scheme, in_panel: bool, masked: bool = False
+    plan: TilePlan, scheme: Scheme, in_panel: bool, masked: bool = False, joined: int = 1
 ) -> tuple[str, tuple[Stage, ...]]:
     """The array in which the lanes lie on one line, and the copy that puts them there.
 
     in_panel : whether all is read by way of a panel, which takes lanes that lie across, too.
     masked : whether rows follow each other without a halo.
+    joined : how many places a lane joins, unless a panel does so.
     """
     source, lanes = scheme.values(plan.lane_access.tensor), plan.lane_access.tensor
     if not is_staged(plan, in_panel):
         return source, ()
-    target = scheme.buffer(("staged",), f"{lanes}_staged", scheme.dtype, written=True)
-    axes = tuple(stage_axis(plan, scheme, a) for a in plan.axes)
+    dtype, bias = staged_as(plan, scheme.signatures[lanes].dtype, scheme.dtype, joined)
+    target = scheme.buffer(("staged",), f"{lanes}_staged", dtype, written=True)
+    joined = 1 if plan.panels else joined
+    axes = tuple(stage_axis(plan, scheme, a, joined) for a in plan.axes)
     if masked and _follows(plan):
         axes = (*axes[:-2], _together(axes[-2], axes[-1]))
-    return target, (Stage(target, source, axes, par=True),)
+    return target, (Stage(target, source, axes, par=True, bias=bias),)
 
 
 def is_staged(plan: TilePlan, in_panel: bool) -> bool:
@@ -365,9 +369,11 @@ def _panel(
     return Stage(panel, source, (places, lanes), mul(x, lane), own)
 
 
-def stage_axis(plan: TilePlan, scheme: Scheme, at: LaneAxis) -> StageAxis:
+def stage_axis(plan: TilePlan, scheme: Scheme, at: LaneAxis, joined: int = 1) -> StageAxis:
     """Strides that are 1 for every geometry are written as 1, so that copies become vectors."""
     number, last = scheme.number, at.axis == len(plan.axes) - 1
+    if joined > 1:
+        return staged_axis(plan, scheme, at, joined)
     return StageAxis(
         number(f"source_extent{at.axis}"),
         scheme.pad(plan.lane_access, at.axis),
@@ -388,4 +394,4 @@ def _follows(plan: TilePlan) -> bool:
 def _together(rows: StageAxis, row: StageAxis) -> StageAxis:
     """Rows without a halo, which follow each other in the source too, as one axis."""
     before = add(mul(rows.lo, row.extent), row.lo)
-    return StageAxis(mul(rows.extent, row.extent), before, 1, ONE, ZERO, ONE)
+    return StageAxis(mul(rows.extent, row.extent), before, 1, ONE, ZERO, row.row_stride)

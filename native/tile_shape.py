@@ -29,6 +29,7 @@ class TileShape:
     masked : whether rows of the line follow each other without a halo, and lanes that a shift
         takes from the next row are masked out; of machine code.
     lying : whether lanes are read where they lie, but for those near padding; of machine code.
+    joined : how many summed places a lane of the other operand joins; of machine code.
     """
 
     vector_bytes: int
@@ -40,13 +41,15 @@ class TileShape:
     members: int = 1
     masked: bool = False
     lying: bool = False
+    joined: int = 1
 
     @property
     def kernel(self) -> tuple[object, ...]:
         """What the C depends on."""
         rows, blocked = 0 if self.unrolled else self.rows, self.block > 0
         cut = self.vector_bytes, rows, self.vectors, blocked
-        return (*cut, self.panel, self.unrolled, self.masked, self.lying)
+        own = self.masked, self.lying, self.joined
+        return (*cut, self.panel, self.unrolled, *own)
 
     @property
     def chains(self) -> int:
@@ -130,14 +133,21 @@ def _cut(line_vectors: int, most: int) -> tuple[int, ...]:
 
 
 def unrolled_shape(
-    rows: int, summed: int, density: float, block: int | None = None, reach: float = WIDE
+    rows: int,
+    summed: int,
+    density: float,
+    block: int | None = None,
+    reach: float = WIDE,
+    joined: int = 1,
 ) -> TileShape:
     """The shape of entries in machine code: as many of them in a program as the processor keeps
     decoded, of as many rows as there are registers for, as even as they come.
 
     summed : places that are summed over.  block : how many of them at a time, where that is fixed.
-    reach : bytes that a vector reads for each place.
+    reach : bytes that a vector reads for each place; and density of what meets one: where a lane
+        joins several places, they count as one.
     """
+    summed, block = -(-summed // joined), block if block is None else -(-block // joined)
     groups = -(-rows // MEMBERS) or 1
     members = max(-(-rows // groups), 1)
     place = members * density + 1  # instructions of a place, its load among them
@@ -147,9 +157,9 @@ def unrolled_shape(
     near = ceil(PER_PLACE / place)
     together = max(min(int(INSTRUCTIONS / (place * max(block or summed, 1))), near), 1)
     programs = -(-groups // together)
-    return TileShape(
-        WIDE, members * -(-groups // programs), (1,), block, unrolled=True, members=members
-    )
+    rows = members * -(-groups // programs)
+    block *= joined
+    return TileShape(WIDE, rows, (1,), block, unrolled=True, members=members, joined=joined)
 
 
 def _block(tile_bytes: int, density: float) -> int:

@@ -36,6 +36,7 @@ from zeroskip.native.integers import (
     mul,
     sub,
 )
+from zeroskip.native.joined import held_as, words_of
 from zeroskip.native.lower import Lowered, finish
 from zeroskip.native.lying import ends_staged, lying
 from zeroskip.native.nest import Guard, Loop, Stmt
@@ -49,6 +50,7 @@ from zeroskip.native.scratch import pages
 from zeroskip.native.sums import Sums
 from zeroskip.native.tile import TilePlan, lanes_on_line, steps_of
 from zeroskip.native.tile_shape import TileShape
+from zeroskip.native.vectors import joins
 from zeroskip.records import dataclass
 
 FEWEST_VECTORS = 3
@@ -78,8 +80,9 @@ class Program:
 
     first : where the entries of each group start, and the end.  member, offset, values : of each
         entry its row in the group, the place of its first lane in the source, in elements, and its
-        value.  shift : which of the masks of a vector tell the lanes that it meets, counted from 1;
-        0 for all of them.
+        value; where lanes join places, an entry is a word of several values (`joined.Words`).
+    shift : which of the masks of a vector tell the lanes that it meets, counted from 1; 0 for all
+        of them.
     """
 
     first: Array
@@ -103,18 +106,24 @@ def pack_unrolled(
     geometry: Geometry,
     shape: TileShape,
     lanes: int,
+    bias: int = 0,
 ) -> Program:
-    """Order the entries; lanes : of a vector."""
+    """Order the entries; lanes : of a vector.  bias : what joined values are kept larger by."""
     rows, offset, values = entries_of(plan, operand, extents, geometry)
     per_block = geometry.numbers["row_blocks"] * (shape.rows // shape.members)
     block, at = np.divmod(offset.astype(np.int64), geometry.span or 1)
     group, member = np.divmod(rows.astype(np.int64), shape.members)
     group += block * per_block
-    order = np.argsort((group * max(geometry.span, 1) + at) * shape.members + member)
+    if shape.joined > 1:
+        words = words_of(group, member, at, values, shape.joined, geometry.plane, bias)
+        group, member, at = words.group, words.member, words.at
+        values = words.word.astype(np.uint32).view(np.int32)
+    order = np.argsort((group * (geometry.span + 1) + at + 1) * shape.members + member)
     shift = np.zeros(len(at), np.uint8)
+    met = at >= 0
     if shape.masked:
-        shift = _masks_by_shift(plan, extents, geometry)[at % geometry.row]
-    at *= lanes if plan.panels else 1
+        shift[met] = _masks_by_shift(plan, extents, geometry)[at[met] % geometry.row]
+    at[met] *= lanes if plan.panels else 1
     return Program(
         starts(group[order], per_block * geometry.blocks),
         member[order].astype(np.uint8),
@@ -136,8 +145,9 @@ def _masks_by_shift(plan: TilePlan, extents: Extents, geometry: Geometry) -> Arr
 
 
 @cache
-def available() -> bool:
-    """Whether this processor and this system run code that a process has written."""
+def available(joined: int = 1) -> bool:
+    """Whether this processor and this system run code that a process has written, in which a lane
+    joins so many places."""
     code, _ = machine_code(
         np.array([0, 1]),
         np.zeros(1, np.uint8),
@@ -147,7 +157,8 @@ def available() -> bool:
         groups=1,
         members=1,
         rows=1,
-        dtype="float32",
+        dtype="float32" if joined == 1 else "int32",
+        joined=joined,
     )
     return len(code) > 0
 
@@ -163,19 +174,24 @@ def machine_code(
     members: int,
     rows: int,
     dtype: str,
+    joined: int = 1,
+    bias: int = 0,
 ) -> tuple[Array, Array]:
     """The code of each program, and where it starts; empty, and zeros, where it cannot be run.
 
     turn : programs of a block of all rows; groups : of a program; members : most rows of one;
-    rows : of a block; dtype : of values and sums, of which `CODED` have code.
+    rows : of a block; dtype : of values and sums, of which `CODED` have code, and int32 where a
+    lane joins several places; bias : what joined values are kept larger by.
     """
     programs = (len(first) - 1) // groups
     begin, none = np.zeros(programs + 1, np.int64), np.zeros(0, np.uint8)
     absent = none, np.zeros_like(begin)
-    if not hasattr(mmap, "MAP_ANONYMOUS") or dtype not in CODED:
+    coded = dtype in CODED if joined == 1 else joins()
+    if not hasattr(mmap, "MAP_ANONYMOUS") or not coded:
         return absent
     shifts = int(shift.max(initial=0))
     dims = [0, programs, turn, groups, members, rows, np.dtype(dtype).itemsize, shifts]
+    dims += [joined, bias]
     package, name = "zeroskip.native", "zs_unroll.c"
     if not run(package, name, "zs_unroll", [none, begin, first, member, offset, shift], dims):
         return absent
@@ -214,10 +230,12 @@ def lower_unrolled(
     """
     scheme = Scheme(plan.form, signatures, dtype)
     sums, fresh, number = Sums(scheme), scheme.names.fresh, scheme.number
+    joined, lane_dtype = shape.joined, signatures[plan.lane_access.tensor].dtype
+    held_dtype, bias = (dtype, 0) if joined == 1 else held_as(joined, lane_dtype)
     if shape.lying:
         source, staging = ends_staged(plan, scheme)
     else:
-        source, staging = lanes_on_line(plan, scheme, plan.panels, shape.masked)
+        source, staging = lanes_on_line(plan, scheme, plan.panels, shape.masked, joined)
     entries = plan.entries.tensor
     block, program, member = (fresh(n) for n in ("block", "program", "member"))
     lo, hi, part, strip = (fresh(n) for n in ("lo", "hi", "part", "strip"))
@@ -229,14 +247,16 @@ def lower_unrolled(
     tiles = least(number("strip_tiles"), sub(Name(hi), first))
     x, width = mul(first, lanes), mul(tiles, lanes)
     copy = mul(Name(part), number("staged_size")) if own else ZERO
-    at: Expr = add(copy, past, x)
-    step: Expr = lanes
+    each = Const(joined)  # elements of a lane
+    at: Expr = add(copy, past, mul(x, each))
+    step: Expr = mul(lanes, each)
     panel: tuple[Stmt, ...] = ()
     if plan.panels:
-        held = scheme.buffer(("panel",), f"{plan.lane_access.tensor}_panel", dtype, written=True)
+        name = f"{plan.lane_access.tensor}_panel"
+        held = scheme.buffer(("panel",), name, held_dtype, written=True)
         into = mul(Name(part), number("panel_size"))
-        panel = _panel(plan, held, source, scheme, past, x, into, tiles, lanes)
-        source, at, step = held, into, mul(number("panel_places"), lanes)
+        panel = _panel(plan, held, source, scheme, past, x, into, tiles, lanes, joined)
+        source, at, step = held, into, mul(number("panel_places"), step)
     direct = direct and scheme.stored == dtype
     result, pitch, row_0 = sums.result, line, x
     if not direct:
@@ -275,6 +295,8 @@ def lower_unrolled(
             least(sub(line, x), width) if direct else width,
             Name(block) if shape.block else ZERO,
             lying(plan, scheme, add(past, x)) if shape.lying else None,
+            joined,
+            bias,
         ),
     )
     cropped: tuple[Stmt, ...] = ()
@@ -309,8 +331,8 @@ def lower_unrolled(
     strips = ceildiv(sub(Name(hi), Name(lo)), number("strip_tiles"))
     nest = (Loop(strip, Range(ZERO, strips), nest),)
     if own:
-        each = (replace(one, par=False, into=add(copy, one.into)) for one in staging)
-        staging, nest = (), (*each, *nest)
+        copies = (replace(one, par=False, into=add(copy, one.into)) for one in staging)
+        staging, nest = (), (*copies, *nest)
     own_part = part if own or plan.panels or not direct else ""
     programs = number("line_tiles"), number("row_blocks")
     share = Share(lo, hi, own_first, own_end, own_part, *programs, nest)
@@ -327,24 +349,28 @@ def _panel(
     into: Expr,
     tiles: Expr,
     lanes: Expr,
+    joined: int,
 ) -> tuple[Stmt, ...]:
     """The lanes of some tiles of a block, tile by tile those of each place together, in the panel
     of the part: read in the order in which they lie, by whole vectors; but tile by tile, and lanes
     one by one, where they become another type on the way.  Tiles are a place more than a block
     apart, so that what is written does not meet in a few sets of the cache."""
     number = scheme.number
-    span, apart = number("block_span"), number("panel_places")
+    each, span, apart = Const(joined), number("block_span"), number("panel_places")
     place, of_lane = steps_of(plan, number)
-    places = StageAxis(least(span, sub(number("places"), past)), ZERO, 1, place, ZERO, lanes)
+    extent, side = least(span, sub(number("places"), past)), ONE if joined > 1 else ZERO
+    places = StageAxis(extent, ZERO, joined, place, side, mul(lanes, each))
     start, there = add(mul(past, place), mul(x, of_lane)), sub(number("line"), x)
-    same = scheme.signatures[plan.lane_access.tensor].dtype == scheme.dtype
+    dtype = scheme.signatures[plan.lane_access.tensor].dtype
+    bias = 0 if joined == 1 else held_as(joined, dtype)[1]
+    same = joined > 1 or dtype == scheme.dtype
     if not plan.across and (not plan.in_place or same):
-        row = StageAxis(tiles, ZERO, 1, lanes, ZERO, mul(apart, lanes))
-        vector = StageAxis(lanes, ZERO, 1, ONE, ZERO, ONE)
-        return (Stage(panel, source, (places, row, vector), start, into, there=there),)
+        row = StageAxis(tiles, ZERO, 1, lanes, ZERO, mul(apart, lanes, each))
+        axes = places, row, StageAxis(lanes, ZERO, 1, ONE, ZERO, each)
+        return (Stage(panel, source, axes, start, into, there=there, bias=bias),)
     tile = Name(scheme.names.fresh("tile"))
     first = mul(tile, lanes)
-    lane = StageAxis(least(lanes, sub(there, first)), ZERO, 1, of_lane, ZERO, ONE)
-    to = add(into, mul(tile, apart, lanes))
-    copied = Stage(panel, source, (places, lane), add(start, mul(first, of_lane)), to)
+    lane = StageAxis(least(lanes, sub(there, first)), ZERO, 1, of_lane, ZERO, each)
+    to = add(into, mul(tile, apart, lanes, each))
+    copied = Stage(panel, source, (places, lane), add(start, mul(first, of_lane)), to, bias=bias)
     return (Loop(tile.name, Range(ZERO, tiles), (copied,)),)

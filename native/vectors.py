@@ -17,6 +17,15 @@ def vector_bytes() -> int:
         return 16  # for the interpreter
 
 
+def joins() -> bool:
+    """Whether processors multiply several integers of 8 or 16 bits and add the products to one of
+    32, in one instruction (`joined.py`)."""
+    try:
+        return "AVX512VNNI" in toolchain.find().features
+    except CompilerError:
+        return False
+
+
 def gathers() -> bool:
     """Whether kernels pick the values of a vector at once (`c/zs_dots.h`), by the same sign."""
     try:

@@ -15,6 +15,9 @@
  * order of the instructions; in between, code and values of the next program are asked for.  A
  * program is some groups behind each other, called as a zs_program (zs_unrolled.h) by the rules of
  * the System V ABI of x86-64; it needs AVX-512F.
+ *
+ * Lanes that join several narrow integers (zs_joined.h) are multiplied by vpdpwssd or vpdpbusd, which
+ * need AVX512_VNNI; entries that meet no column are added to their row themselves.
  * Encodings: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, section 2.7.
  */
 #include "zs_kernel.h"
@@ -42,6 +45,7 @@ typedef struct zs_code {
     uint8_t *bytes;
     int64_t length, room;
     int wide;               /* items of 8 bytes, not 4 */
+    int joined, biased;     /* integers of a lane; whether register LOADED holds their bias */
     int64_t begun, fetched; /* where the program starts; lines of the next code it has fetched */
 } zs_code;
 
@@ -142,7 +146,8 @@ static void zs_fetch_ahead(zs_code *code)
     code->fetched++;
 }
 
-/* Of each entry its row in the group, the place of its vector, in items, and its shift. */
+/* Of each entry its row in the group, the place of its vector, in items, or less than 0 where it has
+   none, and its shift. */
 typedef struct zs_entries {
     const uint8_t *member;
     const int32_t *offset;
@@ -155,16 +160,45 @@ static int64_t zs_load_place(zs_code *code, zs_entries all, int64_t e, int64_t h
 {
     const int32_t offset = all.offset[e];
     const int item = code->wide ? 8 : 4, shift = all.shift[e];
-    zs_evex(code, (zs_form){1, code->wide, 0x10, 0, shift ? MASK + shift : 0, shift > 0}, reg, 0,
-            RDI, (int64_t)offset * item - REACH * VECTOR);
+    const int64_t at = (int64_t)offset * item - REACH * VECTOR;
+    if (shift > 0 && code->biased) /* vpblendmd: other lanes as in the register that holds biases */
+        zs_evex(code, (zs_form){2, 1, 0x64, 0, MASK + shift, 0}, reg, LOADED, RDI, at);
+    else
+        zs_evex(code, (zs_form){1, code->wide, 0x10, 0, shift ? MASK + shift : 0, shift > 0}, reg,
+                0, RDI, at);
     while (e < hi && all.offset[e] == offset)
         e++;
     return e;
 }
 
-static int zs_turn(int loaded)
+/* The first register that is loaded, and the one after another. */
+static int zs_first(const zs_code *code)
 {
-    return loaded == LAST ? LOADED : loaded + 1;
+    return code->biased ? LOADED + 1 : LOADED;
+}
+
+static int zs_turn(const zs_code *code, int loaded)
+{
+    return loaded == LAST ? zs_first(code) : loaded + 1;
+}
+
+/* OPCODE zmm'row', zmm'other', [the next value]{to all lanes}; returns as zs_group() does. */
+static int zs_take_value(zs_code *code, zs_form form, int row, int other, int ahead)
+{
+    const int item = code->wide ? 8 : 4;
+    if (ahead == REACH) {
+        zs_add_to(code, RSI, 2 * REACH * item);
+        ahead = -REACH;
+    }
+    zs_evex(code, form, row, other, RSI, (int64_t)ahead * item);
+    zs_fetch_ahead(code);
+    return ahead + 1;
+}
+
+/* What multiplies a lane and adds it to a sum: vfmadd231ps or pd, vpdpwssd or vpdpbusd. */
+static zs_form zs_multiplies(const zs_code *code)
+{
+    return (zs_form){2, 1, code->joined == 1 ? 0xB8 : code->joined == 2 ? 0x52 : 0x50, 1, 0, 0};
 }
 
 /* One group: entries [lo, hi), which add up in registers 0 to rows - 1; 'resumed' from what the rows
@@ -173,7 +207,6 @@ static int zs_turn(int loaded)
 static int zs_group(zs_code *code, zs_entries all, int64_t lo, int64_t hi, int64_t rows,
                     int resumed, int ahead)
 {
-    const int item = code->wide ? 8 : 4;
     if (resumed)
         zs_bytes(code, "\x48\x89\xD0", 3); /* mov rax, rdx */
     for (int row = 0; row < rows; row++) {
@@ -182,24 +215,21 @@ static int zs_group(zs_code *code, zs_entries all, int64_t lo, int64_t hi, int64
         else
             zs_clear_row(code, row);
     }
+    for (; lo < hi && all.offset[lo] < 0; lo++) { /* vpaddd */
+        const int row = all.member[lo];
+        ahead = zs_take_value(code, (zs_form){1, 1, 0xFE, 1, 0, 0}, row, row, ahead);
+    }
     int64_t next = lo;
-    for (int reg = LOADED; reg <= LAST && next < hi; reg++)
+    for (int reg = zs_first(code); reg <= LAST && next < hi; reg++)
         next = zs_load_place(code, all, next, hi, reg);
-    int loaded = LOADED;
+    int loaded = zs_first(code);
     for (int64_t e = lo; e < hi; e++) {
         if (e > lo && all.offset[e] != all.offset[e - 1]) {
             if (next < hi)
                 next = zs_load_place(code, all, next, hi, loaded);
-            loaded = zs_turn(loaded);
+            loaded = zs_turn(code, loaded);
         }
-        if (ahead == REACH) {
-            zs_add_to(code, RSI, 2 * REACH * item);
-            ahead = -REACH;
-        }
-        zs_evex(code, (zs_form){2, 1, 0xB8, 1, 0, 0}, all.member[e], loaded, RSI,
-                (int64_t)ahead * item);
-        ahead++;
-        zs_fetch_ahead(code);
+        ahead = zs_take_value(code, zs_multiplies(code), all.member[e], loaded, ahead);
     }
     zs_bytes(code, "\x48\x89\xD0", 3);
     for (int row = 0; row < rows; row++)
@@ -215,7 +245,8 @@ static int zs_group(zs_code *code, zs_entries all, int64_t lo, int64_t hi, int64
  *       where each group's entries start, and the end; of each entry its row in the group, the
  *       place of its vector, in items, and its shift, 1 to ZS_MASKS, or 0 for all lanes.
  * dim:  room; programs, of which 'turn' are a block of all rows; groups of a program; most rows of
- *       a group; rows of a block; bytes of an item, 4 or 8; how many shifts there are.
+ *       a group; rows of a block; bytes of an item, 4 or 8; how many shifts there are; integers
+ *       that a lane of 4 bytes joins (zs_joined.h), or 1; what those are kept larger by.
  * A second call with the room that the first has asked for writes it all.
  */
 int32_t zs_unroll(zs_args *args)
@@ -227,8 +258,10 @@ int32_t zs_unroll(zs_args *args)
     const zs_entries all = {args->buf[3], args->buf[4], args->buf[5]};
     const int64_t programs = args->dim[1], turn = args->dim[2], groups = args->dim[3];
     const int64_t members = args->dim[4], rows = args->dim[5];
-    zs_code code = {args->buf[0], 0, args->dim[0], args->dim[6] == 8, 0, 0};
     const int shifts = (int)args->dim[7];
+    zs_code code = {.bytes = args->buf[0], .room = args->dim[0], .wide = args->dim[6] == 8,
+                    .joined = (int)args->dim[8], .biased = args->dim[9] != 0 && shifts > 0};
+    const int64_t bias = args->dim[9] * 0x01010101; /* of four bytes */
     if (members > ZS_MEMBERS || shifts > ZS_MASKS)
         return zs_fail(args, ZS_EINTERNAL, members > ZS_MEMBERS ? members : shifts);
     for (int64_t program = 0; program < programs; program++) {
@@ -241,6 +274,11 @@ int32_t zs_unroll(zs_args *args)
             zs_bytes(&code, "\xC4\xC1\x78\x90", 4);
             zs_byte(&code, 0x40 | (MASK + 1 + s) << 3 | 1);
             zs_byte(&code, 2 * s);
+        }
+        if (code.biased) {
+            zs_byte(&code, 0xB8); /* mov eax, the bias of each byte */
+            zs_long(&code, bias);
+            zs_bytes(&code, "\x62\x62\x7D\x48\x7C\xE0", 6); /* vpbroadcastd zmm28, eax */
         }
         zs_bytes(&code, "\x4C\x8B\x44\x24\x08", 5); /* mov r8, [rsp + 8] */
         zs_bytes(&code, "\x4C\x8B\x4C\x24\x10", 5); /* mov r9, [rsp + 16] */

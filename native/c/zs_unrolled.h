@@ -76,9 +76,22 @@ ZS_INLINE zs_share zs_divide_line(int64_t part, int64_t parts, int64_t n, int64_
  * lying: which vectors of the line are read elsewhere, or null.
  */
 #define ZS_DEFINE_UNROLLED(TYPE)                                                            \
+    ZS_INLINE zs_vec zs_met(TYPE value, const TYPE *from, uint32_t kept)                    \
+    {                                                                                       \
+        zs_vec x = *(const zs_vec *)from;                                                   \
+        if (~kept)                                                                          \
+            for (unsigned i = 0; i < LANES; i++)                                            \
+                x[i] = kept >> i & 1 ? x[i] : 0;                                            \
+        return value * x;                                                                   \
+    }                                                                                       \
+    ZS_DEFINE_RUN_UNROLLED(TYPE, TYPE, 1)
+
+/* The same of lanes of JOINED elements of type HELD; zs_met() says what a value adds to a vector of
+   sums, of lanes of which a bit is kept. */
+#define ZS_DEFINE_RUN_UNROLLED(TYPE, HELD, JOINED)                                          \
     static __attribute__((noinline, unused)) void zs_walk_unrolled(                         \
         const zs_unrolled *all, int64_t program, int64_t rows, const TYPE *values,          \
-        const TYPE *source, TYPE *result, int64_t pitch, int64_t there, int resumed,        \
+        const HELD *source, TYPE *result, int64_t pitch, int64_t there, int resumed,        \
         const uint16_t *masks)                                                              \
     {                                                                                       \
         for (int64_t g = 0; g < all->groups && g * all->members < rows; g++) {              \
@@ -91,11 +104,13 @@ ZS_INLINE zs_share zs_divide_line(int64_t part, int64_t parts, int64_t n, int64_
                 for (int64_t i = 0; i < n; i++)                                             \
                     sums[i] = zs_load_part(row + i * pitch, there);                         \
             for (int64_t e = first[0]; e < first[1]; e++) {                                 \
-                zs_vec x = *(const zs_vec *)(source + all->offset[e]);                      \
-                if (all->shift && all->shift[e] > 0)                                        \
-                    for (unsigned i = 0; i < LANES; i++)                                    \
-                        x[i] = masks[all->shift[e] - 1] >> i & 1 ? x[i] : 0;                \
-                sums[all->member[e]] += values[e] * x;                                      \
+                const int64_t at = all->offset[e];                                          \
+                const int masked = all->shift && all->shift[e] > 0;                         \
+                const uint32_t kept = masked ? masks[all->shift[e] - 1] : (uint32_t)-1;     \
+                if (JOINED > 1 && at < 0)                                                   \
+                    sums[all->member[e]] += values[e];                                      \
+                else                                                                        \
+                    sums[all->member[e]] += zs_met(values[e], source + at * JOINED, kept);  \
             }                                                                               \
             for (int64_t i = 0; i < n; i++)                                                 \
                 zs_store_part(row + i * pitch, there, sums[i]);                             \
@@ -103,7 +118,7 @@ ZS_INLINE zs_share zs_divide_line(int64_t part, int64_t parts, int64_t n, int64_
     }                                                                                       \
     ZS_INLINE void zs_run_unrolled(                                                         \
         const zs_unrolled *all, int64_t program, int64_t after, int64_t rows,               \
-        const TYPE *values, const TYPE *source, int64_t step, int64_t vector, TYPE *result, \
+        const TYPE *values, const HELD *source, int64_t step, int64_t vector, TYPE *result, \
         int64_t pitch, int64_t line, int resumed, const zs_lying *lying)                    \
     {                                                                                       \
         const int64_t n = (line + LANES - 1) / LANES;                                       \
@@ -118,11 +133,11 @@ ZS_INLINE zs_share zs_divide_line(int64_t part, int64_t parts, int64_t n, int64_
         const int64_t held = next_first[all->groups] - next_first[0];                       \
         for (int64_t t = 0; t < n; t++) {                                                   \
             const int64_t there = line - t * LANES;                                         \
-            const TYPE *from = source + t * step;                                           \
+            const HELD *from = source + t * step;                                           \
             if (lying && vector + t >= lying->end)                                          \
                 from += lying->behind;                                                      \
             else if (lying && vector + t >= lying->first)                                   \
-                from = (const TYPE *)lying->source + (lying->at + t * step);                \
+                from = (const HELD *)lying->source + (lying->at + t * step);                \
             const uint32_t stored = there < LANES ? (1u << there) - 1 : (uint32_t)-1;       \
             const uint16_t *masks = all->masks ? all->masks + (vector + t) * ZS_MASKS : 0;  \
             if (coded) {                                                                    \

@@ -49,7 +49,7 @@ def schedule(
     return schedules.scheduled(line, np.empty(line.shape, line.stored), bound)[0].c_text
 
 
-def unrolled(spec: Spec, operands: Mapping[str, Any], **how: bool) -> str:
+def unrolled(spec: Spec, operands: Mapping[str, Any], **how: int) -> str:
     """C that runs the entries of an operand as machine code, on a machine that has it or not."""
     line = line_of(spec, operands)
     plan = tile.plan(line.form, line.signatures, line.dtype.name)
@@ -98,6 +98,11 @@ def _kernels() -> dict[str, str]:
     data = Schedule(unrolled=False)
     vector = ones(5)
     square = ones(40, 40, format="CSR")
+    square_bytes = ones(40, 40, format="CSR", dtype="int8")
+    image_bytes = {
+        "I": ones(1, 3, 14, 14, dtype="int8"),
+        "F": ones(16, 3, 3, 3, format="CSR", dtype="int8"),
+    }
     sparse = {"A": ones(4, 5, format="CSR"), "B": ones(5, 6, format="CSR")}
     sampled = make_spec("S[i,j] = M[i,j] * A[i,k] * B[j,k]")
     union = make_spec("C[i,j] = A[i,j] + B[i,j]")
@@ -144,6 +149,10 @@ def _kernels() -> dict[str, str]:
         "linear_unrolled": unrolled(linear, {"W": square, "X": ones(40, 40), "B": ones(40)}),
         "conv_bound": schedule(conv, wide, ("F",), data),
         "conv_unrolled": unrolled(conv, wide),
+        "spmm_joined": unrolled(
+            spmm, {"A": square_bytes, "B": ones(40, 40, dtype="int8")}, joined=4
+        ),
+        "conv_joined": unrolled(same, image_bytes, masked=True, joined=4),
         "conv_masked": unrolled(same, same_image, masked=True),
         "conv_lying": unrolled(same, long_image, masked=True, lying=True),
         "spmm_tiled": schedule(spmm, {"A": ones(40, 40, format="CSR"), "B": ones(40, 40)}),

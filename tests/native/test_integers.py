@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from integers import NARROW, drawn, product
 
 import zeroskip as zs
 from zeroskip.errors import KernelError
@@ -12,23 +13,7 @@ from zeroskip.formats.tensor import Tensor
 from zeroskip.native.fixed import Schedule
 
 PRODUCT = zs.layer("C[i,j] = A[i,k]*B[k,j]")
-NARROW = ["int8", "uint8", "int16", "uint16", "bool", "uint32"]
 seeds = st.integers(0, 2**32 - 1)
-
-
-def drawn(rng, shape, dtype, density=1.0):
-    """Values of the whole range of a type, its ends among them."""
-    if dtype == "bool":
-        return rng.random(shape) < density / 2
-    ends = np.iinfo(dtype)
-    values = rng.integers(ends.min, ends.max, shape, dtype=dtype, endpoint=True)
-    values = np.where(rng.random(shape) < 0.2, rng.choice([ends.min, ends.max], shape), values)
-    return np.where(rng.random(shape) < density, values, 0).astype(dtype)
-
-
-def product(a, b, dtype):
-    """What is computed in ``dtype``, modulo its range."""
-    return (a.astype(np.int64) @ b.astype(np.int64)).astype(dtype)
 
 
 @pytest.mark.parametrize("kind", ["tiled", "lanes", "dots", None])

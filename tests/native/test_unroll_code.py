@@ -16,7 +16,7 @@ def emitted(room, code, dtype=np.float32):
     offset = np.array([0, 0, 4096, 16, 32, 48, 64, 2**28], np.int32)
     shift = np.array([0, 0, 2, 1, 0, 0, 0, 0], np.uint8)
     begin = np.zeros(3, np.int64)
-    dims = [room, 2, 1, 1, 3, 3, np.dtype(dtype).itemsize, 2]
+    dims = [room, 2, 1, 1, 3, 3, np.dtype(dtype).itemsize, 2, 1, 0]
     arrays = [code, begin, first, member, offset, shift]
     if not routines.run("zeroskip.native", "zs_unroll.c", "zs_unroll", arrays, dims):
         pytest.skip("no compiler")
@@ -88,13 +88,47 @@ vfmadd231ps -496(%rsi){{1to16}}, %zmm28, %zmm0
         assert bytes(code[lo + len(want) : hi]) == b"\xcc" * (hi - lo - len(want))
 
 
+@pytest.mark.parametrize(
+    ("joined", "bias", "multiply"), [(4, 128, "vpdpbusd"), (4, 0, "vpdpbusd"), (2, 0, "vpdpwssd")]
+)
+def test_code_of_lanes_that_join_integers(joined, bias, multiply, tmp_path):
+    """An entry that meets no place is added itself; lanes that are left out hold the bias."""
+    entries = [
+        np.array([0, 4]),
+        np.array([1, 17, 1, 0], np.uint8),
+        np.array([-1, -1, 0, 16], np.int32),
+        np.array([0, 0, 0, 1], np.uint8),
+    ]
+    code = np.zeros(4096, np.uint8)
+    dims = [len(code), 1, 1, 1, 18, 18, 4, 1, joined, bias]
+    arrays = [code, np.zeros(2, np.int64), *entries]
+    if not routines.run("zeroskip.native", "zs_unroll.c", "zs_unroll", arrays, dims):
+        pytest.skip("no compiler")
+    loaded = [29, 30] if bias else [28, 29]
+    masked = f"vmovups -8128(%rdi), %zmm{loaded[1]}{{%k2}}{{z}}"
+    if bias:
+        assert assembled("mov $0x80808080, %eax\nvpbroadcastd %eax, %zmm28\n", tmp_path) in bytes(
+            code
+        )
+        masked = f"vpblendmd -8128(%rdi), %zmm28, %zmm{loaded[1]}{{%k2}}"
+    text = f"""vpaddd -512(%rsi){{1to16}}, %zmm1, %zmm1
+vpaddd -508(%rsi){{1to16}}, %zmm17, %zmm17
+vmovups -8192(%rdi), %zmm{loaded[0]}
+{masked}
+{multiply} -504(%rsi){{1to16}}, %zmm{loaded[0]}, %zmm1
+{multiply} -500(%rsi){{1to16}}, %zmm{loaded[1]}, %zmm0
+mov %rdx, %rax
+"""
+    assert assembled(text, tmp_path) in bytes(code)
+
+
 def test_every_register_of_a_row_is_cleared(tmp_path):
     """Those from 16 on have a bit of their own in the instruction."""
     count = 28
     entry = [np.zeros(1, np.uint8), np.zeros(1, np.int32), np.zeros(1, np.uint8)]
     arrays = [np.zeros(2, np.int64), np.array([0, 1]), *entry]
     code = np.zeros(4096, np.uint8)
-    dims = [len(code), 1, 1, 1, count, count, 4, 0]
+    dims = [len(code), 1, 1, 1, count, count, 4, 0, 1, 0]
     if not routines.run("zeroskip.native", "zs_unroll.c", "zs_unroll", [code, *arrays], dims):
         pytest.skip("no compiler")
     cleared = "".join(f"vpxord %zmm{r}, %zmm{r}, %zmm{r}\n" for r in range(count))
@@ -112,7 +146,7 @@ def test_code_fetches_a_line_of_the_next_program_for_each_four_of_its_own(dtype,
         np.zeros(entries, np.uint8),
     ]
     begin = np.zeros(2, np.int64)
-    dims = [0, 1, 1, 1, 1, 1, np.dtype(dtype).itemsize, 0]
+    dims = [0, 1, 1, 1, 1, 1, np.dtype(dtype).itemsize, 0, 1, 0]
     none = np.zeros(0, np.uint8)
     if not routines.run(
         "zeroskip.native", "zs_unroll.c", "zs_unroll", [none, begin, *arrays], dims
