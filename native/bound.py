@@ -31,6 +31,7 @@ from zeroskip.native.recent import Recent
 from zeroskip.native.results import alike_in, alike_kernel, rearranged, target_for
 from zeroskip.native.sampled import axes_in, turning
 from zeroskip.native.schedules import PACKED, kernel_of, packer_at, settled
+from zeroskip.native.scratch import empty
 from zeroskip.native.spread import Spreads
 from zeroskip.native.tile import TilePlan
 
@@ -126,7 +127,7 @@ class Bound:
             ready = self._taken(key, known, taken_order, convert)
             if ready is not None:
                 if out is None:
-                    return self._run(ready, key, known, np.empty(ready.shape, ready.dtype))
+                    return self._run(ready, key, known, empty(ready.shape, ready.dtype))
                 if not self._reduces and fits(out, ready.shape, ready.dtype, known.values()):
                     return self._run(ready, key, known, out)
                 self._give_back(key, ready)

@@ -13,6 +13,7 @@ from zeroskip.native.arguments import Array, Operand, values
 from zeroskip.native.load import Invocation, KernelFailure, Through
 from zeroskip.native.prepared import Prepared, Slots, array_of, explained
 from zeroskip.native.scheme import Key
+from zeroskip.native.scratch import empty, is_short
 from zeroskip.records import dataclass
 
 
@@ -122,8 +123,9 @@ def short(
     idle : filled kernels, from which each call takes one and gives it back.  An array whose type
         only equals the one it was filled for is not taken.
     """
-    ndarray, empty, current, taken = np.ndarray, np.empty, settings.current, idle.pop
+    ndarray, current, taken = np.ndarray, settings.current, idle.pop
     given_back, (shape, dtype) = idle.append, result
+    fresh = np.empty if is_short(shape, dtype) else empty
 
     def one(arrays: tuple[object, ...], out: object = None) -> Array | None:
         (x,) = arrays
@@ -131,7 +133,7 @@ def short(
             return None
         if current() is not now:
             return None
-        target: Any = empty(shape, dtype) if out is None else out
+        target: Any = fresh(shape, dtype) if out is None else out
         if out is not None and not fits(out, shape, dtype, arrays):
             return None
         try:
@@ -153,7 +155,7 @@ def short(
                 return None
         if current() is not now:
             return None
-        target: Any = empty(shape, dtype) if out is None else out
+        target: Any = fresh(shape, dtype) if out is None else out
         if out is not None and not fits(out, shape, dtype, arrays):
             return None
         try:

@@ -32,6 +32,7 @@ from zeroskip.native.recent import Recent
 from zeroskip.native.result_fill import after, result_fill
 from zeroskip.native.schedules import filled, only_plain, plain, scheduled, targets, walk
 from zeroskip.native.scheme import Key
+from zeroskip.native.scratch import empty
 from zeroskip.native.vectors import vector_bytes
 
 MEMORY_SHARE = 4
@@ -74,7 +75,7 @@ def target_for(line: Line, out: Array | None = None) -> Array:
             f"Compute {line.name} in parts: a result is held densely, also on its way to a format."
         )
         check_room(prod(line.shape), dtype.itemsize, f"the dense result {line.name}", hint)
-        return np.empty(line.shape, dtype)
+        return empty(line.shape, dtype)
     if not isinstance(out, np.ndarray) or out.shape != line.shape or out.dtype != dtype:
         found = type(out).__name__
         if isinstance(out, np.ndarray):

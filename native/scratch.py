@@ -4,12 +4,17 @@ which few hold much, as each new one costs its translation while a kernel waits.
 from __future__ import annotations
 
 import mmap
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from zeroskip.native.abi import ffi
+
 LINE_BYTES = 64
+
+ADDRESS = ffi.typeof("uintptr_t")
 
 IN_PARTS = "Compute it in parts, or free memory first."
 """What to do where there is no room for scratch."""
@@ -34,6 +39,24 @@ def aligned_full(elements: int, dtype: np.dtype[Any], value: int) -> NDArray[Any
 def aligned_empty(elements: int, dtype: np.dtype[Any]) -> NDArray[Any]:
     """As `aligned_zeros`, with anything in it."""
     return _aligned(np.empty(elements * dtype.itemsize + LINE_BYTES, np.uint8), elements, dtype)
+
+
+LONG_BYTES = 2**17
+"""Of a result from which aligning it takes less than vectors that lie in two lines each do."""
+
+
+def is_short(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
+    """Whether a result is shorter than `LONG_BYTES`."""
+    return prod(shape) * dtype.itemsize < LONG_BYTES
+
+
+def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """As ``np.empty``, which promises 16 bytes only; what is not short begins a cache line."""
+    if is_short(shape, dtype):
+        return np.empty(shape, dtype)
+    raw = np.empty(prod(shape) * dtype.itemsize + LINE_BYTES, np.uint8)
+    start = -int(ffi.cast(ADDRESS, ffi.from_buffer(raw))) % LINE_BYTES
+    return np.ndarray(shape, dtype, raw, start)
 
 
 def _aligned(raw: NDArray[Any], elements: int, dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -5,12 +5,15 @@ import mmap
 import numpy as np
 import pytest
 
+import zeroskip as zs
 from zeroskip.native import scratch
 from zeroskip.native.scratch import (
     LARGE_PAGE,
     LINE_BYTES,
+    LONG_BYTES,
     aligned_empty,
     aligned_zeros,
+    empty,
     on_large_pages,
     pages,
 )
@@ -34,6 +37,30 @@ def test_so_do_those_that_hold_anything(dtype, elements):
     assert all(array.shape == (elements,) and array.dtype == dtype for array in made)
     assert all(array.flags.writeable for array in made)
     assert not elements or all(array.ctypes.data % LINE_BYTES == 0 for array in made)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int8, np.bool_])
+def test_results_that_are_long_begin_a_cache_line(dtype):
+    items = LONG_BYTES // np.dtype(dtype).itemsize
+    for shape in [(), (0, 3), (items - 1,), (items,), (3, items // 2, 1)]:
+        made = [empty(shape, np.dtype(dtype)) for _ in range(5)]
+        assert all(array.shape == shape and array.dtype == dtype for array in made)
+        assert all(array.flags.writeable and array.flags.c_contiguous for array in made)
+        long = made[0].nbytes >= LONG_BYTES
+        assert not long or all(array.ctypes.data % LINE_BYTES == 0 for array in made)
+        made[0][...] = 1
+        made[1][...] = 0
+        assert (made[0] == 1).all()
+
+
+def test_so_do_those_of_calls():
+    """Of a first call, of one that is bound, and of those like it."""
+    layer = zs.layer("C[i,j] = A[i,k]*B[k,j]")
+    a, b = np.ones((200, 3), np.float32), np.ones((3, 200), np.float32)
+    bound = layer.bind(A=a)
+    for made in (layer(a, b), layer(a, b), bound(b), bound(b), bound(b)):
+        assert made.ctypes.data % LINE_BYTES == 0
+        assert (made == 3).all()
 
 
 @large
