@@ -22,7 +22,7 @@ from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Array, Operand
 from zeroskip.native.domains import LANES_AHEAD
 from zeroskip.native.geometry import Geometry
-from zeroskip.native.patterns import by_patterns, starts
+from zeroskip.native.patterns import by_patterns, order_of, starts
 from zeroskip.native.tile import TilePlan
 from zeroskip.native.tile_shape import TileShape
 from zeroskip.records import dataclass
@@ -117,14 +117,12 @@ class Packer:
     def _in_order(self, rows: Array, offset: Array, values: Array) -> Packed:
         geometry, together = self._geometry, self._shape.rows
         if len(rows) and np.any(rows[1:] < rows[:-1]):
-            order = np.argsort(rows, kind="stable")
+            order = order_of(rows)
             rows, offset, values = rows[order], offset[order], values[order]
         groups = geometry.numbers["row_blocks"]
         if geometry.blocks > 1:
             block, offset = np.divmod(offset, geometry.span)
-            # of 16 bits they are sorted without comparing
-            short = block.astype(np.uint16) if geometry.blocks <= 2**16 else block
-            order = np.argsort(short, kind="stable")
+            order = order_of(block)
             narrow = groups * geometry.blocks * together <= 2**31
             block = block.astype(np.int32 if narrow else np.int64, copy=False)
             rows = block[order] * (groups * together) + rows[order]

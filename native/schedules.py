@@ -10,6 +10,7 @@ from math import prod
 import numpy as np
 
 from zeroskip.formats.level_data import check_room
+from zeroskip.formats.tensor import Tensor
 from zeroskip.native import crop, dots, lanes, load, programs, settings, tile, unrolled
 from zeroskip.native.arguments import Array, Operand
 from zeroskip.native.fixed import Schedule
@@ -36,6 +37,12 @@ from zeroskip.native.vectors import vector_bytes
 
 WORTH_TILING = 2**14
 """Multiplications below which packing the entries costs more than the plain loops do."""
+
+WORTH_ORDERING = 256
+"""Lanes from which entries that come in another order than rows are worth ordering at each call:
+that takes some 30 ns an entry, and a walk in lanes, which puts sums down and takes them up, about
+twice as long as tiles for each vector.  By one machine (Granite Rapids); no command of the
+repository finds it again."""
 
 REUSE = 1
 """Multiplications for each staged element, up to which staging costs more than it saves: a dense
@@ -96,12 +103,19 @@ def _worth(line: Line, bound: Collection[str]) -> Plan:
     work *= prod(line.extents.ranks[rank] for rank in tiles.lanes)
     if work <= REUSE * prod(line.extents.shapes[tiles.lane_access.tensor]):
         found = _kept_in_lanes(line, plans) or _worth_sharing(line, plans)
-        if found is not None or not (tiles.across and tiles.entries.tensor in bound):
+        strided = tiles.across and tiles.entries.tensor in bound
+        strided |= tiles.in_place and isinstance(entries, np.ndarray)
+        if found is not None or not strided:
             return found
         return tiles  # a plain walk would take each element from a line of memory of its own
-    if tiles.entries.tensor in bound or work >= WORTH_TILING:
-        return tiles
-    return _worth_sharing(line, plans)
+    if tiles.entries.tensor not in bound:
+        if work < WORTH_TILING:
+            return _worth_sharing(line, plans)
+        if isinstance(entries, Tensor) and not tile.comes_by_rows(tiles, entries):
+            few = lanes.longest(plans.in_lanes, line.extents)
+            if few is not None and line.extents.ranks[few.rank] <= WORTH_ORDERING:
+                return few
+    return tiles
 
 
 def _kept_in_lanes(line: Line, plans: Plans) -> lanes.LanePlan | None:

@@ -28,6 +28,7 @@ from collections.abc import Callable, Mapping
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.tree import Access, Affine, Var
 from zeroskip.einsum_spec.walk import free, single
+from zeroskip.formats.tensor import Tensor
 from zeroskip.native.crop import ROWS_TURNED, crop_rows, crop_turned, is_turned
 from zeroskip.native.domains import Range, Together
 from zeroskip.native.dtypes import exact
@@ -192,6 +193,13 @@ def _lane_axis(axis: int, subscript: Affine, lanes: set[str]) -> LaneAxis | None
     if any(m.names or m.value < 0 for m in subscript.offset):
         return None
     return LaneAxis(axis, rank, stride)
+
+
+def comes_by_rows(plan: TilePlan, operand: Tensor) -> bool:
+    """Whether what an operand stores comes by ascending rows of the result."""
+    held = [single(s) for s in plan.entries.subscripts]
+    ranks = [held[axis] for level in operand.levels for axis in level.axes]
+    return tuple(ranks[: len(plan.rows)]) == plan.rows
 
 
 # ---- the kernel -------------------------------------------------------------------------

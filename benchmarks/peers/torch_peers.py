@@ -45,6 +45,13 @@ def matmul(a: Array, b: Array) -> Entrant:
     return Entrant("torch dense", DENSE, lambda: left @ right, dense)
 
 
+def linear(weights: Array, batch: Array) -> Entrant:
+    """torch's own layer, without a bias."""
+    given, held = of(batch), of(weights)
+    layer = _torch().nn.functional.linear
+    return Entrant("torch linear", DENSE, lambda: layer(given, held), dense)
+
+
 def int8_matmul(a: Array, b: Array) -> Entrant:
     """int8 times int8, added up in int32."""
     left, right = of(a), of(b)

@@ -7,6 +7,7 @@ from benchmarks.rows import (
     codecs,
     convolution,
     dtypes,
+    layers,
     networks,
     sampled,
     spgemm,
@@ -18,6 +19,7 @@ from benchmarks.rows.row import AnyRow
 
 ROWS: tuple[AnyRow, ...] = (
     *spmm.ROWS,
+    *layers.ROWS,
     *convolution.ROWS,
     *spgemm.ROWS,
     *sampled.ROWS,

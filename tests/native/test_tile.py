@@ -14,7 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 import zeroskip as zs
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native import engine, packing, schedules, tile
+from zeroskip.native import engine, packing, patterns, schedules, tile
 from zeroskip.native.domains import LANES_AHEAD
 from zeroskip.native.geometry import geometry, line_of_lanes, reach_of, shifts_of
 from zeroskip.native.prepared import run
@@ -480,3 +480,36 @@ def test_few_entries_meet_channels_that_are_innermost_in_squares():
         operands = {"I": image, "F": Tensor.from_dense(weights, "CSR")}
         kinds.append(type(schedules.schedule_of(line_of(make_spec(text), operands), {"F"})))
     assert kinds == [tile.TilePlan, type(None)]
+
+
+def test_entries_in_another_order_than_rows_are_ordered_for_many_lanes_alone():
+    """Ordering takes longer than walking, unless the walk goes on for many vectors."""
+    kinds = {}
+    for format, columns in (("CSR", 64), ("CSC", 64), ("CSR", 2000)):
+        weights = Tensor.from_dense(np.eye(300, dtype="f4"), format)
+        operands = {"W": weights, "X": np.ones((300, columns), "f4")}
+        spec = make_spec("y[k,n] = W[i,k]*X[i,n]")
+        line = line_of(spec, operands)
+        kinds[format, columns] = type(schedules.schedule_of(line)).__name__
+        assert isinstance(schedules.schedule_of(line, {"W"}), tile.TilePlan)
+        assert np.array_equal(engine.evaluate(spec, operands)["y"], operands["X"])
+    assert kinds == {
+        ("CSR", 64): "LanePlan",
+        ("CSC", 64): "TilePlan",
+        ("CSR", 2000): "TilePlan",
+    }
+
+
+def test_columns_of_a_dense_matrix_meet_a_vector_as_they_lie():
+    operands = {"W": np.arange(60.0).reshape(5, 12), "x": np.arange(5.0)}
+    spec = make_spec("y[k] = W[i,k]*x[i]")
+    found = schedules.schedule_of(line_of(spec, operands))
+    assert isinstance(found, tile.TilePlan)
+    assert found.in_place
+    assert np.array_equal(engine.evaluate(spec, operands)["y"], operands["x"] @ operands["W"])
+
+
+@given(st.lists(st.integers(0, 2**40), max_size=300))
+def test_the_order_of_numbers_keeps_equal_ones_as_they_lie(numbers):
+    found = np.array(numbers, np.int64)
+    assert np.array_equal(patterns.order_of(found), np.argsort(found, kind="stable"))
