@@ -28,6 +28,9 @@ typedef void zs_program(const void *x, const void *values, void *y, int64_t pitc
    then fetched all of one like it. */
 #define ZS_CODE_AHEAD 256
 
+/* Bytes of rows that leave a second-level cache to what is read: fewer are near from call to call. */
+#define ZS_FAR_BYTES (1 << 20)
+
 /* What a kernel knows of its programs; arrays as zs_unroll() takes them. */
 typedef struct zs_unrolled {
     const uint8_t *code;
@@ -71,8 +74,8 @@ ZS_INLINE zs_share zs_divide_line(int64_t part, int64_t parts, int64_t n, int64_
  * source + t * step; the program has 'rows' rows, from result on, 'pitch' elements apart.
  * Code that starts nowhere (its end is 0) is not there: the entries are then walked.  The code of
  * program 'after', which is run next, is fetched meanwhile.
- * vector: number of the first vector in the line that masks are of.  Where nothing is resumed,
- * rows may be far: those of the next vector are asked for while one is computed.
+ * vector: number of the first vector in the line that masks are of.  Where nothing is resumed and
+ * all 'rows' that are left may be far, those of the next vector are asked for while one is computed.
  * lying: which vectors of the line are read elsewhere, or null.
  */
 #define ZS_DEFINE_UNROLLED(TYPE)                                                            \
@@ -124,7 +127,8 @@ ZS_INLINE zs_share zs_divide_line(int64_t part, int64_t parts, int64_t n, int64_
         const int64_t n = (line + LANES - 1) / LANES;                                       \
         const int coded = all->starts[program + 1] != 0;                                    \
         const int64_t most = all->groups * all->members;                                    \
-        const int64_t written = resumed ? 0 : rows < most ? rows : most;                    \
+        const int far = rows * pitch * (int64_t)sizeof(TYPE) >= ZS_FAR_BYTES;               \
+        const int64_t written = resumed || !far ? 0 : rows < most ? rows : most;            \
         zs_program *run = (zs_program *)(uintptr_t)(all->code + all->starts[program]);      \
         const uint8_t *next_code = all->code + all->starts[after];                          \
         const int64_t length = all->starts[after + 1] - all->starts[after];                 \
