@@ -16,7 +16,7 @@ from zeroskip.native.settings import MAX_THREADS
 from zeroskip.records import dataclass
 
 KINDS = ("plain", "tiled", "lanes", "dots")
-MOST_ROWS, MOST_VECTORS, WIDTHS = 4, 8, (16, 32, 64)
+MOST_ROWS, MOST_VECTORS, WIDTHS = 4, 16, (16, 32, 64)
 
 OF_TILES = ("rows", "vectors", "block", "unrolled")
 """Fields of a tiled schedule; of these, ``block`` is one of lanes, too."""
@@ -64,7 +64,7 @@ class Schedule:
     rows : int, optional
         Rows of the result whose sums a tile holds at once, 1 to 4.
     vectors : int, optional
-        Most vectors of a row of a tile, 1 to 8.
+        Most vectors of a row of a tile, 1 to 16.
     block : int, optional
         Summed places that are gone through before the next row is taken up; 0 for all of them.  Of
         tiles, and with ``kind="lanes"`` of fibers that are followed in blocks.

@@ -139,7 +139,7 @@ def test_lines_of_a_cascade_have_schedules_of_their_own():
         ({"order": ""}, "order='': expected a text such as \"i,j,k\""),
         ({"rows": 5}, "rows=5: expected a whole number from 1 to 4"),
         ({"rows": True}, "rows=True: expected a whole number from 1 to 4"),
-        ({"vectors": 0}, "vectors=0: expected a whole number from 1 to 8"),
+        ({"vectors": 0}, "vectors=0: expected a whole number from 1 to 16"),
         ({"block": -1}, "block=-1: expected a whole number of places, 0 for all"),
         ({"threads": 0}, "threads=0: expected a whole number from 1 to 1024"),
         ({"vector_bytes": 8}, "vector_bytes=8: expected 16, 32 or 64 bytes"),

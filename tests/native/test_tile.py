@@ -16,6 +16,7 @@ from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import engine, packing, patterns, schedules, tile
 from zeroskip.native.domains import LANES_AHEAD
+from zeroskip.native.fixed import Schedule
 from zeroskip.native.geometry import geometry, line_of_lanes, reach_of, shifts_of
 from zeroskip.native.prepared import run
 from zeroskip.native.tile_shape import TileShape, shape_of, tiles_of
@@ -382,6 +383,34 @@ def test_lanes_stay_where_they_lie_where_they_are_seldom_met():
     assert [panel(d) for d in (0.001, 0.01, 0.1, 0.8)] == [False, False, True, True]
     assert panel(0.01, in_place=False)  # it is to be staged anyhow
     assert panel(0.01, width=32)  # no masks for the last vector
+
+
+def test_a_short_line_that_is_read_where_it_lies_is_one_tile():
+    def vectors(line_vectors, density, in_place=True, **sizes):
+        return shape_of(64, line_vectors, 100, density, in_place=in_place, **sizes).vectors
+
+    for bound in (True, False):
+        assert vectors(13, 0.01, bound=bound) == (13,)
+        assert vectors(16, 0.01, bound=bound) == (16,)
+        assert vectors(17, 0.01, bound=bound) == (5, 6)
+        assert vectors(13, 0.01, bound=bound, in_place=False) == (6, 7)  # copied
+        assert vectors(13, 0.2, bound=bound) == ((4, 5) if bound else (6, 7))  # met too often
+    assert vectors(13, 0.1, bound=True) == (6, 7)  # in blocks
+
+
+@pytest.mark.parametrize("columns", [129, 196, 255, 256, 257])
+@pytest.mark.parametrize("density", [0.005, 0.05])
+def test_lines_of_one_tile_and_of_more(columns, density):
+    rng, product = np.random.default_rng(columns), zs.layer("C[i,j] = A[i,k]*B[k,j]")
+    a = random_array(rng, (60, 300), "float32", density)
+    b = random_array(rng, (300, columns), "float32", 1.0)
+    for one in (zs.tensor(a, "CSR"), zs.tensor(a, "CSC")):
+        for schedule in (None, Schedule(vectors=16, rows=1), Schedule(vectors=9, rows=4)):
+            bound = product.bind(A=one, schedule=schedule)
+            for threads in (1, 2):
+                with zs.config.using(threads=threads):
+                    assert np.array_equal(bound(B=b), a @ b)
+        assert np.array_equal(product(A=one, B=b), a @ b)
 
 
 def test_lanes_that_crowd_into_a_part_of_a_cache_are_copied_earlier():
