@@ -93,7 +93,7 @@ def _runner(kernel: Kernel, joined: Unrolled | None) -> str:
         return f"ZS_DEFINE_UNROLLED({C_TYPES[kernel.dtype]})"
     types = {b.name: C_TYPES[b.dtype] for b in kernel.buffers}
     copies = (n for n in nodes(kernel.body) if isinstance(n, Stage) and n.target == joined.source)
-    held, given = types[joined.source], types[next(copies).source]
+    held, given = types[joined.source], types[next(copies).source].removesuffix("_t")
     return f"ZS_DEFINE_JOINED({given}, {held}, {joined.joined}, {joined.bias})"
 
 

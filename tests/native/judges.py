@@ -31,8 +31,10 @@ Array = NDArray[Any]
 
 BATCH = 64
 PART_NAMES = ("zs_load_few", "zs_store_few", "zs_load_part", "zs_store_part", "zs_relu_part")
-UNROLLED_NAMES = ("zs_walk_unrolled", "zs_run_unrolled")
-"""Functions that ZS_DEFINE_PARTS() defines anew for each kernel."""
+UNROLLED_NAMES = ("zs_walk_unrolled", "zs_run_unrolled", "zs_met", "zs_join")
+TURNED_NAMES = ("zs_turn_square", "zs_turn_rows")
+OWN_NAMES = ("zs_vec", "LANES", *PART_NAMES, *UNROLLED_NAMES, *TURNED_NAMES)
+"""What each kernel has a definition of its own of, by macros of headers."""
 
 OWN = re.compile(
     r"^[^;]*\b(?:void|int32_t|zs_vec) (tile_\w+|zs_(?:store|load)_\w+)\(", re.MULTILINE
@@ -135,22 +137,22 @@ def count(prepared: Prepared, filled: Slots, backend: str) -> int:
 
 def batch(texts: Sequence[str]) -> str:
     """Many kernels as one C file: kernel k is called ``zs_kernel_k``."""
-    headers = ("kernel", "pointwise", "half", "rows", "lists", "dots", "parts", "unrolled")
+    headers = ["kernel", "pointwise", "half", "rows", "lists", "dots", "parts"]
+    headers += ["unrolled", "joined", "turned"]
     parts = [f'#include "zs_{name}.h"' for name in headers]
     for k, text in enumerate(texts):
         text = re.sub(r'^#include "zs_\w+\.h"\n', "", text, flags=re.MULTILINE)
-        own = [SYMBOL, "zs_vec", "LANES", *PART_NAMES, *UNROLLED_NAMES, *re.findall(OWN, text)]
+        own = [SYMBOL, *OWN_NAMES, *re.findall(OWN, text)]
         renamed = re.sub(rf"\b({'|'.join(own)})\b", rf"\1_{k}", text)
-        defines = r"^ZS_DEFINE_(?:PARTS|UNROLLED)\(.*$"
+        defines = r"^ZS_DEFINE_(?:PARTS|JOINED|TURNED|UNROLLED)\(.*$"
         parts.append(re.sub(defines, partial(_parts, k), renamed, flags=re.M))
     return "\n".join(parts)
 
 
 def _parts(k: int, found: re.Match[str]) -> str:
     """The functions that a macro of a header defines, by the names of kernel k."""
-    names = ("zs_vec", "LANES", *PART_NAMES, *UNROLLED_NAMES)
-    renamed = [f"#define {name} {name}_{k}" for name in names]
-    return "\n".join([*renamed, found[0], *(f"#undef {name}" for name in names)])
+    renamed = [f"#define {name} {name}_{k}" for name in OWN_NAMES]
+    return "\n".join([*renamed, found[0], *(f"#undef {name}" for name in OWN_NAMES)])
 
 
 def prime(texts: Iterable[str]) -> None:

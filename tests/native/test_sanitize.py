@@ -5,16 +5,19 @@ Results are checked against NumPy on the way.
 """
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from generator import random_array, random_format
+from integers import drawn, product
 from judges import Call, line_of
 from standalone import FLAGS, run, sanitizes
 
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native import assemble, lanes, schedules
+from zeroskip.native import assemble, lanes, schedules, unrolled
+from zeroskip.native.fixed import OPEN, Schedule
 from zeroskip.native.reference import evaluate
 from zeroskip.native.results import assembly_of, rearranged, rows_kernel
 
@@ -29,16 +32,18 @@ def sanitizers(tmp_path_factory):
         pytest.skip("this compiler has no sanitizers")
 
 
-def prepare(call):
-    """The kernel that the engine takes; its result starts as what no kernel would compute."""
-    line = line_of(call.spec, call.operands)
+def prepare(call, fixed=OPEN):
+    """The kernel that the engine takes; its result starts as what no kernel would compute.  Of a
+    schedule that is fixed what is sparse is bound."""
+    bound = [name for name, x in call.operands.items() if isinstance(x, Tensor) and fixed != OPEN]
+    line = replace(line_of(call.spec, call.operands), fixed=fixed)
     target = np.full(line.shape, 99, line.stored)
-    return schedules.scheduled(line, target), line
+    return schedules.scheduled(line, target, bound), line
 
 
-def check(place, calls):
+def check(place, calls, fixed=OPEN):
     """Run the calls' kernels as one program; compare each result to the bit."""
-    prepared = [prepare(call) for call in calls]
+    prepared = [prepare(call, fixed) for call in calls]
     results = run(place, [kernel for kernel, _ in prepared])
     for call, (kernel, line), buffers in zip(calls, prepared, results, strict=True):
         at = kernel[0].lowered.buffers.index(("vals", line.name))
@@ -215,3 +220,33 @@ def test_every_schedule_on_awkward_sizes(tmp_path, monkeypatch, schedule):
     texts = [prepare(call)[0][0].c_text for call in calls]
     assert any("register tiles of the line" in t for t in texts) == (schedule == "tile")
     check(tmp_path, calls)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16"])
+def test_lanes_that_join_integers_on_awkward_sizes(tmp_path, monkeypatch, dtype):
+    """Their entries walked, as sanitizers see no machine code; copies of 4 or 2 places at once.
+    Sums stay in range, as these flags let none wrap around."""
+    none = np.zeros(0, np.uint8)
+
+    def absent(first, *_, groups, **__):
+        return none, np.zeros((len(first) - 1) // groups + 1, np.int64)
+
+    monkeypatch.setattr(unrolled, "machine_code", absent)
+    monkeypatch.setattr(unrolled, "available", lambda _=1: True)
+    rng = np.random.default_rng(SEED)
+    calls = []
+    for rows, inner, columns in [(1, 1, 1), (3, 5, 17), (30, 9, 33), (2, 64, 7)]:
+        a, b = drawn(rng, (rows, inner), dtype, 0.4), drawn(rng, (inner, columns), dtype)
+        a //= 100
+        for text, dense in (("C[i,j] = A[i,k]*B[k,j]", b), ("C[i,j] = A[i,k]*B[j,k]", b.T.copy())):
+            want, stored = product(a, b, "int32"), Tensor.from_dense(a, "CSR")
+            calls.append(Call(make_spec(text), {"A": stored, "B": dense}, want))
+    for width, step, channels in [(1, 1, 1), (19, 1, 6), (9, 2, 3)]:
+        image = drawn(rng, (2, channels, 5, width), dtype)
+        weights = drawn(rng, (7, channels, 3, 3), dtype, 0.5) // 100
+        text = f"O[n,m,p,q] = I[n,c,{step}*p+r,{step}*q+s] * F[m,c,r,s]"
+        spec = make_spec(text, pad={"I": {2: (1, 1), 3: (1, 1)}})
+        want = evaluate(spec, {"I": image, "F": weights})["O"]
+        operands = {"I": image, "F": Tensor.from_dense(weights, "CSR")}
+        calls.append(Call(spec, operands, want))
+    check(tmp_path, calls, Schedule(unrolled=True, block=5, vector_bytes=64))

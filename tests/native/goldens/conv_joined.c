@@ -9,7 +9,7 @@ enum { LANES = 64 / sizeof(int32_t) };
 
 ZS_DEFINE_PARTS(int32_t)
 
-ZS_DEFINE_JOINED(int8_t, uint8_t, 4, 128)
+ZS_DEFINE_JOINED(int8, uint8_t, 4, 128)
 
 /*
  * O[n,m,p,q] = sum[c,r,s](F[m,c,r,s]*I[n,c,p+r,q+s])
