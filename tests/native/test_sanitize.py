@@ -16,7 +16,7 @@ from standalone import FLAGS, run, sanitizes
 
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native import assemble, lanes, schedules, unrolled
+from zeroskip.native import assemble, lanes, schedules, settings, unrolled
 from zeroskip.native.fixed import OPEN, Schedule
 from zeroskip.native.reference import evaluate
 from zeroskip.native.results import assembly_of, rearranged, rows_kernel
@@ -250,3 +250,41 @@ def test_lanes_that_join_integers_on_awkward_sizes(tmp_path, monkeypatch, dtype)
         operands = {"I": image, "F": Tensor.from_dense(weights, "CSR")}
         calls.append(Call(spec, operands, want))
     check(tmp_path, calls, Schedule(unrolled=True, block=5, vector_bytes=64))
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_images_that_are_read_where_they_lie(tmp_path, monkeypatch, parts):
+    """Entries of programs are walked; no vector of the image reaches past its ends."""
+
+    def none(first, *_, groups, **__):
+        return np.zeros(0, np.uint8), np.zeros((len(first) - 1) // groups + 1, np.int64)
+
+    monkeypatch.setattr(unrolled, "available", lambda *_: True)
+    monkeypatch.setattr(unrolled, "machine_code", none)
+    rng = np.random.default_rng(SEED)
+    kernels, wants = [], []
+    text = "O[n,m,p,q] = I[n,c,p+r,q+2*s] * F[m,c,r,s]"
+    for height, width, pad in [
+        (20, 19, {2: 1, 3: (2, 2)}),
+        (30, 14, {2: (0, 2), 3: (4, 0)}),
+        (40, 9, {2: 1, 3: 0}),
+        (13, 33, {2: 0, 3: 0}),
+        (30, 60, {2: (2, 0), 3: 2}),
+    ]:
+        image = random_array(rng, (1, 3, height, width), "float32", 0.9)
+        weights = random_array(rng, (31, 3, 3, 3), "float32", 0.5)
+        spec = make_spec(text, pad={"I": pad})
+        operands = {"I": image, "F": weights}
+        line = replace(line_of(spec, operands), fixed=Schedule(unrolled=True, block=9))
+        with settings.using(vector_bytes=64, threads=parts):
+            plan = schedules.schedule_of(line, ("F",))
+            shape = schedules.shape_in(line, plan, ("F",))
+            assert shape.lying
+            target = np.full(line.shape, 99, line.stored)
+            kernels.append(schedules.tiled(line, plan, target, shape))
+        wants.append(evaluate(spec, operands)["O"])
+    for (prepared, _), buffers, want in zip(
+        kernels, run(tmp_path, kernels, parts=parts), wants, strict=True
+    ):
+        at = prepared.lowered.buffers.index(("vals", "O"))
+        assert np.array_equal(buffers[at].reshape(want.shape), want)
