@@ -81,45 +81,40 @@ def words_of(
     Entries that meet one place of one lane, as windows of two ranks have them, are words apart.
     """
     kept = np.flatnonzero(values)
-    group, member, at, values = group[kept], member[kept], at[kept], values[kept].astype(np.int64)
-    place, shift = np.divmod(at, plane)
-    at, part = place // joined * plane + shift, place % joined
-    again = np.zeros(len(at), np.int64)
-    order = np.lexsort((part, at, member, group))
-    group, member, at, part, values = (x[order] for x in (group, member, at, part, values))
-    same = _same(group, member, at, part)
-    if same.any():  # the how manieth of those that meet one place
-        number = np.arange(len(at))
+    if len(kept) < len(values):
+        group, member, at, values = group[kept], member[kept], at[kept], values[kept]
+    members, lanes = int(member.max(initial=0)) + 1, int(at.max(initial=0)) + 1
+    row = group * members + member
+    place, shift = (at, 0) if plane == 1 else np.divmod(at, plane)
+    of_part = joined.bit_length() - 1  # bits; division takes many times as long
+    key = (group * lanes + (place >> of_part) * plane + shift) * members + member
+    key = key << of_part | place & (joined - 1)
+    order = np.argsort(key)
+    key, values, total = key[order], values[order].astype(np.int64), values
+    word, same = key >> of_part, np.zeros(len(key), bool)
+    same[1:] = key[1:] == key[:-1]
+    again = same
+    if same.any():  # the how manieth each is of those of one place
+        number = np.arange(len(key))
         again = number - np.maximum.accumulate(np.where(same, 0, number))
-        order = np.lexsort((part, again, at, member, group))
-        group, member, at, part, values, again = (
-            x[order] for x in (group, member, at, part, values, again)
-        )
-    first = np.flatnonzero(~_same(group, member, at, again))
-    bits = 32 // joined
-    shifted = (values & (1 << bits) - 1) << bits * part
-    word = np.bitwise_or.reduceat(shifted, first) if len(first) else shifted
-    found = Words(group[first], member[first], at[first], word)
-    return _without_bias(found, group, member, values * bias) if bias else found
-
-
-def _same(*keys: Array) -> Array:
-    """Whether each has the keys of the one before."""
-    found = np.zeros(len(keys[0]), bool)
-    found[1:] = np.logical_and.reduce([key[1:] == key[:-1] for key in keys])
-    return found
-
-
-def _without_bias(words: Words, group: Array, member: Array, added: Array) -> Words:
-    """The words, and for each row one that takes off what the bias adds to it."""
-    first = np.flatnonzero(~_same(group, member))
-    total = np.add.reduceat(added, first) if len(first) else added
-    back = Words(group[first], member[first], np.full(len(first), NOWHERE), -total)
+        order = np.lexsort((key & (joined - 1), again, word))
+        key, word, values, again = key[order], word[order], values[order], again[order]
+    fresh = np.ones(len(key), bool)
+    fresh[1:] = (word[1:] != word[:-1]) | (again[1:] != again[:-1])
+    first, bits = np.flatnonzero(fresh), 32 // joined
+    shifted = (values & (1 << bits) - 1) << bits * (key & (joined - 1))
+    made = np.bitwise_or.reduceat(shifted, first) if len(first) else shifted
+    where, member = np.divmod(word[first], members)
+    group, at = np.divmod(where, lanes)
+    if not bias:
+        return Words(group, member, at, made)
+    added = np.bincount(row, total).astype(np.int64) * bias
+    rows = np.flatnonzero(added)
     return Words(
-        *(
-            np.concatenate([getattr(back, name), getattr(words, name)])
-            for name in ("group", "member", "at", "word")
-        )
+        np.concatenate([rows // members, group]),
+        np.concatenate([rows % members, member]),
+        np.concatenate([np.full(len(rows), NOWHERE), at]),
+        np.concatenate([-added[rows], made]),
     )
 
 

@@ -231,9 +231,9 @@ def test_words_of_neighbouring_places():
         (m, x, np.array([w], np.uint32).view(np.int8).tolist())
         for m, x, w in zip(words.member[~own], words.at[~own], words.word[~own], strict=True)
     ]
-    assert found == [
-        (0, 0, [1, 0, -2, 0]),
+    assert sorted(found) == [
         (0, 0, [0, 0, 4, 0]),
+        (0, 0, [1, 0, -2, 0]),
         (0, 1, [0, 3, 0, 0]),
         (1, 0, [0, 0, 0, 5]),
     ]
