@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from zeroskip.einsum_spec.form import Form
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Operand
@@ -24,6 +26,7 @@ from zeroskip.native.nest import Loop, Stmt
 from zeroskip.native.operand import Signature
 from zeroskip.native.scheme import Scheme
 from zeroskip.native.sums import Sums
+from zeroskip.native.vectors import gathers
 from zeroskip.records import dataclass
 
 COMPUTED = ("float32", "float64", "int32", "int64", "uint64")
@@ -31,6 +34,10 @@ COMPUTED = ("float32", "float64", "int32", "int64", "uint64")
 
 FEWEST_ENTRIES = 2
 """Entries of a fiber, in vectors, from which their lanes are worth adding up."""
+
+FEWEST_GATHERED = 9
+"""Entries of a fiber from which they are, where processors pick the values of a vector at once, the
+last ones too: a loop over so few costs more by the turn that it is not known to end at."""
 
 BASELINE = 16
 """Bytes of vectors for which no processor spreads values: bit after bit is faster."""
@@ -78,16 +85,20 @@ def in_vectors(body: tuple[Stmt, ...], scheme: Scheme) -> tuple[tuple[Stmt, ...]
     return tuple(map(turned, body)), tuple(found)
 
 
-def worth(plan: DotPlan, operands: Mapping[str, Operand], vector_bytes: int, itemsize: int) -> bool:
+def worth(
+    plan: DotPlan, operands: Mapping[str, Operand], vector_bytes: int, dtype: np.dtype[Any]
+) -> bool:
     """Whether fibers are long enough, on average, for vectors of so many bytes."""
-    return all(_worth(operands[name], vector_bytes, itemsize) for name in plan.tensors)
+    return all(_worth(operands[name], vector_bytes, dtype) for name in plan.tensors)
 
 
-def _worth(operand: Operand, vector_bytes: int, itemsize: int) -> bool:
+def _worth(operand: Operand, vector_bytes: int, dtype: np.dtype[Any]) -> bool:
     assert isinstance(operand, Tensor), "an array has no entries"
     level = operand.levels[-1]
     each = level.entries / max(level.fibers, 1)
     if level.spec.letter == "B":
         wide = vector_bytes > BASELINE
         return wide and level.extent >= FEWEST_COLUMNS and each >= SPREAD * level.extent
-    return each >= FEWEST_ENTRIES * (vector_bytes // itemsize)
+    if vector_bytes == 64 and dtype.kind == "f" and gathers():
+        return each >= FEWEST_GATHERED
+    return each >= FEWEST_ENTRIES * (vector_bytes // dtype.itemsize)

@@ -21,13 +21,23 @@ class Kept:
 
     def __init__(self, held: Mapping[str, Operand]) -> None:
         self._held = held
+        self._whose: Hashable = ()
         self._layouts: Recent[tuple[Hashable, ...], Any] = Recent(MOST_LAYOUTS)
+
+    def instead(self, held: Mapping[str, Operand], whose: Hashable) -> Kept:
+        """The layouts of operands that stand for these, kept among them.
+
+        whose : tells them from those of any others.
+        """
+        made = Kept(held)
+        made._whose, made._layouts = (self._whose, whose), self._layouts
+        return made
 
     def has(self, name: str, operand: Operand) -> bool:
         return self._held.get(name) is operand
 
     def layout(self, name: str, how: Hashable, build: Callable[[], T]) -> T:
         """The layout ``how`` of a held operand; it is read by any number of calls at once."""
-        key = name, how
+        key = name, (self._whose, how) if self._whose else how
         found: T | None = self._layouts.get(key)
         return self._layouts.keep(key, build()) if found is None else found

@@ -133,11 +133,11 @@ def line_of(
             store(name, _by_coordinates(x.format), "its blocks cannot be walked here")
     for name, layout in list(_looked_up(form, used, dtype.name, extents)):
         store(name, layout, "has to be looked up at single places")
-    signatures = {name: _signature(name, x, extents) for name, x in used.items()}
+    signatures = {name: signature_of(name, x, extents) for name, x in used.items()}
     if order:
         for name, layout, why in list(discordant(form, used, signatures, dtype.name, order)):
             store(name, layout, why)
-            signatures[name] = _signature(name, used[name], extents)
+            signatures[name] = signature_of(name, used[name], extents)
     if not converted:
         _fits.keep(key, (form, signatures, dtype, result))
     stored = tuple(converted)
@@ -182,7 +182,7 @@ def estimates_of(
     dtype, _ = form_types(form, {name: x.dtype for name, x in used.items()}, extents.constants)
     return choice.cheapest(
         form,
-        {name: _signature(name, x, extents) for name, x in used.items()},
+        {name: signature_of(name, x, extents) for name, x in used.items()},
         dtype.name,
         choice.sizes_of(used, extents.ranks),
         in_rows=not blocks,
@@ -191,7 +191,8 @@ def estimates_of(
     )
 
 
-def _signature(name: str, operand: Operand, extents: Extents) -> Signature:
+def signature_of(name: str, operand: Operand, extents: Extents) -> Signature:
+    """What kernels of these extents know of an operand."""
     pads = extents.pads.get(name, ())
     padded = tuple(tuple(p) != (0, 0) for p in pads) or (False,) * operand.ndim
     return replace(signature(operand, padded), skips_padding=name in extents.skipped)

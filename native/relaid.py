@@ -37,9 +37,16 @@ def relaid(line: Line, bound: Collection[str], vector_bytes: int) -> Line:
     used = {**line.used, tensor: _stored(line, tensor, text)}
     made = line_of(line.form, used, line.extents, fixed=line.fixed)
     found = dots.plan(made.form, made.signatures, made.dtype.name)
-    if found is None or not dots.worth(found, made.used, vector_bytes, made.dtype.itemsize):
+    if found is None:
+        return line
+    if not dots.worth(found, made.used, vector_bytes, made.dtype) and _by_rows(line):
         return line
     return replace(made, kept=line.kept)
+
+
+def _by_rows(line: Line) -> bool:
+    """Whether its walk adds up the entries of a fiber as they lie."""
+    return dots.plan(line.form, line.signatures, line.dtype.name) is not None
 
 
 def _stored(line: Line, tensor: str, text: str) -> Tensor:

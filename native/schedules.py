@@ -22,16 +22,9 @@ from zeroskip.native.lower import lower
 from zeroskip.native.packing import Packer
 from zeroskip.native.prepared import Prepared, Slots, remember, slots
 from zeroskip.native.recent import Recent
-from zeroskip.native.relaid import relaid
 from zeroskip.native.scheme import Key
 from zeroskip.native.scratch import IN_PARTS, aligned_full, aligned_zeros, on_large_pages
-from zeroskip.native.squeezed import squeezed
-from zeroskip.native.tile_shape import (
-    MOST,
-    TileShape,
-    shape_of,
-    shape_with,
-)
+from zeroskip.native.tile_shape import MOST, TileShape, shape_of, shape_with
 from zeroskip.native.unfit import refused, why_unfit
 from zeroskip.native.vectors import vector_bytes
 
@@ -54,11 +47,6 @@ Plan = tile.TilePlan | lanes.LanePlan | dots.DotPlan | None
 """None is the plain walk."""
 
 
-def scheduled(line: Line, target: Array, bound: Collection[str] = ()) -> tuple[Prepared, Slots]:
-    """The kernel of the schedule that pays, with its slots filled; see `schedule_of`."""
-    return kernel_of(line, schedule_of(line, bound), target, bound)
-
-
 def schedule_of(line: Line, bound: Collection[str] = ()) -> Plan:
     """The schedule that is asked for, else the one that pays: tiled, lanes, dots, or the plain
     walk; this one where the order is given.
@@ -75,26 +63,11 @@ def schedule_of(line: Line, bound: Collection[str] = ()) -> Plan:
     return found
 
 
-def settled(line: Line, bound: Collection[str]) -> tuple[Line, Plan]:
-    """A line and its schedule, where dots are faster so: without ranks of one place, and its bound
-    operand stored anew."""
-    less = squeezed(line, bound) if bound and line.fixed.wanted in (None, "dots") else None
-    if less is not None and _plans(line).shared is None:
-        in_dots, found = settled(less, bound)
-        if isinstance(found, dots.DotPlan):
-            return in_dots, found
-    found = schedule_of(line, bound)
-    if not isinstance(found, dots.DotPlan | None) or line.fixed.wanted == "plain":
-        return line, found
-    line = relaid(line, bound, _width(line))
-    return line, schedule_of(line, bound)
-
-
 def _worth(line: Line, bound: Collection[str]) -> Plan:
     """The schedule that pays."""
     if line.order:
         return None
-    plans = _plans(line)
+    plans = plans_of(line)
     tiles = plans.tiles
     if tiles is None:
         return lanes.longest(plans.in_lanes, line.extents) or _worth_sharing(line, plans)
@@ -131,10 +104,10 @@ def _worth_sharing(line: Line, plans: Plans) -> dots.DotPlan | None:
     found = plans.shared
     if found is None:
         return None
-    return found if dots.worth(found, line.used, _width(line), line.dtype.itemsize) else None
+    return found if dots.worth(found, line.used, width_of(line), line.dtype) else None
 
 
-def _width(line: Line) -> int:
+def width_of(line: Line) -> int:
     """Bytes of a vector: as is fixed, else the widest there are."""
     return line.fixed.vector_bytes or vector_bytes()
 
@@ -145,7 +118,7 @@ def _wanted(line: Line, kind: str) -> Plan:
         return None
     found: Plan = None
     if not line.order:
-        plans = _plans(line)
+        plans = plans_of(line)
         longest = lanes.longest(plans.in_lanes, line.extents, fewest=0)
         found = {"tiled": plans.tiles, "lanes": longest, "dots": plans.shared}[kind]
     if found is None:
@@ -163,7 +136,7 @@ def why_plain(line: Line) -> str:
     """Why a line is walked as it lies."""
     if line.order:
         return f"in the order {','.join(line.order)}."
-    tiles, shared = _plans(line).tiles, _plans(line).shared
+    tiles, shared = plans_of(line).tiles, plans_of(line).shared
     if shared is not None:
         return f"fibers of {', '.join(shared.tensors)} are too short for vectors to share."
     if tiles is not None:
@@ -175,10 +148,7 @@ def why_plain(line: Line) -> str:
 
 
 class Plans:
-    """The schedules of a line, each planned when it is first asked for: most lines need one.
-
-    tiles, shared : the tiled one and that in dots, where there are any; in_lanes : those in lanes.
-    """
+    """The schedules of a line, each planned when it is first asked for: most lines need one."""
 
     def __init__(self, line: Line) -> None:
         self._what = line.form, line.signatures, line.dtype.name
@@ -199,7 +169,7 @@ class Plans:
 _planned: Recent[Key, Plans] = Recent(load.MOST_KERNELS)
 
 
-def _plans(line: Line) -> Plans:
+def plans_of(line: Line) -> Plans:
     """The schedules that lines like this one can have."""
     found = _planned.get(line.key)
     return _planned.keep(line.key, Plans(line)) if found is None else found
@@ -219,7 +189,7 @@ def kernel_of(
         case lanes.LanePlan():
             return in_lanes(line, schedule, target)
         case dots.DotPlan():
-            return plain(line, target, width=_width(line))
+            return plain(line, target, width=width_of(line))
         case None:
             return plain(line, target)
 
@@ -257,12 +227,9 @@ def targets(line: Line, prepared: Prepared, target: Array) -> dict[Key, Array]:
 def walk(line: Line, *, hits: bool = False, accumulate: bool = False, width: int = 0) -> Prepared:
     """The plain walk; hits: with marks of what it wrote; width: in dots, bytes of vectors."""
     key = (*line.key, hits, accumulate, width)
-
     build = partial(
         lower,
-        line.form,
-        line.signatures,
-        line.dtype.name,
+        *(line.form, line.signatures, line.dtype.name),
         hits=hits,
         accumulate=accumulate,
         order=line.order,
@@ -273,7 +240,7 @@ def walk(line: Line, *, hits: bool = False, accumulate: bool = False, width: int
 
 def in_lanes(line: Line, plan: lanes.LanePlan, target: Array) -> tuple[Prepared, Slots]:
     """The kernel of the lane schedule, its scratch made."""
-    width = _width(line)
+    width = width_of(line)
     shape = lane_shape(line, plan, width)
     kept = frozenset(a.tensor for a in plan.staged if line.keeps(a.tensor))
     cut = shape.block > 0
@@ -346,8 +313,10 @@ def packer_of(line: Line, plan: tile.TilePlan, made: Geometry, shape: TileShape)
     """How the tiled schedule packs operands of the shape and format of its entries."""
     pack, dtype = Packer(plan, line.extents, made, shape), line.dtype
 
+    there = line.used[plan.entries.tensor].shape  # without ranks of one place
+
     def packs(operand: Operand) -> dict[Key, Array]:
-        packed = pack(operand)
+        packed = pack(operand.reshape(there) if isinstance(operand, np.ndarray) else operand)
         values = packed.values.astype(dtype, copy=False)
         arrays = packed.columns, packed.first, packed.offset, values
         return dict(zip(PACKED, arrays, strict=True))
@@ -364,7 +333,7 @@ def packer_at(line: Line, plan: tile.TilePlan, bound: Collection[str] = ()) -> P
 
 def shape_in(line: Line, plan: tile.TilePlan, bound: Collection[str] = ()) -> TileShape:
     """How the tiled schedule cuts this line up: as is fixed, else as `shape_of` has it."""
-    width = _width(line)
+    width = width_of(line)
     lanes = width // line.dtype.itemsize
     operand = line.used[plan.entries.tensor]
     stored = operand.size if isinstance(operand, np.ndarray) else operand.stored
@@ -403,10 +372,10 @@ def taken(line: Line, plan: Plan, bound: Collection[str] = ()) -> Schedule:
             rows, most = shape.rows, shape.most
             return Schedule("tiled", None, rows, most, shape.block, vector_bytes=width)
         case lanes.LanePlan():
-            width = _width(line)
+            width = width_of(line)
             block = lane_shape(line, plan, width).block
             return Schedule("lanes", block=block, vector_bytes=width)
         case dots.DotPlan():
-            return Schedule("dots", vector_bytes=_width(line))
+            return Schedule("dots", vector_bytes=width_of(line))
         case None:
             return Schedule("plain", ",".join(line.order) or None)

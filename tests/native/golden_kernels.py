@@ -16,7 +16,7 @@ from judges import line_of
 from zeroskip.einsum_spec.spec import Spec, make_spec
 from zeroskip.formats.tensor import Tensor
 from zeroskip.formats.values import dtype_of
-from zeroskip.native import assemble, schedules, settings, tile
+from zeroskip.native import assemble, schedules, settings, settling, tile
 from zeroskip.native.alike import lower_alike
 from zeroskip.native.emit import emit
 from zeroskip.native.fixed import OPEN, Schedule
@@ -46,7 +46,7 @@ def schedule(
 ) -> str:
     """C of the schedule that the engine takes, with what is fixed of it."""
     line = replace(line_of(spec, operands), fixed=fixed)
-    return schedules.scheduled(line, np.empty(line.shape, line.stored), bound)[0].c_text
+    return settling.scheduled(line, np.empty(line.shape, line.stored), bound)[0].c_text
 
 
 def unrolled(spec: Spec, operands: Mapping[str, Any], **how: int) -> str:

@@ -19,7 +19,7 @@ from zeroskip.einsum_spec.spec import Spec
 from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
 from zeroskip.formats.values import dtype_of, is_float
-from zeroskip.native import engine, lines, load, schedules, settings
+from zeroskip.native import engine, lines, load, settings, settling
 from zeroskip.native.arguments import resolve, shapes
 from zeroskip.native.emit import emit
 from zeroskip.native.interpret import interpret
@@ -116,7 +116,7 @@ def line_of(spec: Spec, operands: Mapping[str, Any]) -> lines.Line:
 def prepare(call: Call) -> tuple[Prepared, Slots]:
     """The kernel that the engine takes for a call, its slots filled."""
     line = line_of(call.spec, call.operands)
-    return schedules.scheduled(line, np.empty(line.shape, line.stored))
+    return settling.scheduled(line, np.empty(line.shape, line.stored))
 
 
 def counted(prepared: Prepared) -> Prepared:

@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 import zeroskip as zs
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native import engine, lanes, schedules
+from zeroskip.native import engine, lanes, schedules, settling
 from zeroskip.native.bound import Bound
 from zeroskip.native.fixed import Schedule
 from zeroskip.native.prepared import run
@@ -134,7 +134,7 @@ def test_the_engine_takes_lanes_for_a_convolution_of_sparse_activations(seed):
     operands = {"I": Tensor.from_dense(image, random_format(rng, 3)), "F": filters}
     spec = make_spec("O[n,m,p] = I[n,c,p+r] * F[m,c,r]")
     line = line_of(spec, operands)
-    prepared, _ = schedules.scheduled(line, np.empty(line.shape, line.stored))
+    prepared, _ = settling.scheduled(line, np.empty(line.shape, line.stored))
     skips = line.signatures["I"].skips
     assert ("lanes: m" in prepared.c_text) == skips
     want = np.einsum("ncpr,mcr->nmp", sliding_window_view(image, 3, axis=2), filters)

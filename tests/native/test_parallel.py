@@ -10,7 +10,7 @@ from judges import Call, line_of, prepare, sparse
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.errors import KernelError
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native import effort, engine, pool, schedules, settings, tile
+from zeroskip.native import effort, engine, pool, schedules, settings, settling, tile
 from zeroskip.native.bound import Bound
 from zeroskip.native.domains import Range
 from zeroskip.native.emit import emit
@@ -108,7 +108,7 @@ def test_all_loops_are_shared_or_none():
 def test_loops_around_vectors_are_shared_with_the_copies_before_them():
     operands = drawn({"A": (5, 6, 7), "B": (5, 7, 20)}, {"A": "U U C"})
     line = line_of(make_spec(BATCHES), operands)
-    prepared, filled = schedules.scheduled(line, np.empty(line.shape, line.stored))
+    prepared, filled = settling.scheduled(line, np.empty(line.shape, line.stored))
     assert "lanes: j" in prepared.c_text
     assert prepared.c_text.count("ZS_SHARED") == 4  # copy, fill, walk, result
     assert prepared.c_text.count("ZS_BARRIER") == 3

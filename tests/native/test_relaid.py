@@ -13,7 +13,7 @@ from zeroskip.native import settings
 from zeroskip.native.bound import Bound
 from zeroskip.native.fixed import Schedule
 from zeroskip.native.relaid import relaid
-from zeroskip.native.schedules import settled
+from zeroskip.native.settling import settled
 
 VECTOR = "y[m] = W[m,k]*x[k]"
 

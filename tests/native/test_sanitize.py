@@ -16,7 +16,7 @@ from standalone import FLAGS, run, sanitizes
 
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native import assemble, lanes, schedules, settings, unrolled
+from zeroskip.native import assemble, lanes, schedules, settings, settling, unrolled
 from zeroskip.native.fixed import OPEN, Schedule
 from zeroskip.native.reference import evaluate
 from zeroskip.native.results import assembly_of, rearranged, rows_kernel
@@ -38,7 +38,7 @@ def prepare(call, fixed=OPEN):
     bound = [name for name, x in call.operands.items() if isinstance(x, Tensor) and fixed != OPEN]
     line = replace(line_of(call.spec, call.operands), fixed=fixed)
     target = np.full(line.shape, 99, line.stored)
-    return schedules.scheduled(line, target, bound), line
+    return settling.scheduled(line, target, bound), line
 
 
 def check(place, calls, fixed=OPEN):

@@ -7,7 +7,8 @@ from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.formats.convert import tensor
 from zeroskip.native.lines import line_of
 from zeroskip.native.results import target_for
-from zeroskip.native.schedules import plain, scheduled
+from zeroskip.native.schedules import plain
+from zeroskip.native.settling import scheduled
 from zeroskip.native.show import show
 
 CONV = make_spec("O[n,m,p,q] = relu(B[m] + I[n,c,p+r,q+s]*F[m,c,r,s])", pad=1)

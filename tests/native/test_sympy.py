@@ -8,7 +8,7 @@ from judges import line_of
 
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native import engine, schedules
+from zeroskip.native import engine, settling
 
 A, B, F, IN, OUT, W, X, x, y = map(sp.IndexedBase, ["A", "B", "F", "I", "O", "W", "X", "x", "y"])
 b, c, i, j, k, m, n, o, p, q, r, s = sp.symbols("b c i j k m n o p q r s", integer=True)
@@ -64,7 +64,7 @@ def operands(spec, format):
 
 def c_text(spec, given):
     line = line_of(spec, given)
-    return schedules.scheduled(line, np.empty(line.shape, line.stored))[0].c_text
+    return settling.scheduled(line, np.empty(line.shape, line.stored))[0].c_text
 
 
 @pytest.mark.parametrize("format", [None, "CSR", "COO"])

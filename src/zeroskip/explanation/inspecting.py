@@ -36,8 +36,9 @@ from zeroskip.native.results import (
     target_for,
 )
 from zeroskip.native.rows import Assembly
-from zeroskip.native.schedules import Plan, kernel_of, settled, taken, why_plain
+from zeroskip.native.schedules import Plan, kernel_of, taken, why_plain
 from zeroskip.native.settings import MAX_THREADS
+from zeroskip.native.settling import settled
 from zeroskip.native.spread import spread
 from zeroskip.native.tile import TilePlan
 from zeroskip.native.tuning import recalled
@@ -114,7 +115,7 @@ def choose(
             prepared, slots = kernel_of(line, plan, target, packed)
             name, why = _name_and_reason(line, plan)
             why += loops if plan is None else ""
-            why += _laid_out(whole, line)
+            why += _left_out(whole, line) + _laid_out(whole, line)
             if wanted is not None:
                 why += f" {line.name} is computed densely and compressed."
                 why += _stored_as(line, wanted, sized)
@@ -174,13 +175,26 @@ def _conversions(line: Line) -> str:
     return "".join(said)
 
 
+def _left_out(before: Line, line: Line) -> str:
+    """Which ranks the loops do without."""
+    gone = [rank for rank in before.extents.ranks if rank not in line.extents.ranks]
+    single = [rank for rank in gone if before.extents.ranks[rank] == 1]
+    said = ""
+    if single:
+        places = "have one place each, and are" if len(single) > 1 else "has one place, and is"
+        said += f" {', '.join(single)} {places} left out."
+    longer = [r for r, n in line.extents.ranks.items() if n > before.extents.ranks[r]]
+    if longer:
+        others = ", ".join(rank for rank in gone if rank not in single)
+        said += f" {others}, summed behind {', '.join(longer)}, are one with it."
+    return said
+
+
 def _laid_out(before: Line, line: Line) -> str:
-    """What the schedule wants otherwise: ranks left out, and bound operands stored anew once."""
-    ranks = [rank for rank in before.form.ranks if rank not in line.form.ranks]
-    few = "".join(f" {rank} has one place, and is left out." for rank in ranks)
+    """Which bound operands are stored anew once, as the schedule wants them."""
     anew = [name for name, operand in line.used.items() if operand is not before.used[name]]
     formats = [(name, line.used[name]) for name in anew]
-    return few + "".join(
+    return "".join(
         f" {name} is bound, and stored once as {operand.format}."
         for name, operand in formats
         if isinstance(operand, Tensor)
