@@ -33,11 +33,8 @@ SHARED = 2
 """The same of loops whose lanes share the entries of a fiber."""
 
 
-def rate(body: tuple[object, ...]) -> int:
-    """How many points a kernel visits in the time that a walk takes for one; 0 where it has no
-    loop that threads share."""
-    if not any(map(shares, body)):
-        return 0
+def pace(body: tuple[object, ...]) -> int:
+    """How many points a kernel visits in the time that a walk takes for one."""
     if any(isinstance(node, Unrolled) for node in nodes(body)):
         return PROGRAMS
     if has_loop(body, lambda loop: loop.kind == "dot"):
@@ -45,13 +42,18 @@ def rate(body: tuple[object, ...]) -> int:
     return VECTORS if has_loop(body, lambda loop: loop.kind == "vec") else 1
 
 
+def rate(body: tuple[object, ...]) -> int:
+    """`pace` of a kernel that threads share; 0 where it has no loop for them."""
+    return pace(body) if any(map(shares, body)) else 0
+
+
 def effort(
-    form: Form, operands: Mapping[str, Operand], extents: Extents, rate: int
+    form: Form, operands: Mapping[str, Operand], extents: Extents, pace: int, rate: int
 ) -> tuple[bool, int]:
     """Whether a call of the kernel of a form may be interrupted, and on how many threads it is
     worth running.
 
-    rate : of the kernel; see there.
+    pace, rate : of the kernel; see there.
     """
     least = rate * PART
     most = prod(extents.shapes[form.target.tensor])
@@ -59,7 +61,7 @@ def effort(
     if most < (min(LONG, 2 * least) if least else LONG):
         return False, 1
     found = points(form, operands, extents)
-    return found >= LONG * max(rate, 1), max(int(found // least), 1) if least else 1
+    return found >= LONG * pace, max(int(found // least), 1) if least else 1
 
 
 def points(form: Form, operands: Mapping[str, Operand], extents: Extents) -> float:

@@ -43,7 +43,7 @@ ROOMS = ("errors", "einsum_spec", "formats", "native")
 class Layout:
     """What a call has to know of a kernel to fill its slots.
 
-    buffers, dims, scalars, rate : as of `Lowered`.
+    buffers, dims, scalars, pace, rate : as of `Lowered`.
     kinds : of each parameter, as in `Kernel.parameters`.
     """
 
@@ -51,12 +51,14 @@ class Layout:
     dims: tuple[Key, ...]
     scalars: tuple[str, ...]
     kinds: tuple[str, ...]
+    pace: int
     rate: int
 
 
 def layout_of(lowered: Lowered) -> Layout:
     kinds = tuple(kind for _, kind in lowered.kernel.parameters)
-    return Layout(lowered.buffers, lowered.dims, lowered.scalars, kinds, lowered.rate)
+    of = lowered
+    return Layout(of.buffers, of.dims, of.scalars, kinds, of.pace, of.rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ def written(made: Filed) -> bytes:
         "dims": of.dims,
         "scalars": of.scalars,
         "kinds": of.kinds,
+        "pace": of.pace,
         "rate": of.rate,
         "c_text": made.c_text,
     }
@@ -123,6 +126,7 @@ def read(held: bytes) -> Filed | None:
             _keys(found["dims"]),
             _texts(found["scalars"]),
             _texts(found["kinds"]),
+            found["pace"],
             found["rate"],
         )
         text = found["c_text"]
@@ -130,7 +134,9 @@ def read(held: bytes) -> Filed | None:
             return None
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
-    whole = type(layout.rate) is int and layout.rate >= 0 and isinstance(text, str)
+    speeds = (layout.pace, 1), (layout.rate, 0)
+    whole = all(type(speed) is int and speed >= least for speed, least in speeds)
+    whole = whole and isinstance(text, str)
     return Filed(layout, text) if whole and len(layout.kinds) == len(layout.scalars) else None
 
 

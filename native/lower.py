@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.walk import by_data
 from zeroskip.native.dots import in_vectors
-from zeroskip.native.effort import rate
+from zeroskip.native.effort import pace, rate
 from zeroskip.native.forms import is_joint, plain_target
 from zeroskip.native.joint import Joint
 from zeroskip.native.nest import Kernel, Stmt
@@ -28,7 +28,7 @@ class Lowered:
     buffers, dims : what each slot of ``zs_args`` holds, as in `Scheme`.
     scalars : the operand of each parameter.
     checks : tensor, axis and subscript of each check of a place that data names.
-    rate : how fast threads that share it visit its points; see `effort.rate`.
+    pace, rate : how fast it visits its points, and threads that share it; see `effort`.
     """
 
     kernel: Kernel
@@ -37,6 +37,7 @@ class Lowered:
     dims: tuple[Key, ...]
     scalars: tuple[str, ...]
     checks: tuple[tuple[str, int, str], ...] = ()
+    pace: int = 1
     rate: int = 0
 
 
@@ -120,5 +121,6 @@ def finish(
         tuple(scheme.dims),
         scalars,
         checks,
+        pace(body),
         rate(body),
     )

@@ -145,7 +145,7 @@ def slots(
     ]
     dims = [_number(key, operands, extents, numbers) for key in layout.dims]
     scalars = [np.asarray(densify(operands[name])).item() for name in layout.scalars]
-    long, parts = effort(form, operands, extents, layout.rate)
+    long, parts = effort(form, operands, extents, layout.pace, layout.rate)
     return Slots(buffers, dims, scalars, extents.shapes, long, parts)
 
 

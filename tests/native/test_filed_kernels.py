@@ -182,7 +182,9 @@ def test_what_prints_by_its_address_has_no_file():
     assert filed_kernels.key_parts(("key", object())) is None
 
 
-LAYOUT = Layout((("vals", "y"), ("level", "W", 1, "crd")), (("extent", "m"),), ("a",), ("real",), 1)
+LAYOUT = Layout(
+    (("vals", "y"), ("level", "W", 1, "crd")), (("extent", "m"),), ("a",), ("real",), 16, 1
+)
 
 
 def test_what_is_written_is_read():
@@ -205,6 +207,8 @@ def test_what_is_written_is_read():
         {"rate": -1},
         {"rate": "1"},
         {"rate": True},
+        {"pace": 0},
+        {"pace": 1.5},
         {"c_text": 3},
     ],
 )
