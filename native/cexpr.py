@@ -141,6 +141,7 @@ class ValueContext:
     lane : the vector loop's variable, or None in scalar code.
     lane_index : C text of the vector's number where accumulators are arrays of vectors.
     tile : most vectors of the tile around; 0 outside of tiles.
+    width, counts : what its lanes are called, and how many vectors it may have.
     held : C names of addresses, each computed once, of elements at the tile's first lane.
     """
 
@@ -150,6 +151,8 @@ class ValueContext:
     lane: str | None = None
     lane_index: str | None = None
     tile: int = 0
+    width: str = ""
+    counts: tuple[int, ...] = ()
     tiled: set[str] = field(default_factory=set)
     held: dict[Elem, str] = field(default_factory=dict)
 

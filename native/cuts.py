@@ -48,7 +48,7 @@ MET = 2.25
 each row is met once or not at all, and nothing is gained by keeping it near or by bringing what
 nobody meets.  Found as `NEAR`, for images of 2x2 to 7x7 at densities from .05 to .5."""
 
-FAR = 2**22
+FAR = 2**21
 """Bytes of weights from which they come from beyond a second-level cache of 2 MiB, time after time:
 the next block of them is then brought near meanwhile."""
 
@@ -78,12 +78,14 @@ def cutting(
     lane: str,
 ) -> Cutting | None:
     """How the fibers of the sparse operand of a lane schedule are cut, whose loops go in ``order``,
-    its fibers innermost; None where they cannot be."""
+    inside its fibers nothing but what an entry adds to; None where they cannot be."""
     last = signature.levels[-1]
     if not rows or last.letter not in "CB" or signature.padded[last.axes[0]]:
         return None
     windows = order[: min(order.index(row) for row in rows)]
-    inner, held = order[-1], {*windows, order[-1], lane}
+    inner = single(access.subscripts[last.axes[0]])
+    assert inner is not None, "fibers of one rank"
+    held = {*windows, *order[order.index(inner) :], lane}
 
     def follows(one: Access) -> bool:
         plain = [s for s in one.subscripts if inner in variables(s)]
@@ -129,12 +131,14 @@ class Cuts:
         """
         scheme, found = self.scheme, []
         for access in self.of.brought:
-            *windows, inner, _ = axes[access.tensor]
             place: Expr = ZERO
-            for k in windows:
-                place = add(mul(place, scheme.axis_extent(access, k)), scheme.index(access, k))
-            follows = mul(add(self.at, ONE), self.size)
-            place = add(mul(place, scheme.axis_extent(access, inner)), follows)
+            inside = False
+            for k in axes[access.tensor][:-1]:
+                if single(access.subscripts[k]) == self.of.rank:
+                    at, inside = mul(add(self.at, ONE), self.size), True
+                else:
+                    at = ZERO if inside else scheme.index(access, k)
+                place = add(mul(place, scheme.axis_extent(access, k)), at)
             each = scheme.number(f"{access.tensor}_brought")
             start = mul(first, scheme.number(f"{access.tensor}_places"))
             at = add(start, mul(place, width), mul(scheme.point(rows), each))
@@ -143,17 +147,24 @@ class Cuts:
 
 
 def block_of(
-    extent: int, tile_bytes: int, density: float, places: int, weights_bytes: int, letter: str
+    extent: int,
+    tile_bytes: int,
+    density: float,
+    places: int,
+    weights_bytes: int,
+    letter: str,
+    taps: int = 1,
 ) -> int:
     """Coordinates of a block, for tiles of so many bytes; 0 for all.
 
     places : of the result but for lanes, each of which meets a fiber for each place of a window.
     weights_bytes : of what is met block by block.
+    taps : places of the result to which an entry adds at once.
     """
     if extent * tile_bytes <= FITS or places * density < MET:
         return 0
     enough = ENOUGH_FAR if weights_bytes >= FAR else ENOUGH
-    size = max(NEAR // tile_bytes, ceil(enough / max(density, 1e-9)), 1)
+    size = max(NEAR // tile_bytes, ceil(enough / taps / max(density, 1e-9)), 1)
     size = ceil(extent / max(extent // size, 1))  # as even as they come
     if letter == Bitmask.letter:
         size = -(-size // 64) * 64

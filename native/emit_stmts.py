@@ -29,6 +29,7 @@ from zeroskip.native.emit_levels import WALKS, merge
 from zeroskip.native.emit_parts import counted
 from zeroskip.native.emit_rows import apart, gathered, is_apart, touch
 from zeroskip.native.emit_short import Tally, is_run, run, tally
+from zeroskip.native.emit_slides import slide
 from zeroskip.native.emit_vectors import accumulators, lanes, tiles, together, vector_loop
 from zeroskip.native.integers import ONE, ZERO, Const, Expr, Name, add, mul
 from zeroskip.native.nest import (
@@ -49,7 +50,7 @@ from zeroskip.native.nest import (
     Reduce,
     Touch,
 )
-from zeroskip.native.nest_tiles import Bring, Cut, Share, Stage, Tiles, Unrolled
+from zeroskip.native.nest_tiles import Bring, Cut, Share, Slide, Stage, Tiles, Unrolled
 from zeroskip.native.values import Elem, Held, Number
 
 
@@ -201,6 +202,11 @@ def _(node: Cut, out: CWriter) -> None:
 @write.register
 def _(node: Bring, out: CWriter) -> None:
     bring(node, out)
+
+
+@write.register
+def _(node: Slide, out: CWriter) -> None:
+    slide(node, out)
 
 
 @write.register

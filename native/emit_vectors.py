@@ -47,7 +47,7 @@ def tiles(node: Tiles, out: CWriter) -> None:
     inner = CWriter(
         out.kernel, ctx, out.write, out.count_work, functions=out.functions, tiles=out.tiles
     )
-    ctx.tile = max(node.vectors, default=1)
+    ctx.tile, ctx.width, ctx.counts = max(node.vectors, default=1), node.width, node.vectors
     parts = out.local("parts")
     inner.part = node.part, parts
     if out.count_work:
@@ -62,7 +62,7 @@ def tiles(node: Tiles, out: CWriter) -> None:
     own = ["const int tile", f"const int64_t {x}", *(f"const int64_t {name}" for name in which)]
     if "args" in used:  # it looks whether it is to stop
         own.append("zs_args *args")
-    params = [*own, *_parameters(node, inner)]
+    params = [*own, *parameters(node.body, {node.var, node.width, node.part}, inner)]
     stops = "args" in used
     gives = "int32_t" if stops else "void"
     head = f"static inline __attribute__((always_inline)) {gives} {name}("
@@ -295,9 +295,10 @@ def _multiplied(expr: Expr, name: str) -> bool:
     return any(_multiplied(part, name) for part in expr.args)
 
 
-def _parameters(node: Tiles, inner: CWriter) -> list[str]:
-    """What a split-off tile is handed: the buffers and integers that its lines use."""
-    arrays, scalars = free_names(node.body, {node.var, node.width, node.part})
+def parameters(body: tuple[object, ...], bound: set[str], inner: CWriter) -> list[str]:
+    """What a function that is split off is handed: the buffers and integers that its lines use,
+    but for those that it binds itself."""
+    arrays, scalars = free_names(body, bound)
     used = set(re.findall(r"[A-Za-z_]\w*", "\n".join(inner.lines)))
     params = []
     for buffer in inner.kernel.buffers:

@@ -122,6 +122,19 @@ def without(expr: Expr, name: str, at: Expr = ZERO) -> Expr:
     return expr
 
 
+def factor(expr: Expr, name: str) -> Expr:
+    """What a sum or product that is linear in a name grows by with it."""
+    if expr == Name(name):
+        return ONE
+    if isinstance(expr, Op) and expr.op in ("+", "*"):
+        parts = [factor(part, name) for part in expr.args]
+        if expr.op == "+":
+            return add(*parts)
+        (held,) = [k for k, part in enumerate(parts) if part != ZERO] or [-1]
+        return ZERO if held < 0 else mul(*expr.args[:held], *expr.args[held + 1 :], parts[held])
+    return ZERO
+
+
 def least(*args: Expr) -> Expr:
     return args[0] if len(args) == 1 else Op("min", args)
 

@@ -36,7 +36,7 @@ from zeroskip.native.nest import (
     Row,
     Touch,
 )
-from zeroskip.native.nest_tiles import Bring, Cut, Share, Stage, Tiles, Unrolled
+from zeroskip.native.nest_tiles import Bring, Cut, Share, Slide, Stage, Tiles, Unrolled
 from zeroskip.native.parallel import is_par, shares
 from zeroskip.native.values import Elem, Held, Number
 
@@ -244,6 +244,22 @@ def _(node: Cut, m: Machine) -> None:
 @execute.register
 def _(node: Bring, m: Machine) -> None:
     """Nothing is computed."""
+
+
+@execute.register
+def _(node: Slide, m: Machine) -> None:
+    places, last = m.integer(node.places), node.members - 1
+    held = [(node.name, member) for member in range(node.members)]
+    m.held |= dict.fromkeys(held, m.scalar(0))
+    for step in range(places + last):
+        m.ints[node.var] = step
+        if step < places:
+            m.held[held[0]] = m.value(node.place)
+        _run(node.body, m)
+        if step >= last:
+            m.arrays[node.last.array][m.address(node.last)] = m.held[held[last]]
+        for member in range(last, 0, -1):
+            m.held[held[member]] = m.held[held[member - 1]]
 
 
 FEWEST_SHARED = 4

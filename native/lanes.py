@@ -14,21 +14,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from math import prod
 
 from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.form import Form, Term
 from zeroskip.einsum_spec.tree import Access
 from zeroskip.einsum_spec.walk import single, variables
 from zeroskip.formats.levels import Uncompressed
-from zeroskip.native.arguments import Array
 from zeroskip.native.cursor import Cursor, State
 from zeroskip.native.cuts import Cuts, Cutting, cutting
-from zeroskip.native.descend import Descent, value_at
+from zeroskip.native.descend import value_at
 from zeroskip.native.domains import Range
 from zeroskip.native.dtypes import exact
-from zeroskip.native.geometry import SLACK
 from zeroskip.native.integers import ONE, ZERO, Name, Op, add, least, mul, sub, without
+from zeroskip.native.lane_layout import turned_back
 from zeroskip.native.lower import Lowered, finish, one_product
 from zeroskip.native.nest import Acc, Fill, Loop, Reduce, Stmt
 from zeroskip.native.nest_tiles import Stage, StageAxis, Tiles
@@ -37,9 +35,8 @@ from zeroskip.native.parallel import own_ranks, shared
 from zeroskip.native.passes import Pass
 from zeroskip.native.pointwise import times
 from zeroskip.native.scheme import Scheme
-from zeroskip.native.scratch import aligned_zeros, on_large_pages
+from zeroskip.native.slides import Along, Slides, Sliding, sliding
 from zeroskip.native.sums import Sums
-from zeroskip.native.tile_shape import tiles_of
 from zeroskip.native.values import Elem, Held, Number
 from zeroskip.records import dataclass
 
@@ -54,7 +51,8 @@ FEWEST_LANES = 8
 class LanePlan:
     """rank : whose coordinates are the lanes; term : the product; late : added at the end;
     staged : the dense operands that hold the rank; order : of the loops, empty where that is left
-    to what the operands store; cut : how fibers can be followed in blocks, None where not."""
+    to what the operands store; cut : how fibers can be followed in blocks, None where not; slid :
+    the plan whose windows slide as ``sliding`` says, where there is one."""
 
     form: Form
     rank: str
@@ -63,6 +61,8 @@ class LanePlan:
     staged: tuple[Access, ...]
     order: tuple[str, ...] = ()
     cut: Cutting | None = None
+    sliding: Sliding | None = None
+    slid: LanePlan | None = None
 
     @property
     def rows(self) -> tuple[str, ...]:
@@ -141,12 +141,14 @@ def lower_lanes(
     vectors: tuple[int, ...],
     kept: frozenset[str] = frozenset(),
     cut: bool = False,
+    taps: int = 0,
 ) -> Lowered:
-    """Loop nest of the lane schedule; its integers come from `numbers`.
+    """Loop nest of the lane schedule; its integers come from `lane_layout.numbers`.
 
     vectors : how many vectors a tile may have.
-    kept : staged operands that are laid out already, as `laid_out` does.
+    kept : staged operands that are laid out already, as `lane_layout.laid_out` does.
     cut : whether fibers are followed in blocks.
+    taps : places of the windows that slide.
     """
     turned = dict(signatures)
     for access in plan.staged:
@@ -162,9 +164,25 @@ def lower_lanes(
     acc, part, pitch = fresh("acc"), fresh("part"), number("row_pitch")
     row = mul(scheme.point(plan.rows), pitch)
     place = Elem(rows, add(row, tile.first, tile.lane))
-    bound = frozenset({plan.rank})
+    bound = frozenset({plan.rank, *((plan.sliding.window,) if plan.sliding else ())})
     cuts = Cuts(scheme, plan.cut) if cut and plan.cut is not None else None
+    slides = Slides(scheme, plan.sliding, taps, acc) if plan.sliding is not None else None
     opened: set[str] = set()
+
+    def next_block() -> tuple[Stmt, ...]:
+        axes = {access.tensor: plan.axes(access) for access in plan.staged}
+        return cuts.brought(tile.first, tile.width, axes, plan.rows) if cuts else ()
+
+    def instead(state: State) -> tuple[Stmt, ...] | None:
+        """What windows slide along."""
+        if slides is None or "sums" in opened or (cuts is not None and "blocks" not in opened):
+            return None
+        if not state.bound >= {*plan.rows} - {slides.of.rank}:
+            return None
+        opened.add("sums")
+        below = replace(state, bound=state.bound | {slides.of.rank}, whole=False)
+        body = slides.around(place, dtype, next_block(), lambda: descent.go(below))
+        return (Loop(tile.lane.name, Range(ZERO, tile.width), (body,), "vec"),)
 
     def hook(state: State) -> Callable[[tuple[Stmt, ...]], tuple[Stmt, ...]] | None:
         if cuts is not None and "blocks" not in opened and state.bound >= set(cuts.of.windows):
@@ -174,19 +192,19 @@ def lower_lanes(
         if "sums" in opened or not state.bound >= set(plan.rows):
             return None
         opened.add("sums")
-        axes = {access.tensor: plan.axes(access) for access in plan.staged}
-        next_block = cuts.brought(tile.first, tile.width, axes, plan.rows) if cuts else ()
 
         def wrap(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
             held = Acc(acc, dtype, place, body, (Reduce(place, "=", Held(acc)),))
-            return (*next_block, Loop(tile.lane.name, Range(ZERO, tile.width), (held,), "vec"))
+            return (*next_block(), Loop(tile.lane.name, Range(ZERO, tile.width), (held,), "vec"))
 
         return wrap
 
     def leaf(state: State) -> tuple[Stmt, ...]:
         values = sums.scale(plan.term) + [tile.value(c, scheme) for c in state.cursors]
-        value = times(values, scheme, dtype)
-        return (Reduce(Held(acc), "+", value, max(len(state.cursors) - 1, 0)),)
+        work = max(len(state.cursors) - 1, 0)
+        if slides is not None:
+            return slides.added(values, lambda own: times(own, scheme, dtype), work)
+        return (Reduce(Held(acc), "+", times(values, scheme, dtype), work),)
 
     def tiles(body: tuple[Stmt, ...], note: str) -> Tiles:
         line, count = scheme.extent(plan.rank), number("lane_tiles")
@@ -198,13 +216,15 @@ def lower_lanes(
     staging = (tiles(tuple(copies), "operands by tiles of lanes"),) if copies else ()
     size = mul(pitch, *(scheme.extent(r) for r in plan.rows))
     ranks = tuple(r for r in sums.ranks(plan.term) if r != plan.rank)
-    descent = Descent(scheme, ranks, leaf, hook, None)
+    descent = Along(scheme, ranks, leaf, hook, instead)
     cursors = sums.cursors(Pass(plan.term.accesses))
     state = State(bound, cursors, piece=cuts.piece if cuts else None)
     loops = tiles(descent.go(state), "register tiles of lanes")
     whole = Elem(rows, add(row, Name(rank)))
-    turned_back = (sums.store(whole, map(sums.late_value, plan.late)),)
-    last = sums.over_result(turned_back, _rows_by_rows(plan))
+    stored = sums.store(whole, map(sums.late_value, plan.late))
+    last: tuple[Stmt, ...] = sums.over_result((stored,), _rows_by_rows(plan))
+    if stored.value == whole and scheme.stored == dtype:
+        last = (turned_back(plan, scheme, rows, sums.result),)
     begins = cuts.found if cuts else ()
     body = (*staging, *begins, Fill(rows, size, Number(0)), loops, *last)
     places = [place.index, whole.index, scheme.row_major(plan.form.target)]
@@ -228,8 +248,18 @@ def _ordered(plan: LanePlan, signatures: Mapping[str, Signature]) -> LanePlan:
         return plan
     (access,) = [a for a in plan.term.accesses if signatures[a.tensor].skips]
     signature = signatures[access.tensor]
-    cut = cutting(access, signature, order, plan.rows, plan.staged, plan.rank)
-    return replace(plan, order=order, cut=cut)
+    inner = order[-1]
+
+    def cut(order: tuple[str, ...]) -> LanePlan:
+        how = cutting(access, signature, order, plan.rows, plan.staged, plan.rank)
+        return replace(plan, order=order, cut=how)
+
+    found = cut(order)
+    along = sliding(access, plan.term, plan.staged, plan.rows)
+    if along is None or along.window not in order[: order.index(inner)]:
+        return found
+    inside = (*(rank for rank in order if rank != along.window), along.window)
+    return replace(found, slid=replace(cut(inside), sliding=along))
 
 
 def _windows_first(plan: LanePlan, signatures: Mapping[str, Signature]) -> tuple[str, ...]:
@@ -311,42 +341,3 @@ def _stage(scheme: Scheme, access: Access, plan: LanePlan, tile: _Tile) -> Stage
     axes.append(StageAxis(lanes, ZERO, 1, steps[lane], ZERO, ONE))
     into = mul(tile.first, number(f"{tensor}_places"))
     return Stage(target, source, tuple(axes), mul(tile.first, steps[lane]), into)
-
-
-def laid_out(array: Array, axes: tuple[int, ...], lanes_per_vector: int, most: int) -> Array:
-    """What the copies of a kernel make: the lanes of the last of ``axes`` tile by tile, zeros
-    behind them, for places of the others in that order.
-
-    array : of any shape.  Returns one of one axis, with `SLACK` elements to spare.
-    """
-    line = array.shape[axes[-1]]
-    places = prod(array.shape[axis] for axis in axes[:-1])
-    rows = array.transpose(axes).reshape(places, line)
-    vectors = -(-line // lanes_per_vector)
-    found = aligned_zeros(vectors * lanes_per_vector * len(rows) + SLACK, array.dtype)
-    tiles = tiles_of(vectors, most)[0] if line else 0
-    for t in range(tiles):
-        first, end = (vectors * n // tiles * lanes_per_vector for n in (t, t + 1))
-        block = found[first * len(rows) : end * len(rows)].reshape(len(rows), end - first)
-        block[:, : min(end, line) - first] = rows[:, first:end]
-    return on_large_pages(found)
-
-
-def numbers(plan: LanePlan, extents: Extents, lanes_per_vector: int, most: int) -> dict[str, int]:
-    """Every integer that the kernel is handed beyond extents, by name."""
-    lanes = extents.ranks[plan.rank]
-    vectors = -(-lanes // lanes_per_vector)
-    found = {"row_pitch": vectors * lanes_per_vector}
-    found["lane_tiles"] = tiles_of(vectors, most)[0] if lanes else 0
-    for access in plan.staged:
-        shape, tensor = extents.shapes[access.tensor], access.tensor
-        order = plan.axes(access)[:-1]
-        for kind, axes in (("from", range(len(shape))), ("to", order)):
-            step = 1
-            for k in reversed(axes):
-                found[f"{tensor}_{kind}{k}"] = step
-                step *= shape[k]
-        found[f"{tensor}_places"] = prod(shape[k] for k in order)
-        for k in order:
-            found[f"{tensor}_extent{k}"] = shape[k]
-    return found

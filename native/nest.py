@@ -11,6 +11,7 @@
             | Tiles(x, width; body)                 parts of a line, a few vectors each
             | Cut(level) | Bring(array)             where blocks of fibers begin; what comes next
             | Acc(name; body; flush)                accumulate in registers
+            | Slide(var, place; body)               sums of neighbours held as a window goes along
             | Reduce(place op= value)               the work
             | Gathered(row; body) | Touch(row, place, value)   one row of a sparse result
             | Fill(array)                           the identity of a reduction
@@ -31,7 +32,7 @@ from typing import Literal
 
 from zeroskip.native.domains import Level, Merge, Range, Stored, Together
 from zeroskip.native.integers import Cond, Expr
-from zeroskip.native.nest_tiles import Bring, Cut, Share, Stage, Tiles, Unrolled
+from zeroskip.native.nest_tiles import Bring, Cut, Share, Slide, Stage, Tiles, Unrolled
 from zeroskip.native.values import Elem, Held, Value
 from zeroskip.records import dataclass
 
@@ -263,6 +264,7 @@ Stmt = (
     | Tiles
     | Cut
     | Bring
+    | Slide
     | Share
     | Unrolled
     | Acc

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zeroskip.native.domains import Level
-from zeroskip.native.integers import ZERO, Expr
+from zeroskip.native.integers import ZERO, Const, Expr, Name, sub, without
+from zeroskip.native.values import Elem
 from zeroskip.records import dataclass
 
 if TYPE_CHECKING:
@@ -101,6 +102,33 @@ class Bring:
     array: str
     index: Expr
     count: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Slide:
+    """Sums of neighbouring places of a line, held while a window goes along it.
+
+    In step ``var``, from 0 on, accumulator 0 of ``members`` takes up the sum of place ``var``, if
+    there are so many ``places``.  The body adds to accumulators, of which number i is that of place
+    ``var - i``; some of these are beyond the line, and what is added to them is lost.  The sum of
+    the last one is put back, and each is the next one's.
+
+    place : the sum of place ``var``.
+    """
+
+    var: str
+    places: Expr
+    name: str
+    dtype: str
+    members: int
+    place: Elem
+    body: tuple[Stmt, ...]
+
+    @property
+    def last(self) -> Elem:
+        """The sum of the place that is put back."""
+        place = sub(Name(self.var), Const(self.members - 1))
+        return Elem(self.place.array, without(self.place.index, self.var, place))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from zeroskip.native.nest import Gathered, Loop, Poll, Stmt
-from zeroskip.native.nest_tiles import Tiles, Unrolled
+from zeroskip.native.nest_tiles import Slide, Tiles, Unrolled
 
 OUTER = 2
 """Loops, from outside in, that look once for each walk of a loop inside them; deeper ones only
@@ -41,8 +41,8 @@ def _height(body: tuple[Stmt, ...]) -> int:
     tallest = 0
     for stmt in body:
         inner: tuple[Stmt, ...] = getattr(stmt, "body", ())
-        loops = isinstance(stmt, Loop | Gathered | Tiles | Unrolled) and not _is_vectors(stmt)
-        tallest = max(tallest, _height(inner) + loops)
+        loops = isinstance(stmt, Loop | Gathered | Slide | Tiles | Unrolled)
+        tallest = max(tallest, _height(inner) + (loops and not _is_vectors(stmt)))
     return tallest
 
 

@@ -243,12 +243,12 @@ def in_lanes(line: Line, plan: lanes.LanePlan, target: Array) -> tuple[Prepared,
     width = width_of(line)
     shape = lane_shape(line, plan, width)
     kept = frozenset(a.tensor for a in plan.staged if line.keeps(a.tensor))
-    cut = shape.block > 0
-    key = ("lanes", plan.rank, width, shape.vectors, cut, *sorted(kept), "of", *line.key)
-    what = plan, line.signatures, line.dtype.name
-    build = partial(lanes.lower_lanes, *what, width, shape.vectors, kept, cut)
+    cut, taps = shape.block > 0, shape.taps
+    key = ("lanes", plan.rank, width, shape.vectors, cut, taps, *sorted(kept), "of", *line.key)
+    what = shape.plan, line.signatures, line.dtype.name
+    build = partial(lanes.lower_lanes, *what, width, shape.vectors, kept, cut, taps)
     prepared = remember(key, line.dtype, build)
-    arrays, numbers = scratch_of(line, plan, width, shape)
+    arrays, numbers = scratch_of(line, width, shape)
     return prepared, filled(line, prepared, {("vals", line.name): target, **arrays}, numbers)
 
 

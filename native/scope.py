@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass
 from zeroskip.native.domains import Between, Level, Stored, Together
 from zeroskip.native.integers import Name
 from zeroskip.native.nest import Acc, Bind, Fetch, Fill, Find, Locate, Loop
-from zeroskip.native.nest_tiles import Bring, Cut, Lying, Share, Stage, Tiles, Unrolled
+from zeroskip.native.nest_tiles import Bring, Cut, Lying, Share, Slide, Stage, Tiles, Unrolled
 from zeroskip.native.values import Elem
 
 
@@ -21,7 +21,7 @@ def free_names(body: tuple[object, ...], bound: set[str]) -> tuple[set[str], lis
         if isinstance(node, Name):
             names.setdefault(node.name)
             return
-        if isinstance(node, Loop | Bind | Fetch):
+        if isinstance(node, Loop | Bind | Fetch | Slide):
             defined.add(node.var)
         if isinstance(node, Stored | Locate | Find | Together):
             defined.add(node.pos)

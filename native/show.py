@@ -33,7 +33,7 @@ from zeroskip.native.nest import (
     Stmt,
     Touch,
 )
-from zeroskip.native.nest_tiles import Bring, Cut, Share, Stage, Tiles, Unrolled
+from zeroskip.native.nest_tiles import Bring, Cut, Share, Slide, Stage, Tiles, Unrolled
 from zeroskip.native.scope import free_names
 from zeroskip.native.show_values import (
     names_of,
@@ -200,6 +200,18 @@ def _(node: Cut, kernel: Kernel) -> Iterator[str]:
 @_lines.register
 def _(node: Bring, kernel: Kernel) -> Iterator[str]:
     yield f"bring {node.array}[{show_index(node.index, kernel)} ...]  # {show_int(node.count)}"
+
+
+@_lines.register
+def _(node: Slide, kernel: Kernel) -> Iterator[str]:
+    last, var = node.members - 1, node.var
+    yield f"for {var} in [0, {show_int(node.places)} + {last}):  # slides"
+    yield f"{INDENT}{node.name}[0] = {show_value(node.place, kernel)} if {var} is there"
+    for stmt in node.body:
+        for line in _lines(stmt, kernel):
+            yield INDENT + line
+    yield f"{INDENT}{show_value(node.last, kernel)} = {node.name}[{last}] if that is there"
+    yield f"{INDENT}{node.name}[i] = {node.name}[i - 1] for i in ({last}, 0]"
 
 
 @_lines.register

@@ -37,7 +37,7 @@ OWN_NAMES = ("zs_vec", "LANES", *PART_NAMES, *UNROLLED_NAMES, *TURNED_NAMES)
 """What each kernel has a definition of its own of, by macros of headers."""
 
 OWN = re.compile(
-    r"^[^;]*\b(?:void|int32_t|zs_vec) (tile_\w+|zs_(?:store|load)_\w+)\(", re.MULTILINE
+    r"^[^;]*\b(?:void|int32_t|zs_vec) ((?:tile|slide)_\w+|zs_(?:store|load)_\w+)\(", re.MULTILINE
 )
 FLOAT64 = 1e-12
 FLOAT32 = 1e-5
