@@ -66,27 +66,77 @@ def _met(node: Loop, over: Stored) -> tuple[Locate, ...]:
 
 
 def _walk_bitmasks(node: Loop, over: Stored, met: tuple[Locate, ...], out: CWriter) -> None:
-    """The coordinates that all of several bitmasks store, and where each stands in them."""
-    w, bits = out.local(f"w_{node.var}"), out.local(f"bits_{node.var}")
+    """The coordinates that all of several bitmasks store, and where each stands in them.
+
+    Where nothing is followed below them, those of a block of words that have few each are listed
+    first, since no branch that depends on how many can be foreseen.  Few words are not counted.
+    """
     per_fiber = f"zs_bit_words({integer(over.level.extent)})"
-    fibers = [
+    body = met[-1].body
+    fibers = []
+    for level, parent, p in (
         (over.level, over.parent, over.pos),
         *((one.level, one.parent, one.pos) for one in met),
-    ]
-    with out.block(f"for (int64_t {w} = 0; {w} < {per_fiber}; {w}++)"):
+    ):
+        base = integer(parent, 2)
+        words, rank = level.arrays
+        fibers.append((p, words, rank, "" if base == "0" else f" + {base} * {per_fiber}"))
+    if any(isinstance(below, Loop) for below in nodes(body)):
+        _follow_words(node, fibers, "0", per_fiber, body, out)
+        return
+    w, block, end = (out.local(f"{what}_{node.var}") for what in ("w", "block", "block_end"))
+    listed, n, i = (out.local(f"{what}_{node.var}") for what in ("met", "found", "each"))
+    each_word = f"for (int64_t {w} = {block}; {w} < {end}; {w}++)"
+    both = " & ".join(f"{words}[{w}{start}]" for _, words, _, start in fibers)
+    blocks = f"int64_t {block} = 0; {block} < {per_fiber}; {block} += ZS_MET_WORDS"
+    with out.block(f"for ({blocks})"):
+        out.line(f"const int64_t {end} = zs_min({per_fiber}, {block} + ZS_MET_WORDS);")
+        out.line(f"int64_t {n} = 0;")
+        with out.block(f"if ({end} - {block} >= ZS_MET_LEAST)"):
+            with out.block(each_word):
+                out.line(f"{n} += zs_popcount({both});")
+            with out.block(f"if ({n} == 0)"):
+                out.line("continue;")
+        with out.block(f"if (!zs_worth_listing({n}, {end} - {block}))"):
+            _follow_words(node, fibers, block, end, body, out)
+            out.line("continue;")
+        out.line(f"uint16_t {listed}[ZS_MET];")
+        out.line(f"{n} = 0;")
+        with out.block(each_word):
+            out.line(f"{n} = zs_list_met({listed}, {n}, {both}, ({w} - {block}) * 64);")
+        loop = out.block(f"for (int64_t {i} = 0; {i} < {n}; {i}++)")
+        with loop, out.constant(node.var, f"{block} * 64 + {listed}[{i}]"):
+            for p, words, rank, start in fibers:
+                where = f"{words}{start}, {rank}{start}, {node.var}"
+                out.line(f"const int64_t {p} = zs_bits_to({where});")
+            out.body(body)
+
+
+def _follow_words(
+    node: Loop,
+    fibers: list[tuple[str, str, str, str]],
+    first: str,
+    end: str,
+    body: tuple[object, ...],
+    out: CWriter,
+) -> None:
+    """What all of several bitmasks store in words [first, end), a word after the other.
+
+    fibers : of each the position's name, its arrays, and where the fiber's words begin.
+    """
+    w, bits = out.local(f"w_{node.var}"), out.local(f"bits_{node.var}")
+    with out.block(f"for (int64_t {w} = {first}; {w} < {end}; {w}++)"):
         held = []
-        for level, parent, p in fibers:
-            words, rank = level.arrays
-            base, word = integer(parent, 2), out.local(f"word_{p}")
-            at = f"{base} * {per_fiber} + {w}" if base != "0" else w
-            out.line(f"const uint64_t {word} = {words}[{at}];")
-            held.append((p, word, f"{rank}[{at}]"))
+        for p, words, rank, start in fibers:
+            word = out.local(f"word_{p}")
+            out.line(f"const uint64_t {word} = {words}[{w}{start}];")
+            held.append((p, word, f"{rank}[{w}{start}]"))
         out.line(f"uint64_t {bits} = {' & '.join(word for _, word, _ in held)};")
         with out.block(f"for (; {bits} != 0; {bits} = zs_drop_lowest({bits}))"):
-            for p, word, first in held:
-                out.line(f"const int64_t {p} = {first} + zs_bits_before({word}, {bits});")
+            for p, word, before in held:
+                out.line(f"const int64_t {p} = {before} + zs_bits_before({word}, {bits});")
             with out.constant(node.var, f"{w} * 64 + zs_ctz({bits})"):
-                out.body(met[-1].body)
+                out.body(body)
 
 
 def _walk_bitmask(node: Loop, over: Stored, out: CWriter) -> None:

@@ -330,6 +330,49 @@ ZS_INLINE int64_t zs_bit_position(const uint64_t *words, const int64_t *rank, in
     return rank[c / 64] + zs_popcount(words[c / 64] & zs_bits_below(c % 64));
 }
 
+/* zs_bits_to() - the same, of a coordinate that is 0 or more. */
+ZS_INLINE int64_t zs_bits_to(const uint64_t *words, const int64_t *rank, int64_t c)
+{
+    const uint64_t at = (uint64_t)c;
+    return rank[at / 64] + zs_popcount(words[at / 64] & (((uint64_t)1 << at % 64) - 1));
+}
+
+/* What is met in so many words is listed, and has room in a list of ZS_MET. */
+#define ZS_MET_WORDS 64
+#define ZS_MET_LEAST 8    /* fewer are not counted, and not listed */
+#define ZS_MET (64 * ZS_MET_WORDS + 2)
+
+/*
+ * zs_worth_listing() - whether 'n_bits' bits of 'n_words' words are listed before they are followed.
+ *
+ * Following them word by word takes a branch a word that is foreseen wrongly as often as words have
+ * a bit and the next ones none: seldom where nearly all are empty.  Where words have many bits, it is
+ * one branch for all of these.
+ */
+ZS_INLINE int zs_worth_listing(int64_t n_bits, int64_t n_words)
+{
+    return 8 * n_bits > n_words && n_bits <= 2 * n_words;
+}
+
+/*
+ * zs_list_met() - write 'first' + the place of each bit of 'bits' from list[n] on; the end.
+ *
+ * Two are written whether they are there or not, so that no branch depends on it where words have
+ * no more.  list[n + 1] is touched, and list[end + 1] is not.
+ */
+ZS_INLINE int64_t zs_list_met(uint16_t *list, int64_t n, uint64_t bits, int64_t first)
+{
+    const uint64_t last = (uint64_t)1 << 63;    /* zs_ctz() of 0 has no value */
+    const int64_t end = n + zs_popcount(bits);
+    list[n] = (uint16_t)(first + zs_ctz(bits | last));
+    bits = zs_drop_lowest(bits);
+    list[n + 1] = (uint16_t)(first + zs_ctz(bits | last));
+    bits = zs_drop_lowest(bits);
+    for (n += 2; bits != 0; bits = zs_drop_lowest(bits))
+        list[n++] = (uint16_t)(first + zs_ctz(bits));
+    return end;
+}
+
 /* zs_bit_locate() - position of coordinate 'c', or -1 where it is not stored. */
 ZS_INLINE int64_t zs_bit_locate(const uint64_t *words, const int64_t *rank, int64_t c)
 {

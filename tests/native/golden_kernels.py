@@ -125,6 +125,10 @@ def _kernels() -> dict[str, str]:
         "spmv_csc": walk(spmv, matrix("CSC")),
         "spmv_coo": walk(spmv, matrix("COO")),
         "spmv_bitmask": walk(spmv, matrix("bitmask")),
+        "dots_of_bitmasks": walk(
+            make_spec("y[i] = A[i,k] * B[i,k]"),
+            {name: ones(4, 5, format="0:U 1:B") for name in "AB"},
+        ),
         "spmv_rle": walk(spmv, matrix("RLE(4)")),
         "spmm_csr": walk(spmm, {"A": ones(4, 5, format="CSR"), "B": ones(5, 6)}),
         "spmm_both": walk(spmm, {"A": ones(4, 5, format="CSR"), "B": ones(5, 6, format="CSC")}),

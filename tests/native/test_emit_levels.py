@@ -48,6 +48,27 @@ def test_words_that_meet_give_what_dense_sums_give(text, extent):
             assert np.array_equal(layer(backend=backend, **given), want), (density, backend)
 
 
+@pytest.mark.parametrize("extent", [4095, 4096, 4160, 8199])
+@pytest.mark.parametrize("text", ["y[b] = A[b,k]*B[b,k]", "y[i] = A[i,k]*x[k]*w[k]"])
+def test_what_blocks_of_words_have_in_common_is_found_however_much_it_is(text, extent):
+    rng = np.random.default_rng(extent)
+    extents = {"k": extent, "b": 9, "i": 9}
+    dense = {}
+    for name, ranks in LINES[text].items():
+        densities = np.repeat(rng.choice([0, 0.01, 0.3, 0.5, 0.7, 1], 9 * (extent // 512 + 1)), 512)
+        each = densities[: 9 * extent].reshape(9, extent)
+        x = np.where(rng.random((9, extent)) < each, rng.choice([-2.0, -1, 1, 2], (9, extent)), 0)
+        dense[name] = x if len(ranks) == 2 else x[0]
+        assert dense[name].shape == tuple(extents[rank] for rank in ranks)
+    given = {
+        name: zs.tensor(x, "bitmask" if x.ndim == 1 else "0:U 1:B") for name, x in dense.items()
+    }
+    layer = zs.layer(text)
+    want = layer(backend="numpy", **dense)
+    assert np.count_nonzero(want) > 3
+    assert np.array_equal(layer(**given), want)
+
+
 @pytest.mark.parametrize("backend", ["c", "interpreter"])
 def test_what_is_not_finite_counts_where_all_masks_have_it(backend):
     x = np.zeros(130)

@@ -142,11 +142,31 @@ static void test_masks(void)
             CHECK(zs_bit_locate(words, rank, c), is ? stored : -1);
             const uint64_t from_c = ~(uint64_t)0 << (c % 64);
             CHECK(rank[c / 64] + zs_bits_before(words[c / 64], from_c), stored);
+            CHECK(zs_bits_to(words, rank, c), stored);
             stored += is;
         }
         free(words);
         free(rank);
     }
+}
+
+static void test_lists_of_bits(void)
+{
+    const uint64_t some[] = {0, 1, (uint64_t)1 << 63, (uint64_t)1 << 63 | 1, 0x8421, ~(uint64_t)0};
+    for (size_t i = 0; i < sizeof some / sizeof *some; i++) {
+        uint16_t list[3 + 64 + 2];
+        const int64_t end = zs_list_met(list, 3, some[i], 640);
+        CHECK(end, 3 + zs_popcount(some[i]));
+        int64_t at = 3;
+        for (int64_t c = 0; c < 64; c++)
+            if (some[i] >> c & 1)
+                CHECK(list[at++], 640 + c);
+        CHECK(at, end);
+    }
+    CHECK(zs_worth_listing(8, 64), 0);
+    CHECK(zs_worth_listing(9, 64), 1);
+    CHECK(zs_worth_listing(128, 64), 1);
+    CHECK(zs_worth_listing(129, 64), 0);
 }
 
 static int32_t polled(zs_args *args)
@@ -263,6 +283,7 @@ int main(void)
     test_search_int64();
     test_words();
     test_masks();
+    test_lists_of_bits();
     test_arguments();
     test_bring();
     if (failures == 0)
