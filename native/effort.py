@@ -12,7 +12,7 @@ from zeroskip.einsum_spec.walk import free
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Operand
 from zeroskip.native.nest import has_loop
-from zeroskip.native.nest_tiles import Unrolled
+from zeroskip.native.nest_tiles import Columns, Unrolled
 from zeroskip.native.parallel import nodes, shares
 
 LONG = 2**24
@@ -27,7 +27,8 @@ VECTORS = 16
 """How many points loops over vectors visit in the time that others take for one."""
 
 PROGRAMS = 40
-"""The same of machine code, which computes all lanes of a vector by an instruction."""
+"""The same of machine code, and of columns of rows, which compute all lanes of a vector by an
+instruction."""
 
 SHARED = 2
 """The same of loops whose lanes share the entries of a fiber."""
@@ -35,7 +36,7 @@ SHARED = 2
 
 def pace(body: tuple[object, ...]) -> int:
     """How many points a kernel visits in the time that a walk takes for one."""
-    if any(isinstance(node, Unrolled) for node in nodes(body)):
+    if any(isinstance(node, Unrolled | Columns) for node in nodes(body)):
         return PROGRAMS
     if has_loop(body, lambda loop: loop.kind == "dot"):
         return SHARED

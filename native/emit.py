@@ -7,6 +7,7 @@ import re
 from zeroskip.formats.values import HALVES
 from zeroskip.native.cexpr import C_TYPES, ValueContext
 from zeroskip.native.cwriter import CWriter
+from zeroskip.native.emit_columns import defined
 from zeroskip.native.emit_stmts import write
 from zeroskip.native.names import SYMBOL
 from zeroskip.native.nest import Kernel
@@ -44,6 +45,7 @@ def emit(kernel: Kernel, *, count_work: bool = False) -> str:
     if any("zs_sort_keys(" in line for line in out.lines):
         text.append('#include "zs_lists.h"')
     unrolled = any("zs_run_unrolled(" in line for line in out.lines)
+    by_columns = any("zs_add_columns(" in line for line in out.lines)
     parts = unrolled or any(PARTS.search(line) for line in (*out.lines, *out.functions))
     if parts:
         text.append('#include "zs_parts.h"')
@@ -55,6 +57,8 @@ def emit(kernel: Kernel, *, count_work: bool = False) -> str:
     joined = next((n for n in nodes(kernel.body) if isinstance(n, Unrolled) and n.joined > 1), None)
     if joined is not None:
         text.append('#include "zs_joined.h"')
+    if by_columns:
+        text.append('#include "zs_columns.h"')
     text.append("")
     if kernel.vector_bytes:
         ctype = C_TYPES[kernel.dtype]
@@ -71,6 +75,8 @@ def emit(kernel: Kernel, *, count_work: bool = False) -> str:
         text += [_runner(kernel, joined), ""]
     if turned:
         text += [f"ZS_DEFINE_TURNED({C_TYPES[kernel.dtype]})", ""]
+    if by_columns:
+        text += [defined(kernel), ""]
     text += out.functions
     text += ["/*", *(f" * {line}".rstrip() for line in kernel.title), " */"]
     text += [f"int32_t {SYMBOL}(zs_args *args)", "{"]

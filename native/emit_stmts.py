@@ -21,6 +21,7 @@ from zeroskip.native.cexpr import (
 )
 from zeroskip.native.cwriter import CWriter
 from zeroskip.native.domains import Range, Stored, Together
+from zeroskip.native.emit_columns import columns
 from zeroskip.native.emit_copies import copy, is_copy, stage
 from zeroskip.native.emit_cuts import bring, cut
 from zeroskip.native.emit_dots import dot
@@ -50,7 +51,7 @@ from zeroskip.native.nest import (
     Reduce,
     Touch,
 )
-from zeroskip.native.nest_tiles import Bring, Cut, Share, Slide, Stage, Tiles, Unrolled
+from zeroskip.native.nest_tiles import Bring, Columns, Cut, Share, Slide, Stage, Tiles, Unrolled
 from zeroskip.native.values import Elem, Held, Number
 
 
@@ -256,6 +257,11 @@ def _(node: Unrolled, out: CWriter) -> None:
 
 def _from(array: str, at: Expr) -> str:
     return array if at == ZERO else f"{array} + {integer(at)}"
+
+
+@write.register
+def _(node: Columns, out: CWriter) -> None:
+    columns(node, out)
 
 
 @write.register

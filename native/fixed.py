@@ -18,7 +18,7 @@ from zeroskip.records import dataclass
 KINDS = ("plain", "tiled", "lanes", "dots")
 MOST_ROWS, MOST_VECTORS, WIDTHS = 4, 16, (16, 32, 64)
 
-OF_TILES = ("rows", "vectors", "block", "unrolled")
+OF_TILES = ("rows", "vectors", "block", "unrolled", "bitmask")
 """Fields of a tiled schedule; of these, ``block`` is one of lanes, too."""
 
 
@@ -26,7 +26,7 @@ def _expect(of: Schedule, name: str, allowed: Collection[object], expected: str)
     value = getattr(of, name)
     if value is None:
         return
-    kind = {"kind": str, "unrolled": bool}.get(name, int)
+    kind = {"kind": str, "unrolled": bool, "bitmask": bool}.get(name, int)
     if type(value) is not kind or value not in allowed:
         raise _unusable(of, name, expected)
 
@@ -71,6 +71,9 @@ class Schedule:
     unrolled : bool, optional
         Whether the entries of a bound operand become machine code, an instruction each; ``rows``
         and ``vectors`` are then given.
+    bitmask : bool, optional
+        Whether the entries of a bound operand lie by columns of as many rows as a vector has lanes,
+        as a bitmask; ``rows`` and ``vectors`` are then given.
     vector_bytes : int, optional
         Width of a vector: 16, 32 or 64; not of a plain walk.
     threads : int, optional
@@ -101,6 +104,7 @@ class Schedule:
     unrolled: bool | None = None
     vector_bytes: int | None = None
     threads: int | None = None
+    bitmask: bool | None = None
 
     def __post_init__(self) -> None:
         _expect(self, "kind", KINDS, '"plain", "tiled", "lanes" or "dots"')
@@ -111,9 +115,13 @@ class Schedule:
         _expect(self, "vectors", range(1, most + 1), f"a whole number from 1 to {most}")
         _expect(self, "block", range(2**31), "a whole number of places, 0 for all")
         _expect(self, "unrolled", (True, False), "True or False")
+        _expect(self, "bitmask", (True, False), "True or False")
         for name in ("rows", "vectors") if self.unrolled else ():
             if getattr(self, name) is not None:
                 raise _contradiction(self, name, "of tiles that are not unrolled")
+        for name in ("rows", "vectors", "unrolled") if self.bitmask else ():
+            if getattr(self, name):
+                raise _contradiction(self, name, "of tiles that are no bitmask")
         _expect(self, "vector_bytes", WIDTHS, "16, 32 or 64 bytes")
         most = MAX_THREADS
         _expect(self, "threads", range(1, most + 1), f"a whole number from 1 to {most}")

@@ -161,10 +161,12 @@ def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) 
             places *= max(lengths[axis.axis], 1)
     unit = plane if plan.panels else 1
     summed = prod(extents.ranks[rank] for rank in plan.term.ranks)
-    per_block = max(shape.block * places // max(summed, 1), 1) if shape.block else places
+    cut = shape.block > 0 and not shape.bitmask
+    per_block = max(shape.block * places // max(summed, 1), 1) if cut else places
     per_block = -(-places // -(-places // per_block)) if places else 1  # as even as they come
     per_block = -(-per_block // joined) * joined
-    tiles = tiles_of(-(-line // lanes), shape.most)[0] if line else 0
+    cut_into = line if shape.bitmask else -(-line // lanes)
+    tiles = tiles_of(cut_into, shape.most)[0] if line else 0
     rows = prod(extents.ranks[r] for r in plan.rows)
     strip = tiles
     if shape.unrolled:
@@ -172,6 +174,7 @@ def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) 
         most = max(STRIP_BYTES // max(held, 1), FEWEST_TILES)
         strip = -(-tiles // -(-tiles // most)) if tiles else 1  # as even as they come
     row_pitch = shape.most * lanes * (strip if shape.unrolled else 1)
+    row_pitch = line if shape.bitmask else row_pitch
     row_blocks = -(-rows // shape.rows)
     numbers = {f"pitch_{rank}": pitch for rank, pitch in pitches.items()}
     source = 1
@@ -204,6 +207,12 @@ def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) 
             "strip_tiles": strip,
             "sums_size": row_blocks * shape.rows * row_pitch,
         }
+    blocks, span = numbers["blocks"], numbers["block_span"]
+    if shape.bitmask:
+        per_block = min(shape.block or summed, summed)
+        columns = -(-summed // -(-summed // per_block)) if summed else 0  # as even as they come
+        numbers["columns"], numbers["summed"] = columns, summed
+        numbers["blocks"] = -(-summed // columns) if summed else 1
     staged = (-(-places // joined) * plane + SLACK) * joined
     copied = staged
     if ends is not None:
@@ -220,8 +229,8 @@ def geometry(plan: TilePlan, extents: Extents, shape: TileShape, itemsize: int) 
         staged,
         numbers["panel_size"],
         row_blocks * shape.rows * row_pitch + SLACK,
-        numbers["blocks"],
-        numbers["block_span"],
+        blocks,
+        span,
         row_blocks * numbers["blocks"] * _starts_of(shape),
         lengths[plan.window] if shape.masked and plan.window is not None else 0,
         _is_direct(plan, extents, line),
@@ -248,6 +257,8 @@ def _is_direct(plan: TilePlan, extents: Extents, line: int) -> bool:
 
 def _starts_of(shape: TileShape) -> int:
     """Places where columns start, for rows that go together in one block."""
+    if shape.bitmask:
+        return 1
     return shape.rows // shape.members if shape.unrolled else 2**shape.rows - 1
 
 

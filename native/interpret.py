@@ -16,6 +16,7 @@ import numpy as np
 from zeroskip.native.domains import Merge, Range, Stored, Together
 from zeroskip.native.functions import FUNCTIONS
 from zeroskip.native.geometry import MASKS
+from zeroskip.native.interpret_columns import add_columns
 from zeroskip.native.interpret_levels import WALKS, entries, together
 from zeroskip.native.load import KernelFailure
 from zeroskip.native.machine import Array, Machine
@@ -36,7 +37,7 @@ from zeroskip.native.nest import (
     Row,
     Touch,
 )
-from zeroskip.native.nest_tiles import Bring, Cut, Share, Slide, Stage, Tiles, Unrolled
+from zeroskip.native.nest_tiles import Bring, Columns, Cut, Share, Slide, Stage, Tiles, Unrolled
 from zeroskip.native.parallel import is_par, shares
 from zeroskip.native.values import Elem, Held, Number
 
@@ -336,6 +337,11 @@ def _meets(node: Unrolled, m: Machine, e: int, vector: int, lane: int) -> bool:
     """Whether a lane of a vector has a place that entry e meets."""
     shift = m.arrays[node.shift][e] if node.shift else 0
     return not shift or bool(m.arrays[node.masks][vector * MASKS + shift - 1] >> lane % m.lanes & 1)
+
+
+@execute.register
+def _(node: Columns, m: Machine) -> None:
+    add_columns(node, m)
 
 
 @execute.register

@@ -32,7 +32,7 @@ from typing import Literal
 
 from zeroskip.native.domains import Level, Merge, Range, Stored, Together
 from zeroskip.native.integers import Cond, Expr
-from zeroskip.native.nest_tiles import Bring, Cut, Share, Slide, Stage, Tiles, Unrolled
+from zeroskip.native.nest_tiles import Bring, Columns, Cut, Share, Slide, Stage, Tiles, Unrolled
 from zeroskip.native.values import Elem, Held, Value
 from zeroskip.records import dataclass
 
@@ -267,6 +267,7 @@ Stmt = (
     | Slide
     | Share
     | Unrolled
+    | Columns
     | Acc
     | Reduce
     | Touch

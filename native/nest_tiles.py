@@ -1,5 +1,5 @@
 """Nodes of schedules that tile: copies into other layouts, tiles of a line, fibers that are cut,
-and programs.
+programs, and columns of rows.
 
 Part of the loop nest of `nest`, which has the grammar.
 """
@@ -214,3 +214,40 @@ class Unrolled:
     lying: Lying | None = None
     joined: int = 1
     bias: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """One group of rows of a bound operand, in one block of its columns, against every lane of a
+    line: for each row and each lane, the sum of its entries' values times what lies at the places
+    of their columns.
+
+    group : its number among those of all blocks.  rows : how many there are from its first row on,
+        no more than a vector has lanes.
+    masks : of each column of each group, a bit for each row that stores it; first : where the
+        values of each group start; packed : of each entry its value.
+    columns, there : of a block, and how many of them there are.
+    source, at, step : what holds the places of the columns, where the first one's lanes start, and
+        how far those of each lie from the next.
+    result, into, pitch : the rows, from where on, and how far each lies from the next.
+    line, tiles : lanes, and how many tiles they are cut into; lanes : how many a tile may have.
+    resumed : whether sums go on from what the rows hold (not 0), or start from 0.
+    """
+
+    group: Expr
+    rows: Expr
+    masks: str
+    first: str
+    packed: str
+    columns: Expr
+    there: Expr
+    source: str
+    at: Expr
+    step: Expr
+    result: str
+    into: Expr
+    pitch: Expr
+    line: Expr
+    tiles: Expr
+    lanes: tuple[int, ...]
+    resumed: Expr

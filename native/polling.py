@@ -6,11 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 from zeroskip.native.nest import Gathered, Loop, Poll, Stmt
-from zeroskip.native.nest_tiles import Slide, Tiles, Unrolled
+from zeroskip.native.nest_tiles import Columns, Slide, Tiles, Unrolled
 
 OUTER = 2
 """Loops, from outside in, that look once for each walk of a loop inside them; deeper ones only
 where two loops lie inside, and innermost loops never, which would no longer become vectors."""
+
+LOOPS = Loop | Gathered | Slide | Tiles | Unrolled | Columns
+"""Statements that go on for long."""
 
 
 def with_polls(body: tuple[Stmt, ...], depth: int = 0) -> tuple[Stmt, ...]:
@@ -41,7 +44,7 @@ def _height(body: tuple[Stmt, ...]) -> int:
     tallest = 0
     for stmt in body:
         inner: tuple[Stmt, ...] = getattr(stmt, "body", ())
-        loops = isinstance(stmt, Loop | Gathered | Slide | Tiles | Unrolled)
+        loops = isinstance(stmt, LOOPS)
         tallest = max(tallest, _height(inner) + (loops and not _is_vectors(stmt)))
     return tallest
 

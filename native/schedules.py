@@ -11,10 +11,22 @@ import numpy as np
 
 from zeroskip.formats.level_data import check_room
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native import crop, dots, lanes, load, programs, settings, tile, unrolled
+from zeroskip.native import (
+    column_shape,
+    columns,
+    crop,
+    dots,
+    lanes,
+    load,
+    programs,
+    settings,
+    tile,
+    unrolled,
+)
 from zeroskip.native.arguments import Array, Operand
+from zeroskip.native.cutting import shape_in, width_of
 from zeroskip.native.fixed import Schedule
-from zeroskip.native.geometry import Geometry, geometry, line_of_lanes, masks_of, reach_of
+from zeroskip.native.geometry import Geometry, geometry, masks_of
 from zeroskip.native.joined import held_as, staged_as
 from zeroskip.native.lane_shape import lane_shape, scratch_of
 from zeroskip.native.lines import Line
@@ -24,9 +36,8 @@ from zeroskip.native.prepared import Prepared, Slots, remember, slots
 from zeroskip.native.recent import Recent
 from zeroskip.native.scheme import Key
 from zeroskip.native.scratch import IN_PARTS, aligned_full, aligned_zeros, on_large_pages
-from zeroskip.native.tile_shape import MOST, TileShape, shape_of, shape_with
+from zeroskip.native.tile_shape import TileShape
 from zeroskip.native.unfit import refused, why_unfit
-from zeroskip.native.vectors import vector_bytes
 
 WORTH_TILING = 2**14
 """Multiplications below which packing the entries costs more than the plain loops do."""
@@ -105,11 +116,6 @@ def _worth_sharing(line: Line, plans: Plans) -> dots.DotPlan | None:
     if found is None:
         return None
     return found if dots.worth(found, line.used, width_of(line), line.dtype) else None
-
-
-def width_of(line: Line) -> int:
-    """Bytes of a vector: as is fixed, else the widest there are."""
-    return line.fixed.vector_bytes or vector_bytes()
 
 
 def _wanted(line: Line, kind: str) -> Plan:
@@ -258,7 +264,10 @@ def tiled(
     """The kernel of the tiled schedule, its entries packed and its scratch made."""
     made = geometry(plan, line.extents, shape, line.dtype.itemsize)
     in_panel = plan.panels and (shape.panel or shape.unrolled)
-    staged = made.staged_elements if tile.is_staged(plan, in_panel) else 0
+    is_copied = tile.is_staged(plan, in_panel)
+    if shape.bitmask:
+        is_copied = columns.are_staged(plan, line.signatures, line.dtype.name)
+    staged = made.staged_elements if is_copied else 0
     threads = settings.current().threads
     staged *= threads if made.own else 1
     rows = 0 if made.direct and line.stored == line.dtype else made.row_elements
@@ -290,6 +299,11 @@ def tiled(
             per_vector = shape.vector_bytes // line.dtype.itemsize
             masks = masks_of(plan, line.extents, made.numbers["line"], per_vector)
             arrays["masks",] = masks
+    elif shape.bitmask:
+        key = ("columns", shape.kernel, made.direct, *line.key)
+        build = partial(columns.lower_columns, *what, shape, made.direct)
+        prepared = remember(key, line.dtype, build)
+        arrays |= column_shape.kept(line, plan, made, shape)
     else:
         key = ("tile", shape.kernel, made.offset_dtype, made.direct, *line.key)
         build = partial(tile.lower_tile, *what, shape, made.offset_dtype, made.direct)
@@ -331,36 +345,6 @@ def packer_at(line: Line, plan: tile.TilePlan, bound: Collection[str] = ()) -> P
     return packer_of(line, plan, made, shape)
 
 
-def shape_in(line: Line, plan: tile.TilePlan, bound: Collection[str] = ()) -> TileShape:
-    """How the tiled schedule cuts this line up: as is fixed, else as `shape_of` has it."""
-    width = width_of(line)
-    lanes = width // line.dtype.itemsize
-    operand = line.used[plan.entries.tensor]
-    stored = operand.size if isinstance(operand, np.ndarray) else operand.stored
-    line_lanes = line_of_lanes(plan, line.extents)
-    line_vectors = -(-line_lanes // lanes)
-    wanted, fixed = line.fixed.unrolled, line.fixed
-    if wanted is not False and fixed.rows is None and fixed.vectors is None:
-        found = programs.shape_or_why(line, plan, bound, stored, width)
-        if isinstance(found, TileShape):
-            return found
-        if wanted:
-            raise refused(line, f"expected one that the line can take: {found}")
-    same = line.signatures[plan.lane_access.tensor].dtype == line.dtype.name
-    default = shape_of(
-        width,
-        line_vectors,
-        prod(line.extents.ranks[rank] for rank in plan.rows),
-        stored / max(operand.size, 1),
-        bound=plan.entries.tensor in bound or isinstance(operand, np.ndarray),
-        in_place=plan.in_place and same,
-        reach=reach_of(plan, line.extents, min(line_vectors, MOST) * lanes) * line.dtype.itemsize,
-        summed=prod(line.extents.ranks[rank] for rank in plan.term.ranks),
-        pitch=line_lanes * line.dtype.itemsize,
-    )
-    return shape_with(default, line_vectors, fixed.rows, fixed.vectors, fixed.block)
-
-
 def taken(line: Line, plan: Plan, bound: Collection[str] = ()) -> Schedule:
     """The schedule of a line with every field filled in: given back, it gives the same kernel."""
     match plan:
@@ -369,6 +353,8 @@ def taken(line: Line, plan: Plan, bound: Collection[str] = ()) -> Schedule:
             width = shape.vector_bytes
             if shape.unrolled:
                 return Schedule("tiled", None, None, None, shape.block, True, width)
+            if shape.bitmask:
+                return Schedule("tiled", block=shape.block, vector_bytes=width, bitmask=True)
             rows, most = shape.rows, shape.most
             return Schedule("tiled", None, rows, most, shape.block, vector_bytes=width)
         case lanes.LanePlan():

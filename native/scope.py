@@ -7,7 +7,17 @@ from dataclasses import fields, is_dataclass
 from zeroskip.native.domains import Between, Level, Stored, Together
 from zeroskip.native.integers import Name
 from zeroskip.native.nest import Acc, Bind, Fetch, Fill, Find, Locate, Loop
-from zeroskip.native.nest_tiles import Bring, Cut, Lying, Share, Slide, Stage, Tiles, Unrolled
+from zeroskip.native.nest_tiles import (
+    Bring,
+    Columns,
+    Cut,
+    Lying,
+    Share,
+    Slide,
+    Stage,
+    Tiles,
+    Unrolled,
+)
 from zeroskip.native.values import Elem
 
 
@@ -44,6 +54,9 @@ def free_names(body: tuple[object, ...], bound: set[str]) -> tuple[set[str], lis
             arrays.update({node.shift, node.masks} - {""})
         if isinstance(node, Lying):
             arrays.add(node.source)
+        if isinstance(node, Columns):
+            arrays.update((node.masks, node.first, node.packed))
+            arrays.update((node.source, node.result))
         if isinstance(node, Level):
             arrays.update(node.arrays)
         if isinstance(node, tuple):

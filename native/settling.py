@@ -9,12 +9,13 @@ from math import prod
 from zeroskip.errors import KernelError
 from zeroskip.native.abreast import abreast
 from zeroskip.native.arguments import Array
+from zeroskip.native.cutting import width_of
 from zeroskip.native.dots import DotPlan
 from zeroskip.native.lanes import LanePlan
 from zeroskip.native.lines import Line
 from zeroskip.native.prepared import Prepared, Slots
 from zeroskip.native.relaid import relaid
-from zeroskip.native.schedules import Plan, kernel_of, plans_of, schedule_of, width_of
+from zeroskip.native.schedules import Plan, kernel_of, plans_of, schedule_of
 from zeroskip.native.thin import thin
 from zeroskip.native.tile import TilePlan
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from functools import singledispatch
 
 from zeroskip.native.domains import Level, Merge, Range, Stored, Together
-from zeroskip.native.integers import Const, Expr, Name, Op
+from zeroskip.native.integers import Const, Expr, Name, Op, add, mul
 from zeroskip.native.nest import (
     Acc,
     Bind,
@@ -33,7 +33,7 @@ from zeroskip.native.nest import (
     Stmt,
     Touch,
 )
-from zeroskip.native.nest_tiles import Bring, Cut, Share, Slide, Stage, Tiles, Unrolled
+from zeroskip.native.nest_tiles import Bring, Columns, Cut, Share, Slide, Stage, Tiles, Unrolled
 from zeroskip.native.scope import free_names
 from zeroskip.native.show_values import (
     names_of,
@@ -241,6 +241,20 @@ def _(node: Unrolled, kernel: Kernel) -> Iterator[str]:
     if node.lying is not None:
         first, end = show_int(node.lying.first), show_int(node.lying.end)
         yield f"    # vectors [{first}, {end}) of the line in {node.lying.source}, where they lie"
+
+
+@_lines.register
+def _(node: Columns, kernel: Kernel) -> Iterator[str]:
+    yield (
+        f"for each lane x of [0, {show_int(node.line)}):"
+        f"  # {show_int(node.there)} columns, a bit for each of the rows, which share a vector"
+    )
+    op = "=" if node.resumed == Const(0) else f"(+)= if {show_int(node.resumed)} > 0 else ="
+    at = show_int(add(node.at, mul(Name("k"), node.step), Name("x")))
+    yield (
+        f"    {node.result}[row, x] {op} sum(k that row stores: {node.packed}[row, k] * "
+        f"{node.source}[{at}])"
+    )
 
 
 @_lines.register

@@ -30,6 +30,8 @@ class TileShape:
         takes from the next row are masked out; of machine code.
     lying : whether lanes are read where they lie, but for those near padding; of machine code.
     joined : how many summed places a lane of the other operand joins; of machine code.
+    bitmask : whether entries lie by columns of ``rows`` rows, which are the lanes of a vector, as a
+        bitmask; ``vectors`` are then lanes of the line that a tile may have, and ``block`` columns.
     """
 
     vector_bytes: int
@@ -42,13 +44,14 @@ class TileShape:
     masked: bool = False
     lying: bool = False
     joined: int = 1
+    bitmask: bool = False
 
     @property
     def kernel(self) -> tuple[object, ...]:
         """What the C depends on."""
         rows, blocked = 0 if self.unrolled else self.rows, self.block > 0
         cut = self.vector_bytes, rows, self.vectors, blocked
-        own = self.masked, self.lying, self.joined
+        own = self.masked, self.lying, self.joined, self.bitmask
         return (*cut, self.panel, self.unrolled, *own)
 
     @property

@@ -95,7 +95,8 @@ def _kernels() -> dict[str, str]:
     long_image = {"I": ones(1, 3, 28, 28), "F": ones(16, 3, 3, 3, format="CSR")}
     layer = make_spec("O[m,p] = relu(B[m] + W[m,c]*I[c,p])")
     wide = {"I": ones(2, 3, 32, 32), "F": ones(16, 3, 3, 3, format="CSR"), "B": ones(16)}
-    data = Schedule(unrolled=False)
+    data = Schedule(unrolled=False, bitmask=False)
+    by_columns = Schedule(bitmask=True)
     vector = ones(5)
     square = ones(40, 40, format="CSR")
     square_bytes = ones(40, 40, format="CSR", dtype="int8")
@@ -139,6 +140,13 @@ def _kernels() -> dict[str, str]:
         "spmm_bound_chains": schedule(spmm, {"A": square, "B": ones(40, 16)}, ("A",), data),
         "spmm_chains": schedule(
             spmm, {"A": ones(3, 40, format="CSR"), "B": ones(40, 16)}, bound=("A",)
+        ),
+        "spmm_columns": schedule(spmm, {"A": square, "B": ones(40, 16)}, ("A",), by_columns),
+        "layer_columns": schedule(
+            layer,
+            {"B": ones(40), "W": square, "I": ones(40, 49)},
+            ("W",),
+            replace(by_columns, block=16),
         ),
         "spmm_unrolled": unrolled(spmm, {"A": square, "B": ones(40, 40)}),
         "spmm_in_place": schedule(

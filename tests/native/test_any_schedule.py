@@ -18,6 +18,8 @@ def random_schedule(rng) -> Schedule:
     """One that a layer may or may not be able to take."""
     kind = str(rng.choice(KINDS, p=[0.6, 0.2, 0.1, 0.1]))
     fixed = {"vector_bytes": int(rng.choice([16, 32, 64]))} if kind != "plain" else {}
+    if kind == "tiled" and rng.random() < 0.2:
+        return Schedule(kind, block=int(rng.integers(0, 9)), bitmask=True, **fixed)
     if kind == "tiled" and rng.random() < 0.7:
         fixed |= {
             "rows": int(rng.integers(1, 5)),

@@ -16,7 +16,17 @@ from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.errors import KernelError
 from zeroskip.explanation.inspecting import choose
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native import effort, engine, geometry, joined, programs, schedules, tile, unrolled
+from zeroskip.native import (
+    cutting,
+    effort,
+    engine,
+    geometry,
+    joined,
+    programs,
+    schedules,
+    tile,
+    unrolled,
+)
 from zeroskip.native.fixed import Schedule
 from zeroskip.native.interpret import interpret
 from zeroskip.native.prepared import run
@@ -160,7 +170,7 @@ def test_parts_and_the_interpreter(monkeypatch, kind, types):
             line = replace(line_of(spec, operands), fixed=replace(UNROLLED, block=5))
             plan = tile.plan(line.form, line.signatures, line.dtype.name)
             assert plan is not None
-            shape = schedules.shape_in(line, plan, ("A",))
+            shape = cutting.shape_in(line, plan, ("A",))
             assert shape.joined == (4 if types[0] == "int8" else 2)
             targets = [np.full(line.shape, 7, np.int32) for _ in range(2)]
             prepared, filled = schedules.tiled(line, plan, targets[0], shape)

@@ -288,3 +288,22 @@ def test_images_that_are_read_where_they_lie(tmp_path, monkeypatch, parts):
     ):
         at = prepared.lowered.buffers.index(("vals", "O"))
         assert np.array_equal(buffers[at].reshape(want.shape), want)
+
+
+@pytest.mark.parametrize("width", [16, 32, 64])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_columns_within_their_arrays(tmp_path, dtype, width):
+    rng = np.random.default_rng(SEED)
+    spec, prepared, wants = make_spec("C[i,j] = A[i,k] * B[k,j]"), [], []
+    for rows, inner, columns, block in ((17, 9, 3, None), (5, 30, 29, 7), (16, 4, 8, 0)):
+        a = random_array(rng, (rows, inner), dtype, 0.5)
+        b = random_array(rng, (inner, columns), dtype, 1.0)
+        line = line_of(spec, {"A": Tensor.from_dense(a, "CSR"), "B": b})
+        line = replace(line, fixed=Schedule(bitmask=True, vector_bytes=width, block=block))
+        target = np.full(line.shape, 99, dtype)
+        prepared.append(settling.scheduled(line, target, ("A",)))
+        wants.append(a @ b)
+    results = run(tmp_path, prepared)
+    for (kernel, _), want, buffers in zip(prepared, wants, results, strict=True):
+        got = buffers[kernel.lowered.buffers.index(("vals", "C"))]
+        assert np.array_equal(got.reshape(want.shape), want)

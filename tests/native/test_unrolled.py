@@ -18,7 +18,7 @@ from zeroskip.errors import KernelError
 from zeroskip.explanation.inspecting import choose
 from zeroskip.formats.tensor import Tensor
 from zeroskip.formats.values import HALVES
-from zeroskip.native import effort, engine, geometry, schedules, tile, unrolled
+from zeroskip.native import cutting, effort, engine, geometry, schedules, tile, unrolled
 from zeroskip.native.fixed import Schedule
 from zeroskip.native.geometry import MASKS
 from zeroskip.native.interpret import FEWEST_SHARED, interpret
@@ -334,7 +334,7 @@ def test_parts_of_any_number_in_any_order_give_the_same_bits(
             line = replace(line_of(spec, operands), fixed=replace(UNROLLED, block=5))
             plan = tile.plan(line.form, line.signatures, line.dtype.name)
             assert plan is not None
-            shape = schedules.shape_in(line, plan, (coded,))
+            shape = cutting.shape_in(line, plan, (coded,))
             targets = [np.full(line.shape, 7, np.float32) for _ in range(2)]
             prepared, filled = schedules.tiled(line, plan, targets[0], shape)
             assert filled.parts == threads
