@@ -50,7 +50,7 @@ class Descent:
     ranks : every index variable to visit, target ranks first.
     leaf : what to do at a point, once every rank is bound and every operand followed down.
     hook : asked once at every depth; may wrap everything below (an accumulator).
-    last : a rank to loop over innermost (the lanes of a vector), or None.
+    last : a rank to loop over innermost, or None.
     """
 
     def __init__(
@@ -285,8 +285,7 @@ class Descent:
         whole = state.whole and len(los) == len(his) == 1
         below = replace(after, bound=state.bound | {rank}, whole=whole)
         over = Range(most(*los), least(*his))
-        kind = "vec" if rank == self.last else "seq"
-        return (Loop(scheme.rank(rank), over, self.go(below), kind),)  # type: ignore[arg-type]
+        return (Loop(scheme.rank(rank), over, self.go(below)),)
 
     def _passed(self, cursor: Cursor, axis: int) -> bool:
         """Whether the axis's level lies above the cursor."""

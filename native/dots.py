@@ -24,6 +24,7 @@ from zeroskip.native.dotted import dotted
 from zeroskip.native.forms import is_joint
 from zeroskip.native.nest import Loop, Stmt
 from zeroskip.native.operand import Signature
+from zeroskip.native.parallel import nodes
 from zeroskip.native.scheme import Scheme
 from zeroskip.native.sums import Sums
 from zeroskip.native.vectors import gathers
@@ -48,21 +49,26 @@ FEWEST_COLUMNS, SPREAD = 128, 0.05
 
 @dataclass(frozen=True, slots=True)
 class DotPlan:
-    """tensors : the operands whose entries the lanes of vectors share."""
+    """tensors : the operands whose entries the lanes of vectors share; ranks : those of dense
+    operands alone along which they go: summed ones, or that of the places of a line of sums."""
 
     tensors: tuple[str, ...]
+    ranks: tuple[str, ...] = ()
 
 
 def plan(form: Form, signatures: Mapping[str, Signature], dtype: str) -> DotPlan | None:
     """The dots schedule of a form; None where no innermost loop is a sum of products over the
-    entries of one operand."""
+    entries of one operand, or along the last axes of dense ones."""
     if is_joint(form) or dtype not in COMPUTED:
         return None
-    if not any(of.levels[-1:] and of.levels[-1].letter in "BC" for of in signatures.values()):
-        return None
     scheme = Scheme(form, signatures, dtype)
-    _, tensors = in_vectors(Sums(scheme).body(), scheme)
-    return DotPlan(tensors) if tensors else None
+    sums = Sums(scheme)
+    body, tensors = in_vectors(sums.body(), scheme)
+    ranges = {n.var for n in nodes(body) if isinstance(n, Loop) and n.kind == "dot"}
+    ranks = {rank for term in form.terms for rank in term.ranks if scheme.rank(rank) in ranges}
+    if dtype.startswith("float"):
+        ranks |= {rank for rank in map(sums.innermost, sums.parts()[0]) if rank is not None}
+    return DotPlan(tensors, tuple(sorted(ranks))) if tensors or ranks else None
 
 
 def in_vectors(body: tuple[Stmt, ...], scheme: Scheme) -> tuple[tuple[Stmt, ...], tuple[str, ...]]:
@@ -86,9 +92,20 @@ def in_vectors(body: tuple[Stmt, ...], scheme: Scheme) -> tuple[tuple[Stmt, ...]
 
 
 def worth(
-    plan: DotPlan, operands: Mapping[str, Operand], vector_bytes: int, dtype: np.dtype[Any]
+    plan: DotPlan,
+    operands: Mapping[str, Operand],
+    extents: Mapping[str, int],
+    vector_bytes: int,
+    dtype: np.dtype[Any],
 ) -> bool:
-    """Whether fibers are long enough, on average, for vectors of so many bytes."""
+    """Whether fibers are long enough, on average, for vectors of so many bytes; without any,
+    whether ranges of dense operands are.
+
+    extents : of the ranks.
+    """
+    if not plan.tensors:
+        fewest = FEWEST_ENTRIES * (vector_bytes // dtype.itemsize)
+        return all(extents[rank] >= fewest for rank in plan.ranks)
     return all(_worth(operands[name], vector_bytes, dtype) for name in plan.tensors)
 
 

@@ -65,12 +65,14 @@ def dotted(loop: Loop, dtypes: Mapping[str, str], dtype: str) -> tuple[Factor, .
     if isinstance(over, Stored) and (over.level.letter not in "BC" or over.window is not None):
         return None
     (work,) = loop.body
-    if not isinstance(work, Reduce) or work.op != "+" or not isinstance(work.value, Prod):
+    if not isinstance(work, Reduce) or work.op != "+":
+        return None
+    if not isinstance(work.value, Prod) and isinstance(over, Stored):
         return None
     if isinstance(work.place, Elem) and _mentions(work.place.index, {loop.var, pos}):
         return None
     found = []
-    for value in work.value.args:
+    for value in work.value.args if isinstance(work.value, Prod) else (work.value,):
         factor = _factor(value, loop.var, pos)
         if factor is None or not _read(factor, dtypes, dtype):
             return None

@@ -176,7 +176,8 @@ def _along(axis: StageAxis, index: Expr) -> tuple[Expr, Expr]:
 
 def is_copy(node: Loop, out: CWriter) -> bool:
     """Whether a loop can store a vector at a time, its last one under a mask: one statement, which
-    stores what is read, or sums, products and relu of it, at addresses that grow by 1.
+    stores what is read, or sums, products and relu of it, at addresses that grow by 1, or adds it
+    to what is there.
 
     Few elements, as the rows of a small image, take a compiler's own vectors longer to get to and
     out of than they take to move.
@@ -184,7 +185,7 @@ def is_copy(node: Loop, out: CWriter) -> bool:
     if not isinstance(node.over, Range) or node.kind != "seq" or node.par or len(node.body) != 1:
         return False
     move = node.body[0]
-    if not (isinstance(move, Reduce) and move.op == "=" and not move.work):
+    if not isinstance(move, Reduce) or move.op not in ("=", "+") or (move.work and out.count_work):
         return False
     if not isinstance(move.place, Elem) or out.kernel.vector_bytes < WIDE or out.values.lane:
         return False
@@ -209,6 +210,8 @@ def copy(node: Loop, out: CWriter) -> None:
             text = value(_in_parts(move.value, var, there), out.values)
             out.values.lane = None
             at = f"{to.array} + {integer(to.index, 1)}"
+            if move.op == "+":
+                text = f"zs_load_part({at}, {integer(there)}) + {text}"
             out.line(f"zs_store_part({at}, {integer(there)}, {text});")
 
 

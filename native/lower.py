@@ -74,7 +74,7 @@ def lower(
     title = work.title()
     if vector_bytes:
         body, tensors = in_vectors(body, scheme)
-        title = (*title, f"dots: {', '.join(tensors)}")
+        title = (*title, f"dots: {', '.join(tensors) or 'dense'}")
     return finish(scheme, title, body, vector_bytes)
 
 

@@ -39,7 +39,8 @@ def relaid(line: Line, bound: Collection[str], vector_bytes: int) -> Line:
     found = dots.plan(made.form, made.signatures, made.dtype.name)
     if found is None:
         return line
-    if not dots.worth(found, made.used, vector_bytes, made.dtype) and _by_rows(line):
+    extents = made.extents.ranks
+    if not dots.worth(found, made.used, extents, vector_bytes, made.dtype) and _by_rows(line):
         return line
     return replace(made, kept=line.kept)
 

@@ -115,7 +115,8 @@ def _worth_sharing(line: Line, plans: Plans) -> dots.DotPlan | None:
     found = plans.shared
     if found is None:
         return None
-    return found if dots.worth(found, line.used, width_of(line), line.dtype) else None
+    extents = line.extents.ranks
+    return found if dots.worth(found, line.used, extents, width_of(line), line.dtype) else None
 
 
 def _wanted(line: Line, kind: str) -> Plan:
@@ -144,7 +145,8 @@ def why_plain(line: Line) -> str:
         return f"in the order {','.join(line.order)}."
     tiles, shared = plans_of(line).tiles, plans_of(line).shared
     if shared is not None:
-        return f"fibers of {', '.join(shared.tensors)} are too short for vectors to share."
+        of = f"fibers of {', '.join(shared.tensors)}" if shared.tensors else "sums"
+        return f"{of} are too short for vectors to share."
     if tiles is not None:
         return (
             f"for fewer than {WORTH_TILING:,} multiplications, or no more than {REUSE} for each "

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 
 from zeroskip.einsum_spec.form import Term
 from zeroskip.einsum_spec.tree import Compare
-from zeroskip.einsum_spec.walk import by_data, free
+from zeroskip.einsum_spec.walk import by_data, free, variables
 from zeroskip.native.cursor import State
 from zeroskip.native.descend import Descent
 from zeroskip.native.forms import form_scatters, is_bracket, plain_target, product_of
@@ -155,7 +155,8 @@ class Sums(Shape):
         def leaf(state: State) -> tuple[Stmt, ...]:
             return self.fetched(state, factors, reduce)
 
-        descent = Descent(self.scheme, self.ranks(term), leaf, hook or (lambda state: None), None)
+        hook = hook or (lambda state: None)
+        descent = Descent(self.scheme, self.ranks(term), leaf, hook, self.innermost(term))
         visits = self.visits(term)
         self.counting = visits.rest is not None
         loops = tuple(
@@ -164,6 +165,23 @@ class Sums(Shape):
             for stmt in descent.go(State(frozenset(self.bound), self.cursors(one), brackets))
         )
         return loops if visits.rest is None else self._with_rest(term, loops, visits.rest)
+
+    def innermost(self, term: Term) -> str | None:
+        """The result's last rank, where dense operands have it along their last axes or not at all,
+        which is not so of the last summed one: a sum of its own for each place would take each
+        element from a line of memory of its own."""
+        signatures = [self.scheme.signatures[access.tensor] for access in term.accesses]
+        if not all(of.dense and not any(of.padded) for of in signatures) or term.factors:
+            return None
+        if self.hit or not plain_target(self.form) or not term.ranks or not self.target_ranks:
+            return None
+
+        def follows(rank: str) -> bool:
+            held = [[rank in variables(s) for s in a.subscripts] for a in term.accesses]
+            return all(not any(of[:-1]) for of in held)
+
+        last, summed = self.target_ranks[-1], self.ranks(term)[-1]
+        return last if follows(last) and not follows(summed) else None
 
     def _with_rest(
         self, term: Term, loops: tuple[Stmt, ...], rest: int | float

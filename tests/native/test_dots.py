@@ -326,3 +326,41 @@ int32_t zs_kernel(zs_args *args)
     made = np.zeros(size // np.dtype(dtype).itemsize, dtype)
     load(text, "zs_kernel", flags).prepare([*buffers, made], dims).call()
     return made
+
+
+DENSE = {
+    "S[h,m,n] = Q[h,m,e]*K[h,n,e]": ((2, 3, 70), (2, 5, 70)),
+    "O[h,m,e] = Q[h,m,n]*K[h,n,e]": ((2, 3, 5), (2, 5, 70)),
+    "y[i] = Q[i,k]*K[k]": ((4, 70), (70,)),
+    "y[k] = Q[i,k]": ((4, 70),),
+    "y[i] = Q[i,k]": ((4, 70),),
+    "y[k] = relu(sum[i](2*Q[i,k]) + K[k])": ((4, 70), (70,)),
+    "y = Q[k]*K[k]": ((70,), (70,)),
+}
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+@pytest.mark.parametrize("text", DENSE)
+def test_dense_operands_are_followed_along_their_last_axes(text, dtype, width):
+    rng = np.random.default_rng(width)
+    spec = make_spec(text)
+    operands = {n: random_array(rng, s, dtype, 1) for n, s in zip("QK", DENSE[text], strict=False)}
+    if dtype == "int64" and dots.plan(*_what(spec, operands)) is None:
+        pytest.skip("lines of sums are vectors of floats")
+    check(spec, operands, width)
+
+
+def _what(spec, operands):
+    line = line_of(spec, operands)
+    return line.form, line.signatures, line.dtype.name
+
+
+def test_short_sums_of_dense_operands_are_walked():
+    spec = make_spec("S[h,m,n] = Q[h,m,e]*K[h,n,e]")
+    kinds = []
+    with native_settings.using(vector_bytes=64):
+        for extent in (31, 32):
+            operands = {n: np.ones((2, 9, extent), "f4") for n in "QK"}
+            kinds.append(type(schedules.schedule_of(line_of(spec, operands))))
+    assert kinds == [type(None), dots.DotPlan]

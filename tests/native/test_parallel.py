@@ -84,7 +84,8 @@ def parallel_loops(text, shapes, formats):
         ("y[i] = A[i,j]*x[j]", [(4, 5), (5,)], {"A": "CSC"}, []),  # columns meet in one row
         ("y[i] = A[i,j]*x[j]", [(4, 5), (5,)], {"A": "COO"}, []),  # a row may come twice
         ("C[i,j] = A[i,k]*x[k,j]", [(4, 5), (5, 6)], {"A": "CSR"}, ["i"]),
-        ("C[i,j] = A[i,k]*x[k,j]", [(4, 5), (5, 6)], {}, ["i", "j"]),
+        ("C[i,j] = A[i,k]*x[k,j]", [(4, 5), (5, 6)], {}, ["i"]),
+        ("C[i,j] = A[i,k]*x[j,k]", [(4, 5), (6, 5)], {}, ["i", "j"]),
         ("C[i,j] = A[i,j]", [(4, 5)], {}, ["i"]),
         ("s = A[i,j]", [(4, 5)], {}, []),  # no sum is cut
         ("O[i+j] += A[i]*x[j]", [(4,), (5,)], {}, []),  # places meet

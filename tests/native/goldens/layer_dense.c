@@ -20,16 +20,24 @@ int32_t zs_kernel(zs_args *args)
     const int64_t P = args->dim[1];
     const int64_t C = args->dim[2];
 
-    const zs_share m_share = zs_divide(args->part, args->parts, 0, M);
-    for (int64_t m = m_share.lo; m < m_share.hi; m++) {
+    ZS_SHARED(i, args->part, args->parts, 0, M * P) {
+        O_vals[i] = 0.0f;
+    }
+    ZS_BARRIER(args);
+    ZS_SHARED(m, args->part, args->parts, 0, M) {
         ZS_POLL(args);
-        ZS_SHARED(p, m_share.part, m_share.parts, 0, P) {
+        for (int64_t c = 0; c < C; c++) {
             ZS_POLL(args);
-            float acc = 0.0f;
-            for (int64_t c = 0; c < C; c++) {
-                acc += I_vals[c * P + p] * W_vals[m * C + c];
+            for (int64_t p = 0; p < P; p++) {
+                O_vals[m * P + p] += I_vals[c * P + p] * W_vals[m * C + c];
             }
-            O_vals[m * P + p] = zs_relu_float32(acc + B_vals[m]);
+        }
+    }
+    ZS_BARRIER(args);
+    ZS_SHARED(m, args->part, args->parts, 0, M) {
+        ZS_POLL(args);
+        for (int64_t p = 0; p < P; p++) {
+            O_vals[m * P + p] = zs_relu_float32(O_vals[m * P + p] + B_vals[m]);
         }
     }
     return ZS_OK;
