@@ -27,11 +27,12 @@ from zeroskip.native.integers import ONE, ZERO, Cond, Const, Expr, Name, add, le
 from zeroskip.native.lower import Lowered, finish
 from zeroskip.native.nest import Guard, Loop, Stmt
 from zeroskip.native.nest_tiles import Columns, Stage
+from zeroskip.native.on_line import is_staged, stage_axis
 from zeroskip.native.operand import Signature
 from zeroskip.native.scheme import Key, Scheme
 from zeroskip.native.scratch import on_large_pages
 from zeroskip.native.sums import Sums
-from zeroskip.native.tile import TilePlan, is_staged, stage_axis
+from zeroskip.native.tile import TilePlan
 from zeroskip.native.tile_shape import TileShape
 from zeroskip.records import dataclass
 

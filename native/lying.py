@@ -19,8 +19,9 @@ from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.tree import Var
 from zeroskip.native.integers import ONE, ZERO, Expr, sub
 from zeroskip.native.nest_tiles import Lying, Stage, StageAxis
+from zeroskip.native.on_line import stage_axis
 from zeroskip.native.scheme import Scheme
-from zeroskip.native.tile import TilePlan, stage_axis
+from zeroskip.native.tile import TilePlan
 from zeroskip.records import dataclass
 
 

@@ -31,6 +31,7 @@ from zeroskip.native.joined import held_as, staged_as
 from zeroskip.native.lane_shape import lane_shape, scratch_of
 from zeroskip.native.lines import Line
 from zeroskip.native.lower import lower
+from zeroskip.native.on_line import is_staged
 from zeroskip.native.packing import Packer
 from zeroskip.native.prepared import Prepared, Slots, remember, slots
 from zeroskip.native.recent import Recent
@@ -266,7 +267,7 @@ def tiled(
     """The kernel of the tiled schedule, its entries packed and its scratch made."""
     made = geometry(plan, line.extents, shape, line.dtype.itemsize)
     in_panel = plan.panels and (shape.panel or shape.unrolled)
-    is_copied = tile.is_staged(plan, in_panel)
+    is_copied = is_staged(plan, in_panel)
     if shape.bitmask:
         is_copied = columns.are_staged(plan, line.signatures, line.dtype.name)
     staged = made.staged_elements if is_copied else 0

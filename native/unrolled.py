@@ -41,6 +41,7 @@ from zeroskip.native.lower import Lowered, finish
 from zeroskip.native.lying import ends_staged, lying
 from zeroskip.native.nest import Guard, Loop, Stmt
 from zeroskip.native.nest_tiles import Share, Stage, StageAxis, Unrolled
+from zeroskip.native.on_line import lanes_on_line, steps_of
 from zeroskip.native.operand import Signature
 from zeroskip.native.packing import entries_of
 from zeroskip.native.patterns import starts
@@ -48,7 +49,7 @@ from zeroskip.native.routines import run
 from zeroskip.native.scheme import Scheme
 from zeroskip.native.scratch import pages
 from zeroskip.native.sums import Sums
-from zeroskip.native.tile import TilePlan, lanes_on_line, steps_of
+from zeroskip.native.tile import TilePlan
 from zeroskip.native.tile_shape import TileShape
 from zeroskip.native.vectors import joins
 from zeroskip.records import dataclass
