@@ -10,13 +10,14 @@ operand alone (`dotted`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from zeroskip.einsum_spec.form import Form
+from zeroskip.einsum_spec.tree import Access
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Operand
 from zeroskip.native.domains import Stored
@@ -67,8 +68,14 @@ def plan(form: Form, signatures: Mapping[str, Signature], dtype: str) -> DotPlan
     ranges = {n.var for n in nodes(body) if isinstance(n, Loop) and n.kind == "dot"}
     ranks = {rank for term in form.terms for rank in term.ranks if scheme.rank(rank) in ranges}
     if dtype.startswith("float"):
-        ranks |= {rank for rank in map(sums.innermost, sums.parts()[0]) if rank is not None}
+        alike = (t for t in sums.parts()[0] if _are(t.accesses, signatures, dtype))
+        ranks |= {rank for rank in map(sums.innermost, alike) if rank is not None}
     return DotPlan(tensors, tuple(sorted(ranks))) if tensors or ranks else None
+
+
+def _are(accesses: Collection[Access], signatures: Mapping[str, Signature], dtype: str) -> bool:
+    """Whether operands are of a type, so that vectors hold them as they lie."""
+    return all(signatures[access.tensor].dtype == dtype for access in accesses)
 
 
 def in_vectors(body: tuple[Stmt, ...], scheme: Scheme) -> tuple[tuple[Stmt, ...], tuple[str, ...]]:

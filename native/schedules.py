@@ -145,7 +145,7 @@ def why_plain(line: Line) -> str:
     if line.order:
         return f"in the order {','.join(line.order)}."
     tiles, shared = plans_of(line).tiles, plans_of(line).shared
-    if shared is not None:
+    if shared is not None and (shared.tensors or tiles is None):
         of = f"fibers of {', '.join(shared.tensors)}" if shared.tensors else "sums"
         return f"{of} are too short for vectors to share."
     if tiles is not None:

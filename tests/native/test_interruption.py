@@ -111,7 +111,7 @@ def test_what_another_handler_raises_comes_through():
 
 
 def test_a_handler_that_returns_disturbs_nothing():
-    seen = []
+    seen, want = [], engine.evaluate(make_spec(ENDLESS), vectors(150))["O"]
     before = signal.signal(signal.SIGALRM, lambda *_: seen.append(1))
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
@@ -119,7 +119,7 @@ def test_a_handler_that_returns_disturbs_nothing():
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-    assert got == 2.0**24  # where adding 1 to a float32 changes nothing any more
+    assert got == want
     assert seen
 
 
@@ -194,7 +194,7 @@ def polled_loops(body):
     [
         ("y[i] = 2*x[i]", []),
         ("y[i] = A[i,j]*x[j]", ["i"]),
-        ("O[i,k] = A[i,j]*B[j,k] + C[k]", ["i", "k"]),
+        ("O[i,k] = A[i,j]*B[k,j] + C[k]", ["i", "k"]),
         ("O[a,b,c] = A[a,b,c,d,e]", ["a", "b", "c"]),
         ("O[a,b,c] = A[a,b,c,d]", ["a", "b"]),
     ],

@@ -254,9 +254,12 @@ def _name_and_reason(line: Line, schedule: Plan) -> tuple[str, str]:
             )
         case DotPlan():
             sparse = ", ".join(schedule.tensors)
+            shared = f"share the entries of a fiber of {sparse}"
+            if not sparse:
+                shared = f"are the places of {', '.join(schedule.ranks)}, along which operands lie"
             return "dots", (
                 "the levels of the operands are walked as they lie, and the lanes of a vector "
-                f"share the entries of a fiber of {sparse}."
+                f"{shared}."
             )
         case None:
             why = "as is asked for." if line.fixed.kind and not line.order else why_plain(line)

@@ -81,14 +81,19 @@ def test_formats_without_shapes(given, schedule, nest):
     ("text", "given", "why"),
     [
         ("O[i] max= A[i,j]", {}, "under max= the right side is evaluated whole"),
-        ("O[i] = A[i,j]", {}, "the faster schedules take one product, and there is none"),
+        ("O[i] = A[i,2*j]", {}, "the faster schedules take one product, and there is none"),
         ("O[i,j] = A[i,k]*B[k,j]", {"A": (4, 4), "B": (4, 4)}, "for fewer than 16,384"),
         (
             "O[i,j] = A[i,k]*B[k,j]",
             {"A": zs.Format("CSR"), "B": zs.Format("CSR")},
             "no operand of the product is dense",
         ),
-        ("O[i,j] = A[i,k]*B[k,j] + A[i,k]*D[k,j]", {}, "these are 2"),
+        (
+            "O[i,j] = A[i,k]*B[k,j] + A[i,k]*D[k,j]",
+            {"A": zs.Format("CSR"), "B": zs.Format("CSR"), "D": zs.Format("CSR")},
+            "these are 2",
+        ),
+        ("O[h,i,j] = A[h,i,k]*B[h,j,k]", {"A": (2, 4, 4), "B": (2, 4, 4)}, "sums are too short"),
     ],
 )
 def test_why_the_plain_walk(text, given, why):
@@ -215,3 +220,8 @@ def test_the_order_of_loops_is_told_with_its_cost_and_the_best_of_the_others():
     assert "Loops go" not in explain(product, zs.Format("CSR"), zs.Format("CSR")).schedule
     assert "Loops go" not in explain("y[i] = A[i]", np.ones(3)).schedule
     assert "Loops go" not in explain("O[p] = I[p+r]*F[r]", scattered("CSR")[0], np.ones(3)).schedule
+
+
+def test_dense_operands_are_said_to_lie_along_a_rank():
+    found = explain("O[h,i,j] = A[h,i,k]*B[h,j,k]", np.ones((2, 5, 64)), np.ones((2, 5, 64)))
+    assert "the places of k, along which operands lie" in found.schedule
