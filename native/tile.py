@@ -196,7 +196,9 @@ def _lane_axis(axis: int, subscript: Affine, lanes: set[str]) -> LaneAxis | None
 
 
 def comes_by_rows(plan: TilePlan, operand: Tensor) -> bool:
-    """Whether what an operand stores comes by ascending rows of the result."""
+    """Whether what an operand stores comes by ascending rows of the result, or blocks of them."""
+    if operand.format.split:
+        return True
     held = [single(s) for s in plan.entries.subscripts]
     ranks = [held[axis] for level in operand.levels for axis in level.axes]
     return tuple(ranks[: len(plan.rows)]) == plan.rows
