@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -91,7 +92,7 @@ def break_even(
         stays bound.  Only its shape and type are used.
     format : its format
     low, high : densities
-    steps : measurements, at least 2
+    steps : measurements at most, at least 2; no more than entries can be told apart
 
     Examples
     --------
@@ -132,7 +133,8 @@ def break_even(
         return timed[-1].speedup
 
     with pinned(threads) as pin, progress("timing", budget_s) as bar:
-        found, below, above = _search(speedup, low, high, steps)
+        places = prod(given[chosen].shape)
+        found, below, above = _search(speedup, low, high, steps, places)
     notes = notes_of(rows, pin=pin, bound=held, swept=[chosen], left_out=(), arch=None)
     table = table_of(made, rows, [chosen], notes, modelled=False)
     return BreakEven(chosen, here[chosen], found, below, above, table)
@@ -151,9 +153,10 @@ def _operand(wanted: str | None, given: dict[str, Given], names: Sequence[str]) 
 
 
 def _search(
-    speedup: Callable[[float], float], low: float, high: float, steps: int
+    speedup: Callable[[float], float], low: float, high: float, steps: int, places: int
 ) -> tuple[float | None, float, float]:
-    """Bisect between a density that wins and one that loses."""
+    """Bisect between a density that wins and one that loses, until they differ by less than one of
+    so many places."""
     at_high = speedup(high)
     if at_high >= 1:
         return high, high, high
@@ -161,6 +164,8 @@ def _search(
     if at_low < 1:
         return None, low, high
     for _ in range(steps - 2):
+        if (high - low) * places < 1:
+            break
         middle = float(np.sqrt(low * high))
         found = speedup(middle)
         if found >= 1:

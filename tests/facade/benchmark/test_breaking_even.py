@@ -16,12 +16,25 @@ from zeroskip.benchmark.breaking_even import _search, break_even
     ],
 )
 def test_the_search_brackets_the_crossing(curve, expected):
-    found, low, high = _search(curve, 0.01, 1.0, 8)
+    found, low, high = _search(curve, 0.01, 1.0, 8, 10**6)
     wanted, bracketed = expected
     assert found == (pytest.approx(wanted) if wanted else None)
     if bracketed:
         assert low < 0.5 < high
         assert curve(low) >= 1 > curve(high)
+
+
+def test_the_search_ends_where_no_entry_is_between_two_densities():
+    tried = []
+
+    def speedup(density):
+        tried.append(density)
+        return 2.0 if density < 0.3 else 0.5
+
+    found, low, high = _search(speedup, 0.01, 1.0, 2**70, 16)
+    assert found is not None
+    assert low < 0.3 <= high < low + 1 / 16
+    assert len(tried) < 12
 
 
 def test_break_even_measures_and_shows():
