@@ -36,7 +36,7 @@ from zeroskip.einsum_spec.walk import single
 from zeroskip.errors import CompilerError, ZeroskipError
 from zeroskip.formats.tensor import Tensor
 from zeroskip.formats.values import is_float
-from zeroskip.native import choice, cuts, engine, lanes, load, pool, results, schedules
+from zeroskip.native import choice, cuts, engine, lanes, load, pool, results, schedules, settings
 from zeroskip.native.arguments import shapes
 from zeroskip.native.interpret import interpret
 from zeroskip.native.prepared import Prepared, Slots, explained, invocation
@@ -48,7 +48,7 @@ SPECIFIC = re.compile(r"\b(?:T\d|\d+|[ijkl](?://2)?)\b")
 TINY = 64
 """Points of an iteration space that SymPy visits."""
 
-SCRATCH = ("touched", "row", "rows", "staged", "starts")
+SCRATCH = ("touched", "row", "rows", "staged", "starts", "panel", "turned")
 """Buffers that hold no result, or what only this process can use."""
 
 THREADS = 3
@@ -115,7 +115,8 @@ class Trial:
         if self.verdict is not None:
             return
         try:
-            with scheduling(self.seed % 3):
+            # what each part of a call has of its own is made for as many as counts are taken with
+            with scheduling(self.seed % 3), settings.using(threads=THREADS):
                 self.verdict = step()
         except CompilerError as error:
             self.verdict = f"WRONG: {error}"
@@ -183,7 +184,9 @@ class Trial:
                     found = call.call(through=pool.spread(threads))
                     if found != record.work:
                         return f"WRONG: {found} multiplications, interpreted {record.work}"
-                    left.append([buffer.tobytes() for buffer in filled.buffers])
+                    names = record.prepared.lowered.buffers
+                    held = zip(names, filled.buffers, strict=True)
+                    left.append([b.tobytes() for key, b in held if key[0] not in SCRATCH])
                 if left[1:] and left[0] != left[1]:
                     return f"WRONG: other bits on {THREADS} threads"
         return f"ok, {self.way}"
