@@ -1,9 +1,7 @@
-import contextlib
 import errno
 import os
 import re
 import shutil
-import stat
 import subprocess
 import sys
 import time
@@ -398,14 +396,3 @@ def test_tuned_schedules_count_and_the_compiler_that_was_asked_stays(tmp_path):
     assert kernels.trim() == 2
     left = {path.name for path in kernels.directory.iterdir()}
     assert left == {"tuned-2.json", "tuned-3.json", "toolchain-1.json"}
-
-
-@pytest.mark.parametrize("names", [(), ("file",), ("deeper/file", "file")])
-def test_a_workplace_is_gone_with_what_is_in_it(tmp_path, names):
-    with contextlib.suppress(KeyError), cache.workplace(tmp_path) as place:
-        for name in names:
-            (place / name).parent.mkdir(exist_ok=True)
-            (place / name).write_text("x")
-        assert stat.S_IMODE(place.stat().st_mode) == 0o700
-        raise KeyError
-    assert list(tmp_path.iterdir()) == []

@@ -77,3 +77,9 @@ def test_many_entries_go_to_the_routine(monkeypatch):
     monkeypatch.setattr(patterns, "_sorted", lambda *_: pytest.fail("sorted"))
     rows, offset = drawn(1, 4, 4, 30, 0.5)
     check(by_patterns(rows, offset, 4, 4, 30), rows, offset, 4, 4)
+
+
+@given(st.lists(st.integers(0, 2**40), max_size=300))
+def test_the_order_of_numbers_keeps_equal_ones_as_they_lie(numbers):
+    found = np.array(numbers, np.int64)
+    assert np.array_equal(patterns.order_of(found), np.argsort(found, kind="stable"))
