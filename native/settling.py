@@ -7,16 +7,16 @@ from collections.abc import Collection
 from math import prod
 
 from zeroskip.errors import KernelError
-from zeroskip.native.abreast import abreast
 from zeroskip.native.arguments import Array
 from zeroskip.native.cutting import width_of
 from zeroskip.native.dots import DotPlan
+from zeroskip.native.flattening import flatten
 from zeroskip.native.lanes import LanePlan
 from zeroskip.native.lines import Line
 from zeroskip.native.prepared import Prepared, Slots
 from zeroskip.native.relaid import relaid
 from zeroskip.native.schedules import Plan, kernel_of, plans_of, schedule_of
-from zeroskip.native.thin import thin
+from zeroskip.native.squeezing import squeeze
 from zeroskip.native.tile import TilePlan
 
 
@@ -33,13 +33,13 @@ def settled(line: Line, bound: Collection[str]) -> tuple[Line, Plan]:
     try:
         as_it_is, found = _for_dots(line, bound)
     except KernelError:
-        made = abreast(thin(line, bound), bound)
+        made = flatten(squeeze(line, bound), bound)
         if made is line:
             raise
         return _for_dots(made, bound)
     made = line
     if line.fixed.wanted is None and _lanes(line, found) <= 1:
-        made = abreast(thin(line, bound), bound)
+        made = flatten(squeeze(line, bound), bound)
     if made is line:
         return as_it_is, found
     made, plan = _for_dots(made, bound)

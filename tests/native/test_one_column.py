@@ -13,7 +13,7 @@ from zeroskip.einsum_spec.walk import single
 from zeroskip.explanation.inspecting import choose
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.fixed import Schedule
-from zeroskip.native.thin import thin
+from zeroskip.native.squeezing import squeeze
 
 PRODUCT = "O[m,n] = W[m,k]*X[k,n]"
 LAYERS = (
@@ -98,7 +98,7 @@ def test_arrays_lie_as_they_did_without_the_axis_that_is_left_out():
         "X": np.ones((5, 1), np.float32),
     }
     line = line_of(make_spec(PRODUCT), given_)
-    less = thin(line, ("W",))
+    less = squeeze(line, ("W",))
     assert less.form == make_spec("O[m] = W[m,k]*X[k]").forms[0]
     assert less.shape == (4,)
     assert less.used["X"].shape == (5,)

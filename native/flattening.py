@@ -21,10 +21,10 @@ from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Array
 from zeroskip.native.lines import Line
 from zeroskip.native.rewritten import Axes, gone, gone_axes, rewritable, shrunk, without
-from zeroskip.native.thin import relabelled
+from zeroskip.native.squeezing import relabelled
 
 
-def abreast(line: Line, bound: Collection[str]) -> Line:
+def flatten(line: Line, bound: Collection[str]) -> Line:
     """The line with the ranks as one that are summed side by side in every operand that has them;
     itself where there are none.
 

@@ -9,11 +9,11 @@ import zeroskip as zs
 from zeroskip.einsum_spec.explicit import form_text
 from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.formats.tensor import Tensor
-from zeroskip.native.abreast import abreast, flattened
 from zeroskip.native.bound import Bound
 from zeroskip.native.fixed import Schedule
+from zeroskip.native.flattening import flatten, flattened
 from zeroskip.native.settling import settled
-from zeroskip.native.thin import thin, without_axes
+from zeroskip.native.squeezing import squeeze, without_axes
 
 CONV = "O[n,m,p,q] = relu(B[m] + sum[c,r,s](I[n,c,2*p+r,2*q+s]*F[m,c,r,s]))"
 
@@ -24,7 +24,7 @@ def drawn(shape, density=1.0, seed=1, dtype="float32"):
 
 def left(text, bound=(), pad=None, **given):
     spec = make_spec(text, pad=pad)
-    line = thin(line_of(spec, given), bound)
+    line = squeeze(line_of(spec, given), bound)
     return form_text(line.form)
 
 
@@ -72,14 +72,14 @@ def test_padding_keeps_its_ranks():
 )
 def test_other_lines_stay_as_they_are(text):
     line = line_of(make_spec(text), {"W": drawn((6, 5), 0.5), "X": drawn((5, 1))})
-    assert thin(line, ("W",)) is line
+    assert squeeze(line, ("W",)) is line
 
 
 def test_only_bound_tensors_lose_axes():
     F = Tensor.from_dense(drawn((6, 5, 1), 0.5), "m:U c*r:C")
     line = line_of(make_spec("y[m] = F[m,c,r]*x[c,r]"), {"F": F, "x": drawn((5, 1))})
-    assert thin(line, ()) is line
-    assert form_text(thin(line, ("F",)).form) == "y[m] = sum[c](F[m,c]*x[c])"
+    assert squeeze(line, ()) is line
+    assert form_text(squeeze(line, ("F",)).form) == "y[m] = sum[c](F[m,c]*x[c])"
 
 
 FORMATS = [
@@ -130,8 +130,8 @@ def test_which_ranks_are_one(text, want):
     spec = make_spec(text)
     given = {name: drawn(arrays[name]) for name in spec.operands if name in arrays}
     line = line_of(spec, {"F": Tensor.from_dense(drawn((5, 4, 3), 0.5), "m:U c*r:C"), **given})
-    assert abreast(line, ()) is line
-    made = abreast(line, ("F",))
+    assert flatten(line, ()) is line
+    made = flatten(line, ("F",))
     assert form_text(made.form) == want if want else made is line
 
 

@@ -32,7 +32,7 @@ from zeroskip.native.rewritten import (
 )
 
 
-def thin(line: Line, bound: Collection[str]) -> Line:
+def squeeze(line: Line, bound: Collection[str]) -> Line:
     """The line without its ranks of one place; itself where it has none that can be left out.
 
     bound : operands that stay over many calls, of which tensors may be stored anew.
