@@ -142,6 +142,7 @@ class ValueContext:
     lane_index : C text of the vector's number where accumulators are arrays of vectors.
     tile : most vectors of the tile around; 0 outside of tiles.
     width, counts : what its lanes are called, and how many vectors it may have.
+    early : C name of the lanes of a tile's first vector that lie before the line, if some may.
     held : C names of addresses, each computed once, of elements at the tile's first lane.
     """
 
@@ -152,6 +153,7 @@ class ValueContext:
     lane_index: str | None = None
     tile: int = 0
     width: str = ""
+    early: str = ""
     counts: tuple[int, ...] = ()
     tiled: set[str] = field(default_factory=set)
     held: dict[Elem, str] = field(default_factory=dict)
@@ -184,17 +186,21 @@ def place(elem: Elem, ctx: ValueContext) -> str:
         at, there = part(elem, ctx)
         if elem in ctx.held:
             at = f"{ctx.held[elem]} + {ctx.lane_index}"
-        return f"*(zs_vec *)({at})" if elem.lanes is None else f"zs_load_part({at}, {there})"
+        if elem.lanes is None:
+            return f"*(zs_vec *)({at})"
+        return f"zs_load_{'within' if ctx.early else 'part'}({at}, {there})"
     return f"{elem.array}[{integer(elem.index)}]"
 
 
 def part(elem: Elem, ctx: ValueContext) -> tuple[str, str]:
     """C for the address of a tile's vector, and for how many of its lanes are there: all, but for
-    the tile's last vector, since a line is cut into whole vectors."""
+    the tile's last vector, since a line is cut into whole vectors.  Where the first may begin
+    before the line, how many of it do comes first."""
     first = without(elem.index, ctx.lane or "")
     there = ""
     if elem.lanes is not None:
         there = f"v + 1 < tile ? LANES : {integer(elem.lanes, 1)} - {ctx.lane_index}"
+        there = f"v ? 0 : {ctx.early}, {there}" if ctx.early else there
     return f"{elem.array} + {integer(first, 1)} + {ctx.lane_index}", there
 
 

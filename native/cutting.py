@@ -10,7 +10,7 @@ import numpy as np
 from zeroskip.native import column_shape, programs, tile
 from zeroskip.native.geometry import line_of_lanes, reach_of
 from zeroskip.native.lines import Line
-from zeroskip.native.tile_shape import MOST, TileShape, shape_of, shape_with
+from zeroskip.native.tile_shape import MOST, TileShape, begun_early, shape_of, shape_with
 from zeroskip.native.unfit import refused
 from zeroskip.native.vectors import vector_bytes
 
@@ -43,6 +43,7 @@ def shape_in(line: Line, plan: tile.TilePlan, bound: Collection[str] = ()) -> Ti
         if fixed.bitmask:
             raise refused(line, f"expected one that the line can take: {by_columns}")
     same = line.signatures[plan.lane_access.tensor].dtype == line.dtype.name
+    pitch = line_lanes * line.dtype.itemsize
     default = shape_of(
         width,
         line_vectors,
@@ -52,6 +53,8 @@ def shape_in(line: Line, plan: tile.TilePlan, bound: Collection[str] = ()) -> Ti
         in_place=plan.in_place and same,
         reach=reach_of(plan, line.extents, min(line_vectors, MOST) * lanes) * line.dtype.itemsize,
         summed=prod(line.extents.ranks[rank] for rank in plan.term.ranks),
-        pitch=line_lanes * line.dtype.itemsize,
+        pitch=pitch,
     )
-    return shape_with(default, line_vectors, fixed.rows, fixed.vectors, fixed.block)
+    shape = shape_with(default, line_vectors, fixed.rows, fixed.vectors, fixed.block)
+    masks = line.dtype.itemsize >= 4  # of smaller lanes there are none
+    return begun_early(shape, line_vectors, pitch if masks else 0)

@@ -15,7 +15,7 @@ from zeroskip.native.nest_tiles import Stage, Unrolled
 from zeroskip.native.parallel import nodes, with_barriers
 from zeroskip.native.polling import with_polls
 
-PARTS = re.compile(r"\bzs_(?:load|store)_part\(")
+PARTS = re.compile(r"\bzs_(?:(?:load|store|relu)_(?:part|within)|early)\(")
 POINTWISE = re.compile(r"\bzs_(?:max|min|relu|abs|sign|sigmoid|gelu|swish)_[a-z]+\d+\(")
 
 

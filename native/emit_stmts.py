@@ -299,7 +299,7 @@ def _reduce(node: Reduce, out: CWriter) -> None:
     if isinstance(node.place, Elem) and node.place.lanes is not None:
         assert node.op == "="
         at, there = part(node.place, ctx)
-        out.line(f"zs_store_part({at}, {there}, {text});")
+        out.line(f"zs_store_{'within' if ctx.early else 'part'}({at}, {there}, {text});")
     elif node.op == "=":
         out.line(f"{target} = {text};")
     elif node.op in ("max", "min"):

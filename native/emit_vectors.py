@@ -47,7 +47,9 @@ def tiles(node: Tiles, out: CWriter) -> None:
     inner = CWriter(
         out.kernel, ctx, out.write, out.count_work, functions=out.functions, tiles=out.tiles
     )
-    ctx.tile, ctx.width, ctx.counts = max(node.vectors, default=1), node.width, node.vectors
+    early = out.local("before") if node.early else ""
+    most = tuple(sorted({*node.vectors, *(node.early[1] if node.early else ())}))
+    ctx.tile, ctx.width, ctx.counts, ctx.early = max(most, default=1), node.width, most, early
     parts = out.local("parts")
     inner.part = node.part, parts
     if out.count_work:
@@ -56,48 +58,74 @@ def tiles(node: Tiles, out: CWriter) -> None:
         inner.body(node.body)
     if out.count_work:
         inner.line("*work_out += work;")
-    ctx.tile = 0
+    ctx.tile, ctx.early = 0, ""
     used = set(re.findall(r"[A-Za-z_]\w*", "\n".join(inner.lines)))
     which = [name for name in inner.part if name in used]
     own = ["const int tile", f"const int64_t {x}", *(f"const int64_t {name}" for name in which)]
+    if early:
+        own.insert(1, f"const int64_t {early}")
     if "args" in used:  # it looks whether it is to stop
         own.append("zs_args *args")
     params = [*own, *parameters(node.body, {node.var, node.width, node.part}, inner)]
     stops = "args" in used
     gives = "int32_t" if stops else "void"
     head = f"static inline __attribute__((always_inline)) {gives} {name}("
-    out.functions.append(f"/* {_vectors(node)} of {x}, from {x} on */")
+    out.functions.append(f"/* {_vectors(most)} of {x}, from {x} on */")
     out.functions.append(head + "\n    " + ",\n    ".join(params) + ")")
     end = ["    return ZS_OK;"] if stops else []
     out.functions += ["{", *inner.lines, *end, "}", ""]
-    args = ", ".join(p.split()[-1].lstrip("*") for p in params[1:])
+    args = ", ".join(p.split()[-1].lstrip("*") for p in params[2 if early else 1 :])
     args = args.replace("work_out", "&work")
     for own_part, text in zip(inner.part, out.part, strict=True):
         args = re.sub(rf"\b{own_part}\b", text, args)
     if node.note:
         out.line(f"/* {node.note} */")
     with out.block(""):
-        count = integer(node.tiles, 2)
-        out.line(f"const int64_t vectors = ({integer(node.line)} + LANES - 1) / LANES;")
-        t = out.local("t")
-        with out.block(f"for (int64_t {t} = 0; {t} < {count}; {t}++)"):
-            out.line("ZS_POLL(args);")
-            out.line(f"const int64_t {x} = vectors * {t} / {count} * LANES;")
-            with out.block(f"switch (vectors * ({t} + 1) / {count} - vectors * {t} / {count})"):
-                for n in node.vectors:
-                    call = f"{name}({n}, {args})"
-                    if stops:
-                        call = f"if ({call} != ZS_OK) {{ return args->error; }}"
-                    out.line(f"case {n}: {call}{'' if stops else ';'} break;")
-                out.line("default: return zs_fail(args, ZS_EINTERNAL, -1);")
+        _tile_by_tile(node, name, args, early, stops, out)
 
 
-def _vectors(node: Tiles) -> str:
+def _tile_by_tile(node: Tiles, name: str, args: str, early: str, stops: bool, out: CWriter) -> None:
+    """The loop over tiles, each a call for as many vectors as it has.
+
+    name : of the function; args : what it is handed, but for the numbers of vectors and of lanes
+        before the line, which are ``early`` where there may be some.
+    stops : whether it may end before it is done.
+    """
+    x, line, count, t = node.var, integer(node.line, 2), integer(node.tiles, 2), out.local("t")
+
+    def call(vectors: int, lanes: str) -> str:
+        own = f"{name}({vectors}, {lanes}{args})"
+        return f"if ({own} != ZS_OK) {{ return args->error; }}" if stops else f"{own};"
+
+    none, before = ("0, ", f" - {early}") if early else ("", "")
+    sizes = node.vectors
+    if node.early:
+        array, vectors = node.early
+        sizes = tuple(sorted({*sizes, *vectors[1:]}))
+        lanes = "0" if out.count_work else f"zs_early({array}, {integer(node.line)})"
+        out.line("/* lanes before the line, so that all vectors begin lines of the cache */")
+        out.line(f"const int64_t {early} = {lanes};")
+        line = f"{line} + {early}"
+    out.line(f"const int64_t vectors = ({line} + LANES - 1) / LANES;")
+    with out.block(f"for (int64_t {t} = 0; {t} < {count}; {t}++)"):
+        out.line("ZS_POLL(args);")
+        out.line(f"const int64_t {x} = vectors * {t} / {count} * LANES{before};")
+        if node.early:
+            with out.block(f"if ({x} < 0)"):
+                out.line(call(node.early[1][0], f"{early}, "))
+                out.line("continue;")
+        with out.block(f"switch (vectors * ({t} + 1) / {count} - vectors * {t} / {count})"):
+            for n in sizes:
+                out.line(f"case {n}: {call(n, none)} break;")
+            out.line("default: return zs_fail(args, ZS_EINTERNAL, -1);")
+
+
+def _vectors(vectors: tuple[int, ...]) -> str:
     """How many vectors a tile has, in words."""
-    most = max(node.vectors, default=1)
-    if node.vectors == tuple(range(1, most + 1)):
+    most = max(vectors, default=1)
+    if vectors == tuple(range(1, most + 1)):
         return f"{most} vectors at most" if most > 1 else "1 vector"
-    return " or ".join(map(str, node.vectors)) + " vectors"
+    return " or ".join(map(str, vectors)) + " vectors"
 
 
 def accumulators(node: Acc, out: CWriter) -> None:

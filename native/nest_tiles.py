@@ -66,6 +66,8 @@ class Tiles:
     vectors : how many vectors a tile may have.
     part : number of the part of the call that goes through them.
     par : every part goes through all tiles, and shares a loop inside.
+    early : the array that holds a line where it lies, and the vectors of tiles in their order where
+        they begin with a line of the cache, before the line's first lane; None for never.
     """
 
     var: str
@@ -77,6 +79,7 @@ class Tiles:
     body: tuple[Stmt, ...]
     note: str = ""
     par: bool = False
+    early: tuple[str, tuple[int, ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

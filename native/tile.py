@@ -327,7 +327,10 @@ def lower_tile(
     if shape.block:
         body = Loop(block, Range(ZERO, number("blocks")), (body,))
     note, line, count = "register tiles of the line", number("line"), number("line_tiles")
-    tiles = Tiles(x, width, part, line, count, shape.vectors, (*panel, body), note, par=True)
+    simple = direct and (not crop or len(plan.lanes) == 1)  # rows of the result go by lanes
+    early = (source, shape.early) if shape.early and simple else None
+    cut = line, count, shape.vectors
+    tiles = Tiles(x, width, part, *cut, (*panel, body), note, par=True, early=early)
     return finish(scheme, sums.title(), (*staging, tiles), shape.vector_bytes)
 
 

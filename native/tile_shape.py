@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from math import ceil, gcd, sqrt
 
 from zeroskip.records import dataclass
@@ -32,6 +33,8 @@ class TileShape:
     joined : how many summed places a lane of the other operand joins; of machine code.
     bitmask : whether entries lie by columns of ``rows`` rows, which are the lanes of a vector, as a
         bitmask; ``vectors`` are then lanes of the line that a tile may have, and ``block`` columns.
+    early : how many vectors tiles have, in their order, where the first begins before the line (of
+        whole vectors, read where it lies), so that all begin lines of the cache; () for never.
     """
 
     vector_bytes: int
@@ -45,13 +48,14 @@ class TileShape:
     lying: bool = False
     joined: int = 1
     bitmask: bool = False
+    early: tuple[int, ...] = ()
 
     @property
     def kernel(self) -> tuple[object, ...]:
         """What the C depends on."""
         rows, blocked = 0 if self.unrolled else self.rows, self.block > 0
         cut = self.vector_bytes, rows, self.vectors, blocked
-        own = self.masked, self.lying, self.joined, self.bitmask
+        own = self.masked, self.lying, self.joined, self.bitmask, self.early
         return (*cut, self.panel, self.unrolled, *own)
 
     @property
@@ -73,8 +77,24 @@ class TileShape:
 def tiles_of(line_vectors: int, most: int) -> tuple[int, tuple[int, ...]]:
     """How many tiles a line is cut into, and how many vectors they have: as even as they come."""
     tiles = -(-line_vectors // most)
-    found = {line_vectors * (t + 1) // tiles - line_vectors * t // tiles for t in range(tiles)}
-    return tiles, tuple(sorted(found))
+    return tiles, tuple(sorted(set(_evenly(line_vectors, tiles))))
+
+
+def _evenly(line_vectors: int, tiles: int) -> list[int]:
+    """The vectors of so many tiles, as even as they come."""
+    ends = [line_vectors * t // tiles for t in range(1, tiles + 1)]
+    return [end - first for first, end in pairwise((0, *ends))]
+
+
+def begun_early(shape: TileShape, line_vectors: int, pitch: int) -> TileShape:
+    """The shape of tiles that may begin before the line.  A vector that lies in two lines of the
+    cache is two loads, and so is every vector of a line that is read where it lies between two of
+    them; unless lines are no whole number of vectors, and lie differently each."""
+    whole = pitch > 0 and pitch % WIDE == 0 and line_vectors >= EARLY_FROM
+    if shape.vector_bytes < WIDE or shape.panel or shape.unrolled or shape.bitmask or not whole:
+        return shape
+    tiles = tiles_of(line_vectors, shape.most)[0]
+    return replace(shape, early=tuple(_evenly(line_vectors + 1, tiles)))
 
 
 def shape_of(
@@ -249,6 +269,10 @@ SELDOM_CROWDED = 4
 by timing both at 2 to 10 entries of a place and rows of 1 to 16 KiB, on the same machine: a copy
 was even at 2 to 4.5 of them, and twice as fast at 10.  No command of the repository finds it again;
 a wrong one costs time."""
+
+EARLY_FROM = 4
+"""Vectors of a line that is worth one more so that none lies in two lines of the cache: masks for
+both ends and the vector cost some loads."""
 
 WAY, WAYS = 2**17, 16
 """Bytes of a second-level cache after which lines share a set again, and lines of a set: of 2 MiB
