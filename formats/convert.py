@@ -11,6 +11,7 @@ from zeroskip.errors import TensorError
 from zeroskip.formats.auto import is_auto, smallest_format
 from zeroskip.formats.fills import count, read_fill, same
 from zeroskip.formats.format import Format, bound_to
+from zeroskip.formats.repeated import repeated
 from zeroskip.formats.scipy_io import fibers_in_order, from_scipy, is_scipy
 from zeroskip.formats.tensor import Tensor
 from zeroskip.formats.torch_io import from_torch, is_torch
@@ -63,6 +64,8 @@ def tensor(
     >>> tensor([[np.inf, 2.5], [0, np.inf]], "CSR", fill=np.inf)
     <Tensor 2×2 float64, format 'CSR', 2 other (density 0.5), 2 stored, fill inf>
     """
+    if fill is None and dtype is None and (made := repeated(x, format)) is not None:
+        return made
     if isinstance(x, Tensor):
         held = x if dtype is None else x.astype(dtype)
         if fill is not None and not same(held.fill, read_fill(fill, held.dtype)):

@@ -26,7 +26,7 @@ from zeroskip.native.lines import Line, kind_of, line_of
 from zeroskip.native.order import Order, Orders
 from zeroskip.native.pool import team
 from zeroskip.native.prepared import Prepared, Slots, invocation
-from zeroskip.native.ready import Anew, Ready, Short, fits, plain_slots, short
+from zeroskip.native.ready import Anew, Ready, Short, fits, kinds_at_once, plain_parts, short
 from zeroskip.native.recent import Recent
 from zeroskip.native.results import alike_in, alike_kernel, rearranged, target_for
 from zeroskip.native.sampled import axes_in, turning
@@ -198,17 +198,18 @@ class Bound:
 
     def _meet(self, arrays: tuple[object, ...]) -> Short | None:
         """What serves calls of arrays like these, where one was served before."""
-        now, kinds = settings.current(), []
-        for array in arrays:
-            if type(array) is not np.ndarray:
+        now, fresh = settings.current(), {}
+        for name, array in zip(self.rest, arrays, strict=True):
+            if type(array) is not np.ndarray and (type(array) is not Tensor or not self.held):
                 return None
-            kinds.append((array.shape, array.dtype))
-        key = (now, self._order, True, *(part for kind in kinds for part in kind))
-        idle = self._idle.get(key)
+            fresh[name] = array
+        idle = self._idle.get(self._key(fresh, self._order, True))
         if not idle:
             return None
         with contextlib.suppress(IndexError):  # another thread has just taken the last
-            return short(now, (idle[0].shape, idle[0].dtype), kinds, idle)
+            one = idle[0]
+            kinds = kinds_at_once(arrays, one)
+            return None if kinds is None else short(now, (one.shape, one.dtype), kinds, idle)
         return None
 
     def _run(
@@ -376,9 +377,10 @@ class Bound:
             if key[0] == "stored" and key[1] in self.rest
         ]
         through, again = team(filled.parts), None
-        if not filled.long and not counts:
-            plain = plain_slots(self.rest, operands, at, result)
-            again = None if plain is None else call.again(plain, through)
+        parts = None if filled.long or counts else plain_parts(self.rest, operands, at)
+        if parts is not None:
+            slots = (*(at[key] for keys in parts for key in keys), result)
+            again = call.again(slots, through)
         return Ready(
             call,
             tuple(fresh),
@@ -391,6 +393,7 @@ class Bound:
             prepared,
             replace(filled, buffers=[]) if alone else filled,
             None if alone else operands,
+            parts=() if parts is None else parts,
         )
 
 

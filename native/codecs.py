@@ -18,6 +18,7 @@ from zeroskip.formats.fills import is_nan
 from zeroskip.formats.level_data import LevelData, check_room, index_dtype, mask_words
 from zeroskip.formats.levels import Bitmask, LevelFormat
 from zeroskip.formats.values import as_bits, is_float
+from zeroskip.native import settings
 from zeroskip.native.load import KernelFailure, load
 from zeroskip.native.scratch import aligned_empty
 from zeroskip.native.texts import header
@@ -51,8 +52,7 @@ def encode(
     if is_nan(fill):
         return None
     bits, width = as_bits(flat), flat.itemsize
-    signless = not fill and is_float(flat.dtype)
-    care = 2 ** (8 * width - 1) - 1 if signless else -1
+    care = _care(flat.dtype, fill)
     if isinstance(spec, Bitmask):
         count = fibers * mask_words(extent)
         check_room(2 * count, 8, "words and rank of the bitmask")
@@ -97,6 +97,67 @@ def encode(
     if crd_width:
         arrays["crd"] = grown[1]
     return arrays, grown[0]
+
+
+REPEATED_BYTES = 2**23
+"""Arrays up to which it pays to have all of `encode` prepared that is not the encoding."""
+
+
+def encoder(
+    dtype: np.dtype[Any], spec: LevelFormat, fibers: int, extent: int, columns: int
+) -> Callable[[Array], tuple[dict[str, Array], Array] | None] | None:
+    """`encode` of one array after the other, with 0 as the fill; None where there is no compiler,
+    and for arrays or types that are not prepared for.
+
+    What it returns for an array is None where `encode` is to see to it: after a change of settings.
+    """
+    size, width, now = fibers * extent, dtype.itemsize, settings.current()
+    if size * width > REPEATED_BYTES or dtype.kind == "V" or not size:
+        return None
+    words, room = isinstance(spec, Bitmask), size + WORD
+    crd_dtype = np.dtype(np.uint64) if words else index_dtype(spec, "crd", extent)
+    crds = fibers * mask_words(extent) if words else room
+    pointers = crds if words else fibers + 1
+    crd_width = 0 if words else crd_dtype.itemsize
+    dims = [fibers, extent, width, room, _care(dtype, 0), 0, crd_width, columns]
+    near = np.empty(min(TURNED, columns) * extent * width, np.uint8)
+    symbol = "zs_encode_words" if words else "zs_encode_lists"
+    try:
+        kernel = load(header("zs_codecs.c"), symbol)
+    except (CompilerError, CacheError):
+        return None
+    current, new, int64 = settings.current, np.empty, np.dtype(np.int64)
+
+    def prepared() -> tuple[Array, Callable[..., bool]]:
+        """Where it comes to, and what runs it."""
+        state = np.zeros(3, int64)
+        call = kernel.prepare((None, state, None, None, None, near.copy()), dims)
+        return state, call.again((0, 2, 3, 4))
+
+    idle = [prepared()]
+
+    def again(flat: Array) -> tuple[dict[str, Array], Array] | None:
+        if current() is not now:
+            return None
+        try:
+            taken = idle.pop()
+        except IndexError:  # others are in calls of other threads
+            taken = prepared()
+        state, run = taken
+        values, crd, pos = new(room, dtype), new(crds, crd_dtype), new(pointers, int64)
+        if not words:
+            pos[0] = 0
+        state[...] = 0
+        run(flat, values, crd, pos)
+        total = int(state[2])
+        idle.append(taken)
+        values.resize(total, refcheck=False)
+        if words:
+            return {"words": crd, "rank": pos}, values
+        crd.resize(total, refcheck=False)
+        return {"pos": pos, "crd": crd}, values
+
+    return again
 
 
 def decode(level: LevelData, values: Array, flat: Array, fill: Any, filled: bool) -> bool:
@@ -161,6 +222,11 @@ def turning(
         return turned
 
     return into
+
+
+def _care(dtype: np.dtype[Any], fill: Any) -> int:
+    """The bits of an item that tell it from the fill: all but the sign of floats that are not 0."""
+    return 2 ** (8 * dtype.itemsize - 1) - 1 if not fill and is_float(dtype) else -1
 
 
 def _longer(array: Array, kept: int, length: int) -> Array:

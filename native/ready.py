@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from zeroskip.formats.format import Format
+from zeroskip.formats.tensor import Tensor
 from zeroskip.native import settings
 from zeroskip.native.arguments import Array, Operand, values
 from zeroskip.native.load import Invocation, KernelFailure, Through
@@ -37,7 +39,9 @@ class Ready:
     fresh : (slot, what of which fresh operand it points at); result : slot of the result.
     counts : (slot, fresh operand) of numbers of stored entries.
     again : runs the kernel on the fresh operands, in their order, and the result, where these are
-        arrays as they come and the work is too short for anybody to interrupt it; else None.
+        arrays as they come or tensors, of which it takes what ``parts`` names, and the work is too
+        short for anybody to interrupt it; else None.
+    parts : of each fresh operand, what the kernel reads of it.
     through : what runs the kernel on several threads; None where it is one.
     prepared, slots : what the struct points at, kept alive; they tell what a failure means.
     kept : the operands, kept alive too.
@@ -62,6 +66,7 @@ class Ready:
     fill: Any = 0
     turned: Mapping[str, Callable[[Array], Array]] = field(default_factory=dict)
     anew: Anew | None = None
+    parts: tuple[tuple[Key, ...], ...] = ()
 
     def release(self) -> None:
         """Keep no array of a call alive after it."""
@@ -110,14 +115,71 @@ class Short(Protocol):
     def __call__(self, arrays: tuple[object, ...], out: object = None, /) -> Array | None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a fresh operand has to be for a filled kernel to take it as it is.
+
+    format : of a tensor, else None; bits : of the number of entries that it stores, by which what
+    pays is chosen.
+    arrays : what the kernel reads of its levels: at which, under which name, of which type.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    format: Format | None = None
+    bits: int = 0
+    arrays: tuple[tuple[int, str, np.dtype[Any]], ...] = ()
+
+    def parts(self, x: object) -> list[Array] | None:
+        """What the kernel reads of a tensor; None of what is of another kind."""
+        if type(x) is not Tensor:
+            return None
+        stored = x.values
+        if x.shape != self.shape or stored.dtype is not self.dtype or x.fill:
+            return None
+        if x.format is not self.format and x.format != self.format:
+            return None
+        if len(stored).bit_length() != self.bits:
+            return None
+        found = [stored]
+        for depth, name, dtype in self.arrays:
+            array = x.levels[depth].arrays[name]
+            if array.dtype is not dtype:
+                return None
+            found.append(array)
+        return found
+
+
+def kinds_at_once(fresh: Sequence[object], ready: Ready) -> list[Kind] | None:
+    """What operands like these, which the kernel was filled for, have in common; None where each of
+    them needs a look."""
+    found = []
+    if ready.again is None:
+        return None
+    for x, parts in zip(fresh, ready.parts, strict=True):
+        if type(x) is np.ndarray:
+            found.append(Kind(x.shape, x.dtype))
+        elif type(x) is Tensor and not x.fill:
+            arrays = []
+            for _, _, depth, name in parts[1:]:
+                assert isinstance(depth, int)
+                assert isinstance(name, str)
+                arrays.append((depth, name, x.levels[depth].arrays[name].dtype))
+            bits = len(x.values).bit_length()
+            found.append(Kind(x.shape, x.dtype, x.format, bits, tuple(arrays)))
+        else:
+            return None
+    return found
+
+
 def short(
     now: settings.Settings,
     result: tuple[tuple[int, ...], np.dtype[Any]],
-    kinds: Sequence[tuple[tuple[int, ...], np.dtype[Any]]],
+    kinds: Sequence[Kind],
     idle: list[Ready],
 ) -> Short:
-    """What serves calls under these settings, of arrays of these shapes and types, in as few steps
-    as there are: it is all that a call of little work takes.
+    """What serves calls under these settings, of operands of these kinds, in as few steps as there
+    are: it is all that a call of little work takes.
 
     result : shape and type of what they give.
     idle : filled kernels, from which each call takes one and gives it back.  An array whose type
@@ -149,10 +211,18 @@ def short(
         given_back(ready)
         return target if done else None
 
-    def several(arrays: tuple[object, ...], out: object = None) -> Array | None:
-        for x, (its_shape, its_dtype) in zip(arrays, kinds, strict=True):
-            if type(x) is not ndarray or x.dtype is not its_dtype or x.shape != its_shape:
+    def several(given: tuple[object, ...], out: object = None) -> Array | None:
+        arrays: list[Any] = []
+        for x, kind in zip(given, kinds, strict=True):
+            if kind.format is not None:
+                parts = kind.parts(x)
+                if parts is None:
+                    return None
+                arrays += parts
+            elif type(x) is not ndarray or x.dtype is not kind.dtype or x.shape != kind.shape:
                 return None
+            else:
+                arrays.append(x)
         if current() is not now:
             return None
         target: Any = fresh(shape, dtype) if out is None else out
@@ -171,23 +241,26 @@ def short(
         given_back(ready)
         return target if done else None
 
-    if len(kinds) != 1:
+    if len(kinds) != 1 or kinds[0].format is not None:
         return several
-    ((its_shape, its_dtype),) = kinds  # a loop over one takes as long as all the rest
+    its_shape, its_dtype = kinds[0].shape, kinds[0].dtype  # a loop takes as long as all the rest
     return one
 
 
-def plain_slots(
-    rest: tuple[str, ...], operands: Mapping[str, Operand], at: Mapping[Key, int], result: int
-) -> tuple[int, ...] | None:
-    """Slots of the fresh operands and of the result, where these are arrays that need no look."""
+def plain_parts(
+    rest: tuple[str, ...], operands: Mapping[str, Operand], at: Mapping[Key, int]
+) -> tuple[tuple[Key, ...], ...] | None:
+    """What the kernel reads of each fresh operand, where these need no look."""
+    found = []
     for name in rest:
         x = operands[name]
-        if ("vals", name) not in at or not isinstance(x, np.ndarray):
+        if ("vals", name) not in at:
             return None
-        if x.dtype == np.bool_:  # its bytes need a look: see formats.values.native
-            return None
-    return *(at["vals", name] for name in rest), result
+        if isinstance(x, np.ndarray) and x.dtype == np.bool_:
+            return None  # its bytes need a look: see formats.values.native
+        levels = [key for key in at if key[0] == "level" and key[1] == name]
+        found.append((("vals", name), *levels))
+    return tuple(found)
 
 
 def fits(

@@ -118,3 +118,69 @@ def test_several_threads_are_reached_by_the_shortest_way(monkeypatch):
                 del arrays
                 assert [ref() for ref in left] == [None] * len(left)
         assert found[0] == found[1] == found[2]
+
+
+CONV = make_spec("O[n,m,p,q] = I[n,c,p+r,q+s]*F[m,c,r,s]", {}, {}, 1)
+IMAGE = "0:U 2:U 3:U 1:C"
+
+
+def test_tensors_take_the_shortest_way_too():
+    rng = np.random.default_rng(3)
+    held = rng.random((16, 20, 3, 3)).astype("f4")
+    bound = Bound(CONV, {"F": held})
+
+    def image(density, dtype="float32", shape=(1, 20, 6, 5)):
+        return random_array(rng, shape, dtype, density)
+
+    first = Tensor.from_dense(image(0.4), IMAGE)
+    assert bound.at_once((first,)) is None  # nothing is ready
+    bound.run({"I": first})
+    for density in (0.4, 0.35, 0.45):  # of numbers of entries of as many bits
+        array = image(density)
+        given = Tensor.from_dense(array, IMAGE)
+        found = bound.at_once((given,))
+        assert found is not None
+        assert np.allclose(found, reference(CONV, I=array, F=held), rtol=1e-4)
+        out = np.empty_like(found)
+        assert bound.at_once((given,), out) is out
+        assert np.array_equal(out, found)
+    array = image(0.4)
+    others = (
+        Tensor.from_dense(image(0.05), IMAGE),  # fewer entries
+        Tensor.from_dense(array, "0:U 2:U 3:U 1:B"),
+        Tensor.from_dense(array.astype("f8"), IMAGE),
+        Tensor.from_dense(image(0.4, shape=(1, 20, 5, 6)), IMAGE),
+        Tensor.from_dense(array, IMAGE, fill=1),
+        array,
+    )
+    for other in others:
+        assert bound.at_once((other,)) is None
+        dense = other if isinstance(other, np.ndarray) else other.toarray()
+        want = reference(CONV, I=dense, F=held)
+        for _ in range(3):
+            assert np.allclose(bound.run({"I": other}), want, rtol=1e-4)
+            again = bound.at_once((other,))
+            assert again is None or np.allclose(again, want, rtol=1e-4)
+
+
+def test_tensors_and_arrays_in_one_call():
+    rng = np.random.default_rng(4)
+    a, x, z = (random_array(rng, shape, "float32", 0.5) for shape in ((9, 8), (8, 16), (9, 16)))
+    spec = make_spec("y[i,n] = A[i,k]*x[k,n] + z[i,n]")
+    bound = Bound(spec, {"z": z})
+    stored = Tensor.from_dense(a, "CSR")
+    bound.run({"A": stored, "x": x})
+    want = reference(spec, A=a, x=x, z=z)
+    found = bound.at_once((stored, x))
+    assert found is None or np.allclose(found, want, rtol=1e-4)
+    for wrong in ((x, stored), (stored, stored), (x, x), (stored, None)):
+        assert bound.at_once(wrong) is None
+
+
+def test_what_nothing_is_bound_of_goes_by_its_own_entries():
+    a = random_array(RNG, (5, 6), "float32", 0.5)
+    bound = Bound(make_spec("y[i] = A[i,k]*x[k]"), {})
+    given = Tensor.from_dense(a, "CSR")
+    x = np.arange(6, dtype=np.float32)
+    bound.run({"A": given, "x": x})
+    assert bound.at_once((given, x)) is None
