@@ -336,7 +336,7 @@ def table_of(
         f"{name} {'×'.join(map(str, x.shape)) or 'scalar'}"
         for name, x in rows[0].case.operands.items()
     )
-    title = f"{made.text}\n{shapes}, {rows[0].case.dtype}"
+    title = f"{made.text}\n{shapes}, {rows[0].case.result}"
     return Table(title, columns, cells, notes)
 
 

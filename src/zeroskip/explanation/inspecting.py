@@ -210,14 +210,14 @@ def _kept_wide(wide: Widened | None) -> str:
     return f" Halves are widened to float32 first; {wide.name} is rounded to {wide.stored} last."
 
 
-def result_dtype(spec: Spec, operands: Mapping[str, Operand]) -> np.dtype[Any]:
-    """Type of the last result."""
+def last_types(spec: Spec, operands: Mapping[str, Operand]) -> tuple[np.dtype[Any], np.dtype[Any]]:
+    """Types of the last line: of its arithmetic, and of its result."""
     known = dict(operands)
     extents = spec.extents(shapes(known))
     for form in spec.forms:
         line = line_of(form, known, extents)
         known[line.name] = np.zeros((0,) * len(line.shape), line.result)
-    return line.dtype
+    return line.dtype, line.result
 
 
 def executed(

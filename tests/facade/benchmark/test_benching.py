@@ -1,6 +1,7 @@
 """`bench`: what is timed, that it is checked, what the table says.  No times."""
 
 import sys
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import zeroskip as zs
 from zeroskip.benchmark import benching, cases, notes, peers
 from zeroskip.benchmark.benching import bench
 from zeroskip.benchmark.cases import make_case
+from zeroskip.formats.values import dtype_of
 
 FAST = {"budget_s": 0.05}
 CONV = zs.layer("O[n,m,p,q] = relu(B[m] + I[n,c,p+r,q+s]*F[m,c,r,s])", pad=1)
@@ -218,6 +220,31 @@ def test_whole_numbers_are_exact(dtype):
     table = bench("C[i,j] = A[i,k]*B[k,j]", a, b, formats="CSR", **FAST)
     assert set(table["max_error"]) == {0.0}
     assert "zeroskip A CSR, B CSR (A bound)" in kernels(table)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("text", ["O[m,n] = A[m,k]*X[k,n]", "O[m,n] = tanh(A[m,k]*X[k,n])"])
+def test_halves_are_judged_by_their_own_steps(text, dtype):
+    rng, half = np.random.default_rng(0), dtype_of(dtype)
+    a, x = (rng.standard_normal(shape).astype(half) for shape in [(24, 40), (40, 16)])
+    a[rng.random(a.shape) < 0.5] = 0
+    table = bench(text, a, x, formats={"A": "CSR"}, **FAST)
+    assert "zeroskip A CSR (A bound)" in kernels(table)
+    assert table.title.endswith(f", {dtype}")
+    case = make_case(zs.layer(text), {"A": a, "X": x})
+    wrong = np.nextafter(case.layer(a, x).astype("f4") * 1.05, 9).astype(half)
+    with pytest.raises(zs.KernelError, match="This is a fault"):
+        case.error(peers.Way("p", lambda: wrong, np.asarray, 0, True))
+
+
+def test_halves_that_are_too_large_are_as_large_as_the_reference():
+    a = np.full((2, 64), 200, np.float16)
+    case = make_case(zs.layer("y[i] = A[i,j]*x[j]"), {"A": a, "x": a[0]})
+    for sign, fault in ((1, False), (-1, True)):
+        found = np.full(2, sign * np.inf, np.float16)
+        way = peers.Way("p", lambda found=found: found, np.asarray, 0, True)
+        with pytest.raises(zs.KernelError) if fault else nullcontext():
+            assert case.error(way) == 0
 
 
 def test_torch_takes_part_where_it_is_loaded():
