@@ -23,8 +23,8 @@ from zeroskip.errors import ZeroskipError
 OPERANDS = """\
 operands are NAME=VALUE, where VALUE is
   x.npy                    an array
-  w.npz   w.npz:KEY        SciPy's or NumPy's archive; KEY names one array of several
-  w.mtx                    Matrix Market
+  w.npz   w.npz:KEY        what zeroskip, SciPy or NumPy saved; KEY names one array of several
+  w.mtx   w.tns   w.h5     Matrix Market, FROSTT, Binsparse
   w.npz:KEY[0:8,:,::2]     a part of one
   random(64,64,3,3;0.1)    drawn: shape; density (bench: 0.1,0.3,1 sweeps), or 2:4
   density(64,64,3,3;0.1)   for charge, compare and sweep: known by its density alone;

@@ -20,11 +20,12 @@ from zeroskip.errors import ZeroskipError
 from zeroskip.formats.auto import is_auto
 from zeroskip.formats.convert import tensor
 from zeroskip.formats.density import Density
+from zeroskip.formats.files import load
 from zeroskip.formats.format import Format
 from zeroskip.given import sample, sample_dtype
 
 VALUES = (
-    "a file (x.npy, w.npz, w.npz:KEY, w.mtx, each with [0:1] behind it if you like), "
+    "a file (x.npy, w.npz, w.npz:KEY, w.mtx, w.tns, w.h5, each with [0:1] behind it if you like), "
     "random(64,64,3,3;0.1), density(64,64,3,3;0.1), shape(64,64,3,3) or a number"
 )
 
@@ -185,7 +186,7 @@ def read_formats(words: Sequence[str]) -> tuple[list[str], dict[str, list[str]]]
 
 
 def read_operands(words: Sequence[str]) -> dict[str, Any]:
-    """Operands by name: arrays, SciPy matrices, `Density`, shapes (tuples) or numbers."""
+    """Operands by name: arrays, SciPy matrices, tensors, `Density`, shapes (tuples) or numbers."""
     return read_names(words, "an operand", read_value)
 
 
@@ -213,8 +214,7 @@ def draw(
     UsageError
         For a sweep over densities, or what has no values, where they are needed.
     """
-    known = {n: x for n, x in given.items() if hasattr(x, "dtype")}
-    dtype = sample_dtype({n: np.asarray(x) for n, x in known.items() if hasattr(x, "flags")})
+    dtype = sample_dtype({n: x for n, x in given.items() if hasattr(x, "dtype")})
     found: dict[str, Any] = {}
     for name, x in given.items():
         if isinstance(x, tuple):
@@ -269,7 +269,9 @@ def read_value(name: str, text: str) -> Any:
         return Modelled(_random(name, call[2], "density"))
     if call:
         return _random(name, call[2])
-    found = re.fullmatch(r"(.+?\.(?:npy|npz|mtx))(?::([^\[\]]+))?(\[[^\[\]]*\])?", text, re.DOTALL)
+    found = re.fullmatch(
+        r"(.+?\.(?:npy|npz|mtx|tns|h5|hdf5))(?::([^\[\]]+))?(\[[^\[\]]*\])?", text, re.DOTALL
+    )
     if found:
         value = _load(name, Path(found[1]), found[2])
         return value if found[3] is None else _cut(name, value, found[3])
@@ -327,14 +329,16 @@ def _load(name: str, path: Path, key: str | None) -> Any:
 
 
 def _read_file(path: Path, key: str | None) -> Any:
+    if path.suffix != ".npz" and key is not None:
+        raise ZeroskipError(f"{path} is one array; a key ({key}) goes with .npz files")
     if path.suffix == ".mtx":
         from scipy.io import mmread
 
         return mmread(path)
+    if path.suffix not in (".npy", ".npz"):
+        return load(path)
     loaded = np.load(path, allow_pickle=False)
     if path.suffix == ".npy":
-        if key is not None:
-            raise ZeroskipError(f"{path} is one array; a key ({key}) goes with .npz files")
         return loaded
     with loaded as file:
         keys = list(file.files)
@@ -342,6 +346,8 @@ def _read_file(path: Path, key: str | None) -> Any:
             from scipy.sparse import load_npz
 
             return load_npz(path)
+        if key is None and "zeroskip" in keys:
+            return load(path)
         if key is None and len(keys) == 1:
             key = keys[0]
         if key not in keys:

@@ -20,6 +20,8 @@ def files(tmp_path, monkeypatch):
     np.savez("one.npz", a=a)
     np.savez("sly.npz", a=np.array([{}], object))
     sp.save_npz("csr.npz", sp.csr_array(a))
+    zs.save("saved.npz", zs.tensor(a, "CSC"))
+    zs.save("a.tns", zs.tensor(a, "CSR"))
     import scipy.io
 
     scipy.io.mmwrite("a.mtx", sp.coo_array(a))

@@ -27,7 +27,18 @@ def told(capsys):
 
 
 @pytest.mark.parametrize(
-    "operand", ["a.npy", "one.npz", "many.npz:a", "csr.npz", "a.mtx", "many.npz:a[0:6,:]"]
+    "operand",
+    [
+        "a.npy",
+        "one.npz",
+        "many.npz:a",
+        "csr.npz",
+        "a.mtx",
+        "many.npz:a[0:6,:]",
+        "saved.npz",
+        "saved.npz[:,0:8]",
+        "a.tns",
+    ],
 )
 def test_run_reads_every_kind_of_file(files, capsys, operand):
     assert main(["run", MATVEC, f"A={operand}", "x=x.npy", "-o", "y.npy"]) == 0
@@ -36,6 +47,13 @@ def test_run_reads_every_kind_of_file(files, capsys, operand):
     assert out.startswith("y: 6 float32, dense, ") or out.startswith("y: 6 float64, dense, ")
     assert "written to y.npy" in out
     assert err == ""
+
+
+def test_bench_keeps_the_format_of_a_saved_tensor(files, capsys):
+    words = ["A=saved.npz", "x=random(8;1)", "--budget", "0.05", "--csv", "--peer", "numpy"]
+    assert main(["bench", MATVEC, *words]) == 0
+    rows = list(csv.DictReader(io.StringIO(told(capsys)[0])))
+    assert any(row["formats"] == "A CSC" for row in rows)
 
 
 def test_run_prints_small_results_and_facts(files, capsys):
