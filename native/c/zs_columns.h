@@ -137,8 +137,8 @@ ZS_DEFINE_SPREAD(float64, double, 64)
 #define ZS_DEFINE_COLUMNS(TYPE, OF, MASK)                                                   \
     static inline __attribute__((always_inline, unused)) void zs_add_columns(               \
         const int lanes, const MASK *masks, const TYPE *values, int64_t n,                  \
-        const TYPE *source, int64_t step, TYPE *result, int64_t pitch,           \
-        int64_t rows, int resumed)                                                          \
+        const TYPE *source, int64_t step, TYPE *result, int64_t pitch, int64_t rows,        \
+        int resumed)                                                                        \
     {                                                                                       \
         const int chains = lanes <= ZS_FEW_LANES ? 2 : 1;                                   \
         TYPE held[ZS_MOST_LANES][LANES];                                                    \
@@ -155,8 +155,8 @@ ZS_DEFINE_SPREAD(float64, double, 64)
         }                                                                                   \
         int64_t k = 0;                                                                      \
         for (; k + ZS_AT_ONCE <= n; k += ZS_AT_ONCE) {                                      \
-            ZS_FETCH(values, ZS_COLUMNS_AHEAD);                                             \
-            ZS_FETCH(values, ZS_COLUMNS_AHEAD + 64);                                        \
+            _Pragma("GCC unroll 4") for (int c = 0; c < ZS_AT_ONCE; c++)                    \
+                ZS_FETCH(values, ZS_COLUMNS_AHEAD + c * 64);                                \
             _Pragma("GCC unroll 4") for (int c = 0; c < ZS_AT_ONCE; c++)                    \
                 ZS_ADD_COLUMN(OF, sums + c % chains * lanes, masks[k + c])                  \
         }                                                                                   \
@@ -172,8 +172,8 @@ ZS_DEFINE_SPREAD(float64, double, 64)
                 result[i * pitch + v] = held[v][i];                                         \
     }
 
-/* Bytes of values ahead of those at work that are asked for: those of a page, which no processor
-   fetches ahead by itself. */
-#define ZS_COLUMNS_AHEAD 4096
+/* Bytes of values ahead of those at work that are asked for, a line for each column: two pages, as
+   no processor fetches the next one ahead by itself. */
+#define ZS_COLUMNS_AHEAD 8192
 
 #endif
