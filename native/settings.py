@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, replace
@@ -97,6 +98,25 @@ class Settings:
         )
 
 
+NAMES = tuple(field.name for field in fields(Settings))
+
+
+@dataclass(slots=True, eq=False)
+class _Block:
+    """A ``with`` block of `using` that is open, and what was changed in it."""
+
+    thread: int
+    changes: dict[str, Any]
+
+
+_lock = threading.RLock()
+_outside: Settings | None = None
+"""What is in force outside of every block; None until the environment is read."""
+
+_blocks: list[_Block] = []
+"""Those that are open, in the order in which they were entered, of all threads: what they change is
+put on each other, so that any of them can end first."""
+
 _current: Settings | None = None
 
 _made: Recent[tuple[object, ...], Settings] = Recent(64)
@@ -106,59 +126,85 @@ their kernels by the very object."""
 
 def current() -> Settings:
     """The settings in force."""
-    global _current
-    if _current is None:
-        _current = from_environment(os.environ)
-    return _current
+    return _taken() if _current is None else _current
+
+
+def _taken(**changes: Any) -> Settings:
+    """Find anew what is in force, with changes outside of every block."""
+    global _outside, _current
+    with _lock:
+        if _outside is None:
+            _outside = from_environment(os.environ)
+        _outside = found = _changed(_outside, changes)
+        for block in _blocks:
+            found = _changed(found, block.changes)
+        _current = found
+        return found
 
 
 def configure(**changes: Any) -> Settings:
-    """Change settings for the whole process; return those now in force.
+    """Change settings for the whole process, or until the block of `using` ends in which this
+    thread is; return those now in force.
 
     changes : fields of `Settings`; ``cache_dir`` may be a string, and ``~`` is expanded.
     Raises SettingError, changing nothing, for an unknown name or an unusable value.
     """
-    global _current
-    if "cache_dir" in changes:  # what a path means may change
-        _current = _changed(changes)
-        return _current
-    key = current(), *((name, type(value), value) for name, value in changes.items())
-    try:
-        found = _made.get(key)
-    except TypeError:  # no value of a setting, and refused below
-        found = None
-    _current = _made.keep(key, _changed(changes)) if found is None else found
-    return _current
+    given = _read(changes)
+    with _lock:
+        _changed(current(), given)
+        mine = [block for block in _blocks if block.thread == threading.get_ident()]
+        if not mine:
+            return _taken(**given)
+        mine[-1].changes.update(given)
+        return _taken()
 
 
-def _changed(changes: Mapping[str, Any]) -> Settings:
-    """The settings in force with these changes."""
-    names = [field.name for field in fields(Settings)]
+def _read(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The changes, a path as what it means now."""
     for name in changes:
-        if name not in names:
-            raise SettingError(f"there is no setting {name!r}; there are {', '.join(names)}")
+        if name not in NAMES:
+            raise SettingError(f"there is no setting {name!r}; there are {', '.join(NAMES)}")
     given = dict(changes)
     if isinstance(given.get("cache_dir"), str | os.PathLike):
         given["cache_dir"] = _path("cache_dir", os.fspath(given["cache_dir"]))
-    return replace(current(), **given)
+    return given
+
+
+def _changed(before: Settings, changes: Mapping[str, Any]) -> Settings:
+    """The settings with these changes; without any, the very object."""
+    if not changes:
+        return before
+    key = before, *((name, type(value), value) for name, value in changes.items())
+    try:
+        found = _made.get(key)
+    except TypeError:  # no value of a setting, and refused here
+        return replace(before, **changes)
+    return _made.keep(key, replace(before, **changes)) if found is None else found
 
 
 @contextmanager
 def using(**changes: Any) -> Iterator[Settings]:
-    """`configure` for the length of a ``with`` block; for the whole process, as there."""
-    global _current
-    before = current()
+    """`configure` for the length of a ``with`` block; for the whole process, as there.
+
+    Blocks of several threads may overlap: each takes back what it changed, and nothing else.
+    """
+    block = _Block(threading.get_ident(), _read(changes))
+    with _lock:
+        _changed(current(), block.changes)
+        _blocks.append(block)
+        inside = _taken()
     try:
-        yield configure(**changes)
+        yield inside
     finally:
-        _current = before
+        with _lock:
+            _blocks.remove(block)
+            _taken()
 
 
 def reload() -> Settings:
-    """Forget every `configure` and read the environment again."""
-    global _current
-    _current = None
-    return current()
+    """Read the environment again: as `configure` with every setting as it says."""
+    fresh = from_environment(os.environ)
+    return configure(**{name: getattr(fresh, name) for name in NAMES})
 
 
 def from_environment(environ: Mapping[str, str]) -> Settings:

@@ -1,5 +1,6 @@
 import sys
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
@@ -9,9 +10,8 @@ from zeroskip.native.settings import SettingError, default_cache_dir, from_envir
 
 @pytest.fixture(autouse=True)
 def restore():
-    before = settings.current()
-    yield
-    settings._current = before
+    with settings.using():
+        yield
 
 
 def test_the_environment_sets_every_value(tmp_path):
@@ -80,6 +80,57 @@ def test_configure_changes_what_it_names_and_using_restores(tmp_path):
         assert settings.current() is inside
         assert (inside.threads, inside.cache_dir) == (3, tmp_path)
         assert inside.cache_bytes == before.cache_bytes
+    assert settings.current() == before
+
+
+def test_blocks_of_threads_that_overlap_take_back_their_own_changes_alone(tmp_path):
+    """As many as do in a pool of threads: who enters first may leave first."""
+    before, entered, left = settings.current(), Event(), Event()
+
+    def other():
+        with settings.using(threads=5):
+            entered.set()
+            left.wait()
+            seen.append((settings.current().threads, settings.current().vector_bytes))
+            settings.configure(cache_dir=tmp_path)
+
+    seen = []
+    thread = Thread(target=other)
+    with settings.using(threads=3, vector_bytes=16):
+        thread.start()
+        entered.wait()
+        assert (settings.current().threads, settings.current().vector_bytes) == (5, 16)
+    assert settings.current().threads == 5
+    left.set()
+    thread.join()
+    assert seen == [(5, before.vector_bytes)]
+    assert settings.current() == before
+
+
+def test_what_is_configured_while_another_thread_is_in_a_block_stays():
+    with settings.using():
+        entered, left = Event(), Event()
+
+        def other():
+            with settings.using(threads=5):
+                entered.set()
+                left.wait()
+
+        thread = Thread(target=other)
+        thread.start()
+        entered.wait()
+        settings.configure(vector_bytes=16)
+        left.set()
+        thread.join()
+        assert settings.current().vector_bytes == 16
+        assert settings.current().threads != 5
+
+
+def test_reload_within_a_block_ends_with_it(monkeypatch):
+    before = settings.current()
+    with settings.using(threads=7):
+        monkeypatch.setenv("ZEROSKIP_THREADS", "5")
+        assert settings.reload().threads == 5
     assert settings.current() == before
 
 
