@@ -7,7 +7,7 @@ from typing import Any
 
 from zeroskip.errors import EinsumError
 from zeroskip.formats.tensor import Tensor
-from zeroskip.formats.torch_io import is_torch, to_torch
+from zeroskip.formats.torch_io import from_torch, is_torch, to_torch
 
 OPTIONS = (
     "out",
@@ -81,8 +81,17 @@ def in_turn(
     return placed if whole else None
 
 
-def like_operands(result: Any, given: Mapping[str, object]) -> Any:
-    """A dense result as a torch tensor where torch came in."""
+def memory_of(out: Any) -> Any:
+    """What ``out=`` names as an array: a dense torch tensor's memory, else as it came."""
+    if is_torch(out) and str(out.layout) == "torch.strided" and not out.is_neg():
+        return from_torch(out)
+    return out
+
+
+def like_operands(result: Any, given: Mapping[str, object], out: object = None) -> Any:
+    """A dense result as a torch tensor where torch came in: ``out`` itself where it is one."""
+    if is_torch(out):
+        return out
     if not isinstance(result, Tensor) and any(is_torch(x) for x in given.values()):
         return to_torch(result)
     return result

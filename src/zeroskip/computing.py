@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from zeroskip.calling import in_turn, like_operands, name_operands
+from zeroskip.calling import in_turn, like_operands, memory_of, name_operands
 from zeroskip.einsum_spec.spec import Spec, make_spec
 from zeroskip.formats.format import Format
 from zeroskip.native.bound import Bound
@@ -131,7 +131,7 @@ class Layer:
         ----------
         *operands, **named : array, Tensor, SciPy matrix or torch tensor
             In the order of ``operands``, or by name.
-        out : ndarray, optional
+        out : ndarray or dense torch tensor, optional
             Where the result goes; under ``+=`` it is added to.
         format : Format or str, or a mapping of them by result, optional
             A format for the result, which is then a `Tensor`; ``{"T": "CSR"}`` keeps the
@@ -188,7 +188,7 @@ class Layer:
             self.spec,
             given,
             backend=backend,
-            out=out,
+            out=memory_of(out),
             format=format,
             wanted=(last,),
             skip=skip,
@@ -196,7 +196,7 @@ class Layer:
             order=order,
             schedule=schedule,
         )
-        return like_operands(results[last], given)
+        return like_operands(results[last], given, out)
 
     def _calls_alike(self) -> Bound | None:
         """What keeps kernels filled for calls like those before; None at the first call, which may
@@ -264,13 +264,13 @@ class BoundLayer:
         result = self._bound.run(
             given,
             backend=backend,
-            out=out,
+            out=memory_of(out),
             format=format,
             skip=skip,
             convert=convert,
             order=order,
         )
-        return like_operands(result, given)
+        return like_operands(result, given, out)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return BoundLayer, (self.layer, self.held, self.schedule, self.tune)

@@ -131,6 +131,29 @@ def test_torch_comes_in_and_goes_out(fc, kind):
     assert isinstance(fc(W=given, X=X, B=B, format="CSR"), zs.Tensor)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
+def test_results_go_into_a_tensor_of_torch(fc, dtype):
+    torch = pytest.importorskip("torch")
+    kind = getattr(torch, dtype)
+    w, x, b = (torch.tensor(a, dtype=kind) for a in (W, X, B))
+    for call in (fc.bind(W=w, B=b), lambda X, out: fc(W=w, X=X, B=b, out=out)):
+        for _ in range(3):  # the shortest way, too
+            out = torch.full((len(X), len(W)), 7, dtype=kind)
+            assert call(X=x, out=out) is out
+            assert out.tolist() == WANT
+    wide = torch.zeros(len(X), 2 * len(W), dtype=kind)
+    for wrong, why in (
+        (wide[:, ::2], "expected a writable C-contiguous array"),
+        (wide.to_sparse(), "array of shape .*, found Tensor"),
+        (wide, f"array of shape .*, found {dtype} of shape"),
+    ):
+        with pytest.raises(zs.KernelError, match=why):
+            fc(W=w, X=x, B=b, out=wrong)
+    square = torch.eye(3, dtype=kind)
+    with pytest.raises(zs.KernelError, match="shares memory with an operand"):
+        zs.layer("O[i,j] = A[i,k]*B[k,j]")(square, square.clone(), out=square)
+
+
 def test_an_operand_may_be_called_self():
     made = zs.layer("y[i] = self[i]*x[i]")
     assert made(self=[2.0, 3.0], x=[1.0, 2.0]).tolist() == [2, 6]
