@@ -26,6 +26,8 @@ ZS_FOLDED int32_t zs_encode_of(zs_args *args, int width, int crd_width)
     const int64_t columns = args->dim[7];
     const int64_t row_words = (extent + ZS_WORD - 1) / ZS_WORD;
     char *near = args->buf[5];
+    const char *end = columns > 0 ? near + ZS_TURN_COLUMNS * extent * width
+                                  : x + rows * extent * width;
     int64_t row = state[0], c = state[1], p = state[2];
     int64_t column = columns > 0 ? row % columns : 0;
     for (; row < rows; row++, c = 0) {
@@ -63,10 +65,16 @@ ZS_FOLDED int32_t zs_encode_of(zs_args *args, int width, int crd_width)
                 from += ZS_WORD * width;
             }
             if (whole == 0) { /* what ends a row in the middle of a word */
-                const uint64_t word = zs_mask(from, width, extent - c, care, fill);
-                zs_pack(values + p * width, from, width, word);
+                uint64_t word;
+                if (end - from >= ZS_WORD * width) { /* the next row's are packed in vain */
+                    word = zs_word_take(values + p * width, from, width, care, fill);
+                    word &= zs_bits_below(extent - c);
+                } else {
+                    word = zs_mask(from, width, extent - c, care, fill);
+                    zs_pack(values + p * width, from, width, word);
+                }
                 if (crd_width != 0) {
-                    zs_list(crd + p * crd_width, crd_width, c, word);
+                    zs_word_list(crd + p * crd_width, crd_width, c, word);
                 } else {
                     words[at] = word;
                     index[at] = p;
@@ -185,7 +193,7 @@ ZS_FOLDED int32_t zs_spread_of(zs_args *args, int width)
                 return zs_fail(args, ZS_ERANGE, at);
             if (few)
                 zs_put_word(to, values + p * width, width, word);
-            else if (n == ZS_WORD)
+            else if ((rows - row) * extent - c >= ZS_WORD) /* past the row are those of the next */
                 zs_word_spread(to, values + p * width, width, word, fill);
             else
                 zs_spread_word(to, values + p * width, width, n, word, fill);

@@ -50,13 +50,6 @@ ZS_FOLDED void zs_pack(void *to, const void *from, int width, uint64_t word)
         zs_put(to, width, p++, zs_item(from, width, __builtin_ctzll(word)));
 }
 
-/* zs_list() - 'first' and the number of each bit that is set; nothing else is touched. */
-ZS_FOLDED void zs_list(void *to, int width, int64_t first, uint64_t word)
-{
-    for (int64_t p = 0; word; word &= word - 1)
-        zs_put(to, width, p++, (uint64_t)(first + __builtin_ctzll(word)));
-}
-
 /* zs_spread_word() - 'n' <= 64 items: the next of 'from' where a bit is set, 'fill' elsewhere. */
 ZS_FOLDED void zs_spread_word(void *to, const void *from, int width, int64_t n, uint64_t word,
                               uint64_t fill)
