@@ -35,7 +35,7 @@ windows of 128 to 512 channels, blocks of 24, 32 and 64 KiB were tried on one ma
 Rapids): 32 was the fastest at densities from .2 to .5; no command of the repository finds it
 again."""
 
-FITS = NEAR * 5 // 4
+FITS = NEAR * 3 // 2
 """Bytes up to which all is one block."""
 
 ENOUGH, ENOUGH_FAR = 16, 6

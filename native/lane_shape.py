@@ -39,7 +39,11 @@ def lane_shape(line: Line, plan: lanes.LanePlan, width: int) -> LaneShape:
     if slid is not None and slid.sliding is not None:
         taps = _taps(line, slid.sliding)
         if taps:
-            plan, most = slid, slid.sliding.vectors(taps, width >= WIDE)
+            plan, near = slid, 0
+            if slid.cut is not None:
+                row = line.extents.ranks[slid.cut.rank] * taps * width
+                near = cuts.FITS // max(row, 1)
+            most = slid.sliding.vectors(taps, width >= WIDE, near)
     vectors = tiles_of(-(-line.extents.ranks[plan.rank] // per_vector), most)[1] or (1,)
     block = _block(line, plan, width * max(vectors), max(taps, 1))
     return LaneShape(plan, most, vectors, block, taps)

@@ -27,9 +27,9 @@ from zeroskip.records import dataclass
 
 PRODUCTS = 6
 """Vectors of products that an entry is worth, at least: it takes some instructions to come to it.
-More vectors of lanes make blocks shorter, for whatever stays near.  Of 1, 2, 4 and 8 vectors 2
-were the fastest for 3x3 windows of 128 to 512 channels on one machine (Granite Rapids), and 2 and 4
-alike for 64; no command of the repository finds it again."""
+More vectors of lanes make blocks shorter, for whatever stays near: they pay where all of it does.
+Of 1, 2, 4 and 8 vectors 2 were the fastest for 3x3 windows of 128 to 512 channels on one machine
+(Granite Rapids), and 4 for 64; no command of the repository finds it again."""
 
 MOST_MEMBERS = 8
 """Places whose sums are held at once, at most."""
@@ -64,11 +64,14 @@ class Sliding:
         steps = range(0, taps - first, self.stride)
         return tuple((self.dilation * (s // self.stride), s) for s in steps)
 
-    def vectors(self, taps: int, wide: bool) -> int:
-        """Vectors of lanes whose sums are held at once."""
+    def vectors(self, taps: int, wide: bool, near: int) -> int:
+        """Vectors of lanes whose sums are held at once.
+
+        near : of how many all that the fibers of a line meet stays in the nearest cache.
+        """
         sums = MOST_SUMS if wide else MOST_SUMS_NARROW
         each = -(-taps // self.stride)
-        return max(min(-(-PRODUCTS // each), sums // self.members(taps)), 1)
+        return max(min(max(-(-PRODUCTS // each), near), sums // self.members(taps)), 1)
 
 
 def sliding(

@@ -11,6 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 import zeroskip as zs
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import lane_shape, schedules
+from zeroskip.native import settings as native_settings
 from zeroskip.native.emit import emit
 from zeroskip.native.fixed import Schedule
 from zeroskip.native.nest_tiles import Slide
@@ -165,10 +166,24 @@ def test_bias_and_function_are_those_of_whole_sums():
 
 def test_vectors_are_few_where_each_entry_adds_to_many_places():
     along, apart, strided = (Sliding("q", "s", *how) for how in ((1, 1), (1, 2), (2, 1)))
-    assert [along.vectors(taps, True) for taps in (2, 3, 5, 8)] == [3, 2, 2, 1]
+    assert [along.vectors(taps, True, 0) for taps in (2, 3, 5, 8)] == [3, 2, 2, 1]
+    assert [along.vectors(3, True, near) for near in (1, 3, 4, 50)] == [2, 3, 4, 8]
+    assert [along.vectors(3, False, near) for near in (1, 3, 4, 50)] == [2, 3, 4, 4]
     assert [along.members(taps) for taps in (1, 3, 5)] == [1, 3, 5]
     assert apart.members(3) == 5
     assert strided.members(3) == strided.members(4) == 2
     assert apart.met(0, 3) == ((0, 0), (2, 1), (4, 2))
     assert [strided.met(first, 3) for first in strided.firsts(3)] == [((0, 0), (1, 2)), ((0, 0),)]
     assert lane_shape.MOST_MEMBERS <= MOST_SUMS_NARROW
+
+
+def test_tiles_have_as_many_vectors_as_leave_what_a_line_meets_near():
+    """Of 64-byte vectors and windows of three, all 64 channels of four fit, and all 128 of two."""
+    for channels, vectors in ((16, 8), (64, 4), (65, 3), (128, 2), (512, 2)):
+        image = np.zeros((1, channels, 4, 4), np.float32)
+        filters = np.zeros((256, channels, 3, 3), np.float32)
+        layer = zs.layer("O[n,m,p,q] = I[n,c,p+r,q+s] * F[m,c,r,s]", pad=1)
+        stored = Tensor.from_dense(image, "0:U 2:U 3:U 1:C")
+        with native_settings.using(vector_bytes=64):
+            shown = str(zs.explain(layer, I=stored, F=filters))
+        assert f"zs_vec acc[3][{vectors}];" in shown
