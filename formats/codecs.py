@@ -102,7 +102,7 @@ def decoded(
     last = levels[-1]
     few = not typed and isinstance(last.spec, Compressed)
     few = few and len(values) * PAGE_BYTES < size * held.itemsize
-    flat = np.zeros(size, held) if few else np.empty(size, held)
+    flat = np.zeros(size, held) if few else found.empty(size, held)
     if not found.decode(last, values, flat, typed, few):
         return None
     if planned.order is None:

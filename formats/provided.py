@@ -39,8 +39,8 @@ def provide_codecs(load: Callable[[], Any]) -> None:
     """Say what encodes, decodes and turns large arrays.
 
     load : gives an object with ``encode(flat, spec, fibers, extent, fill, columns)``,
-        ``decode(level, values, flat, fill, filled)`` and ``turn(flat, count, rows, columns)``, as
-        in `zeroskip.native.codecs`.
+        ``decode(level, values, flat, fill, filled)``, ``turn(flat, count, rows, columns)`` and
+        ``empty(shape, dtype)``, as in `zeroskip.native.codecs`.
     """
     global _load_codecs, _codecs
     _load_codecs, _codecs = load, None

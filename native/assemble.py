@@ -52,6 +52,7 @@ from zeroskip.native.lower import Lowered, finish
 from zeroskip.native.nest import Acc, Gathered, Guard, Loop, Row, Stmt, Touch, has_loop
 from zeroskip.native.operand import Signature
 from zeroskip.native.result_fill import after
+from zeroskip.native.reused import empty
 from zeroskip.native.rows import Assembly
 from zeroskip.native.scheme import Key, Scheme
 from zeroskip.native.shape import Shape, stored_values
@@ -245,12 +246,12 @@ def scratch(
     hint = "Store it in an order in which fewer ranks of the result stand behind a summed one."
     check_room(size, dtype.itemsize + 10, f"the workspace for a row of {name}", hint)
     check_room(rows + 1, 8, f"the ends of the rows of {name}", hint)
-    ends = np.empty(rows + 1, np.int64)
+    ends = empty(rows + 1, np.dtype(np.int64))
     ends[:1] = 0
     return {
         ("row",): np.full(size, start, dtype) if start else np.zeros(size, dtype),
         ("seen",): np.zeros(size, np.uint8),
-        ("touched",): np.empty(size + 1, np.int64),
+        ("touched",): empty(size + 1, np.dtype(np.int64)),
         ("bits",): np.zeros(words + mask_words(words), np.uint64),
         ("ends",): ends,
     }
@@ -263,7 +264,7 @@ def appended(
     index = np.dtype(chosen.index)
     size = dtype.itemsize + index.itemsize
     check_room(room, size, f"the entries of {name}", "Compute it in parts.")
-    return {("inners",): np.empty(room, index), ("vals", name): np.empty(room, dtype)}
+    return {("inners",): empty(room, index), ("vals", name): empty(room, dtype)}
 
 
 def trimmed(array: Array, count: int) -> Array:

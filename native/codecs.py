@@ -20,6 +20,7 @@ from zeroskip.formats.levels import Bitmask, LevelFormat
 from zeroskip.formats.values import as_bits, is_float
 from zeroskip.native import settings
 from zeroskip.native.load import KernelFailure, load
+from zeroskip.native.reused import empty, trimmed
 from zeroskip.native.scratch import aligned_empty
 from zeroskip.native.texts import header
 
@@ -57,8 +58,8 @@ def encode(
         count = fibers * mask_words(extent)
         check_room(2 * count, 8, "words and rank of the bitmask")
         arrays: dict[str, Array] = {
-            "words": np.empty(count, np.uint64),
-            "rank": np.empty(count, np.int64),
+            "words": empty(count, np.dtype(np.uint64)),
+            "rank": empty(count, np.dtype(np.int64)),
         }
         symbol, entries, crd_width = "zs_encode_words", [], 0
         index = list(arrays.values())
@@ -81,7 +82,7 @@ def encode(
         if grown:
             grown = [_longer(array, total, room) for array in grown]
         else:
-            grown = [np.empty(room, dtype) for dtype in (flat.dtype, *entries)]
+            grown = [empty(room, dtype) for dtype in (flat.dtype, *entries)]
         dims = [fibers, extent, width, room, care, filling, crd_width, columns]
         held = [bits, state, *map(as_bits, grown), *index, near]
         if not _call(symbol, held, dims, flat.nbytes >= LONG_BYTES):
@@ -92,8 +93,7 @@ def encode(
         done = row * extent + at  # what is left is taken to be as full as that
         room = min(len(flat), total * len(flat) // done * 9 // 8) + 2 * WORD
     del held  # views of memory that may move now
-    for array in grown:
-        array.resize(total, refcheck=False)
+    grown = [trimmed(array, total) for array in grown]
     if crd_width:
         arrays["crd"] = grown[1]
     return arrays, grown[0]
@@ -231,7 +231,7 @@ def _care(dtype: np.dtype[Any], fill: Any) -> int:
 
 def _longer(array: Array, kept: int, length: int) -> Array:
     """An array of ``length`` items, of which the first ``kept`` are these."""
-    longer = np.empty(length, array.dtype)
+    longer = empty(length, array.dtype)
     longer[:kept] = array[:kept]
     return longer
 

@@ -67,19 +67,31 @@ def _aligned(raw: NDArray[Any], elements: int, dtype: np.dtype[Any]) -> NDArray[
     return raw[start : start + elements * dtype.itemsize].view(dtype)
 
 
+def pages_of(size: int) -> tuple[mmap.mmap, int, int]:
+    """A mapping, where whole pages for so many bytes begin in it, and how many bytes these have:
+    as much of it in large pages as fills them.
+
+    Raises OSError where there is no room.
+    """
+    whole = size // LARGE_PAGE * LARGE_PAGE if hasattr(mmap, "MADV_HUGEPAGE") else 0
+    room = -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
+    spare = LARGE_PAGE if whole else 0
+    found = mmap.mmap(-1, room + spare, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if not whole:
+        return found, 0, room
+    start = -int(ffi.cast(ADDRESS, ffi.from_buffer(found))) % LARGE_PAGE
+    found.madvise(mmap.MADV_HUGEPAGE, start, whole)
+    return found, start, room
+
+
 def pages(size: int) -> NDArray[Any]:
     """Memory of its own for at least so many bytes, in whole pages: large ones for many bytes.
 
     Raises OSError where there is no room.
     """
-    large = LARGE_PAGE if size >= LARGE_PAGE // 4 and hasattr(mmap, "MADV_HUGEPAGE") else 0
-    room = -(-size // large) * large if large else size
-    found = mmap.mmap(-1, room + large, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    if large:
-        found.madvise(mmap.MADV_HUGEPAGE)
-    held = np.frombuffer(found, np.uint8)
-    start = -held.ctypes.data % large if large else 0
-    return held[start : start + room]
+    large = LARGE_PAGE if size >= LARGE_PAGE // 4 and hasattr(mmap, "MADV_HUGEPAGE") else 1
+    found, start, room = pages_of(-(-size // large) * large)
+    return np.ndarray(room, np.uint8, found, start)
 
 
 def on_large_pages(array: NDArray[Any]) -> NDArray[Any]:
