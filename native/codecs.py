@@ -36,6 +36,8 @@ TURNED = 16
 FIRST_ROOM = 2**20
 """Values that there is room for at first; a longer array gets more as it turns out to be full."""
 
+BYTE = np.dtype(np.uint8)
+
 Array = NDArray[Any]
 
 
@@ -74,7 +76,7 @@ def encode(
     if columns:
         items = min(TURNED, columns) * extent
         check_room(items, width, "the columns that are turned")
-        near = np.empty(items * width, np.uint8)
+        near = aligned_empty(items * width, BYTE)
     total, filling = 0, _bits_of(fill)
     grown: list[Array] = []
     while True:
@@ -120,7 +122,7 @@ def encoder(
     pointers = crds if words else fibers + 1
     crd_width = 0 if words else crd_dtype.itemsize
     dims = [fibers, extent, width, room, _care(dtype, 0), 0, crd_width, columns]
-    near = np.empty(min(TURNED, columns) * extent * width, np.uint8)
+    items = min(TURNED, columns) * extent
     symbol = "zs_encode_words" if words else "zs_encode_lists"
     try:
         kernel = load(header("zs_codecs.c"), symbol)
@@ -131,7 +133,8 @@ def encoder(
     def prepared() -> tuple[Array, Callable[..., bool]]:
         """Where it comes to, and what runs it."""
         state = np.zeros(3, int64)
-        call = kernel.prepare((None, state, None, None, None, near.copy()), dims)
+        near = aligned_empty(items * width, BYTE)
+        call = kernel.prepare((None, state, None, None, None, near), dims)
         return state, call.again((0, 2, 3, 4))
 
     idle = [prepared()]
