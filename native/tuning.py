@@ -18,8 +18,10 @@ from zeroskip.native.tile import TilePlan
 
 AROUND = (
     OPEN,
+    Schedule(unrolled=True),
     Schedule(rows=4, block=256),
     Schedule(rows=1, block=128),
+    Schedule(bitmask=True),
     Schedule(rows=1, block=0),
     Schedule(rows=2, block=128),
     Schedule(rows=4, block=0),
@@ -46,11 +48,11 @@ def candidates(line: Line, bound: Collection[str]) -> Iterator[Schedule]:
         tried = replace(line, fixed=one)
         try:
             plan = schedule_of(tried, bound)
+            filled = taken(tried, plan, bound)
         except KernelError:
             continue
         if isinstance(plan, TilePlan) and plan.entries.tensor not in bound:
             continue
-        filled = taken(tried, plan, bound)
         if filled not in seen:
             seen.add(filled)
             yield one
@@ -113,8 +115,10 @@ def _usable(line: Line, bound: Collection[str], found: Schedule | None) -> Sched
     """A remembered schedule, unless the line cannot take it."""
     if found is None:
         return None
+    tried = replace(line, fixed=found)
     try:
-        plan = schedule_of(replace(line, fixed=found), bound)
+        plan = schedule_of(tried, bound)
+        taken(tried, plan, bound)  # machine code may run in one process and not in another
     except KernelError:
         return None
     fresh = isinstance(plan, TilePlan) and plan.entries.tensor not in bound

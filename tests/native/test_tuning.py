@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from generator import random_array
+from judges import line_of
 
 import zeroskip as zs
 from zeroskip.errors import KernelError, RoomError
@@ -59,7 +60,7 @@ def test_the_fastest_is_taken_told_and_remembered(fresh, chosen):
     assert len(chosen.calls) == 1
     assert chosen.calls[0] >= 4
     (line,) = zs.explain(bound, B=B).lines
-    second = list(tuning.AROUND)[1]  # the default of this density has single rows
+    second = next(one for one in tuning.AROUND if one.rows)  # these vectors have no machine code
     assert (line.source, line.taken.rows, line.taken.block) == ("tuned", second.rows, second.block)
     assert f"tuned: {line.taken}" in str(zs.explain(bound, B=B))
     for again in (PRODUCT.bind(A=A, tune=True), pickle.loads(pickle.dumps(bound))):
@@ -147,6 +148,25 @@ def test_candidates_are_different_kernels_and_the_default_is_the_first(chosen):
     assert seen[0] == OPEN
     assert len(set(kernels)) == len(kernels)
     assert {one.wanted for one in seen} == {None, "tiled", "lanes", "plain"}
+
+
+@pytest.mark.parametrize("fixed", [Schedule(unrolled=True), Schedule(bitmask=True)])
+def test_machine_code_and_columns_are_tried_where_the_line_can_take_them(fixed):
+    with settings.using(vector_bytes=64):
+        line = line_of(PRODUCT.spec, {"A": A, "B": B})
+        try:
+            wanted = _taken(line, fixed)
+        except KernelError:  # this processor runs no code that a process has written
+            assert fixed.unrolled
+            wanted = None
+        tried = {_taken(line, one) for one in tuning.candidates(line, {"A"})}
+        assert wanted is None or wanted in tried
+        assert fixed not in tuning.candidates(line, {"B"})
+
+
+def _taken(line, fixed):
+    tried = replace(line, fixed=fixed)
+    return schedules.taken(tried, schedules.schedule_of(tried, {"A"}), {"A"})
 
 
 def test_what_has_no_room_is_not_tried(fresh, chosen):
