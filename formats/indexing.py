@@ -14,6 +14,7 @@ import numpy as np
 
 from zeroskip.errors import FormatError, IndexingError
 from zeroskip.formats.arrange import storage_order
+from zeroskip.formats.fibers import run_axis, run_of
 from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import Array, Indices
 from zeroskip.formats.reshaping import in_format, renamed
@@ -56,8 +57,11 @@ def get(tensor: Tensor, key: Any) -> Any:
         An IndexError: an index out of bounds, too many of them, or something that is none.
     """
     parts = _parts(key, tensor.shape)
-    if all(isinstance(part, slice) and part == slice(None) for part in parts):
+    if _all_whole(parts):
         return tensor if parts or key is Ellipsis or _has_ellipsis(key) else tensor.toarray()[()]
+    tensor, parts = _run(tensor, parts)
+    if _all_whole(parts):
+        return tensor
     arrays = [i for i, part in enumerate(parts) if isinstance(part, np.ndarray)]
     if arrays:  # beside arrays an integer is an array of one
         parts = [np.asarray(p) if isinstance(p, int) else p for p in parts]
@@ -221,16 +225,45 @@ def _axis_of(parts: list[Part], i: int) -> int:
     return sum(part is not None for part in parts[:i])
 
 
+def _all_whole(parts: list[Part]) -> bool:
+    return all(isinstance(part, slice) and part == slice(None) for part in parts)
+
+
+def _run(tensor: Tensor, parts: list[Part]) -> tuple[Tensor, list[Part]]:
+    """Where a part takes neighbouring fibers of the outermost rank: these, and what is then left to
+    be done."""
+    axis = run_axis(tensor)
+    places = [i for i, part in enumerate(parts) if part is not None]
+    if axis is None or not places:
+        return tensor, parts
+    part = parts[places[axis]]
+    rest: Part = slice(None)
+    if isinstance(part, int):
+        start, stop, rest = part, part + 1, 0
+    elif isinstance(part, slice) and part != rest and part.step in (None, 1):
+        start, stop, _ = _indices(part, axis, tensor.shape[axis])
+        stop = max(start, stop)
+    else:
+        return tensor, parts
+    return run_of(tensor, start, stop), [
+        rest if i == places[axis] else p for i, p in enumerate(parts)
+    ]
+
+
+def _indices(part: slice, axis: int, extent: int) -> tuple[int, int, int]:
+    try:
+        return part.indices(extent)
+    except (TypeError, ValueError) as error:
+        raise IndexingError(f"slice {part} of axis {axis}: {error}") from None
+
+
 # ---- what it does to entries ----------------------------------------------------------------
 
 
 def _sliced(
     entries: Entries, axis: int, part: slice, extent: int, place: int
 ) -> tuple[Entries, int]:
-    try:
-        start, stop, step = part.indices(extent)
-    except (TypeError, ValueError) as error:
-        raise IndexingError(f"slice {part} of axis {axis}: {error}") from None
+    start, stop, step = _indices(part, axis, extent)
     count = len(range(start, stop, step))
     if (start, step, count) != (0, 1, extent):
         away = entries.coords[axis] - start

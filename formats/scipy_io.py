@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroskip.errors import TensorError
-from zeroskip.formats.levels import Uncompressed
+from zeroskip.formats.levels import Compressed, Uncompressed
 from zeroskip.formats.named import blocks_of
 from zeroskip.formats.validate import check_pos
 from zeroskip.formats.values import HALVES
@@ -55,8 +55,10 @@ def fibers_in_order(x: Any) -> tuple[str, tuple[Array, Indices], Array] | None:
     held = _check_fibers(x, fibers, "values")
     crd = x.indices[:held]
     inside = crd.dtype.kind in "iu" and (not held or 0 <= crd.min() <= crd.max() < extent)
-    falls = np.flatnonzero(crd[1:] <= crd[:-1]) + 1
-    if not inside or not np.isin(falls, x.indptr).all():
+    starts = np.ones(held + 1, dtype=bool)  # of fibers, or where coordinates ascend
+    starts[1:-1] = crd[1:] > crd[:-1]
+    starts[x.indptr] = True
+    if not inside or not starts.all():
         return None
     return x.format.upper(), (x.indptr, crd), x.data[:held]
 
@@ -106,16 +108,22 @@ def to_scipy(tensor: Tensor) -> Any:
             pos.astype(index),
         )
         return make.bsr_array(arrays, shape=tensor.shape)
+    limit = max([*tensor.shape, tensor.stored], default=0)
+    index = np.int32 if limit < 2**31 else np.int64
+    by_fibers = tensor.ndim == 2 and len(tensor.levels) == 2 and not tensor.format.split
+    if by_fibers and isinstance(tensor.levels[0].spec, Uncompressed):
+        first, second = tensor.format.order[0][0], tensor.format.order[1][0]
+        kind = make.csc_array if first else make.csr_array
+        if isinstance(tensor.levels[1].spec, Compressed):
+            held = tensor.levels[1].arrays
+            starts, inner, values = held["pos"].astype(index), held["crd"], tensor.values
+        else:
+            coords, values = tensor.coords()
+            starts, inner = _pointers(coords[first], tensor.shape[first], index), coords[second]
+        made = _values(values).copy(), inner.astype(index), starts
+        return kind(made, shape=tensor.shape)
     coords, values = tensor.coords()
     values = _values(values)
-    limit = max([*tensor.shape, len(values)], default=0)
-    index = np.int32 if limit < 2**31 else np.int64
-    if tensor.ndim == 2 and len(tensor.levels) == 2 and not tensor.format.split:
-        first, second = tensor.format.order[0][0], tensor.format.order[1][0]
-        if isinstance(tensor.levels[0].spec, Uncompressed):
-            starts = _pointers(coords[first], tensor.shape[first], index)
-            kind = make.csc_array if first else make.csr_array
-            return kind((values.copy(), coords[second].astype(index), starts), shape=tensor.shape)
     narrow = tuple(crd.astype(index) for crd in coords)
     try:
         return make.coo_array((values.copy(), narrow), shape=tensor.shape)

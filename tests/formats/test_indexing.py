@@ -131,3 +131,49 @@ def test_errors_are_index_errors(key, text):
 def test_a_ragged_list_is_no_index():
     with pytest.raises(IndexingError, match=r"\[\[1\], \[0, 1\]\] is no array of indices"):
         tensor(np.eye(3), "CSR")[[[1], [0, 1]]]
+
+
+RUNS = [
+    "U C C",
+    "U B B",
+    "U C B",
+    "U U C",
+    "U C U",
+    "U R(2) C",
+    "U U U",
+    "1:U 0:C 2:C",
+    "2:U 0*1:B",
+]
+
+
+@pytest.mark.parametrize("format", RUNS)
+def test_neighbouring_fibers_are_those_of_a_smaller_array(format):
+    """A run of what lies outermost is stored as if it had been encoded by itself."""
+    rng = np.random.default_rng(5)
+    x = rng.integers(1, 9, (7, 70, 6)) * (rng.random((7, 70, 6)) < 0.3)
+    x[2:4] = 0
+    t = Tensor.from_dense(x, format)
+    for part in (slice(1, 5), slice(2, 4), slice(3, 3), slice(6, 2), slice(-1, None), 0, 5, -2):
+        for axis in range(3):
+            key = (*[slice(None)] * axis, part)
+            got, want = t[key], x[key]
+            got.validate()
+            np.testing.assert_array_equal(got.toarray(), want)
+            alone = Tensor.from_dense(want, got.format)
+            np.testing.assert_array_equal(got.values, alone.values)
+            for ours, theirs in zip(got.levels, alone.levels, strict=True):
+                assert (ours.extent, ours.fibers, ours.entries) == (
+                    theirs.extent,
+                    theirs.fibers,
+                    theirs.entries,
+                )
+                for name, array in theirs.arrays.items():
+                    np.testing.assert_array_equal(ours.arrays[name], array)
+
+
+def test_neighbouring_fibers_share_what_is_stored():
+    t = Tensor.from_dense(np.eye(9), "CSR")
+    rows = t[2:7]
+    assert np.shares_memory(rows.values, t.values)
+    assert np.shares_memory(rows.levels[1].arrays["crd"], t.levels[1].arrays["crd"])
+    assert not rows.values.flags.writeable
