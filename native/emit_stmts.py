@@ -238,7 +238,8 @@ def _(node: Unrolled, out: CWriter) -> None:
         lying = "0"
         if node.lying is not None:
             of, name = node.lying, out.local("lying")
-            where = ", ".join(map(integer, (of.at, of.first, of.end, of.behind)))
+            parts = of.at, of.first, of.end, of.behind, of.residue, of.programs
+            where = ", ".join(map(integer, parts))
             out.line(f"const zs_lying {name} = {{{of.source}, {where}}};")
             lying = f"&{name}"
         out.line(

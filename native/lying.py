@@ -17,7 +17,7 @@ from math import prod
 
 from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.tree import Var
-from zeroskip.native.integers import ONE, ZERO, Expr, sub
+from zeroskip.native.integers import ONE, ZERO, Expr, mul, sub
 from zeroskip.native.nest_tiles import Lying, Stage, StageAxis
 from zeroskip.native.on_line import stage_axis
 from zeroskip.native.scheme import Scheme
@@ -32,7 +32,7 @@ class Ends:
     plane : lanes of a place of the image.  before : zeros that stand before them.
     first, end : vectors that are read where they lie.
     start : the first lane that the vectors behind them reach, zeros counted.
-    head, tail : lanes that the ones before and those behind reach.
+    head, tail : lanes that the ones before and those behind reach, whole vectors before.
     """
 
     plane: int
@@ -98,7 +98,7 @@ def ends_of(
     plane = prod(shape[trailing:])
     first = min(-(-before // lanes), tiles)
     end = min(max((plane + before - most) // lanes, first), tiles)
-    head = first * lanes + most if first else 0
+    head = -(-(first * lanes + most) // lanes) * lanes if first else 0
     tail = (tiles - end) * lanes + most if end < tiles else 0
     found = Ends(plane, before, first, end, end * lanes, head, tail)
     return found if first < end and 2 * found.copied <= plane else None
@@ -147,4 +147,6 @@ def lying(plan: TilePlan, scheme: Scheme, at: Expr) -> Lying:
         number("lying_first"),
         number("lying_end"),
         number("lying_behind"),
+        number("lying_residue"),
+        mul(number("blocks"), number("row_blocks")),
     )

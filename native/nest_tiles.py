@@ -158,13 +158,19 @@ class Share:
 @dataclass(frozen=True, slots=True)
 class Lying:
     """Vectors [first, end) of a line are read in another array, vector 0 from ``at`` on, which
-    may lie outside; those behind them ``behind`` elements further than where they would be."""
+    may lie outside; those behind them ``behind`` elements further than where they would be.
+
+    residue : bytes behind the start of a line of the cache at which that array starts, if the code
+        is to be what is made for that; otherwise it is that of ``programs`` further on.
+    """
 
     source: str
     at: Expr
     first: Expr
     end: Expr
     behind: Expr
+    residue: Expr
+    programs: Expr
 
 
 @dataclass(frozen=True, slots=True)

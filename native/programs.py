@@ -7,6 +7,8 @@ from dataclasses import replace
 from functools import partial
 from math import prod
 
+import numpy as np
+
 from zeroskip.native import unrolled
 from zeroskip.native.arguments import Array
 from zeroskip.native.geometry import (
@@ -20,7 +22,7 @@ from zeroskip.native.geometry import (
 from zeroskip.native.joined import density_of_words, held_as, places_of_lane
 from zeroskip.native.lines import Line
 from zeroskip.native.scheme import Key
-from zeroskip.native.scratch import on_large_pages
+from zeroskip.native.scratch import LINE_BYTES, on_large_pages
 from zeroskip.native.tile import TilePlan
 from zeroskip.native.tile_shape import WIDE, TileShape, unrolled_shape
 
@@ -67,14 +69,33 @@ def shape_or_why(
     return shape
 
 
-def kept(line: Line, plan: TilePlan, made: Geometry, shape: TileShape) -> Mapping[Key, Array]:
-    """The programs of an operand, once for all lengths of a line whose offsets are equal."""
-    name, build = plan.entries.tensor, partial(_programs, line, plan, made, shape)
-    how = "programs", *line.key, shape, made.strides, made.span, made.blocks, made.row
+def begins(line: Line, plan: TilePlan, made: Geometry, shape: TileShape) -> tuple[int, int]:
+    """Bytes by which the operand of the lanes begins behind the start of a line of the cache, and
+    lanes by which vectors do that are read: in memory that is the kernel's own, whole lines; where
+    they lie, as now, for which code is made that others do without."""
+    if not shape.lying:
+        return 0, 0
+    operand, itemsize = line.used[plan.lane_access.tensor], line.dtype.itemsize
+    at = operand.ctypes.data % LINE_BYTES if isinstance(operand, np.ndarray) else 0
+    at -= at % itemsize
+    return at, (at // itemsize - made.numbers["lying_before"]) % (shape.vector_bytes // itemsize)
+
+
+def kept(
+    line: Line, plan: TilePlan, made: Geometry, shape: TileShape, residue: int
+) -> Mapping[Key, Array]:
+    """The programs of an operand, once for all lengths of a line whose offsets are equal.
+
+    residue : lanes by which vectors begin behind the start of a line of the cache.
+    """
+    name, build = plan.entries.tensor, partial(_programs, line, plan, made, shape, residue)
+    how = "programs", *line.key, shape, made.strides, made.span, made.blocks, made.row, residue
     return line.laid_out(name, how, build)
 
 
-def _programs(line: Line, plan: TilePlan, made: Geometry, shape: TileShape) -> dict[Key, Array]:
+def _programs(
+    line: Line, plan: TilePlan, made: Geometry, shape: TileShape, residue: int
+) -> dict[Key, Array]:
     """The entries of an operand in groups, and as machine code."""
     operand = line.used[plan.entries.tensor]
     lanes = shape.vector_bytes // line.dtype.itemsize
@@ -94,6 +115,9 @@ def _programs(line: Line, plan: TilePlan, made: Geometry, shape: TileShape) -> d
         dtype=line.dtype.name,
         joined=shape.joined,
         bias=bias,
+        residue=residue,
+        span=0 if plan.panels else made.span // shape.joined,
+        elsewhere=shape.lying,
     )
     return {
         ("code",): code,

@@ -293,11 +293,17 @@ def tiled(
         ("vals", line.name): target,
     }
     what = plan, line.signatures, line.dtype.name
+    numbers = dict(made.numbers)
     if shape.unrolled:
         key: Key = ("unrolled", shape.kernel, made.direct, made.own, *line.key)
         build = partial(unrolled.lower_unrolled, *what, shape, made.direct, made.own)
         prepared = remember(key, line.dtype, build)
-        arrays |= programs.kept(line, plan, made, shape)
+        at, residue = programs.begins(line, plan, made, shape)
+        numbers["lying_residue"] = at
+        if residue:
+            copies = aligned_full(staged + residue, np.dtype(copied), bias)
+            arrays["staged",] = copies[residue:]
+        arrays |= programs.kept(line, plan, made, shape, residue)
         if shape.masked:
             per_vector = shape.vector_bytes // line.dtype.itemsize
             masks = masks_of(plan, line.extents, made.numbers["line"], per_vector)
@@ -315,7 +321,7 @@ def tiled(
         if line.keeps(plan.entries.tensor):
             packed = {key: on_large_pages(array) for key, array in packed.items()}
         arrays |= packed
-    found = filled(line, prepared, arrays, made.numbers)
+    found = filled(line, prepared, arrays, numbers)
     return prepared, replace(found, parts=min(found.parts, threads))  # each with its own panel
 
 

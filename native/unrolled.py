@@ -177,22 +177,29 @@ def machine_code(
     dtype: str,
     joined: int = 1,
     bias: int = 0,
+    residue: int = -1,
+    span: int = 0,
+    elsewhere: bool = False,
 ) -> tuple[Array, Array]:
     """The code of each program, and where it starts; empty, and zeros, where it cannot be run.
 
     turn : programs of a block of all rows; groups : of a program; members : most rows of one;
     rows : of a block; dtype : of values and sums, of which `CODED` have code, and int32 where a
     lane joins several places; bias : what joined values are kept larger by.
+    residue, span : lanes by which offsets of the first block count from behind the start of a line
+        of the cache, -1 where that is not known, and from there to those of the next block.
+    elsewhere : whether the programs come once more, for vectors of which that is not known.
     """
     programs = (len(first) - 1) // groups
-    begin, none = np.zeros(programs + 1, np.int64), np.zeros(0, np.uint8)
+    copies = 2 if elsewhere else 1
+    begin, none = np.zeros(copies * programs + 1, np.int64), np.zeros(0, np.uint8)
     absent = none, np.zeros_like(begin)
     coded = dtype in CODED if joined == 1 else joins()
     if not hasattr(mmap, "MAP_ANONYMOUS") or not coded:
         return absent
     shifts = int(shift.max(initial=0))
     dims = [0, programs, turn, groups, members, rows, np.dtype(dtype).itemsize, shifts]
-    dims += [joined, bias]
+    dims += [joined, bias, residue, span, int(elsewhere)]
     package, name = "zeroskip.native", "zs_unroll.c"
     if not run(package, name, "zs_unroll", [none, begin, first, member, offset, shift], dims):
         return absent

@@ -10,18 +10,24 @@
  *     vfmadd231ps  zmm3, zmm28, [value]{1to16}     row 3 stores an entry there
  *     vfmadd231ps  zmm9, zmm28, [value + 4]{1to16} row 9 another
  *
- * where lanes that belong to another row are left out under a mask if the column is a shifted one,
- * so that no position is read, nothing is compared and nothing jumps.  Values stay data, in the
+ * where lanes that belong to another row are left out under a mask if the column is a shifted one.
+ * A vector that lies in two lines of a cache is two loads.  Where it is known how vectors lie,
+ * columns that share such lines load each of them once, and what they meet is put together of two,
+ *
+ *     vmovups   zmm29, [x + line]                  what the column meets begins in this line
+ *     vmovups   zmm30, [x + line + 64]             and ends in this one
+ *     valignd   zmm28, zmm30, zmm29, 7             from item 7 of the first on
+ *
+ * which is one of the two places where multiply-adds begin, for one or two of two where loads do.
+ * So no position is read, nothing is compared and nothing jumps.  Values stay data, in the
  * order of the instructions; in between, code and values of the next program are asked for.  A
  * program is some groups behind each other, called as a zs_program (zs_unrolled.h) by the rules of
  * the System V ABI of x86-64; it needs AVX-512F.
  *
  * Lanes that join several narrow integers (zs_joined.h) are multiplied by vpdpwssd or vpdpbusd, which
  * need AVX512_VNNI; entries that meet no column are added to their row themselves.
- * Encodings: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, section 2.7.
  */
-#include "zs_kernel.h"
-#include "zs_unrolled.h"
+#include "zs_code.h"
 
 #if defined(__x86_64__) && defined(__unix__) && defined(__AVX512F__)
 #define ZS_UNROLLS 1
@@ -29,122 +35,6 @@ int mprotect(void *, size_t, int);
 #else
 #define ZS_UNROLLS 0
 #endif
-
-enum {
-    RAX = 0, RCX = 1, RDX = 2, RSI = 6, RDI = 7, /* base registers that need no further byte */
-    VECTOR = 64,   /* bytes of a vector */
-    LINE = 64,     /* bytes of a line of a cache */
-    REACH = 128,   /* displacements of one byte reach from -REACH to REACH - 1 units */
-    LOADED = 28,   /* registers 28 to 31 take turns to hold what is loaded, ... */
-    LAST = 31,     /* ... so that a vector is asked for three places before it is met */
-    MASK = 1,      /* mask 1 is that of rows; shifts are counted from there */
-};
-
-/* Where code goes; bytes from 'room' on are counted and not written. */
-typedef struct zs_code {
-    uint8_t *bytes;
-    int64_t length, room;
-    int wide;               /* items of 8 bytes, not 4 */
-    int joined, biased;     /* integers of a lane; whether register LOADED holds their bias */
-    int64_t begun, fetched; /* where the program starts; lines of the next code it has fetched */
-} zs_code;
-
-static void zs_byte(zs_code *code, int byte)
-{
-    if (code->length < code->room)
-        code->bytes[code->length] = (uint8_t)byte;
-    code->length++;
-}
-
-static void zs_bytes(zs_code *code, const char *bytes, int count)
-{
-    for (int i = 0; i < count; i++)
-        zs_byte(code, bytes[i] & 255);
-}
-
-static void zs_long(zs_code *code, int64_t number)
-{
-    for (int i = 0; i < 4; i++)
-        zs_byte(code, (int)(number >> 8 * i & 255));
-}
-
-/* What an instruction of one memory operand has beyond its registers. */
-typedef struct zs_form {
-    int map, prefix, opcode; /* 1: 0F, 2: 0F38; 0: none, 1: 66 */
-    int broadcast, mask, zeroing;
-} zs_form;
-
-/*
- * zs_evex() - OPCODE zmm'reg', zmm'other', [base + displacement], in 512 bits.
- *
- * The displacement takes one byte where it is a small multiple of what is read, else four.
- */
-static void zs_evex(zs_code *code, zs_form form, int reg, int other, int base, int64_t displacement)
-{
-    const int unit = form.broadcast ? (code->wide ? 8 : 4) : VECTOR;
-    zs_byte(code, 0x62);
-    zs_byte(code, (~reg >> 3 & 1) << 7 | 0x60 | (~reg >> 4 & 1) << 4 | form.map);
-    zs_byte(code, code->wide << 7 | (~other & 15) << 3 | 4 | form.prefix);
-    zs_byte(code, form.zeroing << 7 | 2 << 5 | form.broadcast << 4 | (~other >> 4 & 1) << 3
-                      | form.mask);
-    zs_byte(code, form.opcode);
-    const int64_t units = displacement / unit;
-    if (displacement % unit == 0 && -REACH <= units && units < REACH) {
-        zs_byte(code, 0x40 | (reg & 7) << 3 | base);
-        zs_byte(code, (int)(units & 255));
-    } else {
-        zs_byte(code, 0x80 | (reg & 7) << 3 | base);
-        zs_long(code, displacement);
-    }
-}
-
-/* zmm'row' = 0: by itself, which takes no more than to be decoded. */
-static void zs_clear_row(zs_code *code, int row)
-{
-    zs_byte(code, 0x62); /* vpxord zmm, zmm, zmm */
-    zs_byte(code, (~row >> 3 & 1) << 7 | (~row >> 4 & 1) << 6 | (~row >> 3 & 1) << 5
-                      | (~row >> 4 & 1) << 4 | 1);
-    zs_byte(code, (~row & 15) << 3 | 4 | 1);
-    zs_byte(code, 2 << 5 | (~row >> 4 & 1) << 3);
-    zs_byte(code, 0xEF);
-    zs_byte(code, 0xC0 | (row & 7) << 3 | (row & 7));
-}
-
-/* mask 1: lanes that are stored. */
-static void zs_load_row(zs_code *code, int row)
-{
-    zs_evex(code, (zs_form){1, code->wide, 0x10, 0, 1, 1}, row, 0, RAX, 0);
-    zs_bytes(code, "\x48\x01\xC8", 3); /* add rax, rcx */
-}
-
-static void zs_store_row(zs_code *code, int row)
-{
-    zs_evex(code, (zs_form){1, code->wide, 0x11, 0, 1, 0}, row, 0, RAX, 0);
-    zs_bytes(code, "\x48\x01\xC8", 3);
-}
-
-static void zs_add_to(zs_code *code, int base, int64_t number)
-{
-    zs_bytes(code, "\x48\x81", 2); /* add base, number */
-    zs_byte(code, 0xC0 | base);
-    zs_long(code, number);
-}
-
-/* Fetch, where it is time, a line of the next program's code, and so much of its values: these have
-   about half as many bytes, or as many. */
-static void zs_fetch_ahead(zs_code *code)
-{
-    const int64_t line = code->fetched;
-    if (code->length - code->begun < (line + 1) * ZS_CODE_AHEAD)
-        return;
-    zs_bytes(code, "\x41\x0F\x18\x90", 4); /* prefetcht1 [r8 + number] */
-    zs_long(code, line * LINE);
-    if (code->wide || line % 2 == 0) {
-        zs_bytes(code, "\x41\x0F\x18\x91", 4); /* prefetcht1 [r9 + number] */
-        zs_long(code, (code->wide ? line : line / 2) * LINE);
-    }
-    code->fetched++;
-}
 
 /* Of each entry its row in the group, the place of its vector, in items, or less than 0 where it has
    none, and its shift. */
@@ -154,32 +44,98 @@ typedef struct zs_entries {
     const uint8_t *shift;
 } zs_entries;
 
-/* Load the vector of entry e, and of those behind it at its place; returns the first that is not,
-   or 'hi'. */
-static int64_t zs_load_place(zs_code *code, zs_entries all, int64_t e, int64_t hi, int reg)
+/* Columns behind each other whose vectors lie in lines of a cache that follow each other without a
+   gap.  What is loaded is numbered: of 'shared' ones line 'line', in items, and those behind it,
+   from number 'load' on; else the columns' vectors as they lie. */
+typedef struct zs_run {
+    int64_t end, line, load, loads; /* the entry behind it; what is loaded */
+    int shared;
+} zs_run;
+
+static int64_t zs_next_place(zs_entries all, int64_t e, int64_t hi)
 {
     const int32_t offset = all.offset[e];
-    const int item = code->wide ? 8 : 4, shift = all.shift[e];
-    const int64_t at = (int64_t)offset * item - REACH * VECTOR;
-    if (shift > 0 && code->biased) /* vpblendmd: other lanes as in the register that holds biases */
-        zs_evex(code, (zs_form){2, 1, 0x64, 0, MASK + shift, 0}, reg, LOADED, RDI, at);
-    else
-        zs_evex(code, (zs_form){1, code->wide, 0x10, 0, shift ? MASK + shift : 0, shift > 0}, reg,
-                0, RDI, at);
     while (e < hi && all.offset[e] == offset)
         e++;
     return e;
 }
 
-/* The first register that is loaded, and the one after another. */
-static int zs_first(const zs_code *code)
+/* Items of a place behind the start of the line that it begins in. */
+static int64_t zs_within(const zs_code *code, int64_t offset)
 {
-    return code->biased ? LOADED + 1 : LOADED;
+    return (offset + code->residue) % (code->wide ? 8 : 16);
 }
 
-static int zs_turn(const zs_code *code, int loaded)
+/* The columns from entry e on.  Their lines are worth sharing where they are fewer than the loads of
+   vectors of which some lie in two. */
+static zs_run zs_run_at(const zs_code *code, zs_entries all, int64_t e, int64_t hi, int64_t load)
 {
-    return loaded == LAST ? zs_first(code) : loaded + 1;
+    const int64_t lanes = code->wide ? 8 : 16;
+    if (code->residue < 0 || code->biased)
+        return (zs_run){zs_next_place(all, e, hi), 0, load, 1, 0};
+    const int64_t line = all.offset[e] - zs_within(code, all.offset[e]);
+    int64_t last = line - lanes, places = 0, apart = 0, at = e;
+    while (at < hi) {
+        const int64_t within = zs_within(code, all.offset[at]), first = all.offset[at] - within;
+        if (places > 0 && first > last)
+            break;
+        last = within > 0 ? first + lanes : first > last ? first : last;
+        apart += within > 0 ? 2 : 1;
+        places++;
+        at = zs_next_place(all, at, hi);
+    }
+    const int64_t lines = (last - line) / lanes + 1;
+    const int shared = lines < apart;
+    return (zs_run){at, line, load, shared ? lines : places, shared};
+}
+
+/* Load the vector of entry e as it lies. */
+static void zs_load_place(zs_code *code, zs_entries all, int64_t e, int reg)
+{
+    const int item = code->wide ? 8 : 4, shift = all.shift[e];
+    const int64_t at = (int64_t)all.offset[e] * item - REACH * VECTOR;
+    if (shift > 0 && code->biased) /* vpblendmd: other lanes as in the register that holds biases */
+        zs_evex(code, (zs_form){2, 1, 0x64, 0, MASK + shift, 0}, reg, LOADED, RDI, at);
+    else
+        zs_evex(code, (zs_form){1, code->wide, 0x10, 0, shift ? MASK + shift : 0, shift > 0}, reg,
+                0, RDI, at);
+}
+
+/* What a group loads, in its order: those that are 'loaded', from 'run' on, whose next vector, if
+   lines are not shared, is that of entry e; in registers 'first' to LAST, which take turns. */
+typedef struct zs_loads {
+    zs_run run;
+    int64_t e, loaded;
+    int first;
+} zs_loads;
+
+static int zs_holds(const zs_loads *loads, int64_t load)
+{
+    return loads->first + (int)(load % (LAST + 1 - loads->first));
+}
+
+/* Load all that there is room for where those before 'from' are no longer wanted. */
+static void zs_load_until(zs_code *code, zs_entries all, zs_loads *loads, int64_t from, int64_t hi)
+{
+    zs_run *run = &loads->run;
+    while (loads->loaded < from + LAST + 1 - loads->first) {
+        if (loads->loaded == run->load + run->loads) {
+            if (run->end == hi)
+                return;
+            loads->e = run->end;
+            *run = zs_run_at(code, all, run->end, hi, loads->loaded);
+        }
+        const int reg = zs_holds(loads, loads->loaded);
+        if (run->shared) {
+            const int64_t first = run->line * (code->wide ? 8 : 4) - REACH * VECTOR;
+            zs_evex(code, (zs_form){1, code->wide, 0x10, 0, 0, 0}, reg, 0, RDI,
+                    first + (loads->loaded - run->load) * LINE);
+        } else {
+            zs_load_place(code, all, loads->e, reg);
+            loads->e = zs_next_place(all, loads->e, run->end);
+        }
+        loads->loaded++;
+    }
 }
 
 /* OPCODE zmm'row', zmm'other', [the next value]{to all lanes}; returns as zs_group() does. */
@@ -219,17 +175,36 @@ static int zs_group(zs_code *code, zs_entries all, int64_t lo, int64_t hi, int64
         const int row = all.member[lo];
         ahead = zs_take_value(code, (zs_form){1, 1, 0xFE, 1, 0, 0}, row, row, ahead);
     }
-    int64_t next = lo;
-    for (int reg = zs_first(code); reg <= LAST && next < hi; reg++)
-        next = zs_load_place(code, all, next, hi, reg);
-    int loaded = zs_first(code);
-    for (int64_t e = lo; e < hi; e++) {
-        if (e > lo && all.offset[e] != all.offset[e - 1]) {
-            if (next < hi)
-                next = zs_load_place(code, all, next, hi, loaded);
-            loaded = zs_turn(code, loaded);
+    int shares = 0;
+    for (int64_t e = lo; e < hi && !shares;) {
+        const zs_run run = zs_run_at(code, all, e, hi, 0);
+        shares = run.shared;
+        e = run.end;
+    }
+    zs_loads loads = {{lo, 0, 0, 0, 0}, lo, 0, code->biased || shares ? LOADED + 1 : LOADED};
+    zs_run run = loads.run;
+    int64_t load = 0; /* the first that the place of an entry meets, of those that are numbered */
+    for (int64_t e = lo; e < hi;) {
+        if (e == run.end) {
+            run = zs_run_at(code, all, e, hi, run.load + run.loads);
+            load = run.load;
         }
-        ahead = zs_take_value(code, zs_multiplies(code), all.member[e], loaded, ahead);
+        const int64_t lanes = code->wide ? 8 : 16, end = zs_next_place(all, e, hi);
+        const int64_t within = run.shared ? zs_within(code, all.offset[e]) : 0;
+        if (run.shared)
+            load = run.load + (all.offset[e] - within - run.line) / lanes;
+        zs_load_until(code, all, &loads, load, hi);
+        int met = zs_holds(&loads, load);
+        zs_form form = zs_multiplies(code);
+        if (within > 0) {
+            zs_put_together(code, LOADED, zs_holds(&loads, load + 1), met, within, all.shift[e]);
+            met = LOADED;
+        } else if (run.shared && all.shift[e] > 0) {
+            form.mask = MASK + all.shift[e];
+        }
+        for (; e < end; e++)
+            ahead = zs_take_value(code, form, all.member[e], met, ahead);
+        load++;
     }
     zs_bytes(code, "\x48\x89\xD0", 3);
     for (int row = 0; row < rows; row++)
@@ -246,7 +221,10 @@ static int zs_group(zs_code *code, zs_entries all, int64_t lo, int64_t hi, int64
  *       place of its vector, in items, and its shift, 1 to ZS_MASKS, or 0 for all lanes.
  * dim:  room; programs, of which 'turn' are a block of all rows; groups of a program; most rows of
  *       a group; rows of a block; bytes of an item, 4 or 8; how many shifts there are; integers
- *       that a lane of 4 bytes joins (zs_joined.h), or 1; what those are kept larger by.
+ *       that a lane of 4 bytes joins (zs_joined.h), or 1; what those are kept larger by; items by
+ *       which the first block's offsets count from behind a line's start, -1 where that is not
+ *       known, and from there to the next block's; whether to write all programs once more behind
+ *       the others, as if it were not known.
  * A second call with the room that the first has asked for writes it all.
  */
 int32_t zs_unroll(zs_args *args)
@@ -262,11 +240,15 @@ int32_t zs_unroll(zs_args *args)
     zs_code code = {.bytes = args->buf[0], .room = args->dim[0], .wide = args->dim[6] == 8,
                     .joined = (int)args->dim[8], .biased = args->dim[9] != 0 && shifts > 0};
     const int64_t bias = args->dim[9] * 0x01010101; /* of four bytes */
+    const int64_t known = args->dim[10], span = args->dim[11], lanes = code.wide ? 8 : 16;
+    const int64_t all_programs = args->dim[12] ? 2 * programs : programs;
     if (members > ZS_MEMBERS || shifts > ZS_MASKS)
         return zs_fail(args, ZS_EINTERNAL, members > ZS_MEMBERS ? members : shifts);
-    for (int64_t program = 0; program < programs; program++) {
+    for (int64_t p = 0; p < all_programs; p++) {
+        const int64_t program = p % programs, block = program / turn;
         ZS_POLL(args);
-        starts[program] = code.begun = code.length;
+        starts[p] = code.begun = code.length;
+        code.residue = known < 0 || p >= programs ? -1 : (known + block * span) % lanes;
         code.fetched = 0;
         zs_bytes(&code, "\xF3\x0F\x1E\xFA", 4);     /* endbr64: called through a pointer */
         zs_bytes(&code, "\xC4\xC1\x78\x92\xC8", 5); /* kmovw k1, r8d */
@@ -296,7 +278,7 @@ int32_t zs_unroll(zs_args *args)
         while (code.length % VECTOR != 0)
             zs_byte(&code, 0xCC);
     }
-    starts[programs] = code.length;
+    starts[all_programs] = code.length;
     return ZS_OK;
 }
 

@@ -43,10 +43,12 @@ typedef struct zs_unrolled {
 } zs_unrolled;
 
 /* Vectors [first, end) of a line lie in an array of their own, vector 0 of a run 'at' elements
-   behind its start; those behind them 'behind' elements further than where they would be. */
+   behind its start; those behind them 'behind' elements further than where they would be.  Code is
+   made for an array that starts 'residue' bytes behind the start of a line of the cache; that for
+   any other is 'programs' further on. */
 typedef struct zs_lying {
     const void *source;
-    int64_t at, first, end, behind;
+    int64_t at, first, end, behind, residue, programs;
 } zs_lying;
 
 /* Tiles of a line for each part of a call: the code of a program is fetched for no fewer; and
@@ -125,13 +127,15 @@ ZS_INLINE zs_share zs_divide_line(int64_t part, int64_t parts, int64_t n, int64_
         int64_t pitch, int64_t line, int resumed, const zs_lying *lying)                    \
     {                                                                                       \
         const int64_t n = (line + LANES - 1) / LANES;                                       \
-        const int coded = all->starts[program + 1] != 0;                                    \
+        const int elsewhere = lying && (intptr_t)lying->source % 64 != lying->residue;      \
+        const int64_t *starts = all->starts + (elsewhere ? lying->programs : 0);            \
+        const int coded = starts[program + 1] != 0;                                         \
         const int64_t most = all->groups * all->members;                                    \
         const int far = rows * pitch * (int64_t)sizeof(TYPE) >= ZS_FAR_BYTES;               \
         const int64_t written = resumed || !far ? 0 : rows < most ? rows : most;            \
-        zs_program *run = (zs_program *)(uintptr_t)(all->code + all->starts[program]);      \
-        const uint8_t *next_code = all->code + all->starts[after];                          \
-        const int64_t length = all->starts[after + 1] - all->starts[after];                 \
+        zs_program *run = (zs_program *)(uintptr_t)(all->code + starts[program]);           \
+        const uint8_t *next_code = all->code + starts[after];                               \
+        const int64_t length = starts[after + 1] - starts[after];                           \
         const int64_t *next_first = all->first + after * all->groups;                       \
         const TYPE *next_values = values + next_first[0];                                   \
         const int64_t held = next_first[all->groups] - next_first[0];                       \

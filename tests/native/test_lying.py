@@ -30,7 +30,7 @@ def ends(text, image, filters, pad, dtype="float32", masked=None):
 def test_which_vectors_reach_padding():
     found = ends(TEXT.format(1, 1), (1, 3, 56, 56), (4, 3, 3, 3), 1)
     assert (found.before, found.first, found.end) == (57, 4, 192)  # of 196 vectors of 16 lanes
-    assert found.head == 4 * 16 + 2 * 56 + 2
+    assert found.head == 192 >= 4 * 16 + 2 * 56 + 2 > 192 - 16  # whole vectors
     assert found.tail == 4 * 16 + 2 * 56 + 2
     # without padding the last vectors alone reach past the last place, and none starts before
     found = ends(TEXT.format(1, 1), (1, 3, 56, 56), (4, 3, 3, 3), 0)
@@ -56,7 +56,8 @@ def test_which_images_lie_as_the_line_does():
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_images_of_every_size_with_anything_around_them(data):
-    """In memory aligned to elements alone, with values around it that must not come in."""
+    """In memory aligned to elements alone, with values around it that must not come in; code is
+    made for where the first image lies, others lie elsewhere."""
     rng = np.random.default_rng(data.draw(seeds))
     steps = [data.draw(st.integers(1, 2)) for _ in range(2)]
     taps = [data.draw(st.integers(1, 3)) for _ in range(2)]
@@ -67,15 +68,22 @@ def test_images_of_every_size_with_anything_around_them(data):
     channels, filters = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 30))
     dtype = data.draw(st.sampled_from(["float32", "float64"]))
     room = np.full(channels * height * width + 200, np.nan, dtype)
-    image = room[data.draw(st.integers(90, 110)) :][: room.size - 200]
-    image[:] = random_array(rng, image.shape, dtype, 0.9)
-    image = image.reshape(1, channels, height, width)
+    size, shape = room.size - 200, (1, channels, height, width)
+    values = random_array(rng, shape, dtype, 0.9)
+
+    def placed():
+        room[:] = np.nan
+        image = room[data.draw(st.integers(90, 110)) :][:size]
+        image[:] = values.ravel()
+        return image.reshape(shape)
+
     weights = random_array(rng, (filters, channels, *taps), dtype, 0.5)
     pad = {"I": {axis + 2: (before[axis], after[axis]) for axis in range(2)}}
     layer = zs.layer(TEXT.format(*steps), pad=pad)
     block = data.draw(st.sampled_from([None, 0, 9]))
     bound = layer.bind(F=weights, schedule=Schedule(unrolled=True, block=block))
-    want = layer(I=image, F=weights, backend="numpy")
+    want = layer(I=values, F=weights, backend="numpy")
     for threads in (1, 2, 3):
         with zs.config.using(threads=threads):
-            assert np.array_equal(bound(image), want)
+            assert np.array_equal(bound(placed()), want)
+            assert np.array_equal(bound(placed()), want)

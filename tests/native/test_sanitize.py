@@ -256,8 +256,9 @@ def test_lanes_that_join_integers_on_awkward_sizes(tmp_path, monkeypatch, dtype)
 def test_images_that_are_read_where_they_lie(tmp_path, monkeypatch, parts):
     """Entries of programs are walked; no vector of the image reaches past its ends."""
 
-    def none(first, *_, groups, **__):
-        return np.zeros(0, np.uint8), np.zeros((len(first) - 1) // groups + 1, np.int64)
+    def none(first, *_, groups, elsewhere, **__):
+        programs = (len(first) - 1) // groups * (2 if elsewhere else 1)
+        return np.zeros(0, np.uint8), np.zeros(programs + 1, np.int64)
 
     monkeypatch.setattr(unrolled, "available", lambda *_: True)
     monkeypatch.setattr(unrolled, "machine_code", none)

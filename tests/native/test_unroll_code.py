@@ -7,6 +7,9 @@ import pytest
 
 from zeroskip.native import routines
 
+UNKNOWN = -1, 0, 0
+"""Nothing is known of how vectors lie."""
+
 
 def emitted(room, code, dtype=np.float32):
     """What zs_unroll writes for two blocks of a group of three rows: three entries, of which the
@@ -16,7 +19,7 @@ def emitted(room, code, dtype=np.float32):
     offset = np.array([0, 0, 4096, 16, 32, 48, 64, 2**28], np.int32)
     shift = np.array([0, 0, 2, 1, 0, 0, 0, 0], np.uint8)
     begin = np.zeros(3, np.int64)
-    dims = [room, 2, 1, 1, 3, 3, np.dtype(dtype).itemsize, 2, 1, 0]
+    dims = [room, 2, 1, 1, 3, 3, np.dtype(dtype).itemsize, 2, 1, 0, *UNKNOWN]
     arrays = [code, begin, first, member, offset, shift]
     if not routines.run("zeroskip.native", "zs_unroll.c", "zs_unroll", arrays, dims):
         pytest.skip("no compiler")
@@ -100,7 +103,7 @@ def test_code_of_lanes_that_join_integers(joined, bias, multiply, tmp_path):
         np.array([0, 0, 0, 1], np.uint8),
     ]
     code = np.zeros(4096, np.uint8)
-    dims = [len(code), 1, 1, 1, 18, 18, 4, 1, joined, bias]
+    dims = [len(code), 1, 1, 1, 18, 18, 4, 1, joined, bias, *UNKNOWN]
     arrays = [code, np.zeros(2, np.int64), *entries]
     if not routines.run("zeroskip.native", "zs_unroll.c", "zs_unroll", arrays, dims):
         pytest.skip("no compiler")
@@ -122,13 +125,67 @@ mov %rdx, %rax
     assert assembled(text, tmp_path) in bytes(code)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "kind", "which", "lanes"), [(np.float32, "s", "d", 16), (np.float64, "d", "q", 8)]
+)
+def test_vectors_are_put_together_from_lines_that_several_share(
+    dtype, kind, which, lanes, tmp_path
+):
+    """Offset 0 lies 3 items behind a line's start, that of the second block 4; the second copy of
+    the code knows nothing of it."""
+    size = np.dtype(dtype).itemsize
+    places = [lanes, lanes + 1, 2 * lanes - 3, 10 * lanes]
+    entries = [
+        np.array([0, 4, 8]),
+        np.array([0, 1, 2, 0, 0, 1, 2, 0], np.uint8),
+        np.array(places * 2, np.int32),
+        np.array([0, 1, 2, 1] * 2, np.uint8),
+    ]
+    code, begin = np.zeros(4096, np.uint8), np.zeros(5, np.int64)
+    dims = [len(code), 2, 1, 1, 3, 3, size, 2, 1, 0, 3, 1, 1]
+    arrays = [code, begin, *entries]
+    if not routines.run("zeroskip.native", "zs_unroll.c", "zs_unroll", arrays, dims):
+        pytest.skip("no compiler")
+
+    def at(place):
+        return place * size - 8192
+
+    def product(count, held, row, mask=""):
+        value = f"{count * size - 128 * size}(%rsi){{1to{lanes}}}"
+        return f"vfmadd231p{kind} {value}, %zmm{held}, %zmm{row}{mask}\n"
+
+    load = f"vmovup{kind}"
+    first = f"""{load} {at(lanes - 3)}(%rdi), %zmm29
+{load} {at(2 * lanes - 3)}(%rdi), %zmm30
+{load} {at(10 * lanes)}(%rdi), %zmm31{{%k2}}{{z}}
+valign{which} $3, %zmm29, %zmm30, %zmm28
+{product(0, 28, 0)}valign{which} $4, %zmm29, %zmm30, %zmm28{{%k2}}{{z}}
+{product(1, 28, 1)}{product(2, 30, 2, "{%k3}")}{product(3, 31, 0)}"""
+    second = f"""{load} {at(lanes - 4)}(%rdi), %zmm29
+{load} {at(2 * lanes - 4)}(%rdi), %zmm30
+{load} {at(3 * lanes - 4)}(%rdi), %zmm31
+valign{which} $4, %zmm29, %zmm30, %zmm28
+{product(0, 28, 0)}valign{which} $5, %zmm29, %zmm30, %zmm28{{%k2}}{{z}}
+{product(1, 28, 1)}{load} {at(10 * lanes)}(%rdi), %zmm29{{%k2}}{{z}}
+valign{which} $1, %zmm30, %zmm31, %zmm28{{%k3}}{{z}}
+{product(2, 28, 2)}{product(3, 29, 0)}"""
+    apart = f"""{load} {at(lanes)}(%rdi), %zmm28
+{load} {at(lanes + 1)}(%rdi), %zmm29{{%k2}}{{z}}
+{load} {at(2 * lanes - 3)}(%rdi), %zmm30{{%k3}}{{z}}
+{load} {at(10 * lanes)}(%rdi), %zmm31{{%k2}}{{z}}
+{product(0, 28, 0)}"""
+    texts = first, second, apart, apart
+    for lo, hi, text in zip(begin[:-1], begin[1:], texts, strict=True):
+        assert assembled(text, tmp_path) in bytes(code[lo:hi])
+
+
 def test_every_register_of_a_row_is_cleared(tmp_path):
     """Those from 16 on have a bit of their own in the instruction."""
     count = 28
     entry = [np.zeros(1, np.uint8), np.zeros(1, np.int32), np.zeros(1, np.uint8)]
     arrays = [np.zeros(2, np.int64), np.array([0, 1]), *entry]
     code = np.zeros(4096, np.uint8)
-    dims = [len(code), 1, 1, 1, count, count, 4, 0, 1, 0]
+    dims = [len(code), 1, 1, 1, count, count, 4, 0, 1, 0, *UNKNOWN]
     if not routines.run("zeroskip.native", "zs_unroll.c", "zs_unroll", [code, *arrays], dims):
         pytest.skip("no compiler")
     cleared = "".join(f"vpxord %zmm{r}, %zmm{r}, %zmm{r}\n" for r in range(count))
@@ -146,7 +203,7 @@ def test_code_fetches_a_line_of_the_next_program_for_each_four_of_its_own(dtype,
         np.zeros(entries, np.uint8),
     ]
     begin = np.zeros(2, np.int64)
-    dims = [0, 1, 1, 1, 1, 1, np.dtype(dtype).itemsize, 0, 1, 0]
+    dims = [0, 1, 1, 1, 1, 1, np.dtype(dtype).itemsize, 0, 1, 0, *UNKNOWN]
     none = np.zeros(0, np.uint8)
     if not routines.run(
         "zeroskip.native", "zs_unroll.c", "zs_unroll", [none, begin, *arrays], dims

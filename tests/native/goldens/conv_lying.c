@@ -55,7 +55,8 @@ int32_t zs_kernel(zs_args *args)
     const int64_t lying_first = args->dim[21];
     const int64_t lying_end = args->dim[22];
     const int64_t lying_behind = args->dim[23];
-    const int64_t line_tiles = args->dim[24];
+    const int64_t lying_residue = args->dim[24];
+    const int64_t line_tiles = args->dim[25];
 
     const zs_share share = zs_divide_line(args->part, args->parts, line_tiles, row_blocks);
     const int64_t lo = share.lo, hi = share.hi;
@@ -86,7 +87,7 @@ int32_t zs_kernel(zs_args *args)
             ZS_POLL(args);
             for (int64_t program = first; program < end; program++) {
                 const zs_unrolled programs_ = {F_code, F_starts, F_first, F_member, F_offset, F_shift, masks, groups, members};
-                const zs_lying lying_ = {I_vals, block * block_span + 16 * (lo + strip * strip_tiles) - lying_before, lying_first, lying_end, lying_behind};
+                const zs_lying lying_ = {I_vals, block * block_span + 16 * (lo + strip * strip_tiles) - lying_before, lying_first, lying_end, lying_behind, lying_residue, blocks * row_blocks};
                 zs_run_unrolled(&programs_, block * row_blocks + program, (program + 1 < end ? block * row_blocks + program + 1 : ((block + 1) % blocks) * row_blocks + first), rows - program * program_rows, F_packed, I_staged + part * staged_size + block * block_span + 16 * (lo + strip * strip_tiles), 16, lo + strip * strip_tiles, O_vals + program * program_rows * line + 16 * (lo + strip * strip_tiles), line, zs_min(line - 16 * (lo + strip * strip_tiles), 16 * zs_min(strip_tiles, hi - lo - strip * strip_tiles)), block > 0, &lying_);
             }
         }
