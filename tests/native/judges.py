@@ -30,7 +30,16 @@ from zeroskip.native.reference import evaluate
 Array = NDArray[Any]
 
 BATCH = 64
-PART_NAMES = ("zs_load_few", "zs_store_few", "zs_load_part", "zs_store_part", "zs_relu_part")
+PART_NAMES = (
+    "zs_load_few",
+    "zs_store_few",
+    "zs_load_part",
+    "zs_store_part",
+    "zs_relu_part",
+    "zs_load_within",
+    "zs_store_within",
+    "zs_early",
+)
 UNROLLED_NAMES = ("zs_walk_unrolled", "zs_run_unrolled", "zs_met", "zs_join")
 TURNED_NAMES = ("zs_turn_square", "zs_turn_rows")
 OWN_NAMES = ("zs_vec", "LANES", *PART_NAMES, *UNROLLED_NAMES, *TURNED_NAMES, "zs_add_columns")
