@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from zeroskip.checks import warn
 from zeroskip.einsum_spec.extents import Extents
 from zeroskip.einsum_spec.form import Form
 from zeroskip.errors import CompilerError, KernelError
@@ -239,7 +239,7 @@ def compiled(prepared: Prepared) -> load.Kernel | None:
         if not _warned:
             _warned = True
             note = f"{cause}\nUntil then the interpreter answers, slowly."
-            warnings.warn(note, RuntimeWarning, stacklevel=4)
+            warn(note)
         return None
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-import warnings
 from collections.abc import Collection
 from dataclasses import asdict
 from math import log2, prod
 from pathlib import Path
 from typing import IO
 
+from zeroskip.checks import warn
 from zeroskip.einsum_spec.explicit import form_text
 from zeroskip.errors import CacheError, KernelError, TensorError
 from zeroskip.formats.files import write_whole
@@ -65,11 +65,7 @@ def recall(key: str) -> Schedule | None:
             raise ValueError("it is of another class of calls")
         return Schedule(**found["schedule"])
     except (ValueError, TypeError, KeyError, KernelError) as cause:
-        warnings.warn(
-            f"{path} holds no tuned schedule, and is written anew: {cause}",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+        warn(f"{path} holds no tuned schedule, and is written anew: {cause}")
         return None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard, TypeVar
@@ -108,3 +109,11 @@ def kind_of(
 def _python(given: Any) -> object:
     """A number of NumPy's as one of Python's; everything else as it is."""
     return given.item() if getattr(given, "shape", None) == () and hasattr(given, "item") else given
+
+
+def warn(text: str) -> None:
+    """Warn of ``text`` at the line outside of zeroskip that led here, whose it is to act."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "zeroskip":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, RuntimeWarning, stacklevel=level)

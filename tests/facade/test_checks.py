@@ -10,7 +10,7 @@ import pytest
 
 import zeroskip as zs
 from zeroskip import checks
-from zeroskip.errors import ArchError, ZeroskipError
+from zeroskip.errors import ArchError, CompilerError, ZeroskipError
 from zeroskip.hwmodel import Metrics
 from zeroskip.hwmodel.accuracy import checked
 from zeroskip.hwmodel.cost_of_scale import cost_of_scale
@@ -18,6 +18,7 @@ from zeroskip.hwmodel.energy_sources import energy_table
 from zeroskip.hwmodel.roofline import intensity
 from zeroskip.hwmodel.scaling import scaled
 from zeroskip.hwmodel.viability import Needs, viability
+from zeroskip.native import prepared
 
 A, x = np.eye(4, dtype=np.float32), np.ones(4, np.float32)
 LAYER = zs.layer("y[i] = A[i,j]*x[j]")
@@ -233,3 +234,19 @@ def test_a_value_is_shown_in_one_line_however_long_or_broken() -> None:
     assert checks.brief("a\nb") == "'a\\nb'"
     assert "\n" not in checks.brief(np.eye(9))
     assert len(checks.brief("a" * 10**6)) == checks.SHOWN + 3
+
+
+def test_a_warning_names_the_line_outside_of_zeroskip(monkeypatch):
+    """There is no compiler, which is said once, of the call that found none."""
+    monkeypatch.setattr(prepared, "_warned", False)
+
+    def none_there(*_):
+        raise CompilerError("no C compiler found\nRun pip install zeroskip[cc] for one.")
+
+    monkeypatch.setattr(prepared.load, "load", none_there)
+    layer = zs.layer("y[i] = 7*A[i,k]*x[k]")
+    tensor, ones = zs.tensor(np.eye(3), "CSR"), np.ones(3)
+    with pytest.warns(RuntimeWarning, match="the interpreter answers, slowly") as seen:
+        got = [layer(A=tensor, x=ones) for _ in range(2)]
+    np.testing.assert_array_equal(got, np.full((2, 3), 7.0))
+    assert [warning.filename for warning in seen] == [__file__]
