@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from zeroskip.arrays.operands import (
+    axes_of,
     broadcast_shape,
     is_sparse,
     put_out,
@@ -88,7 +89,7 @@ def apply(ufunc: np.ufunc, method: str, operands: Sequence[Any], options: Mappin
     if ufunc is np.matmul:
         _check_options(ufunc, options, ("out",))
         result = matmul(*read)
-    elif sum(np.ndim(x) > 0 for x in read) < 2:
+    elif sum(axes_of(x) > 0 for x in read) < 2:
         result = _mapped(ufunc, read, options)
     else:
         result = _line(ufunc, read, options)

@@ -33,6 +33,11 @@ def read_operand(x: Any) -> Any:
     return x if known else NotImplemented
 
 
+def axes_of(x: Any) -> int:
+    """Axes of what `read_operand` gives; NumPy's ``ndim`` asks a tensor by a long way."""
+    return getattr(x, "ndim", 0)
+
+
 def is_sparse(x: Tensor) -> bool:
     """Whether anything may be left unstored."""
     return any(not level.spec.full for level in x.levels)
