@@ -11,6 +11,7 @@ from zeroskip.native.emit_dots import unrolled
 from zeroskip.native.emit_short import Ways, combined, counting, short
 from zeroskip.native.integers import ONE, Name, add
 from zeroskip.native.nest import Gathered, Loop, Row, Touch
+from zeroskip.native.parallel import nodes
 from zeroskip.native.values import Elem, Func, Value
 
 SWEPT = ("float32", "float64", "int32", "int64", "uint32", "uint64")
@@ -34,6 +35,9 @@ def gathered(node: Gathered, out: CWriter) -> None:
                 out.line(f"int64_t {most_products} = 0;")
                 out.body(counted)
                 with out.block(f"if ({most_products} <= zs_list_most({extent}))"):
+                    # a row as long as this one may follow
+                    where = f"{row.inners}, {row.out}, {kept} + {most_products}"
+                    out.line(f"ZS_ASK({where}, {most_products});")
                     short(node, _ways(row, kept, out), out)
                 with out.block("else"):
                     _dense(node, found, kept, out)
@@ -64,10 +68,17 @@ def _dense(node: Gathered, found: str, kept: str, out: CWriter) -> None:
         room = integer(row.room)
         most = "ZS_SWEPT_ROW" if _sweep(row, out) else "ZS_FULL_ROW"
         with out.block(f"if (zs_is_swept({row.ends}, {outer}, {extent}, {room}, {most}))"):
+            before, asked = map(out.local, ("before", "asked"))
             out.unlisted = row
+            asks = any(isinstance(loop, Loop) and is_apart(loop, out) for loop in nodes(node.body))
+            if asks or _sweep(row, out) is not None:
+                ends = f"{row.ends}[{outer}]"
+                out.line(f"const int64_t {before} = {ends} - {row.ends}[{outer} - 1];")
+            if asks:
+                out.line(f"int64_t {asked} = 0;")
             out.body(node.body)
             out.unlisted = None
-            _swept(row, kept, f"{row.ends}[{outer}] - {row.ends}[{outer} - 1]", out)
+            _swept(row, kept, before, out)
         with out.block("else"):
             out.line(f"int64_t {found} = 0;")
             out.body(node.body)
@@ -179,6 +190,7 @@ def apart(node: Loop, over: Stored, out: CWriter) -> None:
     with out.scope():
         out.line(f"int64_t {first} = {pos}[{integer(over.parent)}];")
         out.line(f"const int64_t {end} = {pos}[{integer(add(over.parent, ONE))}];")
+        _ask(row, f"{end} - {first}", out)
         with out.block(f"for (; {first} + {AT_ONCE} <= {end}; {first} += {AT_ONCE})"):
             out.line(f"int64_t {places}[{AT_ONCE}];")
             out.line(f"{C_TYPES[dtype]} {sums}[{AT_ONCE}];")
@@ -196,6 +208,16 @@ def apart(node: Loop, over: Stored, out: CWriter) -> None:
         rest = out.block(f"for (int64_t {over.pos} = {first}; {over.pos} < {end}; {over.pos}++)")
         with rest, out.constant(node.var, f"{crd}[{over.pos}]"):
             out.body(node.body)
+
+
+def _ask(row: Row, entries: str, out: CWriter) -> None:
+    """Ask for the memory of some entries more of the row, until there are as many as the row before
+    had, while others are added up: it comes from as far as what is read."""
+    kept, before, asked = map(out.local, ("n_out", "before", "asked"))
+    with out.block(f"if ({asked} < {before})"):
+        more = f"zs_min({entries}, {before} - {asked})"
+        out.line(f"ZS_ASK({row.inners}, {row.out}, {kept} + {asked}, {more});")
+        out.line(f"{asked} += {entries};")
 
 
 def touch(node: Touch, out: CWriter) -> None:

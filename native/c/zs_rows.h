@@ -23,6 +23,21 @@ ZS_INLINE int zs_is_full(int64_t n, int64_t extent, int64_t most)
     return n > extent / most && n > 1;
 }
 
+/*
+ * ZS_ASK() - have the memory bring the lines that 'n' entries from number 'from' on will be written
+ * to, which may lie past the arrays' ends: a store that waits for its line holds up those behind it.
+ */
+#define ZS_ASK(places, values, from, n)                                                     \
+    (zs_ask((uintptr_t)(places), (from) * (int64_t)sizeof *(places),                        \
+            (n) * (int64_t)sizeof *(places)),                                               \
+     zs_ask((uintptr_t)(values), (from) * (int64_t)sizeof *(values),                        \
+            (n) * (int64_t)sizeof *(values)))
+ZS_INLINE void zs_ask(uintptr_t array, int64_t first, int64_t n_bytes)
+{
+    for (int64_t at = 0; at < n_bytes; at += 64)
+        __builtin_prefetch((const void *)(array + (uintptr_t)(first + at)), 1);
+}
+
 /* zs_sift() - move the item at 'root' of the heap at[0 .. n) down to where it belongs. */
 ZS_INLINE void zs_sift(int64_t *at, int64_t root, int64_t n)
 {

@@ -34,6 +34,7 @@ int32_t zs_kernel(zs_args *args)
         ZS_POLL(args);
         int64_t n_out = O_ends[i];
         if (zs_is_swept(O_ends, i, K, room, ZS_SWEPT_ROW)) {
+            const int64_t before = O_ends[i] - O_ends[i - 1];
             for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
                 const int64_t k = A_k_crd[pA_k];
                 const int64_t pB_k = zs_locate_uint16(B_k_crd, B_k_pos[i], B_k_pos[i + 1], k);
@@ -50,7 +51,7 @@ int32_t zs_kernel(zs_args *args)
                     O_row[place] += zs_max_float32(0.0f, B_vals[pB_k_]);
                 }
             }
-            n_out = zs_sweep4_uint16(O_row, O_seen, O_places, O_vals, n_out, K, O_ends[i] - O_ends[i - 1]);
+            n_out = zs_sweep4_uint16(O_row, O_seen, O_places, O_vals, n_out, K, before);
         }
         else {
             int64_t n_row = 0;

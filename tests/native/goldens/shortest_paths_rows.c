@@ -37,6 +37,7 @@ int32_t zs_kernel(zs_args *args)
             most += A_k_pos[k + 1] - A_k_pos[k];
         }
         if (most <= zs_list_most(J)) {
+            ZS_ASK(D_places, D_vals, n_out + most, most);
             uint32_t keys[ZS_LIST + ZS_LIST_PAST];
             float listed[ZS_LIST + ZS_LIST_PAST];
             const int shift = zs_list_shift(J);

@@ -41,6 +41,7 @@ int32_t zs_kernel(zs_args *args)
             most += B_j_pos[k + 1] - B_j_pos[k];
         }
         if (most <= zs_list_most(J)) {
+            ZS_ASK(C_places, C_vals, n_out + most, most);
             uint32_t keys[ZS_LIST + ZS_LIST_PAST];
             float listed[ZS_LIST + ZS_LIST_PAST];
             const int shift = zs_list_shift(J);
@@ -103,6 +104,8 @@ int32_t zs_kernel(zs_args *args)
         }
         else {
             if (zs_is_swept(C_ends, i, J, room, ZS_SWEPT_ROW)) {
+                const int64_t before = C_ends[i] - C_ends[i - 1];
+                int64_t asked = 0;
                 for (int64_t pA_k = A_k_pos[i]; pA_k < A_k_pos[i + 1]; pA_k++) {
                     const int64_t k = A_k_crd[pA_k];
                     if (pA_k + 16 < A_stored) {
@@ -114,6 +117,10 @@ int32_t zs_kernel(zs_args *args)
                     ZS_POLL(args);
                     int64_t pB_j_at = B_j_pos[k];
                     const int64_t pB_j_end = B_j_pos[k + 1];
+                    if (asked < before) {
+                        ZS_ASK(C_places, C_vals, n_out + asked, zs_min(pB_j_end - pB_j_at, before - asked));
+                        asked += pB_j_end - pB_j_at;
+                    }
                     for (; pB_j_at + 4 <= pB_j_end; pB_j_at += 4) {
                         int64_t places[4];
                         float sums[4];
@@ -137,7 +144,7 @@ int32_t zs_kernel(zs_args *args)
                         C_row[place] += A_vals[pA_k] * B_vals[pB_j];
                     }
                 }
-                n_out = zs_sweep4_uint16(C_row, C_seen, C_places, C_vals, n_out, J, C_ends[i] - C_ends[i - 1]);
+                n_out = zs_sweep4_uint16(C_row, C_seen, C_places, C_vals, n_out, J, before);
             }
             else {
                 int64_t n_row = 0;

@@ -68,6 +68,7 @@ int32_t zs_kernel(zs_args *args)
             }
         }
         if (most <= zs_list_most(Y * M)) {
+            ZS_ASK(O_places, O_vals, n_out + most, most);
             uint32_t keys[ZS_LIST + ZS_LIST_PAST];
             float listed[ZS_LIST + ZS_LIST_PAST];
             const int shift = zs_list_shift(Y * M);
@@ -132,6 +133,7 @@ int32_t zs_kernel(zs_args *args)
         }
         else {
             if (zs_is_swept(O_ends, x, Y * M, room, ZS_SWEPT_ROW)) {
+                const int64_t before = O_ends[x] - O_ends[x - 1];
                 const int64_t pV_x = zs_locate_uint16(V_x_crd, V_x_pos[0], V_x_pos[1], x);
                 if (pV_x >= 0) {
                     for (int64_t pV_y = V_y_pos[pV_x]; pV_y < V_y_pos[pV_x + 1]; pV_y++) {
@@ -162,7 +164,7 @@ int32_t zs_kernel(zs_args *args)
                         }
                     }
                 }
-                n_out = zs_sweep4_uint16(O_row, O_seen, O_places, O_vals, n_out, Y * M, O_ends[x] - O_ends[x - 1]);
+                n_out = zs_sweep4_uint16(O_row, O_seen, O_places, O_vals, n_out, Y * M, before);
             }
             else {
                 int64_t n_row = 0;

@@ -33,9 +33,15 @@ int32_t zs_kernel(zs_args *args)
         ZS_POLL(args);
         int64_t n_out = C_ends[i];
         if (zs_is_swept(C_ends, i, J, room, ZS_SWEPT_ROW)) {
+            const int64_t before = C_ends[i] - C_ends[i - 1];
+            int64_t asked = 0;
             {
                 int64_t pA_j_at = A_j_pos[i];
                 const int64_t pA_j_end = A_j_pos[i + 1];
+                if (asked < before) {
+                    ZS_ASK(C_places, C_vals, n_out + asked, zs_min(pA_j_end - pA_j_at, before - asked));
+                    asked += pA_j_end - pA_j_at;
+                }
                 for (; pA_j_at + 4 <= pA_j_end; pA_j_at += 4) {
                     int64_t places[4];
                     float sums[4];
@@ -70,7 +76,7 @@ int32_t zs_kernel(zs_args *args)
                     C_row[place] += B_vals[pB_j];
                 }
             }
-            n_out = zs_sweep4_uint16(C_row, C_seen, C_places, C_vals, n_out, J, C_ends[i] - C_ends[i - 1]);
+            n_out = zs_sweep4_uint16(C_row, C_seen, C_places, C_vals, n_out, J, before);
         }
         else {
             int64_t n_row = 0;
