@@ -33,6 +33,14 @@ def test_blocks_are_what_a_vector_reads_of_the_nearest_cache(density):
     assert blocks[0] < blocks[1]
 
 
+def test_few_loads_that_come_from_farther_off_are_less_than_rows_taken_up_again():
+    """Of 576 places a vector reads a little more than stays near: two blocks, or one."""
+    assert unrolled_shape(64, 576, 0.01).block == 576
+    assert unrolled_shape(64, 576, 0.2).block == 288
+    assert unrolled_shape(1, 576, 0.01).block == 576
+    assert unrolled_shape(64, 4 * 576, 0.01).block < 576  # most loads would come from far
+
+
 def test_windows_whose_places_share_lines_come_in_longer_blocks():
     filters = zs.tensor(
         random_array(np.random.default_rng(5), (128, 128, 3, 3), "float32", 0.01), "CSR"
