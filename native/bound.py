@@ -29,9 +29,9 @@ from zeroskip.native.prepared import Prepared, Slots, invocation
 from zeroskip.native.ready import Anew, Ready, Short, fits, kinds_at_once, plain_parts, short
 from zeroskip.native.recent import Recent
 from zeroskip.native.results import alike_in, alike_kernel, rearranged, target_for
+from zeroskip.native.reused import empty
 from zeroskip.native.sampled import axes_in, turning
 from zeroskip.native.schedules import PACKED, kernel_of, packer_at
-from zeroskip.native.scratch import empty
 from zeroskip.native.settling import settled
 from zeroskip.native.spread import Spreads
 from zeroskip.native.tile import TilePlan

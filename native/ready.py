@@ -14,8 +14,9 @@ from zeroskip.native import settings
 from zeroskip.native.arguments import Array, Operand, values
 from zeroskip.native.load import Invocation, KernelFailure, Through
 from zeroskip.native.prepared import Prepared, Slots, array_of, explained
+from zeroskip.native.reused import empty
 from zeroskip.native.scheme import Key
-from zeroskip.native.scratch import empty, is_short
+from zeroskip.native.scratch import is_short
 from zeroskip.records import dataclass
 
 

@@ -30,9 +30,9 @@ from zeroskip.native.passes import every_visit, seen
 from zeroskip.native.prepared import Prepared, Slots, remember, run
 from zeroskip.native.recent import Recent
 from zeroskip.native.result_fill import after, result_fill
+from zeroskip.native.reused import empty
 from zeroskip.native.schedules import filled, only_plain, plain, targets, walk
 from zeroskip.native.scheme import Key
-from zeroskip.native.scratch import empty
 from zeroskip.native.settling import scheduled
 from zeroskip.native.vectors import vector_bytes
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zeroskip.native.scratch import pages_of
+from zeroskip.native import scratch
 from zeroskip.records import dataclass
 
 LEAST_BYTES = 2**17
@@ -64,16 +64,16 @@ _loans: dict[int, _Loan] = {}
 
 
 def empty(shape: int | tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """As ``np.empty``, for what is returned."""
+    """As `scratch.empty`, for what is returned."""
     extents = (shape,) if isinstance(shape, int) else shape
     size = prod(extents) * dtype.itemsize
     if size < LEAST_BYTES or not KEEPS:
-        return np.empty(extents, dtype)
+        return scratch.empty(extents, dtype)
     try:
-        block = _taken(size) or _Block(*pages_of(size))
+        block = _taken(size) or _Block(*scratch.pages_of(size))
     except OSError:
         _idle.clear()
-        return np.empty(extents, dtype)
+        return scratch.empty(extents, dtype)
     found: NDArray[Any] = np.ndarray(extents, dtype, block.mapping, block.start)
     loan = _Loan(found, _returned)
     loan.block = block
