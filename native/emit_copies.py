@@ -29,6 +29,10 @@ from zeroskip.native.nest_tiles import Stage, StageAxis
 from zeroskip.native.tile_shape import TURNED, WIDE
 from zeroskip.native.values import Elem, Func, Number, Prod, Sum, Value
 
+ROWS_AHEAD = 8
+"""Rows of vectors ahead of the one that is copied that are asked for: they lie apart, and no
+processor foresees them."""
+
 
 def stage(node: Stage, out: CWriter) -> None:
     """Copy element by element, or row by row: the address in the layout is linear in the source's
@@ -70,6 +74,9 @@ def stage(node: Stage, out: CWriter) -> None:
         if node.there is not None:
             there = sub(node.there, source[-1])
             load = f"zs_load_part({at.array} + {integer(at.index)}, {integer(there)})"
+            if len(node.axes) > 2:
+                later = add(at.index, mul(Const(ROWS_AHEAD), node.axes[-3].source_stride))
+                out.line(f"ZS_FETCH({at.array} + {integer(later, 1)}, 0);")
             out.line(f"*(zs_vec *)({to.array} + {integer(to.index)}) = {load};")
             return
         plus = f" + {node.bias}" if node.bias else ""

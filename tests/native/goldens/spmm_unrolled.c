@@ -55,6 +55,7 @@ int32_t zs_kernel(zs_args *args)
             /* B_panel: B_vals from block * block_span * line + 16 * (lo + strip * strip_tiles) on, laid out for vectors; what it does not reach stays */
             for (int64_t i0 = 0; i0 < zs_min(block_span, places - block * block_span); i0++) {
                 for (int64_t i1 = 0; i1 < zs_min(strip_tiles, hi - lo - strip * strip_tiles); i1++) {
+                    ZS_FETCH(B_vals + block * block_span * line + 16 * (lo + strip * strip_tiles) + i0 * line + 16 * i1 + 8 * line, 0);
                     *(zs_vec *)(B_panel + part * panel_size + 16 * i0 + 16 * i1 * panel_places) = zs_load_part(B_vals + block * block_span * line + 16 * (lo + strip * strip_tiles) + i0 * line + 16 * i1, line - 16 * (lo + strip * strip_tiles) - 16 * i1);
                 }
             }
