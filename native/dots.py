@@ -21,8 +21,9 @@ from zeroskip.einsum_spec.tree import Access
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Operand
 from zeroskip.native.domains import Stored
-from zeroskip.native.dotted import dotted
+from zeroskip.native.dotted import EXTREMES, dotted
 from zeroskip.native.forms import is_joint
+from zeroskip.native.joint import Joint
 from zeroskip.native.nest import Loop, Stmt
 from zeroskip.native.operand import Signature
 from zeroskip.native.parallel import nodes
@@ -60,14 +61,19 @@ class DotPlan:
 def plan(form: Form, signatures: Mapping[str, Signature], dtype: str) -> DotPlan | None:
     """The dots schedule of a form; None where no innermost loop is a sum of products over the
     entries of one operand, or along the last axes of dense ones."""
-    if is_joint(form) or dtype not in COMPUTED:
+    if dtype not in COMPUTED:
         return None
     scheme = Scheme(form, signatures, dtype)
-    sums = Sums(scheme)
+    sums = Joint(scheme) if is_joint(form) else Sums(scheme)
     body, tensors = in_vectors(sums.body(), scheme)
     ranges = {n.var for n in nodes(body) if isinstance(n, Loop) and n.kind == "dot"}
-    ranks = {rank for term in form.terms for rank in term.ranks if scheme.rank(rank) in ranges}
-    if dtype.startswith("float"):
+    inner = {rank for term in form.terms for rank in (*term.ranks, *form.reduced)}
+    ranks = {rank for rank in inner if scheme.rank(rank) in ranges}
+    if isinstance(sums, Joint):
+        last = sums.innermost()
+        same = form.reduction in EXTREMES and _are(tuple(form.reads), signatures, dtype)
+        ranks |= {last} if last is not None and same else set()
+    elif dtype.startswith("float"):
         alike = (t for t in sums.parts()[0] if _are(t.accesses, signatures, dtype))
         ranks |= {rank for rank in map(sums.innermost, alike) if rank is not None}
     return DotPlan(tensors, tuple(sorted(ranks))) if tensors or ranks else None

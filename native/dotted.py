@@ -1,4 +1,5 @@
-"""Which loops add products up, so that the lanes of a vector can share them.
+"""Which loops add products up, or take an extreme of them, so that the lanes of a vector can share
+them.
 
     for j, p in A.j[i]:              for k in [0, K):
       acc += A[p] * x[j]               acc += A[i*K + k] * B[j*K + k]
@@ -36,6 +37,9 @@ NARROW = {
 """Values, what they are multiplied with, and their sums, as `zs_narrow.h` has them; and how many
 vectors the values of a word make at most."""
 
+EXTREMES = ("max", "min")
+"""Operators that find one of two values, whose lanes are combined as they themselves are."""
+
 Reached = Literal["run", "line", "picked", "same"]
 
 
@@ -54,7 +58,8 @@ class Factor:
 
 
 def dotted(loop: Loop, dtypes: Mapping[str, str], dtype: str) -> tuple[Factor, ...] | None:
-    """The factors of the products that a loop adds up; None where vectors cannot share it.
+    """The factors of the products that a loop adds up, or over a range takes an extreme of; None
+    where vectors cannot share it.
 
     dtypes : of every buffer; dtype : of the arithmetic.
     """
@@ -65,7 +70,7 @@ def dotted(loop: Loop, dtypes: Mapping[str, str], dtype: str) -> tuple[Factor, .
     if isinstance(over, Stored) and (over.level.letter not in "BC" or over.window is not None):
         return None
     (work,) = loop.body
-    if not isinstance(work, Reduce) or work.op != "+":
+    if not isinstance(work, Reduce) or work.op not in (EXTREMES if not pos else ()) + ("+",):
         return None
     if not isinstance(work.value, Prod) and isinstance(over, Stored):
         return None

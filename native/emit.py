@@ -16,6 +16,7 @@ from zeroskip.native.parallel import nodes, with_barriers
 from zeroskip.native.polling import with_polls
 
 PARTS = re.compile(r"\bzs_(?:(?:load|store|relu)_(?:part|within)|early)\(")
+EXTREMES = re.compile(r"\bzs_(?:max|min)_lanes\(")
 POINTWISE = re.compile(r"\bzs_(?:max|min|relu|abs|sign|sigmoid|gelu|swish)_[a-z]+\d+\(")
 
 
@@ -32,12 +33,16 @@ def emit(kernel: Kernel, *, count_work: bool = False) -> str:
     out = CWriter(kernel, ctx, write, count_work)
     out.body(with_polls(with_barriers(kernel.body)))
     text = ['#include "zs_kernel.h"']
+    lines = (*out.lines, *out.functions)
+    extremes = any(EXTREMES.search(line) for line in lines)
     if any(POINTWISE.search(line) for line in (*out.lines, *out.functions)):
         text.append('#include "zs_pointwise.h"')
     if any(b.dtype in HALVES for b in kernel.buffers):
         text.append('#include "zs_half.h"')
-    if any("zs_lane_sum_" in line for line in out.lines):
+    if any("zs_lane_sum_" in line or "zs_widened_" in line for line in out.lines):
         text.append('#include "zs_dots.h"')
+    if extremes:
+        text.append('#include "zs_extremes.h"')
     if any("zs_narrow_sum_" in line for line in out.lines):
         text.append('#include "zs_narrow.h"')
     if any("zs_sort_row(" in line for line in out.lines):
@@ -71,6 +76,8 @@ def emit(kernel: Kernel, *, count_work: bool = False) -> str:
         ]
     if parts:
         text += [f"ZS_DEFINE_PARTS({C_TYPES[kernel.dtype]})", ""]
+    if extremes:
+        text += [f"ZS_DEFINE_EXTREMES({kernel.dtype}, {C_TYPES[kernel.dtype]})", ""]
     if unrolled:
         text += [_runner(kernel, joined), ""]
     if turned:

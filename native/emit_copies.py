@@ -8,6 +8,7 @@ from dataclasses import replace
 from zeroskip.native.cexpr import OF_PARTS, integer, itemsize, mentions, value
 from zeroskip.native.cwriter import CWriter
 from zeroskip.native.domains import Range
+from zeroskip.native.dotted import EXTREMES
 from zeroskip.native.emit_parts import counted
 from zeroskip.native.integers import (
     ONE,
@@ -183,8 +184,8 @@ def _along(axis: StageAxis, index: Expr) -> tuple[Expr, Expr]:
 
 def is_copy(node: Loop, out: CWriter) -> bool:
     """Whether a loop can store a vector at a time, its last one under a mask: one statement, which
-    stores what is read, or sums, products and relu of it, at addresses that grow by 1, or adds it
-    to what is there.
+    stores what is read, or sums, products and relu of it, at addresses that grow by 1, adds it to
+    what is there, or takes the extreme of both.
 
     Few elements, as the rows of a small image, take a compiler's own vectors longer to get to and
     out of than they take to move.
@@ -192,7 +193,9 @@ def is_copy(node: Loop, out: CWriter) -> bool:
     if not isinstance(node.over, Range) or node.kind != "seq" or node.par or len(node.body) != 1:
         return False
     move = node.body[0]
-    if not isinstance(move, Reduce) or move.op not in ("=", "+") or (move.work and out.count_work):
+    if not isinstance(move, Reduce) or move.op not in ("=", "+", *EXTREMES):
+        return False
+    if move.work and out.count_work:
         return False
     if not isinstance(move.place, Elem) or out.kernel.vector_bytes < WIDE or out.values.lane:
         return False
@@ -219,6 +222,8 @@ def copy(node: Loop, out: CWriter) -> None:
             at = f"{to.array} + {integer(to.index, 1)}"
             if move.op == "+":
                 text = f"zs_load_part({at}, {integer(there)}) + {text}"
+            elif move.op in EXTREMES:
+                text = f"zs_{move.op}_lanes(zs_load_part({at}, {integer(there)}), {text})"
             out.line(f"zs_store_part({at}, {integer(there)}, {text});")
 
 

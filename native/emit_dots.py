@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from zeroskip.native.cexpr import integer, itemsize, place, value
+from zeroskip.native.cexpr import C_TYPES, integer, itemsize, number, place, value
 from zeroskip.native.cwriter import CWriter
 from zeroskip.native.domains import Range, Stored
-from zeroskip.native.dotted import Factor, dotted
+from zeroskip.native.dotted import EXTREMES, Factor, dotted
+from zeroskip.native.dtypes import identity
 from zeroskip.native.emit_narrow import hold, narrow, total, word
 from zeroskip.native.emit_vectors import fetch
 from zeroskip.native.integers import ONE, Name, add
@@ -48,18 +49,43 @@ def _range(node: Loop, over: Range, factors: tuple[Factor, ...], out: CWriter) -
     def products(at: str) -> str:
         return product(node, factors, at, out)
 
+    op = _operator(node)
     out.line(f"int64_t {x} = {integer(over.lo)};")
     out.line(f"zs_vec {sums}[{SUMS}] = {{}};")
+    if op in EXTREMES:
+        dtype = out.kernel.dtype
+        start = f"({C_TYPES[dtype]}){number(identity(op, dtype), dtype)}"
+        with unrolled(v, SUMS, out):
+            out.line(f"{sums}[{v}] += {start};")
     with out.block(f"for (; {x} + {SUMS} * LANES <= {hi}; {x} += {SUMS} * LANES)"):
         with unrolled(v, SUMS, out):
-            out.line(f"{sums}[{v}] += {products(f' + {v} * LANES')};")
+            out.line(_into(op, f"{sums}[{v}]", products(f" + {v} * LANES")))
         _count(node, f"{SUMS} * LANES", out)
     with out.block(f"for (; {x} + LANES <= {hi}; {x} += LANES)"):
-        out.line(f"{sums}[0] += {products('')};")
+        out.line(_into(op, f"{sums}[0]", products("")))
         _count(node, "LANES", out)
-    _added(node, _lane_sum(sums, out), out)
+    _added(node, _lane_extreme(op, sums) if op in EXTREMES else _lane_sum(sums, out), out)
     with out.block(f"for (; {x} < {hi}; {x}++)"):
         out.body(node.body)
+
+
+def _operator(node: Loop) -> str:
+    (work,) = node.body
+    assert isinstance(work, Reduce)
+    return work.op
+
+
+def _into(op: str, lanes: str, more: str) -> str:
+    """A vector of lanes with more of them combined into it."""
+    return f"{lanes} = zs_{op}_lanes({lanes}, {more});" if op in EXTREMES else f"{lanes} += {more};"
+
+
+def _lane_extreme(op: str, lanes: str) -> str:
+    """The extreme of all lanes of some vectors."""
+    text = f"{lanes}[0]"
+    for k in range(1, SUMS):
+        text = f"zs_{op}_lanes({text}, {lanes}[{k}])"
+    return f"zs_lane_{op}({text})"
 
 
 def product(node: Loop, factors: tuple[Factor, ...], at: str, out: CWriter) -> str:
@@ -263,7 +289,10 @@ def _added(node: Loop, text: str, out: CWriter) -> None:
     assert isinstance(work, Reduce)
     ctx = out.values
     target = value(work.place, ctx) if isinstance(work.place, Held) else place(work.place, ctx)
-    out.line(f"{target} += {text};")
+    if work.op in EXTREMES:
+        out.line(f"{target} = zs_{work.op}_{ctx.dtype}({target}, {text});")
+    else:
+        out.line(f"{target} += {text};")
 
 
 def _count(node: Loop, entries: str, out: CWriter) -> None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 
 from zeroskip.einsum_spec.explicit import pointed_out
 from zeroskip.einsum_spec.tree import Access, Compare
-from zeroskip.einsum_spec.walk import accesses, expressions
+from zeroskip.einsum_spec.walk import accesses, by_data, expressions, variables
 from zeroskip.errors import KernelError
 from zeroskip.native.absence import needed
 from zeroskip.native.cursor import State
 from zeroskip.native.descend import Descent
 from zeroskip.native.dtypes import LOGICAL, identity
-from zeroskip.native.forms import is_bracket, right_side
+from zeroskip.native.forms import is_bracket, plain_target, right_side
 from zeroskip.native.nest import Fill, Reduce, Stmt
 from zeroskip.native.passes import whole_visits
 from zeroskip.native.pointwise import plus, times
 from zeroskip.native.scheme import Scheme
-from zeroskip.native.shape import Shape, product, unless_one
+from zeroskip.native.shape import Shape, follows, product, unless_one
 from zeroskip.native.values import Func, Number, Value
 
 _OPERATOR = {"+": "+", "*": "*", "max": "max", "min": "min", "|": "max", "&": "min"}
@@ -76,13 +76,30 @@ class Joint(Shape):
             value = self.absent_skipped(value, whole, begin, state)
             return self.put(value, work, state)
 
-        descent = Descent(self.scheme, self.every_rank(), leaf, lambda state: None, None)
+        descent = Descent(
+            self.scheme, self.every_rank(), leaf, lambda state: None, self.innermost()
+        )
         bound = frozenset(self.bound)
         return tuple(
             stmt
             for one in self.visits.passes
             for stmt in descent.go(State(bound, self.cursors(one), tuple(brackets)))
         )
+
+    def innermost(self) -> str | None:
+        """The result's last rank, as in `Sums.innermost`; also where the last reduced one is the
+        place in a window along the same axis, which few points have."""
+        reads = tuple(accesses(right_side(self.form)))
+        reduced = [rank for rank in self.every_rank() if rank not in self.target_ranks]
+        if not reduced or not self.target_ranks or not plain_target(self.form):
+            return None
+        if self.bound or any(map(by_data, reads)):
+            return None
+        if not all(self.scheme.signatures[access.tensor].dense for access in reads):
+            return None
+        last, inner = self.target_ranks[-1], reduced[-1]
+        window = any({last, inner} <= {*variables(s)} for a in reads for s in a.subscripts)
+        return last if follows(reads, last) and (window or not follows(reads, inner)) else None
 
     def put(self, value: Value, work: int, state: State) -> tuple[Stmt, ...]:
         """Reduce a value into its place."""

@@ -11,7 +11,7 @@ import numpy as np
 from zeroskip.einsum_spec.explicit import form_text
 from zeroskip.einsum_spec.form import Term
 from zeroskip.einsum_spec.tree import Access, Expr
-from zeroskip.einsum_spec.walk import free, gathers, subscripts
+from zeroskip.einsum_spec.walk import free, gathers, subscripts, variables
 from zeroskip.formats.values import HALVES
 from zeroskip.native.absence import needed
 from zeroskip.native.cursor import Cursor, Leaf, Place, State
@@ -167,6 +167,12 @@ class Shape:
 
     def fill(self, value: int | float) -> Stmt:
         return Fill(self.sums(), self.scheme.size(self.form.target), Number(value))
+
+
+def follows(accesses: Iterable[Access], rank: str) -> bool:
+    """Whether operands have a rank along their last axes or not at all."""
+    held = [[rank in variables(s) for s in access.subscripts] for access in accesses]
+    return all(not any(of[:-1]) for of in held)
 
 
 def unless_one(factor: int | float) -> list[Value]:

@@ -79,7 +79,7 @@ def _(node: Loop, kernel: Kernel) -> Iterator[str]:
     match node.over:
         case Range(lo, hi):
             head = f"for {var} in [{show_int(lo)}, {show_int(hi)}):"
-            notes = {"vec": ["vectors"], "dot": ["lanes share the sum"]}.get(node.kind, [])
+            notes = {"vec": ["vectors"], "dot": ["lanes share the reduction"]}.get(node.kind, [])
         case Stored() as over:
             var, body = _taken_apart(node, kernel)
             head = f"for {var}, {over.pos} in {_fiber(over)}:"

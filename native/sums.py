@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 
 from zeroskip.einsum_spec.form import Term
 from zeroskip.einsum_spec.tree import Compare
-from zeroskip.einsum_spec.walk import by_data, free, variables
+from zeroskip.einsum_spec.walk import by_data, free
 from zeroskip.native.cursor import State
 from zeroskip.native.descend import Descent
 from zeroskip.native.forms import form_scatters, is_bracket, plain_target, product_of
@@ -20,7 +20,7 @@ from zeroskip.native.nest import Acc, Fill, Guard, Once, Reduce, Stmt
 from zeroskip.native.passes import Visits, term_visits
 from zeroskip.native.pointwise import times
 from zeroskip.native.scheme import Scheme
-from zeroskip.native.shape import Shape, product, stored_values, total
+from zeroskip.native.shape import Shape, follows, product, stored_values, total
 from zeroskip.native.values import Elem, Held, Number, Value
 
 
@@ -176,12 +176,8 @@ class Sums(Shape):
         if self.hit or not plain_target(self.form) or not term.ranks or not self.target_ranks:
             return None
 
-        def follows(rank: str) -> bool:
-            held = [[rank in variables(s) for s in a.subscripts] for a in term.accesses]
-            return all(not any(of[:-1]) for of in held)
-
         last, summed = self.target_ranks[-1], self.ranks(term)[-1]
-        return last if follows(last) and not follows(summed) else None
+        return last if follows(term.accesses, last) and not follows(term.accesses, summed) else None
 
     def _with_rest(
         self, term: Term, loops: tuple[Stmt, ...], rest: int | float

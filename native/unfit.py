@@ -14,7 +14,8 @@ def why_unfit(line: Line, kind: str = "") -> str:
     if kind == "dots":
         return (
             "dots add up products whose innermost loop follows the coordinates or the bitmask of "
-            "one operand, all others being dense, or the last axes of dense ones."
+            "one operand, all others being dense; or add up, or find the largest or smallest of, "
+            "what lies along the last axes of dense ones."
         )
     if is_joint(line.form):
         op = line.form.reduction or "+"

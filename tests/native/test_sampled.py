@@ -110,7 +110,7 @@ def test_lanes_share_the_sum_and_multiplications_are_counted():
     line = results.rearranged(line, chosen)
     assert line.converted == ("B",)
     prepared, _ = results.rows_kernel(line, chosen)
-    assert "lanes share the sum" in show(prepared.lowered.kernel)
+    assert "lanes share the reduction" in show(prepared.lowered.kernel)
     work = [count(prepared, results.rows_kernel(line, chosen)[1], b) for b in ("c", "interpreter")]
     assert work == [2 * 75 * operands["M"].stored] * 2
 

@@ -222,6 +222,26 @@ def test_every_schedule_on_awkward_sizes(tmp_path, monkeypatch, schedule):
     check(tmp_path, calls)
 
 
+@pytest.mark.parametrize("width", [16, 32, 64])
+def test_extremes_on_awkward_sizes(tmp_path, width):
+    rng = np.random.default_rng(SEED)
+    lines = ("R[i] max= A[i,j]", "R[j] min= A[i,j]", "R[i,q] max= A[i,2*q+s]")
+    with settings.using(vector_bytes=width):
+        calls = [
+            Call(make_spec(line, sizes={"s": 3} if "s" in line else None), {"A": x}, want)
+            for dtype in ("float32", "float64", "int64")
+            for length in (3, 15, 16, 37, 130)
+            for x in [rng.integers(-9, 10, (3, length)).astype(dtype)]
+            for line, want in zip(lines, extremes(x), strict=True)
+        ]
+        check(tmp_path, calls)
+
+
+def extremes(x):
+    places = range((x.shape[1] - 3) // 2 + 1)
+    return x.max(1), x.min(0), np.stack([x[:, 2 * q : 2 * q + 3].max(1) for q in places], 1)
+
+
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16"])
 def test_lanes_that_join_integers_on_awkward_sizes(tmp_path, monkeypatch, dtype):
     """Their entries walked, as sanitizers see no machine code; copies of 4 or 2 places at once.
