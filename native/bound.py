@@ -19,6 +19,7 @@ from zeroskip.native.alike import all_finite, with_values
 from zeroskip.native.arguments import Array, Operand, resolve, shapes
 from zeroskip.native.arguments import values as values_of
 from zeroskip.native.chained import Chains
+from zeroskip.native.dtypes import LOGICAL
 from zeroskip.native.engine import Formats, evaluate
 from zeroskip.native.fixed import OPEN, Schedules, fixed_by_result
 from zeroskip.native.kept import Kept
@@ -296,10 +297,8 @@ class Bound:
         line = replace(line, kept=self._kept)
         if format is not None:
             return self._filled_alike(line, operands, format)
-        if not self.held.keys() >= set(line.converted):
-            return None  # something had to be stored anew, as each call's must be
-        if form.reduction in ("|", "&", "*", "max", "min"):
-            return None
+        if form.reduction in LOGICAL or not self.held.keys() >= set(line.converted):
+            return None  # truths are computed as numbers; what is stored anew is each call's
         if self.tune and not order:
             from zeroskip.native.tuning import tuned
 

@@ -3,6 +3,7 @@
 import weakref
 
 import numpy as np
+import pytest
 from generator import random_array
 
 import zeroskip as zs
@@ -184,3 +185,19 @@ def test_what_nothing_is_bound_of_goes_by_its_own_entries():
     x = np.arange(6, dtype=np.float32)
     bound.run({"A": given, "x": x})
     assert bound.at_once((given, x)) is None
+
+
+@pytest.mark.parametrize("op", ["max", "min", "*", "+", "|", "&"])
+def test_a_reduction_begins_anew_at_each_call(op):
+    """Whatever the array before held; ``out=`` is where it goes on from."""
+    rng = np.random.default_rng(8)
+    layer = zs.layer(f"R[i] {op}= A[i,j]")
+    want = {"max": np.max, "min": np.min, "*": np.prod, "+": np.sum, "|": np.any, "&": np.all}[op]
+    for _ in range(3):
+        x = rng.integers(0, 3, (5, 40)).astype("f4")
+        np.testing.assert_array_equal(layer(A=x), want(x, axis=1))
+    if op in ("max", "+"):
+        start = np.full(5, 7, "f4")
+        layer(A=x, out=start)
+        np.testing.assert_array_equal(start, 7 if op == "max" else 7 + x.sum(1))
+    np.testing.assert_array_equal(layer(A=x), want(x, axis=1))
