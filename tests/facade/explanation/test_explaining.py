@@ -80,7 +80,7 @@ def test_formats_without_shapes(given, schedule, nest):
 @pytest.mark.parametrize(
     ("text", "given", "why"),
     [
-        ("O[i] max= A[i,j]", {}, "under max= the right side is evaluated whole"),
+        ("O[i] *= A[i,j]", {}, "under *= the right side is evaluated whole"),
         ("O[i] = A[i,2*j]", {}, "the faster schedules take one product, and there is none"),
         ("O[i,j] = A[i,k]*B[k,j]", {"A": (4, 4), "B": (4, 4)}, "for fewer than 16,384"),
         (
@@ -113,7 +113,7 @@ def test_a_cascade_shows_each_line():
         "S[i,j] = sum[k](K[j,k]*Q[i,k])",
         "Z[i] += S[i,j]",
     ]
-    assert [line.split(":")[0] for line in found.schedule.splitlines()] == ["S, tiled", "Z, plain"]
+    assert [line.split(":")[0] for line in found.schedule.splitlines()] == ["S, tiled", "Z, dots"]
     assert found.nest.count("# ") >= 2
     assert found.c.count("int32_t zs_kernel(") == 2
 
