@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zeroskip.native import scratch
+from zeroskip.native import scratch, settings
 from zeroskip.records import dataclass
 
 LEAST_BYTES = 2**17
@@ -25,9 +25,6 @@ LEAST_BYTES = 2**17
 PLAIN_BYTES = 2**26
 """Bytes of what was left last that are kept as they are: to have the system look for what it may
 take costs a write to each of these pages more than to one that is plainly there."""
-
-IDLE_BYTES = 2**28
-"""Most bytes that are kept for results to come; what was left first goes first."""
 
 SPARE = 2
 """An array takes memory of at most so many times its bytes."""
@@ -61,6 +58,9 @@ class _Loan(weakref.ref[NDArray[Any]]):
 
 _idle: list[_Block] = []  # each step is one of a list: an array can go at any of them
 _loans: dict[int, _Loan] = {}
+_most = [
+    0
+]  # bytes that are kept, by the settings of the last result; what was left first goes first
 
 
 def empty(shape: int | tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -68,6 +68,10 @@ def empty(shape: int | tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     extents = (shape,) if isinstance(shape, int) else shape
     size = prod(extents) * dtype.itemsize
     if size < LEAST_BYTES or not KEEPS:
+        return scratch.empty(extents, dtype)
+    _most[0] = settings.current().kept_bytes
+    if not _most[0]:
+        _idle.clear()
         return scratch.empty(extents, dtype)
     try:
         block = _taken(size) or _Block(*scratch.pages_of(size))
@@ -109,15 +113,15 @@ def _returned(loan: _Loan) -> None:
     del _loans[id(loan)]
     loan.block.offered = False
     _idle.append(loan.block)
-    held = 0
+    held, most = 0, _most[0]
     for block in reversed(tuple(_idle)):
         held += block.size
-        if held > IDLE_BYTES or (held > PLAIN_BYTES and not block.offered):
+        if held > most or (held > PLAIN_BYTES and not block.offered):
             try:
                 _idle.remove(block)
             except ValueError:  # another thread has it
                 continue
-            if held > IDLE_BYTES:
+            if held > most:
                 continue
             with suppress(OSError):  # of pages that are locked: these go
                 block.mapping.madvise(mmap.MADV_FREE, block.start, block.size)

@@ -9,6 +9,7 @@ The environment is read once, when a setting is first asked for.
     ZEROSKIP_THREADS            most threads that a kernel may use
     ZEROSKIP_COMPILE_TIMEOUT    seconds after which a compiler is taken to hang
     ZEROSKIP_VECTOR_BYTES       width of the kernels' vectors: 16, 32 or 64
+    ZEROSKIP_KEPT_MB            memory that large results leave to later ones, in MiB; 0 for none
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from zeroskip.records import dataclass
 
 MAX_THREADS = 1024
 DEFAULT_CACHE_BYTES = 512 * 2**20
+DEFAULT_KEPT_BYTES = 256 * 2**20
 DEFAULT_TIMEOUT_S = 120.0
 
 
@@ -45,6 +47,8 @@ class Settings:
     threads : most threads that a kernel may use, 1 to 1024.
     compile_timeout_s : seconds after which a compiler is taken to hang; positive.
     vector_bytes : width of the kernels' vectors, 16, 32 or 64; None for the widest of the machine.
+    kept_bytes : most memory that is kept of large results that nobody holds any more, for later
+        ones; 0 for none.
 
     Raises SettingError where a value is of the wrong type or out of its range.
     """
@@ -55,6 +59,7 @@ class Settings:
     threads: int
     compile_timeout_s: float
     vector_bytes: int | None = None
+    kept_bytes: int = DEFAULT_KEPT_BYTES
 
     def __post_init__(self) -> None:
         if self.compiler is not None:
@@ -95,6 +100,12 @@ class Settings:
             "vector_bytes",
             "16, 32, 64, or None for the widest of the machine",
             self.vector_bytes,
+        )
+        _expect(
+            _is_int(self.kept_bytes) and self.kept_bytes >= 0,
+            "kept_bytes",
+            "a whole number of at least 0",
+            self.kept_bytes,
         )
 
 
@@ -213,6 +224,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
     megabytes = _number(environ, "ZEROSKIP_CACHE_MB", int, "a whole number of MiB")
     threads = _number(environ, "ZEROSKIP_THREADS", int, "a whole number")
     vectors = _number(environ, "ZEROSKIP_VECTOR_BYTES", int, "16, 32 or 64")
+    kept = _number(environ, "ZEROSKIP_KEPT_MB", int, "a whole number of MiB")
     directory = environ.get("ZEROSKIP_CACHE_DIR")
     return Settings(
         compiler=environ.get("ZEROSKIP_CC") or None,
@@ -225,6 +237,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         threads=usable_cpus() if threads is None else threads,
         compile_timeout_s=DEFAULT_TIMEOUT_S if timeout is None else timeout,
         vector_bytes=vectors,
+        kept_bytes=DEFAULT_KEPT_BYTES if kept is None else kept * 2**20,
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import zeroskip as zs
-from zeroskip.native import reused, scratch
+from zeroskip.native import reused, scratch, settings
 from zeroskip.native.reused import KEPT, LEAST_BYTES, SPARE, empty, trimmed
 
 keeps = pytest.mark.skipif(not reused.KEEPS, reason="the system takes no memory that is kept")
@@ -98,11 +98,11 @@ def test_an_array_takes_no_memory_of_many_times_its_size():
 @keeps
 def test_what_is_kept_is_offered_and_then_dropped(monkeypatch):
     monkeypatch.setattr(reused, "PLAIN_BYTES", 2 * LEAST_BYTES)
-    monkeypatch.setattr(reused, "IDLE_BYTES", 4 * LEAST_BYTES)
-    arrays = [empty(LEAST_BYTES, BYTE) for _ in range(6)]
-    gone = weakref.ref(arrays[0])
-    while arrays:
-        arrays.pop()
+    with settings.using(kept_bytes=4 * LEAST_BYTES):
+        arrays = [empty(LEAST_BYTES, BYTE) for _ in range(6)]
+        gone = weakref.ref(arrays[0])
+        while arrays:
+            arrays.pop()
     assert gone() is None
     assert sum(block.size for block in reused._idle) == 4 * LEAST_BYTES
     assert sum(block.size for block in reused._idle if block.offered) == 2 * LEAST_BYTES
@@ -111,6 +111,18 @@ def test_what_is_kept_is_offered_and_then_dropped(monkeypatch):
         array[...] = number
     assert all((array == number).all() for number, array in enumerate(again))
     assert not reused._idle
+
+
+@keeps
+def test_nothing_is_kept_where_none_is_allowed():
+    array = empty(LEAST_BYTES, BYTE)
+    with settings.using(kept_bytes=0):
+        assert not isinstance(empty(LEAST_BYTES, BYTE).base, mmap.mmap)
+        del array
+        assert not reused._idle
+    array = empty(LEAST_BYTES, BYTE)
+    del array
+    assert len(reused._idle) == 1
 
 
 @keeps

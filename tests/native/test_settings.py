@@ -22,6 +22,7 @@ def test_the_environment_sets_every_value(tmp_path):
             "ZEROSKIP_CACHE_MB": "3",
             "ZEROSKIP_THREADS": "2",
             "ZEROSKIP_COMPILE_TIMEOUT": "1.5",
+            "ZEROSKIP_KEPT_MB": "0",
         }
     )
     assert got.compiler == "ccache gcc"
@@ -29,6 +30,7 @@ def test_the_environment_sets_every_value(tmp_path):
     assert got.cache_bytes == 3 * 2**20
     assert got.threads == 2
     assert got.compile_timeout_s == 1.5
+    assert got.kept_bytes == 0
 
 
 def test_empty_variables_count_as_unset():
@@ -45,6 +47,7 @@ def test_empty_variables_count_as_unset():
         ("ZEROSKIP_THREADS", "0", "setting threads: expected a whole number from 1 to 1024"),
         ("ZEROSKIP_CACHE_MB", "1.5", "ZEROSKIP_CACHE_MB='1.5': expected a whole number of MiB"),
         ("ZEROSKIP_CACHE_MB", "-1", "setting cache_bytes: expected a whole number of at least"),
+        ("ZEROSKIP_KEPT_MB", "-1", "setting kept_bytes: expected a whole number of at least 0"),
         ("ZEROSKIP_COMPILE_TIMEOUT", "nan", "setting compile_timeout_s: expected a positive"),
         ("ZEROSKIP_CACHE_DIR", "~nobody-at-all/x", "names the home of an unknown user"),
     ],
