@@ -14,7 +14,7 @@ import numpy as np
 
 from zeroskip.errors import FormatError, IndexingError
 from zeroskip.formats.arrange import storage_order
-from zeroskip.formats.fibers import run_axis, run_of
+from zeroskip.formats.fibers import run_axis, run_of, taken
 from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import Array, Indices
 from zeroskip.formats.reshaping import in_format, renamed
@@ -230,24 +230,31 @@ def _all_whole(parts: list[Part]) -> bool:
 
 
 def _run(tensor: Tensor, parts: list[Part]) -> tuple[Tensor, list[Part]]:
-    """Where a part takes neighbouring fibers of the outermost rank: these, and what is then left to
-    be done."""
+    """Where a part takes fibers of the outermost rank: these, and what is then left to be done."""
     axis = run_axis(tensor)
     places = [i for i, part in enumerate(parts) if part is not None]
     if axis is None or not places:
         return tensor, parts
-    part = parts[places[axis]]
+    part, others = parts[places[axis]], [p for i, p in enumerate(parts) if i != places[axis]]
     rest: Part = slice(None)
     if isinstance(part, int):
-        start, stop, rest = part, part + 1, 0
-    elif isinstance(part, slice) and part != rest and part.step in (None, 1):
-        start, stop, _ = _indices(part, axis, tensor.shape[axis])
-        stop = max(start, stop)
+        tensor, rest = run_of(tensor, part, part + 1), 0
+    elif isinstance(part, slice) and part != rest:
+        start, stop, step = _indices(part, axis, tensor.shape[axis])
+        if step == 1:
+            tensor = run_of(tensor, start, max(start, stop))
+        else:
+            tensor = taken(tensor, np.arange(start, stop, step))
+    elif isinstance(part, np.ndarray) and part.ndim == 1 and all(map(_is_slice, others)):
+        tensor = taken(tensor, part)
     else:
         return tensor, parts
-    return run_of(tensor, start, stop), [
-        rest if i == places[axis] else p for i, p in enumerate(parts)
-    ]
+    return tensor, [rest if i == places[axis] else p for i, p in enumerate(parts)]
+
+
+def _is_slice(part: Part) -> bool:
+    """Whether a part picks no single coordinates: a slice, or a new axis."""
+    return part is None or isinstance(part, slice)
 
 
 def _indices(part: slice, axis: int, extent: int) -> tuple[int, int, int]:

@@ -133,6 +133,7 @@ def test_a_ragged_list_is_no_index():
         tensor(np.eye(3), "CSR")[[[1], [0, 1]]]
 
 
+EVERY, BACK, LIST = slice(0, None, 2), slice(5, None, -2), np.array([4, 0, 4, -1])
 RUNS = [
     "U C C",
     "U B B",
@@ -153,7 +154,19 @@ def test_neighbouring_fibers_are_those_of_a_smaller_array(format):
     x = rng.integers(1, 9, (7, 70, 6)) * (rng.random((7, 70, 6)) < 0.3)
     x[2:4] = 0
     t = Tensor.from_dense(x, format)
-    for part in (slice(1, 5), slice(2, 4), slice(3, 3), slice(6, 2), slice(-1, None), 0, 5, -2):
+    for part in (
+        slice(1, 5),
+        slice(2, 4),
+        slice(3, 3),
+        slice(6, 2),
+        slice(-1, None),
+        0,
+        5,
+        -2,
+        EVERY,
+        BACK,
+        LIST,
+    ):
         for axis in range(3):
             key = (*[slice(None)] * axis, part)
             got, want = t[key], x[key]
