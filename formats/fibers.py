@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
 from zeroskip.formats.level_data import Array, Indices, LevelData, check_room, freeze, mask_words
 from zeroskip.formats.levels import Bitmask, Compressed, Singleton, Uncompressed
 from zeroskip.formats.tensor import Tensor
+
+Which = TypeVar("Which", slice, Indices)
+Below = tuple[dict[str, Array], int, Which]
+"""Of some fibers of a level: their arrays, how many entries they have, and where these are."""
 
 
 def run_axis(tensor: Tensor) -> int | None:
@@ -24,59 +30,57 @@ def run_axis(tensor: Tensor) -> int | None:
 def run_of(tensor: Tensor, start: int, stop: int) -> Tensor:
     """The coordinates [start, stop) of `run_axis`: its fibers lie one behind the other on every
     level, so that nothing that is stored is looked at, or copied but for pointers."""
+    return _made(tensor, stop - start, slice(start, stop), _below)
+
+
+def taken(tensor: Tensor, places: Indices) -> Tensor:
+    """The fibers at some coordinates of `run_axis`, in any order, as often as these are named."""
+    return _made(tensor, len(places), places, _picked)
+
+
+def _made(
+    tensor: Tensor, count: int, which: Which, below: Callable[[LevelData, Which], Below[Which]]
+) -> Tensor:
+    """``count`` fibers, level by level; ``below`` finds a level's part of them and their entries."""
     outer = tensor.levels[0]
-    levels = [replace(outer, extent=stop - start, entries=stop - start)]
+    levels = [replace(outer, extent=count, entries=count)]
     for level in tensor.levels[1:]:
-        run, (start, stop) = _below(level, start, stop)
-        levels.append(replace(run, fibers=levels[-1].entries))
+        arrays, entries, which = below(level, which)
+        kept = {name: freeze(np.ascontiguousarray(array)) for name, array in arrays.items()}
+        levels.append(replace(level, fibers=levels[-1].entries, entries=entries, arrays=kept))
     shape = list(tensor.shape)
-    shape[outer.axes[0]] = levels[0].extent
-    values = freeze(tensor.values[start:stop])
+    shape[outer.axes[0]] = count
+    values = freeze(tensor.values[which])
     return Tensor(tuple(shape), tensor.format, tuple(levels), values, tensor.fill)
 
 
-def _below(level: LevelData, start: int, stop: int) -> tuple[LevelData, tuple[int, int]]:
-    """Of the fibers [start, stop) of a level: their arrays, and where their entries lie."""
+def _below(level: LevelData, run: slice) -> Below[slice]:
+    """Of a run of fibers of a level: their arrays, and how many entries they have, and where."""
     arrays = level.arrays
+    start, stop = run.start, run.stop
+    held: dict[str, Array] = {}
     match level.spec:
         case Uncompressed():
             start, stop = start * level.extent, stop * level.extent
-            held = {}
         case Singleton():
-            held = {"crd": arrays["crd"][start:stop]}
+            held = {"crd": arrays["crd"][run]}
         case Compressed():
             pos = arrays["pos"][start : stop + 1]
             start, stop = int(pos[0]), int(pos[-1])
             held = {"pos": pos - start, "crd": arrays["crd"][start:stop]}
         case Bitmask():
             width = mask_words(level.extent)
-            words, rank = (arrays[name][start * width : stop * width] for name in arrays)
-            before = arrays["rank"][start * width : stop * width + 1]
-            start = int(before[0]) if len(before) else 0
-            stop = int(before[-1]) if len(before) > len(rank) else level.entries
-            stop = stop if len(rank) else start
+            words, rank = (arrays[n][start * width : stop * width] for n in ("words", "rank"))
+            start = int(rank[0]) if len(rank) else 0
+            stop = start + int(np.bitwise_count(words).sum(dtype=np.int64))
             held = {"words": words, "rank": rank - start}
         case _:
             raise AssertionError(level.spec)
-    kept = {name: freeze(array) for name, array in held.items()}
-    return replace(level, entries=stop - start, arrays=kept), (start, stop)
+    return held, stop - start, slice(start, stop)
 
 
-def taken(tensor: Tensor, places: Indices) -> Tensor:
-    """The fibers at some coordinates of `run_axis`, in any order, as often as these are named."""
-    outer, which = tensor.levels[0], places
-    levels = [replace(outer, extent=len(which), entries=len(which))]
-    for level in tensor.levels[1:]:
-        made, which = _picked(level, which)
-        levels.append(replace(made, fibers=levels[-1].entries))
-    shape = list(tensor.shape)
-    shape[outer.axes[0]] = levels[0].extent
-    values = freeze(tensor.values[which])
-    return Tensor(tuple(shape), tensor.format, tuple(levels), values, tensor.fill)
-
-
-def _picked(level: LevelData, which: Indices) -> tuple[LevelData, Indices]:
-    """Of some fibers of a level: their arrays, and where each of their entries is."""
+def _picked(level: LevelData, which: Indices) -> Below[Indices]:
+    """The same of any fibers."""
     arrays = level.arrays
     held: dict[str, Array] = {}
     match level.spec:
@@ -96,8 +100,7 @@ def _picked(level: LevelData, which: Indices) -> tuple[LevelData, Indices]:
             held = {"words": words, "rank": starts[:-1]}
         case _:
             raise AssertionError(level.spec)
-    kept = {name: freeze(np.ascontiguousarray(array)) for name, array in held.items()}
-    return replace(level, entries=len(at), arrays=kept), at
+    return held, len(at), at
 
 
 def _each(first: Indices, end: Indices) -> tuple[Indices, Indices]:

@@ -59,7 +59,7 @@ def get(tensor: Tensor, key: Any) -> Any:
     parts = _parts(key, tensor.shape)
     if _all_whole(parts):
         return tensor if parts or key is Ellipsis or _has_ellipsis(key) else tensor.toarray()[()]
-    tensor, parts = _run(tensor, parts)
+    tensor, parts = _by_fibers(tensor, parts)
     if _all_whole(parts):
         return tensor
     arrays = [i for i, part in enumerate(parts) if isinstance(part, np.ndarray)]
@@ -229,7 +229,7 @@ def _all_whole(parts: list[Part]) -> bool:
     return all(isinstance(part, slice) and part == slice(None) for part in parts)
 
 
-def _run(tensor: Tensor, parts: list[Part]) -> tuple[Tensor, list[Part]]:
+def _by_fibers(tensor: Tensor, parts: list[Part]) -> tuple[Tensor, list[Part]]:
     """Where a part takes fibers of the outermost rank: these, and what is then left to be done."""
     axis = run_axis(tensor)
     places = [i for i, part in enumerate(parts) if part is not None]

@@ -35,7 +35,7 @@ def emit(kernel: Kernel, *, count_work: bool = False) -> str:
     text = ['#include "zs_kernel.h"']
     lines = (*out.lines, *out.functions)
     extremes = any(EXTREMES.search(line) for line in lines)
-    if any(POINTWISE.search(line) for line in (*out.lines, *out.functions)):
+    if any(POINTWISE.search(line) for line in lines):
         text.append('#include "zs_pointwise.h"')
     if any(b.dtype in HALVES for b in kernel.buffers):
         text.append('#include "zs_half.h"')
@@ -51,12 +51,12 @@ def emit(kernel: Kernel, *, count_work: bool = False) -> str:
         text.append('#include "zs_lists.h"')
     unrolled = any("zs_run_unrolled(" in line for line in out.lines)
     by_columns = any("zs_add_columns(" in line for line in out.lines)
-    parts = unrolled or any(PARTS.search(line) for line in (*out.lines, *out.functions))
+    parts = unrolled or any(PARTS.search(line) for line in lines)
     if parts:
         text.append('#include "zs_parts.h"')
     if unrolled:
         text.append('#include "zs_unrolled.h"')
-    turned = any("zs_turn_rows(" in line for line in (*out.lines, *out.functions))
+    turned = any("zs_turn_rows(" in line for line in lines)
     if turned:
         text.append('#include "zs_turned.h"')
     joined = next((n for n in nodes(kernel.body) if isinstance(n, Unrolled) and n.joined > 1), None)

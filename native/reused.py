@@ -58,9 +58,8 @@ class _Loan(weakref.ref[NDArray[Any]]):
 
 _idle: list[_Block] = []  # each step is one of a list: an array can go at any of them
 _loans: dict[int, _Loan] = {}
-_most = [
-    0
-]  # bytes that are kept, by the settings of the last result; what was left first goes first
+_most = [0]
+"""Bytes that are kept, by the settings of the last result; what was left first goes first."""
 
 
 def empty(shape: int | tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -87,9 +87,9 @@ def _evenly(line_vectors: int, tiles: int) -> list[int]:
 
 
 def begun_early(shape: TileShape, line_vectors: int, pitch: int) -> TileShape:
-    """The shape of tiles that may begin before the line.  A vector that lies in two lines of the
-    cache is two loads, and so is every vector of a line that is read where it lies between two of
-    them; unless lines are no whole number of vectors, and lie differently each."""
+    """The shape of tiles that may begin before the line: it is peeled.  A vector that lies in two
+    lines of the cache is two loads, and so is every vector of a line that is read where it lies
+    between two of them; unless lines are no whole number of vectors, and lie differently each."""
     whole = pitch > 0 and pitch % WIDE == 0 and line_vectors >= EARLY_FROM
     if shape.vector_bytes < WIDE or shape.panel or shape.unrolled or shape.bitmask or not whole:
         return shape
