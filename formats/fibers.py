@@ -41,7 +41,7 @@ def taken(tensor: Tensor, places: Indices) -> Tensor:
 def _made(
     tensor: Tensor, count: int, which: Which, below: Callable[[LevelData, Which], Below[Which]]
 ) -> Tensor:
-    """``count`` fibers, level by level; ``below`` finds a level's part of them and their entries."""
+    """``count`` fibers, level by level, of which ``below`` finds the part and the entries."""
     outer = tensor.levels[0]
     levels = [replace(outer, extent=count, entries=count)]
     for level in tensor.levels[1:]:
