@@ -3,6 +3,9 @@
 A page that is new to a process is zeroed by the system while the kernel that writes it waits, which
 takes as long as the writing; what a result leaves behind needs none of that.  Until then it is lent
 to the system, which takes it where it needs room.
+
+Where the allocator hands out memory that somebody has written before, that is taken instead: it may
+still be in the caches, whoever wrote it, as what was left here longer ago is not.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from numpy.typing import NDArray
 from zeroskip.native import scratch, settings
 from zeroskip.records import dataclass
 
-LEAST_BYTES = 2**17
+LEAST_BYTES = scratch.LONG_BYTES
 """Of an array that has memory of its own; the allocator keeps what shorter ones leave."""
 
 PLAIN_BYTES = 2**26
@@ -31,6 +34,8 @@ SPARE = 2
 
 KEPT = 4
 """An array that is trimmed keeps memory of at most so many times its bytes."""
+
+NOTHING = bytes(scratch.LINE_BYTES)
 
 KEEPS = hasattr(mmap, "MADV_FREE")
 """Whether the system can be told that it may take memory which is kept."""
@@ -72,12 +77,16 @@ def empty(shape: int | tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     if not _most[0]:
         _idle.clear()
         return scratch.empty(extents, dtype)
+    if size < scratch.LARGE_PAGE:  # no cache of a core holds more, and blocks lie in large pages
+        found = scratch.empty(extents, dtype)
+        if _was_written(found):
+            return found
     try:
         block = _taken(size) or _Block(*scratch.pages_of(size))
     except OSError:
         _idle.clear()
         return scratch.empty(extents, dtype)
-    found: NDArray[Any] = np.ndarray(extents, dtype, block.mapping, block.start)
+    found = np.ndarray(extents, dtype, block.mapping, block.start)
     loan = _Loan(found, _returned)
     loan.block = block
     _loans[id(loan)] = loan
@@ -93,6 +102,13 @@ def trimmed(array: NDArray[Any], count: int) -> NDArray[Any]:
     if count * KEPT < len(array):
         return array[:count].copy()
     return array[:count]
+
+
+def _was_written(array: NDArray[Any]) -> bool:
+    """Whether anything but zeros ends what `scratch.empty` has made, as nothing does in pages that
+    are new to the process."""
+    raw: Any = array.base
+    return bool(raw[-2 * scratch.LINE_BYTES : -scratch.LINE_BYTES].tobytes() != NOTHING)
 
 
 def _taken(size: int) -> _Block | None:

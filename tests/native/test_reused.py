@@ -1,6 +1,7 @@
 """What a large result leaves is taken by the next one, and by nobody while it is held."""
 
 import mmap
+import sys
 import threading
 import weakref
 
@@ -15,9 +16,26 @@ keeps = pytest.mark.skipif(not reused.KEEPS, reason="the system takes no memory 
 BYTE = np.dtype(np.uint8)
 
 
+real_empty = scratch.empty
+
+
 @pytest.fixture(autouse=True)
 def nothing_idle(monkeypatch):
+    """And an allocator that hands out new pages alone."""
     monkeypatch.setattr(reused, "_idle", [])
+    monkeypatch.setattr(scratch, "empty", handing_out(0))
+
+
+def handing_out(value):
+    """As `scratch.empty`, with this in what ends it."""
+
+    def empty(shape, dtype):
+        found = real_empty(shape, dtype)
+        if found.base is not None:
+            found.base[-3 * scratch.LINE_BYTES :] = value
+        return found
+
+    return empty
 
 
 def address(array):
@@ -93,6 +111,62 @@ def test_an_array_takes_no_memory_of_many_times_its_size():
     assert address(small) != where
     other = empty(LEAST_BYTES + mmap.PAGESIZE, BYTE)
     assert address(other) == where
+
+
+@keeps
+@pytest.mark.parametrize("size", [LEAST_BYTES, scratch.LARGE_PAGE - 1])
+def test_memory_of_the_allocator_is_taken_where_it_was_written(size, monkeypatch):
+    first = empty(size, BYTE)
+    where = address(first)
+    del first
+    monkeypatch.setattr(scratch, "empty", handing_out(1))
+    written = empty((size,), BYTE)
+    assert not isinstance(written.base, mmap.mmap)
+    assert address(written) % scratch.LINE_BYTES == 0
+    del written
+    assert [address_of(block) for block in reused._idle] == [where]
+    monkeypatch.setattr(scratch, "empty", handing_out(0))
+    assert address(empty(size, BYTE)) == where
+
+
+@keeps
+def test_what_fills_large_pages_is_kept_whatever_the_allocator_has(monkeypatch):
+    monkeypatch.setattr(scratch, "empty", handing_out(1))
+    first = empty(scratch.LARGE_PAGE, BYTE)
+    where = address(first)
+    assert isinstance(first.base, mmap.mmap)
+    del first
+    assert address(empty(scratch.LARGE_PAGE, BYTE)) == where
+
+
+@keeps
+@pytest.mark.parametrize("ends", [b"", b"\0" * 64, b"\0" * 63 + b"\1", b"\1" + b"\0" * 63])
+def test_only_what_an_array_ends_with_tells_of_it(ends):
+    array = real_empty((LEAST_BYTES,), BYTE)
+    array.base[...] = 7
+    array.base[:-64][len(array) - 64 :] = 0
+    array.base[:-64][len(array) - len(ends) :] = np.frombuffer(ends, np.uint8)
+    assert reused._was_written(array) == (1 in ends)
+
+
+@keeps
+@pytest.mark.skipif(sys.platform != "linux", reason="counts the faults of Linux")
+def test_results_that_are_kept_and_dropped_need_no_new_pages(monkeypatch):
+    import resource
+
+    monkeypatch.setattr(scratch, "empty", real_empty)
+    pages = 4 * LEAST_BYTES // mmap.PAGESIZE
+
+    def faults_of_ten():
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        held = []
+        for _ in range(10):
+            held.append(empty(pages * mmap.PAGESIZE, BYTE))
+            held[-1][:: mmap.PAGESIZE] = 1
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    found = [faults_of_ten() for _ in range(6)]
+    assert min(found[2:]) < pages
 
 
 @keeps
