@@ -144,6 +144,7 @@ class ValueContext:
     width, counts : what its lanes are called, and how many vectors it may have.
     early : C name of the lanes of a tile's first vector that lie before the line, if some may.
     held : C names of addresses, each computed once, of elements at the tile's first lane.
+    bases : C names of such addresses of the first column, on from which the others lie.
     """
 
     dtype: str
@@ -157,6 +158,7 @@ class ValueContext:
     counts: tuple[int, ...] = ()
     tiled: set[str] = field(default_factory=set)
     held: dict[Elem, str] = field(default_factory=dict)
+    bases: dict[Elem, str] = field(default_factory=dict)
 
 
 def rounds(expr: Expr) -> bool:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from zeroskip.native.cexpr import C_TYPES, integer, itemsize, mentions, value
 from zeroskip.native.cwriter import CWriter
 from zeroskip.native.domains import LANES_AHEAD, Range, Together
-from zeroskip.native.integers import ONE, Const, Expr, Name, Op, add, mul, without
+from zeroskip.native.integers import ONE, Const, Expr, Name, Op, add, factor, mul, without
 from zeroskip.native.nest import Acc, Loop, Reduce
 from zeroskip.native.nest_tiles import Tiles
 from zeroskip.native.scope import free_names
@@ -21,6 +21,9 @@ second-level cache, each page of memory is waited for anew otherwise.  Products 
 entries and 3x3 windows of 512 channels, at densities from .3 to .8, took 10 to 25 % less on one
 machine (Granite Rapids), and twice as many ahead the same; no command of the repository finds it
 again."""
+
+WORD, AT_ONCE = 8, 2
+"""Bytes of places that are loaded at once, and words of them for which a loop goes round."""
 
 
 def vector_loop(node: Loop, out: CWriter) -> None:
@@ -169,11 +172,11 @@ def lanes(out: CWriter) -> Iterator[None]:
 
 def together(node: Loop, over: Together, out: CWriter) -> None:
     """The columns of a block, pattern after pattern: which rows store one is a constant."""
-    if over.rows == over.chains == 1:
-        _row(node, over, out)
-        return
+    entries = _by_patterns if over.rows > 1 else _chains if over.chains > 1 else _row
     with out.scope():
-        (_by_patterns if over.rows > 1 else _chains)(node, over, out)
+        _bases(node, over, out)
+        entries(node, over, out)
+        out.values.bases.clear()
 
 
 def _row(node: Loop, over: Together, out: CWriter) -> None:
@@ -272,32 +275,46 @@ def fetch(values: str, at: str, places: str, column: str, out: CWriter) -> None:
 
 
 def _chains(node: Loop, over: Together, out: CWriter) -> None:
-    """The entries of a row, several at a time, each added to a sum of its own; then the rest."""
-    e, of, chains = over.pos, over.columns, over.chains
+    """The entries of a row, several at a time, each added to a sum of its own; then the rest.
+
+    Where they lie comes by whole words: a load that finds one place is as dear as a vector's.
+    """
+    e, of = over.pos, over.columns
     at, end = out.local("at_"), out.local("end")
     first = integer(over.block)
     out.line(f"int64_t {at} = {of}[{first}];")
     out.line(f"const int64_t {end} = {of}[{integer(add(over.block, ONE))}];")
+    dtype = out.values.dtypes[over.coordinates]
+    in_word = WORD // itemsize(dtype)
+    step = max(in_word, over.chains) * AT_ONCE
     out.line("/* so many sums, none of which waits for another */")
-    for step in (chains, 1):
-        with out.block(f"for (; {at} + {step} <= {end}; {at} += {step})"):
-            if step > 1:
-                _bring_near(node, over, at, at, out)
-            out.line(f"#pragma GCC unroll {step}")
+    with out.block(f"for (; {at} + {step} <= {end}; {at} += {step})"):
+        _bring_near(node, over, at, at, out)
+        word, i, places = (out.local(name) for name in ("word", "i", "places"))
+        out.line(f"#pragma GCC unroll {step // in_word}")
+        with out.block(f"for (int64_t {word} = 0; {word} < {step}; {word} += {in_word})"):
+            out.line(f"const uint64_t {places} = zs_word({over.coordinates} + {at} + {word});")
+            out.line(f"#pragma GCC unroll {in_word}")
             with (
-                out.block(f"for (int64_t {over.row} = 0; {over.row} < {step}; {over.row}++)"),
-                out.constant(e, f"{at} + {over.row}"),
-                out.constant(node.var, f"{over.coordinates}[{e}]"),
+                out.block(f"for (int64_t {i} = 0; {i} < {in_word}; {i}++)"),
+                out.constant(e, f"{at} + {word} + {i}"),
+                out.constant(over.row, f"({word} + {i}) % {over.chains}"),
+                out.constant(node.var, f"ZS_PLACE({C_TYPES[dtype]}, {places}, {i})"),
                 _addresses(node, over, out),
             ):
                 out.body(node.body)
+    with (
+        out.block(f"for (; {at} < {end}; {at}++)"),
+        out.constant(e, at),
+        out.constant(over.row, "0"),
+        out.constant(node.var, f"{over.coordinates}[{e}]"),
+        _addresses(node, over, out),
+    ):
+        out.body(node.body)
 
 
-@contextmanager
-def _addresses(node: Loop, over: Together, out: CWriter) -> Iterator[None]:
-    """Where a column's lanes are, one pointer for all its rows and vectors, if its offset counts
-    lines: left to itself the compiler multiplies it, and then adds it up at every access.  Where
-    it counts elements an access takes it as it is."""
+def _bases(node: Loop, over: Together, out: CWriter) -> None:
+    """Where the lanes of the first column are, of what `_addresses` steps along: added up once."""
     ctx = out.values
     values = [s.value for s in node.body if isinstance(s, Reduce)]
     factors = [f for v in values for f in (v.args if isinstance(v, Prod) else (v,))]
@@ -307,8 +324,23 @@ def _addresses(node: Loop, over: Together, out: CWriter) -> Iterator[None]:
             continue
         if not _multiplied(elem.index, node.var):
             continue
-        at, first = out.local("at"), integer(without(elem.index, ctx.lane), 1)
-        out.line(f"const {C_TYPES[ctx.dtypes[elem.array]]} *{at} = {elem.array} + {first};")
+        base = integer(without(without(elem.index, ctx.lane), node.var), 1)
+        name = elem.array
+        if base != "0":
+            name = out.local("base")
+            out.line(f"const {C_TYPES[ctx.dtypes[elem.array]]} *{name} = {elem.array} + {base};")
+        ctx.bases[elem] = name
+
+
+@contextmanager
+def _addresses(node: Loop, over: Together, out: CWriter) -> Iterator[None]:
+    """Where a column's lanes are, one pointer for all its rows and vectors, if its offset counts
+    lines: left to itself the compiler multiplies it, and then adds it up at every access.  Where
+    it counts elements an access takes it as it is."""
+    ctx = out.values
+    for elem, base in ctx.bases.items():
+        at, step = out.local("at"), mul(Name(node.var), factor(elem.index, node.var))
+        out.line(f"const {C_TYPES[ctx.dtypes[elem.array]]} *{at} = {base} + {integer(step, 1)};")
         out.line(f"ZS_HOLD({at});")
         ctx.held[elem] = at
     yield

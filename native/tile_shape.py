@@ -67,7 +67,7 @@ class TileShape:
         if self.rows > 1:
             few = min(SUMS_SHARED, _registers(self.vector_bytes)) // (self.rows * self.most)
             return max(min(few, CHAINS_SHARED), 1)
-        return max(CHAINS // self.most, 1)
+        return max(min(SUMS // self.most, CHAINS), 1)
 
     @property
     def most(self) -> int:
@@ -255,8 +255,9 @@ density of .01 than in blocks of 512 places on another (Granite Rapids), where o
 37 KiB, took an eighth less than two at .01, and as long at .05 and .2.  No command of the
 repository finds it again."""
 
-CHAINS = 4
-"""Sums that are added to in turn: a multiply-add takes 4 cycles, and one or two begin in each."""
+CHAINS, SUMS = 4, 8
+"""Sums that the entries of a row go round, and vectors of sums up to which they do: a multiply-add
+takes 4 cycles, and one or two begin in each."""
 
 CHAINS_SHARED, SUMS_SHARED = 2, 16
 """The same of rows that go together, which take turns already; and vectors of sums up to which
@@ -316,8 +317,11 @@ SHARED_NEAR = 3 * 2**15
 patterns ends where no processor foresees it, so that tiles of fewer vectors take more places.
 Found as the above."""
 
-SHARED_WIDE, SHARED, SHARED_FEW = 0.15, 0.65, 0.35
-"""Density from which the rows of four share enough columns."""
+SHARED_WIDE, SHARED, SHARED_FEW = 0.35, 0.65, 0.35
+"""Density from which the rows of four share enough columns.  The first was found by timing products
+of 4096 x 4096 and 2048 x 2048 entries and one to eight vectors, at densities from .1 to .5, with
+one row and with four on one machine (Granite Rapids); no command of the repository finds it
+again."""
 
 FEW = 3
 """Vectors of a tile up to which the sums of one row alone wait for each other."""

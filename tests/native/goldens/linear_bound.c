@@ -54,6 +54,7 @@ static inline __attribute__((always_inline)) int32_t tile_x(
                         acc[member][v] = (block - 1 >= 0 ? *(const zs_vec *)(row_sums + zs_min(4 * row + member, rows - 1) * row_pitch + v * LANES) : (zs_vec){});
                     }
                 }
+                const float *base = X_panel + part * panel_size + block * block_span * width;
                 int64_t e_ = W_first[block * row_blocks + row];
                 int64_t column = W_columns[15 * (block * row_blocks + row)];
                 /* columns by who stores them: row member where its bit of the pattern is set */
@@ -64,7 +65,7 @@ static inline __attribute__((always_inline)) int32_t tile_x(
                             ZS_FETCH(W_packed + e_, 4096);
                         }
                         const int64_t offset = W_offset[column];
-                        const float *at = X_panel + part * panel_size + offset * width + block * block_span * width;
+                        const float *at = base + offset * width;
                         ZS_HOLD(at);
                         #pragma GCC unroll 4
                         for (int64_t member = 0; member < 4; member++) {

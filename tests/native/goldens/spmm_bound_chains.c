@@ -48,6 +48,7 @@ static inline __attribute__((always_inline)) int32_t tile_x(
                     acc[member][v] = (zs_vec){};
                 }
             }
+            const float *base = B_panel + part * panel_size + block * block_span * width;
             int64_t e_ = A_first[block * row_blocks + row];
             int64_t column = A_columns[15 * (block * row_blocks + row)];
             /* columns by who stores them: row i where its bit of the pattern is set */
@@ -59,7 +60,7 @@ static inline __attribute__((always_inline)) int32_t tile_x(
                     #pragma GCC unroll 2
                     for (int64_t chain = 0; chain < 2; chain++) {
                         const int64_t offset = A_offset[column + chain];
-                        const float *at = B_panel + part * panel_size + offset * width + block * block_span * width;
+                        const float *at = base + offset * width;
                         ZS_HOLD(at);
                         #pragma GCC unroll 4
                         for (int64_t i = 0; i < 4; i++) {
@@ -76,7 +77,7 @@ static inline __attribute__((always_inline)) int32_t tile_x(
                 }
                 for (; column < A_columns[15 * (block * row_blocks + row) + pattern]; column++) {
                     const int64_t offset = A_offset[column];
-                    const float *at = B_panel + part * panel_size + offset * width + block * block_span * width;
+                    const float *at = base + offset * width;
                     ZS_HOLD(at);
                     #pragma GCC unroll 4
                     for (int64_t i = 0; i < 4; i++) {

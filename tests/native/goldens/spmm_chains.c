@@ -35,35 +35,39 @@ static inline __attribute__((always_inline)) int32_t tile_x(
                     acc[member][v] = (zs_vec){};
                 }
             }
+            const float *base = B_vals + x + block * block_span * line;
             int64_t at_ = A_columns[block * row_blocks + row];
             const int64_t end = A_columns[block * row_blocks + row + 1];
             /* so many sums, none of which waits for another */
-            for (; at_ + 4 <= end; at_ += 4) {
+            for (; at_ + 8 <= end; at_ += 8) {
                 ZS_FETCH(A_packed + at_, 4096);
                 ZS_FETCH(A_offset + at_, 2048);
-                #pragma GCC unroll 4
-                for (int64_t member = 0; member < 4; member++) {
-                    const int64_t e = at_ + member;
-                    const int64_t offset = A_offset[e];
-                    const float *at = B_vals + x + offset * line + block * block_span * line;
-                    ZS_HOLD(at);
-                    #pragma GCC unroll 1
-                    for (int v = 0; v < tile; v++) {
-                        acc[member][v] += A_packed[e] * zs_load_part(at + v * LANES, v + 1 < tile ? LANES : line - x - v * LANES);
+                #pragma GCC unroll 2
+                for (int64_t word = 0; word < 8; word += 4) {
+                    const uint64_t places = zs_word(A_offset + at_ + word);
+                    #pragma GCC unroll 4
+                    for (int64_t i = 0; i < 4; i++) {
+                        const int64_t e = at_ + word + i;
+                        const int64_t member = (word + i) % 4;
+                        const int64_t offset = ZS_PLACE(uint16_t, places, i);
+                        const float *at = base + offset * line;
+                        ZS_HOLD(at);
+                        #pragma GCC unroll 1
+                        for (int v = 0; v < tile; v++) {
+                            acc[member][v] += A_packed[e] * zs_load_part(at + v * LANES, v + 1 < tile ? LANES : line - x - v * LANES);
+                        }
                     }
                 }
             }
-            for (; at_ + 1 <= end; at_ += 1) {
+            for (; at_ < end; at_++) {
+                const int64_t e = at_;
+                const int64_t member = 0;
+                const int64_t offset = A_offset[e];
+                const float *at = base + offset * line;
+                ZS_HOLD(at);
                 #pragma GCC unroll 1
-                for (int64_t member = 0; member < 1; member++) {
-                    const int64_t e = at_ + member;
-                    const int64_t offset = A_offset[e];
-                    const float *at = B_vals + x + offset * line + block * block_span * line;
-                    ZS_HOLD(at);
-                    #pragma GCC unroll 1
-                    for (int v = 0; v < tile; v++) {
-                        acc[member][v] += A_packed[e] * zs_load_part(at + v * LANES, v + 1 < tile ? LANES : line - x - v * LANES);
-                    }
+                for (int v = 0; v < tile; v++) {
+                    acc[member][v] += A_packed[e] * zs_load_part(at + v * LANES, v + 1 < tile ? LANES : line - x - v * LANES);
                 }
             }
             #pragma GCC unroll 1

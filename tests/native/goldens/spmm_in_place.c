@@ -37,6 +37,7 @@ static inline __attribute__((always_inline)) int32_t tile_x(
                     acc[member][v] = (block - 1 >= 0 ? zs_load_part(C_vals + zs_min(4 * row + member, rows - 1) * line + x + v * LANES, v + 1 < tile ? LANES : line - x - v * LANES) : (zs_vec){});
                 }
             }
+            const float *base = B_vals + x + block * block_span * line;
             int64_t e_ = A_first[block * row_blocks + row];
             int64_t column = A_columns[15 * (block * row_blocks + row)];
             /* columns by who stores them: row member where its bit of the pattern is set */
@@ -47,7 +48,7 @@ static inline __attribute__((always_inline)) int32_t tile_x(
                         ZS_FETCH(A_packed + e_, 4096);
                     }
                     const int64_t offset = A_offset[column];
-                    const float *at = B_vals + x + offset * line + block * block_span * line;
+                    const float *at = base + offset * line;
                     ZS_HOLD(at);
                     #pragma GCC unroll 4
                     for (int64_t member = 0; member < 4; member++) {

@@ -27,29 +27,52 @@ static inline __attribute__((always_inline)) int32_t tile_x(
     for (int64_t block = 0; block < blocks; block++) {
         ZS_POLL(args);
         ZS_SHARED(row, part, parts, 0, row_blocks) {
-            zs_vec acc[3];
-            #pragma GCC unroll 3
-            for (int v = 0; v < tile; v++) {
-                acc[v] = (block - 1 >= 0 ? zs_load_part(C_vals + row * line + x + v * LANES, v + 1 < tile ? LANES : line - x - v * LANES) : (zs_vec){});
+            zs_vec acc[2][3];
+            #pragma GCC unroll 2
+            for (int64_t member = 0; member < 2; member++) {
+                #pragma GCC unroll 3
+                for (int v = 0; v < tile; v++) {
+                    acc[member][v] = (zs_vec){};
+                }
             }
-            for (int64_t e = A_columns[block * row_blocks + row]; e < A_columns[block * row_blocks + row + 1]; e++) {
+            const float *base = B_vals + x + block * block_span * line;
+            int64_t at_ = A_columns[block * row_blocks + row];
+            const int64_t end = A_columns[block * row_blocks + row + 1];
+            /* so many sums, none of which waits for another */
+            for (; at_ + 8 <= end; at_ += 8) {
+                ZS_FETCH(A_packed + at_, 4096);
+                ZS_FETCH(A_offset + at_, 2048);
+                #pragma GCC unroll 2
+                for (int64_t word = 0; word < 8; word += 4) {
+                    const uint64_t places = zs_word(A_offset + at_ + word);
+                    #pragma GCC unroll 4
+                    for (int64_t i = 0; i < 4; i++) {
+                        const int64_t e = at_ + word + i;
+                        const int64_t member = (word + i) % 2;
+                        const int64_t offset = ZS_PLACE(uint16_t, places, i);
+                        const float *at = base + offset * line;
+                        ZS_HOLD(at);
+                        #pragma GCC unroll 3
+                        for (int v = 0; v < tile; v++) {
+                            acc[member][v] += A_packed[e] * zs_load_part(at + v * LANES, v + 1 < tile ? LANES : line - x - v * LANES);
+                        }
+                    }
+                }
+            }
+            for (; at_ < end; at_++) {
+                const int64_t e = at_;
+                const int64_t member = 0;
                 const int64_t offset = A_offset[e];
-                const float *at = B_vals + x + offset * line + block * block_span * line;
+                const float *at = base + offset * line;
                 ZS_HOLD(at);
-                const int64_t later = A_offset[e + 8];
-                const float *from = B_vals + x + later * line + block * block_span * line;
                 #pragma GCC unroll 3
                 for (int v = 0; v < tile; v++) {
-                    ZS_FETCH(from + v * LANES, 0);
-                }
-                #pragma GCC unroll 3
-                for (int v = 0; v < tile; v++) {
-                    acc[v] += A_packed[e] * zs_load_part(at + v * LANES, v + 1 < tile ? LANES : line - x - v * LANES);
+                    acc[member][v] += A_packed[e] * zs_load_part(at + v * LANES, v + 1 < tile ? LANES : line - x - v * LANES);
                 }
             }
             #pragma GCC unroll 3
             for (int v = 0; v < tile; v++) {
-                zs_store_part(C_vals + row * line + x + v * LANES, v + 1 < tile ? LANES : line - x - v * LANES, acc[v]);
+                zs_store_part(C_vals + row * line + x + v * LANES, v + 1 < tile ? LANES : line - x - v * LANES, (block - 1 >= 0 ? zs_load_part(C_vals + row * line + x + v * LANES, v + 1 < tile ? LANES : line - x - v * LANES) : (zs_vec){}) + acc[0][v] + acc[1][v]);
             }
         }
     }
