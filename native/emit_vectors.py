@@ -257,11 +257,16 @@ def _column(
 def _bring_near(node: Loop, over: Together, at: str, column: str, out: CWriter) -> None:
     """Have the memory fetch what entries hold that come behind ``at``, and the places of columns
     behind ``column``: where one loop has several, so that few are asked for twice."""
+    for elem in _elements(node):
+        if elem.index == Name(over.pos):
+            fetch(elem.array, at, over.coordinates if column else "", column, out)
+
+
+def _elements(node: Loop) -> list[Elem]:
+    """The elements of arrays that the sums of a loop multiply, each once."""
     values = [s.value for s in node.body if isinstance(s, Reduce)]
     factors = [f for v in values for f in (v.args if isinstance(v, Prod) else (v,))]
-    for factor in factors:
-        if isinstance(factor, Elem) and factor.index == Name(over.pos):
-            fetch(factor.array, at, over.coordinates if column else "", column, out)
+    return list(dict.fromkeys(f for f in factors if isinstance(f, Elem)))
 
 
 def fetch(values: str, at: str, places: str, column: str, out: CWriter) -> None:
@@ -316,9 +321,7 @@ def _chains(node: Loop, over: Together, out: CWriter) -> None:
 def _bases(node: Loop, over: Together, out: CWriter) -> None:
     """Where the lanes of the first column are, of what `_addresses` steps along: added up once."""
     ctx = out.values
-    values = [s.value for s in node.body if isinstance(s, Reduce)]
-    factors = [f for v in values for f in (v.args if isinstance(v, Prod) else (v,))]
-    for elem in dict.fromkeys(f for f in factors if isinstance(f, Elem)):
+    for elem in _elements(node):
         own = any(mentions(elem.index, name) for name in (over.row, over.pos))
         if ctx.lane is None or own or not mentions(elem.index, ctx.lane):
             continue

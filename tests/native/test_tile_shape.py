@@ -63,7 +63,7 @@ def test_a_short_line_that_is_read_where_it_lies_is_one_tile():
         assert vectors(16, 0.01, bound=bound) == (16,)
         assert vectors(17, 0.01, bound=bound) == (5, 6)
         assert vectors(13, 0.01, bound=bound, in_place=False) == (6, 7)  # copied
-        assert vectors(13, 0.2, bound=bound) == ((4, 5) if bound else (6, 7))  # met too often
+        assert vectors(13, 0.4, bound=bound) == ((4, 5) if bound else (6, 7))  # met too often
     assert vectors(13, 0.1, bound=True) == (6, 7)  # in blocks
 
 

@@ -272,6 +272,21 @@ static void test_bring(void)
     free(at);
 }
 
+static void test_places(void)
+{
+    const uint16_t few[] = {9, 1, 0, 65535, 300};
+    const uint16_t *at = exact(few, sizeof few);
+    const uint64_t word = zs_word(at + 1);  /* begins between two words, ends with the last place */
+    for (int i = 0; i < 4; i++)
+        CHECK(ZS_PLACE(uint16_t, word, i), few[i + 1]);
+    free((void *)at);
+    const int32_t two[] = {INT32_MAX, 5};
+    CHECK(ZS_PLACE(int32_t, zs_word(two), 0), INT32_MAX);
+    CHECK(ZS_PLACE(int32_t, zs_word(two), 1), 5);
+    const int64_t one = INT64_MAX - 1;
+    CHECK(ZS_PLACE(int64_t, zs_word(&one), 0), one);
+}
+
 int main(void)
 {
     test_parts();
@@ -286,6 +301,7 @@ int main(void)
     test_lists_of_bits();
     test_arguments();
     test_bring();
+    test_places();
     if (failures == 0)
         puts("good");
     return failures != 0;
