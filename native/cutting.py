@@ -8,9 +8,9 @@ from math import prod
 import numpy as np
 
 from zeroskip.native import column_shape, programs, tile
-from zeroskip.native.geometry import line_of_lanes, reach_of
+from zeroskip.native.geometry import line_of_lanes
 from zeroskip.native.lines import Line
-from zeroskip.native.tile_shape import MOST, TileShape, begun_early, shape_of, shape_with
+from zeroskip.native.tile_shape import TileShape, begun_early, shape_of, shape_with
 from zeroskip.native.unfit import refused
 from zeroskip.native.vectors import vector_bytes
 
@@ -26,8 +26,7 @@ def shape_in(line: Line, plan: tile.TilePlan, bound: Collection[str] = ()) -> Ti
     lanes = width // line.dtype.itemsize
     operand = line.used[plan.entries.tensor]
     stored = operand.size if isinstance(operand, np.ndarray) else operand.stored
-    line_lanes = line_of_lanes(plan, line.extents)
-    line_vectors = -(-line_lanes // lanes)
+    line_vectors = -(-line_of_lanes(plan, line.extents) // lanes)
     wanted, fixed = line.fixed.unrolled, line.fixed
     open_cut = fixed.rows is None and fixed.vectors is None
     if wanted is not False and not fixed.bitmask and open_cut:
@@ -42,17 +41,16 @@ def shape_in(line: Line, plan: tile.TilePlan, bound: Collection[str] = ()) -> Ti
             return by_columns
         if fixed.bitmask:
             raise refused(line, f"expected one that the line can take: {by_columns}")
-    same = line.signatures[plan.lane_access.tensor].dtype == line.dtype.name
-    pitch = line_lanes * line.dtype.itemsize
+    reach, summed, pitch = programs.sizes_of(line, plan, width)
     default = shape_of(
         width,
         line_vectors,
         prod(line.extents.ranks[rank] for rank in plan.rows),
         stored / max(operand.size, 1),
         bound=plan.entries.tensor in bound or isinstance(operand, np.ndarray),
-        in_place=plan.in_place and same,
-        reach=reach_of(plan, line.extents, min(line_vectors, MOST) * lanes) * line.dtype.itemsize,
-        summed=prod(line.extents.ranks[rank] for rank in plan.term.ranks),
+        in_place=programs.lies_in_place(line, plan),
+        reach=reach,
+        summed=summed,
         pitch=pitch,
     )
     shape = shape_with(default, line_vectors, fixed.rows, fixed.vectors, fixed.block)

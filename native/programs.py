@@ -24,7 +24,7 @@ from zeroskip.native.lines import Line
 from zeroskip.native.scheme import Key
 from zeroskip.native.scratch import LINE_BYTES, on_large_pages
 from zeroskip.native.tile import TilePlan
-from zeroskip.native.tile_shape import WIDE, TileShape, unrolled_shape
+from zeroskip.native.tile_shape import MOST, WIDE, TileShape, in_place_pays, unrolled_shape
 
 
 def shape_or_why(
@@ -51,22 +51,41 @@ def shape_or_why(
     line_vectors = -(-line_of_lanes(plan, line.extents, masked) // (width // itemsize))
     density = density_of_words(stored / max(operand.size, 1), joined)
     rows = prod(line.extents.ranks[rank] for rank in plan.rows)
-    if not line.fixed.unrolled and not unrolled.pays(line_vectors, rows, stored, density, masked):
-        return "it does not pay."
+    reach, summed, pitch = sizes_of(line, plan, width)
+    if not line.fixed.unrolled:
+        if not unrolled.pays(line_vectors, rows, stored, density, masked):
+            return "it does not pay."
+        if lies_in_place(line, plan) and in_place_pays(
+            rows, density, reach=reach, summed=summed, pitch=pitch, coded=True
+        ):
+            return "it does not pay where lanes are read in place."
     if not unrolled.available(joined):
         return "this processor, or this system, runs no code that a process has written."
-    summed = prod(line.extents.ranks[rank] for rank in plan.term.ranks)
     ends = 2 * (width // itemsize)  # of one vector, which begins and ends inside lines of a cache
     read = WIDE if plan.panels else reach_of(plan, line.extents, ends, masked) * itemsize
     shape = unrolled_shape(rows, summed, density, line.fixed.block, min(read, WIDE), joined)
     same = line.signatures[plan.lane_access.tensor].dtype == line.dtype.name
     lies = same and lying_in(plan, line.extents, masked, width // itemsize) is not None
     shape = replace(shape, masked=masked, lying=lies)
-    reach = geometry(plan, line.extents, shape, itemsize).span * itemsize
-    reach *= WIDE // itemsize if plan.panels else 1
-    if reach > unrolled.REACH_BYTES:
+    span = geometry(plan, line.extents, shape, itemsize).span * itemsize
+    span *= WIDE // itemsize if plan.panels else 1
+    if span > unrolled.REACH_BYTES:
         return f"{plan.lane_access.tensor} is longer than offsets in code reach."
     return shape
+
+
+def lies_in_place(line: Line, plan: TilePlan) -> bool:
+    """Whether vectors of lanes can be read in the operand itself."""
+    return plan.in_place and line.signatures[plan.lane_access.tensor].dtype == line.dtype.name
+
+
+def sizes_of(line: Line, plan: TilePlan, width: int) -> tuple[float, int, int]:
+    """Bytes that a tile of single rows reads for each summed place, how many these are, and bytes
+    of the line, which is from one of them to the next where it lies in place."""
+    itemsize, lanes = line.dtype.itemsize, line_of_lanes(plan, line.extents)
+    of_tile = min(-(-lanes * itemsize // width), MOST) * width // itemsize
+    summed = prod(line.extents.ranks[rank] for rank in plan.term.ranks)
+    return reach_of(plan, line.extents, of_tile) * itemsize, summed, lanes * itemsize
 
 
 def begins(line: Line, plan: TilePlan, made: Geometry, shape: TileShape) -> tuple[int, int]:

@@ -123,8 +123,8 @@ def shape_of(
     reach : bytes that a tile reads for each summed place; 0 where that is not known.
     summed : places that are summed over.  pitch : bytes from one of them to the next.
     """
-    seldom = SELDOM_CROWDED if _crowded(pitch, reach, summed) else SELDOM
-    panel = not in_place or vector_bytes < WIDE or rows * density >= seldom
+    seldom = in_place_pays(rows, density, reach=reach, summed=summed, pitch=pitch)
+    panel = not (in_place and vector_bytes >= WIDE and seldom)
     single = _cut(line_vectors, MOST)
     whole = single if panel or line_vectors > WHOLE else _cut(line_vectors, WHOLE)
     if not bound:
@@ -141,6 +141,21 @@ def shape_of(
         return TileShape(vector_bytes, 1, single if block else whole, block, panel)
     several = _cut(line_vectors, _registers(vector_bytes) // 4)
     return TileShape(vector_bytes, 4, several, shared_block, panel)
+
+
+def in_place_pays(
+    rows: int, density: float, *, reach: float, summed: int, pitch: int, coded: bool = False
+) -> bool:
+    """Whether lanes that lie in place are better read there, as places are met too seldom to be
+    worth a copy; coded : by machine code, which goes through a copy in less time than tiles do
+    through lanes in place, where these load a place often.  Others as in `shape_of`."""
+    if rows * density >= (SELDOM_CROWDED if _crowded(pitch, reach, summed) else SELDOM):
+        return False
+    loads = rows * density
+    if density >= SHARED_WIDE:  # of four rows together
+        loads = rows * (1 - (1 - density) ** 4) / 4
+    in_two = 1 - gcd(pitch, WIDE) / WIDE  # vectors that lie in two lines of the cache are two loads
+    return not coded or loads * (1 + in_two) < SELDOM_CODED
 
 
 def _crowded(pitch: int, reach: float, summed: int) -> bool:
@@ -288,6 +303,13 @@ SELDOM_CROWDED = 4
 by timing both at 2 to 10 entries of a place and rows of 1 to 16 KiB, on the same machine: a copy
 was even at 2 to 4.5 of them, and twice as fast at 10.  No command of the repository finds it again;
 a wrong one costs time."""
+
+SELDOM_CODED = 7
+"""Loads of a place by tiles in place below which these take less time than machine code of a copy.
+Found by timing both on the same machine, of 256 to 1024 places, lines of 128 to 3136 lanes, 10 to
+256 rows and densities from .1 to .8: they were even at 8 to 10 loads, and at 5 to 6 where most
+vectors lie in two lines of the cache; at half as many tiles took two thirds, at twice as many up to
+half as much again.  No command of the repository finds it again; a wrong one costs time."""
 
 EARLY_FROM = 4
 """Vectors of a line that is worth one more so that none lies in two lines of the cache: masks for

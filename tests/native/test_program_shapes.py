@@ -6,7 +6,7 @@ from generator import random_array
 
 import zeroskip as zs
 from zeroskip.explanation.inspecting import choose
-from zeroskip.native.tile_shape import INSTRUCTIONS, MEMBERS, unrolled_shape
+from zeroskip.native.tile_shape import INSTRUCTIONS, MEMBERS, in_place_pays, unrolled_shape
 
 
 @pytest.mark.parametrize("rows", [1, 8, 28, 29, 100, 512])
@@ -54,3 +54,31 @@ def test_windows_whose_places_share_lines_come_in_longer_blocks():
         blocks.append(bound.taken.block)
     if bound.taken.unrolled:
         assert blocks[0] < blocks[1]
+
+
+def test_code_of_a_copy_is_left_where_tiles_load_a_place_seldom():
+    """Entries of single rows are a load each, those of four that share places fewer; vectors that
+    lie in two lines of the cache are two."""
+
+    def left(rows, density, pitch=64):
+        return in_place_pays(rows, density, reach=512, summed=256, pitch=pitch, coded=True)
+
+    assert [left(rows, 0.1) for rows in (32, 64, 96)] == [True, True, False]
+    assert left(40, 0.2)
+    assert [left(64, 0.1, pitch) for pitch in (3136, 784)] == [True, False]
+    assert not left(20, 0.8)  # of which a copy is worth it to tiles, too
+    crowded = {"reach": 512, "summed": 1024, "pitch": 4096, "coded": True}
+    assert [in_place_pays(64, d, **crowded) for d in (0.06, 0.07)] == [True, False]
+
+
+def test_products_with_few_entries_of_a_place_are_read_in_place():
+    product, taken = zs.layer("C[i,j] = A[i,k]*B[k,j]"), []
+    for rows in (60, 200):
+        a = random_array(np.random.default_rng(rows), (rows, 100), "float32", 0.1)
+        b = np.ones((100, 640), "float32")
+        (bound,) = choose(product.spec, {"A": zs.tensor(a, "CSR"), "B": b}, ("A",))
+        taken.append(bound.taken.unrolled)
+        assert np.array_equal(product.bind(A=zs.tensor(a, "CSR"))(B=b), a @ b)
+    assert taken[0] in (False, None)
+    (bound,) = choose(product.spec, {"A": zs.tensor(a[:, :0], "CSR"), "B": b[:0]}, ("A",))
+    assert bound.taken.unrolled in (False, None)  # of no place
