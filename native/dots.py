@@ -21,7 +21,7 @@ from zeroskip.einsum_spec.tree import Access
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.arguments import Operand
 from zeroskip.native.domains import Stored
-from zeroskip.native.dotted import EXTREMES, dotted
+from zeroskip.native.dotted import COMPUTED, EXTREMES, dotted
 from zeroskip.native.forms import is_joint
 from zeroskip.native.joint import Joint
 from zeroskip.native.nest import Loop, Stmt
@@ -31,9 +31,6 @@ from zeroskip.native.scheme import Scheme
 from zeroskip.native.sums import Sums
 from zeroskip.native.vectors import gathers
 from zeroskip.records import dataclass
-
-COMPUTED = ("float32", "float64", "int32", "int64", "uint64")
-"""Types of arithmetic for which there are vectors."""
 
 FEWEST_ENTRIES = 2
 """Entries of a fiber, in vectors, from which their lanes are worth adding up."""
@@ -87,11 +84,10 @@ def _are(accesses: Collection[Access], signatures: Mapping[str, Signature], dtyp
 def in_vectors(body: tuple[Stmt, ...], scheme: Scheme) -> tuple[tuple[Stmt, ...], tuple[str, ...]]:
     """The statements with loops that the lanes of vectors share, and the operands whose entries
     some of them follow."""
-    dtypes = {buffer.name: buffer.dtype for buffer in scheme.buffers.values()}
     found: dict[str, None] = {}
 
     def turned(stmt: Any) -> Any:
-        if isinstance(stmt, Loop) and dotted(stmt, dtypes, scheme.dtype) is not None:
+        if isinstance(stmt, Loop) and dotted(stmt) is not None:
             if not isinstance(stmt.over, Stored):
                 return replace(stmt, kind="dot")
             tensor = stmt.over.level.tensor

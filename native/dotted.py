@@ -10,21 +10,16 @@ range, all lie along it.  Any may stay at one place for the whole loop.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal
 
-from zeroskip.formats.values import HALVES
 from zeroskip.native.domains import Range, Stored
 from zeroskip.native.integers import Expr, Name, Op, Pick, add
 from zeroskip.native.nest import Loop, Reduce
 from zeroskip.native.values import Elem, Number, Parameter, Prod, Value, Whole
 from zeroskip.records import dataclass
 
-WIDENED = frozenset(
-    {(half, "float32") for half in HALVES}
-    | {(short, "int32") for short in ("int8", "uint8", "int16", "uint16")}
-)
-"""Types of values that are read into vectors of a wider type, as `zs_dots.h` has them."""
+COMPUTED = ("float32", "float64", "int32", "int64", "uint64")
+"""Types of arithmetic for which there are vectors."""
 
 NARROW = {
     ("bfloat16", "bfloat16", "float32"): 2,
@@ -57,12 +52,9 @@ class Factor:
     first: Expr | None = None
 
 
-def dotted(loop: Loop, dtypes: Mapping[str, str], dtype: str) -> tuple[Factor, ...] | None:
+def dotted(loop: Loop) -> tuple[Factor, ...] | None:
     """The factors of the products that a loop adds up, or over a range takes an extreme of; None
-    where vectors cannot share it.
-
-    dtypes : of every buffer; dtype : of the arithmetic.
-    """
+    where vectors cannot share it."""
     over = loop.over
     pos = over.pos if isinstance(over, Stored) else ""
     if not isinstance(over, Range | Stored) or loop.kind == "vec" or len(loop.body) != 1:
@@ -79,7 +71,7 @@ def dotted(loop: Loop, dtypes: Mapping[str, str], dtype: str) -> tuple[Factor, .
     found = []
     for value in work.value.args if isinstance(work.value, Prod) else (work.value,):
         factor = _factor(value, loop.var, pos)
-        if factor is None or not _read(factor, dtypes, dtype):
+        if factor is None:
             return None
         found.append(factor)
     reached = [factor.reached for factor in found]
@@ -111,15 +103,6 @@ def _factor(value: Value, var: str, pos: str) -> Factor | None:
     if len(rest) == len(parts or (0,)) - 1 and not any(_mentions(part, {var}) for part in rest):
         return Factor(value, "line", add(*rest))
     return Factor(value, "picked")
-
-
-def _read(factor: Factor, dtypes: Mapping[str, str], dtype: str) -> bool:
-    """Whether vectors hold what is read of it."""
-    if factor.reached not in ("run", "line"):
-        return True
-    assert isinstance(factor.value, Elem)
-    stored = dtypes[factor.value.array]
-    return stored == dtype or (stored, dtype) in WIDENED
 
 
 def _mentions(expr: Expr, names: set[str]) -> bool:

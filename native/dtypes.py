@@ -96,15 +96,6 @@ def promoted(dtypes: Sequence[DType]) -> DType:
     return np.dtype(np.float32) if joint in rest else half
 
 
-def exact(dtype: str, computed: str) -> bool:
-    """Whether values of a type are read into vectors of another as they are: also a half as
-    float32, and an integer as a wider one."""
-    if dtype == computed or (dtype in HALVES and computed == "float32"):
-        return True
-    whole = np.dtype(computed).kind in "iu" and dtype not in HALVES
-    return whole and bool(np.can_cast(dtype, computed, "safe"))
-
-
 def form_types(
     form: Form,
     dtypes: Mapping[str, np.typing.DTypeLike],

@@ -21,6 +21,9 @@ SUMS = 4
 """Vectors of sums over a range or under a bitmask: as many as a multiply-add takes cycles."""
 
 
+WIDENED_BY_INT32 = ("int8", "uint8", "int16", "uint16", "int32", "bool")
+"""Types whose values int32 holds."""
+
 GATHERED = {(t, t, place) for t in ("float32", "float64") for place in ("uint16", "int32")}
 """Arithmetic, values and coordinates of which 64 bytes are picked at once: zs_picked_…()."""
 
@@ -28,7 +31,7 @@ GATHERED = {(t, t, place) for t in ("float32", "float64") for place in ("uint16"
 def dot(node: Loop, out: CWriter) -> None:
     """Whole vectors of products, then those that are left; each lane has a sum of its own."""
     over = node.over
-    factors = dotted(node, out.values.dtypes, out.kernel.dtype)
+    factors = dotted(node)
     assert factors is not None, "a loop that vectors cannot share"
     with out.scope():
         if isinstance(over, Range):
@@ -174,11 +177,27 @@ def _picked(factor: Factor, name: str, var: str, crd: str, p: str, out: CWriter)
     lanes = out.kernel.vector_bytes // itemsize(out.kernel.dtype)
     at = [f"{crd}[{p}]", *(f"{crd}[{p} + {k}]" for k in range(1, lanes))]
     each = [re.sub(rf"\b{var}\b", one, text) for one in at]
-    out.line(f"const zs_vec {name} = {{")
+    by_32_bits = _by_32_bits(factor, lanes, out)
+    whole = out.local("whole") if by_32_bits else name
+    if by_32_bits:
+        each = [one.removeprefix(f"({C_TYPES[out.kernel.dtype]})") for one in each]
+    out.line(f"const {by_32_bits or 'zs_vec'} {whole} = {{")
     for k in range(0, lanes, 2):
         out.line(f"    {', '.join(each[k : k + 2])},")
     out.line("};")
+    if by_32_bits:
+        kind = f"{out.kernel.dtype}_{out.kernel.vector_bytes}"
+        out.line(f"const zs_vec {name} = zs_of_int32_{kind}({whole});")
     return name
+
+
+def _by_32_bits(factor: Factor, lanes: int, out: CWriter) -> str:
+    """The vector in which whole numbers are picked that become floats all at once: compilers put
+    one together from such floats by way of memory.  Nothing where there is none."""
+    assert isinstance(factor.value, Elem)
+    stored = out.values.dtypes[factor.value.array]
+    whole = stored in WIDENED_BY_INT32 and out.kernel.dtype.startswith("float")
+    return f"zs_int32x{4 * lanes}" if whole and lanes >= 4 else ""
 
 
 def _gathers(factor: Factor, text: str, var: str, crd: str, out: CWriter) -> bool:

@@ -46,7 +46,7 @@ def has_sums(node: Loop, out: CWriter) -> bool:
         return False
     (work,) = dot.body
     own = isinstance(work, Reduce) and work.place == Held(name)
-    return own and acc.members == 1 and dotted(dot, out.values.dtypes, out.kernel.dtype) is not None
+    return own and acc.members == 1 and dotted(dot) is not None
 
 
 def sums(node: Loop, over: Stored, out: CWriter) -> None:
@@ -75,7 +75,7 @@ def _together(node: Loop, over: Stored, p: str, count: int, out: CWriter) -> Non
     (dot,) = acc.body
     assert isinstance(dot, Loop)
     assert isinstance(dot.over, Range)
-    factors = dotted(dot, out.values.dtypes, out.kernel.dtype)
+    factors = dotted(dot)
     assert factors is not None
     (work,) = dot.body
     assert isinstance(work, Reduce)

@@ -24,7 +24,6 @@ from zeroskip.native.cursor import Cursor, State
 from zeroskip.native.cuts import Cuts, Cutting, cutting
 from zeroskip.native.descend import value_at
 from zeroskip.native.domains import Range
-from zeroskip.native.dtypes import exact
 from zeroskip.native.integers import ONE, ZERO, Name, Op, add, least, mul, sub, without
 from zeroskip.native.lane_layout import turned_back
 from zeroskip.native.lower import Lowered, finish, one_product
@@ -87,7 +86,7 @@ class LanePlan:
 def plans(form: Form, signatures: Mapping[str, Signature], dtype: str) -> tuple[LanePlan, ...]:
     """The lane schedules of a form, one for each rank that can be the lanes.
 
-    They fit one product with a sparse operand, all of one dtype, and a rank of the result that
+    They fit one product with a sparse operand, and a rank of the result that
     no sparse operand holds and that every dense one holds plainly or not at all.
     """
     parts = one_product(form, signatures, dtype)
@@ -96,8 +95,6 @@ def plans(form: Form, signatures: Mapping[str, Signature], dtype: str) -> tuple[
     term, late, ranks = parts
     names = {a.tensor for a in term.accesses}
     if len(names) != len(term.accesses):
-        return ()
-    if not all(exact(signatures[n].dtype, dtype) for n in names):
         return ()
     if not any(signatures[n].skips for n in names):
         return ()

@@ -18,7 +18,7 @@ from zeroskip.formats.levels import Uncompressed
 from zeroskip.formats.turned import MIN_SIZE, in_order, swapped
 from zeroskip.native import codecs
 from zeroskip.native.arguments import Array
-from zeroskip.native.dots import COMPUTED
+from zeroskip.native.dotted import COMPUTED
 from zeroskip.native.operand import Signature
 
 

@@ -31,7 +31,6 @@ from zeroskip.einsum_spec.walk import free, single
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.crop import ROWS_TURNED, crop_rows, crop_turned, is_turned
 from zeroskip.native.domains import Range, Together
-from zeroskip.native.dtypes import exact
 from zeroskip.native.integers import (
     ONE,
     ZERO,
@@ -100,10 +99,9 @@ class TilePlan:
 def plan(form: Form, signatures: Mapping[str, Signature], dtype: str) -> TilePlan | None:
     """The tiled schedule of a form, or None where it does not fit.
 
-    It fits a sum of products of two operands of the arithmetic's dtype (or a half of it), where
-    every rank of the result is held by one of the two alone, and every summed rank by both, and
-    where the entries have no padding.  Of two choices the one whose lanes hold the result's last
-    rank is taken.
+    It fits a sum of products of two operands, where every rank of the result is held by one of
+    the two alone, and every summed rank by both, and where the entries have no padding.  Of two
+    choices the one whose lanes hold the result's last rank is taken.
     """
     parts = one_product(form, signatures, dtype)
     if parts is None:
@@ -117,8 +115,6 @@ def plan(form: Form, signatures: Mapping[str, Signature], dtype: str) -> TilePla
     found = []
     for entries, lanes in ((first, second), (second, first)):
         if not signatures[lanes.tensor].dense or any(signatures[entries.tensor].padded):
-            continue
-        if not all(exact(signatures[a.tensor].dtype, dtype) for a in (entries, lanes)):
             continue
         made = _assign(form, term, late, entries, lanes, ranks, signatures)
         if made is not None:

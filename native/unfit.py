@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from zeroskip.einsum_spec.explicit import form_text
 from zeroskip.errors import KernelError
-from zeroskip.native.dtypes import exact
 from zeroskip.native.forms import is_joint
 from zeroskip.native.lines import Line
 
@@ -25,8 +24,6 @@ def why_unfit(line: Line, kind: str = "") -> str:
         found = "there is none" if not products else f"these are {len(products)}"
         return f"the faster schedules take one product, and {found}."
     used = {access.tensor for access in products[0].accesses}
-    if not all(exact(line.signatures[name].dtype, line.dtype.name) for name in used):
-        return f"the faster schedules take operands that are {line.dtype} or are widened to it."
     if all(line.signatures[name].skips for name in used):
         return "no operand of the product is dense, so that there are no rows to run vectors on."
     if kind == "lanes" and not any(line.signatures[name].skips for name in used):

@@ -1,5 +1,5 @@
 /*
- * zs_dots.h - vectors of entries: spread to their coordinates, widened, picked.
+ * zs_dots.h - vectors of entries: spread to their coordinates, picked.
  *
  * What GNU vectors lack, one wrapper each, with a portable twin beside the processor's own
  * instruction.  Names end in the arithmetic's type and the bytes of a vector: the kernel's zs_vec
@@ -8,8 +8,8 @@
 #ifndef ZS_DOTS_H
 #define ZS_DOTS_H
 
-#include "zs_half.h"
 #include "zs_sums.h"
+#include "zs_widened.h"
 
 /* ZS_LANE_BITS() - as many set bits as a vector has lanes, 1 to 16. */
 #define ZS_LANE_BITS(lanes) ((1u << (lanes)) - 1)
@@ -277,99 +277,6 @@ ZS_DEFINE_PLACES(ZS_DEFINE_PICKED, float64, double)
 #else
 ZS_DEFINE_PLACES(ZS_DEFINE_PICKED, float32, float)
 ZS_DEFINE_PLACES(ZS_DEFINE_PICKED, float64, double)
-#endif
-
-/* ---- widening ------------------------------------------------------------------------ */
-
-/*
- * zs_widened_STORED_TYPE_BYTES() - a vector of the next values from 'from' on, each of them exact.
- *
- * Reads as many of them as the vector has lanes.
- */
-#define ZS_DEFINE_WIDENED(STORED, CSTORED, WIDEN, NAME, TYPE, BYTES)                        \
-    ZS_INLINE zs_##NAME##x##BYTES zs_widened_##STORED##_##NAME##_##BYTES(const CSTORED *from) \
-    {                                                                                       \
-        zs_##NAME##x##BYTES x = {0};                                                        \
-        for (size_t i = 0; i < BYTES / sizeof(TYPE); i++)                                   \
-            x[i] = WIDEN(from[i]);                                                          \
-        return x;                                                                           \
-    }
-
-/* The same by a conversion of vectors, where what is read is at least 16 bytes. */
-#define ZS_DEFINE_CONVERTED(STORED, CSTORED, NAME, TYPE, BYTES)                             \
-    ZS_INLINE zs_##NAME##x##BYTES zs_widened_##STORED##_##NAME##_##BYTES(const CSTORED *from) \
-    {                                                                                       \
-        typedef ZS_VECTOR(CSTORED, BYTES / sizeof(TYPE) * sizeof(CSTORED)) stored;          \
-        typedef TYPE wide __attribute__((vector_size(BYTES)));                              \
-        return (zs_##NAME##x##BYTES)__builtin_convertvector(*(const stored *)from, wide);   \
-    }
-
-/* A bfloat16 is the upper half of a float32. */
-#define ZS_DEFINE_WIDENED_BFLOAT16(BYTES)                                                   \
-    ZS_INLINE zs_float32x##BYTES zs_widened_bfloat16_float32_##BYTES(const zs_bfloat16 *from) \
-    {                                                                                       \
-        typedef ZS_VECTOR(uint16_t, BYTES / 2) stored;                                      \
-        typedef uint32_t wide __attribute__((vector_size(BYTES)));                          \
-        return (zs_float32x##BYTES)(__builtin_convertvector(*(const stored *)from, wide) << 16); \
-    }
-
-ZS_DEFINE_WIDENED(bfloat16, zs_bfloat16, zs_wide_bfloat16, float32, float, 16)
-ZS_DEFINE_WIDENED_BFLOAT16(32)
-ZS_DEFINE_WIDENED_BFLOAT16(64)
-ZS_DEFINE_WIDENED(float16, zs_float16, zs_wide_float16, float32, float, 16)
-ZS_DEFINE_WIDENED(int8, int8_t, (int32_t), int32, int32_t, 16)
-ZS_DEFINE_WIDENED(uint8, uint8_t, (int32_t), int32, int32_t, 16)
-ZS_DEFINE_WIDENED(int16, int16_t, (int32_t), int32, int32_t, 16)
-ZS_DEFINE_WIDENED(uint16, uint16_t, (int32_t), int32, int32_t, 16)
-ZS_DEFINE_CONVERTED(int16, int16_t, int32, int32_t, 32)
-ZS_DEFINE_CONVERTED(int16, int16_t, int32, int32_t, 64)
-ZS_DEFINE_CONVERTED(uint16, uint16_t, int32, int32_t, 32)
-ZS_DEFINE_CONVERTED(uint16, uint16_t, int32, int32_t, 64)
-
-#ifdef __AVX512F__
-/* By one instruction: compilers take the elements of such conversions apart. */
-#define ZS_DEFINE_WIDENED_AVX512(STORED, CSTORED, WIDEN, NAME)                              \
-    ZS_INLINE zs_##NAME##x64 zs_widened_##STORED##_##NAME##_64(const CSTORED *from)         \
-    {                                                                                       \
-        zs_##NAME##x64 x;                                                                   \
-        __asm__(WIDEN " %1, %0" : "=v"(x) : "m"(*(const CSTORED(*)[16])from));              \
-        return x;                                                                           \
-    }
-ZS_DEFINE_WIDENED_AVX512(float16, zs_float16, "vcvtph2ps", float32)
-ZS_DEFINE_WIDENED_AVX512(int8, int8_t, "vpmovsxbd", int32)
-ZS_DEFINE_WIDENED_AVX512(uint8, uint8_t, "vpmovzxbd", int32)
-#else
-ZS_DEFINE_WIDENED(float16, zs_float16, zs_wide_float16, float32, float, 64)
-ZS_DEFINE_WIDENED(int8, int8_t, (int32_t), int32, int32_t, 64)
-ZS_DEFINE_WIDENED(uint8, uint8_t, (int32_t), int32, int32_t, 64)
-#endif
-
-#ifdef __AVX2__
-typedef char zs_epi8 __attribute__((vector_size(16)));
-#define ZS_DEFINE_WIDENED_BYTES(STORED, CSTORED, WIDEN)                                     \
-    ZS_INLINE zs_int32x32 zs_widened_##STORED##_int32_32(const CSTORED *from)               \
-    {                                                                                       \
-        typedef long long two __attribute__((vector_size(16)));                             \
-        long long bytes;                                                                    \
-        __builtin_memcpy(&bytes, from, sizeof bytes);                                       \
-        return (zs_int32x32)WIDEN((zs_epi8)(two){bytes, 0});                                \
-    }
-ZS_DEFINE_WIDENED_BYTES(int8, int8_t, __builtin_ia32_pmovsxbd256)
-ZS_DEFINE_WIDENED_BYTES(uint8, uint8_t, __builtin_ia32_pmovzxbd256)
-#else
-ZS_DEFINE_WIDENED(int8, int8_t, (int32_t), int32, int32_t, 32)
-ZS_DEFINE_WIDENED(uint8, uint8_t, (int32_t), int32, int32_t, 32)
-#endif
-
-#ifdef __F16C__
-ZS_INLINE zs_float32x32 zs_widened_float16_float32_32(const zs_float16 *from)
-{
-    typedef ZS_VECTOR(int16_t, 16) eight;
-    typedef int16_t halves __attribute__((vector_size(16)));
-    return (zs_float32x32)__builtin_ia32_vcvtph2ps256((halves)*(const eight *)from);
-}
-#else
-ZS_DEFINE_WIDENED(float16, zs_float16, zs_wide_float16, float32, float, 32)
 #endif
 
 #endif /* ZS_DOTS_H */

@@ -151,7 +151,7 @@ def count(prepared: Prepared, filled: Slots, backend: str) -> int:
 def batch(texts: Sequence[str]) -> str:
     """Many kernels as one C file: kernel k is called ``zs_kernel_k``."""
     headers = ["kernel", "pointwise", "half", "rows", "lists", "dots", "parts"]
-    headers += ["unrolled", "joined", "turned", "columns", "extremes"]
+    headers += ["unrolled", "joined", "turned", "columns", "extremes", "narrow"]
     parts = [f'#include "zs_{name}.h"' for name in headers]
     for k, text in enumerate(texts):
         text = re.sub(r'^#include "zs_\w+\.h"\n', "", text, flags=re.MULTILINE)

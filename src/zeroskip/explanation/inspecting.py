@@ -119,7 +119,7 @@ def choose(
             if wanted is not None:
                 why += f" {line.name} is computed densely and compressed."
                 why += _stored_as(line, wanted, sized)
-        why += _conversions(line) + _kept_wide(wide)
+        why += _conversions(line) + _promoted(line, plan) + _kept_wide(wide)
         for one in made_dense:
             why += f" {one} is made dense first, at every call: its zeros cost more to skip."
         filled = replace(taken(line, plan, packed), threads=min(slots.parts, MAX_THREADS))
@@ -199,6 +199,17 @@ def _laid_out(before: Line, line: Line) -> str:
         for name, operand in formats
         if isinstance(operand, Tensor)
     )
+
+
+def _promoted(line: Line, plan: Plan) -> str:
+    """Where operands of several types become the one that all are computed in."""
+    types = {name: str(signature.dtype) for name, signature in line.signatures.items()}
+    others = [f"{name} ({dtype})" for name, dtype in types.items() if dtype != line.dtype.name]
+    if len(set(types.values())) == 1 or not others:
+        return ""
+    copied = isinstance(plan, TilePlan | LanePlan)
+    where = "packed or copied" if copied else "read"
+    return f" {', '.join(others)} becomes {line.dtype} where it is {where}."
 
 
 def _kept_wide(wide: Widened | None) -> str:
