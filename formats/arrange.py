@@ -46,21 +46,17 @@ def arrange(
             raise _repeated((), fill)
         empty = full(1, values.dtype.type(fill))
         return [], added(values, np.zeros(1, np.int64)) if len(values) else empty
-    size = 1
-    for extent in extents:
-        size *= extent
-    if size <= MAX_POSITIONS:
-        key = flatten(stored, extents)
-        if bool((key[1:] > key[:-1]).all()):
-            return stored, values
-        permutation = storage_order([key], [size])
-    else:
-        permutation = storage_order(stored, extents)
+    size = prod(extents)
+    key = flatten(stored, extents) if size <= MAX_POSITIONS else None
+    if key is not None and bool((key[1:] > key[:-1]).all()):
+        return stored, values
+    permutation = storage_order(stored, extents)
     stored = [crd[permutation] for crd in stored]
     values = values[permutation]
+    distinct = stored if key is None else [key[permutation]]
     new = np.ones(len(values), dtype=bool)
     if len(values) > 1:
-        new[1:] = np.logical_or.reduce([crd[1:] != crd[:-1] for crd in stored])
+        new[1:] = np.logical_or.reduce([crd[1:] != crd[:-1] for crd in distinct])
     if not new.all():
         if fill:
             again = permutation[np.flatnonzero(~new)[0]]
@@ -75,13 +71,39 @@ def storage_order(coords: Sequence[Indices], extents: Sequence[int]) -> Indices:
     """The stable permutation that sorts coordinates, outermost first, in linear time.
 
     A radix sort, 16 bits a pass: NumPy's stable sort of uint16 counts instead of comparing.
+    Innermost ranks in whose order the coordinates come take no pass: what is stored by rows is
+    put into columns by its columns alone.
     """
-    order: Indices = np.arange(len(coords[0]), dtype=np.int64)
-    for crd, extent in zip(coords[::-1], extents[::-1], strict=True):
+    order: Indices | None = None
+    for key, extent in _keys(coords, extents):
         for shift in range(0, max(extent - 1, 0).bit_length(), 16):
-            digits = ((crd[order] >> shift) & 0xFFFF).astype(np.uint16)
-            order = order[np.argsort(digits, kind="stable")]
-    return order
+            digits = (key >> shift if shift else key).astype(np.uint16)  # the lowest 16 bits
+            if order is None:
+                order = np.argsort(digits, kind="stable")
+            else:
+                order = order[np.argsort(digits[order], kind="stable")]
+    return np.arange(len(coords[0]), dtype=np.int64) if order is None else order
+
+
+def _keys(coords: Sequence[Indices], extents: Sequence[int]) -> list[tuple[Indices, int]]:
+    """What is left to sort by, innermost first, each with its extent; several ranks are one
+    where their places together can be numbered."""
+    left, key, places = len(coords), coords[-1], 1
+    for rank in range(len(coords) - 1, -1, -1):
+        if places * extents[rank] > MAX_POSITIONS:
+            break
+        key = coords[rank] * places + key if places > 1 else coords[rank]
+        places *= extents[rank]
+        if (key[1:] >= key[:-1]).all():
+            left = rank  # these ranks and those inside come in order
+    keys: list[tuple[Indices, int]] = []
+    for crd, extent in zip(coords[:left][::-1], extents[:left][::-1], strict=True):
+        if keys and extent * keys[-1][1] <= MAX_POSITIONS:
+            inner, size = keys.pop()
+            keys.append((crd * size + inner, extent * size))
+        else:
+            keys.append((crd, extent))
+    return keys
 
 
 def _repeated(at: tuple[int, ...], fill: Any) -> TensorError:

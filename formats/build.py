@@ -76,22 +76,28 @@ def full_levels(shape: Sequence[int], bound: Format) -> tuple[LevelData, ...]:
 
 
 def _heads(coords: Sequence[Indices], bound: Format) -> list[Array | None]:
-    """For each rank, which elements are the first of an entry there; None where all are.
+    """For each rank, which elements are the first of an entry there; None where all are, as at
+    the innermost, and of U, whose places are there without any.
 
     An entry of a C above S is told apart by the coordinates of the S below it too.
     """
+    listed = [
+        i
+        for i, level in enumerate(bound.levels[:-1])
+        if bound.unique(i) and not isinstance(level, Uncompressed)
+    ]
     first: list[Array] = []
-    for crd in coords:
+    for crd in coords[: max(listed, default=-1) + 1]:
         new = np.ones(len(crd), dtype=bool)
-        if len(crd):
-            new[1:] = crd[1:] != crd[:-1]
-            if first:
-                new |= first[-1]
+        new[1:] = crd[1:] != crd[:-1]
+        if first:
+            new |= first[-1]
         first.append(new)
-    for i in range(len(first) - 2, -1, -1):
+    heads: list[Array | None] = [*first, *[None] * (len(coords) - len(first))]
+    for i in range(len(heads) - 2, -1, -1):
         if not bound.unique(i):
-            first[i] = first[i + 1]
-    return [None if new.all() else new for new in first]
+            heads[i] = heads[i + 1]
+    return heads
 
 
 def _level(
@@ -110,7 +116,7 @@ def _level(
                 f"{where} would have {fibers * extent} positions, more than {MAX_POSITIONS}\n"
                 "Store the long ranks as C, so that only their entries take room."
             )
-        return fibers * extent, {}, parents * extent + coords
+        return fibers * extent, {}, coords if fibers == 1 else parents * extent + coords
     if heads is None:
         group: Indices = np.arange(len(coords), dtype=np.int64)
     else:
