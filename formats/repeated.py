@@ -72,7 +72,9 @@ def _prepare(x: Array, format: Format | str) -> Again | None:
     check_dtype(dtype)
     bound = bound_to(format, x.ndim)
     planned, found = plan(shape, bound), codecs(x.size)
-    if planned is None or found is None or not dtype.isnative or dtype.kind not in "iuf":
+    if found is None:  # as long as few arrays have come
+        return _new
+    if planned is None or not dtype.isnative or dtype.kind not in "iuf":
         return None
     if planned.order is not None and not planned.columns:
         return None

@@ -20,9 +20,10 @@ from zeroskip.formats.levels import Bitmask, LevelFormat
 from zeroskip.formats.values import as_bits, is_float
 from zeroskip.native import settings
 from zeroskip.native.load import KernelFailure, load
-from zeroskip.native.reused import empty, trimmed
+from zeroskip.native.reused import LEAST_BYTES, empty, trimmed
 from zeroskip.native.scratch import aligned_empty
 from zeroskip.native.texts import header
+from zeroskip.records import dataclass
 
 LONG_BYTES = 2**26
 """Arrays from this size on can be left by Ctrl-C."""
@@ -36,14 +37,20 @@ TURNED = 16
 FIRST_ROOM = 2**20
 """Values that there is room for at first; a longer array gets more as it turns out to be full."""
 
-BYTE = np.dtype(np.uint8)
+ROOM = 3
+"""Which extent of a kernel says how many values there is room for."""
+
+BYTE, INT64 = np.dtype(np.uint8), np.dtype(np.int64)
 
 Array = NDArray[Any]
+
+Encoded = tuple[dict[str, Array], Array]
+"""The arrays of a level, and the values."""
 
 
 def encode(
     flat: Array, spec: LevelFormat, fibers: int, extent: int, fill: Any, columns: int = 0
-) -> tuple[dict[str, Array], Array] | None:
+) -> Encoded | None:
     """Arrays of a C or B level over ``fibers`` rows of a dense array, and its values.
 
     flat : 1-D, C-contiguous and aligned, of ``fibers * extent`` items.
@@ -54,51 +61,21 @@ def encode(
     """
     if is_nan(fill):
         return None
-    bits, width = as_bits(flat), flat.itemsize
-    care = _care(flat.dtype, fill)
-    if isinstance(spec, Bitmask):
-        count = fibers * mask_words(extent)
-        check_room(2 * count, 8, "words and rank of the bitmask")
-        arrays: dict[str, Array] = {
-            "words": empty(count, np.dtype(np.uint64)),
-            "rank": empty(count, np.dtype(np.int64)),
-        }
-        symbol, entries, crd_width = "zs_encode_words", [], 0
-        index = list(arrays.values())
-    else:
-        check_room(fibers + 1, 8, "pointers of the list of coordinates")
-        arrays = {"pos": np.zeros(fibers + 1, np.int64)}
-        crd_dtype = index_dtype(spec, "crd", extent)
-        symbol, entries, crd_width = "zs_encode_lists", [crd_dtype], crd_dtype.itemsize
-        index = [arrays["pos"]]
-    state, room = np.zeros(3, np.int64), min(len(flat), FIRST_ROOM) + WORD
-    near = state
-    if columns:
-        items = min(TURNED, columns) * extent
-        check_room(items, width, "the columns that are turned")
-        near = aligned_empty(items * width, BYTE)
-    total, filling = 0, _bits_of(fill)
-    grown: list[Array] = []
-    while True:
-        check_room(room, width + crd_width, "values and coordinates")
-        if grown:
-            grown = [_longer(array, total, room) for array in grown]
-        else:
-            grown = [empty(room, dtype) for dtype in (flat.dtype, *entries)]
-        dims = [fibers, extent, width, room, care, filling, crd_width, columns]
-        held = [bits, state, *map(as_bits, grown), *index, near]
-        if not _call(symbol, held, dims, flat.nbytes >= LONG_BYTES):
-            return None
-        row, at, total = state.tolist()
-        if row == fibers:
-            break
-        done = row * extent + at  # what is left is taken to be as full as that
-        room = min(len(flat), total * len(flat) // done * 9 // 8) + 2 * WORD
-    del held  # views of memory that may move now
-    grown = [trimmed(array, total) for array in grown]
-    if crd_width:
-        arrays["crd"] = grown[1]
-    return arrays, grown[0]
+    kind = _kind(flat.dtype, spec, fibers, extent, fill, columns)
+    state, near, dims = np.zeros(3, np.int64), kind.near(), list(kind.dims)
+    long = flat.nbytes >= LONG_BYTES
+
+    def make_room(room: int) -> None:
+        dims[ROOM] = room
+
+    def run(flat: Array, values: Array, crd: Array, pos: Array) -> None:
+        kernel.once((as_bits(flat), state, as_bits(values), crd, pos, near), dims, long=long)
+
+    try:
+        kernel = load(header("zs_codecs.c"), kind.symbol)
+        return _made(kind, flat, empty, kind.dims[ROOM], state, make_room, run)
+    except (CompilerError, CacheError, KernelFailure):
+        return None
 
 
 REPEATED_BYTES = 2**23
@@ -107,60 +84,141 @@ REPEATED_BYTES = 2**23
 
 def encoder(
     dtype: np.dtype[Any], spec: LevelFormat, fibers: int, extent: int, columns: int
-) -> Callable[[Array], tuple[dict[str, Array], Array] | None] | None:
+) -> Callable[[Array], Encoded | None] | None:
     """`encode` of one array after the other, with 0 as the fill; None where there is no compiler,
     and for arrays or types that are not prepared for.
 
+    Where the array before has had many values, there is room at first for these and some more, in
+    what earlier ones have left; of few, the allocator takes the rest back.
+
     What it returns for an array is None where `encode` is to see to it: after a change of settings.
     """
-    size, width, now = fibers * extent, dtype.itemsize, settings.current()
-    if size * width > REPEATED_BYTES or dtype.kind == "V" or not size:
+    size, now, current = fibers * extent, settings.current(), settings.current
+    if size * dtype.itemsize > REPEATED_BYTES or dtype.kind == "V" or not size:
         return None
-    words, room = isinstance(spec, Bitmask), size + WORD
-    crd_dtype = np.dtype(np.uint64) if words else index_dtype(spec, "crd", extent)
-    crds = fibers * mask_words(extent) if words else room
-    pointers = crds if words else fibers + 1
-    crd_width = 0 if words else crd_dtype.itemsize
-    dims = [fibers, extent, width, room, _care(dtype, 0), 0, crd_width, columns]
-    items = min(TURNED, columns) * extent
-    symbol = "zs_encode_words" if words else "zs_encode_lists"
+    kind = _kind(dtype, spec, fibers, extent, 0, columns)
     try:
-        kernel = load(header("zs_codecs.c"), symbol)
+        kernel = load(header("zs_codecs.c"), kind.symbol)
     except (CompilerError, CacheError):
         return None
-    current, new, int64 = settings.current, np.empty, np.dtype(np.int64)
 
-    def prepared() -> tuple[Array, Callable[..., bool]]:
-        """Where it comes to, and what runs it."""
-        state = np.zeros(3, int64)
-        near = aligned_empty(items * width, BYTE)
-        call = kernel.prepare((None, state, None, None, None, near), dims)
-        return state, call.again((0, 2, 3, 4))
+    def prepared() -> tuple[Array, Callable[[int], None], Callable[..., object]]:
+        """Where it comes to, what is told how much room there is, and what runs it."""
+        state, has = np.zeros(3, np.int64), kind.dims[ROOM]
+        call = kernel.prepare((None, state, None, None, None, kind.near()), kind.dims)
 
-    idle = [prepared()]
+        def make_room(room: int) -> None:
+            nonlocal has
+            if room != has:
+                call.set_dims((room,), ROOM)
+                has = room
 
-    def again(flat: Array) -> tuple[dict[str, Array], Array] | None:
+        return state, make_room, call.again((0, 2, 3, 4))
+
+    idle, room = [prepared()], kind.dims[ROOM]
+    new: Callable[..., Array] = np.empty
+    many = LEAST_BYTES // dtype.itemsize
+
+    def encoded(flat: Array) -> Encoded | None:
+        nonlocal new, room
         if current() is not now:
             return None
         try:
             taken = idle.pop()
         except IndexError:  # others are in calls of other threads
             taken = prepared()
-        state, run = taken
-        values, crd, pos = new(room, dtype), new(crds, crd_dtype), new(pointers, int64)
-        if not words:
-            pos[0] = 0
-        state[...] = 0
-        run(flat, values, crd, pos)
-        total = int(state[2])
+        made = _made(kind, flat, new, room, *taken)
         idle.append(taken)
-        values.resize(total, refcheck=False)
-        if words:
-            return {"words": crd, "rank": pos}, values
-        crd.resize(total, refcheck=False)
-        return {"pos": pos, "crd": crd}, values
+        count = len(made[1])
+        if count < many:
+            new, room = np.empty, kind.dims[ROOM]
+        elif new is np.empty or not count + WORD <= room <= 2 * count:
+            new, room = empty, _with_more(count, size)
+        return made
 
-    return again
+    return encoded
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What encoding comes to for arrays of one shape and type.
+
+    symbol, dims : the encoder, and its extents, with room for as many values as there is at first.
+    index : how many pointers or ranks there are.
+    words, crd : how many words, None where there are coordinates; the type of either.
+    """
+
+    dtype: np.dtype[Any]
+    symbol: str
+    dims: tuple[int, ...]
+    index: int
+    words: int | None
+    crd: np.dtype[Any]
+
+    def near(self) -> Array:
+        """Room for the columns that are turned together."""
+        columns = min(TURNED, self.dims[7])
+        return aligned_empty(columns * self.dims[1] * self.dtype.itemsize, BYTE)
+
+
+def _kind(
+    dtype: np.dtype[Any], spec: LevelFormat, fibers: int, extent: int, fill: Any, columns: int
+) -> _Kind:
+    width, room = dtype.itemsize, min(fibers * extent, FIRST_ROOM) + WORD
+    words: int | None = None
+    if isinstance(spec, Bitmask):
+        words = index = fibers * mask_words(extent)
+        check_room(2 * words, 8, "words and rank of the bitmask")
+        symbol, crd, crd_width = "zs_encode_words", np.dtype(np.uint64), 0
+    else:
+        index = fibers + 1
+        check_room(index, 8, "pointers of the list of coordinates")
+        symbol, crd = "zs_encode_lists", index_dtype(spec, "crd", extent)
+        crd_width = crd.itemsize
+    check_room(min(TURNED, columns) * extent, width, "the columns that are turned")
+    check_room(room, width + crd_width, "values and coordinates")
+    care, filling = _care(dtype, fill), _bits_of(fill)
+    dims = (fibers, extent, width, room, care, filling, crd_width, columns)
+    return _Kind(dtype, symbol, dims, index, words, crd)
+
+
+def _made(
+    kind: _Kind,
+    flat: Array,
+    new: Callable[..., Array],
+    room: int,
+    state: Array,
+    make_room: Callable[[int], None],
+    run: Callable[..., object],
+) -> Encoded:
+    """Encode an array, with as much room for values as turns out to be needed.
+
+    new : makes arrays like `empty`.
+    run : given the array, and where values, coordinates or words, and pointers or ranks go, goes on
+        from what ``state`` says.
+    """
+    words, index, dims = kind.words, kind.index, kind.dims
+    values, crd = new(room, kind.dtype), new(room if words is None else words, kind.crd)
+    pos = new(index, INT64)
+    if words is None:
+        pos[0] = 0
+    state[...] = 0
+    while True:
+        make_room(room)
+        run(flat, values, crd, pos)
+        row, at, total = state.tolist()
+        if row == dims[0]:
+            break
+        fibers, extent, width, *_, crd_width, _ = dims
+        size = fibers * extent  # what is left is taken to be as full as what is done
+        room = _with_more(total * size // (row * extent + at), size)
+        check_room(room, width + crd_width, "values and coordinates")
+        values = _longer(values, total, room)
+        crd = _longer(crd, total, room) if words is None else crd
+    values = trimmed(values, total)
+    if words is None:
+        return {"pos": pos, "crd": trimmed(crd, total)}, values
+    return {"words": crd, "rank": pos}, values
 
 
 def decode(level: LevelData, values: Array, flat: Array, fill: Any, filled: bool) -> bool:
@@ -230,6 +288,11 @@ def turning(
 def _care(dtype: np.dtype[Any], fill: Any) -> int:
     """The bits of an item that tell it from the fill: all but the sign of floats that are not 0."""
     return 2 ** (8 * dtype.itemsize - 1) - 1 if not fill and is_float(dtype) else -1
+
+
+def _with_more(values: int, size: int) -> int:
+    """Room for some more values than so many, of which there are ``size`` at most."""
+    return min(size, values * 9 // 8) + 2 * WORD
 
 
 def _longer(array: Array, kept: int, length: int) -> Array:

@@ -35,6 +35,7 @@ SPARE = 2
 KEPT = 4
 """An array that is trimmed keeps memory of at most so many times its bytes."""
 
+BYTE = np.dtype(np.uint8)
 NOTHING = bytes(scratch.LINE_BYTES)
 
 KEEPS = hasattr(mmap, "MADV_FREE")
@@ -71,16 +72,16 @@ def empty(shape: int | tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     """As `scratch.empty`, for what is returned."""
     extents = (shape,) if isinstance(shape, int) else shape
     size = prod(extents) * dtype.itemsize
-    if size < LEAST_BYTES or not KEEPS:
-        return scratch.empty(extents, dtype)
+    if size < LEAST_BYTES:
+        return np.empty(extents, dtype)
     _most[0] = settings.current().kept_bytes
-    if not _most[0]:
+    if not _most[0] or not KEEPS:
         _idle.clear()
         return scratch.empty(extents, dtype)
     if size < scratch.LARGE_PAGE:  # no cache of a core holds more, and blocks lie in large pages
-        found = scratch.empty(extents, dtype)
-        if _was_written(found):
-            return found
+        raw = _allocated(size + scratch.LINE_BYTES)
+        if _was_written(raw):
+            return scratch.within(raw, extents, dtype)
     try:
         block = _taken(size) or _Block(*scratch.pages_of(size))
     except OSError:
@@ -104,11 +105,14 @@ def trimmed(array: NDArray[Any], count: int) -> NDArray[Any]:
     return array[:count]
 
 
-def _was_written(array: NDArray[Any]) -> bool:
-    """Whether anything but zeros ends what `scratch.empty` has made, as nothing does in pages that
-    are new to the process."""
-    raw: Any = array.base
-    return bool(raw[-2 * scratch.LINE_BYTES : -scratch.LINE_BYTES].tobytes() != NOTHING)
+def _allocated(size: int) -> NDArray[Any]:
+    return np.empty(size, BYTE)
+
+
+def _was_written(raw: NDArray[Any]) -> bool:
+    """Whether anything but zeros ends what an array would have of such memory, as nothing does in
+    pages that are new to the process."""
+    return raw[-2 * scratch.LINE_BYTES : -scratch.LINE_BYTES].tobytes() != NOTHING
 
 
 def _taken(size: int) -> _Block | None:

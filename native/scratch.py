@@ -54,7 +54,11 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     """As ``np.empty``, which promises 16 bytes only; what is not short begins a cache line."""
     if is_short(shape, dtype):
         return np.empty(shape, dtype)
-    raw = np.empty(prod(shape) * dtype.itemsize + LINE_BYTES, np.uint8)
+    return within(np.empty(prod(shape) * dtype.itemsize + LINE_BYTES, np.uint8), shape, dtype)
+
+
+def within(raw: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """An array that begins the first whole line of so many bytes and `LINE_BYTES`."""
     start = -int(ffi.cast(ADDRESS, ffi.from_buffer(raw))) % LINE_BYTES
     return np.ndarray(shape, dtype, raw, start)
 

@@ -72,6 +72,18 @@ def test_what_is_found_first_is_found_once(monkeypatch):
     assert len(asked) == 1
 
 
+def test_arrays_that_numpy_still_answers_for_are_prepared_for_later(monkeypatch):
+    array = drawn(np.random.default_rng(2), (1, 9, 8, 7), "float32", 0.3)
+    monkeypatch.setattr(provided, "_met", 0)
+    monkeypatch.setattr(provided, "WORTH_LOADING", 4 * array.size)
+    wanted = parts_of(Tensor.from_dense(array, IMAGE))
+    for _ in range(6):
+        assert parts_of(zs.tensor(array, IMAGE)) == wanted
+    (again,) = repeated._prepared.values()
+    assert again is not None
+    assert again is not repeated._new
+
+
 def test_settings_that_change_meanwhile(tmp_path):
     array = drawn(np.random.default_rng(3), (1, 9, 8, 7), "float32", 0.3)
     wanted = parts_of(Tensor.from_dense(array, IMAGE))
@@ -95,6 +107,24 @@ def test_what_is_refused_is_refused_again():
         assert zs.tensor(array).shape == array.shape  # whose format is chosen by what it holds
         empty, full = np.zeros((9, 90), np.int8), np.ones((9, 90), np.int8)
         assert zs.tensor(empty).format != zs.tensor(full).format
+
+
+def test_arrays_that_are_fuller_or_emptier_than_those_before(monkeypatch):
+    """With little room at first, and memory of earlier arrays from few values on."""
+    monkeypatch.setattr(codecs, "FIRST_ROOM", 100)
+    monkeypatch.setattr(codecs, "LEAST_BYTES", 2000)
+    rng, held = np.random.default_rng(6), []
+    for format in FORMATS:
+        for density in (0.1, 0.9, 0.9, 0.02, 0.5, 0.4, 0.01, 1, 0):
+            array = drawn(rng, (1, 70, 9, 7), "float32", density)
+            made = zs.tensor(array, format)
+            held.append((array, format, made))
+            made.validate()
+    for array, format, made in held:
+        levels, twin = made.levels, Tensor.from_dense(array, format)
+        assert made.values.tobytes() == twin.values.tobytes()
+        for level, other in zip(levels, twin.levels, strict=True):
+            assert all(np.array_equal(x, other.arrays[name]) for name, x in level.arrays.items())
 
 
 def test_no_more_kinds_are_kept_than_there_is_room_for():

@@ -16,26 +16,18 @@ keeps = pytest.mark.skipif(not reused.KEEPS, reason="the system takes no memory 
 BYTE = np.dtype(np.uint8)
 
 
-real_empty = scratch.empty
+allocated = reused._allocated
 
 
 @pytest.fixture(autouse=True)
 def nothing_idle(monkeypatch):
     """And an allocator that hands out new pages alone."""
     monkeypatch.setattr(reused, "_idle", [])
-    monkeypatch.setattr(scratch, "empty", handing_out(0))
+    monkeypatch.setattr(reused, "_allocated", handing_out(0))
 
 
 def handing_out(value):
-    """As `scratch.empty`, with this in what ends it."""
-
-    def empty(shape, dtype):
-        found = real_empty(shape, dtype)
-        if found.base is not None:
-            found.base[-3 * scratch.LINE_BYTES :] = value
-        return found
-
-    return empty
+    return lambda size: np.full(size, value, np.uint8)
 
 
 def address(array):
@@ -119,19 +111,19 @@ def test_memory_of_the_allocator_is_taken_where_it_was_written(size, monkeypatch
     first = empty(size, BYTE)
     where = address(first)
     del first
-    monkeypatch.setattr(scratch, "empty", handing_out(1))
+    monkeypatch.setattr(reused, "_allocated", handing_out(1))
     written = empty((size,), BYTE)
     assert not isinstance(written.base, mmap.mmap)
     assert address(written) % scratch.LINE_BYTES == 0
     del written
     assert [address_of(block) for block in reused._idle] == [where]
-    monkeypatch.setattr(scratch, "empty", handing_out(0))
+    monkeypatch.setattr(reused, "_allocated", handing_out(0))
     assert address(empty(size, BYTE)) == where
 
 
 @keeps
 def test_what_fills_large_pages_is_kept_whatever_the_allocator_has(monkeypatch):
-    monkeypatch.setattr(scratch, "empty", handing_out(1))
+    monkeypatch.setattr(reused, "_allocated", handing_out(1))
     first = empty(scratch.LARGE_PAGE, BYTE)
     where = address(first)
     assert isinstance(first.base, mmap.mmap)
@@ -142,11 +134,10 @@ def test_what_fills_large_pages_is_kept_whatever_the_allocator_has(monkeypatch):
 @keeps
 @pytest.mark.parametrize("ends", [b"", b"\0" * 64, b"\0" * 63 + b"\1", b"\1" + b"\0" * 63])
 def test_only_what_an_array_ends_with_tells_of_it(ends):
-    array = real_empty((LEAST_BYTES,), BYTE)
-    array.base[...] = 7
-    array.base[:-64][len(array) - 64 :] = 0
-    array.base[:-64][len(array) - len(ends) :] = np.frombuffer(ends, np.uint8)
-    assert reused._was_written(array) == (1 in ends)
+    raw = np.full(LEAST_BYTES + scratch.LINE_BYTES, 7, np.uint8)
+    raw[LEAST_BYTES - scratch.LINE_BYTES : LEAST_BYTES] = 0
+    raw[LEAST_BYTES - len(ends) : LEAST_BYTES] = np.frombuffer(ends, np.uint8)
+    assert reused._was_written(raw) == (1 in ends)
 
 
 @keeps
@@ -154,7 +145,7 @@ def test_only_what_an_array_ends_with_tells_of_it(ends):
 def test_results_that_are_kept_and_dropped_need_no_new_pages(monkeypatch):
     import resource
 
-    monkeypatch.setattr(scratch, "empty", real_empty)
+    monkeypatch.setattr(reused, "_allocated", allocated)
     pages = 4 * LEAST_BYTES // mmap.PAGESIZE
 
     def faults_of_ten():
