@@ -40,8 +40,8 @@ static inline __attribute__((always_inline)) int32_t tile_x(
             const int64_t end = A_columns[block * row_blocks + row + 1];
             /* so many sums, none of which waits for another */
             for (; at_ + 8 <= end; at_ += 8) {
-                ZS_FETCH(A_packed + at_, 4096);
-                ZS_FETCH(A_offset + at_, 2048);
+                ZS_FETCH(A_packed + at_, 2048);
+                ZS_FETCH(A_offset + at_, 1024);
                 #pragma GCC unroll 2
                 for (int64_t word = 0; word < 8; word += 4) {
                     const uint64_t places = zs_word(A_offset + at_ + word);
