@@ -276,9 +276,7 @@ def _elements(node: Loop) -> list[Elem]:
     return list(dict.fromkeys(f for f in factors if isinstance(f, Elem)))
 
 
-def fetch(
-    values: str, at: str, places: str, column: str, out: CWriter, ahead: int = AHEAD
-) -> None:
+def fetch(values: str, at: str, places: str, column: str, out: CWriter, ahead: int = AHEAD) -> None:
     """Have the memory fetch values so many bytes behind ``at``, and the places of as many entries
     behind ``column``."""
     out.line(f"ZS_FETCH({values} + {at}, {ahead});")
