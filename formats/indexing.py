@@ -14,7 +14,14 @@ import numpy as np
 
 from zeroskip.errors import FormatError, IndexingError
 from zeroskip.formats.arrange import storage_order
-from zeroskip.formats.fibers import run_axis, run_of, taken
+from zeroskip.formats.fibers import (
+    cut,
+    cut_depth,
+    run_axis,
+    run_of,
+    taken,
+    without_outermost,
+)
 from zeroskip.formats.format import Format
 from zeroskip.formats.level_data import Array, Indices
 from zeroskip.formats.reshaping import in_format, renamed
@@ -59,7 +66,7 @@ def get(tensor: Tensor, key: Any) -> Any:
     parts = _parts(key, tensor.shape)
     if _all_whole(parts):
         return tensor if parts or key is Ellipsis or _has_ellipsis(key) else tensor.toarray()[()]
-    tensor, parts = _by_fibers(tensor, parts)
+    tensor, parts = _by_levels(*_by_fibers(tensor, parts))
     if _all_whole(parts):
         return tensor
     arrays = [i for i, part in enumerate(parts) if isinstance(part, np.ndarray)]
@@ -250,6 +257,44 @@ def _by_fibers(tensor: Tensor, parts: list[Part]) -> tuple[Tensor, list[Part]]:
     else:
         return tensor, parts
     return tensor, [rest if i == places[axis] else p for i, p in enumerate(parts)]
+
+
+def _by_levels(tensor: Tensor, parts: list[Part]) -> tuple[Tensor, list[Part]]:
+    """Where parts take coordinates of ranks below U alone: these, and what is then left."""
+    if all(isinstance(part, int) for part in parts):
+        return tensor, parts  # one element
+    parts, axis, axes = list(parts), 0, []
+    for i, part in enumerate(parts):
+        if part is None:
+            continue
+        places = _ascending(part, axis, tensor.shape[axis])
+        depth = None if places is None else cut_depth(tensor, axis)
+        if places is not None and depth is not None:
+            tensor = cut(tensor, depth, places)
+            parts[i] = 0 if isinstance(part, int) else slice(None)
+        axes.append(i)
+        axis += 1
+    outer = run_axis(tensor)
+    if outer is not None and isinstance(parts[axes[outer]], int) and _no_arrays(parts):
+        left = without_outermost(tensor)
+        if left is not None:
+            return left, [part for i, part in enumerate(parts) if i != axes[outer]]
+    return tensor, parts
+
+
+def _ascending(part: Part, axis: int, extent: int) -> range | None:
+    """The coordinates that a part picks, of more of which an axis has; None where they do not
+    ascend, or are listed."""
+    if isinstance(part, int):
+        return range(part, part + 1) if extent > 1 else None
+    if not isinstance(part, slice):
+        return None
+    places = range(*_indices(part, axis, extent))
+    return places if places.step > 0 and len(places) < extent else None
+
+
+def _no_arrays(parts: list[Part]) -> bool:
+    return not any(isinstance(part, np.ndarray) for part in parts)
 
 
 def _is_slice(part: Part) -> bool:

@@ -166,6 +166,8 @@ def test_neighbouring_fibers_are_those_of_a_smaller_array(format):
         EVERY,
         BACK,
         LIST,
+        slice(1, 6, 4),
+        slice(3, None, 999),
     ):
         for axis in range(3):
             key = (*[slice(None)] * axis, part)
@@ -182,6 +184,46 @@ def test_neighbouring_fibers_are_those_of_a_smaller_array(format):
                 )
                 for name, array in theirs.arrays.items():
                     np.testing.assert_array_equal(ours.arrays[name], array)
+
+
+@pytest.mark.parametrize("extent", [2**16, 2**16 + 1, 2**20])
+def test_columns_are_cut_at_the_ends_of_their_types(extent):
+    at = np.array([0, 1, extent // 2, extent - 2, extent - 1])
+    t = Tensor.from_coords([np.arange(5), at], np.arange(1.0, 6), (5, extent), "CSR")
+    for part in (
+        slice(extent, None),
+        slice(extent - 1, extent),
+        slice(0, None, extent),
+        slice(1, None, extent - 2),
+        slice(extent // 2, None),
+        slice(1, extent, 2),
+    ):
+        places = range(*part.indices(extent))
+        got = t[:, part].validate()
+        assert got.shape == (5, len(places))
+        (rows, columns), values = got.coords()
+        assert [(r, places[c], v) for r, c, v in zip(rows, columns, values, strict=True)] == [
+            (r, c, r + 1) for r, c in enumerate(at) if c in places
+        ]
+        assert got.levels[1].arrays["crd"].dtype == (
+            np.uint16 if len(places) <= 2**16 else np.int32
+        )
+
+
+@pytest.mark.parametrize("format", [*RUNS, "U C U", "0*1:U 2:C", "C C C", "U R(2) R(2)", "COO"])
+def test_parts_of_several_axes_at_once(format):
+    rng = np.random.default_rng(6)
+    x = rng.integers(1, 9, (7, 70, 6)) * (rng.random((7, 70, 6)) < 0.2)
+    t = Tensor.from_dense(x, format)
+    picks = [slice(None), slice(2, 5), slice(1, None, 2), slice(4, 1, -1), 3, None, LIST % 6]
+    for _ in range(150):
+        key = tuple(picks[i] for i in rng.integers(0, len(picks), 4))
+        if sum(part is not None for part in key) > 3:
+            key = key[:3]
+        got, want = t[key], x[key]
+        if isinstance(got, Tensor):
+            got = got.validate().toarray()
+        np.testing.assert_array_equal(got, want, err_msg=str(key))
 
 
 def test_neighbouring_fibers_share_what_is_stored():
