@@ -246,15 +246,20 @@ def scratch(
     hint = "Store it in an order in which fewer ranks of the result stand behind a summed one."
     check_room(size, dtype.itemsize + 10, f"the workspace for a row of {name}", hint)
     check_room(rows + 1, 8, f"the ends of the rows of {name}", hint)
-    ends = empty(rows + 1, np.dtype(np.int64))
-    ends[:1] = 0
     return {
         ("row",): np.full(size, start, dtype) if start else np.zeros(size, dtype),
         ("seen",): np.zeros(size, np.uint8),
         ("touched",): empty(size + 1, np.dtype(np.int64)),
         ("bits",): np.zeros(words + mask_words(words), np.uint64),
-        ("ends",): ends,
+        ("ends",): row_ends(chosen, extents),
     }
+
+
+def row_ends(chosen: Assembly, extents: Mapping[str, int]) -> Array:
+    """Where rows end, of which the first one starts at 0."""
+    ends = empty(prod(extents[rank] for rank in chosen.outer) + 1, np.dtype(np.int64))
+    ends[:1] = 0
+    return ends
 
 
 def appended(

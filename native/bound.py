@@ -12,10 +12,12 @@ import numpy as np
 
 from zeroskip.einsum_spec.spec import Spec
 from zeroskip.errors import EinsumError, KernelError
+from zeroskip.formats.auto import is_auto
 from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import settings
 from zeroskip.native.alike import all_finite, with_values
+from zeroskip.native.appending import Appending, Appendings, appending
 from zeroskip.native.arguments import Array, Operand, resolve, shapes
 from zeroskip.native.arguments import values as values_of
 from zeroskip.native.chained import Chains
@@ -25,11 +27,10 @@ from zeroskip.native.fixed import OPEN, Schedules, fixed_by_result
 from zeroskip.native.kept import Kept
 from zeroskip.native.lines import Line, kind_of, line_of
 from zeroskip.native.order import Order, Orders
-from zeroskip.native.pool import team
-from zeroskip.native.prepared import Prepared, Slots, invocation
-from zeroskip.native.ready import Anew, Ready, Short, fits, kinds_at_once, plain_parts, short
+from zeroskip.native.ready import Anew, Ready, Short, fits, kinds_at_once, ready_of, short
 from zeroskip.native.recent import Recent
-from zeroskip.native.results import alike_in, alike_kernel, rearranged, target_for
+from zeroskip.native.result_fill import result_fill
+from zeroskip.native.results import alike_in, alike_kernel, assembly_of, rearranged, target_for
 from zeroskip.native.reused import empty
 from zeroskip.native.sampled import axes_in, turning
 from zeroskip.native.schedules import PACKED, kernel_of, packer_at
@@ -94,6 +95,7 @@ class Bound:
         self._idle: Recent[tuple[object, ...], list[Ready] | None] = Recent(MOST_SHAPES)
         self._short: Short | None = None
         self._chains = Chains(spec, self.held, MOST_SHAPES, partial(Bound, owned=True))
+        self._appendings = Appendings(self.held, MOST_SHAPES)
         self._spreads = Spreads(spec, self.held, MOST_SHAPES)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -158,19 +160,20 @@ class Bound:
     def _stored(
         self, known: Mapping[str, Operand], format: str | Format, order: Orders, convert: bool
     ) -> Tensor | None:
-        """A result that stores what an operand stores; None where it does not, or not in a way
-        for which a kernel is kept filled."""
-        if known.keys() != {*self.rest} or not convert:
+        """A result that stores what an operand stores, or is gathered by rows; None where no kernel
+        is kept filled for that."""
+        if known.keys() != {*self.rest} or not convert or len(self.spec.forms) != 1 or self.tune:
             return None
         taken_order = self._order_of(order)
         alike = (format, *self._key(known, taken_order, convert))
+        by_rows = partial(self._filled_rows, known, taken_order, format)
         if self._idle.get(alike, ()) is None:  # as was found: whatever is finite, they are not
-            return None
+            return self._appendings.tensor(alike, known, by_rows)
         key = (*alike, *(all_finite(x) for x in known.values() if isinstance(x, Tensor)))
         ready = self._taken(key, known, taken_order, convert, format)
         if ready is None:
             self._idle.keep(alike, None)
-            return None
+            return self._appendings.tensor(alike, known, by_rows)
         held = known[ready.like] if ready.like in known else self.held[ready.like]
         values = np.empty(values_of(held).shape, ready.dtype)
         values = self._run(ready, key, known, values)
@@ -282,22 +285,11 @@ class Bound:
     ) -> Ready | None:
         if len(self.spec.forms) != 1:
             return None
-        form = self.spec.forms[0]
         operands = {**self.held, **fresh}
-        extents = self.spec.extents(shapes(operands))
-        line = line_of(
-            form,
-            operands,
-            extents,
-            blocks=format is None,
-            convert=convert,
-            order=order,
-            fixed=self._fixed,
-        )
-        line = replace(line, kept=self._kept)
+        line = self._line(operands, order, convert, format)
         if format is not None:
             return self._filled_alike(line, operands, format)
-        if form.reduction in LOGICAL or not self.held.keys() >= set(line.converted):
+        if line.form.reduction in LOGICAL or not self.held.keys() >= set(line.converted):
             return None  # truths are computed as numbers; what is stored anew is each call's
         if self.tune and not order:
             from zeroskip.native.tuning import tuned
@@ -306,12 +298,31 @@ class Bound:
             line = replace(line, fixed=fixed)
         return self._filled(line, operands)
 
+    def _line(
+        self,
+        operands: Mapping[str, Operand],
+        order: Order,
+        convert: bool,
+        format: str | Format | None,
+    ) -> Line:
+        extents = self.spec.extents(shapes(operands))
+        line = line_of(
+            self.spec.forms[0],
+            operands,
+            extents,
+            blocks=format is None,
+            convert=convert,
+            order=order,
+            fixed=self._fixed,
+        )
+        return replace(line, kept=self._kept)
+
     def _filled(self, line: Line, operands: Mapping[str, Operand]) -> Ready | None:
         """The kernel of a line as it is fixed, filled."""
         target, shape = target_for(line), line.shape
         line, schedule = settled(line, self.held)
         prepared, filled = kernel_of(line, schedule, target, self.held)
-        ready = self._ready(line, prepared, filled, operands, shape)
+        ready = ready_of(line, prepared, filled, operands, self.rest, shape)
         if ready is None or not isinstance(schedule, TilePlan):
             return ready
         if schedule.entries.tensor in self.held:
@@ -326,7 +337,7 @@ class Bound:
         self, line: Line, operands: Mapping[str, Operand], format: str | Format
     ) -> Ready | None:
         """The kernel of a line whose result stores what an operand stores, filled."""
-        if line.converted or line.fixed != OPEN or self.tune:
+        if line.converted or line.fixed != OPEN:
             return None
         found = alike_in(line, format)
         if found is None:
@@ -336,7 +347,7 @@ class Bound:
         line = rearranged(line, chosen)
         once = all_finite(line.used[like])
         prepared, filled = alike_kernel(line, chosen, like, values, once=once)
-        ready = self._ready(line, prepared, filled, operands, line.shape)
+        ready = ready_of(line, prepared, filled, operands, self.rest, line.shape)
         if ready is None:
             return None
         turned = {}
@@ -347,53 +358,19 @@ class Bound:
                 turned[name] = turning(given, axes_in(layout), keep=bool(self.held))
         return replace(ready, like=like, fill=fill, turned=turned)
 
-    def _ready(
-        self,
-        line: Line,
-        prepared: Prepared,
-        filled: Slots,
-        operands: Mapping[str, Operand],
-        shape: tuple[int, ...],
-    ) -> Ready | None:
-        """shape : of the result, which the line may have without its axes of one place."""
-        call = invocation(prepared, filled)
-        if call is None or prepared.layout.scalars:
+    def _filled_rows(
+        self, fresh: Mapping[str, Operand], order: Order, format: str | Format
+    ) -> Appending | None:
+        """The kernel of a line whose result is gathered by rows, filled."""
+        line = self._line({**self.held, **fresh}, order, True, format)
+        if line.fixed != OPEN or is_auto(format):
             return None
-        alone = not self.held
-        if alone and filled.long:
-            return None  # what finding the kernel takes is nothing beside its work
-        layout = prepared.layout
-        at = {key: slot for slot, key in enumerate(layout.buffers)}
-        result = at["vals", line.name]
-        fresh = [
-            (slot, key)
-            for key, slot in at.items()
-            if key[0] in ("vals", "level") and key[1] in self.rest
-        ]
-        counts = [
-            (slot, str(key[1]))
-            for slot, key in enumerate(layout.dims)
-            if key[0] == "stored" and key[1] in self.rest
-        ]
-        through, again = team(filled.parts), None
-        parts = None if filled.long or counts else plain_parts(self.rest, operands, at)
-        if parts is not None:
-            slots = (*(at[key] for keys in parts for key in keys), result)
-            again = call.again(slots, through)
-        return Ready(
-            call,
-            tuple(fresh),
-            tuple(counts),
-            result,
-            again,
-            through,
-            shape,
-            line.result,
-            prepared,
-            replace(filled, buffers=[]) if alone else filled,
-            None if alone else operands,
-            parts=() if parts is None else parts,
-        )
+        fill = result_fill(line)
+        chosen = assembly_of(line, fill)
+        if chosen is None:
+            return None
+        wanted = Format(format).bind(len(line.shape))
+        return appending(rearranged(line, chosen), chosen, wanted, fill, self.held)
 
 
 def _run(ready: Ready | None) -> Callable[[], None] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,8 +12,10 @@ from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import settings
 from zeroskip.native.arguments import Array, Operand, values
+from zeroskip.native.lines import Line
 from zeroskip.native.load import Invocation, KernelFailure, Through
-from zeroskip.native.prepared import Prepared, Slots, array_of, explained
+from zeroskip.native.pool import team
+from zeroskip.native.prepared import Prepared, Slots, array_of, explained, invocation
 from zeroskip.native.reused import empty
 from zeroskip.native.scheme import Key
 from zeroskip.native.scratch import is_short
@@ -94,19 +96,74 @@ class Ready:
             call.set_dims((values(fresh[name]).size,), slot)
         call.set_buffers((target,), self.result)
 
-    def run(self) -> None:
+    def run(self, long: bool | None = None) -> None:
         """Call the kernel; KernelError where data names a place that is not there, or one twice.
 
         Not to be run again after any other exception: the kernel may not have ended.
+
+        long : whether it has so much to do that it may be interrupted; None where calls like this
+            one are known to, or not to.
         """
         try:
-            self.call.call(long=self.slots.long, through=self.through)
+            long = self.slots.long if long is None else long
+            self.call.call(long=long, through=self.through)
         except KernelFailure as cause:
             raise self.explained(cause) from cause
 
     def explained(self, cause: KernelFailure) -> Exception:
         """What a failure of the kernel means for the line that was run."""
         return explained(self.prepared.lowered, cause, self.slots.shapes)
+
+
+def ready_of(
+    line: Line,
+    prepared: Prepared,
+    filled: Slots,
+    operands: Mapping[str, Operand],
+    rest: tuple[str, ...],
+    shape: tuple[int, ...],
+) -> Ready | None:
+    """The kernel of a line for calls like this one; None where it cannot be kept filled.
+
+    operands : those of this call.  rest : names of those that are fresh at each.
+    shape : of the result, which the line may have without its axes of one place.
+    """
+    call = invocation(prepared, filled)
+    if call is None or prepared.layout.scalars:
+        return None
+    alone = operands.keys() == {*rest}
+    if alone and filled.long:
+        return None  # what finding the kernel takes is nothing beside its work
+    layout = prepared.layout
+    at = {key: slot for slot, key in enumerate(layout.buffers)}
+    result = at["vals", line.name]
+    fresh = [
+        (slot, key) for key, slot in at.items() if key[0] in ("vals", "level") and key[1] in rest
+    ]
+    counts = [
+        (slot, str(key[1]))
+        for slot, key in enumerate(layout.dims)
+        if key[0] == "stored" and key[1] in rest
+    ]
+    through, again = team(filled.parts), None
+    parts = None if filled.long or counts else plain_parts(rest, operands, at)
+    if parts is not None:
+        slots = (*(at[key] for keys in parts for key in keys), result)
+        again = call.again(slots, through)
+    return Ready(
+        call,
+        tuple(fresh),
+        tuple(counts),
+        result,
+        again,
+        through,
+        shape,
+        line.result,
+        prepared,
+        replace(filled, buffers=[]) if alone else filled,
+        None if alone else operands,
+        parts=() if parts is None else parts,
+    )
 
 
 class Short(Protocol):

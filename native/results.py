@@ -13,16 +13,14 @@ from zeroskip.errors import KernelError
 from zeroskip.formats.auto import is_auto, smallest_format
 from zeroskip.formats.fills import count
 from zeroskip.formats.format import Format
-from zeroskip.formats.level_data import SMALL_BYTES, check_room
-from zeroskip.formats.memory import lately_available
+from zeroskip.formats.level_data import check_room
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native import assemble, rows
 from zeroskip.native.alike import alike, all_finite, lower_alike, with_values
+from zeroskip.native.appending import rows_kernel
 from zeroskip.native.arguments import Array, Operand, densify
 from zeroskip.native.conversions import refused
 from zeroskip.native.dtypes import LOGICAL, identity
-from zeroskip.native.effort import LONG, VECTORS, stored_points
-from zeroskip.native.estimate import most_products
 from zeroskip.native.forms import is_joint
 from zeroskip.native.lines import Line
 from zeroskip.native.load import MOST_KERNELS
@@ -35,13 +33,6 @@ from zeroskip.native.schedules import filled, only_plain, plain, targets, walk
 from zeroskip.native.scheme import Key
 from zeroskip.native.settling import scheduled
 from zeroskip.native.vectors import vector_bytes
-
-MEMORY_SHARE = 4
-"""A first run takes one part in so many of the memory that is available, at most."""
-
-
-LANE_SUM = "zs_lane_sum_"
-"""What kernels call in which the lanes of vectors share a sum."""
 
 
 def dense_result(line: Line, backend: str, out: Array | None = None) -> Array:
@@ -242,49 +233,6 @@ def alike_kernel(
     what = line.form, line.signatures, line.dtype.name
     prepared = remember(key, line.dtype, partial(lower_alike, *what, chosen, like, once))
     return prepared, filled(line, prepared, {("vals", line.name): values}, {})
-
-
-def rows_kernel(line: Line, chosen: rows.Assembly, room: int = 0) -> tuple[Prepared, Slots]:
-    """The kernel that assembles the result of a `rearranged` line, its slots filled.
-
-    room : entries that there is room for; 0 for a guess.
-    """
-    only_plain(line, f"the entries of {line.name} are gathered row by row, by a plain walk.")
-    key = ("rows", chosen.outer, chosen.index, vector_bytes(), *line.key)
-
-    what = line.form, line.signatures, line.dtype.name
-    build = partial(assemble.lower_rows, *what, chosen)
-    products = most_products(line)
-    room = room or _first_room(line, chosen, products)
-    start = identity(line.form.reduction or "+", line.dtype) if is_joint(line.form) else 0
-    arrays = assemble.scratch(line.name, chosen, line.extents.ranks, line.dtype, start)
-    arrays |= assemble.appended(line.name, chosen, room, line.stored)
-    prepared = remember(key, line.dtype, build)
-    given = filled(line, prepared, arrays, {"room": room})
-    if given.long:  # if every place of the result were visited
-        points: float | None = products
-        if points is None:
-            points = stored_points(line.form, line.used, line.extents)
-        pace = VECTORS if LANE_SUM in prepared.c_text else 1
-        given = replace(given, long=points / pace + len(arrays["ends",]) >= LONG)
-    return prepared, given
-
-
-def _first_room(line: Line, chosen: rows.Assembly, most: int | None) -> int:
-    """Entries that there is room for at first: as many as there may be where that is known and
-    memory has plenty of room, so that the kernel runs once; else a guess.
-
-    most : entries that there are no more of, where it is known.
-    """
-    guess = assemble.first_room(line.used)
-    if most is None:
-        return guess
-    width = prod(line.extents.ranks[rank] for rank in chosen.inner)  # room for a last row to sweep
-    most = max(assemble.FIRST_ROOM, min(most, prod(line.shape)) + width + assemble.SWEPT)
-    needed = most * (line.stored.itemsize + np.dtype(chosen.index).itemsize)
-    if most <= guess or needed < SMALL_BYTES:
-        return most
-    return most if MEMORY_SHARE * needed <= lately_available() else guess
 
 
 def _assembled(

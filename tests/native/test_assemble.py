@@ -8,8 +8,10 @@ import pytest
 import scipy.sparse as sp
 
 import zeroskip as zs
+from zeroskip.einsum_spec.spec import make_spec
 from zeroskip.errors import FormatError, KernelError
-from zeroskip.native import assemble, results, rows
+from zeroskip.native import appending, assemble, results, rows
+from zeroskip.native.engine import evaluate
 from zeroskip.native.prepared import run
 from zeroskip.native.recent import Recent
 
@@ -260,19 +262,20 @@ def test_a_product_by_rows_runs_once(monkeypatch):
     A = zs.tensor(sp.random_array((200, 200), density=0.1, format="csr", rng=1), "CSR")
     ran = []
     monkeypatch.setattr(results, "run", lambda *given: ran.append(run(*given)))
-    made = zs.einsum("C[i,k] = A[i,j]*A[j,k]", A=A, format="CSR")
+    spec = make_spec("C[i,k] = A[i,j]*A[j,k]")
+    made = evaluate(spec, {"A": A}, format="CSR")["C"]
     assert made.stored > assemble.first_room({"A": A})
     assert len(ran) == 1
-    monkeypatch.setattr(results, "lately_available", lambda: 0)  # then a guess, and a second run
-    monkeypatch.setattr(results, "SMALL_BYTES", 0)
-    again = zs.einsum("C[i,k] = A[i,j]*A[j,k]", A=A, format="CSR")
+    monkeypatch.setattr(appending, "lately_available", lambda: 0)  # then a guess, and a second run
+    monkeypatch.setattr(appending, "SMALL_BYTES", 0)
+    again = evaluate(spec, {"A": A}, format="CSR")["C"]
     assert np.array_equal(again.toarray(), made.toarray())
     assert len(ran) == 3
 
 
 def test_the_first_guess_may_be_too_small(monkeypatch):
     monkeypatch.setattr(assemble, "FIRST_ROOM", 1)
-    monkeypatch.setattr(results, "most_products", lambda line: None)
+    monkeypatch.setattr(appending, "most_products", lambda line: None)
     A = zs.tensor(np.eye(1, 5) + 1.0 * (np.arange(5) == 0)[:, None], "CSR")
     B = zs.tensor(np.ones((5, 40)), "CSR")
     made = zs.einsum("C[i,k] = A[i,j]*B[j,k]", A=A, B=B, format="CSR")

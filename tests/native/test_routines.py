@@ -155,8 +155,22 @@ def order_calls() -> list[tuple[str, str, list[np.ndarray], list[int]]]:
     return made
 
 
+def product_calls() -> list[tuple[str, str, list[np.ndarray], list[int]]]:
+    """Entries in the first and the last row, and none, without a byte to spare."""
+    made = []
+    for kind in ("uint16", "int32"):
+        for columns in ([], [0], [3, 0, 3, 2, 1]):
+            given = np.arange(5) * 7, np.array(columns, kind), np.zeros(1, np.int64)
+            octets = [x.view(np.uint8) for x in given]
+            made.append(("zs_products.c", f"zs_products_{kind}", octets, [len(columns)]))
+    return made
+
+
+NATIVE = ("zs_codecs.c", "zs_turn.c", "zs_order.c", "zs_products.c")
+
+
 def room_of(file: str) -> str:
-    return "zeroskip.native" if file in ("zs_codecs.c", "zs_turn.c", "zs_order.c") else ROOM
+    return "zeroskip.native" if file in NATIVE else ROOM
 
 
 @pytest.mark.sanitize
@@ -164,6 +178,7 @@ def test_routines_under_the_sanitizers(tmp_path: Path) -> None:
     if not sanitizes(tmp_path):
         pytest.skip("this compiler has no sanitizers")
     given = calls() + codec_calls() + turned_calls() + turn_calls() + order_calls()
+    given += product_calls()
     files = dict.fromkeys(file for file, *_ in given)
     text = header("zs_pool.c") + "".join(routines.text_of(room_of(file), file) for file in files)
     names = ", ".join(symbol for _, symbol, *_ in given)

@@ -7,7 +7,7 @@ from judges import line_of
 
 import zeroskip as zs
 from zeroskip.einsum_spec.spec import make_spec
-from zeroskip.native import assemble, results, settings, texts
+from zeroskip.native import appending, assemble, results, settings, texts
 
 RNG = np.random.default_rng(34)
 FEW = 512  # ZS_LIST
@@ -148,7 +148,7 @@ def test_places_that_leave_no_room_for_numbers():
 
 def test_the_guess_of_room_may_be_too_small(monkeypatch):
     monkeypatch.setattr(assemble, "FIRST_ROOM", 1)
-    monkeypatch.setattr(results, "most_products", lambda line: None)
+    monkeypatch.setattr(appending, "most_products", lambda line: None)
     judged(rows([5, 0, 30, 40, 2], 60), rows(RNG.integers(0, 50, 60), 90))
 
 
@@ -167,5 +167,5 @@ def test_a_long_product_is_one_of_many_products(monkeypatch):
     line = line_of(make_spec(PRODUCT), {"A": zs.tensor(a, "CSR"), "B": zs.tensor(b, "CSR")})
     chosen = results.assembly_of(line)
     assert not results.rows_kernel(line, chosen)[1].long
-    monkeypatch.setattr(results, "LONG", 51)
+    monkeypatch.setattr(appending, "LONG", 51)
     assert results.rows_kernel(line, chosen)[1].long

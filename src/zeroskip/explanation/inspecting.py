@@ -17,6 +17,7 @@ from zeroskip.formats.auto import is_auto
 from zeroskip.formats.format import Format
 from zeroskip.formats.tensor import Tensor
 from zeroskip.native.alike import all_finite
+from zeroskip.native.appending import rows_kernel
 from zeroskip.native.arguments import Operand, shapes, values
 from zeroskip.native.dots import DotPlan
 from zeroskip.native.emit import emit
@@ -32,7 +33,6 @@ from zeroskip.native.results import (
     alike_kernel,
     assembly_of,
     rearranged,
-    rows_kernel,
     target_for,
 )
 from zeroskip.native.rows import Assembly
