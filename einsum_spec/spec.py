@@ -8,7 +8,7 @@ from functools import cached_property
 from operator import index
 from typing import TYPE_CHECKING, Any
 
-from zeroskip.checks import is_listed
+from zeroskip.checks import brief, is_listed
 from zeroskip.einsum_spec.canonical import canonical_ranks, canonical_text
 from zeroskip.einsum_spec.counts import Ops, count
 from zeroskip.einsum_spec.deparse import deparse
@@ -114,9 +114,10 @@ class Spec:
         """
         for name, shape in (shapes or {}).items():
             if not is_listed(shape) or any(hasattr(n, "__len__") for n in shape):
+                whole = f"\nPass {name}.shape." if hasattr(shape, "shape") else ""
                 raise EinsumError(
                     f"shape of {name}: expected the extents of its axes, such as (2, 3), "
-                    f"found {shape!r}"
+                    f"found {brief(shape)}{whole}"
                 )
         key = tuple((name, tuple(shape)) for name, shape in (shapes or {}).items())
         found = self._solved.get(key)

@@ -280,11 +280,21 @@ class Tensor(ArrayLike):
         return sparse_to_torch(self)
 
     def asformat(self, format: Format | str) -> Tensor:
-        """The same tensor in another format (this one, where it is the same)."""
+        """The same tensor in another format (this one, where it is the same).
+
+        ``"auto"`` is the one of dense, bitmask, CSR and COO that costs the fewest bits in
+        hardware for what is stored.
+        """
+        from zeroskip.formats.auto import is_auto, smallest_format
+
+        given: tuple[Sequence[Indices], Array] | None = None
+        if is_auto(format):
+            given = self.coords()
+            format = smallest_format(self.shape, len(given[1]), self.dtype)
         bound = bound_to(format, self.ndim)
         if bound == self.format:
             return self
-        coords, values = self.coords()
+        coords, values = given or self.coords()
         stored, values = arrange(coords, values, self.shape, bound, self.fill)
         built = build(stored, values, self.shape, bound, self.fill)
         return Tensor(self.shape, bound, *built, self.fill)

@@ -295,6 +295,7 @@ def test_after_a_refusal_the_same_call_works():
         (lambda: zs.layer(MATVEC, consts=3), "consts: expected names and numbers"),
         (lambda: zs.layer(MATVEC, sizes="i"), "sizes: expected names and numbers"),
         (lambda: zs.layer(MATVEC).extents(A=3), "shape of A: expected the extents of its axes"),
+        (lambda: zs.layer(MATVEC).extents(A=np.ones((50, 50))), "...\nPass A.shape."),
         (
             lambda: zs.layer("O[p] = I[p+r]*F[r]", pad=2**62),
             "pad: expected at most 2**40 places, found 4611686018427387904",

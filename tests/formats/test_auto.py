@@ -43,3 +43,14 @@ def test_what_is_auto():
     assert is_auto(" AUTO ")
     assert not is_auto("CSR")
     assert not is_auto(None)
+
+
+@pytest.mark.parametrize("format", ["dense", "CSR", "RLE(4)", "BSR(2,2)", "COO"])
+@pytest.mark.parametrize("kept", [0, 3, 60, 390])
+def test_a_tensor_of_any_format_takes_the_cheapest(format, kept):
+    flat = np.zeros(400, np.float32)
+    flat[np.random.default_rng(2).permutation(400)[:kept]] = 1
+    array = flat.reshape(20, 20)
+    made = tensor(array, format).asformat("auto").validate()
+    assert made.format == smallest_format((20, 20), kept, array.dtype)
+    assert np.array_equal(made.toarray(), array)
