@@ -31,6 +31,18 @@ def _of_torch(kind: Any) -> bool:
     return any(base.__module__.partition(".")[0] == "torch" for base in kind.__mro__)
 
 
+def shared(x: Any) -> Array | None:
+    """The memory of a dense torch tensor as an array, by the shortest way; None where `from_torch`
+    is to look at it."""
+    if type(x) is not sys.modules["torch"].Tensor:
+        return None
+    try:
+        found: Array = x.numpy()
+    except (TypeError, RuntimeError):  # another device or layout, a gradient, a negation to come
+        return None
+    return found
+
+
 def from_torch(x: Any) -> Array | tuple[Sequence[Array], Array, tuple[int, ...]]:
     """A dense array sharing the tensor's memory, or (coordinates, values, shape).
 
@@ -116,7 +128,7 @@ def _numpy(x: Any) -> Array:
 def to_torch(result: Array) -> Any:
     """The array as a torch tensor that shares its memory; torch is there, as it came in."""
     torch = sys.modules["torch"]
-    if result.dtype.name == "bfloat16":
+    if result.dtype.kind == "V" and result.dtype.name == "bfloat16":
         return torch.from_numpy(result.view(np.int16)).view(torch.bfloat16)
     return torch.from_numpy(result)
 

@@ -197,8 +197,11 @@ class Bound:
         found = None if self._short is None else self._short(arrays, out)
         if found is not None:
             return found
-        self._short = self._meet(arrays)
-        return None if self._short is None else self._short(arrays, out)
+        met = self._meet(arrays)
+        if met is None:
+            return None
+        self._short = met
+        return met(arrays, out)
 
     def _meet(self, arrays: tuple[object, ...]) -> Short | None:
         """What serves calls of arrays like these, where one was served before."""

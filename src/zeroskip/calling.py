@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from zeroskip.errors import EinsumError
 from zeroskip.formats.tensor import Tensor
-from zeroskip.formats.torch_io import from_torch, is_torch, to_torch
+from zeroskip.formats.torch_io import from_torch, is_torch, shared, to_torch
 
 OPTIONS = (
     "out",
@@ -79,6 +79,24 @@ def in_turn(
         placed += tuple(map(named.get, wanted[len(given) :]))
     whole = len(placed) == len(wanted) == len(given) + len(named)
     return placed if whole else None
+
+
+def off_torch(
+    at_once: Callable[[tuple[object, ...], Any], Any], placed: tuple[object, ...], out: Any = None
+) -> Any:
+    """The result of a call at once as a torch tensor, of operands of which some are dense torch
+    tensors, by the memory that they are in.  None where none is, or `resolve` is to look at one.
+    """
+    arrays, some = list(placed), False
+    for k, x in enumerate(placed):
+        if is_torch(x):
+            arrays[k], some = shared(x), True
+            if arrays[k] is None:
+                return None
+    found = at_once(tuple(arrays), memory_of(out)) if some else None
+    if found is None or is_torch(out):
+        return None if found is None else out
+    return to_torch(found)
 
 
 def memory_of(out: Any) -> Any:

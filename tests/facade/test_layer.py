@@ -154,6 +154,36 @@ def test_results_go_into_a_tensor_of_torch(fc, dtype):
         zs.layer("O[i,j] = A[i,k]*B[k,j]")(square, square.clone(), out=square)
 
 
+@pytest.mark.parametrize("of", ["bound", "unbound"])
+def test_torch_comes_in_again(of):
+    torch = pytest.importorskip("torch")
+    double = zs.layer("O[i,j] = 2*A[i,k]*B[k,j]")
+    b = torch.from_numpy(X.T.copy())
+    call = double.bind(A=W) if of == "bound" else lambda B, out=None: double(A=W, B=B, out=out)
+    want = 2 * W @ X.T
+    for _ in range(4):
+        got = call(B=b)
+        assert isinstance(got, torch.Tensor)
+        assert np.array_equal(got, want)
+        assert isinstance(call(B=X.T), np.ndarray)  # by turns
+        b += 1  # what is read is the memory as it is now
+        assert np.array_equal(call(B=b), 2 * W @ b.numpy())
+        b -= 1
+        assert np.array_equal(call(B=b.neg().resolve_neg()), -want)
+        assert np.array_equal(call(B=torch._neg_view(b)), -want)
+        assert np.array_equal(call(B=np.asfortranarray(X.T)), want)
+        assert np.array_equal(call(B=b.to_sparse()), want)
+        with pytest.raises(zs.TensorError, match="B: the torch tensor requires a gradient"):
+            call(B=b.clone().requires_grad_())
+        with torch.no_grad():
+            assert np.array_equal(call(B=torch.nn.Parameter(b.clone())), want)
+    square = torch.eye(2, dtype=torch.float64)
+    again = double.bind(A=np.eye(2))
+    assert torch.equal(again(B=square), again(B=square))
+    with pytest.raises(zs.KernelError, match="shares memory with an operand"):
+        again(B=square, out=square)
+
+
 def test_an_operand_may_be_called_self():
     made = zs.layer("y[i] = self[i]*x[i]")
     assert made(self=[2.0, 3.0], x=[1.0, 2.0]).tolist() == [2, 6]
