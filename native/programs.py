@@ -24,7 +24,7 @@ from zeroskip.native.lines import Line
 from zeroskip.native.scheme import Key
 from zeroskip.native.scratch import LINE_BYTES, on_large_pages
 from zeroskip.native.tile import TilePlan
-from zeroskip.native.tile_shape import MOST, WIDE, TileShape, in_place_pays, unrolled_shape
+from zeroskip.native.tile_shape import MOST, WIDE, TileShape, tiles_pay, unrolled_shape
 
 
 def shape_or_why(
@@ -55,10 +55,8 @@ def shape_or_why(
     if not line.fixed.unrolled:
         if not unrolled.pays(line_vectors, rows, stored, density, masked):
             return "it does not pay."
-        if lies_in_place(line, plan) and in_place_pays(
-            rows, density, reach=reach, summed=summed, pitch=pitch, coded=True
-        ):
-            return "it does not pay where lanes are read in place."
+        if lies_in_place(line, plan) and tiles_pay(rows, density, reach, summed, pitch):
+            return "it does not pay, where tiles load a place seldom or rows meet few."
     if not unrolled.available(joined):
         return "this processor, or this system, runs no code that a process has written."
     ends = 2 * (width // itemsize)  # of one vector, which begins and ends inside lines of a cache

@@ -123,7 +123,7 @@ def shape_of(
     reach : bytes that a tile reads for each summed place; 0 where that is not known.
     summed : places that are summed over.  pitch : bytes from one of them to the next.
     """
-    seldom = in_place_pays(rows, density, reach=reach, summed=summed, pitch=pitch)
+    seldom = in_place_pays(rows, density, reach, summed, pitch)
     panel = not (in_place and vector_bytes >= WIDE and seldom)
     single = _cut(line_vectors, MOST)
     whole = single if panel or line_vectors > WHOLE else _cut(line_vectors, WHOLE)
@@ -143,19 +143,26 @@ def shape_of(
     return TileShape(vector_bytes, 4, several, shared_block, panel)
 
 
-def in_place_pays(
-    rows: int, density: float, *, reach: float, summed: int, pitch: int, coded: bool = False
-) -> bool:
+def in_place_pays(rows: int, density: float, reach: float, summed: int, pitch: int) -> bool:
     """Whether lanes that lie in place are better read there, as places are met too seldom to be
-    worth a copy; coded : by machine code, which goes through a copy in less time than tiles do
-    through lanes in place, where these load a place often.  Others as in `shape_of`."""
-    if rows * density >= (SELDOM_CROWDED if _crowded(pitch, reach, summed) else SELDOM):
-        return False
+    worth a copy; others as in `shape_of`."""
+    return rows * density < (SELDOM_CROWDED if _crowded(pitch, reach, summed) else SELDOM)
+
+
+def tiles_pay(rows: int, density: float, reach: float, summed: int, pitch: int) -> bool:
+    """Whether tiles take less time than machine code, which always copies lanes that lie in place:
+    where they read them there, and load a place seldom; or where a row meets few of them, as code
+    stores a vector of each row by itself, which takes longer than of tiles some that follow each
+    other, longest where rows are beyond the second-level cache.  Others as in `shape_of`."""
+    far = rows * pitch >= WAYS * WAY
+    if density < SHARED_WIDE and summed * density < (FEW_MET_FAR if far else FEW_MET):
+        return True
     loads = rows * density
     if density >= SHARED_WIDE:  # of four rows together
         loads = rows * (1 - (1 - density) ** 4) / 4
     in_two = 1 - gcd(pitch, WIDE) / WIDE  # vectors that lie in two lines of the cache are two loads
-    return not coded or loads * (1 + in_two) < SELDOM_CODED
+    in_place = in_place_pays(rows, density, reach, summed, pitch)
+    return in_place and loads * (1 + in_two) < SELDOM_CODED
 
 
 def _crowded(pitch: int, reach: float, summed: int) -> bool:
@@ -310,6 +317,14 @@ Found by timing both on the same machine, of 256 to 1024 places, lines of 128 to
 256 rows and densities from .1 to .8: they were even at 8 to 10 loads, and at 5 to 6 where most
 vectors lie in two lines of the cache; at half as many tiles took two thirds, at twice as many up to
 half as much again.  No command of the repository finds it again; a wrong one costs time."""
+
+FEW_MET, FEW_MET_FAR = 8, 16
+"""Entries of a row below which its vectors are stored too often for machine code; and of rows that
+are more than a second-level cache.  Found by timing both on the same machine, of 32 to 256 places,
+lines of 49 to 4096 lanes, 128 to 2048 rows and densities from .05 to .12: tiles took a fifth to two
+fifths less at 6 entries, up to 8 % more only of lines of 4 vectors, and were even at 10 to 13, and
+at 20 where rows are far; at densities of .2 and .3 both took mostly as long at 6 to 12.  No command
+of the repository finds it again; a wrong one costs time."""
 
 EARLY_FROM = 4
 """Vectors of a line that is worth one more so that none lies in two lines of the cache: masks for

@@ -6,7 +6,7 @@ from generator import random_array
 
 import zeroskip as zs
 from zeroskip.explanation.inspecting import choose
-from zeroskip.native.tile_shape import INSTRUCTIONS, MEMBERS, in_place_pays, unrolled_shape
+from zeroskip.native.tile_shape import INSTRUCTIONS, MEMBERS, tiles_pay, unrolled_shape
 
 
 @pytest.mark.parametrize("rows", [1, 8, 28, 29, 100, 512])
@@ -61,14 +61,25 @@ def test_code_of_a_copy_is_left_where_tiles_load_a_place_seldom():
     lie in two lines of the cache are two."""
 
     def left(rows, density, pitch=64):
-        return in_place_pays(rows, density, reach=512, summed=256, pitch=pitch, coded=True)
+        return tiles_pay(rows, density, 512, 256, pitch)
 
     assert [left(rows, 0.1) for rows in (32, 64, 96)] == [True, True, False]
-    assert left(40, 0.2)
+    assert [left(20, d) for d in (0.3, 0.5)] == [True, True]
+    assert [left(28, d) for d in (0.3, 0.4)] == [False, True]
     assert [left(64, 0.1, pitch) for pitch in (3136, 784)] == [True, False]
     assert not left(20, 0.8)  # of which a copy is worth it to tiles, too
-    crowded = {"reach": 512, "summed": 1024, "pitch": 4096, "coded": True}
-    assert [in_place_pays(64, d, **crowded) for d in (0.06, 0.07)] == [True, False]
+    assert [tiles_pay(64, d, 512, 1024, 4096) for d in (0.06, 0.07)] == [True, False]  # crowded
+
+
+def test_code_is_left_where_rows_are_stored_for_few_entries():
+    """A few more where they are far, and never of four rows that share places."""
+
+    def left(summed, density, pitch):
+        return tiles_pay(256, density, 512, summed, pitch)
+
+    assert [left(n, 0.1, 832) for n in (64, 100, 250)] == [True, False, False]
+    assert [left(n, 0.1, 2**13) for n in (64, 100, 250)] == [True, True, False]
+    assert [left(n, 0.4, 2**13) for n in (16, 30)] == [False, False]
 
 
 def test_products_with_few_entries_of_a_place_are_read_in_place():
