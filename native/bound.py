@@ -207,7 +207,7 @@ class Bound:
         """What serves calls of arrays like these, where one was served before."""
         now, fresh = settings.current(), {}
         for name, array in zip(self.rest, arrays, strict=True):
-            if type(array) is not np.ndarray and (type(array) is not Tensor or not self.held):
+            if type(array) is not np.ndarray and type(array) is not Tensor:
                 return None
             fresh[name] = array
         idle = self._idle.get(self._key(fresh, self._order, True))
@@ -215,7 +215,7 @@ class Bound:
             return None
         with contextlib.suppress(IndexError):  # another thread has just taken the last
             one = idle[0]
-            kinds = kinds_at_once(arrays, one)
+            kinds = kinds_at_once(arrays, one, exact=not self.held)
             return None if kinds is None else short(now, (one.shape, one.dtype), kinds, idle)
         return None
 

@@ -146,7 +146,8 @@ def ready_of(
         if key[0] == "stored" and key[1] in rest
     ]
     through, again = team(filled.parts), None
-    parts = None if filled.long or counts else plain_parts(rest, operands, at)
+    counted = counts and not alone  # else all calls have as many entries
+    parts = None if filled.long or counted else plain_parts(rest, operands, at)
     if parts is not None:
         slots = (*(at[key] for keys in parts for key in keys), result)
         again = call.again(slots, through)
@@ -178,7 +179,7 @@ class Kind:
     """What a fresh operand has to be for a filled kernel to take it as it is.
 
     format : of a tensor, else None; bits : of the number of entries that it stores, by which what
-    pays is chosen.
+    pays is chosen; entries : of each level, where a kernel serves no other numbers.
     arrays : what the kernel reads of its levels: at which, under which name, of which type.
     """
 
@@ -187,6 +188,7 @@ class Kind:
     format: Format | None = None
     bits: int = 0
     arrays: tuple[tuple[int, str, np.dtype[Any]], ...] = ()
+    entries: tuple[int, ...] | None = None
 
     def parts(self, x: object) -> list[Array] | None:
         """What the kernel reads of a tensor; None of what is of another kind."""
@@ -199,6 +201,8 @@ class Kind:
             return None
         if len(stored).bit_length() != self.bits:
             return None
+        if self.entries is not None and self.entries != tuple([of.entries for of in x.levels]):
+            return None
         found = [stored]
         for depth, name, dtype in self.arrays:
             array = x.levels[depth].arrays[name]
@@ -208,9 +212,12 @@ class Kind:
         return found
 
 
-def kinds_at_once(fresh: Sequence[object], ready: Ready) -> list[Kind] | None:
+def kinds_at_once(fresh: Sequence[object], ready: Ready, exact: bool) -> list[Kind] | None:
     """What operands like these, which the kernel was filled for, have in common; None where each of
-    them needs a look."""
+    them needs a look.
+
+    exact : whether the kernel serves tensors of as many entries alone.
+    """
     found = []
     if ready.again is None:
         return None
@@ -224,7 +231,8 @@ def kinds_at_once(fresh: Sequence[object], ready: Ready) -> list[Kind] | None:
                 assert isinstance(name, str)
                 arrays.append((depth, name, x.levels[depth].arrays[name].dtype))
             bits = len(x.values).bit_length()
-            found.append(Kind(x.shape, x.dtype, x.format, bits, tuple(arrays)))
+            entries = tuple([of.entries for of in x.levels]) if exact else None
+            found.append(Kind(x.shape, x.dtype, x.format, bits, tuple(arrays), entries))
         else:
             return None
     return found

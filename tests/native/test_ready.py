@@ -178,13 +178,39 @@ def test_tensors_and_arrays_in_one_call():
         assert bound.at_once(wrong) is None
 
 
-def test_what_nothing_is_bound_of_goes_by_its_own_entries():
-    a = random_array(RNG, (5, 6), "float32", 0.5)
-    bound = Bound(make_spec("y[i] = A[i,k]*x[k]"), {})
-    given = Tensor.from_dense(a, "CSR")
-    x = np.arange(6, dtype=np.float32)
-    bound.run({"A": given, "x": x})
-    assert bound.at_once((given, x)) is None
+@pytest.mark.parametrize("format", ["CSR", "bitmask", "0:C 1:C"])
+@pytest.mark.parametrize("columns", [6, 600])
+def test_what_nothing_is_bound_of_goes_by_its_own_entries(columns, format):
+    """Of each level as many as before, or the kernel was filled for others."""
+    spec, rng = make_spec("y[i] = A[i,k]*x[k]"), np.random.default_rng(5)
+    bound, x = Bound(spec, {}), rng.integers(-9, 9, columns).astype(np.float32)
+
+    def drawn(entries):
+        array = np.zeros(5 * columns, np.float32)
+        array[rng.choice(5 * columns, entries, replace=False)] = rng.integers(1, 9, entries)
+        return Tensor.from_dense(array.reshape(5, columns), format)
+
+    first = drawn(17)
+    bound.run({"A": first, "x": x})
+    assert bound.at_once((first, x)) is not None
+    for entries in (17, 17, 18, 29, 17):
+        given = drawn(entries)
+        found, want = bound.at_once((given, x)), given.toarray() @ x
+        same = [of.entries for of in given.levels] == [of.entries for of in first.levels]
+        assert (found is not None) == same
+        assert found is None or np.array_equal(found, want)
+        assert np.array_equal(bound.run({"A": given, "x": x}), want)
+
+
+def test_nothing_of_a_call_is_kept_where_nothing_is_bound():
+    layer = zs.layer("y[i] = A[i,k]*x[k]")
+    for _ in range(3):
+        x = np.arange(40, dtype=np.float32)
+        given = Tensor.from_dense(np.eye(5, 40, dtype=np.float32), "CSR")
+        assert np.array_equal(layer(A=given, x=x), x[:5])
+        left = weakref.ref(given.values), weakref.ref(x)
+        del given, x
+        assert [ref() for ref in left] == [None, None]
 
 
 @pytest.mark.parametrize("op", ["max", "min", "*", "+", "|", "&"])
