@@ -92,6 +92,6 @@ def _prepare(x: Array, format: Format | str) -> Again | None:
         for array in arrays.values():
             freeze(array)
         stored = LevelData(last.spec, last.extent, last.axes, last.fibers, len(values), arrays)
-        return Tensor(shape, bound, (*above, stored), freeze(values), fill)
+        return Tensor.of(shape, bound, (*above, stored), freeze(values), fill)
 
     return again

@@ -65,6 +65,25 @@ class Tensor(ArrayLike):
     # ---- making one ---------------------------------------------------------------------
 
     @classmethod
+    def of(
+        cls,
+        shape: tuple[int, ...],
+        format: Format,
+        levels: tuple[LevelData, ...],
+        values: Array,
+        fill: Any,
+    ) -> Tensor:
+        """As the constructor, of a fill that has the values' type already and is no -0.0: in as few
+        steps as there are."""
+        made, put = object.__new__(cls), object.__setattr__
+        put(made, "shape", shape)
+        put(made, "format", format)
+        put(made, "levels", levels)
+        put(made, "values", values)
+        put(made, "fill", fill)
+        return made
+
+    @classmethod
     def from_dense(cls, array: Array, format: Format | str, *, fill: Any = 0) -> Tensor:
         """What is not the fill in ``array``: with 0, NaN is stored and -0.0 is a zero.
 

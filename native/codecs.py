@@ -19,6 +19,7 @@ from zeroskip.formats.level_data import LevelData, check_room, index_dtype, mask
 from zeroskip.formats.levels import Bitmask, LevelFormat
 from zeroskip.formats.values import as_bits, is_float
 from zeroskip.native import settings
+from zeroskip.native.abi import ffi
 from zeroskip.native.load import KernelFailure, load
 from zeroskip.native.reused import LEAST_BYTES, empty, trimmed
 from zeroskip.native.scratch import aligned_empty
@@ -39,6 +40,9 @@ FIRST_ROOM = 2**20
 
 ROOM = 3
 """Which extent of a kernel says how many values there is room for."""
+
+STATE, BEGIN = ffi.typeof("int64_t[]"), (0, 0, 0)
+"""Where an encoder comes to: row, coordinate, values.  Cffi reads it in fewer steps than NumPy."""
 
 BYTE, INT64 = np.dtype(np.uint8), np.dtype(np.int64)
 
@@ -62,17 +66,18 @@ def encode(
     if is_nan(fill):
         return None
     kind = _kind(flat.dtype, spec, fibers, extent, fill, columns)
-    state, near, dims = np.zeros(3, np.int64), kind.near(), list(kind.dims)
+    came_to, near, dims = np.zeros(3, np.int64), kind.near(), list(kind.dims)
     long = flat.nbytes >= LONG_BYTES
 
     def make_room(room: int) -> None:
         dims[ROOM] = room
 
     def run(flat: Array, values: Array, crd: Array, pos: Array) -> None:
-        kernel.once((as_bits(flat), state, as_bits(values), crd, pos, near), dims, long=long)
+        kernel.once((as_bits(flat), came_to, as_bits(values), crd, pos, near), dims, long=long)
 
     try:
         kernel = load(header("zs_codecs.c"), kind.symbol)
+        state = ffi.from_buffer(STATE, came_to)
         return _made(kind, flat, empty, kind.dims[ROOM], state, make_room, run)
     except (CompilerError, CacheError, KernelFailure):
         return None
@@ -102,10 +107,10 @@ def encoder(
     except (CompilerError, CacheError):
         return None
 
-    def prepared() -> tuple[Array, Callable[[int], None], Callable[..., object]]:
+    def prepared() -> tuple[Any, Callable[[int], None], Callable[..., object]]:
         """Where it comes to, what is told how much room there is, and what runs it."""
-        state, has = np.zeros(3, np.int64), kind.dims[ROOM]
-        call = kernel.prepare((None, state, None, None, None, kind.near()), kind.dims)
+        came_to, has = np.zeros(3, np.int64), kind.dims[ROOM]
+        call = kernel.prepare((None, came_to, None, None, None, kind.near()), kind.dims)
 
         def make_room(room: int) -> None:
             nonlocal has
@@ -113,7 +118,7 @@ def encoder(
                 call.set_dims((room,), ROOM)
                 has = room
 
-        return state, make_room, call.again((0, 2, 3, 4))
+        return ffi.from_buffer(STATE, came_to), make_room, call.again((0, 2, 3, 4))
 
     idle, room = [prepared()], kind.dims[ROOM]
     new: Callable[..., Array] = np.empty
@@ -187,7 +192,7 @@ def _made(
     flat: Array,
     new: Callable[..., Array],
     room: int,
-    state: Array,
+    state: Any,
     make_room: Callable[[int], None],
     run: Callable[..., object],
 ) -> Encoded:
@@ -200,13 +205,11 @@ def _made(
     words, index, dims = kind.words, kind.index, kind.dims
     values, crd = new(room, kind.dtype), new(room if words is None else words, kind.crd)
     pos = new(index, INT64)
-    if words is None:
-        pos[0] = 0
-    state[...] = 0
+    state[0:3] = BEGIN
     while True:
         make_room(room)
         run(flat, values, crd, pos)
-        row, at, total = state.tolist()
+        row, at, total = state
         if row == dims[0]:
             break
         fibers, extent, width, *_, crd_width, _ = dims

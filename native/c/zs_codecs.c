@@ -30,6 +30,8 @@ ZS_FOLDED int32_t zs_encode_of(zs_args *args, int width, int crd_width)
                                   : x + rows * extent * width;
     int64_t row = state[0], c = state[1], p = state[2];
     int64_t column = columns > 0 ? row % columns : 0;
+    if (crd_width != 0 && row == 0)
+        index[0] = 0;
     for (; row < rows; row++, c = 0) {
         const int64_t within = column % ZS_TURN_COLUMNS;
         const char *items = x + row * extent * width;
@@ -125,9 +127,9 @@ ZS_FOLDED int32_t zs_encode_by(zs_args *args, int width)
 /*
  * zs_encode_lists() - the coordinates of what each row stores, where each row ends, the values.
  *
- * 'state' and 'room', of values and coordinates alike, are as in zs_encode_words(); pos[0] is the
- * caller's.  buf: array, state, values, crd, pos, near.  dim: rows, extent, width, room, care, fill,
- * width of a coordinate (2, 4, 8), columns.
+ * 'state' and 'room', of values and coordinates alike, are as in zs_encode_words().
+ * buf: array, state, values, crd, pos, near.  dim: rows, extent, width, room, care, fill, width of a
+ * coordinate (2, 4, 8), columns.
  */
 int32_t zs_encode_lists(zs_args *args)
 {

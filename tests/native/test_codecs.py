@@ -115,6 +115,16 @@ def test_c_and_numpy_agree(seed, shape, dtype, density, fill, format, layout):
     made.validate()
 
 
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("shape", [(0, 5), (5, 0), (7, 70)])
+def test_memory_that_is_taken_holds_anything(shape, format, monkeypatch):
+    monkeypatch.setattr(codecs, "empty", lambda count, dtype: np.full(count, 7, dtype))
+    array = drawn(np.random.default_rng(8), shape, "float32", 0.5, 0)
+    made, served = in_c(lambda: Tensor.from_dense(array, format))
+    assert served == [True] * bool(array.size)
+    assert parts_of(made) == parts_of(in_numpy(lambda: Tensor.from_dense(array, format)))
+
+
 @pytest.mark.parametrize("format", ["CSR", "bitmask"])
 @pytest.mark.parametrize("extent", [2**16, 2**16 + 1])
 def test_coordinates_as_wide_as_the_extent(format, extent):
