@@ -23,8 +23,10 @@ def write_entries(file: IO[bytes], coords: Sequence[Indices], values: Array) -> 
         held = values[part]
         if held.dtype.kind in "bV":  # bfloat16 is a float32 with fewer digits
             held = held.astype(np.int8 if held.dtype.kind == "b" else np.float32)
-        columns = [(crd[part] + 1).astype(str) for crd in coords] + [held.astype(str)]
-        rows = map(" ".join, zip(*columns, strict=True))
+        numbers: list[Iterable[Any]] = [(crd[part] + 1).tolist() for crd in coords]
+        short = held.dtype.kind == "f" and held.itemsize < 8  # as a float64, of more digits
+        numbers.append(held if short else held.tolist())
+        rows = map(" ".join, zip(*(map(str, column) for column in numbers), strict=True))
         file.write(("\n".join(rows) + "\n").encode())
 
 
