@@ -380,11 +380,11 @@ def check_coordinates(crd: Any, axis: int, extent: int, length: int) -> Indices:
             f"coordinates of axis {axis} are {array.dtype}; expected integers\n"
             "Convert with .astype('int64') if they are whole numbers."
         )
-    bad = np.flatnonzero((array < 0) | (array >= extent))
-    if len(bad):
+    if length and (array.min() < 0 or array.max() >= extent):
+        bad = np.flatnonzero((array < 0) | (array >= extent))[0]
         raise TensorError(
-            f"coordinate {bad[0]} of axis {axis} is {array[bad[0]]}; expected 0 .. {extent - 1}"
+            f"coordinate {bad} of axis {axis} is {array[bad]}; expected 0 .. {extent - 1}"
             if extent
-            else f"axis {axis} has extent 0 and no coordinates; found {array[bad[0]]}"
+            else f"axis {axis} has extent 0 and no coordinates; found {array[bad]}"
         )
     return array.astype(np.int64, copy=False)
