@@ -238,7 +238,7 @@ def compiled(prepared: Prepared) -> load.Kernel | None:
             raise
         if not _warned:
             _warned = True
-            note = f"{cause}\nUntil then the interpreter answers, slowly."
+            note = f"{cause}\nUntil then NumPy on dense copies or the interpreter answers, slowly."
             warn(note)
         return None
 

@@ -25,7 +25,7 @@ from zeroskip.native.forms import is_joint
 from zeroskip.native.lines import Line
 from zeroskip.native.load import MOST_KERNELS
 from zeroskip.native.passes import every_visit, seen
-from zeroskip.native.prepared import Prepared, Slots, remember, run
+from zeroskip.native.prepared import Prepared, Slots, compiled, remember, run
 from zeroskip.native.recent import Recent
 from zeroskip.native.result_fill import after, result_fill
 from zeroskip.native.reused import empty
@@ -53,6 +53,14 @@ def dense_result(line: Line, backend: str, out: Array | None = None) -> Array:
         prepared, given = plain(line, target, accumulate=accumulate)
     else:
         prepared, given = scheduled(line, target)
+    if backend == "c" and compiled(prepared) is None:
+        from zeroskip.native.compilerless import in_numpy  # of no use to kernels
+
+        found = in_numpy(line, result if accumulate else None)
+        if found is not None:
+            np.copyto(result, found)
+            return result
+        backend = "interpreter"
     run(prepared, given, backend)
     if target is not result:
         np.not_equal(target, 0, out=result)
