@@ -21,7 +21,7 @@ shapes of a row stand the geometric mean and the worst. zeroskip runs under one 
 nothing about it is picked by its time. What can be done once is done before, for everybody: weights
 are bound, MKL has inspected and optimised, oneDNN has reordered. Ratios above 1 are ours; the bars
 are for machines with AVX-512, and on another they are reported only. Each row names its machine;
-[another page](performance-granite-rapids.md) is of an Intel Granite Rapids.
+[another page](performance-zen-4.md) is of a Zen 4, of an earlier commit.
 """
 
 
