@@ -5,7 +5,8 @@ them.
       acc += A[p] * x[j]               acc += A[i*K + k] * B[j*K + k]
 
 Over stored entries, one factor lies along the positions and the others at the coordinates; over a
-range, all lie along it.  Any may stay at one place for the whole loop.
+range, all lie along it, and a function of the product may be added up.  Any may stay at one place
+for the whole loop.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Literal
 from zeroskip.native.domains import Range, Stored
 from zeroskip.native.integers import Expr, Name, Op, Pick, add
 from zeroskip.native.nest import Loop, Reduce
-from zeroskip.native.values import Elem, Number, Parameter, Prod, Value, Whole
+from zeroskip.native.values import Elem, Func, Number, Parameter, Prod, Value, Whole
 from zeroskip.records import dataclass
 
 COMPUTED = ("float32", "float64", "int32", "int64", "uint64")
@@ -34,6 +35,9 @@ vectors the values of a word make at most."""
 
 EXTREMES = ("max", "min")
 """Operators that find one of two values, whose lanes are combined as they themselves are."""
+
+LANEWISE = ("abs", "relu", "truth")
+"""Functions of a whole vector, as `zs_lanewise.h` has them."""
 
 Reached = Literal["run", "line", "picked", "same"]
 
@@ -69,7 +73,8 @@ def dotted(loop: Loop) -> tuple[Factor, ...] | None:
     if isinstance(work.place, Elem) and _mentions(work.place.index, {loop.var, pos}):
         return None
     found = []
-    for value in work.value.args if isinstance(work.value, Prod) else (work.value,):
+    inner = work.value if pos else inside(work.value)[1]
+    for value in inner.args if isinstance(inner, Prod) else (inner,):
         factor = _factor(value, loop.var, pos)
         if factor is None:
             return None
@@ -83,6 +88,13 @@ def dotted(loop: Loop) -> tuple[Factor, ...] | None:
     if over.level.letter == "B" and (reached.count("line") != 1 or "picked" in reached):
         return None
     return tuple(found)
+
+
+def inside(value: Value) -> tuple[str, Value]:
+    """The function of whole vectors around a value, "" where there is none, and what it is of."""
+    if isinstance(value, Func) and value.name in LANEWISE and len(value.args) == 1:
+        return value.name, value.args[0]
+    return "", value
 
 
 def _factor(value: Value, var: str, pos: str) -> Factor | None:

@@ -17,6 +17,7 @@ from zeroskip.native.polling import with_polls
 
 PARTS = re.compile(r"\bzs_(?:(?:load|store|relu)_(?:part|within)|early)\(")
 EXTREMES = re.compile(r"\bzs_(?:max|min)_lanes\(")
+LANEWISE = re.compile(r"\bzs_(?:relu|abs|truth)_lanes\(")
 POINTWISE = re.compile(r"\bzs_(?:max|min|relu|abs|sign|sigmoid|gelu|swish)_[a-z]+\d+\(")
 
 
@@ -43,6 +44,9 @@ def emit(kernel: Kernel, *, count_work: bool = False) -> str:
         text.append('#include "zs_dots.h"')
     if extremes:
         text.append('#include "zs_extremes.h"')
+    lanewise = any(LANEWISE.search(line) for line in lines)
+    if lanewise:
+        text.append('#include "zs_lanewise.h"')
     if any("zs_narrow_sum_" in line for line in out.lines):
         text.append('#include "zs_narrow.h"')
     if any("zs_sort_row(" in line for line in out.lines):
@@ -78,6 +82,8 @@ def emit(kernel: Kernel, *, count_work: bool = False) -> str:
         text += [f"ZS_DEFINE_PARTS({C_TYPES[kernel.dtype]})", ""]
     if extremes:
         text += [f"ZS_DEFINE_EXTREMES({kernel.dtype}, {C_TYPES[kernel.dtype]})", ""]
+    if lanewise:
+        text += [f"ZS_DEFINE_LANEWISE({C_TYPES[kernel.dtype]})", ""]
     if unrolled:
         text += [_runner(kernel, joined), ""]
     if turned:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from zeroskip.native.cexpr import C_TYPES, integer, itemsize, number, place, value
 from zeroskip.native.cwriter import CWriter
 from zeroskip.native.domains import Range, Stored
-from zeroskip.native.dotted import EXTREMES, Factor, dotted
+from zeroskip.native.dotted import EXTREMES, Factor, dotted, inside
 from zeroskip.native.dtypes import identity
 from zeroskip.native.emit_narrow import hold, narrow, total, word
 from zeroskip.native.emit_vectors import fetch
@@ -92,11 +92,15 @@ def _lane_extreme(op: str, lanes: str) -> str:
 
 
 def product(node: Loop, factors: tuple[Factor, ...], at: str, out: CWriter) -> str:
-    """A vector of products of a range, ``at`` behind its variable."""
+    """A vector of products of a range, ``at`` behind its variable, or a function of them."""
     lines = [factor for factor in factors if factor.reached == "line"]
     starts = [integer(add(f.first, Name(node.var))) for f in lines if f.first is not None]
     first, *others = [_along(f, s + at, out) for f, s in zip(lines, starts, strict=True)]
-    return " * ".join([first, *_same(factors, out), *others])
+    text = " * ".join([first, *_same(factors, out), *others])
+    (work,) = node.body
+    assert isinstance(work, Reduce)
+    function, _ = inside(work.value)
+    return f"zs_{function}_lanes({text})" if function else text
 
 
 def _compressed(node: Loop, over: Stored, factors: tuple[Factor, ...], out: CWriter) -> None:

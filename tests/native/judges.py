@@ -43,9 +43,10 @@ PART_NAMES = (
 UNROLLED_NAMES = ("zs_walk_unrolled", "zs_run_unrolled", "zs_met", "zs_join")
 TURNED_NAMES = ("zs_turn_square", "zs_turn_rows")
 EXTREME_NAMES = ("zs_max_lanes", "zs_min_lanes", "zs_lane_max", "zs_lane_min")
+LANEWISE_NAMES = ("zs_relu_lanes", "zs_abs_lanes", "zs_truth_lanes")
 OWN_NAMES = (
     *("zs_vec", "LANES", "zs_add_columns"),
-    *(*PART_NAMES, *UNROLLED_NAMES, *TURNED_NAMES, *EXTREME_NAMES),
+    *(*PART_NAMES, *UNROLLED_NAMES, *TURNED_NAMES, *EXTREME_NAMES, *LANEWISE_NAMES),
 )
 """What each kernel has a definition of its own of, by macros of headers."""
 
@@ -151,13 +152,13 @@ def count(prepared: Prepared, filled: Slots, backend: str) -> int:
 def batch(texts: Sequence[str]) -> str:
     """Many kernels as one C file: kernel k is called ``zs_kernel_k``."""
     headers = ["kernel", "pointwise", "half", "rows", "lists", "dots", "parts"]
-    headers += ["unrolled", "joined", "turned", "columns", "extremes", "narrow"]
+    headers += ["unrolled", "joined", "turned", "columns", "extremes", "narrow", "lanewise"]
     parts = [f'#include "zs_{name}.h"' for name in headers]
     for k, text in enumerate(texts):
         text = re.sub(r'^#include "zs_\w+\.h"\n', "", text, flags=re.MULTILINE)
         own = [SYMBOL, *OWN_NAMES, *re.findall(OWN, text)]
         renamed = re.sub(rf"\b({'|'.join(own)})\b", rf"\1_{k}", text)
-        defines = r"^ZS_DEFINE_(?:PARTS|COLUMNS|EXTREMES|JOINED|TURNED|UNROLLED)\(.*$"
+        defines = r"^ZS_DEFINE_(?:PARTS|COLUMNS|EXTREMES|LANEWISE|JOINED|TURNED|UNROLLED)\(.*$"
         parts.append(re.sub(defines, partial(_parts, k), renamed, flags=re.M))
     return "\n".join(parts)
 
