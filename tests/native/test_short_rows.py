@@ -169,3 +169,18 @@ def test_a_long_product_is_one_of_many_products(monkeypatch):
     assert not results.rows_kernel(line, chosen)[1].long
     monkeypatch.setattr(appending, "LONG", 51)
     assert results.rows_kernel(line, chosen)[1].long
+
+
+@pytest.mark.parametrize("extent", [200, 2**16 + 3])
+def test_fibers_one_after_the_other_of_every_count_of_keys(extent):
+    """As many as are sorted one vector at a time, as a block has, and as several blocks have."""
+    b = rows(RNG.integers(0, 24, 90), extent)
+    turns = [RNG.permutation(90)[: 1 + n // 2] for n in range(150)]
+    a = np.zeros((len(turns), 90))
+    for row, met in zip(a, turns, strict=True):
+        row[met] = RNG.choice([-1, 1, 2], len(met))
+    counts = (a != 0) @ np.diff(b.indptr)
+    assert counts.min() < 80
+    assert counts.max() > FEW
+    assert len(set(counts // 16)) > 30
+    judged(sp.csr_array(a), b)
