@@ -33,6 +33,8 @@ class TileShape:
     joined : how many summed places a lane of the other operand joins; of machine code.
     bitmask : whether entries lie by columns of ``rows`` rows, which are the lanes of a vector, as a
         bitmask; ``vectors`` are then lanes of the line that a tile may have, and ``block`` columns.
+    near : whether machine code, of lanes that join nothing, is so little that it stays near from
+        strip to strip of a line.
     early : how many vectors tiles have, in their order, where the first begins before the line (of
         whole vectors, read where it lies), so that all begin lines of the cache; () for never.
     """
@@ -48,6 +50,7 @@ class TileShape:
     lying: bool = False
     joined: int = 1
     bitmask: bool = False
+    near: bool = False
     early: tuple[int, ...] = ()
 
     @property
@@ -206,9 +209,11 @@ def unrolled_shape(
     near = ceil(PER_PLACE / place)
     together = max(min(int(INSTRUCTIONS / (place * max(block or summed, 1))), near), 1)
     programs = -(-groups // together)
+    near_code = joined == 1 and rows * summed * density <= ENTRIES_NEAR
     rows = members * -(-groups // programs)
     block *= joined
-    return TileShape(WIDE, rows, (1,), block, unrolled=True, members=members, joined=joined)
+    shape = TileShape(WIDE, rows, (1,), block, unrolled=True, members=members, joined=joined)
+    return replace(shape, near=near_code)
 
 
 def _coded_blocks(rows: int, read_bytes: float, loads: float, fewest: int) -> int:
@@ -268,6 +273,11 @@ PER_PLACE = 6
 writes to few places at a time, which the processor foresees.  Of 4, 6, 9 and no such end on one
 machine (a Xeon with 2 MiB of second-level cache), 6 was as fast as any; no command of the
 repository finds it again."""
+
+ENTRIES_NEAR = 2**14
+"""Entries of which code and values (about 16 bytes each) are a quarter of a mebibyte: they stay in
+the second-level cache beside a panel, and what is read for the next one.  Lanes that join places
+are a fraction of what they would be, and as fast or faster in wide strips."""
 
 CODED_NEAR = 2**15
 """Bytes that a vector reads of a block in machine code: 512 places of products.  Up to 8 % faster

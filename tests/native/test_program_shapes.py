@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 from generator import random_array
+from judges import line_of
 
 import zeroskip as zs
 from zeroskip.explanation.inspecting import choose
+from zeroskip.native import tile
+from zeroskip.native.geometry import geometry
 from zeroskip.native.tile_shape import INSTRUCTIONS, MEMBERS, tiles_pay, unrolled_shape
 
 
@@ -39,6 +42,29 @@ def test_few_loads_that_come_from_farther_off_are_less_than_rows_taken_up_again(
     assert unrolled_shape(64, 576, 0.2).block == 288
     assert unrolled_shape(1, 576, 0.01).block == 576
     assert unrolled_shape(64, 4 * 576, 0.01).block < 576  # most loads would come from far
+
+
+def test_strips_are_narrower_where_code_stays_near():
+    """But not where rows are far."""
+    product, strips = zs.layer("C[i,j] = A[i,k]*B[k,j]"), []
+    for rows, inner, columns in (
+        (120, 1000, 784),
+        (240, 1000, 784),
+        (120, 40, 784),
+        (90, 999, 3000),
+    ):
+        a = random_array(np.random.default_rng(rows), (rows, inner), "float32", 0.1)
+        operands = {"A": zs.tensor(a, "CSR"), "B": np.ones((inner, columns), "float32")}
+        shape = unrolled_shape(rows, inner, 0.1)
+        assert shape.near == (rows * inner * 0.1 <= 2**14)
+        line = line_of(product.spec, operands)
+        plan = tile.plan(line.form, line.signatures, "float32")
+        strips.append(geometry(plan, line.extents, shape, 4).numbers["strip_tiles"])
+        if shape.near:
+            bound = product.bind(A=operands["A"], schedule=zs.Schedule(unrolled=True))
+            assert np.array_equal(bound(B=operands["B"]), a @ operands["B"])
+    assert strips[0] < strips[1] < strips[2]
+    assert strips[3] >= strips[1]  # as the rows of the result are far
 
 
 def test_windows_whose_places_share_lines_come_in_longer_blocks():
