@@ -30,7 +30,14 @@ from zeroskip.native.order import Order, Orders
 from zeroskip.native.ready import Anew, Ready, Short, fits, kinds_at_once, ready_of, short
 from zeroskip.native.recent import Recent
 from zeroskip.native.result_fill import result_fill
-from zeroskip.native.results import alike_in, alike_kernel, assembly_of, rearranged, target_for
+from zeroskip.native.results import (
+    alike_in,
+    alike_kernel,
+    assembly_of,
+    bound_format,
+    rearranged,
+    target_for,
+)
 from zeroskip.native.reused import empty
 from zeroskip.native.sampled import axes_in, turning
 from zeroskip.native.schedules import PACKED, kernel_of, packer_at
@@ -372,7 +379,7 @@ class Bound:
         chosen = assembly_of(line, fill)
         if chosen is None:
             return None
-        wanted = Format(format).bind(len(line.shape))
+        wanted = bound_format(line, format)
         return appending(rearranged(line, chosen), chosen, wanted, fill, self.held)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from zeroskip.errors import KernelError
+from zeroskip.einsum_spec.walk import single
+from zeroskip.errors import FormatError, KernelError
 from zeroskip.formats.auto import is_auto, smallest_format
 from zeroskip.formats.fills import count
 from zeroskip.formats.format import Format
@@ -115,7 +116,7 @@ def sparse_result(
     form = line.form
     if out is not None:
         raise KernelError(f"{line.name}: out= and format= cannot both be given")
-    format = None if format is None else format.bind(len(line.shape))
+    format = None if format is None else bound_format(line, format)
     fill = result_fill(line)
     chosen = None if backend == "numpy" else assembly_of(line, fill)
     if chosen is not None:
@@ -213,6 +214,24 @@ def rearranged(line: Line, chosen: rows.Assembly) -> Line:
     return replace(line, used=used, signatures=signatures, converted=converted)
 
 
+def bound_format(line: Line, format: Format | str) -> Format:
+    """The format of a result, its axes numbered.
+
+    Names are numbered as they appear; refused are those of the result's own ranks where they
+    appear in another order, as a format by these ranks was meant.
+    """
+    wanted, target = Format(format), line.form.target
+    names = tuple(single(subscript) or "" for subscript in target.subscripts)
+    if wanted.axes != names and sorted(wanted.axes) == sorted(names):
+        ranks, spec = ",".join(names), str(format).partition("]")[2].strip() or str(format)
+        raise FormatError(
+            f"format {str(format)!r} names {','.join(wanted.axes)} in that order, "
+            f"and the axes of {line.name} are {ranks}: names stand for axes as they appear\n"
+            f"Write format={f'[{ranks}] {spec}'!r}."
+        )
+    return wanted.bind(len(line.shape))
+
+
 def alike_in(line: Line, format: Format | str) -> tuple[rows.Assembly, str, Any] | None:
     """How a result in that format is assembled that stores what an operand stores, that operand,
     and the fill; None where it stores anything else."""
@@ -220,7 +239,7 @@ def alike_in(line: Line, format: Format | str) -> tuple[rows.Assembly, str, Any]
         return None
     fill = result_fill(line)
     chosen = assembly_of(line, fill)
-    like = "" if chosen is None else alike(line, chosen, Format(format).bind(len(line.shape)))
+    like = "" if chosen is None else alike(line, chosen, bound_format(line, format))
     return (chosen, like, fill) if chosen is not None and like else None
 
 

@@ -322,3 +322,24 @@ def test_an_operand_named_like_an_option_is_passed_by_place():
     ):
         line(format="dense")
     assert line(np.ones(2)).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("format", ["j:U i:C", "j*i:C", "[j,i] i:U j:C", zs.Format("j:U i:C")])
+def test_ranks_of_a_result_in_another_order_are_no_names_for_axes(format):
+    product = zs.layer("C[i,j] = A[i,k]*B[k,j]")
+    sampled = zs.layer("C[i,j] = M[i,j]*A[i,k]*B[k,j]")
+    a, b, mask = np.eye(3), np.ones((3, 2)), np.eye(3, 2)
+    fixed, fitted = product.bind(A=zs.tensor(a, "CSR")), sampled.bind(A=a, B=b)
+    for call in (
+        lambda f: product(a, b, format=f),
+        lambda f: product(a, b, format={"C": f}),
+        lambda f: product(a, b, format=f, backend="numpy"),
+        lambda f: fixed(b, format=f),
+        lambda f: fitted(zs.tensor(mask, "CSC"), format=f),
+        lambda f: zs.explain(product, A=a, B=b, format=f),
+    ):
+        refused(zs.FormatError, lambda call=call: call(format), "Write format='[i,j] ")
+    by_columns = product(a, b, format="[i,j] j:U i:C")
+    assert by_columns.format == zs.Format("CSC").bind(2)
+    assert by_columns.toarray().tolist() == b.tolist()
+    assert product(a, b, format="m:U k:C").format == zs.Format("CSR").bind(2)

@@ -225,7 +225,7 @@ def test_rows_after_a_full_one(dtype, extent):
         ((2, 3, 2**8), "a:U b:U c:C(24)", "uint16"),
         ((2, 3, 2**8), "a*b:U c:C", "uint16"),
         ((2, 3, 2**8), "a:C b*c:C", "uint16"),
-        ((2, 3, 2**8), "a*c:C b:C", "uint16"),
+        ((2, 3, 2**8), "[a,b,c] a*c:C b:C", "uint16"),
     ],
 )
 def test_places_are_as_wide_as_their_rank_in_any_format(shape, format, wide):

@@ -32,6 +32,7 @@ from zeroskip.native.results import (
     alike_in,
     alike_kernel,
     assembly_of,
+    bound_format,
     rearranged,
     target_for,
 )
@@ -134,7 +135,7 @@ def _unknown(line: Line, format: Format | str | None, dtype: np.dtype[Any]) -> O
     if format is None:
         return np.empty(line.shape, dtype)
     nowhere = tuple(np.empty(0, np.int64) for _ in line.shape)
-    wanted = expected_format(line) if is_auto(format) else Format(format)
+    wanted = expected_format(line) if is_auto(format) else bound_format(line, format)
     return Tensor.from_coords(nowhere, np.empty(0, dtype), line.shape, wanted)
 
 
