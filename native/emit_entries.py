@@ -86,10 +86,12 @@ def _together(node: Loop, over: Stored, p: str, count: int, out: CWriter) -> Non
     ctype = C_TYPES[acc.dtype]
 
     def entries(write: Callable[[], None]) -> None:
-        with unrolled(e, count, out):
-            out.line(f"const int64_t {over.pos} = {p} + {e};")
-            with out.constant(node.var, f"{crd}[{over.pos}]"):
-                write()
+        with (
+            unrolled(e, count, out),
+            out.constant(over.pos, f"{p} + {e}"),
+            out.constant(node.var, f"{crd}[{over.pos}]"),
+        ):
+            write()
 
     out.body(tuple(before))
     out.line(f"{ctype} {each}[{count}];")

@@ -75,3 +75,15 @@ def test_it_is_what_a_sampled_product_runs():
     chosen = results.assembly_of(line)
     text = results.rows_kernel(results.rearranged(line, chosen), chosen)[0].c_text
     assert "zs_lane_sums4_float64_" in text
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+@pytest.mark.parametrize("format", ["C", "R(2)"])
+def test_entries_that_are_told_apart_by_their_sums_alone(format, dtype):
+    """What the sums go to has no place of their own: all of B is added to one of the result."""
+    rng = np.random.default_rng(5)
+    a, c = (rng.integers(-3, 4, 64).astype(dtype) for _ in range(2))
+    b = np.array([0, 2, 0, 3, 1, 2, 0, 1, 1], dtype)
+    operands = {"A": zs.tensor(a, "C"), "B": zs.tensor(b, "C"), "C": c}
+    made = zs.einsum("O[j] = A[j]*B[i]*C[k]", **operands, format=format).validate()
+    assert np.array_equal(made.toarray(), a * (b.sum(dtype=int) * c.sum(dtype=int)))
