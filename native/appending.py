@@ -74,8 +74,11 @@ def _is_long(line: Line, chosen: rows.Assembly, prepared: Prepared, products: in
     points: float | None = products
     if points is None:
         points = stored_points(line.form, line.used, line.extents)
+    ends = prod(line.extents.ranks[rank] for rank in chosen.outer) + 1
+    if points + ends < LONG:
+        return False
     pace = VECTORS if LANE_SUM in prepared.c_text else 1
-    return points / pace + prod(line.extents.ranks[rank] for rank in chosen.outer) + 1 >= LONG
+    return points / pace + ends >= LONG
 
 
 def _first_room(
@@ -127,7 +130,7 @@ class Appending:
         if self.factors is not None:
             products = products_of(*(used[name] for name in self.factors))
         long = self.ready.slots.long
-        if long and products is not None:
+        if products is not None:  # of the same entries, others may have met
             long = _is_long(line, chosen, self.ready.prepared, products)
         ends = assemble.row_ends(chosen, line.extents.ranks)
         room = _first_room(line, chosen, used, products)

@@ -146,6 +146,27 @@ def test_an_interrupted_kernel_shares_nothing_with_the_next_call(monkeypatch):
     assert other is not one
 
 
+@pytest.mark.parametrize("held", [(), ("B",)])
+def test_calls_can_be_interrupted_by_their_own_products(monkeypatch, held):
+    """Of as many entries, one call may have few products and the next one many."""
+    asked, size = [], 20
+    few, many = np.zeros((size, size)), np.zeros((size, size))
+    few[:, 1], many[:, 0] = 1, 1  # columns that name an empty row of B, and its full one
+    full = np.zeros((size, size))
+    full[0] = 1
+    bound = Bound(make_spec(PRODUCT), {n: Tensor.from_dense(full, "CSR") for n in held})
+    rest = {} if held else {"B": Tensor.from_dense(full, "CSR")}
+    real = appending.Ready.run
+    monkeypatch.setattr(appending, "LONG", 200)
+    monkeypatch.setattr(
+        appending.Ready, "run", lambda self, long=None: asked.append(long) or real(self, long)
+    )
+    for a in (few, many, few):
+        made = bound.run({"A": Tensor.from_dense(a, "CSR"), **rest}, format="CSR")
+        assert np.array_equal(made.toarray(), a @ full)
+    assert asked == [False, True, False]
+
+
 def test_a_place_that_is_not_there_is_refused_and_the_next_call_right():
     spec = make_spec("C[i,k] = A[i,j]*W[X[j],k]")
     a, w = (drawn(np.random.default_rng(n), (5, 5), 12) for n in (1, 2))
