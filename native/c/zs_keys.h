@@ -25,15 +25,21 @@ ZS_INLINE zs_keys zs_keys_least(zs_keys a, zs_keys b)
     return found;
 }
 
+/* zs_keys_chosen() - of each lane the lesser of two; the greater where 'high' has a bit. */
+ZS_INLINE zs_keys zs_keys_chosen(zs_keys x, zs_keys other, uint16_t high)
+{
+    zs_keys found = zs_keys_least(x, other);
+    __asm__("vpternlogd $0x96, %2, %1, %0%{%3%}" /* of the three */
+            : "+v"(found) : "v"(x), "v"(other), "Yk"(high));
+    return found;
+}
+
 /* One step of a sorting network: lane i and lane PARTNER(i) in order, the greater where HIGH has
  * a bit. */
 #define ZS_KEYS_STEP(x, HIGH, ...)                                                          \
     do {                                                                                    \
         const zs_keys other_ = __builtin_shufflevector(x, x, __VA_ARGS__);                  \
-        zs_keys found_ = zs_keys_least(x, other_);                                          \
-        __asm__("vpternlogd $0x96, %2, %1, %0%{%3%}" /* of the three */                     \
-                : "+v"(found_) : "v"(x), "v"(other_), "Yk"((uint16_t)(HIGH)));              \
-        (x) = found_;                                                                       \
+        (x) = zs_keys_chosen(x, other_, HIGH);                                              \
     } while (0)
 #define ZS_KEYS_1(x) ZS_KEYS_STEP(x, 0xAAAA, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14)
 #define ZS_KEYS_2(x) ZS_KEYS_STEP(x, 0xCCCC, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13)
@@ -76,15 +82,6 @@ ZS_INLINE zs_keys zs_keys_merged(zs_keys x)
 ZS_INLINE zs_keys zs_keys_turned(zs_keys x)
 {
     return __builtin_shufflevector(x, x, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-}
-
-/* zs_keys_chosen() - of each lane the lesser of two; the greater where 'high' has a bit. */
-ZS_INLINE zs_keys zs_keys_chosen(zs_keys x, zs_keys other, uint16_t high)
-{
-    zs_keys found = zs_keys_least(x, other);
-    __asm__("vpternlogd $0x96, %2, %1, %0%{%3%}" /* of the three */
-            : "+v"(found) : "v"(x), "v"(other), "Yk"(high));
-    return found;
 }
 
 /* Two vectors in order, lane by lane. */

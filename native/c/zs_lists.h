@@ -10,8 +10,8 @@
 
 #include "zs_keys.h"
 
-/* Products of a row that are listed, at most; a power of 2, and whole blocks of keys.  More are gathered densely.  Sorted
-   one by one, few are worth a list. */
+/* Products of a row that are listed, at most; a power of 2, and whole blocks of keys.  More are
+   gathered densely.  Sorted one by one, few are worth a list. */
 #if ZS_SORTS_BY_VECTORS
 #define ZS_LIST 512
 #else
