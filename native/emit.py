@@ -55,6 +55,8 @@ def emit(kernel: Kernel, *, count_work: bool = False) -> str:
         text.append('#include "zs_lists.h"')
     unrolled = any("zs_run_unrolled(" in line for line in out.lines)
     by_columns = any("zs_add_columns(" in line for line in out.lines)
+    if any("zs_word(" in line for line in lines):
+        text.append('#include "zs_places.h"')
     parts = unrolled or any(PARTS.search(line) for line in lines)
     if parts:
         text.append('#include "zs_parts.h"')

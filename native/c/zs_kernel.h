@@ -102,22 +102,6 @@ ZS_INLINE int32_t zs_check_version(zs_args *args)
 /* ZS_HOLD() - keep a pointer in one register, whatever it was computed from. */
 #define ZS_HOLD(pointer) __asm__("" : "+r"(pointer))
 
-/*
- * zs_word()  - the 8 bytes at 'from', which need not be aligned.
- * ZS_PLACE() - the i-th number of TYPE of such a word; TYPE is unsigned, or its numbers are.
- */
-ZS_INLINE uint64_t zs_word(const void *from)
-{
-    uint64_t word;
-    __builtin_memcpy(&word, from, sizeof word);
-    return word;
-}
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define ZS_PLACE(TYPE, word, i) ((TYPE)((word) >> 8 * sizeof(TYPE) * (size_t)(i)))
-#else
-#define ZS_PLACE(TYPE, word, i) ((TYPE)((word) >> 8 * (8 - sizeof(TYPE) * ((size_t)(i) + 1))))
-#endif
-
 /* ZS_FETCH() - have the memory fetch what lies so many bytes on, which may be past an array's end. */
 #define ZS_FETCH(from, bytes) __builtin_prefetch((const void *)((uintptr_t)(from) + (bytes)))
 

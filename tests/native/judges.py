@@ -26,6 +26,7 @@ from zeroskip.native.interpret import interpret
 from zeroskip.native.names import SYMBOL
 from zeroskip.native.prepared import Prepared, Slots, invocation
 from zeroskip.native.reference import evaluate
+from zeroskip.native.texts import INCLUDE
 
 Array = NDArray[Any]
 
@@ -151,11 +152,9 @@ def count(prepared: Prepared, filled: Slots, backend: str) -> int:
 
 def batch(texts: Sequence[str]) -> str:
     """Many kernels as one C file: kernel k is called ``zs_kernel_k``."""
-    headers = ["kernel", "pointwise", "half", "rows", "lists", "dots", "parts"]
-    headers += ["unrolled", "joined", "turned", "columns", "extremes", "narrow", "lanewise"]
-    parts = [f'#include "zs_{name}.h"' for name in headers]
+    parts = list(dict.fromkeys(found[0] for text in texts for found in INCLUDE.finditer(text)))
     for k, text in enumerate(texts):
-        text = re.sub(r'^#include "zs_\w+\.h"\n', "", text, flags=re.MULTILINE)
+        text = INCLUDE.sub("", text)
         own = [SYMBOL, *OWN_NAMES, *re.findall(OWN, text)]
         renamed = re.sub(rf"\b({'|'.join(own)})\b", rf"\1_{k}", text)
         defines = r"^ZS_DEFINE_(?:PARTS|COLUMNS|EXTREMES|LANEWISE|JOINED|TURNED|UNROLLED)\(.*$"

@@ -24,7 +24,8 @@ def compile_c(arguments, cwd):
 
 
 def test_every_helper_at_its_edges_under_sanitizers(tmp_path):
-    (tmp_path / "zs_kernel.h").write_text(header())
+    for name in ("zs_kernel.h", "zs_places.h"):
+        (tmp_path / name).write_text(header(name))
     flags = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     (tmp_path / "empty.c").write_text("int main(void) { return 0; }\n")
     if compile_c([*flags, "empty.c", "-o", "empty"], tmp_path).returncode != 0:

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "zs_kernel.h"
+#include "zs_places.h"
 
 static int failures = 0;
 

@@ -1,4 +1,5 @@
 #include "zs_kernel.h"
+#include "zs_places.h"
 #include "zs_parts.h"
 
 /* 64 bytes of float at any element's address */
