@@ -81,12 +81,15 @@ def in_turn(
     return placed if whole else None
 
 
-def off_torch(
+def by_memory(
     at_once: Callable[[tuple[object, ...], Any], Any], placed: tuple[object, ...], out: Any = None
 ) -> Any:
-    """The result of a call at once as a torch tensor, of operands of which some are dense torch
-    tensors, by the memory that they are in.  None where none is, or `resolve` is to look at one.
+    """The result of a call by the shortest way; of operands of which some are dense torch tensors
+    by the memory that they are in, and then a torch tensor.  None where another way is to be taken.
     """
+    found = at_once(placed, out)
+    if found is not None:
+        return found
     arrays, some = list(placed), False
     for k, x in enumerate(placed):
         if is_torch(x):

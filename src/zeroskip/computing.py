@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from zeroskip.calling import in_turn, like_operands, memory_of, name_operands, off_torch
+from zeroskip.calling import by_memory, in_turn, like_operands, memory_of, name_operands
 from zeroskip.einsum_spec.spec import Spec, make_spec
 from zeroskip.formats.format import Format
 from zeroskip.native.bound import Bound
@@ -177,12 +177,9 @@ class Layer:
         alike = self._calls_alike() if plain else None
         if alike is not None and format is None:
             placed = in_turn(alike.rest, operands, named)
-            if placed is not None:
-                found = alike.at_once(placed)
-                if found is None:
-                    found = off_torch(alike.at_once, placed)
-                if found is not None:
-                    return found
+            found = None if placed is None else by_memory(alike.at_once, placed)
+            if found is not None:
+                return found
         given = name_operands(self.operands, operands, named, self.text)
         if alike is not None:
             return like_operands(alike.run(given, format=format), given)
@@ -260,12 +257,9 @@ class BoundLayer:
         if usual and backend is BACKEND and skip is NOTHING:
             whole = not named and len(operands) == len(self.operands)
             placed = operands if whole else in_turn(self.operands, operands, named)
-            if placed is not None:
-                found = self._at_once(placed, out)
-                if found is None:
-                    found = off_torch(self._at_once, placed, out)
-                if found is not None:
-                    return found
+            found = None if placed is None else by_memory(self._at_once, placed, out)
+            if found is not None:
+                return found
         given = name_operands(self.operands, operands, named, self.layer.text)
         result = self._bound.run(
             given,
