@@ -210,7 +210,8 @@ def _promoted(line: Line, plan: Plan) -> str:
         return ""
     copied = isinstance(plan, TilePlan | LanePlan)
     where = "packed or copied" if copied else "read"
-    return f" {', '.join(others)} becomes {line.dtype} where it is {where}."
+    verbs = ("becomes", "it is") if len(others) == 1 else ("become", "they are")
+    return f" {', '.join(others)} {verbs[0]} {line.dtype} where {verbs[1]} {where}."
 
 
 def _kept_wide(wide: Widened | None) -> str:
